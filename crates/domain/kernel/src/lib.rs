@@ -1,0 +1,31 @@
+//! What every domain crate of Tenantry speaks: typed ids, time and randomness as arguments, who acts and what
+//! they may do, the permission catalogue, e-mail addresses, pages, the journal and the table of error codes.
+//!
+//! Nothing here does I/O, reads a clock or draws a random number of its own. A thing belongs here only when
+//! three domain crates need it.
+
+mod actor;
+mod authority;
+mod canonical;
+mod email;
+mod error;
+mod event;
+mod ids;
+mod page;
+mod permission;
+mod text;
+mod world;
+
+pub use actor::{Actor, ActorKind, Origin};
+pub use authority::{Authorities, Authority, Command, Denied, HeldRole, Requirement, TenantAuthority, TenantStatus};
+pub use canonical::{CanonicalError, canonical_json};
+pub use email::{EmailAddress, EmailError};
+pub use error::{Coded, ErrorCode, ErrorKind, FieldError, StoreError, missing_permissions};
+pub use event::{
+    Action, Change, ChangeValue, EVENT_VERSION, Event, Journal, Outcome, PersonalPart, Target, TargetKind,
+};
+pub use ids::{EventId, IdError, InvitationId, RequestId, RoleId, SessionId, SignInId, TenantId, UserId};
+pub use page::{Direction, MAX_LIMIT, Page, PageRequest};
+pub use permission::{CATALOGUE, Permission, PermissionInfo, PermissionSet, UnknownPermission};
+pub use text::{Name, TextError, bounded_line, fold, upper_bound};
+pub use world::{Clock, Entropy, Timestamp, World};
