@@ -1,0 +1,89 @@
+use tenantry_kernel::{Coded, Denied, ErrorCode, FieldError, PermissionSet, StoreError, missing_permissions};
+
+/// Why something about a tenant, a role or a membership cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub enum TenancyError {
+    /// The actor may not do this.
+    #[error("denied: {0}")]
+    Denied(#[from] Denied),
+    /// The actor's session ended while the request was under way.
+    #[error("the session has ended")]
+    SessionEnded,
+    /// The actor would confer rights that they do not hold.
+    #[error("would confer {0:?}")]
+    Escalation(PermissionSet),
+    /// A custom role would hold what only the owner's role holds.
+    #[error("ownership is no part of a custom role")]
+    OwnershipInCustomRole,
+    /// No such thing in this tenant.
+    #[error("not found")]
+    NotFound,
+    /// A role named in the request is not one of this tenant's.
+    #[error("a role of the request does not exist")]
+    UnknownRole {
+        /// Its place in the request.
+        field: String,
+    },
+    /// The row has another version than the one that the caller has seen.
+    #[error("the version has moved on")]
+    VersionConflict,
+    /// Another tenant has the slug.
+    #[error("the slug is taken")]
+    SlugTaken,
+    /// Another role has the name.
+    #[error("the role name is taken")]
+    RoleNameTaken,
+    /// Somebody holds the role.
+    #[error("the role is in use")]
+    RoleInUse,
+    /// Default roles stay as they are.
+    #[error("the role is a default role")]
+    RoleIsSystem,
+    /// The tenant would lose its last active owner.
+    #[error("the last owner stays")]
+    LastOwner,
+    /// The person is a member already.
+    #[error("is a member already")]
+    AlreadyMember,
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Coded for TenancyError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Denied(denied) => denied.code(),
+            Self::SessionEnded => ErrorCode::SessionEnded,
+            Self::Escalation(_) => ErrorCode::RoleEscalation,
+            Self::OwnershipInCustomRole | Self::UnknownRole { .. } => ErrorCode::ValidationFailed,
+            Self::NotFound => ErrorCode::NotFound,
+            Self::VersionConflict => ErrorCode::VersionConflict,
+            Self::SlugTaken => ErrorCode::SlugTaken,
+            Self::RoleNameTaken => ErrorCode::RoleNameTaken,
+            Self::RoleInUse => ErrorCode::RoleInUse,
+            Self::RoleIsSystem => ErrorCode::RoleIsSystem,
+            Self::LastOwner => ErrorCode::LastOwner,
+            Self::AlreadyMember => ErrorCode::AlreadyMember,
+            Self::Store(error) => error.code(),
+        }
+    }
+
+    fn details(&self) -> Vec<FieldError> {
+        match self {
+            Self::Denied(denied) => denied.details(),
+            Self::Escalation(missing) => missing_permissions(*missing),
+            Self::OwnershipInCustomRole => {
+                vec![FieldError::new("permissions", "reserved", "Only the owner role holds tenant:own.")]
+            }
+            Self::UnknownRole { field } => {
+                vec![FieldError::new(field.as_str(), "not_found", "There is no such role.")]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_collision(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_collision())
+    }
+}

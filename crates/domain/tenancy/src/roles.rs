@@ -1,0 +1,449 @@
+//! Roles: named sets of permissions inside one tenant, and the rule that nobody confers more than they hold.
+
+use async_trait::async_trait;
+use serde::{Serialize, Serializer};
+use std::fmt;
+use tenantry_kernel::{
+    Action, Actor, Authorities, Command, Event, Journal, Page, PageRequest, Permission, PermissionSet, Requirement,
+    RoleId, StoreError, TenantAuthority, TenantId, TextError, Timestamp, World, bounded_line, fold,
+};
+
+use crate::TenancyError;
+
+/// A named set of permissions inside one tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    /// Which role.
+    pub id: RoleId,
+    /// The tenant that it belongs to.
+    pub tenant: TenantId,
+    /// What it is called.
+    pub name: RoleName,
+    /// What it is for.
+    pub description: Description,
+    /// What it gives. Default roles take theirs from [`DefaultRole::permissions`].
+    pub permissions: PermissionSet,
+    /// Which of the default roles it is, if one.
+    pub system: Option<DefaultRole>,
+    /// Moves with each change.
+    pub version: i64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What a role is called: 1 to 80 characters on one line; unique in its tenant when folded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleName(String);
+
+impl RoleName {
+    /// The longest name, in characters.
+    pub const MAX_CHARS: usize = 80;
+
+    /// Trims and normalizes.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        let line = bounded_line(text, Self::MAX_CHARS)?;
+        if line.is_empty() { Err(TextError::Empty) } else { Ok(Self(line)) }
+    }
+
+    /// The name as it is shown.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The key by which names are unique.
+    pub fn key(&self) -> String {
+        fold(&self.0)
+    }
+}
+
+impl fmt::Display for RoleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for RoleName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// What something is for: at most 500 characters on one line, or nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Description(String);
+
+impl Description {
+    /// The longest description, in characters.
+    pub const MAX_CHARS: usize = 500;
+
+    /// Trims and normalizes.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        bounded_line(text, Self::MAX_CHARS).map(Self)
+    }
+
+    /// The description as it is shown.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The roles that every tenant has from its first moment. What they hold comes from the code, so that a new right
+/// reaches every tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DefaultRole {
+    /// Everything, ownership included.
+    Owner,
+    /// Everything but ownership.
+    Admin,
+    /// Reads, and works with files.
+    Member,
+    /// Reads.
+    Viewer,
+}
+
+impl DefaultRole {
+    /// Every default role.
+    pub const ALL: [Self; 4] = [Self::Owner, Self::Admin, Self::Member, Self::Viewer];
+
+    /// The role's name, also in the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+            Self::Member => "member",
+            Self::Viewer => "viewer",
+        }
+    }
+
+    /// The default role of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+
+    /// What the role is for.
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::Owner => "Owns the organisation.",
+            Self::Admin => "Runs the organisation.",
+            Self::Member => "Works in the organisation.",
+            Self::Viewer => "Looks, and changes nothing.",
+        }
+    }
+
+    /// What the role holds.
+    pub const fn permissions(self) -> PermissionSet {
+        const READ: &[Permission] =
+            &[Permission::TENANT_READ, Permission::USERS_READ, Permission::ROLES_READ, Permission::FILES_READ];
+        const WORK: &[Permission] = &[Permission::FILES_CREATE, Permission::FILES_DELETE_OWN];
+        match self {
+            Self::Owner => PermissionSet::ALL,
+            Self::Admin => PermissionSet::ALL.minus(PermissionSet::of(&[Permission::TENANT_OWN])),
+            Self::Member => PermissionSet::of(READ).union(PermissionSet::of(WORK)),
+            Self::Viewer => PermissionSet::of(READ),
+        }
+    }
+}
+
+/// A set of permissions that a custom role may hold: anything but ownership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grantable(PermissionSet);
+
+impl Grantable {
+    /// Fails when ownership is in the set.
+    pub fn new(permissions: PermissionSet) -> Result<Self, TenancyError> {
+        if permissions.contains(Permission::TENANT_OWN) {
+            Err(TenancyError::OwnershipInCustomRole)
+        } else {
+            Ok(Self(permissions))
+        }
+    }
+
+    /// The permissions.
+    pub fn permissions(self) -> PermissionSet {
+        self.0
+    }
+}
+
+/// Where a tenant's roles are kept. Every method sees the unit's tenant only, or the role's own for System units.
+#[async_trait]
+pub trait Roles: Send {
+    /// Fails with [`TenancyError::RoleNameTaken`] when another role of the tenant has this name.
+    async fn insert_role(&mut self, role: &Role) -> Result<(), TenancyError>;
+
+    /// The role, if the tenant has it.
+    async fn role_by_id(&mut self, id: RoleId) -> Result<Option<Role>, StoreError>;
+
+    /// Those of the roles that the tenant has, in no order.
+    async fn roles_by_ids(&mut self, ids: &[RoleId]) -> Result<Vec<Role>, StoreError>;
+
+    /// One of the tenant's default roles; absent only when the tenant is.
+    async fn default_role(&mut self, tenant: TenantId, role: DefaultRole) -> Result<Option<Role>, StoreError>;
+
+    /// The tenant's roles by id.
+    async fn page_roles(&mut self, page: PageRequest<RoleId>) -> Result<Page<Role, RoleId>, StoreError>;
+
+    /// How many memberships hold each of the roles; roles that nobody holds may be left out.
+    async fn count_holders(&mut self, ids: &[RoleId]) -> Result<Vec<(RoleId, u64)>, StoreError>;
+
+    /// Writes name, description, permissions and time where the version is still `role.version`, and moves it on.
+    /// Fails with [`TenancyError::VersionConflict`] or [`TenancyError::RoleNameTaken`].
+    async fn update_role(&mut self, role: &Role) -> Result<(), TenancyError>;
+
+    /// Takes the role out of the tenant.
+    async fn delete_role(&mut self, id: RoleId) -> Result<(), StoreError>;
+}
+
+/// See the tenant's roles.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadRoles;
+
+impl Command for ReadRoles {
+    const REQUIRES: Requirement = Requirement::All(&[Permission::ROLES_READ]);
+    const EVENTS: &'static [Action] = &[];
+}
+
+/// Make a role.
+#[derive(Debug, Clone)]
+pub struct CreateRole {
+    /// What it is to be called.
+    pub name: RoleName,
+    /// What it is for.
+    pub description: Description,
+    /// What it is to give.
+    pub permissions: Grantable,
+}
+
+impl Command for CreateRole {
+    const REQUIRES: Requirement = Requirement::All(&[Permission::ROLES_CREATE]);
+    const EVENTS: &'static [Action] = &[Action::RoleCreated];
+}
+
+/// Change a role. What is `None` stays as it is.
+#[derive(Debug, Clone)]
+pub struct ChangeRole {
+    /// Which role.
+    pub id: RoleId,
+    /// What is to change.
+    pub patch: RolePatch,
+    /// The version that the caller has seen.
+    pub expected_version: Option<i64>,
+}
+
+/// What is to change in a role.
+#[derive(Debug, Clone, Default)]
+pub struct RolePatch {
+    /// The new name.
+    pub name: Option<RoleName>,
+    /// The new description.
+    pub description: Option<Description>,
+    /// The new permissions.
+    pub permissions: Option<Grantable>,
+}
+
+impl Command for ChangeRole {
+    const REQUIRES: Requirement = Requirement::All(&[Permission::ROLES_UPDATE]);
+    const EVENTS: &'static [Action] = &[Action::RoleUpdated];
+}
+
+/// Delete a role that nobody holds.
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteRole {
+    /// Which role.
+    pub id: RoleId,
+    /// The version that the caller has seen.
+    pub expected_version: Option<i64>,
+}
+
+impl Command for DeleteRole {
+    const REQUIRES: Requirement = Requirement::All(&[Permission::ROLES_DELETE]);
+    const EVENTS: &'static [Action] = &[Action::RoleDeleted];
+}
+
+/// Makes a role that gives no more than its maker holds.
+pub async fn create_role(
+    unit: &mut (impl Roles + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    command: CreateRole,
+) -> Result<Role, TenancyError> {
+    let held = lock_and_require::<CreateRole>(unit, actor, world).await?;
+    require_held(&held, command.permissions.permissions())?;
+    let now = world.now();
+    let role = Role {
+        id: RoleId::new(world),
+        tenant: held.id,
+        name: command.name,
+        description: command.description,
+        permissions: command.permissions.permissions(),
+        system: None,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    unit.insert_role(&role).await?;
+    let event = Event::new(world, actor, Action::RoleCreated)
+        .target(role.id, Some(role.name.as_str()))
+        .set("name", role.name.as_str())
+        .set("description", role.description.as_str())
+        .set("permissions", role.permissions.names());
+    unit.append_event(event).await?;
+    Ok(role)
+}
+
+/// Changes a custom role. Only what is added to its permissions must be held by whoever changes it.
+pub async fn change_role(
+    unit: &mut (impl Roles + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    command: ChangeRole,
+) -> Result<Role, TenancyError> {
+    let held = lock_and_require::<ChangeRole>(unit, actor, world).await?;
+    let before = unit.role_by_id(command.id).await?.ok_or(TenancyError::NotFound)?;
+    let mut after = before.clone();
+    if let Some(name) = command.patch.name {
+        after.name = name;
+    }
+    if let Some(description) = command.patch.description {
+        after.description = description;
+    }
+    if let Some(permissions) = command.patch.permissions {
+        after.permissions = permissions.permissions();
+    }
+    require_held(&held, after.permissions.minus(before.permissions))?;
+    require_version(command.expected_version, before.version)?;
+    if before.system.is_some() {
+        return Err(TenancyError::RoleIsSystem);
+    }
+    if after == before {
+        return Ok(before);
+    }
+    after.updated_at = world.now();
+    unit.update_role(&after).await?;
+    after.version += 1;
+    if after.permissions != before.permissions || after.name != before.name {
+        unit.tenant_authority_changed(held.id).await?;
+    }
+    let event = Event::new(world, actor, Action::RoleUpdated)
+        .target(after.id, Some(after.name.as_str()))
+        .changed("name", before.name.as_str(), after.name.as_str())
+        .changed("description", before.description.as_str(), after.description.as_str())
+        .changed("permissions", before.permissions.names(), after.permissions.names());
+    unit.append_event(event).await?;
+    Ok(after)
+}
+
+/// Deletes a custom role that nobody holds.
+pub async fn delete_role(
+    unit: &mut (impl Roles + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    command: DeleteRole,
+) -> Result<(), TenancyError> {
+    lock_and_require::<DeleteRole>(unit, actor, world).await?;
+    let role = unit.role_by_id(command.id).await?.ok_or(TenancyError::NotFound)?;
+    require_version(command.expected_version, role.version)?;
+    if role.system.is_some() {
+        return Err(TenancyError::RoleIsSystem);
+    }
+    if unit.count_holders(&[role.id]).await?.iter().any(|(_, holders)| *holders > 0) {
+        return Err(TenancyError::RoleInUse);
+    }
+    unit.delete_role(role.id).await?;
+    let event = Event::new(world, actor, Action::RoleDeleted).target(role.id, Some(role.name.as_str()));
+    unit.append_event(event).await?;
+    Ok(())
+}
+
+/// Gives a new tenant its default roles and returns the owner's.
+pub async fn insert_default_roles(
+    unit: &mut (impl Roles + ?Sized),
+    world: &World,
+    tenant: TenantId,
+) -> Result<Role, TenancyError> {
+    let now = world.now();
+    let role = |kind: DefaultRole| -> Result<Role, TextError> {
+        Ok(Role {
+            id: RoleId::new(world),
+            tenant,
+            name: RoleName::parse(kind.name())?,
+            description: Description::parse(kind.description())?,
+            permissions: kind.permissions(),
+            system: Some(kind),
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        })
+    };
+    let mut owner = None;
+    for kind in DefaultRole::ALL {
+        let made = role(kind).map_err(|_| StoreError::Misuse("a default role has an impossible name"))?;
+        unit.insert_role(&made).await?;
+        if kind == DefaultRole::Owner {
+            owner = Some(made);
+        }
+    }
+    owner.ok_or(TenancyError::NotFound)
+}
+
+/// Locks power in the actor's tenant, looks up anew what the actor holds, and checks it against the command.
+pub(crate) async fn lock_and_require<C: Command>(
+    unit: &mut (impl Authorities + ?Sized),
+    actor: &Actor,
+    world: &World,
+) -> Result<TenantAuthority, TenancyError> {
+    let authority = unit.lock_authority(actor, world.now()).await?.ok_or(TenancyError::SessionEnded)?;
+    authority.require::<C>()?;
+    Ok(authority.active_tenant()?.clone())
+}
+
+/// Nobody confers more than they hold.
+pub(crate) fn require_held(held: &TenantAuthority, conferred: PermissionSet) -> Result<(), TenancyError> {
+    let missing = conferred.minus(held.permissions);
+    if missing.is_empty() { Ok(()) } else { Err(TenancyError::Escalation(missing)) }
+}
+
+/// The caller's version, where one is given, must be the row's.
+pub(crate) fn require_version(expected: Option<i64>, actual: i64) -> Result<(), TenancyError> {
+    match expected {
+        Some(expected) if expected != actual => Err(TenancyError::VersionConflict),
+        _ => Ok(()),
+    }
+}
+
+/// A person's roles, as `permissions/check` names them.
+pub(crate) fn names(roles: &[Role]) -> Vec<String> {
+    let mut names: Vec<String> = roles.iter().map(|role| role.name.to_string()).collect();
+    names.sort();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_roles_hold_what_the_contract_says() {
+        use Permission as P;
+        let viewer = [P::TENANT_READ, P::USERS_READ, P::ROLES_READ, P::FILES_READ];
+        assert_eq!(DefaultRole::Viewer.permissions(), viewer.into_iter().collect());
+        let member: PermissionSet = viewer.into_iter().chain([P::FILES_CREATE, P::FILES_DELETE_OWN]).collect();
+        assert_eq!(DefaultRole::Member.permissions(), member);
+        assert_eq!(PermissionSet::ALL.minus(DefaultRole::Admin.permissions()), PermissionSet::of(&[P::TENANT_OWN]));
+        assert_eq!(DefaultRole::Owner.permissions(), PermissionSet::ALL);
+    }
+
+    #[test]
+    fn names_that_people_hold_for_one_have_one_key() {
+        let key = |name| RoleName::parse(name).map(|n| n.key());
+        assert_eq!(key(" Support "), key("sUPPORT"));
+        assert_ne!(key("support"), key("supports"));
+    }
+
+    #[test]
+    fn ownership_is_never_part_of_a_custom_role() {
+        assert!(Grantable::new(PermissionSet::ALL).is_err());
+        assert!(Grantable::new(DefaultRole::Admin.permissions()).is_ok());
+    }
+}

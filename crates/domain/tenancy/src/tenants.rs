@@ -1,0 +1,351 @@
+//! Tenants: the walls, what stands on their doors, and how one is founded.
+
+use async_trait::async_trait;
+use serde::{Serialize, Serializer};
+use std::fmt;
+use tenantry_kernel::{
+    Action, Actor, Authorities, Command, Event, Journal, Name, Permission, Requirement, StoreError, TenantId,
+    TenantStatus, Timestamp, UserId, World, fold,
+};
+
+use crate::{
+    MemberKeys, Membership, MembershipStatus, Memberships, Plan, Roles, TenancyError, insert_default_roles,
+    roles::{lock_and_require, require_version},
+};
+
+/// A customer's organisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    /// Which tenant.
+    pub id: TenantId,
+    /// What it is called.
+    pub name: Name,
+    /// Its short name in addresses, unique in the installation.
+    pub slug: Slug,
+    /// What it has subscribed to.
+    pub plan: &'static Plan,
+    /// Whether it may be used.
+    pub status: TenantStatus,
+    /// Moves with each change.
+    pub version: i64,
+    /// When it was founded.
+    pub created_at: Timestamp,
+}
+
+/// A tenant's short name: `[a-z0-9](-?[a-z0-9])*`, 3 to 63 characters, none of [`RESERVED_SLUGS`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slug(String);
+
+/// Slugs that would be mistaken for a place of ours.
+pub const RESERVED_SLUGS: &[&str] = &["admin", "api", "app", "auth", "docs", "links", "www"];
+
+/// Why a text is no slug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SlugError {
+    /// Not of the form, or not 3 to 63 characters.
+    #[error("must be 3 to 63 lower-case letters and digits, with single hyphens between them")]
+    Form,
+    /// One of [`RESERVED_SLUGS`].
+    #[error("is reserved")]
+    Reserved,
+}
+
+impl Slug {
+    /// The shortest slug, in characters.
+    pub const MIN_CHARS: usize = 3;
+    /// The longest slug, in characters.
+    pub const MAX_CHARS: usize = 63;
+
+    /// Takes a slug as it is; nothing is folded, so that a client sees what it gets.
+    pub fn parse(text: &str) -> Result<Self, SlugError> {
+        let parts_are_words = text
+            .split('-')
+            .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
+        if !parts_are_words || !(Self::MIN_CHARS..=Self::MAX_CHARS).contains(&text.len()) {
+            return Err(SlugError::Form);
+        }
+        if RESERVED_SLUGS.contains(&text) { Err(SlugError::Reserved) } else { Ok(Self(text.to_owned())) }
+    }
+
+    /// The slug as it stands in addresses.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What a name becomes in addresses, with a suffix where one is given or the name alone makes no slug.
+    fn derived(name: &Name, suffix: Option<&str>) -> Self {
+        const ROOM_FOR_SUFFIX: usize = 48;
+        let ascii: String =
+            fold(name.as_str()).chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let words: Vec<&str> = ascii.split('-').filter(|word| !word.is_empty()).collect();
+        let stem: String = words.join("-").chars().take(ROOM_FOR_SUFFIX).collect();
+        let stem = stem.trim_end_matches('-');
+        let candidate = match (stem.is_empty(), suffix) {
+            (true, suffix) => format!("tenant-{}", suffix.unwrap_or("0")),
+            (false, Some(suffix)) => format!("{stem}-{suffix}"),
+            (false, None) => stem.to_owned(),
+        };
+        Self::parse(&candidate).unwrap_or_else(|_| Self(format!("tenant-{candidate}")))
+    }
+}
+
+impl fmt::Display for Slug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Slug {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// Where tenants are kept.
+#[async_trait]
+pub trait Tenants: Send {
+    /// Fails with [`TenancyError::SlugTaken`], and leaves the unit usable, when another tenant has the slug.
+    async fn insert_tenant(&mut self, tenant: &Tenant) -> Result<(), TenancyError>;
+
+    /// The tenant, if the unit's scope may see it.
+    async fn tenant_by_id(&mut self, id: TenantId) -> Result<Option<Tenant>, StoreError>;
+
+    /// The tenant of that slug. Only for System units: nobody else may ask what is not theirs.
+    async fn tenant_by_slug(&mut self, slug: &Slug) -> Result<Option<Tenant>, StoreError>;
+
+    /// Writes name, slug, plan and status where the version is still `tenant.version`, and moves it on.
+    /// Fails with [`TenancyError::VersionConflict`] or [`TenancyError::SlugTaken`].
+    async fn update_tenant(&mut self, tenant: &Tenant) -> Result<(), TenancyError>;
+}
+
+/// See the tenant.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadTenant;
+
+impl Command for ReadTenant {
+    const REQUIRES: Requirement = Requirement::All(&[Permission::TENANT_READ]);
+    const EVENTS: &'static [Action] = &[];
+}
+
+/// Change the tenant's name or slug. What is `None` stays as it is.
+#[derive(Debug, Clone)]
+pub struct ChangeTenant {
+    /// The new name.
+    pub name: Option<Name>,
+    /// The new slug.
+    pub slug: Option<Slug>,
+    /// The version that the caller has seen.
+    pub expected_version: Option<i64>,
+}
+
+impl Command for ChangeTenant {
+    const REQUIRES: Requirement = Requirement::All(&[Permission::TENANT_UPDATE]);
+    const EVENTS: &'static [Action] = &[Action::TenantUpdated];
+}
+
+/// Changes the tenant's name or slug.
+pub async fn change_tenant(
+    unit: &mut (impl Tenants + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    command: ChangeTenant,
+) -> Result<Tenant, TenancyError> {
+    let held = lock_and_require::<ChangeTenant>(unit, actor, world).await?;
+    let before = unit.tenant_by_id(held.id).await?.ok_or(TenancyError::NotFound)?;
+    require_version(command.expected_version, before.version)?;
+    let mut after = before.clone();
+    if let Some(name) = command.name {
+        after.name = name;
+    }
+    if let Some(slug) = command.slug {
+        after.slug = slug;
+    }
+    if after == before {
+        return Ok(before);
+    }
+    let event = Event::new(world, actor, Action::TenantUpdated)
+        .target(after.id, Some(after.name.as_str()))
+        .changed("name", before.name.as_str(), after.name.as_str())
+        .changed("slug", before.slug.as_str(), after.slug.as_str());
+    write_tenant(unit, &mut after, event).await?;
+    Ok(after)
+}
+
+/// What a new tenant starts with.
+#[derive(Debug, Clone)]
+pub struct FoundTenant {
+    /// What it is to be called.
+    pub name: Name,
+    /// The slug asked for; without one it is derived from the name, with a suffix where that is taken.
+    pub slug: Option<Slug>,
+    /// What it subscribes to.
+    pub plan: &'static Plan,
+    /// The person who will own it.
+    pub owner: UserId,
+    /// What the owner is called.
+    pub owner_name: Name,
+    /// The owner's keys for searching.
+    pub owner_keys: MemberKeys,
+}
+
+/// What founding a tenant writes to.
+pub trait Founding: Tenants + Roles + Memberships + Journal {}
+impl<T: Tenants + Roles + Memberships + Journal + ?Sized> Founding for T {}
+
+/// Founds a tenant with its default roles and its owner. Leaves `tenant.created` and `membership.created`.
+pub async fn found_tenant(
+    unit: &mut (impl Founding + ?Sized),
+    actor: &Actor,
+    world: &World,
+    command: FoundTenant,
+) -> Result<Tenant, TenancyError> {
+    let tenant = insert_with_free_slug(unit, world, &command).await?;
+    let actor = actor.within(Some(tenant.id));
+    let owner_role = insert_default_roles(unit, world, tenant.id).await?;
+    let membership = Membership {
+        tenant: tenant.id,
+        user: command.owner,
+        status: MembershipStatus::Active,
+        version: 1,
+        joined_at: tenant.created_at,
+        last_seen_at: None,
+    };
+    unit.insert_membership(&membership, &command.owner_keys).await?;
+    unit.replace_roles(membership.tenant, membership.user, &[owner_role.id]).await?;
+
+    let founded = Event::new(world, &actor, Action::TenantCreated)
+        .target(tenant.id, Some(tenant.name.as_str()))
+        .set("name", tenant.name.as_str())
+        .set("slug", tenant.slug.as_str())
+        .set("plan", tenant.plan.name);
+    unit.append_event(founded).await?;
+    let joined = Event::new(world, &actor, Action::MembershipCreated)
+        .target(membership.user, Some(command.owner_name.as_str()))
+        .set("roles", vec![owner_role.name.to_string()]);
+    unit.append_event(joined).await?;
+    Ok(tenant)
+}
+
+async fn insert_with_free_slug(
+    unit: &mut (impl Tenants + ?Sized),
+    world: &World,
+    command: &FoundTenant,
+) -> Result<Tenant, TenancyError> {
+    const TRIES: usize = 5;
+    let mut tenant = Tenant {
+        id: TenantId::new(world),
+        name: command.name.clone(),
+        slug: command.slug.clone().unwrap_or_else(|| Slug::derived(&command.name, None)),
+        plan: command.plan,
+        status: TenantStatus::Active,
+        version: 1,
+        created_at: world.now(),
+    };
+    for _ in 0..TRIES {
+        match unit.insert_tenant(&tenant).await {
+            Ok(()) => return Ok(tenant),
+            Err(TenancyError::SlugTaken) if command.slug.is_none() => {
+                let suffix = format!("{:06x}", u32::from_be_bytes(world.random()) >> 8);
+                tenant.slug = Slug::derived(&command.name, Some(&suffix));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(TenancyError::SlugTaken)
+}
+
+/// Suspends or resumes a tenant, by an operator. Nothing is noted when it is in that state already.
+pub async fn change_tenant_status(
+    unit: &mut (impl Tenants + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    tenant: TenantId,
+    status: TenantStatus,
+) -> Result<Tenant, TenancyError> {
+    let action = match status {
+        TenantStatus::Suspended => Action::TenantSuspended,
+        TenantStatus::Active => Action::TenantResumed,
+    };
+    change_by_operator(unit, actor, world, tenant, action, |tenant| tenant.status = status).await
+}
+
+/// Moves a tenant to another plan, by an operator.
+pub async fn change_plan(
+    unit: &mut (impl Tenants + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    tenant: TenantId,
+    plan: &'static Plan,
+) -> Result<Tenant, TenancyError> {
+    change_by_operator(unit, actor, world, tenant, Action::TenantPlanChanged, |tenant| tenant.plan = plan).await
+}
+
+async fn change_by_operator(
+    unit: &mut (impl Tenants + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    tenant: TenantId,
+    action: Action,
+    change: impl FnOnce(&mut Tenant),
+) -> Result<Tenant, TenancyError> {
+    unit.lock_tenant(tenant).await?;
+    let before = unit.tenant_by_id(tenant).await?.ok_or(TenancyError::NotFound)?;
+    let mut after = before.clone();
+    change(&mut after);
+    if after == before {
+        return Ok(before);
+    }
+    let event = Event::new(world, &actor.within(Some(after.id)), action)
+        .target(after.id, Some(after.name.as_str()))
+        .changed("status", before.status.name(), after.status.name())
+        .changed("plan", before.plan.name, after.plan.name);
+    write_tenant(unit, &mut after, event).await?;
+    Ok(after)
+}
+
+async fn write_tenant(
+    unit: &mut (impl Tenants + Authorities + Journal + ?Sized),
+    tenant: &mut Tenant,
+    event: Event,
+) -> Result<(), TenancyError> {
+    unit.update_tenant(tenant).await?;
+    tenant.version += 1;
+    unit.tenant_authority_changed(tenant.id).await?;
+    unit.append_event(event).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slug_is_words_and_single_hyphens() {
+        for good in ["abc", "a-b", "acme-2", "0-0-0"] {
+            assert!(Slug::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["ab", "-abc", "abc-", "a--b", "Abc", "a_b", "äbc", "", "a b", "abc\n"] {
+            assert_eq!(Slug::parse(bad), Err(SlugError::Form), "{bad}");
+        }
+        assert_eq!(Slug::parse(&"a".repeat(64)), Err(SlugError::Form));
+        for reserved in RESERVED_SLUGS {
+            assert_eq!(Slug::parse(reserved), Err(SlugError::Reserved));
+        }
+    }
+
+    #[test]
+    fn every_name_makes_a_slug() {
+        let slug = |name: &str, suffix| Name::parse(name).map(|n| Slug::derived(&n, suffix).to_string());
+        assert_eq!(slug("Acme, Inc.", None), Ok("acme-inc".into()));
+        assert_eq!(slug("Acme, Inc.", Some("1f")), Ok("acme-inc-1f".into()));
+        assert_eq!(slug("東京", None), Ok("tenant-0".into()));
+        assert_eq!(slug("X", None), Ok("tenant-x".into()));
+        assert_eq!(slug("API", None), Ok("tenant-api".into()));
+        for name in ["東京", "X", "API", "--", &"a-".repeat(60), &"é".repeat(120)] {
+            for suffix in [None, Some("abcdef")] {
+                let made = slug(name, suffix).unwrap();
+                assert!(Slug::parse(&made).is_ok(), "{name} gave {made}");
+            }
+        }
+    }
+}
