@@ -1,0 +1,80 @@
+use tenantry_kernel::{Coded, Denied, ErrorCode, FieldError, StoreError};
+use tenantry_tenancy::TenancyError;
+
+use crate::HasherError;
+
+/// Why something about a person, a password or a session cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The actor may not do this.
+    #[error("denied: {0}")]
+    Denied(#[from] Denied),
+    /// Wrong address or password, or nobody who may sign in there.
+    #[error("the credentials are wrong")]
+    InvalidCredentials,
+    /// The token was not made by us.
+    #[error("the token is not one of ours")]
+    TokenInvalid,
+    /// The session is over.
+    #[error("the session has ended")]
+    SessionEnded,
+    /// An old refresh token came back: every session of the sign-in has been ended.
+    #[error("a refresh token was replayed")]
+    Replayed,
+    /// There is an account with this address.
+    #[error("the address is taken")]
+    EmailTaken,
+    /// The password would not withstand guessing.
+    #[error("the password is guessable")]
+    WeakPassword,
+    /// No such person or session.
+    #[error("not found")]
+    NotFound,
+    /// The row has another version than the one that the caller has seen.
+    #[error("the version has moved on")]
+    VersionConflict,
+    /// The tenant's rules forbid it.
+    #[error(transparent)]
+    Tenancy(#[from] TenancyError),
+    /// The password could not be hashed.
+    #[error(transparent)]
+    Hasher(#[from] HasherError),
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Coded for IdentityError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Denied(denied) => denied.code(),
+            Self::InvalidCredentials => ErrorCode::InvalidCredentials,
+            Self::TokenInvalid => ErrorCode::TokenInvalid,
+            Self::SessionEnded | Self::Replayed => ErrorCode::SessionEnded,
+            Self::EmailTaken => ErrorCode::EmailTaken,
+            Self::WeakPassword => ErrorCode::WeakPassword,
+            Self::NotFound => ErrorCode::NotFound,
+            Self::VersionConflict => ErrorCode::VersionConflict,
+            Self::Tenancy(error) => error.code(),
+            Self::Hasher(HasherError::Busy) => ErrorCode::Unavailable,
+            Self::Hasher(HasherError::Failed(_)) => ErrorCode::Internal,
+            Self::Store(error) => error.code(),
+        }
+    }
+
+    fn details(&self) -> Vec<FieldError> {
+        match self {
+            Self::Denied(denied) => denied.details(),
+            Self::Tenancy(error) => error.details(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_collision(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_collision(),
+            Self::Tenancy(error) => error.is_collision(),
+            _ => false,
+        }
+    }
+}

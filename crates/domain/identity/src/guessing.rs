@@ -1,0 +1,193 @@
+//! Guessing is slowed: each try is paid for before the password is hashed and given back when it succeeds.
+
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+use std::{net::IpAddr, time::Duration};
+use tenantry_kernel::{EmailAddress, StoreError, Timestamp, World};
+
+/// So many in such a time, counted from the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// How many are let through.
+    pub limit: u32,
+    /// How long the count lasts.
+    pub window: Duration,
+}
+
+/// How many tries are let through.
+#[derive(Debug, Clone, Copy)]
+pub struct GuessPolicy {
+    /// For one account from one source address.
+    pub per_account_and_address: Quota,
+    /// From one source address, whatever the account. IPv6 counts by /64.
+    pub per_address: Quota,
+    /// For one account. Beyond, only addresses count that have succeeded in [`GuessPolicy::known_address_for`], so
+    /// that a stranger cannot lock the owner out.
+    pub per_account: Quota,
+    /// How long an address stays known after a success.
+    pub known_address_for: Duration,
+    /// New accounts from one source address.
+    pub registrations_per_address: Quota,
+}
+
+/// What somebody tries.
+#[derive(Debug, Clone, Copy)]
+pub enum Guess<'a> {
+    /// A password of this account, whether there is one or not.
+    Password(&'a EmailAddress),
+    /// A new account.
+    Registration,
+}
+
+/// One counter to charge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Charge {
+    /// The counter; a digest, so that the table names nobody.
+    pub key: [u8; 32],
+    /// How many it lets through.
+    pub quota: Quota,
+}
+
+/// A counter after it was charged.
+#[derive(Debug, Clone, Copy)]
+pub struct Charged {
+    /// How many there were, this one included.
+    pub count: u32,
+    /// When the count begins anew.
+    pub resets_at: Timestamp,
+}
+
+/// What has been paid, to be given back on success.
+#[derive(Debug, Clone)]
+pub struct Spent {
+    charges: Vec<Charge>,
+    account_and_source: Option<([u8; 32], [u8; 32])>,
+}
+
+/// The try is one too many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooManyAttempts {
+    /// How long to wait, in whole seconds, at least one.
+    pub retry_after_seconds: u64,
+}
+
+/// Where tries are counted. Counters survive a restart.
+#[async_trait]
+pub trait Attempts: Send {
+    /// Adds one to each counter, starting those anew whose window is over. The answers are in the order of the charges.
+    async fn charge_attempts(&mut self, charges: &[Charge], now: Timestamp) -> Result<Vec<Charged>, StoreError>;
+
+    /// Takes one off each counter.
+    async fn give_back_attempts(&mut self, keys: &[[u8; 32]]) -> Result<(), StoreError>;
+
+    /// Whether somebody signed in to the account from the source at or after this moment.
+    async fn is_known_source(
+        &mut self,
+        account: [u8; 32],
+        source: [u8; 32],
+        since: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Notes that somebody signed in to the account from the source.
+    async fn remember_source(&mut self, account: [u8; 32], source: [u8; 32], now: Timestamp) -> Result<(), StoreError>;
+}
+
+/// Charges a try. Commit the unit whatever it says: a refused try counts too, though it does not lengthen the wait.
+pub async fn charge(
+    unit: &mut (impl Attempts + ?Sized),
+    world: &World,
+    policy: &GuessPolicy,
+    guess: Guess<'_>,
+    ip: Option<IpAddr>,
+) -> Result<Result<Spent, TooManyAttempts>, StoreError> {
+    let now = world.now();
+    let source = address_key(ip);
+    let source_key = digest(&[b"source", source.as_bytes()]);
+    let (charges, account_and_source) = match guess {
+        Guess::Registration => {
+            let key = digest(&[b"registration", source.as_bytes()]);
+            (vec![Charge { key, quota: policy.registrations_per_address }], None)
+        }
+        Guess::Password(email) => {
+            let account_key = digest(&[b"account", email.as_str().as_bytes()]);
+            let both = digest(&[b"account and source", email.as_str().as_bytes(), source.as_bytes()]);
+            let charges = vec![
+                Charge { key: both, quota: policy.per_account_and_address },
+                Charge { key: source_key, quota: policy.per_address },
+                Charge { key: account_key, quota: policy.per_account },
+            ];
+            (charges, Some((account_key, source_key)))
+        }
+    };
+    let charged = unit.charge_attempts(&charges, now).await?;
+    let mut wait = None;
+    for (charge, charged) in charges.iter().zip(&charged) {
+        if charged.count <= charge.quota.limit {
+            continue;
+        }
+        if let Some((account, source)) = account_and_source.filter(|(account, _)| *account == charge.key) {
+            let since = now.minus(policy.known_address_for);
+            if unit.is_known_source(account, source, since).await? {
+                continue;
+            }
+        }
+        wait = wait.max(Some(charged.resets_at.since(now)));
+    }
+    Ok(match wait {
+        Some(wait) => Err(TooManyAttempts { retry_after_seconds: wait.as_millis().div_ceil(1_000).max(1) as u64 }),
+        None => Ok(Spent { charges, account_and_source }),
+    })
+}
+
+/// Gives a paid try back, since it succeeded, and remembers where it came from.
+pub async fn give_back(unit: &mut (impl Attempts + ?Sized), world: &World, spent: &Spent) -> Result<(), StoreError> {
+    let keys: Vec<[u8; 32]> = spent.charges.iter().map(|charge| charge.key).collect();
+    unit.give_back_attempts(&keys).await?;
+    if let Some((account, source)) = spent.account_and_source {
+        unit.remember_source(account, source, world.now()).await?;
+    }
+    Ok(())
+}
+
+/// The part of a source address that is one customer: an IPv4 address, or the /64 of an IPv6 address.
+pub fn address_key(ip: Option<IpAddr>) -> String {
+    match ip.map(|ip| ip.to_canonical()) {
+        None => "unknown".to_owned(),
+        Some(IpAddr::V4(v4)) => v4.to_string(),
+        Some(IpAddr::V6(v6)) => {
+            let [a, b, c, d, ..] = v6.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
+
+/// Parts are told apart by their lengths, so that no text in one of them can pass for two.
+fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(ip: &str) -> String {
+        address_key(ip.parse().ok())
+    }
+
+    #[test]
+    fn si2_one_customers_ipv6_network_is_one_source() {
+        assert_eq!(key("2001:db8:1:2::1"), key("2001:db8:1:2:ffff::9"));
+        assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
+        assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
+    }
+
+    #[test]
+    fn te5_no_text_can_pass_for_two_parts() {
+        assert_ne!(digest(&[b"a", b"bc"]), digest(&[b"ab", b"c"]));
+    }
+}

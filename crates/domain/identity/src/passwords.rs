@@ -1,0 +1,250 @@
+//! Passwords: which are taken, how they are kept, how one is changed.
+
+use async_trait::async_trait;
+use secrecy::{ExposeSecret, SecretString};
+use std::fmt;
+use tenantry_kernel::{
+    Action, Actor, Authorities, Command, Event, Journal, Requirement, StoreError, Timestamp, UserId, World,
+};
+
+use crate::{EndReason, IdentityError, People, Person, Sessions, sessions::note_ended};
+
+/// A password as somebody typed it: 8 to 128 characters of any kind (NIST SP 800-63B, 3.1.1.2: no composition
+/// rules). It does not print and is wiped when dropped.
+#[derive(Clone)]
+pub struct Password(SecretString);
+
+/// Why a text cannot be a password at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordError {
+    /// Fewer than [`Password::MIN_CHARS`].
+    #[error("must be at least 8 characters")]
+    TooShort,
+    /// More than [`Password::MAX_CHARS`].
+    #[error("must be at most 128 characters")]
+    TooLong,
+}
+
+impl Password {
+    /// The shortest password, in characters.
+    pub const MIN_CHARS: usize = 8;
+    /// The longest password, in characters.
+    pub const MAX_CHARS: usize = 128;
+    /// A password must be expected to stand this many guesses. At the 100 guesses an hour that an account lets
+    /// through, that is eleven years; eight random characters stand ten times as many.
+    const MIN_GUESSES: u64 = 10_000_000;
+    /// How much of each of the person's and tenant's own words is looked at, in characters.
+    const MAX_WORD_CHARS: usize = 64;
+    /// How many of those words are looked at.
+    const MAX_WORDS: usize = 16;
+
+    /// Counts the characters and nothing else.
+    pub fn parse(text: SecretString) -> Result<Self, PasswordError> {
+        let chars = text.expose_secret().chars().take(Self::MAX_CHARS + 1).count();
+        match chars {
+            n if n < Self::MIN_CHARS => Err(PasswordError::TooShort),
+            n if n > Self::MAX_CHARS => Err(PasswordError::TooLong),
+            _ => Ok(Self(text)),
+        }
+    }
+
+    /// The bytes to hash, all of them.
+    pub fn bytes(&self) -> &[u8] {
+        self.0.expose_secret().as_bytes()
+    }
+
+    /// Refuses a password that is common, or made of the given texts: names, addresses, the tenant's slug.
+    pub fn ensure_unguessable(&self, own: &[&str]) -> Result<(), IdentityError> {
+        let words = own_words(own);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let entropy = zxcvbn::zxcvbn(self.0.expose_secret(), &words);
+        if entropy.guesses() < Self::MIN_GUESSES { Err(IdentityError::WeakPassword) } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// Each text as a whole and in its words, lower-case, so that `Ada Lovelace` also forbids `lovelace1`.
+fn own_words(own: &[&str]) -> Vec<String> {
+    let mut words = Vec::new();
+    for text in own {
+        let text: String = text.chars().take(Password::MAX_WORD_CHARS).flat_map(char::to_lowercase).collect();
+        words.extend(text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 2).map(str::to_owned));
+        words.push(text.split_whitespace().collect());
+    }
+    words.truncate(Password::MAX_WORDS);
+    words
+}
+
+/// A password's hash in PHC form, parameters and salt included.
+#[derive(Clone)]
+pub struct PasswordHash(SecretString);
+
+impl PasswordHash {
+    /// Takes a PHC string.
+    pub fn new(phc: impl Into<String>) -> Self {
+        Self(SecretString::from(phc.into()))
+    }
+
+    /// The PHC string.
+    pub fn phc(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(…)")
+    }
+}
+
+/// Whether a password fits a hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It does not, or there is no hash.
+    Wrong,
+    /// It does.
+    Right,
+    /// It does, and the hash was made with weaker parameters than today's.
+    RightButOutdated,
+}
+
+/// Why a password could not be hashed.
+#[derive(Debug, thiserror::Error)]
+pub enum HasherError {
+    /// More hashes are waiting than will be done in reasonable time.
+    #[error("too many passwords are waiting to be hashed")]
+    Busy,
+    /// The hash in the store is not one, or the function failed.
+    #[error("hashing failed: {0}")]
+    Failed(String),
+}
+
+/// The slow, salted hash. Calls take tens of milliseconds and wait for a free thread: never hold a unit across one.
+#[async_trait]
+pub trait PasswordHasher: Send + Sync {
+    /// Hashes a new password.
+    async fn hash(&self, password: Password) -> Result<PasswordHash, HasherError>;
+
+    /// Compares. `None` costs as much as a hash that does not fit, so that time does not tell whether an account
+    /// exists.
+    async fn verify(&self, password: Password, hash: Option<PasswordHash>) -> Result<Verdict, HasherError>;
+}
+
+/// What a person proves themselves with.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    /// Whose it is.
+    pub user: UserId,
+    /// The password's hash.
+    pub hash: PasswordHash,
+    /// Moves when the password changes, not when it is hashed anew.
+    pub version: i64,
+    /// When the password was last changed.
+    pub changed_at: Timestamp,
+}
+
+/// Where passwords' hashes are kept.
+#[async_trait]
+pub trait Credentials: Send {
+    /// Keeps the first password of a person.
+    async fn insert_credential(&mut self, credential: &Credential) -> Result<(), StoreError>;
+
+    /// The person's password, if they have one and the unit's scope may see it.
+    async fn credential_of(&mut self, user: UserId) -> Result<Option<Credential>, StoreError>;
+
+    /// Replaces the hash, version and time.
+    async fn update_credential(&mut self, credential: &Credential) -> Result<(), StoreError>;
+}
+
+/// Change one's own password. The current one has been compared and the new one hashed before the unit began.
+#[derive(Debug, Clone)]
+pub struct ChangePassword {
+    /// The version of the credential that the current password was compared with.
+    pub verified_version: i64,
+    /// The new password's hash.
+    pub hash: PasswordHash,
+}
+
+impl Command for ChangePassword {
+    const REQUIRES: Requirement = Requirement::SignedIn;
+    const EVENTS: &'static [Action] = &[Action::UserPasswordChanged, Action::SessionEnded];
+}
+
+/// Changes the acting person's password and ends all their other sessions.
+pub async fn change_password(
+    unit: &mut (impl People + Credentials + Sessions + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    command: ChangePassword,
+) -> Result<Person, IdentityError> {
+    let (id, session) = actor.user.zip(actor.session).ok_or(IdentityError::SessionEnded)?;
+    let person = unit.lock_person(id).await?.ok_or(IdentityError::SessionEnded)?;
+    unit.authority_of(session, world.now()).await?.ok_or(IdentityError::SessionEnded)?;
+    let mut credential = unit.credential_of(id).await?.ok_or(IdentityError::InvalidCredentials)?;
+    if credential.version != command.verified_version {
+        return Err(IdentityError::InvalidCredentials);
+    }
+    credential.hash = command.hash;
+    credential.version += 1;
+    credential.changed_at = world.now();
+    unit.update_credential(&credential).await?;
+    let event = Event::new(world, actor, Action::UserPasswordChanged)
+        .target(id, Some(person.name.as_str()))
+        .changed_secret("password");
+    unit.append_event(event).await?;
+    let ended = unit.end_sessions_of_user(id, Some(session), EndReason::PasswordChanged, world.now()).await?;
+    note_ended(unit, actor, world, &ended, EndReason::PasswordChanged).await?;
+    Ok(person)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password(text: &str) -> Password {
+        Password::parse(SecretString::from(text.to_owned())).unwrap()
+    }
+
+    #[test]
+    fn si3_length_is_counted_in_characters() {
+        let parse = |text: String| Password::parse(SecretString::from(text)).map(|_| ());
+        assert_eq!(parse("é".repeat(7)), Err(PasswordError::TooShort));
+        assert_eq!(parse("é".repeat(8)), Ok(()));
+        assert_eq!(parse("é".repeat(128)), Ok(()));
+        assert_eq!(parse("é".repeat(129)), Err(PasswordError::TooLong));
+        assert_eq!(parse("x".repeat(1 << 20)), Err(PasswordError::TooLong));
+    }
+
+    #[test]
+    fn si3_common_passwords_and_own_words_are_refused() {
+        let own = ["Ada Lovelace", "ada.lovelace@analytical.example", "Analytical Engines", "analytical-engines"];
+        for weak in [
+            "password1",
+            "qwertyuiop",
+            "12345678",
+            "iloveyou",
+            "aaaaaaaa",
+            "abcdefgh",
+            "AdaLovelace1843",
+            "lovelace2026",
+            "analytical1",
+            "analyticalengines",
+            "Analytical2026!",
+        ] {
+            assert!(password(weak).ensure_unguessable(&own).is_err(), "{weak}");
+        }
+    }
+
+    #[test]
+    fn si3_long_plain_lower_case_and_eight_random_characters_are_fine() {
+        for strong in ["kqzjvwxmbprtyhgdnfcs", "correct horse battery staple", "xK9#mQ2$", "пароль-не-простой-совсем"]
+        {
+            assert!(password(strong).ensure_unguessable(&[]).is_ok(), "{strong}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! People. A person is global; memberships put them in tenants.
+
+use async_trait::async_trait;
+use tenantry_kernel::{
+    Action, Actor, Authorities, Command, EmailAddress, Event, Journal, Name, Requirement, StoreError, TenantId,
+    Timestamp, UserId, World,
+};
+use tenantry_tenancy::{MemberKeys, Memberships, TenancyError};
+
+use crate::{EndReason, IdentityError, Sessions, sessions::note_ended};
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Which person.
+    pub id: UserId,
+    /// The mailbox by which the person signs in; unique in the installation.
+    pub email: EmailAddress,
+    /// Since when the address is known to be the person's.
+    pub email_verified_at: Option<Timestamp>,
+    /// What the person is called.
+    pub name: Name,
+    /// Whether the person may sign in.
+    pub status: PersonStatus,
+    /// Moves with each change.
+    pub version: i64,
+    /// When the person registered.
+    pub created_at: Timestamp,
+}
+
+/// Whether a person may sign in at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PersonStatus {
+    /// May sign in.
+    Enabled,
+    /// Shut out by the operator.
+    Disabled,
+}
+
+impl PersonStatus {
+    /// The name in the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    /// The status of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Enabled, Self::Disabled].into_iter().find(|status| status.name() == name)
+    }
+}
+
+impl Person {
+    /// The folded keys by which the person is found among a tenant's members.
+    pub fn member_keys(&self) -> MemberKeys {
+        MemberKeys::new(self.name.as_str(), self.email.as_str())
+    }
+}
+
+/// Where people are kept.
+#[async_trait]
+pub trait People: Send {
+    /// Fails with [`IdentityError::EmailTaken`], and leaves the unit usable, when somebody has the address.
+    async fn insert_person(&mut self, person: &Person) -> Result<(), IdentityError>;
+
+    /// The person, if the unit's scope may see them.
+    async fn person_by_id(&mut self, id: UserId) -> Result<Option<Person>, StoreError>;
+
+    /// Those of the people that the unit's scope may see, in no order.
+    async fn people_by_ids(&mut self, ids: &[UserId]) -> Result<Vec<Person>, StoreError>;
+
+    /// The person of that address. Only for System units.
+    async fn person_by_email(&mut self, email: &EmailAddress) -> Result<Option<Person>, StoreError>;
+
+    /// The same as [`People::person_by_id`], held against every other change of this person until the unit ends.
+    async fn lock_person(&mut self, id: UserId) -> Result<Option<Person>, StoreError>;
+
+    /// Writes name, address and status where the version is still `person.version`, and moves it on; with the
+    /// keys of their memberships. Fails with [`IdentityError::VersionConflict`].
+    async fn update_person(&mut self, person: &Person) -> Result<(), IdentityError>;
+}
+
+/// See one's own profile.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadOwnProfile;
+
+impl Command for ReadOwnProfile {
+    const REQUIRES: Requirement = Requirement::SignedIn;
+    const EVENTS: &'static [Action] = &[];
+}
+
+/// Change one's own profile. What is `None` stays as it is.
+#[derive(Debug, Clone)]
+pub struct ChangeProfile {
+    /// The new name.
+    pub name: Option<Name>,
+    /// The version that the caller has seen.
+    pub expected_version: Option<i64>,
+}
+
+impl Command for ChangeProfile {
+    const REQUIRES: Requirement = Requirement::SignedIn;
+    const EVENTS: &'static [Action] = &[Action::UserUpdated];
+}
+
+/// Changes what the acting person is called, in every tenant. Needs a System unit, since the search keys of
+/// memberships in other tenants change too.
+pub async fn change_profile(
+    unit: &mut (impl People + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    command: ChangeProfile,
+) -> Result<Person, IdentityError> {
+    let id = actor.user.ok_or(IdentityError::SessionEnded)?;
+    let before = unit.lock_person(id).await?.ok_or(IdentityError::SessionEnded)?;
+    if command.expected_version.is_some_and(|expected| expected != before.version) {
+        return Err(IdentityError::VersionConflict);
+    }
+    let mut after = before.clone();
+    if let Some(name) = command.name {
+        after.name = name;
+    }
+    if after == before {
+        return Ok(before);
+    }
+    unit.update_person(&after).await?;
+    after.version += 1;
+    unit.user_authority_changed(id).await?;
+    let event = Event::new(world, actor, Action::UserUpdated).target(id, Some(after.name.as_str())).changed_personal(
+        "name",
+        before.name.as_str(),
+        after.name.as_str(),
+    );
+    unit.append_event(event).await?;
+    Ok(after)
+}
+
+/// Shuts a person out and ends all their sessions, by an operator. Without `force` it fails with
+/// [`TenancyError::LastOwner`] when a tenant would be left without an active owner.
+pub async fn disable_person(
+    unit: &mut (impl People + Sessions + Memberships + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    id: UserId,
+    force: bool,
+) -> Result<(), IdentityError> {
+    let mut tenants: Vec<TenantId> = unit.tenants_of(id).await?.iter().map(|(m, _)| m.tenant).collect();
+    tenants.sort();
+    for tenant in &tenants {
+        unit.lock_tenant(*tenant).await?;
+    }
+    if !force {
+        for tenant in &tenants {
+            if unit.active_owners(*tenant).await? == [id] {
+                return Err(TenancyError::LastOwner.into());
+            }
+        }
+    }
+    if !change_status(unit, actor, world, id, PersonStatus::Disabled).await? {
+        return Ok(());
+    }
+    let ended = unit.end_sessions_of_user(id, None, EndReason::PersonDisabled, world.now()).await?;
+    note_ended(unit, actor, world, &ended, EndReason::PersonDisabled).await
+}
+
+/// Lets a disabled person sign in again, by an operator. Ended sessions stay ended.
+pub async fn enable_person(
+    unit: &mut (impl People + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    id: UserId,
+) -> Result<(), IdentityError> {
+    change_status(unit, actor, world, id, PersonStatus::Enabled).await.map(|_| ())
+}
+
+async fn change_status(
+    unit: &mut (impl People + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    id: UserId,
+    status: PersonStatus,
+) -> Result<bool, IdentityError> {
+    let mut person = unit.lock_person(id).await?.ok_or(IdentityError::NotFound)?;
+    if person.status == status {
+        return Ok(false);
+    }
+    let before = person.status;
+    person.status = status;
+    unit.update_person(&person).await?;
+    unit.user_authority_changed(id).await?;
+    let action = match status {
+        PersonStatus::Enabled => Action::UserEnabled,
+        PersonStatus::Disabled => Action::UserDisabled,
+    };
+    let event = Event::new(world, actor, action).target(id, Some(person.name.as_str())).changed(
+        "status",
+        before.name(),
+        status.name(),
+    );
+    unit.append_event(event).await?;
+    Ok(true)
+}

@@ -1,0 +1,495 @@
+//! Sessions: one signed-in device in at most one tenant, and the counter from which its refresh tokens derive.
+
+use async_trait::async_trait;
+use std::{net::IpAddr, time::Duration};
+use tenantry_kernel::{
+    Action, Actor, Authorities, Command, Event, Journal, Requirement, SessionId, SignInId, StoreError, TenantId,
+    Timestamp, UserId, World,
+};
+
+use crate::{IdentityError, RefreshKeys, RefreshToken};
+
+/// How many live sessions a person may have; the oldest go first.
+pub const MAX_LIVE_SESSIONS: u32 = 50;
+
+/// One signed-in device in at most one tenant.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Which session.
+    pub id: SessionId,
+    /// The sign-in that this session and its siblings come from.
+    pub sign_in: SignInId,
+    /// Whose it is.
+    pub user: UserId,
+    /// The tenant that it is in.
+    pub tenant: Option<TenantId>,
+    /// The id of the server's key that makes its refresh tokens.
+    pub key_id: String,
+    /// How often it was refreshed. The refresh token of this rotation is the current one.
+    pub rotation: u32,
+    /// The greatest rotation whose tokens somebody has shown.
+    pub seen_rotation: u32,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last refreshed, or began.
+    pub rotated_at: Timestamp,
+    /// When it was last used, to the minute.
+    pub last_used_at: Timestamp,
+    /// When it ends whatever happens.
+    pub expires_at: Timestamp,
+    /// When it was ended, and why.
+    pub ended: Option<(Timestamp, EndReason)>,
+    /// What the client called itself.
+    pub user_agent: Option<String>,
+    /// Where the sign-in came from.
+    pub ip: Option<IpAddr>,
+}
+
+/// Why a session was ended before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndReason {
+    /// Its person signed out.
+    LoggedOut,
+    /// Its person ended it from another session.
+    Revoked,
+    /// A refresh token that was spent long ago came back.
+    Replayed,
+    /// The password was changed.
+    PasswordChanged,
+    /// The operator shut the person out.
+    PersonDisabled,
+    /// The membership was deactivated.
+    MembershipDeactivated,
+    /// The person was taken out of the tenant.
+    MembershipRemoved,
+    /// The person signed in on too many other devices.
+    TooMany,
+}
+
+impl EndReason {
+    const ALL: [Self; 8] = [
+        Self::LoggedOut,
+        Self::Revoked,
+        Self::Replayed,
+        Self::PasswordChanged,
+        Self::PersonDisabled,
+        Self::MembershipDeactivated,
+        Self::MembershipRemoved,
+        Self::TooMany,
+    ];
+
+    /// The name in the store and in the journal.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LoggedOut => "logged_out",
+            Self::Revoked => "revoked",
+            Self::Replayed => "replayed",
+            Self::PasswordChanged => "password_changed",
+            Self::PersonDisabled => "person_disabled",
+            Self::MembershipDeactivated => "membership_deactivated",
+            Self::MembershipRemoved => "membership_removed",
+            Self::TooMany => "too_many",
+        }
+    }
+
+    /// The reason of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+}
+
+/// How long sessions and their tokens last.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionPolicy {
+    /// How long an access token lasts.
+    pub access: Duration,
+    /// How long a spent refresh token still gets the same successor, whatever has been seen of that.
+    pub grace: Duration,
+    /// How long a session lasts without a refresh.
+    pub idle: Duration,
+    /// How long a session lasts at most.
+    pub max: Duration,
+}
+
+impl Session {
+    /// Whether it still runs at this moment.
+    pub fn is_live(&self, now: Timestamp, policy: &SessionPolicy) -> bool {
+        self.ended.is_none() && now < self.expires_at && now < self.rotated_at.plus(policy.idle)
+    }
+
+    /// Its current refresh token, if its key is still live.
+    pub fn refresh_token(&self, keys: &dyn RefreshKeys) -> Option<RefreshToken> {
+        keys.key(&self.key_id).map(|key| RefreshToken::issue(self.id, self.rotation, &key))
+    }
+
+    /// What a token of the given rotation is good for. The direct predecessor gets the same successor again within
+    /// the grace, or later as long as nothing of that successor has been seen: parallel tabs and lost answers harm
+    /// nobody. Anything older can only be a copy.
+    fn judge(&self, rotation: u32, now: Timestamp, policy: &SessionPolicy) -> Judgement {
+        let is_predecessor = rotation.checked_add(1) == Some(self.rotation);
+        let successor_unseen = self.seen_rotation < self.rotation;
+        let in_grace = now.since(self.rotated_at) <= policy.grace;
+        if rotation == self.rotation {
+            Judgement::Current
+        } else if rotation > self.rotation {
+            Judgement::Unknown
+        } else if is_predecessor && (in_grace || successor_unseen) {
+            Judgement::SpentJustNow
+        } else {
+            Judgement::Replayed
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Judgement {
+    Current,
+    SpentJustNow,
+    Replayed,
+    /// Ahead of the row: the database was restored from a backup. The copy proves nothing and ends nothing.
+    Unknown,
+}
+
+/// Which of a person's sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// This one.
+    One(SessionId),
+    /// All but the acting one.
+    Others,
+    /// All of them.
+    All,
+}
+
+/// Where sessions are kept. Methods that end sessions touch only those that have not ended, and return them.
+#[async_trait]
+pub trait Sessions: Send {
+    /// Keeps a new session.
+    async fn insert_session(&mut self, session: &Session) -> Result<(), StoreError>;
+
+    /// The session, ended or not, if the unit's scope may see it.
+    async fn session_by_id(&mut self, id: SessionId) -> Result<Option<Session>, StoreError>;
+
+    /// The person's sessions that have neither been ended nor expired, newest first.
+    async fn running_sessions_of(&mut self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError>;
+
+    /// Moves the counter from `rotation` to the next, if the session has not ended and still stands there.
+    /// `false` when it does not: somebody else was quicker.
+    async fn rotate_session(&mut self, id: SessionId, rotation: u32, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Notes that a token of this rotation was shown.
+    async fn mark_rotation_seen(&mut self, id: SessionId, rotation: u32) -> Result<(), StoreError>;
+
+    /// Ends one session.
+    async fn end_session(
+        &mut self,
+        id: SessionId,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, StoreError>;
+
+    /// Ends every session of a sign-in.
+    async fn end_sessions_of_sign_in(
+        &mut self,
+        sign_in: SignInId,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, StoreError>;
+
+    /// Ends every session of a person, in every tenant, but the excepted one.
+    async fn end_sessions_of_user(
+        &mut self,
+        user: UserId,
+        except: Option<SessionId>,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, StoreError>;
+
+    /// Ends every session of a person in one tenant.
+    async fn end_sessions_of_member(
+        &mut self,
+        tenant: TenantId,
+        user: UserId,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, StoreError>;
+}
+
+/// See one's own sessions.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnSessions;
+
+impl Command for OwnSessions {
+    const REQUIRES: Requirement = Requirement::SignedIn;
+    const EVENTS: &'static [Action] = &[];
+}
+
+/// End one's own sessions.
+#[derive(Debug, Clone, Copy)]
+pub struct EndOwnSessions {
+    /// Which of them.
+    pub which: Which,
+}
+
+impl Command for EndOwnSessions {
+    const REQUIRES: Requirement = Requirement::SignedIn;
+    const EVENTS: &'static [Action] = &[Action::SessionEnded];
+}
+
+/// Ends own sessions; one that is not there, or not one's own, is not found.
+pub async fn end_own_sessions(
+    unit: &mut (impl Sessions + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    command: EndOwnSessions,
+) -> Result<(), IdentityError> {
+    let (user, current) = actor.user.zip(actor.session).ok_or(IdentityError::SessionEnded)?;
+    let now = world.now();
+    let reason = EndReason::Revoked;
+    let ended = match command.which {
+        Which::One(id) => {
+            let session = unit.session_by_id(id).await?.filter(|session| session.user == user);
+            session.filter(|session| session.ended.is_none()).ok_or(IdentityError::NotFound)?;
+            unit.end_session(id, reason, now).await?
+        }
+        Which::Others => unit.end_sessions_of_user(user, Some(current), reason, now).await?,
+        Which::All => unit.end_sessions_of_user(user, None, reason, now).await?,
+    };
+    note_ended(unit, actor, world, &ended, reason).await
+}
+
+/// Sign out: end a session, or every session of its sign-in.
+#[derive(Debug, Clone, Copy)]
+pub struct LogOut {
+    /// The session that the shown token belongs to.
+    pub session: SessionId,
+    /// Whether its siblings end too.
+    pub siblings: bool,
+}
+
+impl Command for LogOut {
+    const REQUIRES: Requirement = Requirement::SignedIn;
+    const EVENTS: &'static [Action] = &[Action::SessionEnded];
+}
+
+/// Ends the session of a token that was shown to be genuine; nothing happens when it has ended already.
+pub async fn log_out(
+    unit: &mut (impl Sessions + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    command: LogOut,
+) -> Result<(), IdentityError> {
+    let Some(session) = unit.session_by_id(command.session).await? else { return Ok(()) };
+    let (reason, now) = (EndReason::LoggedOut, world.now());
+    let ended = if command.siblings {
+        unit.end_sessions_of_sign_in(session.sign_in, reason, now).await?
+    } else {
+        unit.end_session(session.id, reason, now).await?
+    };
+    note_ended(unit, &actor.of_session(&session), world, &ended, reason).await
+}
+
+/// Spend a refresh token.
+#[derive(Debug, Clone, Copy)]
+pub struct Refresh {
+    /// The token.
+    pub token: RefreshToken,
+}
+
+impl Refresh {
+    /// The events that a refresh can leave; a plain one leaves none.
+    pub const EVENTS: &'static [Action] = &[Action::SessionReplayed, Action::SessionEnded];
+}
+
+/// What became of a refresh token.
+#[derive(Debug)]
+pub enum Refreshed {
+    /// The session goes on, at this rotation.
+    Session(Session),
+    /// An old token came back, and every session of its sign-in has been ended. This must be committed.
+    Replayed,
+}
+
+/// Moves a session on by its current token, repeats the answer to its predecessor, or ends the sign-in when an
+/// older token comes back (RFC 9700, 4.14.2).
+pub async fn refresh_session(
+    unit: &mut (impl Sessions + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    keys: &dyn RefreshKeys,
+    policy: &SessionPolicy,
+    command: Refresh,
+) -> Result<Refreshed, IdentityError> {
+    let Refresh { token } = command;
+    let now = world.now();
+    let mut session = unit.session_by_id(token.session).await?.ok_or(IdentityError::TokenInvalid)?;
+    let key = keys.key(&session.key_id).ok_or(IdentityError::TokenInvalid)?;
+    if !token.is_made_by(&key) {
+        return Err(IdentityError::TokenInvalid);
+    }
+    if !session.is_live(now, policy) {
+        return Err(IdentityError::SessionEnded);
+    }
+    if session.judge(token.rotation, now, policy) == Judgement::Current {
+        if unit.rotate_session(session.id, session.rotation, now).await? {
+            session.seen_rotation = session.seen_rotation.max(session.rotation);
+            session.rotation += 1;
+            session.rotated_at = now;
+            return Ok(Refreshed::Session(session));
+        }
+        session = unit.session_by_id(token.session).await?.ok_or(IdentityError::SessionEnded)?;
+        if !session.is_live(now, policy) {
+            return Err(IdentityError::SessionEnded);
+        }
+    }
+    match session.judge(token.rotation, now, policy) {
+        Judgement::SpentJustNow => Ok(Refreshed::Session(session)),
+        Judgement::Current | Judgement::Unknown => Err(IdentityError::TokenInvalid),
+        Judgement::Replayed => {
+            let actor = actor.of_session(&session);
+            let replayed = Event::new(world, &actor, Action::SessionReplayed).target(session.id, None);
+            unit.append_event(replayed).await?;
+            let ended = unit.end_sessions_of_sign_in(session.sign_in, EndReason::Replayed, now).await?;
+            note_ended(unit, &actor, world, &ended, EndReason::Replayed).await?;
+            Ok(Refreshed::Replayed)
+        }
+    }
+}
+
+/// Starts a session of a person whose row is locked, ending the oldest when there are too many.
+pub(crate) async fn start_session(
+    unit: &mut (impl Sessions + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    keys: &dyn RefreshKeys,
+    policy: &SessionPolicy,
+) -> Result<Session, IdentityError> {
+    let user = actor.user.ok_or(StoreError::Misuse("a session needs a person"))?;
+    let now = world.now();
+    let running = unit.running_sessions_of(user, now).await?;
+    let keep = usize::try_from(MAX_LIVE_SESSIONS).unwrap_or(usize::MAX) - 1;
+    for oldest in running.iter().skip(keep) {
+        let ended = unit.end_session(oldest.id, EndReason::TooMany, now).await?;
+        note_ended(unit, actor, world, &ended, EndReason::TooMany).await?;
+    }
+    let session = Session {
+        id: SessionId::new(world),
+        sign_in: SignInId::new(world),
+        user,
+        tenant: actor.tenant,
+        key_id: keys.current_id().to_owned(),
+        rotation: 0,
+        seen_rotation: 0,
+        created_at: now,
+        rotated_at: now,
+        last_used_at: now.to_minute(),
+        expires_at: now.plus(policy.max),
+        ended: None,
+        user_agent: actor.origin.user_agent.clone(),
+        ip: actor.origin.ip,
+    };
+    unit.insert_session(&session).await?;
+    unit.append_event(Event::new(world, actor, Action::SessionStarted).target(session.id, None)).await?;
+    Ok(session)
+}
+
+/// Announces ended sessions to every process and notes each in the log of the acting session's tenant.
+pub(crate) async fn note_ended(
+    unit: &mut (impl Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    ended: &[Session],
+    reason: EndReason,
+) -> Result<(), IdentityError> {
+    for session in ended {
+        unit.session_authority_changed(session.id).await?;
+        let event =
+            Event::new(world, actor, Action::SessionEnded).target(session.id, None).set("reason", reason.name());
+        unit.append_event(event).await?;
+    }
+    Ok(())
+}
+
+/// An actor who is known by a session's token only.
+trait OfSession {
+    fn of_session(&self, session: &Session) -> Actor;
+}
+
+impl OfSession for Actor {
+    fn of_session(&self, session: &Session) -> Actor {
+        Actor { user: Some(session.user), session: Some(session.id), tenant: session.tenant, ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    const POLICY: SessionPolicy = SessionPolicy {
+        access: Duration::from_secs(900),
+        grace: Duration::from_secs(10),
+        idle: Duration::from_secs(14 * 86_400),
+        max: Duration::from_secs(90 * 86_400),
+    };
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_millis(seconds * 1_000).unwrap()
+    }
+
+    fn session(rotation: u32, seen: u32) -> Session {
+        Session {
+            id: SessionId::from_uuid(Uuid::nil()),
+            sign_in: SignInId::from_uuid(Uuid::nil()),
+            user: UserId::from_uuid(Uuid::nil()),
+            tenant: None,
+            key_id: "k".into(),
+            rotation,
+            seen_rotation: seen,
+            created_at: at(0),
+            rotated_at: at(1_000),
+            last_used_at: at(0),
+            expires_at: at(90 * 86_400),
+            ended: None,
+            user_agent: None,
+            ip: None,
+        }
+    }
+
+    #[test]
+    fn a_token_is_judged_by_its_place_the_time_and_what_was_seen() {
+        use Judgement::*;
+        let table = [
+            // rotation, seen, token, at, judgement
+            (5, 5, 5, 9_999, Current),
+            (5, 5, 4, 1_005, SpentJustNow),
+            (5, 5, 4, 1_010, SpentJustNow),
+            (5, 5, 4, 1_011, Replayed),
+            (5, 4, 4, 4_600, SpentJustNow),
+            (5, 4, 3, 1_001, Replayed),
+            (5, 5, 0, 1_001, Replayed),
+            (5, 5, 6, 1_001, Unknown),
+            (0, 0, u32::MAX, 1_001, Unknown),
+        ];
+        for (rotation, seen, token, now, expected) in table {
+            assert_eq!(
+                session(rotation, seen).judge(token, at(now), &POLICY),
+                expected,
+                "{rotation} {seen} {token} {now}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_session_lasts_while_it_is_refreshed_and_never_beyond_its_end() {
+        let fresh = session(1, 1);
+        assert!(fresh.is_live(at(1_000 + 14 * 86_400 - 1), &POLICY));
+        assert!(!fresh.is_live(at(1_000 + 14 * 86_400), &POLICY));
+        let mut old = session(1, 1);
+        old.rotated_at = at(89 * 86_400);
+        assert!(old.is_live(at(90 * 86_400 - 1), &POLICY));
+        assert!(!old.is_live(at(90 * 86_400), &POLICY));
+        old.ended = Some((at(0), EndReason::LoggedOut));
+        assert!(!old.is_live(at(1_000), &POLICY));
+    }
+}
