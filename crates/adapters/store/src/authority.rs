@@ -1,0 +1,168 @@
+//! What a session may do, and the announcement of changes to it.
+
+use async_trait::async_trait;
+use sea_orm::{ConnectionTrait, FromQueryResult, prelude::ChronoDateTimeUtc};
+use tenantry_kernel::{
+    Actor, Authorities, Authority, EmailAddress, HeldRole, PermissionSet, RoleId, SessionId, SignInId, StoreError,
+    TenantAuthority, TenantId, TenantStatus, Timestamp, UserId,
+};
+use uuid::Uuid;
+
+use crate::{Unit, roles::permissions_of};
+
+/// Whose power has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthorityChange {
+    /// One session's.
+    Session(SessionId),
+    /// That of every session of a person.
+    User(UserId),
+    /// That of every session in a tenant.
+    Tenant(TenantId),
+}
+
+#[derive(FromQueryResult)]
+struct AuthorityRow {
+    session_id: Uuid,
+    sign_in_id: Uuid,
+    session_created_at: ChronoDateTimeUtc,
+    expires_at: ChronoDateTimeUtc,
+    seen_rotation: i64,
+    user_id: Uuid,
+    email: String,
+    email_verified_at: Option<ChronoDateTimeUtc>,
+    user_name: String,
+    user_created_at: ChronoDateTimeUtc,
+    user_version: i64,
+    tenant_id: Option<Uuid>,
+    tenant_name: Option<String>,
+    slug: Option<String>,
+    plan: Option<String>,
+    tenant_status: Option<String>,
+    tenant_created_at: Option<ChronoDateTimeUtc>,
+    role_id: Option<Uuid>,
+    role_name: Option<String>,
+    permissions: Option<String>,
+    system: Option<String>,
+}
+
+const AUTHORITY: &str = "\
+    SELECT s.id AS session_id, s.sign_in_id, s.created_at AS session_created_at, s.expires_at, s.seen_rotation, \
+           u.id AS user_id, u.email, u.email_verified_at, u.name AS user_name, u.created_at AS user_created_at, \
+           u.version AS user_version, \
+           t.id AS tenant_id, t.name AS tenant_name, t.slug, t.plan, t.status AS tenant_status, \
+           t.created_at AS tenant_created_at, \
+           r.id AS role_id, r.name AS role_name, r.permissions, r.system \
+    FROM sessions s \
+    JOIN users u ON u.id = s.user_id \
+    LEFT JOIN memberships m ON m.tenant_id = s.tenant_id AND m.user_id = s.user_id \
+    LEFT JOIN tenants t ON t.id = m.tenant_id \
+    LEFT JOIN membership_roles h ON h.tenant_id = m.tenant_id AND h.user_id = m.user_id \
+    LEFT JOIN roles r ON r.tenant_id = h.tenant_id AND r.id = h.role_id \
+    WHERE s.id = $1 AND s.ended_at IS NULL AND s.expires_at > $2 AND u.status = 'enabled' \
+      AND (s.tenant_id IS NULL OR m.status = 'active') \
+    ORDER BY r.name_key";
+
+#[async_trait]
+impl Authorities for Unit {
+    async fn authority_of(&mut self, session: SessionId, now: Timestamp) -> Result<Option<Authority>, StoreError> {
+        let statement = self.sql(AUTHORITY, [session.uuid().into(), now.utc().into()]);
+        let rows = self.run(self.transaction.query_all_raw(statement)).await?;
+        let rows = rows.iter().map(|row| AuthorityRow::from_query_result(row, "")).collect::<Result<Vec<_>, _>>();
+        authority(rows.map_err(crate::failure::Failure::from)?)
+    }
+
+    async fn lock_authority(&mut self, actor: &Actor, now: Timestamp) -> Result<Option<Authority>, StoreError> {
+        let session = actor.session.ok_or(StoreError::Misuse("only a session holds authority"))?;
+        if let Some(tenant) = actor.tenant {
+            self.lock_tenant(tenant).await?;
+        }
+        self.authority_of(session, now).await
+    }
+
+    async fn lock_tenant(&mut self, tenant: TenantId) -> Result<(), StoreError> {
+        // On SQLite there is one writer at a time, and this unit is it.
+        if self.is_postgres() {
+            let lock = self.sql("SELECT 1 FROM tenants WHERE id = $1 FOR NO KEY UPDATE", [tenant.uuid().into()]);
+            self.run(self.transaction.query_one_raw(lock)).await?;
+        }
+        Ok(())
+    }
+
+    async fn session_authority_changed(&mut self, session: SessionId) -> Result<(), StoreError> {
+        self.append_authority_change(AuthorityChange::Session(session)).await
+    }
+
+    async fn user_authority_changed(&mut self, user: UserId) -> Result<(), StoreError> {
+        self.append_authority_change(AuthorityChange::User(user)).await
+    }
+
+    async fn tenant_authority_changed(&mut self, tenant: TenantId) -> Result<(), StoreError> {
+        self.append_authority_change(AuthorityChange::Tenant(tenant)).await
+    }
+}
+
+impl Unit {
+    async fn append_authority_change(&mut self, change: AuthorityChange) -> Result<(), StoreError> {
+        let (session, user, tenant) = match change {
+            AuthorityChange::Session(id) => (Some(id.uuid()), None, None),
+            AuthorityChange::User(id) => (None, Some(id.uuid()), None),
+            AuthorityChange::Tenant(id) => (None, None, Some(id.uuid())),
+        };
+        let sql = "INSERT INTO authority_changes (session_id, user_id, tenant_id, changed_at) VALUES ($1, $2, $3, CURRENT_TIMESTAMP)";
+        let statement = self.sql(sql, [session.into(), user.into(), tenant.into()]);
+        self.run(self.transaction.execute_raw(statement)).await?;
+        self.announce(change);
+        Ok(())
+    }
+}
+
+fn authority(rows: Vec<AuthorityRow>) -> Result<Option<Authority>, StoreError> {
+    let Some(first) = rows.first() else { return Ok(None) };
+    let inconsistent = |table, column| StoreError::Inconsistent { table, column };
+    let tenant = match first.tenant_id {
+        None => None,
+        Some(id) => {
+            let status = first.tenant_status.as_deref().and_then(TenantStatus::from_name);
+            let roles = held_roles(&rows)?;
+            Some(TenantAuthority {
+                id: TenantId::from_uuid(id),
+                name: first.tenant_name.clone().unwrap_or_default(),
+                slug: first.slug.clone().unwrap_or_default(),
+                plan: first.plan.clone().unwrap_or_default(),
+                status: status.ok_or_else(|| inconsistent("tenants", "status"))?,
+                created_at: first
+                    .tenant_created_at
+                    .map(Timestamp::new)
+                    .ok_or_else(|| inconsistent("tenants", "created_at"))?,
+                permissions: roles.iter().fold(PermissionSet::EMPTY, |set, role| set.union(role.permissions)),
+                roles,
+            })
+        }
+    };
+    Ok(Some(Authority {
+        session: SessionId::from_uuid(first.session_id),
+        sign_in: SignInId::from_uuid(first.sign_in_id),
+        session_created_at: Timestamp::new(first.session_created_at),
+        session_expires_at: Timestamp::new(first.expires_at),
+        seen_rotation: u32::try_from(first.seen_rotation).map_err(|_| inconsistent("sessions", "seen_rotation"))?,
+        user: UserId::from_uuid(first.user_id),
+        email: EmailAddress::parse(&first.email).map_err(|_| inconsistent("users", "email"))?,
+        email_verified: first.email_verified_at.is_some(),
+        name: first.user_name.clone(),
+        user_created_at: Timestamp::new(first.user_created_at),
+        user_version: first.user_version,
+        tenant,
+    }))
+}
+
+fn held_roles(rows: &[AuthorityRow]) -> Result<Vec<HeldRole>, StoreError> {
+    let mut roles = Vec::with_capacity(rows.len());
+    for row in rows {
+        if let (Some(id), Some(name), Some(permissions)) = (row.role_id, &row.role_name, &row.permissions) {
+            let permissions = permissions_of(permissions, row.system.as_deref())?;
+            roles.push(HeldRole { id: RoleId::from_uuid(id), name: name.clone(), permissions });
+        }
+    }
+    Ok(roles)
+}

@@ -1,0 +1,229 @@
+//! Opening the database: pools, time limits, and what production refuses.
+
+use sea_orm::{
+    DatabaseConnection, SqliteTransactionMode, SqlxPostgresConnector, SqlxSqliteConnector, TransactionOptions,
+    TransactionTrait,
+};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{
+    ConnectOptions, Connection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tenantry_kernel::StoreError;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::{
+    Scope, Unit,
+    failure::{DeadlinePassed, Failure},
+};
+
+/// Which database.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// A file. One process serves from it.
+    Sqlite(PathBuf),
+    /// A `postgres://` URL.
+    Postgres(SecretString),
+}
+
+/// When SQLite waits for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Synchronous {
+    /// At every commit: what was acknowledged survives a power cut.
+    #[default]
+    Full,
+    /// At checkpoints: the last commits may be lost with the power, never the file's integrity.
+    Normal,
+}
+
+/// How the database is used.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// Which database.
+    pub database: Database,
+    /// How many connections at most; on SQLite, how many readers beside the one writer.
+    pub pool_size: u32,
+    /// How long a unit may take, waiting for a connection included.
+    pub deadline: Duration,
+    /// When SQLite waits for the disk.
+    pub synchronous: Synchronous,
+}
+
+/// Why the database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The address is not one.
+    #[error("the database address cannot be read: {0}")]
+    Address(#[source] sqlx::Error),
+    /// Nobody answers there.
+    #[error("the database does not answer: {0}")]
+    Unreachable(#[source] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("the database could not be migrated: {0}")]
+    Migration(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A look-up at start-up failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The open database. Units are opened from it; cloning is cheap.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) writer: DatabaseConnection,
+    pub(crate) reader: DatabaseConnection,
+    pub(crate) config: Arc<StoreConfig>,
+    statements: Arc<AtomicU64>,
+    distrust: Arc<AtomicBool>,
+}
+
+impl Store {
+    /// How long anybody waits for a connection.
+    const ACQUIRE: Duration = Duration::from_secs(1);
+    /// How long a returned connection may take to prove that it is usable.
+    const PROOF: Duration = Duration::from_millis(250);
+
+    /// Opens the pools. On PostgreSQL no connection is made yet.
+    pub async fn connect(config: StoreConfig) -> Result<Self, ConnectError> {
+        let statements = Arc::new(AtomicU64::new(0));
+        let distrust = Arc::new(AtomicBool::new(false));
+        let (mut writer, mut reader) = match &config.database {
+            Database::Sqlite(file) => {
+                let options = sqlite_options(file, &config);
+                let writer = SqlitePoolOptions::new()
+                    .max_connections(1)
+                    .acquire_timeout(Self::ACQUIRE)
+                    .idle_timeout(None)
+                    .max_lifetime(None)
+                    .connect_with(options.clone())
+                    .await
+                    .map_err(ConnectError::Unreachable)?;
+                let reader = SqlitePoolOptions::new()
+                    .max_connections(config.pool_size)
+                    .acquire_timeout(Self::ACQUIRE)
+                    .connect_with(options.read_only(true))
+                    .await
+                    .map_err(ConnectError::Unreachable)?;
+                (SqlxSqliteConnector::from_sqlx_sqlite_pool(writer), SqlxSqliteConnector::from_sqlx_sqlite_pool(reader))
+            }
+            Database::Postgres(url) => {
+                let distrust = distrust.clone();
+                let pool = PgPoolOptions::new()
+                    .max_connections(config.pool_size)
+                    .acquire_timeout(Self::ACQUIRE)
+                    .test_before_acquire(false)
+                    .after_release(move |connection, _| {
+                        let distrusted = distrust.load(Ordering::Relaxed);
+                        Box::pin(async move {
+                            // sqlx pings without a time limit; a connection whose statement was abandoned would hang there.
+                            if !distrusted {
+                                return Ok(true);
+                            }
+                            Ok(timeout(Self::PROOF, connection.ping()).await.is_ok_and(|pinged| pinged.is_ok()))
+                        })
+                    })
+                    .connect_lazy_with(postgres_options(url, &config)?);
+                let pool = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
+                (pool.clone(), pool)
+            }
+        };
+        for pool in [&mut writer, &mut reader] {
+            let statements = statements.clone();
+            pool.set_metric_callback(move |_| {
+                statements.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        Ok(Self { writer, reader, config: Arc::new(config), statements, distrust })
+    }
+
+    /// A unit for reading. On SQLite it never waits for a writer.
+    pub async fn read(&self, scope: Scope) -> Result<Unit, StoreError> {
+        self.open(&self.reader, scope, SqliteTransactionMode::Deferred).await
+    }
+
+    /// A unit for writing. Dropping it rolls back.
+    pub async fn begin(&self, scope: Scope) -> Result<Unit, StoreError> {
+        self.open(&self.writer, scope, SqliteTransactionMode::Immediate).await
+    }
+
+    async fn open(
+        &self,
+        pool: &DatabaseConnection,
+        scope: Scope,
+        sqlite_mode: SqliteTransactionMode,
+    ) -> Result<Unit, StoreError> {
+        let deadline = Instant::now() + self.config.deadline;
+        let options =
+            TransactionOptions { sqlite_transaction_mode: Some(sqlite_mode), ..TransactionOptions::default() };
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        let begun = timeout_at(deadline, pool.begin_with_options(options)).await;
+        let transaction = self.watch(begun)?.map_err(Failure::from)?;
+        let unit = Unit::new(transaction, scope, deadline, self.clone());
+        unit.announce_scope().await?;
+        Ok(unit)
+    }
+
+    /// How many statements were sent since the store was opened, those that open and close units included.
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_statement(&self) {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes whether the database answers in time; while it does not, returned connections must prove themselves.
+    pub(crate) fn watch<T>(&self, outcome: Result<T, tokio::time::error::Elapsed>) -> Result<T, StoreError> {
+        let late = outcome.is_err();
+        if self.distrust.load(Ordering::Relaxed) != late {
+            self.distrust.store(late, Ordering::Relaxed);
+        }
+        outcome.map_err(|_| DeadlinePassed.into())
+    }
+
+    /// Closes every connection, those in use once they are returned.
+    pub async fn close(&self) {
+        for pool in [&self.reader, &self.writer] {
+            if let Err(error) = pool.close_by_ref().await {
+                tracing::warn!(%error, "the database connection did not close cleanly");
+            }
+        }
+    }
+}
+
+pub(crate) fn sqlite_options(file: &std::path::Path, config: &StoreConfig) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(match config.synchronous {
+            Synchronous::Full => SqliteSynchronous::Full,
+            Synchronous::Normal => SqliteSynchronous::Normal,
+        })
+        .busy_timeout(config.deadline)
+        .foreign_keys(true)
+        .statement_cache_capacity(256)
+        .disable_statement_logging()
+}
+
+pub(crate) fn postgres_options(url: &SecretString, config: &StoreConfig) -> Result<PgConnectOptions, ConnectError> {
+    let options: PgConnectOptions = url.expose_secret().parse().map_err(ConnectError::Address)?;
+    let deadline = config.deadline.as_millis().to_string();
+    Ok(options
+        .application_name("tenantry")
+        .statement_cache_capacity(256)
+        .options([
+            ("statement_timeout", deadline.as_str()),
+            ("lock_timeout", deadline.as_str()),
+            ("idle_in_transaction_session_timeout", "10000"),
+        ])
+        .disable_statement_logging())
+}

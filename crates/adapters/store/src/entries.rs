@@ -1,0 +1,141 @@
+//! Reading the journal.
+
+use async_trait::async_trait;
+use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use std::collections::HashMap;
+use tenantry_audit::{ActionFilter, Entries, Entry, EntryFilter};
+use tenantry_kernel::{
+    Action, ActorKind, Direction, Event, EventId, Outcome, Page, PageRequest, PersonalPart, RequestId, StoreError,
+    Target, TargetKind, TenantId, Timestamp, UserId,
+};
+use uuid::Uuid;
+
+use crate::{
+    Unit,
+    journal::{part, row},
+    unit::TenantTable,
+};
+
+impl TenantTable for row::Entity {
+    const TENANT: row::Column = row::Column::TenantId;
+}
+
+impl TenantTable for part::Entity {
+    const TENANT: part::Column = part::Column::TenantId;
+}
+
+#[async_trait]
+impl Entries for Unit {
+    async fn page_entries(
+        &mut self,
+        filter: &EntryFilter,
+        page: PageRequest<EventId>,
+    ) -> Result<Page<Entry, EventId>, StoreError> {
+        let select = filtered(self.tenant_rows::<row::Entity>()?, filter).limit(u64::from(page.limit) + 1);
+        let id = row::Column::Id;
+        let select = match (page.direction, page.after) {
+            (Direction::Ascending, None) => select.order_by_asc(id),
+            (Direction::Ascending, Some(after)) => select.filter(id.gt(after.uuid())).order_by_asc(id),
+            (Direction::Descending, None) => select.order_by_desc(id),
+            (Direction::Descending, Some(after)) => select.filter(id.lt(after.uuid())).order_by_desc(id),
+        };
+        let page = Page::from_lookahead(self.all(select).await?, page.limit, |row| EventId::from_uuid(row.id));
+        let items = self.with_parts(page.items).await?;
+        Ok(Page { items, next: page.next })
+    }
+
+    async fn entry_by_id(&mut self, id: EventId) -> Result<Option<Entry>, StoreError> {
+        let select = self.tenant_rows::<row::Entity>()?.filter(row::Column::Id.eq(id.uuid()));
+        let row = self.one(select).await?;
+        Ok(self.with_parts(row.into_iter().collect()).await?.pop())
+    }
+}
+
+impl Unit {
+    async fn with_parts(&self, rows: Vec<row::Model>) -> Result<Vec<Entry>, StoreError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids = rows.iter().map(|row| row.id);
+        let select = self.tenant_rows::<part::Entity>()?.filter(part::Column::EventId.is_in(ids));
+        let parts = self.all(select).await?;
+        let mut parts: HashMap<Uuid, part::Model> = parts.into_iter().map(|part| (part.event_id, part)).collect();
+        rows.into_iter()
+            .map(|row| {
+                let part = parts.remove(&row.id);
+                entry(row, part)
+            })
+            .collect()
+    }
+}
+
+fn filtered(select: Select<row::Entity>, filter: &EntryFilter) -> Select<row::Entity> {
+    use row::Column;
+    let mut select = select;
+    match &filter.action {
+        Some(ActionFilter::Exact(name)) => select = select.filter(Column::Action.eq(name.as_str())),
+        Some(ActionFilter::Group(group)) => select = select.filter(Column::ActionGroup.eq(group.as_str())),
+        None => {}
+    }
+    if let Some(actor) = filter.actor {
+        select = select.filter(Column::ActorId.eq(actor.uuid()));
+    }
+    if let Some(kind) = filter.target_kind {
+        select = select.filter(Column::TargetType.eq(kind.name()));
+    }
+    if let Some(target) = filter.target {
+        select = select.filter(Column::TargetId.eq(target));
+    }
+    if let Some(outcome) = filter.outcome {
+        select = select.filter(Column::Outcome.eq(outcome.name()));
+    }
+    if let Some(from) = filter.from {
+        select = select.filter(Column::Id.gte(first_id_at(from)));
+    }
+    if let Some(to) = filter.to {
+        select = select.filter(Column::Id.lt(first_id_at(to)));
+    }
+    select
+}
+
+/// Ids carry the millisecond of their event, so that a range of times is a range of ids and needs no index of its own.
+fn first_id_at(moment: Timestamp) -> Uuid {
+    let millis = u64::try_from(moment.unix_millis()).unwrap_or(0).min((1 << 48) - 1);
+    Uuid::from_u128(u128::from(millis) << 80)
+}
+
+fn entry(row: row::Model, part: Option<part::Model>) -> Result<Entry, StoreError> {
+    let inconsistent = |column| StoreError::Inconsistent { table: "journal", column };
+    let broken_part = |column| StoreError::Inconsistent { table: "journal_parts", column };
+    let (personal, salt) = match part {
+        None => (PersonalPart::default(), [0; 32]),
+        Some(part) => (
+            serde_json::from_str(&part.part).map_err(|_| broken_part("part"))?,
+            part.salt.try_into().map_err(|_| broken_part("salt"))?,
+        ),
+    };
+    let target = match (row.target_type.as_deref(), row.target_id) {
+        (Some(kind), Some(id)) => {
+            Some(Target { kind: TargetKind::from_name(kind).ok_or_else(|| inconsistent("target_type"))?, id })
+        }
+        _ => None,
+    };
+    let event = Event {
+        id: EventId::from_uuid(row.id),
+        version: row.version,
+        tenant: row.tenant_id.map(TenantId::from_uuid),
+        occurred_at: Timestamp::new(row.occurred_at),
+        action: Action::from_name(&row.action).ok_or_else(|| inconsistent("action"))?,
+        outcome: Outcome::from_name(&row.outcome).ok_or_else(|| inconsistent("outcome"))?,
+        actor_kind: ActorKind::from_name(&row.actor_type).ok_or_else(|| inconsistent("actor_type"))?,
+        actor_id: row.actor_id.map(UserId::from_uuid),
+        on_behalf_of: row.on_behalf_of.map(UserId::from_uuid),
+        target,
+        changes: serde_json::from_str(&row.changes).map_err(|_| inconsistent("changes"))?,
+        request: RequestId::from_uuid(row.request_id),
+        count: row.count,
+        personal,
+        salt,
+    };
+    Ok(Entry { event, commitment: row.commitment.try_into().map_err(|_| inconsistent("commitment"))? })
+}

@@ -1,0 +1,109 @@
+//! What the databases say, in the terms of the ports.
+
+use sea_orm::{DbErr, RuntimeErr};
+use tenantry_kernel::StoreError;
+
+/// A unique key, as both databases name it when it is violated: PostgreSQL by its name, SQLite by its columns.
+pub(crate) struct UniqueKey {
+    pub(crate) name: &'static str,
+    pub(crate) columns: &'static str,
+}
+
+/// What a statement failed with.
+#[derive(Debug)]
+pub(crate) struct Failure(DbErr);
+
+/// The database did not answer before the unit's deadline.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within the deadline")]
+pub(crate) struct DeadlinePassed;
+
+impl Failure {
+    /// Whether the statement would have made a second row of that key.
+    pub(crate) fn violates(&self, key: &UniqueKey) -> bool {
+        match database_error(&self.0) {
+            Some(error) => {
+                error.is_unique_violation()
+                    && (error.constraint() == Some(key.name) || error.message().ends_with(key.columns))
+            }
+            None => false,
+        }
+    }
+}
+
+impl From<DbErr> for Failure {
+    fn from(error: DbErr) -> Self {
+        Self(error)
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(Failure(error): Failure) -> Self {
+        match sort(&error) {
+            Sort::Collision => Self::Collision(Box::new(error)),
+            Sort::Unavailable => Self::Unavailable(Box::new(error)),
+            Sort::Failed => Self::Failed(Box::new(error)),
+        }
+    }
+}
+
+impl From<DeadlinePassed> for StoreError {
+    fn from(passed: DeadlinePassed) -> Self {
+        Self::Unavailable(Box::new(passed))
+    }
+}
+
+enum Sort {
+    Collision,
+    Unavailable,
+    Failed,
+}
+
+fn sort(error: &DbErr) -> Sort {
+    let Some(database) = database_error(error) else {
+        return match error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Sort::Unavailable,
+            DbErr::Exec(RuntimeErr::SqlxError(e)) | DbErr::Query(RuntimeErr::SqlxError(e)) if is_transport(e) => {
+                Sort::Unavailable
+            }
+            _ => Sort::Failed,
+        };
+    };
+    let code = database.code().unwrap_or_default();
+    // PostgreSQL says five characters (appendix A of its manual), SQLite a number whose low byte is the primary code.
+    if code.len() == 5 {
+        return match &*code {
+            "40001" | "40P01" => Sort::Collision,
+            "55P03" | "57014" | "25P03" => Sort::Unavailable,
+            code if ["08", "53", "57"].contains(&&code[..2]) => Sort::Unavailable,
+            _ => Sort::Failed,
+        };
+    }
+    // SQLITE_BUSY, LOCKED, IOERR, FULL and CANTOPEN.
+    match code.parse::<u32>().map(|code| code & 0xff) {
+        Ok(5 | 6 | 10 | 13 | 14) => Sort::Unavailable,
+        _ => Sort::Failed,
+    }
+}
+
+fn database_error(error: &DbErr) -> Option<&dyn sqlx::error::DatabaseError> {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(e))
+        | DbErr::Query(RuntimeErr::SqlxError(e))
+        | DbErr::Conn(RuntimeErr::SqlxError(e)) => e.as_database_error(),
+        _ => None,
+    }
+}
+
+fn is_transport(error: &sqlx::Error) -> bool {
+    matches!(
+        error,
+        sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed
+    )
+}

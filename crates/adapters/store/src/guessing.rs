@@ -1,0 +1,73 @@
+//! Counters of tries, and the sources that are known.
+
+use async_trait::async_trait;
+use sea_orm::{ConnectionTrait, FromQueryResult, prelude::ChronoDateTimeUtc};
+use tenantry_identity::{Attempts, Charge, Charged};
+use tenantry_kernel::{StoreError, Timestamp};
+
+use crate::{Unit, failure::Failure};
+
+#[derive(FromQueryResult)]
+struct Counter {
+    count: i64,
+    resets_at: ChronoDateTimeUtc,
+}
+
+const CHARGE: &str = "\
+    INSERT INTO attempts (key, count, resets_at) VALUES ($1, 1, $2) \
+    ON CONFLICT (key) DO UPDATE SET \
+        count = CASE WHEN attempts.resets_at <= $3 THEN 1 ELSE attempts.count + 1 END, \
+        resets_at = CASE WHEN attempts.resets_at <= $3 THEN excluded.resets_at ELSE attempts.resets_at END \
+    RETURNING count, resets_at";
+
+#[async_trait]
+impl Attempts for Unit {
+    async fn charge_attempts(&mut self, charges: &[Charge], now: Timestamp) -> Result<Vec<Charged>, StoreError> {
+        // Always in the order of their keys, so that two tries cannot wait for each other.
+        let mut order: Vec<usize> = (0..charges.len()).collect();
+        order.sort_by_key(|place| charges[*place].key);
+        let mut charged = vec![Charged { count: 0, resets_at: now }; charges.len()];
+        for place in order {
+            let Charge { key, quota } = charges[place];
+            let resets_at = now.plus(quota.window);
+            let values = [key.to_vec().into(), resets_at.utc().into(), now.utc().into()];
+            let row = self.run(self.transaction.query_one_raw(self.sql(CHARGE, values))).await?;
+            let row = row.ok_or(StoreError::Inconsistent { table: "attempts", column: "(the row just written)" })?;
+            let counter = Counter::from_query_result(&row, "").map_err(Failure::from)?;
+            charged[place] = Charged {
+                count: u32::try_from(counter.count).unwrap_or(u32::MAX),
+                resets_at: Timestamp::new(counter.resets_at),
+            };
+        }
+        Ok(charged)
+    }
+
+    async fn give_back_attempts(&mut self, keys: &[[u8; 32]]) -> Result<(), StoreError> {
+        let mut keys = keys.to_vec();
+        keys.sort_unstable();
+        for key in keys {
+            let sql = "UPDATE attempts SET count = count - 1 WHERE key = $1 AND count > 0";
+            self.run(self.transaction.execute_raw(self.sql(sql, [key.to_vec().into()]))).await?;
+        }
+        Ok(())
+    }
+
+    async fn is_known_source(
+        &mut self,
+        account: [u8; 32],
+        source: [u8; 32],
+        since: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM known_sources WHERE account = $1 AND source = $2 AND succeeded_at >= $3";
+        let values = [account.to_vec().into(), source.to_vec().into(), since.utc().into()];
+        Ok(self.run(self.transaction.query_one_raw(self.sql(sql, values))).await?.is_some())
+    }
+
+    async fn remember_source(&mut self, account: [u8; 32], source: [u8; 32], now: Timestamp) -> Result<(), StoreError> {
+        let sql = "INSERT INTO known_sources (account, source, succeeded_at) VALUES ($1, $2, $3) \
+                   ON CONFLICT (account, source) DO UPDATE SET succeeded_at = excluded.succeeded_at";
+        let values = [account.to_vec().into(), source.to_vec().into(), now.utc().into()];
+        self.run(self.transaction.execute_raw(self.sql(sql, values))).await?;
+        Ok(())
+    }
+}

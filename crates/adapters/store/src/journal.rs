@@ -1,0 +1,93 @@
+//! Writing the journal, in the unit of the change that an event tells of.
+
+use async_trait::async_trait;
+use tenantry_kernel::{Event, Journal, StoreError, TenantId, UserId, canonical_json};
+
+use crate::Unit;
+
+pub(crate) mod row {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "journal")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub version: i32,
+        pub tenant_id: Option<Uuid>,
+        pub occurred_at: ChronoDateTimeUtc,
+        pub action: String,
+        pub action_group: String,
+        pub outcome: String,
+        pub actor_type: String,
+        pub actor_id: Option<Uuid>,
+        pub on_behalf_of: Option<Uuid>,
+        pub target_type: Option<String>,
+        pub target_id: Option<Uuid>,
+        pub changes: String,
+        pub request_id: Uuid,
+        pub count: i64,
+        pub commitment: Vec<u8>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(crate) mod part {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "journal_parts")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub event_id: Uuid,
+        pub tenant_id: Option<Uuid>,
+        pub actor_id: Option<Uuid>,
+        pub salt: Vec<u8>,
+        pub part: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+#[async_trait]
+impl Journal for Unit {
+    async fn append_event(&mut self, event: Event) -> Result<(), StoreError> {
+        let failed = |error: tenantry_kernel::CanonicalError| StoreError::Failed(Box::new(error));
+        let commitment = event.personal.commitment(&event.salt).map_err(failed)?;
+        let row = row::Model {
+            id: event.id.uuid(),
+            version: event.version,
+            tenant_id: event.tenant.map(TenantId::uuid),
+            occurred_at: event.occurred_at.utc(),
+            action: event.action.name().to_owned(),
+            action_group: event.action.group().to_owned(),
+            outcome: event.outcome.name().to_owned(),
+            actor_type: event.actor_kind.name().to_owned(),
+            actor_id: event.actor_id.map(UserId::uuid),
+            on_behalf_of: event.on_behalf_of.map(UserId::uuid),
+            target_type: event.target.map(|target| target.kind.name().to_owned()),
+            target_id: event.target.map(|target| target.id),
+            changes: canonical_json(&event.changes).map_err(failed)?,
+            request_id: event.request.uuid(),
+            count: event.count,
+            commitment: commitment.to_vec(),
+        };
+        let part = part::Model {
+            event_id: row.id,
+            tenant_id: row.tenant_id,
+            actor_id: row.actor_id,
+            salt: event.salt.to_vec(),
+            part: canonical_json(&event.personal).map_err(failed)?,
+        };
+        self.insert(row).await??;
+        self.insert(part).await??;
+        Ok(())
+    }
+}

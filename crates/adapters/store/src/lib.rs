@@ -1,0 +1,27 @@
+//! Every repository port, on SQLite and on PostgreSQL, over one open transaction: the [`Unit`].
+//!
+//! The small database serves as the second implementation, so there is none to keep in step.
+
+mod authority;
+mod authority_feed;
+mod connect;
+mod entries;
+mod failure;
+mod guessing;
+mod journal;
+mod memberships;
+mod migrate;
+mod passwords;
+mod people;
+mod roles;
+mod scope;
+mod sessions;
+mod tenants;
+mod unit;
+mod usage;
+
+pub use authority::AuthorityChange;
+pub use authority_feed::AuthorityFeed;
+pub use connect::{ConnectError, Database, Store, StoreConfig, Synchronous};
+pub use scope::{Scope, SystemReason};
+pub use unit::Unit;

@@ -1,0 +1,297 @@
+//! Memberships and the roles they hold: rows, queries, and nothing else.
+
+use async_trait::async_trait;
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, Insert, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select,
+    entity::prelude::Expr,
+    sea_query::{ExprTrait, LockType, OnConflict, Query},
+};
+use std::collections::HashMap;
+use tenantry_kernel::{Direction, Page, PageRequest, RoleId, StoreError, TenantId, Timestamp, UserId, upper_bound};
+use tenantry_tenancy::{
+    DefaultRole, MemberFilter, MemberKey, MemberKeys, MemberOrder, Membership, MembershipStatus, Memberships, Role,
+    RoleHolding, TenancyError, Tenant,
+};
+
+use crate::{
+    Unit, people, roles, tenants,
+    unit::{TenantTable, hit_one, next_version},
+};
+
+pub(crate) mod row {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "memberships")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub tenant_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub user_id: Uuid,
+        pub status: String,
+        pub version: i64,
+        pub joined_at: ChronoDateTimeUtc,
+        pub last_seen_at: Option<ChronoDateTimeUtc>,
+        pub name_key: String,
+        pub email_key: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(crate) mod holding {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "membership_roles")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub tenant_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub user_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub role_id: Uuid,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use row::Column;
+
+impl TenantTable for row::Entity {
+    const TENANT: Column = Column::TenantId;
+}
+
+impl TenantTable for holding::Entity {
+    const TENANT: holding::Column = holding::Column::TenantId;
+}
+
+impl TryFrom<row::Model> for Membership {
+    type Error = StoreError;
+
+    fn try_from(row: row::Model) -> Result<Self, StoreError> {
+        let status = MembershipStatus::from_name(&row.status);
+        Ok(Self {
+            tenant: TenantId::from_uuid(row.tenant_id),
+            user: UserId::from_uuid(row.user_id),
+            status: status.ok_or(StoreError::Inconsistent { table: "memberships", column: "status" })?,
+            version: row.version,
+            joined_at: Timestamp::new(row.joined_at),
+            last_seen_at: row.last_seen_at.map(Timestamp::new),
+        })
+    }
+}
+
+#[async_trait]
+impl Memberships for Unit {
+    async fn insert_membership(&mut self, membership: &Membership, keys: &MemberKeys) -> Result<(), TenancyError> {
+        let row = row::Model {
+            tenant_id: membership.tenant.uuid(),
+            user_id: membership.user.uuid(),
+            status: membership.status.name().to_owned(),
+            version: membership.version,
+            joined_at: membership.joined_at.utc(),
+            last_seen_at: membership.last_seen_at.map(Timestamp::utc),
+            name_key: keys.name.clone(),
+            email_key: keys.email.clone(),
+        };
+        let unless_there = OnConflict::columns([Column::TenantId, Column::UserId]).do_nothing().to_owned();
+        let insert = Insert::one(row.into_active_model()).on_conflict(unless_there);
+        match self.run(insert.exec_without_returning(&self.transaction)).await? {
+            1 => Ok(()),
+            _ => Err(TenancyError::AlreadyMember),
+        }
+    }
+
+    async fn membership_of(&mut self, user: UserId) -> Result<Option<Membership>, StoreError> {
+        let select = self.tenant_rows::<row::Entity>()?.filter(Column::UserId.eq(user.uuid()));
+        self.one(select).await?.map(Membership::try_from).transpose()
+    }
+
+    async fn lock_membership(&mut self, tenant: TenantId, user: UserId) -> Result<Option<Membership>, StoreError> {
+        self.require_system()?;
+        let select = row::Entity::find_by_id((tenant.uuid(), user.uuid()));
+        let select = if self.is_postgres() { select.lock(LockType::NoKeyUpdate) } else { select };
+        self.one(select).await?.map(Membership::try_from).transpose()
+    }
+
+    async fn tenants_of(&mut self, user: UserId) -> Result<Vec<(Membership, Tenant)>, StoreError> {
+        let own = row::Entity::find().filter(Column::UserId.eq(user.uuid()));
+        let memberships = self.all(own).await?;
+        if memberships.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids = memberships.iter().map(|m| m.tenant_id);
+        let select = tenants::row::Entity::find()
+            .filter(tenants::row::Column::Id.is_in(ids))
+            .order_by_asc(tenants::row::Column::Name)
+            .order_by_asc(tenants::row::Column::Id);
+        let mut by_tenant: HashMap<_, _> = memberships.into_iter().map(|m| (m.tenant_id, m)).collect();
+        let mut pairs = Vec::new();
+        for tenant in self.all(select).await? {
+            if let Some(membership) = by_tenant.remove(&tenant.id) {
+                pairs.push((Membership::try_from(membership)?, Tenant::try_from(tenant)?));
+            }
+        }
+        Ok(pairs)
+    }
+
+    async fn page_memberships(
+        &mut self,
+        filter: &MemberFilter,
+        order: MemberOrder,
+        page: PageRequest<MemberKey>,
+    ) -> Result<Page<(Membership, MemberKey), MemberKey>, StoreError> {
+        let select = filtered(self.tenant_rows::<row::Entity>()?, filter);
+        let select = sorted(select, order, &page).limit(u64::from(page.limit) + 1);
+        let rows = self.all(select).await?.into_iter().map(|row| {
+            let user = UserId::from_uuid(row.user_id);
+            let key = match order {
+                MemberOrder::Name => MemberKey::Name(row.name_key.clone(), user),
+                MemberOrder::JoinedAt => MemberKey::JoinedAt(Timestamp::new(row.joined_at), user),
+            };
+            Ok((Membership::try_from(row)?, key))
+        });
+        let rows: Result<Vec<_>, StoreError> = rows.collect();
+        Ok(Page::from_lookahead(rows?, page.limit, |(_, key)| key.clone()))
+    }
+
+    async fn roles_of(&mut self, users: &[UserId]) -> Result<Vec<RoleHolding>, StoreError> {
+        if users.is_empty() {
+            return Ok(Vec::new());
+        }
+        let select = self
+            .tenant_rows::<holding::Entity>()?
+            .filter(holding::Column::UserId.is_in(users.iter().map(|user| user.uuid())));
+        let holdings = self.all(select).await?;
+        let ids = holdings.iter().map(|holding| holding.role_id);
+        let select = self
+            .tenant_rows::<roles::row::Entity>()?
+            .filter(roles::row::Column::Id.is_in(ids))
+            .order_by_asc(roles::row::Column::NameKey);
+        let mut held = Vec::with_capacity(holdings.len());
+        for role in self.all(select).await? {
+            let role = Role::try_from(role)?;
+            let holders = holdings.iter().filter(|holding| holding.role_id == role.id.uuid());
+            held.extend(holders.map(|h| RoleHolding { user: UserId::from_uuid(h.user_id), role: role.clone() }));
+        }
+        Ok(held)
+    }
+
+    async fn replace_roles(&mut self, tenant: TenantId, user: UserId, roles: &[RoleId]) -> Result<(), StoreError> {
+        let delete = holding::Entity::delete_many()
+            .filter(holding::Column::TenantId.eq(tenant.uuid()))
+            .filter(holding::Column::UserId.eq(user.uuid()));
+        self.run(delete.exec(&self.transaction)).await?;
+        if roles.is_empty() {
+            return Ok(());
+        }
+        let rows = roles.iter().map(|role| {
+            holding::Model { tenant_id: tenant.uuid(), user_id: user.uuid(), role_id: role.uuid() }.into_active_model()
+        });
+        let insert = Insert::many(rows);
+        self.run(insert.exec_without_returning(&self.transaction)).await?;
+        Ok(())
+    }
+
+    async fn update_membership(&mut self, membership: &Membership) -> Result<(), StoreError> {
+        let update = row::Entity::update_many()
+            .col_expr(Column::Status, Expr::value(membership.status.name()))
+            .col_expr(Column::Version, next_version(Column::Version))
+            .filter(Column::TenantId.eq(membership.tenant.uuid()))
+            .filter(Column::UserId.eq(membership.user.uuid()));
+        let done = self.run(update.exec(&self.transaction)).await?;
+        hit_one(done.rows_affected, "memberships")
+    }
+
+    async fn delete_membership(&mut self, user: UserId) -> Result<(), StoreError> {
+        let delete = row::Entity::delete_many()
+            .filter(Column::TenantId.eq(self.tenant()?.uuid()))
+            .filter(Column::UserId.eq(user.uuid()));
+        let done = self.run(delete.exec(&self.transaction)).await?;
+        hit_one(done.rows_affected, "memberships")
+    }
+
+    async fn active_owners(&mut self, tenant: TenantId) -> Result<Vec<UserId>, StoreError> {
+        let owner_role = Query::select()
+            .column(roles::row::Column::Id)
+            .from(roles::row::Entity)
+            .and_where(roles::row::Column::TenantId.eq(tenant.uuid()))
+            .and_where(roles::row::Column::System.eq(DefaultRole::Owner.name()))
+            .to_owned();
+        let holders = Query::select()
+            .column(holding::Column::UserId)
+            .from(holding::Entity)
+            .and_where(holding::Column::TenantId.eq(tenant.uuid()))
+            .and_where(holding::Column::RoleId.in_subquery(owner_role))
+            .to_owned();
+        let enabled = Query::select()
+            .column(people::row::Column::Id)
+            .from(people::row::Entity)
+            .and_where(people::row::Column::Status.eq("enabled"))
+            .to_owned();
+        let select = self
+            .tenant_rows::<row::Entity>()?
+            .filter(Column::TenantId.eq(tenant.uuid()))
+            .filter(Column::Status.eq(MembershipStatus::Active.name()))
+            .filter(Column::UserId.in_subquery(holders))
+            .filter(Column::UserId.in_subquery(enabled));
+        Ok(self.all(select).await?.into_iter().map(|row| UserId::from_uuid(row.user_id)).collect())
+    }
+}
+
+fn filtered(select: Select<row::Entity>, filter: &MemberFilter) -> Select<row::Entity> {
+    let mut select = select;
+    if let Some(prefix) = &filter.prefix {
+        let starts_with = |column: Column| match upper_bound(prefix) {
+            Some(bound) => Condition::all().add(column.gte(prefix.as_str())).add(column.lt(bound)),
+            None => Condition::all().add(column.gte(prefix.as_str())),
+        };
+        select = select.filter(Condition::any().add(starts_with(Column::NameKey)).add(starts_with(Column::EmailKey)));
+    }
+    if let Some(status) = filter.status {
+        select = select.filter(Column::Status.eq(status.name()));
+    }
+    if let Some(role) = filter.role {
+        let holders = Query::select()
+            .column(holding::Column::UserId)
+            .from(holding::Entity)
+            .and_where(Expr::col((holding::Entity, holding::Column::TenantId)).equals((row::Entity, Column::TenantId)))
+            .and_where(holding::Column::RoleId.eq(role.uuid()))
+            .to_owned();
+        select = select.filter(Column::UserId.in_subquery(holders));
+    }
+    select
+}
+
+fn sorted(select: Select<row::Entity>, order: MemberOrder, page: &PageRequest<MemberKey>) -> Select<row::Entity> {
+    let column = match order {
+        MemberOrder::Name => Column::NameKey,
+        MemberOrder::JoinedAt => Column::JoinedAt,
+    };
+    let select = match &page.after {
+        None => select,
+        Some(key) => {
+            let place = Expr::tuple([Expr::col(column), Expr::col(Column::UserId)]);
+            let after = match key {
+                MemberKey::Name(name, user) => Expr::tuple([Expr::value(name.as_str()), Expr::value(user.uuid())]),
+                MemberKey::JoinedAt(at, user) => Expr::tuple([Expr::value(at.utc()), Expr::value(user.uuid())]),
+            };
+            select.filter(match page.direction {
+                Direction::Ascending => place.gt(after),
+                Direction::Descending => place.lt(after),
+            })
+        }
+    };
+    let order = match page.direction {
+        Direction::Ascending => sea_orm::Order::Asc,
+        Direction::Descending => sea_orm::Order::Desc,
+    };
+    select.order_by(column, order.clone()).order_by(Column::UserId, order)
+}

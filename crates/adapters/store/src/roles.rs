@@ -1,0 +1,182 @@
+//! Roles: rows, queries, and nothing else.
+
+use async_trait::async_trait;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, entity::prelude::Expr};
+use tenantry_kernel::{Direction, Page, PageRequest, PermissionSet, RoleId, StoreError, TenantId, Timestamp};
+use tenantry_tenancy::{DefaultRole, Description, Role, RoleName, Roles, TenancyError};
+
+use crate::{
+    Unit,
+    failure::UniqueKey,
+    unit::{TenantTable, next_version},
+};
+
+pub(crate) mod row {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "roles")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub tenant_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub name: String,
+        pub name_key: String,
+        pub description: String,
+        pub permissions: String,
+        pub system: Option<String>,
+        pub version: i64,
+        pub created_at: ChronoDateTimeUtc,
+        pub updated_at: ChronoDateTimeUtc,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+impl TenantTable for row::Entity {
+    const TENANT: row::Column = row::Column::TenantId;
+}
+
+const NAME: UniqueKey = UniqueKey { name: "roles_tenant_name", columns: "roles.tenant_id, roles.name_key" };
+
+impl From<&Role> for row::Model {
+    fn from(role: &Role) -> Self {
+        Self {
+            tenant_id: role.tenant.uuid(),
+            id: role.id.uuid(),
+            name: role.name.to_string(),
+            name_key: role.name.key(),
+            description: role.description.as_str().to_owned(),
+            permissions: match role.system {
+                Some(_) => String::new(),
+                None => role.permissions.names().join(" "),
+            },
+            system: role.system.map(|system| system.name().to_owned()),
+            version: role.version,
+            created_at: role.created_at.utc(),
+            updated_at: role.updated_at.utc(),
+        }
+    }
+}
+
+impl TryFrom<row::Model> for Role {
+    type Error = StoreError;
+
+    fn try_from(row: row::Model) -> Result<Self, StoreError> {
+        let inconsistent = |column| StoreError::Inconsistent { table: "roles", column };
+        Ok(Self {
+            id: RoleId::from_uuid(row.id),
+            tenant: TenantId::from_uuid(row.tenant_id),
+            name: RoleName::parse(&row.name).map_err(|_| inconsistent("name"))?,
+            description: Description::parse(&row.description).map_err(|_| inconsistent("description"))?,
+            permissions: permissions_of(&row.permissions, row.system.as_deref())?,
+            system: match row.system.as_deref() {
+                Some(system) => Some(DefaultRole::from_name(system).ok_or_else(|| inconsistent("system"))?),
+                None => None,
+            },
+            version: row.version,
+            created_at: Timestamp::new(row.created_at),
+            updated_at: Timestamp::new(row.updated_at),
+        })
+    }
+}
+
+/// What a role gives: the code's word for a default role, the row's for any other.
+pub(crate) fn permissions_of(stored: &str, system: Option<&str>) -> Result<PermissionSet, StoreError> {
+    let inconsistent = |column| StoreError::Inconsistent { table: "roles", column };
+    match system {
+        Some(system) => Ok(DefaultRole::from_name(system).ok_or_else(|| inconsistent("system"))?.permissions()),
+        None => stored.split_whitespace().map(|name| name.parse().map_err(|_| inconsistent("permissions"))).collect(),
+    }
+}
+
+#[async_trait]
+impl Roles for Unit {
+    async fn insert_role(&mut self, role: &Role) -> Result<(), TenancyError> {
+        self.insert(row::Model::from(role)).await?.map_err(name_taken_or)
+    }
+
+    async fn role_by_id(&mut self, id: RoleId) -> Result<Option<Role>, StoreError> {
+        let select = self.tenant_rows::<row::Entity>()?.filter(row::Column::Id.eq(id.uuid()));
+        self.one(select).await?.map(Role::try_from).transpose()
+    }
+
+    async fn roles_by_ids(&mut self, ids: &[RoleId]) -> Result<Vec<Role>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids = ids.iter().map(|id| id.uuid());
+        let select = self.tenant_rows::<row::Entity>()?.filter(row::Column::Id.is_in(ids));
+        self.all(select).await?.into_iter().map(Role::try_from).collect()
+    }
+
+    async fn default_role(&mut self, tenant: TenantId, role: DefaultRole) -> Result<Option<Role>, StoreError> {
+        let select = self
+            .tenant_rows::<row::Entity>()?
+            .filter(row::Column::TenantId.eq(tenant.uuid()))
+            .filter(row::Column::System.eq(role.name()));
+        self.one(select).await?.map(Role::try_from).transpose()
+    }
+
+    async fn page_roles(&mut self, page: PageRequest<RoleId>) -> Result<Page<Role, RoleId>, StoreError> {
+        let select = self.tenant_rows::<row::Entity>()?.limit(u64::from(page.limit) + 1);
+        let id = row::Column::Id;
+        let select = match (page.direction, page.after) {
+            (Direction::Ascending, None) => select.order_by_asc(id),
+            (Direction::Ascending, Some(after)) => select.filter(id.gt(after.uuid())).order_by_asc(id),
+            (Direction::Descending, None) => select.order_by_desc(id),
+            (Direction::Descending, Some(after)) => select.filter(id.lt(after.uuid())).order_by_desc(id),
+        };
+        let roles: Result<Vec<Role>, _> = self.all(select).await?.into_iter().map(Role::try_from).collect();
+        Ok(Page::from_lookahead(roles?, page.limit, |role| role.id))
+    }
+
+    async fn count_holders(&mut self, ids: &[RoleId]) -> Result<Vec<(RoleId, u64)>, StoreError> {
+        use crate::memberships::holding;
+        let select = self
+            .tenant_rows::<holding::Entity>()?
+            .select_only()
+            .column(holding::Column::RoleId)
+            .column_as(holding::Column::UserId.count(), "holders")
+            .filter(holding::Column::RoleId.is_in(ids.iter().map(|id| id.uuid())))
+            .group_by(holding::Column::RoleId)
+            .into_tuple::<(uuid::Uuid, i64)>();
+        let counts = self.run(select.all(&self.transaction)).await?;
+        Ok(counts.into_iter().map(|(id, n)| (RoleId::from_uuid(id), u64::try_from(n).unwrap_or(0))).collect())
+    }
+
+    async fn update_role(&mut self, role: &Role) -> Result<(), TenancyError> {
+        let row = row::Model::from(role);
+        let update = row::Entity::update_many()
+            .col_expr(row::Column::Name, Expr::value(row.name))
+            .col_expr(row::Column::NameKey, Expr::value(row.name_key))
+            .col_expr(row::Column::Description, Expr::value(row.description))
+            .col_expr(row::Column::Permissions, Expr::value(row.permissions))
+            .col_expr(row::Column::UpdatedAt, Expr::value(row.updated_at))
+            .col_expr(row::Column::Version, next_version(row::Column::Version))
+            .filter(row::Column::TenantId.eq(row.tenant_id))
+            .filter(row::Column::Id.eq(row.id))
+            .filter(row::Column::Version.eq(row.version));
+        match self.try_run(update.exec(&self.transaction)).await? {
+            Ok(done) if done.rows_affected == 1 => Ok(()),
+            Ok(_) => Err(TenancyError::VersionConflict),
+            Err(failure) => Err(name_taken_or(failure)),
+        }
+    }
+
+    async fn delete_role(&mut self, id: RoleId) -> Result<(), StoreError> {
+        let delete = row::Entity::delete_many()
+            .filter(row::Column::TenantId.eq(self.tenant()?.uuid()))
+            .filter(row::Column::Id.eq(id.uuid()));
+        let done = self.run(delete.exec(&self.transaction)).await?;
+        crate::unit::hit_one(done.rows_affected, "roles")
+    }
+}
+
+fn name_taken_or(failure: crate::failure::Failure) -> TenancyError {
+    if failure.violates(&NAME) { TenancyError::RoleNameTaken } else { TenancyError::Store(failure.into()) }
+}

@@ -1,0 +1,142 @@
+//! One open transaction with its scope and deadline: the type that implements every port.
+
+use sea_orm::{
+    ActiveModelBehavior, ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr,
+    EntityTrait, Insert, IntoActiveModel, QueryFilter, Select, Statement, Value,
+};
+use std::future::Future;
+use tenantry_kernel::{StoreError, TenantId};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{AuthorityChange, Scope, Store, failure::Failure};
+
+/// One open transaction. What is not committed is rolled back when it is dropped.
+pub struct Unit {
+    pub(crate) transaction: DatabaseTransaction,
+    pub(crate) scope: Scope,
+    deadline: Instant,
+    store: Store,
+    announced: Vec<AuthorityChange>,
+}
+
+/// A table whose rows belong to tenants.
+pub(crate) trait TenantTable: EntityTrait {
+    /// The column that names the tenant.
+    const TENANT: Self::Column;
+}
+
+impl Unit {
+    pub(crate) fn new(transaction: DatabaseTransaction, scope: Scope, deadline: Instant, store: Store) -> Self {
+        Self { transaction, scope, deadline, store, announced: Vec::new() }
+    }
+
+    /// Makes everything in the unit last, and returns whose power it has changed.
+    pub async fn commit(self) -> Result<Vec<AuthorityChange>, StoreError> {
+        self.store.count_statement();
+        let committed = timeout_at(self.deadline, self.transaction.commit()).await;
+        self.store.watch(committed)?.map_err(Failure::from)?;
+        Ok(self.announced)
+    }
+
+    /// Tells PostgreSQL the scope, for its policies. The settings end with the transaction.
+    pub(crate) async fn announce_scope(&self) -> Result<(), StoreError> {
+        if !self.is_postgres() {
+            return Ok(());
+        }
+        let text = |id: Option<uuid::Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
+        let system = if self.scope.is_system() { "on" } else { "" };
+        let statement = self.sql(
+            "SELECT set_config('app.tenant', $1, true), set_config('app.person', $2, true), set_config('app.system', $3, true)",
+            [
+                text(self.scope.tenant().map(TenantId::uuid)).into(),
+                text(self.scope.person().map(|person| person.uuid())).into(),
+                system.into(),
+            ],
+        );
+        self.run(self.transaction.query_one_raw(statement)).await?;
+        Ok(())
+    }
+
+    pub(crate) fn is_postgres(&self) -> bool {
+        self.transaction.get_database_backend() == DbBackend::Postgres
+    }
+
+    /// A statement that both databases understand.
+    pub(crate) fn sql(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
+        Statement::from_sql_and_values(self.transaction.get_database_backend(), sql, values)
+    }
+
+    /// The rows of the unit's tenant; for System units, of every tenant.
+    pub(crate) fn tenant_rows<E: TenantTable>(&self) -> Result<Select<E>, StoreError> {
+        match self.scope {
+            Scope::Tenant { tenant, .. } => Ok(E::find().filter(E::TENANT.eq(tenant.uuid()))),
+            Scope::System(_) => Ok(E::find()),
+            Scope::Person(_) => Err(StoreError::Misuse("a tenant's rows were asked for outside any tenant")),
+        }
+    }
+
+    /// The unit's tenant.
+    pub(crate) fn tenant(&self) -> Result<TenantId, StoreError> {
+        self.scope.tenant().ok_or(StoreError::Misuse("a tenant was needed outside any tenant"))
+    }
+
+    pub(crate) fn require_system(&self) -> Result<(), StoreError> {
+        if self.scope.is_system() { Ok(()) } else { Err(StoreError::Misuse("only a System unit may ask this")) }
+    }
+
+    /// Waits for a statement until the unit's deadline.
+    pub(crate) async fn run<T>(&self, statement: impl Future<Output = Result<T, DbErr>>) -> Result<T, StoreError> {
+        Ok(self.try_run(statement).await??)
+    }
+
+    /// The same, for statements whose violation of a key means something.
+    pub(crate) async fn try_run<T>(
+        &self,
+        statement: impl Future<Output = Result<T, DbErr>>,
+    ) -> Result<Result<T, Failure>, StoreError> {
+        let outcome = self.store.watch(timeout_at(self.deadline, statement).await)?;
+        Ok(outcome.map_err(Failure::from))
+    }
+
+    pub(crate) async fn one<E: EntityTrait>(&self, select: Select<E>) -> Result<Option<E::Model>, StoreError>
+    where
+        E::Model: Send,
+    {
+        self.run(select.one(&self.transaction)).await
+    }
+
+    pub(crate) async fn all<E: EntityTrait>(&self, select: Select<E>) -> Result<Vec<E::Model>, StoreError>
+    where
+        E::Model: Send,
+    {
+        self.run(select.all(&self.transaction)).await
+    }
+
+    pub(crate) async fn insert<M, A>(&self, row: M) -> Result<Result<(), Failure>, StoreError>
+    where
+        M: IntoActiveModel<A>,
+        A: ActiveModelTrait + ActiveModelBehavior + Send,
+    {
+        let insert = Insert::one(row.into_active_model());
+        let outcome = self.try_run(insert.exec_without_returning(&self.transaction)).await?;
+        Ok(outcome.map(|_| ()))
+    }
+
+    pub(crate) fn announce(&mut self, change: AuthorityChange) {
+        self.announced.push(change);
+    }
+}
+
+/// The version that a row has after a change.
+pub(crate) fn next_version(column: impl ColumnTrait) -> sea_orm::sea_query::Expr {
+    use sea_orm::sea_query::ExprTrait;
+    sea_orm::sea_query::Expr::col(column).add(1)
+}
+
+/// A statement must have hit exactly one row: a policy would turn a mistake into silence.
+pub(crate) fn hit_one(rows: u64, table: &'static str) -> Result<(), StoreError> {
+    match rows {
+        1 => Ok(()),
+        _ => Err(StoreError::Inconsistent { table, column: "(the row to be changed)" }),
+    }
+}

@@ -1,0 +1,34 @@
+//! When sessions were last used, and members last seen: kept to the minute, written for many at once.
+
+use sea_orm::ConnectionTrait;
+use tenantry_kernel::{SessionId, StoreError, Timestamp};
+
+use crate::{Scope, Store, SystemReason};
+
+impl Store {
+    /// How many sessions one statement names at most.
+    const SESSIONS_A_STATEMENT: usize = 500;
+
+    /// Notes that these sessions were used at this moment, and with them their memberships.
+    pub async fn note_use(&self, sessions: &[SessionId], now: Timestamp) -> Result<(), StoreError> {
+        for sessions in sessions.chunks(Self::SESSIONS_A_STATEMENT) {
+            let unit = self.begin(Scope::System(SystemReason::Usage)).await?;
+            let places: Vec<String> = (2..sessions.len() + 2).map(|n| format!("${n}")).collect();
+            let places = places.join(", ");
+            let statements = [
+                format!("UPDATE sessions SET last_used_at = $1 WHERE id IN ({places})"),
+                format!(
+                    "UPDATE memberships SET last_seen_at = $1 WHERE (tenant_id, user_id) IN \
+                     (SELECT s.tenant_id, s.user_id FROM sessions s WHERE s.id IN ({places}))"
+                ),
+            ];
+            for sql in statements {
+                let values = std::iter::once(now.to_minute().utc().into())
+                    .chain(sessions.iter().map(|session| session.uuid().into()));
+                unit.run(unit.transaction.execute_raw(unit.sql(&sql, values))).await?;
+            }
+            unit.commit().await?;
+        }
+        Ok(())
+    }
+}
