@@ -1,0 +1,270 @@
+//! Passwords' hashes: Argon2id (RFC 9106) on threads of its own, so that a flood of sign-ins slows nothing else.
+
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, PasswordHash as Phc, Version};
+use async_trait::async_trait;
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+use std::{
+    fmt, io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    thread::{self, JoinHandle},
+};
+use subtle::ConstantTimeEq;
+use tenantry_identity::{HasherError, Password, PasswordHash, PasswordHasher, Verdict};
+use tokio::sync::oneshot;
+
+/// What one hash costs. There is always one lane: the threads of the pool are the parallelism.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Argon2Parameters {
+    /// Memory, in KiB; at least 8.
+    pub memory_kib: u32,
+    /// Passes over the memory; at least 1.
+    pub iterations: u32,
+}
+
+/// 19 MiB and two passes, as OWASP's Password Storage Cheat Sheet has it.
+impl Default for Argon2Parameters {
+    fn default() -> Self {
+        Self { memory_kib: 19_456, iterations: 2 }
+    }
+}
+
+impl Argon2Parameters {
+    /// How much memory a thread passes over in two seconds, in KiB: measured at 25 ms for 19 MiB twice.
+    const KIB_IN_TWO_SECONDS: u64 = 3_000_000;
+
+    /// How many hashes may wait so that the last of them waits for about two seconds: 77 a thread by default.
+    pub fn queue_capacity(self, threads: usize) -> usize {
+        let kib = u64::from(self.memory_kib).saturating_mul(self.iterations.into()).max(1);
+        let per_thread = (Self::KIB_IN_TWO_SECONDS / kib).clamp(2, 1_000);
+        threads.saturating_mul(usize::try_from(per_thread).unwrap_or(usize::MAX))
+    }
+}
+
+/// Why the pool could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Argon2Error {
+    /// Less than 8 KiB of memory, or no pass at all.
+    #[error("argon2 cannot work with these parameters: {0}")]
+    Parameters(argon2::Error),
+    /// The operating system gives no thread.
+    #[error("no thread to hash passwords on")]
+    Thread(#[from] io::Error),
+}
+
+/// Threads that hash passwords, one hash at a time each, in memory that each keeps for the next.
+///
+/// Dropping the pool waits for the hashes that are under way, tens of milliseconds, and ends its threads.
+pub struct Argon2Pool {
+    today: Params,
+    // the order matters: the threads end once the queue is gone
+    queue: SyncSender<Job>,
+    _threads: Threads,
+}
+
+type Job = Box<dyn FnOnce(&mut Worker) + Send>;
+
+struct Threads(Vec<JoinHandle<()>>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        for thread in self.0.drain(..) {
+            // an error would be a panic that has been reported where it happened
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Argon2Pool {
+    /// Starts the threads, at least one. At most `capacity` hashes wait for one;
+    /// [`Argon2Parameters::queue_capacity`] is a good number.
+    pub fn new(parameters: Argon2Parameters, threads: usize, capacity: usize) -> Result<Self, Argon2Error> {
+        let today =
+            Params::new(parameters.memory_kib, parameters.iterations, 1, None).map_err(Argon2Error::Parameters)?;
+        let (queue, jobs) = sync_channel(capacity);
+        let jobs = Arc::new(Mutex::new(jobs));
+        let usual = today.block_count();
+        let mut pool = Self { today, queue, _threads: Threads(Vec::new()) };
+        for number in 0..threads.max(1) {
+            let jobs = Arc::clone(&jobs);
+            let thread = thread::Builder::new().name(format!("argon2-{number}")).spawn(move || work(&jobs, usual))?;
+            pool._threads.0.push(thread);
+        }
+        Ok(pool)
+    }
+
+    /// Has a thread do the work, unless whoever asked has gone away by the time it is its turn.
+    async fn run<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(&mut Worker) -> Result<T, HasherError> + Send + 'static,
+    ) -> Result<T, HasherError> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |worker| {
+            if !reply.is_closed() {
+                // an error only says that nobody waits any more
+                let _ = reply.send(task(worker));
+            }
+        });
+        match self.queue.try_send(job) {
+            Ok(()) => answer.await.unwrap_or_else(|_| Err(HasherError::Failed("the hash panicked".into()))),
+            Err(TrySendError::Full(_)) => Err(HasherError::Busy),
+            Err(TrySendError::Disconnected(_)) => Err(HasherError::Failed("the threads have ended".into())),
+        }
+    }
+}
+
+#[async_trait]
+impl PasswordHasher for Argon2Pool {
+    async fn hash(&self, password: Password) -> Result<PasswordHash, HasherError> {
+        let today = self.today.clone();
+        self.run(move |worker| worker.hash(&password, &today)).await
+    }
+
+    async fn verify(&self, password: Password, hash: Option<PasswordHash>) -> Result<Verdict, HasherError> {
+        let today = self.today.clone();
+        let stored = match &hash {
+            Some(hash) => Stored::parse(hash, &today)?,
+            None => Stored::dummy(&today),
+        };
+        self.run(move |worker| {
+            let fits = worker.fits(&password, &stored)?;
+            let outdated = stored.params.m_cost() < today.m_cost() || stored.params.t_cost() < today.t_cost();
+            Ok(match (fits && hash.is_some(), outdated) {
+                (false, _) => Verdict::Wrong,
+                (true, false) => Verdict::Right,
+                (true, true) => Verdict::RightButOutdated,
+            })
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for Argon2Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Argon2Pool").field("today", &self.today).finish_non_exhaustive()
+    }
+}
+
+/// Does what comes until the pool is dropped. A hash that panics answers an error and takes nobody with it.
+fn work(jobs: &Mutex<Receiver<Job>>, usual: usize) {
+    yield_to_other_threads();
+    let mut worker = Worker { usual, blocks: Vec::new() };
+    loop {
+        // the lock is given back before the job is done
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        if catch_unwind(AssertUnwindSafe(|| job(&mut worker))).is_err() {
+            tracing::error!("a password hash panicked");
+        }
+    }
+}
+
+/// On Linux the niceness is each thread's own; elsewhere it would be the whole process's.
+#[cfg(target_os = "linux")]
+fn yield_to_other_threads() {
+    if let Err(error) = rustix::process::nice(10) {
+        tracing::debug!(%error, "password hashes run at the usual priority");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn yield_to_other_threads() {}
+
+/// What one thread keeps from hash to hash.
+struct Worker {
+    /// As many blocks as today's parameters need; taken when the first hash comes.
+    usual: usize,
+    blocks: Vec<Block>,
+}
+
+impl Worker {
+    const SALT_BYTES: usize = 16;
+    const OUTPUT_BYTES: usize = Params::DEFAULT_OUTPUT_LEN;
+
+    fn hash(&mut self, password: &Password, params: &Params) -> Result<PasswordHash, HasherError> {
+        let mut salt = [0; Self::SALT_BYTES];
+        getrandom::fill(&mut salt).map_err(failed)?;
+        let mut output = [0; Self::OUTPUT_BYTES];
+        self.fill(password, &salt, params, &mut output)?;
+        Ok(PasswordHash::new(format!(
+            "$argon2id$v=19$m={},t={},p={}${}${}",
+            params.m_cost(),
+            params.t_cost(),
+            params.p_cost(),
+            STANDARD_NO_PAD.encode(salt),
+            STANDARD_NO_PAD.encode(output),
+        )))
+    }
+
+    fn fits(&mut self, password: &Password, stored: &Stored) -> Result<bool, HasherError> {
+        let mut output = vec![0; stored.output.len()];
+        self.fill(password, &stored.salt, &stored.params, &mut output)?;
+        Ok(output.ct_eq(&stored.output).into())
+    }
+
+    fn fill(&mut self, password: &Password, salt: &[u8], params: &Params, out: &mut [u8]) -> Result<(), HasherError> {
+        let blocks = self.blocks(params.block_count())?;
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
+            .hash_password_into_with_memory(password.bytes(), salt, out, blocks)
+            .map_err(failed)
+    }
+
+    /// That much memory, reused; what an unusually large hash took is given back by the next usual one.
+    fn blocks(&mut self, count: usize) -> Result<&mut [Block], HasherError> {
+        let kept = count.max(self.usual);
+        if self.blocks.len() > kept {
+            self.blocks.truncate(kept);
+            self.blocks.shrink_to_fit();
+        }
+        self.blocks.try_reserve_exact(kept - self.blocks.len()).map_err(failed)?;
+        self.blocks.resize(kept, Block::new());
+        Ok(&mut self.blocks[..count])
+    }
+}
+
+/// A hash to compare with, taken apart.
+struct Stored {
+    params: Params,
+    salt: Vec<u8>,
+    output: Vec<u8>,
+}
+
+impl Stored {
+    /// The most that a stored hash may ask for, unless today's parameters ask for more: a row that was tampered with
+    /// must not take all memory or a thread for ever.
+    const MAX_MEMORY_KIB: u32 = 1 << 20;
+    const MAX_ITERATIONS: u32 = 1_000;
+    const MAX_LANES: u32 = 64;
+
+    fn parse(hash: &PasswordHash, today: &Params) -> Result<Self, HasherError> {
+        let broken = || HasherError::Failed("the stored hash is not an Argon2id PHC string".into());
+        let phc = Phc::new(hash.phc()).map_err(|_| broken())?;
+        if phc.algorithm != ARGON2ID_IDENT || phc.version != Some(Version::V0x13.into()) {
+            return Err(broken());
+        }
+        let params = Params::try_from(&phc).map_err(|_| broken())?;
+        if params.m_cost() > Self::MAX_MEMORY_KIB.max(today.m_cost())
+            || params.t_cost() > Self::MAX_ITERATIONS.max(today.t_cost())
+            || params.p_cost() > Self::MAX_LANES
+        {
+            return Err(HasherError::Failed("the stored hash asks for too much work".into()));
+        }
+        let (salt, output) = phc.salt.zip(phc.hash).ok_or_else(broken)?;
+        Ok(Self { params, salt: salt.to_vec(), output: output.as_bytes().to_vec() })
+    }
+
+    /// Costs what today's hashes cost, and no known password fits it.
+    fn dummy(today: &Params) -> Self {
+        Self { params: today.clone(), salt: vec![0; Worker::SALT_BYTES], output: vec![0; Worker::OUTPUT_BYTES] }
+    }
+}
+
+fn failed(error: impl fmt::Display) -> HasherError {
+    HasherError::Failed(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

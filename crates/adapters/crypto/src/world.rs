@@ -1,0 +1,51 @@
+//! The clock and the dice of the operating system.
+
+use chrono::Utc;
+use tenantry_kernel::{Clock, Entropy, Timestamp};
+
+/// The machine's wall clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else takes as an argument")]
+    fn now(&self) -> Timestamp {
+        Timestamp::new(Utc::now())
+    }
+}
+
+/// The operating system's generator of random bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    /// # Panics
+    ///
+    /// When the operating system gives no random bytes. There is nothing safe to go on with: ids, tokens and keys
+    /// would be guessable. On the systems we run on it happens at most while they boot.
+    fn fill(&self, bytes: &mut [u8]) {
+        if let Err(error) = getrandom::fill(bytes) {
+            panic!("the operating system gives no random bytes: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenantry_kernel::World;
+
+    #[test]
+    fn the_clock_runs_in_milliseconds() {
+        let now = SystemClock.now();
+        assert_eq!(Timestamp::from_unix_millis(now.unix_millis()), Some(now));
+        assert!(now <= SystemClock.now().plus(std::time::Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn the_dice_do_not_repeat_themselves() {
+        let world = World::new(SystemClock, SystemEntropy);
+        assert_ne!(world.random::<32>(), world.random::<32>());
+        assert_ne!(world.random::<32>(), [0; 32]);
+    }
+}
