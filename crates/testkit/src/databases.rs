@@ -1,0 +1,194 @@
+//! Throw-away databases: one for each test, gone when its guard is dropped.
+//!
+//! SQLite needs nothing. PostgreSQL has to run already: `TEST_DATABASE_URL` names a database of it that this module only
+//! passes through, for a role that may create databases. `cargo xtask test` finds or starts such a server and sets the variable.
+
+mod template;
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use std::{fmt, thread, time::Duration};
+use tempfile::TempDir;
+use template::Template;
+use url::Url;
+use uuid::Uuid;
+
+const VARIABLE: &str = "TEST_DATABASE_URL";
+
+/// How often to try while somebody is still connected to the database to be copied. The server itself waits five seconds.
+const COPY_ATTEMPTS: u32 = 10;
+const COPY_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long dropping a guard may take: a test may have stopped the server on purpose.
+const REMOVE_LIMIT: Duration = Duration::from_secs(10);
+
+/// A database of one's own, removed with everything in it when this is dropped, whoever is still connected.
+#[must_use = "the database goes when its guard is dropped"]
+pub struct TestDatabase {
+    url: String,
+    place: Place,
+}
+
+enum Place {
+    /// Held for its `Drop`.
+    Folder {
+        _folder: TempDir,
+    },
+    Server {
+        server: Server,
+        name: String,
+    },
+}
+
+impl TestDatabase {
+    /// What to connect to, as `DATABASE_URL` would name it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+/// An empty SQLite database in a file of its own, made when it is first opened.
+///
+/// # Panics
+///
+/// When there is no temporary folder.
+pub fn sqlite() -> TestDatabase {
+    let folder = TempDir::with_prefix("tenantry-sqlite-").expect("a temporary folder can be made");
+    let url = format!("sqlite://{}?mode=rwc", folder.path().join("test.db").display());
+    TestDatabase { url, place: Place::Folder { _folder: folder } }
+}
+
+/// An empty PostgreSQL database.
+///
+/// # Panics
+///
+/// When `TEST_DATABASE_URL` is missing, when its server cannot be reached, or when its role may create no databases or is
+/// not bound by row-level security.
+pub async fn postgres() -> TestDatabase {
+    let server = Server::from_environment();
+    let mut connection = server.connect().await;
+    server.create(&mut connection, None).await
+}
+
+/// A copy of the PostgreSQL database that `prepare` makes once, say by running the migrations.
+///
+/// The first caller of a test program gives `prepare` the URL of an empty database; everyone else waits for it and then
+/// only copies, which takes some ten milliseconds. Each build of a test program prepares anew, so a changed migration is
+/// never hidden by an old copy. `name` tells apart what one program prepares in several ways: up to 20 small letters,
+/// digits and underscores.
+///
+/// # Panics
+///
+/// As [`postgres`] does, and when `prepare` fails.
+pub async fn postgres_from_template<E: fmt::Debug>(
+    name: &str,
+    prepare: impl AsyncFnOnce(&str) -> Result<(), E>,
+) -> TestDatabase {
+    let server = Server::from_environment();
+    let mut connection = server.connect().await;
+    let template = Template::of_this_program(name);
+    template.make_ready(&server, &mut connection, prepare).await;
+    server.create(&mut connection, Some(&template)).await
+}
+
+/// The server that `TEST_DATABASE_URL` names.
+struct Server {
+    url: Url,
+}
+
+impl Server {
+    #[expect(clippy::disallowed_methods, reason = "the one variable by which tests are told of a server")]
+    fn from_environment() -> Self {
+        let Ok(url) = std::env::var(VARIABLE) else {
+            panic!("{VARIABLE} is not set: run the tests by `cargo xtask test`, or set it to a PostgreSQL for tests");
+        };
+        // The value may hold a password and is not repeated.
+        let url = Url::parse(&url).unwrap_or_else(|error| panic!("{VARIABLE} is not a URL: {error}"));
+        Self { url }
+    }
+
+    /// The URL of another database of this server.
+    fn url_of(&self, database: &str) -> String {
+        let mut url = self.url.clone();
+        url.set_path(database);
+        url.into()
+    }
+
+    /// A connection to the database that the variable names, for a role whom row-level security binds: any other would
+    /// let every test of it pass.
+    async fn connect(&self) -> PgConnection {
+        let mut connection = PgConnection::connect(self.url.as_str())
+            .await
+            .unwrap_or_else(|error| panic!("the PostgreSQL that {VARIABLE} names does not answer: {error}"));
+        let (role, free): (String, bool) =
+            sqlx::query_as("SELECT rolname::text, rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
+                .fetch_one(&mut connection)
+                .await
+                .expect("every role may read its own entry");
+        assert!(!free, "{VARIABLE} must name a role without SUPERUSER and BYPASSRLS, and {role} has one of them");
+        connection
+    }
+
+    /// A new database, empty or a copy.
+    async fn create(self, connection: &mut PgConnection, template: Option<&Template>) -> TestDatabase {
+        let name = unique_name();
+        let statement = match template {
+            Some(template) => format!("CREATE DATABASE {name} TEMPLATE {template}"),
+            None => format!("CREATE DATABASE {name}"),
+        };
+        let mut attempt = 1;
+        while let Err(error) = execute(connection, &statement).await {
+            assert!(is_in_use(&error) && attempt < COPY_ATTEMPTS, "{statement}: {error}");
+            attempt += 1;
+            tokio::time::sleep(COPY_PAUSE).await;
+        }
+        TestDatabase { url: self.url_of(&name), place: Place::Server { server: self, name } }
+    }
+
+    /// Removes a database and everyone's connections to it.
+    fn remove(&self, name: &str) -> Result<(), String> {
+        let remove = async {
+            let mut connection = PgConnection::connect(self.url.as_str()).await?;
+            execute(&mut connection, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let removed = runtime
+            .map_err(|error| error.to_string())?
+            .block_on(async { tokio::time::timeout(REMOVE_LIMIT, remove).await });
+        removed.map_err(|_| "the server does not answer".to_owned())?.map_err(|error| error.to_string())
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let Place::Server { server, name } = &self.place else { return };
+        // A runtime cannot be started on a thread that may be inside one already.
+        let removed = thread::scope(|scope| scope.spawn(|| server.remove(name)).join());
+        // The test has its result by now, and may have stopped the server on purpose.
+        #[expect(
+            clippy::print_stderr,
+            reason = "the test's output is where somebody looks who finds the database left over"
+        )]
+        if !matches!(removed, Ok(Ok(()))) {
+            eprintln!("the database {name} could not be removed: {removed:?}");
+        }
+    }
+}
+
+/// Runs a statement that takes no parameters, and whose names are made here of letters, digits and underscores.
+async fn execute(connection: &mut PgConnection, statement: &str) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(|_| ())
+}
+
+/// Whether the statement failed because others are connected to the database, which passes.
+fn is_in_use(error: &sqlx::Error) -> bool {
+    const OBJECT_IN_USE: &str = "55006";
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == OBJECT_IN_USE)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "several programs make databases on one server, and no test looks at the names"
+)]
+fn unique_name() -> String {
+    format!("tenantry_test_{}", Uuid::new_v4().simple())
+}

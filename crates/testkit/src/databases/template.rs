@@ -1,0 +1,113 @@
+//! Databases that are prepared once and copied for every test.
+
+use super::{Server, execute};
+use sqlx::PgConnection;
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+/// A prepared database. Its name belongs to a test program, and a comment on it says which build of the program.
+///
+/// So programs that run at the same time do not share one, a new build replaces the one before, and a server that lives on
+/// keeps one for each program and not for each run.
+pub(super) struct Template {
+    name: String,
+    build: String,
+}
+
+impl Template {
+    /// What the running program prepares under this name.
+    pub(super) fn of_this_program(name: &str) -> Self {
+        let simple = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        assert!(
+            (1..=20).contains(&name.len()) && name.chars().all(simple),
+            "the name of a template is 1 to 20 small letters, digits and underscores, unlike {name:?}"
+        );
+        let program = std::env::current_exe().expect("the running program has a path");
+        let file = program.metadata().expect("the running program is a file");
+        let written = file.modified().expect("files have a time of change");
+        Self {
+            name: format!("tenantry_template_{name}_{:016x}", hash(&program)),
+            build: format!("{:016x}", hash(&(written, file.len()))),
+        }
+    }
+
+    /// Prepares the database unless that has been done. The lock, kept by `connection`, lets one caller in at a time.
+    pub(super) async fn make_ready<E: fmt::Debug>(
+        &self,
+        server: &Server,
+        connection: &mut PgConnection,
+        prepare: impl AsyncFnOnce(&str) -> Result<(), E>,
+    ) {
+        if self.is_ready(connection).await {
+            return;
+        }
+        self.lock(connection, "pg_advisory_lock").await;
+        if !self.is_ready(connection).await {
+            self.remove(connection).await.expect("an old template can be removed");
+            execute(connection, &format!("CREATE DATABASE {self}")).await.expect("the role may create databases");
+            if let Err(error) = prepare(&server.url_of(&self.name)).await {
+                panic!("the template {self} could not be prepared: {error:?}");
+            }
+            self.close(connection).await.expect("a template can be closed");
+        }
+        self.lock(connection, "pg_advisory_unlock").await;
+    }
+
+    /// Whether it is there, whole, and of this build.
+    async fn is_ready(&self, connection: &mut PgConnection) -> bool {
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM pg_database \
+             WHERE datname = $1 AND datistemplate AND shobj_description(oid, 'pg_database') = $2)",
+        )
+        .bind(&self.name)
+        .bind(&self.build)
+        .fetch_one(connection)
+        .await
+        .expect("every role may read the list of databases")
+    }
+
+    async fn lock(&self, connection: &mut PgConnection, function: &'static str) {
+        let statement = format!("SELECT {function}(hashtextextended('{self}', 0))");
+        execute(connection, &statement).await.expect("every role may take locks");
+    }
+
+    /// Removes one of an older build, or one whose preparation failed.
+    async fn remove(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+            .bind(&self.name)
+            .fetch_one(&mut *connection)
+            .await?;
+        if exists {
+            execute(connection, &format!("ALTER DATABASE {self} IS_TEMPLATE false")).await?;
+            execute(connection, &format!("DROP DATABASE {self} WITH (FORCE)")).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends every connection and lets nobody in any more, since only a database without connections can be copied. What
+    /// says that it is whole comes last.
+    async fn close(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        execute(connection, &format!("ALTER DATABASE {self} ALLOW_CONNECTIONS false")).await?;
+        sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1")
+            .bind(&self.name)
+            .execute(&mut *connection)
+            .await?;
+        execute(connection, &format!("COMMENT ON DATABASE {self} IS '{}'", self.build)).await?;
+        execute(connection, &format!("ALTER DATABASE {self} IS_TEMPLATE true")).await
+    }
+}
+
+/// The name, which needs no quotes in a statement.
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}

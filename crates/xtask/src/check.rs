@@ -1,0 +1,69 @@
+//! `cargo xtask check`: everything about the sources that a machine can judge.
+
+use crate::{
+    dependency_rule,
+    process::{Runner, cargo, cargo_has},
+};
+use anyhow::{Result, bail};
+use std::process::{Command, ExitCode};
+
+/// Formatting, the dependency rule, clippy and the documentation, with warnings as errors.
+///
+/// Every check is run, also after one has failed; the last lines name those that failed.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Also licences, advisories and banned crates, by cargo-deny (which has to be installed and needs the network).
+    #[arg(long)]
+    full: bool,
+}
+
+/// A check's name and what it does, failing with why it failed.
+type Check = (&'static str, fn(&mut Runner) -> Result<()>);
+
+const CHECKS: [Check; 4] = [
+    ("formatting", |runner| must_succeed(runner, &mut cargo(["fmt", "--all", "--check"]))),
+    ("dependency rule", |_| dependency_rule::check()),
+    ("clippy", |runner| {
+        must_succeed(runner, &mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    }),
+    ("documentation", |runner| {
+        must_succeed(runner, cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    }),
+];
+
+const DENY: Check = ("cargo deny", |runner| {
+    if !cargo_has("deny") {
+        bail!("cargo-deny is not installed: run `cargo install --locked cargo-deny` (once; it takes a while)");
+    }
+    must_succeed(runner, &mut cargo(["deny", "--workspace", "check"]))
+});
+
+/// Runs the checks and answers success only when all of them passed.
+pub(crate) fn run(runner: &mut Runner, options: &Options) -> Result<ExitCode> {
+    let mut failures = Vec::new();
+    for (name, check) in CHECKS.into_iter().chain(options.full.then_some(DENY)) {
+        eprintln!("==> {name}");
+        match check(runner) {
+            Ok(()) => {}
+            Err(error) if error.is::<crate::Interrupted>() => return Err(error),
+            Err(error) => failures.push(format!("{name}: {error:#}")),
+        }
+    }
+    if failures.is_empty() {
+        eprintln!("==> every check passed");
+        return Ok(ExitCode::SUCCESS);
+    }
+    for failure in failures {
+        eprintln!("==> failed: {failure}");
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+fn must_succeed(runner: &mut Runner, command: &mut Command) -> Result<()> {
+    let status = runner.run(command)?;
+    if !status.success() {
+        let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
+        bail!("`cargo {}` ended with {status}", arguments.join(" "));
+    }
+    Ok(())
+}

@@ -1,0 +1,301 @@
+//! The rule that keeps the folders honest: `app` → `adapters/*` → `domain/*` → `kernel`, and nothing back or across.
+
+use anyhow::{Context, Result, bail};
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// Each domain crate with the domain crates it may use. A crate only names crates above it, so there is no way round.
+const DOMAIN: &[(&str, &[&str])] = &[
+    ("tenantry-kernel", &[]),
+    ("tenantry-tenancy", &["tenantry-kernel"]),
+    ("tenantry-audit", &["tenantry-kernel"]),
+    ("tenantry-identity", &["tenantry-kernel", "tenantry-tenancy"]),
+];
+
+/// Crates of others that a domain crate may use: they compute, and touch neither files, network, clock nor random numbers
+/// (`crates/domain/clippy.toml` refuses the few calls of theirs that do).
+const PURE: &[&str] = &[
+    "async-trait",
+    "base64",
+    "chrono",
+    "hex",
+    "hmac",
+    "secrecy",
+    "serde",
+    "serde_json",
+    "serde_json_canonicalizer",
+    "sha2",
+    "subtle",
+    "thiserror",
+    "unicode-normalization",
+    "uuid",
+    "zeroize",
+    "zxcvbn",
+];
+
+/// Adapters and the crates of ours, outside the domain, that each may use.
+const ADAPTER_EXTRAS: &[(&str, &str)] = &[("tenantry-store", "tenantry-migration")];
+
+/// Where in the house a crate lives, which decides what it may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Domain,
+    Adapter,
+    App,
+    Migration,
+    Testkit,
+    Xtask,
+}
+
+impl Place {
+    /// The place of a crate by its folder, relative to the workspace; `None` for a folder that no rule knows.
+    fn of(folder: &str) -> Option<Self> {
+        match folder.split('/').collect::<Vec<_>>()[..] {
+            ["crates", "domain", _] => Some(Self::Domain),
+            ["crates", "adapters", _] => Some(Self::Adapter),
+            ["crates", "app"] => Some(Self::App),
+            ["migration"] => Some(Self::Migration),
+            ["crates", "testkit"] => Some(Self::Testkit),
+            ["crates", "xtask"] => Some(Self::Xtask),
+            _ => None,
+        }
+    }
+}
+
+/// A crate of the workspace, as much of it as the rule asks for.
+struct Member {
+    name: String,
+    folder: String,
+    dependencies: Vec<Dependency>,
+}
+
+struct Dependency {
+    name: String,
+    /// Used by tests, examples and benchmarks only.
+    development: bool,
+}
+
+/// Holds the workspace to the rule. Fails with one sentence for each violation.
+pub(crate) fn check() -> Result<()> {
+    let violations = violations(&members()?);
+    if !violations.is_empty() {
+        bail!("\n  {}", violations.join("\n  "));
+    }
+    Ok(())
+}
+
+fn members() -> Result<Vec<Member>> {
+    let metadata = MetadataCommand::new().no_deps().exec().context("cargo metadata failed")?;
+    let root = &metadata.workspace_root;
+    let member = |package: cargo_metadata::Package| {
+        let folder = package.manifest_path.parent().and_then(|folder| folder.strip_prefix(root).ok());
+        let dependencies = package.dependencies.into_iter().map(|dependency| Dependency {
+            development: dependency.kind == DependencyKind::Development,
+            name: dependency.name,
+        });
+        Member {
+            folder: folder.map(ToString::to_string).unwrap_or_default(),
+            dependencies: dependencies.collect(),
+            name: package.name.into_inner(),
+        }
+    };
+    Ok(metadata.packages.into_iter().map(member).collect())
+}
+
+/// A sentence for each dependency that the rule refuses, and for each crate that it cannot place.
+fn violations(workspace: &[Member]) -> Vec<String> {
+    let mut found = Vec::new();
+    for member in workspace {
+        let Some(place) = Place::of(&member.folder) else {
+            found.push(format!(
+                "{} lives in `{}`, a folder that the dependency rule does not know.",
+                member.name, member.folder
+            ));
+            continue;
+        };
+        if place == Place::Domain && allowed_domain(&member.name).is_none() {
+            found.push(format!("{} is a domain crate without an entry in DOMAIN of dependency_rule.rs.", member.name));
+            continue;
+        }
+        for dependency in &member.dependencies {
+            let inside = workspace.iter().find(|other| other.name == dependency.name);
+            let refusal = match inside.map(|other| Place::of(&other.folder)) {
+                Some(Some(target)) => refusal_inside(member, place, dependency, target),
+                // The target's own violation says more.
+                Some(None) => None,
+                None => refusal_outside(place, dependency),
+            };
+            found.extend(refusal.map(|why| format!("{} must not depend on {}: {why}.", member.name, dependency.name)));
+        }
+    }
+    found
+}
+
+/// Why one crate of ours may not use another; `None` when it may.
+fn refusal_inside(member: &Member, place: Place, dependency: &Dependency, target: Place) -> Option<&'static str> {
+    match (place, target) {
+        (Place::Xtask, _) => Some("it is built before everything else and has to stay small"),
+
+        (_, Place::Testkit) if dependency.development => None,
+        (_, Place::Testkit) => Some("the test kit is for tests, as a dev-dependency"),
+
+        (Place::Domain, Place::Domain) => {
+            let allowed = allowed_domain(&member.name).is_some_and(|names| names.contains(&dependency.name.as_str()));
+            (!allowed).then_some(
+                "domain crates form a DAG, the table DOMAIN of dependency_rule.rs, and this edge is not in it",
+            )
+        }
+        (Place::Domain, _) => Some("a domain crate declares ports, and the crates outside implement them"),
+
+        (Place::Adapter | Place::Testkit, Place::Domain) => None,
+        (Place::Adapter, Place::Adapter) => Some("adapters never see each other; what joins them is `app`"),
+        (Place::Adapter, Place::App) => Some("`app` uses adapters, never the reverse"),
+        (Place::Adapter, Place::Migration) => {
+            let allowed = ADAPTER_EXTRAS.contains(&(member.name.as_str(), dependency.name.as_str()));
+            (!allowed).then_some("the schema is the affair of `store` alone")
+        }
+
+        (Place::App, Place::Domain | Place::Adapter) => None,
+        (Place::App, Place::Migration) if dependency.development => None,
+        (Place::App, Place::Migration) => {
+            Some("the schema is the affair of `store` alone, and `app` reaches it through `store`")
+        }
+
+        (Place::Migration, _) => {
+            Some("a migration must mean the same for ever, so it uses nothing of ours that may change")
+        }
+        (Place::Testkit, _) => Some("the test kit knows ports, so that every adapter can be tried with it"),
+        (_, Place::App | Place::Xtask) => Some("it is a program, and nothing builds on it"),
+    }
+}
+
+/// Why a crate of ours may not use a crate of others; `None` when it may.
+fn refusal_outside(place: Place, dependency: &Dependency) -> Option<&'static str> {
+    let refused = place == Place::Domain && !dependency.development && !PURE.contains(&dependency.name.as_str());
+    refused.then_some(
+        "a domain crate uses only what computes, and does no I/O (if this one is such a crate, add it to PURE of dependency_rule.rs)",
+    )
+}
+
+fn allowed_domain(name: &str) -> Option<&'static [&'static str]> {
+    DOMAIN.iter().find(|(domain, _)| *domain == name).map(|(_, allowed)| *allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A made-up workspace: every crate where it belongs, and one of them with these dependencies.
+    fn workspace(name: &str, normal: &[&str], development: &[&str]) -> Vec<Member> {
+        let folders = [
+            ("tenantry-kernel", "crates/domain/kernel"),
+            ("tenantry-tenancy", "crates/domain/tenancy"),
+            ("tenantry-audit", "crates/domain/audit"),
+            ("tenantry-identity", "crates/domain/identity"),
+            ("tenantry-store", "crates/adapters/store"),
+            ("tenantry-crypto", "crates/adapters/crypto"),
+            ("tenantry-app", "crates/app"),
+            ("tenantry-migration", "migration"),
+            ("tenantry-testkit", "crates/testkit"),
+            ("xtask", "crates/xtask"),
+        ];
+        let dependency = |development| move |name: &&str| Dependency { name: (*name).to_owned(), development };
+        let dependencies = || normal.iter().map(dependency(false)).chain(development.iter().map(dependency(true)));
+        let member = |(crate_name, folder): (&str, &str)| Member {
+            name: crate_name.to_owned(),
+            folder: folder.to_owned(),
+            dependencies: if crate_name == name { dependencies().collect() } else { Vec::new() },
+        };
+        folders.into_iter().map(member).collect()
+    }
+
+    #[track_caller]
+    fn assert_allowed(name: &str, normal: &[&str], development: &[&str]) {
+        assert_eq!(violations(&workspace(name, normal, development)), Vec::<String>::new());
+    }
+
+    #[track_caller]
+    fn assert_refused(name: &str, dependency: &str, why: &str) {
+        let found = violations(&workspace(name, &[dependency], &[]));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with(&format!("{name} must not depend on {dependency}: ")), "{found:?}");
+        assert!(found[0].contains(why), "{found:?}");
+    }
+
+    #[test]
+    fn the_way_down_is_open() {
+        assert_allowed("tenantry-kernel", &["serde", "chrono", "uuid"], &["proptest"]);
+        assert_allowed(
+            "tenantry-identity",
+            &["tenantry-kernel", "tenantry-tenancy", "zxcvbn"],
+            &["tenantry-testkit", "tokio"],
+        );
+        assert_allowed(
+            "tenantry-store",
+            &["tenantry-kernel", "tenantry-audit", "tenantry-migration", "sea-orm"],
+            &["tenantry-testkit"],
+        );
+        assert_allowed(
+            "tenantry-app",
+            &["tenantry-store", "tenantry-crypto", "tenantry-identity", "actix-web"],
+            &["tenantry-migration"],
+        );
+        assert_allowed("tenantry-testkit", &["tenantry-kernel", "tenantry-identity", "sqlx"], &[]);
+        assert_allowed("tenantry-migration", &["sea-orm-migration"], &["tenantry-testkit"]);
+    }
+
+    #[test]
+    fn the_domain_does_no_io() {
+        for outside in ["tokio", "actix-web", "sea-orm", "sqlx", "redis", "reqwest", "lettre", "rand", "getrandom"] {
+            assert_refused("tenantry-tenancy", outside, "does no I/O");
+        }
+        assert_refused("tenantry-identity", "tenantry-store", "declares ports");
+        assert_refused("tenantry-identity", "tenantry-migration", "declares ports");
+    }
+
+    #[test]
+    fn domain_crates_follow_the_table() {
+        assert_refused("tenantry-kernel", "tenantry-tenancy", "form a DAG");
+        assert_refused("tenantry-tenancy", "tenantry-identity", "form a DAG");
+        assert_refused("tenantry-audit", "tenantry-tenancy", "form a DAG");
+        let backwards = violations(&workspace("tenantry-tenancy", &[], &["tenantry-identity"]));
+        assert_eq!(backwards.len(), 1, "a dev-dependency is held to the table too: {backwards:?}");
+    }
+
+    #[test]
+    fn the_table_has_no_way_round() {
+        for (index, (name, allowed)) in DOMAIN.iter().enumerate() {
+            for below in *allowed {
+                assert!(DOMAIN[..index].iter().any(|(above, _)| above == below), "{name} names {below}");
+            }
+        }
+    }
+
+    #[test]
+    fn adapters_stand_alone() {
+        assert_refused("tenantry-crypto", "tenantry-store", "never see each other");
+        assert_refused("tenantry-store", "tenantry-app", "never the reverse");
+        assert_refused("tenantry-crypto", "tenantry-migration", "`store` alone");
+        assert_refused("tenantry-store", "tenantry-testkit", "for tests");
+    }
+
+    #[test]
+    fn the_others_keep_their_places() {
+        assert_refused("tenantry-app", "tenantry-migration", "through `store`");
+        assert_refused("tenantry-app", "tenantry-testkit", "for tests");
+        assert_refused("tenantry-app", "xtask", "is a program");
+        assert_refused("tenantry-testkit", "tenantry-store", "knows ports");
+        assert_refused("tenantry-migration", "tenantry-kernel", "the same for ever");
+        assert_refused("xtask", "tenantry-kernel", "stay small");
+    }
+
+    #[test]
+    fn a_crate_that_no_rule_knows_is_refused() {
+        let mut members = workspace("tenantry-kernel", &[], &[]);
+        members[0].folder = "crates/utils".to_owned();
+        members[1].name = "tenantry-gadgets".to_owned();
+        let found = violations(&members);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].contains("`crates/utils`, a folder that the dependency rule does not know"));
+        assert!(found[1].starts_with("tenantry-gadgets is a domain crate without an entry in DOMAIN"));
+    }
+}

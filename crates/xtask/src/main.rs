@@ -1,0 +1,44 @@
+//! The workspace's own commands: `cargo xtask check | test`. One module for each command; what several commands
+//! need (programs that end with us, a private PostgreSQL) has modules of its own.
+
+#![expect(clippy::print_stderr, reason = "a command line program says on stderr what it does")]
+
+mod check;
+mod dependency_rule;
+mod process;
+mod services;
+mod test;
+
+use clap::{Parser, Subcommand};
+use process::{Interrupted, Runner};
+use std::process::ExitCode;
+
+/// The workspace's own commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    Check(check::Options),
+    Test(test::Options),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = Runner::new().and_then(|mut runner| match arguments.task {
+        Task::Check(options) => check::run(&mut runner, &options),
+        Task::Test(options) => test::run(&mut runner, &options),
+    });
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            // What a shell answers for a program that ctrl-c ended.
+            if error.is::<Interrupted>() { ExitCode::from(130) } else { ExitCode::FAILURE }
+        }
+    }
+}

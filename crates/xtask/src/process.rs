@@ -1,0 +1,152 @@
+//! Running other programs so that none outlives us, whichever way we end.
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
+use std::{
+    ffi::OsStr,
+    fmt,
+    os::unix::process::CommandExt,
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long a program that was asked to end may take. nextest gives its tests ten seconds and needs a moment itself.
+const GRACE: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(20);
+
+/// The answer when ctrl-c or a signal ended the work.
+#[derive(Debug)]
+pub(crate) struct Interrupted;
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// Runs programs, and hears ctrl-c and signals to end on their behalf. While it lives, a signal does not end this process:
+/// it becomes the error [`Interrupted`], so that everything started is stopped on the way out by its own `Drop`.
+pub(crate) struct Runner {
+    signals: Signals,
+}
+
+impl Runner {
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self { signals: Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot listen for signals")? })
+    }
+
+    /// Runs the program to its end. Fails when it cannot be started and with [`Interrupted`] when a signal came meanwhile.
+    ///
+    /// It gets a process group of its own, which makes us the only one to hand on ctrl-c, to all of its descendants and
+    /// just once; and no standard input, because reading the terminal from such a group would stop it.
+    pub(crate) fn run(&mut self, command: &mut Command) -> Result<ExitStatus> {
+        self.run_with_input(command, Stdio::null())
+    }
+
+    /// [`Runner::run`] for a program that reads from this.
+    pub(crate) fn run_with_input(&mut self, command: &mut Command, input: impl Into<Stdio>) -> Result<ExitStatus> {
+        self.refuse_if_interrupted()?;
+        let child = command
+            .stdin(input)
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot start {}", command.get_program().display()))?;
+        let mut group = Group { child, reaped: false };
+        let mut deadline = None;
+        loop {
+            if group.has_ended()? {
+                return if deadline.is_some() { Err(Interrupted.into()) } else { group.reap() };
+            }
+            for signal in self.signals.pending() {
+                deadline.get_or_insert_with(|| Instant::now() + GRACE);
+                group.send(if signal == SIGINT { Signal::INT } else { Signal::TERM });
+            }
+            if deadline.is_some_and(|deadline| Instant::now() > deadline) {
+                return Err(Interrupted.into());
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Asks often until there is an answer, for at most `limit`. Fails with what `ask` fails with and with [`Interrupted`].
+    pub(crate) fn wait_for<T>(
+        &mut self,
+        limit: Duration,
+        mut ask: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        let deadline = Instant::now() + limit;
+        while Instant::now() < deadline {
+            self.refuse_if_interrupted()?;
+            if let Some(answer) = ask()? {
+                return Ok(Some(answer));
+            }
+            thread::sleep(POLL);
+        }
+        Ok(None)
+    }
+
+    fn refuse_if_interrupted(&mut self) -> Result<()> {
+        if self.signals.pending().next().is_some() { Err(Interrupted.into()) } else { Ok(()) }
+    }
+}
+
+/// A running program and its descendants. Those still there when it is dropped before [`Group::reap`] are killed.
+struct Group {
+    child: Child,
+    reaped: bool,
+}
+
+impl Group {
+    /// Whether the program itself has ended. Its number stays taken, so that the group can still be signalled.
+    fn has_ended(&self) -> Result<bool> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        Ok(waitid(WaitId::Pid(Pid::from_child(&self.child)), options)?.is_some())
+    }
+
+    /// Signals the program and its descendants.
+    fn send(&self, signal: Signal) {
+        // It fails when all of them have ended, which is as good.
+        let _ = kill_process_group(Pid::from_child(&self.child), signal);
+    }
+
+    fn reap(&mut self) -> Result<ExitStatus> {
+        let status = self.child.wait()?;
+        self.reaped = true;
+        Ok(status)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.send(Signal::KILL);
+            // Nothing more can be done on the way out than to have tried.
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// The cargo that runs us, so that a chosen toolchain stays chosen; else the one on the `PATH`.
+#[expect(clippy::disallowed_methods, reason = "cargo tells its subcommands through the environment")]
+pub(crate) fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments);
+    command
+}
+
+/// Whether cargo has this subcommand, such as `nextest`.
+pub(crate) fn cargo_has(subcommand: &str) -> bool {
+    cargo([subcommand, "--version"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}

@@ -1,0 +1,31 @@
+//! What servers and their tools say, kept apart from our own output and shown when something fails.
+
+use anyhow::{Context, Result};
+use std::{
+    fs::File,
+    io::{Read, Seek},
+    process::Command,
+};
+
+/// A file without a name, so that it goes with us.
+pub(super) struct Log(File);
+
+impl Log {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self(tempfile::tempfile().context("cannot make a temporary file")?))
+    }
+
+    /// Lets the command write its output and its errors here.
+    pub(super) fn collect<'a>(&self, command: &'a mut Command) -> Result<&'a mut Command> {
+        Ok(command.stdout(self.0.try_clone()?).stderr(self.0.try_clone()?))
+    }
+
+    /// Everything said so far. Only for when nobody writes any more, because writers and reader share one position.
+    pub(super) fn read(&mut self) -> String {
+        let mut bytes = Vec::new();
+        match self.0.rewind().and_then(|()| self.0.read_to_end(&mut bytes)) {
+            Ok(_) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) => format!("(its log cannot be read: {error})"),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Finding PostgreSQL's server programs, and installing them where that is ours to do.
+
+use crate::process::Runner;
+use anyhow::{Context, Result, bail};
+use rustix::process::geteuid;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// Older servers do not know `DROP DATABASE ... WITH (FORCE)`, by which the tests tidy up.
+const OLDEST: u32 = 13;
+
+/// The folder with `initdb` and `postgres`, side by side.
+pub(super) struct Programs {
+    folder: PathBuf,
+    version: String,
+    major: u32,
+}
+
+impl Programs {
+    /// Those on the `PATH`, else the newest of Debian's folders, else (as root on Debian) freshly installed ones.
+    /// Fails with what to install when there is no way.
+    pub(super) fn find_or_install(runner: &mut Runner) -> Result<Self> {
+        if let Some(programs) = Self::find() {
+            return Ok(programs);
+        }
+        if !geteuid().is_root() || !Path::new("/etc/debian_version").exists() {
+            bail!(
+                "the tests need PostgreSQL {OLDEST} or newer, and no server programs were found.\n\
+                 Install them (Debian, Ubuntu: `sudo apt-get install postgresql`; macOS: `brew install postgresql`; elsewhere the \
+                 package with `initdb` and `postgres`, on the PATH), or set TEST_DATABASE_URL to a server that runs, such as \
+                 postgres://tenantry:secret@127.0.0.1/postgres, for a role with CREATEDB and without SUPERUSER and BYPASSRLS"
+            );
+        }
+        install(runner)?;
+        Self::find().context("apt-get has installed PostgreSQL, and yet there are no server programs")
+    }
+
+    fn find() -> Option<Self> {
+        on_path().or_else(in_debian_folders)
+    }
+
+    /// The programs in this folder, if both are there, run, and are new enough.
+    fn at(folder: &Path) -> Option<Self> {
+        if !folder.join("initdb").exists() {
+            return None;
+        }
+        let output = Command::new(folder.join("postgres")).arg("--version").stdin(Stdio::null()).output().ok()?;
+        let version = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+        let major = major_of(&version).filter(|major| *major >= OLDEST)?;
+        Some(Self { folder: folder.to_owned(), version, major })
+    }
+
+    /// What `postgres --version` says of itself.
+    pub(super) fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// 15 for PostgreSQL 15.4.
+    pub(super) fn major(&self) -> u32 {
+        self.major
+    }
+
+    /// The path of one of the programs.
+    pub(super) fn path(&self, program: &str) -> PathBuf {
+        self.folder.join(program)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "programs are found by the PATH")]
+fn on_path() -> Option<Programs> {
+    let path = std::env::var_os("PATH")?;
+    let found = std::env::split_paths(&path).filter_map(|folder| folder.join("postgres").canonicalize().ok());
+    // Links are followed, because only some programs may be linked and the server looks for its own files beside itself.
+    found.filter_map(|program| Programs::at(program.parent()?)).next()
+}
+
+fn in_debian_folders() -> Option<Programs> {
+    let folders = Path::new("/usr/lib/postgresql").read_dir().ok()?.flatten();
+    folders.filter_map(|version| Programs::at(&version.path().join("bin"))).max_by_key(Programs::major)
+}
+
+/// 15 of `postgres (PostgreSQL) 15.4 (Debian 15.4-1)`.
+fn major_of(version: &str) -> Option<u32> {
+    let number = version.strip_prefix("postgres (PostgreSQL) ")?;
+    number.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// Debian's package would also make a cluster and start it, which is not ours to leave behind; this file forbids it meanwhile.
+const NO_CLUSTER: (&str, &str) = ("/etc/postgresql-common/createcluster.d", "create_main_cluster = false\n");
+
+fn install(runner: &mut Runner) -> Result<()> {
+    eprintln!("==> installing PostgreSQL with apt-get");
+    let file = Path::new(NO_CLUSTER.0).join("tenantry-xtask.conf");
+    fs::create_dir_all(NO_CLUSTER.0)
+        .and_then(|()| fs::write(&file, NO_CLUSTER.1))
+        .context("cannot prepare the installation")?;
+    let installed = apt_get(runner, &["update", "--quiet"])
+        .and_then(|()| apt_get(runner, &["install", "--quiet", "--yes", "--no-install-recommends", "postgresql"]));
+    fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
+    installed
+}
+
+fn apt_get(runner: &mut Runner, arguments: &[&str]) -> Result<()> {
+    let status = runner.run(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(arguments))?;
+    if !status.success() {
+        bail!("`apt-get {}` ended with {status}", arguments.join(" "));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read() {
+        assert_eq!(major_of("postgres (PostgreSQL) 15.4 (Debian 15.4-1)"), Some(15));
+        assert_eq!(major_of("postgres (PostgreSQL) 18beta1"), Some(18));
+        assert_eq!(major_of("something else"), None);
+    }
+}
