@@ -1,0 +1,88 @@
+//! What a request is answered with: made before the commit, so that it can be kept with the change.
+
+use bytes::Bytes;
+use serde::Serialize;
+use std::fmt::Display;
+
+use crate::Failure;
+
+/// A status, headers and a body.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// Headers beside those that every answer has.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body; JSON, or nothing.
+    pub body: Bytes,
+}
+
+#[derive(Serialize)]
+struct Success<'a, T> {
+    success: bool,
+    data: &'a T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meta: Option<Meta>,
+}
+
+/// Where a page of a list ends.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Meta {
+    pub(crate) limit: u32,
+    pub(crate) next_cursor: Option<String>,
+}
+
+impl Answer {
+    /// 200 with data.
+    pub fn ok(data: &impl Serialize) -> Result<Self, Failure> {
+        Self::with(200, data, None)
+    }
+
+    /// 201 with data, and where it is found from now on.
+    pub fn created(location: impl Display, data: &impl Serialize) -> Result<Self, Failure> {
+        Ok(Self::with(201, data, None)?.header("Location", format!("/api/v1/{location}")))
+    }
+
+    /// 204.
+    pub fn no_content() -> Self {
+        Self { status: 204, headers: Vec::new(), body: Bytes::new() }
+    }
+
+    /// 200 with one page of a list.
+    pub(crate) fn page(data: &impl Serialize, meta: Meta) -> Result<Self, Failure> {
+        Self::with(200, data, Some(meta))
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Adds the version of the row that was answered (RFC 9110, 8.8.3).
+    #[must_use]
+    pub fn etag(self, version: i64) -> Self {
+        self.header("ETag", format!("\"{version}\""))
+    }
+
+    fn with(status: u16, data: &impl Serialize, meta: Option<Meta>) -> Result<Self, Failure> {
+        let body = serde_json::to_vec(&Success { success: true, data, meta }).map_err(Failure::internal)?;
+        Ok(Self { status, headers: Vec::new(), body: body.into() })
+    }
+}
+
+/// How a unit of work ends that did not fail.
+pub(crate) enum Decision {
+    /// It is committed and answered.
+    Done(Answer),
+    /// It is committed although it is refused: what was noticed must not be forgotten.
+    RefusedAndKept(Failure),
+}
+
+impl From<Answer> for Decision {
+    fn from(answer: Answer) -> Self {
+        Self::Done(answer)
+    }
+}

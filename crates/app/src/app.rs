@@ -1,0 +1,128 @@
+//! What every request and command works with.
+
+use std::{
+    net::SocketAddr,
+    ops::Deref,
+    sync::{Arc, atomic::AtomicBool},
+};
+use tenantry_crypto::{
+    Argon2Parameters, Argon2Pool, JwtTokens, ServerSecrets, SigningKeys, SystemClock, SystemEntropy,
+};
+use tenantry_identity::{GuessPolicy, Quota, SessionPolicy};
+use tenantry_kernel::World;
+use tenantry_store::{Database, Store, StoreConfig, Synchronous};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    application::StartError,
+    authority::AuthorityCache,
+    config::{self, Config},
+    keys::Keys,
+    refusals::Refusals,
+    usage::Usage,
+};
+
+/// The composed application. Cloning is cheap.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// What the application is made of.
+pub struct Parts {
+    /// What was configured.
+    pub config: Config,
+    /// Where clients reach us, without a trailing slash.
+    pub public_url: String,
+    /// Time and dice.
+    pub world: World,
+    /// The database.
+    pub store: Store,
+    pub(crate) tokens: JwtTokens,
+    pub(crate) jwks: String,
+    pub(crate) secrets: ServerSecrets,
+    pub(crate) hasher: Argon2Pool,
+    pub(crate) sessions: SessionPolicy,
+    pub(crate) guessing: Option<GuessPolicy>,
+    pub(crate) authority: AuthorityCache,
+    pub(crate) refusals: Refusals,
+    pub(crate) usage: Usage,
+    /// Changes under way, which a stop waits for.
+    pub(crate) changes: TaskTracker,
+    /// Whether the server is to be sent requests.
+    pub(crate) ready: AtomicBool,
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    /// How many passwords may wait for each hashing thread: about two seconds' work.
+    const WAITING_HASHES_PER_THREAD: usize = 64;
+
+    /// Puts the adapters together. Nothing is listened to and no schema is changed.
+    pub(crate) async fn compose(config: Config, address: SocketAddr) -> Result<Self, StartError> {
+        let keys = Keys::load(&config)?;
+        let signing = SigningKeys::parse(&keys.signing).map_err(|e| StartError::keys("SIGNING_KEYS", e))?;
+        let secrets = ServerSecrets::parse(&keys.secrets).map_err(|e| StartError::keys("SERVER_SECRETS", e))?;
+        let public_url = config.http.public_url(address);
+        let audience = config.keys.token_audience.clone().unwrap_or_else(|| public_url.clone());
+        let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
+        let parameters =
+            Argon2Parameters { memory_kib: config.argon2.memory_kib, iterations: config.argon2.iterations };
+        let hasher = Argon2Pool::new(parameters, threads, threads * Self::WAITING_HASHES_PER_THREAD)?;
+        let parts = Parts {
+            world: World::new(SystemClock, SystemEntropy),
+            store: Store::connect(store_config(&config)).await?,
+            jwks: signing.jwks().to_string(),
+            tokens: JwtTokens::new(signing, public_url.clone(), audience),
+            secrets,
+            hasher,
+            sessions: SessionPolicy {
+                access: config.tokens.access_ttl,
+                grace: config.tokens.refresh_grace,
+                idle: config.tokens.refresh_idle,
+                max: config.tokens.refresh_max,
+            },
+            guessing: config.guessing.as_ref().map(guess_policy),
+            authority: AuthorityCache::new(),
+            refusals: Refusals::default(),
+            usage: Usage::default(),
+            changes: TaskTracker::new(),
+            ready: AtomicBool::new(false),
+            public_url,
+            config,
+        };
+        Ok(Self(Arc::new(parts)))
+    }
+}
+
+pub(crate) fn store_config(config: &Config) -> StoreConfig {
+    StoreConfig {
+        database: match &config.database.url {
+            config::Database::Sqlite(file) => Database::Sqlite(file.clone()),
+            config::Database::Postgres(url) => Database::Postgres(url.clone()),
+        },
+        pool_size: config.database.pool_size,
+        deadline: config.database.deadline,
+        synchronous: match config.database.sqlite_synchronous {
+            config::SqliteSynchronous::Full => Synchronous::Full,
+            config::SqliteSynchronous::Normal => Synchronous::Normal,
+        },
+    }
+}
+
+fn guess_policy(limits: &config::GuessingLimits) -> GuessPolicy {
+    const KNOWN_ADDRESS_DAYS: u64 = 30;
+    let quota = |limit: config::Limit| Quota { limit: limit.attempts, window: limit.window };
+    GuessPolicy {
+        per_account_and_address: quota(limits.per_account_and_address),
+        per_address: quota(limits.per_address),
+        per_account: quota(limits.per_account),
+        known_address_for: std::time::Duration::from_secs(KNOWN_ADDRESS_DAYS * 24 * 60 * 60),
+        registrations_per_address: quota(limits.registrations_per_address),
+    }
+}

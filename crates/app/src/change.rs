@@ -1,0 +1,79 @@
+//! The one place that begins and commits a change, tries it again after a collision, and tells who must know.
+
+use std::time::Duration;
+use tenantry_kernel::{Action, Actor, ErrorKind, Outcome};
+use tenantry_store::{Scope, Unit};
+
+use crate::{Answer, App, Failure, answer::Decision, refusals::Refused};
+
+/// How often a change is tried when others come between.
+const TRIES: u32 = 5;
+
+/// Who tries to do what: what a refusal will be noted as.
+#[derive(Debug, Clone)]
+pub(crate) struct Attempt {
+    pub(crate) actor: Actor,
+    pub(crate) action: Action,
+}
+
+impl App {
+    /// Runs a change in a unit of its own and commits it with everything that must last with it.
+    ///
+    /// It goes on when the client goes away: a broken connection cannot stop it between the commit and what follows.
+    /// A refusal rolls back and leaves its event in a unit of its own.
+    pub(crate) async fn change<W, D>(&self, by: Attempt, scope: Scope, work: W) -> Result<Answer, Failure>
+    where
+        W: AsyncFn(&App, &mut Unit, &Actor) -> Result<D, Failure> + 'static,
+        D: Into<Decision> + 'static,
+    {
+        let app = self.clone();
+        let task = self.changes.track_future(async move {
+            let outcome = app.attempt(&by.actor, scope, &work).await;
+            if let Err(failure) = &outcome {
+                app.note_denial(&by, failure).await;
+            }
+            outcome
+        });
+        actix_web::rt::spawn(task).await.map_err(Failure::internal)?
+    }
+
+    async fn attempt<W, D>(&self, actor: &Actor, scope: Scope, work: &W) -> Result<Answer, Failure>
+    where
+        W: AsyncFn(&App, &mut Unit, &Actor) -> Result<D, Failure>,
+        D: Into<Decision>,
+    {
+        let mut tries = 1;
+        loop {
+            match self.attempt_once(actor, scope, work).await {
+                Err(failure) if failure.is_collision() && tries < TRIES => {
+                    let spread = u64::from(self.world.random::<1>()[0] % 16);
+                    tokio::time::sleep(Duration::from_millis(spread * u64::from(tries))).await;
+                    tries += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn attempt_once<W, D>(&self, actor: &Actor, scope: Scope, work: &W) -> Result<Answer, Failure>
+    where
+        W: AsyncFn(&App, &mut Unit, &Actor) -> Result<D, Failure>,
+        D: Into<Decision>,
+    {
+        let mut unit = self.store.begin(scope).await?;
+        let decision = work(self, &mut unit, actor).await?.into();
+        let changed = unit.commit().await?;
+        self.authority.forget(&changed);
+        match decision {
+            Decision::Done(answer) => Ok(answer),
+            Decision::RefusedAndKept(failure) => Err(failure),
+        }
+    }
+
+    /// A signed-in person who may not do something leaves a trace.
+    pub(crate) async fn note_denial(&self, by: &Attempt, failure: &Failure) {
+        if failure.code.kind() == ErrorKind::Forbidden && by.actor.user.is_some() {
+            self.refusals.note(self, Refused::new(by, Outcome::Denied, failure)).await;
+        }
+    }
+}

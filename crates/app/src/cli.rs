@@ -1,0 +1,304 @@
+//! The command line: what can be asked for, and how it is explained. What is done is elsewhere.
+
+use clap::{
+    Args, Parser, Subcommand, ValueHint,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
+use std::path::PathBuf;
+use tenantry_kernel::{EmailAddress, Name, TenantId};
+use tenantry_tenancy::{PLANS, Plan, RoleName, Slug};
+
+const AFTER_HELP: &str = "\
+Settings come from the environment, from .env in development, from the file of --config, and from built-in defaults.
+docs/configuration.md lists them; `tenantry doctor` says what is wrong with them.
+
+Examples:
+  tenantry serve                              Try it: SQLite in ./data, on http://127.0.0.1:3000
+  PORT=0 LOG_LEVEL=debug tenantry serve       The same on a free port, with a longer log
+  tenantry --config config/production.toml migrate
+                                              Prepare the database before the new version starts";
+
+const CREATE_TENANT_HELP: &str = "\
+If nobody has the owner's address yet, an account is made, and its first password is read as one line from standard input.
+An account that exists keeps its password, and nothing is read.
+
+Example:
+  printf '%s\\n' \"$PASSWORD\" | tenantry admin create-tenant \\
+    --name 'Acme Ltd' --owner-email ada@acme.example --owner-name 'Ada Byron'";
+
+const ADD_MEMBER_HELP: &str = "\
+If nobody has the address yet, an account is made, and its first password is read as one line from standard input.
+An account that exists keeps its name and its password, and nothing is read.
+
+Example:
+  printf '%s\\n' \"$PASSWORD\" | tenantry admin add-member \\
+    --tenant acme --email bob@acme.example --name 'Bob Roe' --role member";
+
+/// The backend that every business-to-business product writes again: tenants, people, roles, sessions and an audit log.
+#[derive(Debug, Parser)]
+#[command(name = "tenantry", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Read settings from this TOML file too; see config/default.toml [env: TENANTRY_CONFIG]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can be asked to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the API until the process is told to stop.
+    ///
+    /// Brings the database up to date first. On SIGTERM or Ctrl-C it says that it is not ready, finishes what it has
+    /// begun, and exits with 0.
+    #[command(after_help = "\
+Environment:
+  HOST, PORT       Where to listen (127.0.0.1, 3000)
+  DATABASE_URL     SQLite or PostgreSQL (a SQLite file in DATA_DIR)
+  TENANTRY_ENV     development or production (development)
+  LOG_LEVEL        What to log (info)")]
+    Serve,
+    /// Bring the database up to date, and exit.
+    ///
+    /// Several processes may do so at once: one does it, the others wait.
+    Migrate,
+    /// Print the OpenAPI document of the API.
+    #[command(after_help = "Example:\n  tenantry openapi > openapi.json")]
+    Openapi,
+    /// Check the settings, the database and the keys, and say what to mend.
+    Doctor,
+    /// Manage tenants, people and keys as the operator of the installation.
+    ///
+    /// These commands work on the database directly, beside a running server, which feels their effect within a second.
+    Admin {
+        /// What to manage.
+        #[command(subcommand)]
+        command: AdminCommand,
+    },
+}
+
+/// What the operator of an installation can do.
+#[derive(Debug, Subcommand)]
+pub enum AdminCommand {
+    /// Create a tenant with its default roles and its owner.
+    #[command(after_help = CREATE_TENANT_HELP)]
+    CreateTenant(CreateTenant),
+    /// Add a person to a tenant with one role.
+    #[command(after_help = ADD_MEMBER_HELP)]
+    AddMember(AddMember),
+    /// Suspend a tenant: its members are refused until it is resumed.
+    SuspendTenant(TenantArgument),
+    /// Resume a suspended tenant, whose sessions then work again.
+    ResumeTenant(TenantArgument),
+    /// Change the plan of a tenant.
+    SetPlan(SetPlan),
+    /// Disable a person in every tenant and end all their sessions.
+    DisableUser(DisableUser),
+    /// Let a disabled person sign in again.
+    EnableUser(EmailArgument),
+    /// Take the next step in exchanging the signing keys and server secrets, and say what to do then.
+    RotateKeys,
+}
+
+/// A tenant to create.
+#[derive(Debug, Args)]
+pub struct CreateTenant {
+    /// The name of the tenant, 1 to 120 characters
+    #[arg(long, value_parser = Name::parse)]
+    pub name: Name,
+    /// The e-mail address of the owner
+    #[arg(long, value_name = "EMAIL", value_parser = EmailAddress::parse)]
+    pub owner_email: EmailAddress,
+    /// The name of the owner, if an account is made (else the part of the address before the @)
+    #[arg(long, value_name = "NAME", value_parser = Name::parse)]
+    pub owner_name: Option<Name>,
+    /// The short name of the tenant, 3 to 63 of a-z, 0-9 and single hyphens (else made from the name)
+    #[arg(long, value_parser = Slug::parse)]
+    pub slug: Option<Slug>,
+    /// The plan of the tenant, the smallest if none is named
+    #[arg(long, value_parser = plan_parser())]
+    pub plan: Option<&'static Plan>,
+}
+
+/// A person to add to a tenant.
+#[derive(Debug, Args)]
+pub struct AddMember {
+    /// The tenant.
+    #[command(flatten)]
+    pub tenant: TenantArgument,
+    /// The e-mail address of the person
+    #[arg(long, value_parser = EmailAddress::parse)]
+    pub email: EmailAddress,
+    /// The name of the person, if an account is made, 1 to 120 characters
+    #[arg(long, value_parser = Name::parse)]
+    pub name: Name,
+    /// The role to give: owner, admin, member, viewer, or one that the tenant has made
+    #[arg(long, value_parser = RoleName::parse)]
+    pub role: RoleName,
+}
+
+/// A tenant and its new plan.
+#[derive(Debug, Args)]
+pub struct SetPlan {
+    /// The tenant.
+    #[command(flatten)]
+    pub tenant: TenantArgument,
+    /// The new plan
+    #[arg(long, value_parser = plan_parser())]
+    pub plan: &'static Plan,
+}
+
+/// A person to disable.
+#[derive(Debug, Args)]
+pub struct DisableUser {
+    /// The person.
+    #[command(flatten)]
+    pub user: EmailArgument,
+    /// Do it even if a tenant is left without an active owner
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Names a tenant.
+#[derive(Debug, Args)]
+pub struct TenantArgument {
+    /// The tenant, by its slug or its id
+    #[arg(long, value_name = "SLUG_OR_ID", value_parser = TenantSelector::parse)]
+    pub tenant: TenantSelector,
+}
+
+/// Names a person.
+#[derive(Debug, Args)]
+pub struct EmailArgument {
+    /// The e-mail address of the person
+    #[arg(long, value_parser = EmailAddress::parse)]
+    pub email: EmailAddress,
+}
+
+/// How an operator names a tenant. What looks like an id is one: a slug of that form never stands in for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TenantSelector {
+    /// By its id.
+    Id(TenantId),
+    /// By its slug.
+    Slug(Slug),
+}
+
+fn plan_parser() -> impl TypedValueParser<Value = &'static Plan> {
+    let plans = PLANS.iter().map(|plan| PossibleValue::new(plan.name).help(plan.description));
+    PossibleValuesParser::new(plans).try_map(|name| Plan::named(&name))
+}
+
+impl TenantSelector {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(id) => Ok(Self::Id(id)),
+            Err(_) => {
+                Slug::parse(text).map(Self::Slug).map_err(|error| format!("neither an id nor a slug, which {error}"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, error::ErrorKind};
+
+    fn parse(line: &str) -> Result<Command, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace()).map(|cli| cli.command)
+    }
+
+    fn every_command(command: &clap::Command) -> Vec<clap::Command> {
+        let below = command.get_subcommands().flat_map(every_command);
+        std::iter::once(command.clone()).chain(below).collect()
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_every_argument_is_explained() {
+        for command in every_command(&Cli::command()) {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+            }
+        }
+    }
+
+    #[test]
+    fn help_tells_of_the_password_and_of_the_file() {
+        let help = |line: &str| parse(line).expect_err("help").to_string();
+        assert!(help("tenantry --help").contains("TENANTRY_CONFIG"));
+        assert!(help("tenantry admin create-tenant -h").contains("standard input"));
+        assert!(help("tenantry admin add-member --help").contains("standard input"));
+    }
+
+    #[test]
+    fn the_file_may_be_named_before_and_after_the_command() {
+        for line in ["tenantry --config a.toml serve", "tenantry serve --config a.toml"] {
+            let cli = Cli::try_parse_from(line.split(' ')).expect("good");
+            assert_eq!(cli.config, Some(PathBuf::from("a.toml")));
+            assert!(matches!(cli.command, Command::Serve));
+        }
+    }
+
+    #[test]
+    fn commands_for_operators_take_typed_values() {
+        let line = "tenantry admin create-tenant --name Acme --owner-email Ada@Acme.example --slug acme --plan pro";
+        let Ok(Command::Admin { command: AdminCommand::CreateTenant(create) }) = parse(line) else { panic!("{line}") };
+        assert_eq!(create.owner_email.as_str(), "ada@acme.example");
+        assert_eq!(create.plan.map(|plan| plan.name), Some("pro"));
+        assert_eq!(create.owner_name, None);
+
+        let line = "tenantry admin add-member --tenant acme --email b@acme.example --name Bob --role member";
+        let Ok(Command::Admin { command: AdminCommand::AddMember(add) }) = parse(line) else { panic!("{line}") };
+        assert!(matches!(add.tenant.tenant, TenantSelector::Slug(slug) if slug.as_str() == "acme"));
+
+        let line = "tenantry admin disable-user --email b@acme.example --force";
+        assert!(matches!(
+            parse(line),
+            Ok(Command::Admin { command: AdminCommand::DisableUser(DisableUser { force: true, .. }) })
+        ));
+        for line in [
+            "tenantry admin suspend-tenant --tenant acme",
+            "tenantry admin resume-tenant --tenant acme",
+            "tenantry admin set-plan --tenant acme --plan enterprise",
+            "tenantry admin enable-user --email b@acme.example",
+            "tenantry admin rotate-keys",
+            "tenantry migrate",
+            "tenantry openapi",
+            "tenantry doctor",
+        ] {
+            assert!(parse(line).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_looks_like_an_id_is_one() {
+        let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+        assert_eq!(TenantSelector::parse(id).ok(), id.parse().ok().map(TenantSelector::Id));
+        assert!(matches!(TenantSelector::parse("acme"), Ok(TenantSelector::Slug(_))));
+        assert!(TenantSelector::parse("Acme Ltd").is_err());
+    }
+
+    #[test]
+    fn mistakes_say_what_would_be_right() {
+        for (line, hint) in [
+            ("tenantry admin set-plan --tenant acme --plan gold", "possible values: starter, pro, enterprise"),
+            ("tenantry admin suspend-tenant --tenant A", "3 to 63 lower-case letters"),
+            ("tenantry admin enable-user --email ada", "is not an e-mail address"),
+            ("tenantry admin add-member --tenant acme", "--role <ROLE>"),
+            ("tenantry migrat", "'migrate'"),
+        ] {
+            let told = parse(line).expect_err("a mistake").to_string();
+            assert!(told.contains(hint), "{line}: {told}");
+        }
+        assert_eq!(parse("tenantry").expect_err("help").kind(), ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
+    }
+}

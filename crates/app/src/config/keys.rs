@@ -1,0 +1,167 @@
+//! The one list of configuration variables: defaults, error messages and the reference are made from it.
+
+use std::fmt::Write as _;
+
+/// One configuration variable.
+#[derive(Debug)]
+pub struct Key {
+    /// The environment variable; in a file the same in lower case.
+    pub name: &'static str,
+    /// What it may be set to, to be read after "must be".
+    pub takes: &'static str,
+    /// A value that is taken; empty where showing one would invite copying a secret.
+    pub example: &'static str,
+    /// The value in `default.toml`; empty where nothing is set.
+    pub default: &'static str,
+    /// What holds while nothing is set, where there is no default.
+    pub unset: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+macro_rules! keys {
+    ($($name:ident { takes: $takes:literal, example: $example:literal, default: $default:literal, unset: $unset:literal,
+        meaning: $meaning:literal })*) => {
+        $(pub(super) const $name: &Key = &Key {
+            name: stringify!($name), takes: $takes, example: $example, default: $default, unset: $unset, meaning: $meaning,
+        };)*
+
+        /// Every configuration variable, in the order of the reference.
+        pub const KEYS: &[&Key] = &[$($name,)*];
+    };
+}
+
+keys! {
+    TENANTRY_ENV { takes: "development or production", example: "production", default: "development", unset: "",
+        meaning: "What the installation is for. Production refuses to start with settings that are only fit for development." }
+    HOST { takes: "an IP address or localhost", example: "127.0.0.1", default: "127.0.0.1", unset: "",
+        meaning: "The address to listen on. Any other than loopback needs an explicit `TENANTRY_ENV`." }
+    PORT { takes: "a number from 0 to 65535", example: "3000", default: "3000", unset: "",
+        meaning: "The port to listen on. 0 takes a free one; the address is logged." }
+    WORKERS { takes: "a number from 1 to 1024", example: "4", default: "", unset: "the number of cores",
+        meaning: "Threads that serve HTTP." }
+    PUBLIC_URL { takes: "an http or https address without path, query or trailing slash", example: "https://api.example.com",
+        default: "", unset: "`http://HOST:PORT`",
+        meaning: "Where clients reach the API; the issuer of its tokens. Production needs https." }
+    CORS_ORIGINS { takes: "a list of origins, separated by commas, without paths and without *", example: "https://app.example.com",
+        default: "", unset: "none", meaning: "Web origins whose pages may call the API and use the session cookie." }
+    TRUSTED_PROXIES { takes: "a number from 0 to 16", example: "1", default: "", unset: "none",
+        meaning: "How many proxies stand in front; that many hops of the forwarding headers count, from the right." }
+    HEALTH_TOKEN { takes: "at least 16 visible ASCII characters", example: "", default: "", unset: "no details to outsiders",
+        meaning: "Bearer token that shows the checks of `/health`." }
+    DATA_DIR { takes: "a folder", example: "./data", default: "./data", unset: "",
+        meaning: "Holds the SQLite file and the keys made in development." }
+    DATABASE_URL { takes: "sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE, with special characters of the password percent-encoded",
+        example: "", default: "", unset: "`sqlite:` and `tenantry.db` in `DATA_DIR`", meaning: "The database." }
+    DATABASE_POOL_SIZE { takes: "a number from 1 to 1000", example: "10", default: "10", unset: "",
+        meaning: "Connections of one process." }
+    DATABASE_DEADLINE_MS { takes: "a number from 100 to 60000", example: "2000", default: "2000", unset: "",
+        meaning: "How long a unit of work may take before it is given up, in milliseconds." }
+    SQLITE_SYNCHRONOUS { takes: "full or normal", example: "full", default: "full", unset: "",
+        meaning: "With `normal` commits are faster and the last ones may be lost when the power fails." }
+    ALLOW_RLS_BYPASS { takes: "on or off", example: "off", default: "off", unset: "",
+        meaning: "Lets production use a database role that row-level security does not bind: a superuser, or one with BYPASSRLS." }
+    REGISTRATION { takes: "open or closed", example: "closed", default: "", unset: "`open`; `verified` in production, which this version cannot do yet",
+        meaning: "Who may register: everybody, or nobody but through the command line." }
+    SIGNING_KEYS { takes: "Ed25519 private keys (PKCS#8 DER in base64), separated by commas", example: "", default: "",
+        unset: "made on first start; production needs them",
+        meaning: "Sign access tokens: the first makes them, all verify. `tenantry admin rotate-keys` prints the next value." }
+    SERVER_SECRETS { takes: "secrets of at least 32 bytes, each BASE64 or ID:BASE64, separated by commas", example: "", default: "",
+        unset: "made on first start; production needs them",
+        meaning: "Refresh tokens, links and cursors are derived from them: the first makes, all verify." }
+    TOKEN_AUDIENCE { takes: "1 to 255 visible ASCII characters", example: "https://api.example.com", default: "",
+        unset: "the public URL", meaning: "The `aud` claim of access tokens." }
+    ACCESS_TTL { takes: "whole seconds from 1s to 24h", example: "15m", default: "15m", unset: "",
+        meaning: "How long an access token is good." }
+    REFRESH_GRACE { takes: "a time from 0s to 60s", example: "10s", default: "10s", unset: "",
+        meaning: "How long a refresh token that was used may be used again, for parallel tabs and lost answers." }
+    REFRESH_IDLE { takes: "a time from 1s to 3650d", example: "14d", default: "14d", unset: "",
+        meaning: "A session that is not refreshed for so long ends." }
+    REFRESH_MAX { takes: "a time from 1s to 3650d", example: "90d", default: "90d", unset: "",
+        meaning: "A sign-in ends after so long, however much it is used." }
+    ARGON2_MEMORY_KIB { takes: "a number from 8 to 4194304", example: "19456", default: "19456", unset: "",
+        meaning: "Memory of one password hash, in KiB." }
+    ARGON2_ITERATIONS { takes: "a number from 1 to 1000", example: "2", default: "2", unset: "",
+        meaning: "Passes of one password hash over its memory." }
+    RATE_LIMITS { takes: "on or off", example: "on", default: "on", unset: "",
+        meaning: "`off` turns every limit off, those on guessing included, for tests and benchmarks. Production refuses it." }
+    GUESS_PER_ACCOUNT_AND_ADDRESS { takes: "a number and a time, NUMBER/TIME", example: "10/15m", default: "10/15m", unset: "",
+        meaning: "Wrong passwords for one account from one address." }
+    GUESS_PER_ADDRESS { takes: "a number and a time, NUMBER/TIME", example: "100/15m", default: "100/15m", unset: "",
+        meaning: "Wrong passwords from one address (IPv6: one /64) for any account." }
+    GUESS_PER_ACCOUNT { takes: "a number and a time, NUMBER/TIME", example: "100/1h", default: "100/1h", unset: "",
+        meaning: "Wrong passwords for one account from any address; beyond it only addresses known to the account may try." }
+    REGISTRATIONS_PER_ADDRESS { takes: "a number and a time, NUMBER/TIME", example: "20/1h", default: "20/1h", unset: "",
+        meaning: "Registrations from one address." }
+    STOP_DELAY { takes: "a time from 0s to 5m", example: "3s", default: "", unset: "`0s`; `3s` in production",
+        meaning: "How long a stopping server says that it is not ready, and still serves, so that load balancers notice." }
+    STOP_GRACE { takes: "a time from 1s to 10m, longer than STOP_DELAY", example: "25s", default: "25s", unset: "",
+        meaning: "A server that is told to stop has exited after so long." }
+    LOG_LEVEL { takes: "a level (off, error, warn, info, debug, trace) or a list of TARGET=LEVEL, separated by commas",
+        example: "info,sqlx=warn", default: "info", unset: "", meaning: "What is logged." }
+    LOG_FORMAT { takes: "auto, pretty or json", example: "json", default: "auto", unset: "",
+        meaning: "How it is logged, to standard error: `auto` is pretty on a terminal and JSON lines elsewhere." }
+}
+
+impl Key {
+    /// The key in a configuration file.
+    pub fn file_key(&self) -> String {
+        self.name.to_ascii_lowercase()
+    }
+
+    /// What to set, as the end of a sentence that begins with the variable.
+    pub(super) fn demand(&self) -> String {
+        let mut demand = format!("must be {}", self.takes);
+        if !self.example.is_empty() {
+            let _infallible = write!(demand, ", for example {}={}", self.name, self.example);
+        }
+        demand
+    }
+}
+
+/// The table of all variables, for `docs/configuration.md`.
+pub fn reference_markdown() -> String {
+    let mut table = String::from("| variable | takes | default | meaning |\n|---|---|---|---|\n");
+    for key in KEYS {
+        let default = if key.default.is_empty() { key.unset.to_owned() } else { format!("`{}`", key.default) };
+        let _infallible = writeln!(table, "| `{}` | {} | {default} | {} |", key.name, key.takes, key.meaning);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_key_has_one_row_in_the_reference() {
+        let table = reference_markdown();
+        assert_eq!(table.lines().count(), KEYS.len() + 2);
+        for (key, row) in KEYS.iter().zip(table.lines().skip(2)) {
+            assert!(row.starts_with(&format!("| `{}` |", key.name)), "{row}");
+            assert_eq!(row.matches('|').count(), 5, "{row}");
+            assert!(!row.contains("|  |"), "an empty cell: {row}");
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_meanings_are_sentences() {
+        let names: BTreeSet<_> = KEYS.iter().map(|key| key.name).collect();
+        assert_eq!(names.len(), KEYS.len());
+        for key in KEYS {
+            assert!(key.meaning.ends_with('.'), "{}", key.name);
+            assert!(
+                key.default.is_empty() != key.unset.is_empty(),
+                "{}: either a default or what holds without",
+                key.name
+            );
+        }
+    }
+
+    #[test]
+    fn a_demand_names_an_example_where_there_is_one() {
+        assert_eq!(PORT.demand(), "must be a number from 0 to 65535, for example PORT=3000");
+        assert!(!SIGNING_KEYS.demand().contains("for example"));
+    }
+}

@@ -1,0 +1,218 @@
+//! Where settings come from: the embedded defaults, a file, `.env` in development, the environment. Later ones win.
+
+use ::config::{ConfigError, File, FileFormat, Source, Value, ValueKind};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    errors::Mistake,
+    keys::{KEYS, Key, TENANTRY_ENV},
+};
+
+const DEFAULTS: &str = include_str!("../../../../config/default.toml");
+const FILE_VARIABLE: &str = "TENANTRY_CONFIG";
+
+/// What a configuration is read from, besides the embedded defaults.
+#[derive(Debug, Default)]
+pub struct Sources {
+    environment: BTreeMap<String, OsString>,
+    file: Option<PathBuf>,
+    dotenv: Option<PathBuf>,
+}
+
+impl Sources {
+    /// These environment variables and nothing else.
+    pub fn from_environment<N: Into<String>, V: Into<OsString>>(variables: impl IntoIterator<Item = (N, V)>) -> Self {
+        let environment = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Self { environment, file: None, dotenv: None }
+    }
+
+    /// This process: its environment, the file named by `config_file` or else by `TENANTRY_CONFIG`, and `.env` in the
+    /// current folder.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the process environment")]
+    pub fn from_process(config_file: Option<PathBuf>) -> Self {
+        let variables = KEYS.iter().filter_map(|key| std::env::var_os(key.name).map(|value| (key.name, value)));
+        let named = std::env::var_os(FILE_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+        Self { file: config_file.or(named), dotenv: Some(PathBuf::from(".env")), ..Self::from_environment(variables) }
+    }
+
+    /// The same with a file in TOML, whose keys are the lower-case names of the variables.
+    #[must_use]
+    pub fn with_file(self, path: impl Into<PathBuf>) -> Self {
+        Self { file: Some(path.into()), ..self }
+    }
+
+    /// The same with a file of `NAME=value` lines that counts in development only, and need not be there.
+    #[must_use]
+    pub fn with_dotenv(self, path: impl Into<PathBuf>) -> Self {
+        Self { dotenv: Some(path.into()), ..self }
+    }
+}
+
+/// Where one setting was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Origin {
+    Default,
+    File(PathBuf),
+    Environment,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("the defaults"),
+            Self::File(path) => path.display().fmt(f),
+            Self::Environment => f.write_str("the environment"),
+        }
+    }
+}
+
+/// The text of one setting, trimmed and not empty.
+#[derive(Clone)]
+pub(super) struct Setting {
+    pub(super) text: String,
+    pub(super) origin: Origin,
+}
+
+/// The settings of all sources, by the name of the variable, and what was wrong with them so far. An empty value counts
+/// as not set.
+#[derive(Default)]
+pub(super) struct Settings {
+    by_name: BTreeMap<&'static str, Setting>,
+    pub(super) mistakes: Vec<Mistake>,
+}
+
+impl Settings {
+    /// Reads every source; what cannot be read is noted as a mistake.
+    pub(super) fn gather(sources: &Sources) -> Self {
+        let mut settings = Self::default();
+        settings.add_toml(DEFAULTS, &Origin::Default);
+        if let Some(path) = &sources.file {
+            settings.add_file(path);
+        }
+        let mut environment = Self::default();
+        environment.add_environment(&sources.environment);
+
+        let decided = environment.get(TENANTRY_ENV).or_else(|| settings.get(TENANTRY_ENV));
+        let development = decided.is_some_and(|setting| setting.text == "development");
+        if let Some(path) = sources.dotenv.as_deref().filter(|_| development) {
+            settings.add_dotenv(path);
+        }
+        settings.by_name.extend(environment.by_name);
+        settings.mistakes.extend(environment.mistakes);
+        settings
+    }
+
+    /// What the variable is set to.
+    pub(super) fn get(&self, key: &Key) -> Option<&Setting> {
+        self.by_name.get(key.name)
+    }
+
+    fn add(&mut self, name: &'static str, text: &str, origin: &Origin) {
+        let text = text.trim();
+        if text.chars().any(char::is_control) {
+            self.mistakes.push(Mistake::at(name, origin, "must be on one line, without control characters"));
+        } else if !text.is_empty() {
+            self.by_name.insert(name, Setting { text: text.to_owned(), origin: origin.clone() });
+        }
+    }
+
+    fn add_environment(&mut self, environment: &BTreeMap<String, OsString>) {
+        for key in KEYS {
+            let Some(value) = environment.get(key.name) else { continue };
+            match value.to_str() {
+                Some(text) => self.add(key.name, text, &Origin::Environment),
+                None => self.mistakes.push(Mistake::at(key.name, &Origin::Environment, "must be UTF-8")),
+            }
+        }
+    }
+
+    fn add_file(&mut self, path: &Path) {
+        match fs::read_to_string(path) {
+            Ok(text) => self.add_toml(&text, &Origin::File(path.to_owned())),
+            Err(error) => self.mistakes.push(Mistake::of_file(
+                path,
+                format!("cannot be read: {error}; name another with --config or {FILE_VARIABLE}"),
+            )),
+        }
+    }
+
+    fn add_toml(&mut self, text: &str, origin: &Origin) {
+        let table = match File::from_str(text, FileFormat::Toml).collect() {
+            Ok(table) => BTreeMap::from_iter(table),
+            Err(error) => {
+                self.mistakes.push(Mistake::new(origin.to_string(), first_line(&error)));
+                return;
+            }
+        };
+        for (name, value) in table {
+            match KEYS.iter().find(|key| key.file_key() == name) {
+                Some(key) => match flat_text(value) {
+                    Some(text) => self.add(key.name, &text, origin),
+                    None => self.mistakes.push(Mistake::at(key.name, origin, "must be one value or a list of values")),
+                },
+                None => self.mistakes.push(Mistake::new(origin.to_string(), unknown_key(&name))),
+            }
+        }
+    }
+
+    fn add_dotenv(&mut self, path: &Path) {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => {
+                self.mistakes.push(Mistake::of_file(path, format!("cannot be read: {error}")));
+                return;
+            }
+        };
+        let origin = Origin::File(path.to_owned());
+        let mut last = String::from("the beginning");
+        for line in dotenvy::from_read_iter(text.trim_start_matches('\u{FEFF}').as_bytes()) {
+            // the library's own message repeats the line, which may hold a secret
+            let Ok((name, value)) = line else {
+                let demand =
+                    format!("must hold lines of NAME=value; the first one after {last} that sets something is not");
+                self.mistakes.push(Mistake::of_file(path, demand));
+                return;
+            };
+            if name == TENANTRY_ENV.name && value.trim() == "production" {
+                let demand = "must be set to production in the environment or in the file of --config: production does not read .env";
+                self.mistakes.push(Mistake::at(TENANTRY_ENV.name, &origin, demand));
+            } else if let Some(key) = KEYS.iter().find(|key| key.name == name) {
+                self.add(key.name, &value, &origin);
+            }
+            last = name;
+        }
+    }
+}
+
+/// The first line tells the place in the file; the others repeat the line, which may hold a secret.
+fn first_line(error: &ConfigError) -> String {
+    let place = error.to_string();
+    format!("must be TOML of `key = value` lines: {}", place.lines().next().unwrap_or_default())
+}
+
+fn unknown_key(name: &str) -> String {
+    let lower = name.to_ascii_lowercase();
+    let name = name.escape_debug();
+    if KEYS.iter().any(|key| key.file_key() == lower) {
+        format!("has the key `{name}`; keys are lower-case there: `{lower}`")
+    } else {
+        format!("has the unknown key `{name}`; the keys are the lower-case names of the variables in .env.example")
+    }
+}
+
+/// A list becomes what one would write in the environment; tables cannot be written there.
+fn flat_text(value: Value) -> Option<String> {
+    match value.kind {
+        ValueKind::Array(values) => {
+            let texts: Option<Vec<String>> = values.into_iter().map(|value| value.into_string().ok()).collect();
+            texts.map(|texts| texts.join(","))
+        }
+        _ => value.into_string().ok(),
+    }
+}

@@ -1,0 +1,255 @@
+//! From settings to the configuration, section by section, with the rules that join several settings. Every setting is
+//! read even after a mistake, so that all mistakes are found at once.
+
+use std::{
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use super::{
+    Argon2Config, Config, Database, DatabaseConfig, Environment, GuessingLimits, HttpConfig, KeyConfig, LogConfig,
+    LogFormat, Registration, SqliteSynchronous, StopConfig, TokenConfig,
+    errors::Mistake,
+    keys::{self, Key},
+    layers::{Origin, Settings},
+    values::{self, seconds},
+};
+
+const MINUTE: u64 = 60;
+const DAY: u64 = 24 * 60 * MINUTE;
+const PRODUCTION_STOP_DELAY: Duration = Duration::from_secs(3);
+const NO_MAIL: &str = "needs mail, which this version cannot send yet; set REGISTRATION=closed or REGISTRATION=open";
+const MAKE_SIGNING_KEY: &str = "openssl genpkey -algorithm ed25519 -outform DER | base64 -w0";
+const MAKE_SERVER_SECRET: &str = "openssl rand -base64 32";
+/// The least that OWASP's Password Storage Cheat Sheet lets pass for Argon2id: 7 MiB, and as much work as five passes over it.
+const LEAST_ARGON2_MEMORY_KIB: u32 = 7_168;
+const LEAST_ARGON2_WORK_KIB: u32 = 5 * LEAST_ARGON2_MEMORY_KIB;
+
+/// The whole configuration, unless there is a mistake in it.
+pub(super) fn read(settings: &mut Settings) -> Option<Config> {
+    let environment = settings.required(keys::TENANTRY_ENV, |text| match text {
+        "development" => Some(Environment::Development),
+        "production" => Some(Environment::Production),
+        _ => None,
+    });
+    let production = environment.is_some_and(Environment::is_production);
+    let data_dir = settings.required(keys::DATA_DIR, |text| Some(PathBuf::from(text)));
+    let http = http(settings, production);
+    let database = database(settings, data_dir.as_deref());
+    let registration = registration(settings, production);
+    let keys = keys(settings, production);
+    let tokens = tokens(settings);
+    let argon2 = argon2(settings, production);
+    let guessing = guessing(settings, production);
+    let stop = stop(settings, production);
+    let log = log(settings);
+    Some(Config {
+        environment: environment?,
+        data_dir: data_dir?,
+        http: http?,
+        database: database?,
+        registration: registration?,
+        keys: keys?,
+        tokens: tokens?,
+        argon2: argon2?,
+        guessing: guessing?,
+        stop: stop?,
+        log: log?,
+    })
+}
+
+fn http(settings: &mut Settings, production: bool) -> Option<HttpConfig> {
+    let host = settings.required(keys::HOST, values::host);
+    let port = settings.required(keys::PORT, |text| values::number(text, 0..=u16::MAX));
+    let workers = settings.optional(keys::WORKERS, |text| values::number(text, 1..=1024));
+    let public_url = settings.optional(keys::PUBLIC_URL, values::origin_url);
+    let cors_origins = settings.optional(keys::CORS_ORIGINS, values::origins);
+    let trusted_proxies = settings.optional(keys::TRUSTED_PROXIES, |text| values::number(text, 0..=16));
+    let health_token = settings.optional(keys::HEALTH_TOKEN, |text| values::visible_ascii(text, 16..=1024));
+
+    let outside = host.is_some_and(|host| !host.is_loopback());
+    if outside && settings.get(keys::TENANTRY_ENV).is_none_or(|setting| setting.origin == Origin::Default) {
+        let demand = "must be set to production or to development, since HOST is not a loopback address";
+        settings.refuse(keys::TENANTRY_ENV, demand);
+    }
+    if production
+        && let Some(url) = &public_url
+        && url.as_ref().is_none_or(|url| url.scheme() != "https")
+    {
+        settings.refuse(
+            keys::PUBLIC_URL,
+            "must be an https address in production, for example PUBLIC_URL=https://api.example.com",
+        );
+    }
+    Some(HttpConfig {
+        host: host?,
+        port: port?,
+        workers: workers?.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)),
+        public_url: public_url?,
+        cors_origins: cors_origins?.unwrap_or_default(),
+        trusted_proxies: trusted_proxies?,
+        health_token: health_token?.map(Into::into),
+    })
+}
+
+fn database(settings: &mut Settings, data_dir: Option<&Path>) -> Option<DatabaseConfig> {
+    let url = settings.optional(keys::DATABASE_URL, values::database);
+    let pool_size = settings.required(keys::DATABASE_POOL_SIZE, |text| values::number(text, 1..=1000));
+    let deadline_ms = settings.required(keys::DATABASE_DEADLINE_MS, |text| values::number(text, 100..=60_000));
+    let sqlite_synchronous = settings.required(keys::SQLITE_SYNCHRONOUS, |text| match text {
+        "full" => Some(SqliteSynchronous::Full),
+        "normal" => Some(SqliteSynchronous::Normal),
+        _ => None,
+    });
+    let allow_rls_bypass = settings.required(keys::ALLOW_RLS_BYPASS, values::switch);
+    let url = match url? {
+        Some(url) => url,
+        None => Database::Sqlite(data_dir?.join("tenantry.db")),
+    };
+    Some(DatabaseConfig {
+        url,
+        pool_size: pool_size?,
+        deadline: Duration::from_millis(deadline_ms?),
+        sqlite_synchronous: sqlite_synchronous?,
+        allow_rls_bypass: allow_rls_bypass?,
+    })
+}
+
+fn registration(settings: &mut Settings, production: bool) -> Option<Registration> {
+    match settings.get(keys::REGISTRATION).map(|setting| setting.text.as_str()) {
+        Some("verified") => settings.refuse(keys::REGISTRATION, format!("cannot be verified: that {NO_MAIL}")),
+        None if production => {
+            settings.refuse(keys::REGISTRATION, format!("must be set in production: its default, verified, {NO_MAIL}"));
+        }
+        None => return Some(Registration::Open),
+        Some(_) => {
+            return settings.required(keys::REGISTRATION, |text| match text {
+                "open" => Some(Registration::Open),
+                "closed" => Some(Registration::Closed),
+                _ => None,
+            });
+        }
+    }
+    None
+}
+
+fn keys(settings: &mut Settings, production: bool) -> Option<KeyConfig> {
+    let signing_keys = settings.optional(keys::SIGNING_KEYS, values::secrets);
+    let server_secrets = settings.optional(keys::SERVER_SECRETS, values::secrets);
+    let token_audience = settings.optional(keys::TOKEN_AUDIENCE, |text| values::visible_ascii(text, 1..=255));
+    for (key, maker) in [(keys::SIGNING_KEYS, MAKE_SIGNING_KEY), (keys::SERVER_SECRETS, MAKE_SERVER_SECRET)] {
+        if production && settings.get(key).is_none() {
+            settings.refuse(key, format!("must be set in production; `{maker}` makes a new one"));
+        }
+    }
+    Some(KeyConfig { signing_keys: signing_keys?, server_secrets: server_secrets?, token_audience: token_audience? })
+}
+
+fn tokens(settings: &mut Settings) -> Option<TokenConfig> {
+    let access_ttl = settings.required(keys::ACCESS_TTL, |text| {
+        values::duration(text, seconds(1..=DAY)).filter(|ttl| ttl.subsec_nanos() == 0)
+    });
+    let refresh_grace = settings.required(keys::REFRESH_GRACE, |text| values::duration(text, seconds(0..=MINUTE)));
+    let refresh_idle = settings.required(keys::REFRESH_IDLE, |text| values::duration(text, seconds(1..=3650 * DAY)));
+    let refresh_max = settings.required(keys::REFRESH_MAX, |text| values::duration(text, seconds(1..=3650 * DAY)));
+    if refresh_idle > refresh_max && refresh_max.is_some() {
+        settings.refuse(keys::REFRESH_MAX, "must not be shorter than REFRESH_IDLE");
+    }
+    Some(TokenConfig {
+        access_ttl: access_ttl?,
+        refresh_grace: refresh_grace?,
+        refresh_idle: refresh_idle?,
+        refresh_max: refresh_max?,
+    })
+}
+
+fn argon2(settings: &mut Settings, production: bool) -> Option<Argon2Config> {
+    let memory_kib = settings.required(keys::ARGON2_MEMORY_KIB, |text| values::number(text, 8..=4_194_304));
+    let iterations = settings.required(keys::ARGON2_ITERATIONS, |text| values::number(text, 1..=1000));
+    let argon2 = Argon2Config { memory_kib: memory_kib?, iterations: iterations? };
+    let work_kib = argon2.memory_kib.saturating_mul(argon2.iterations);
+    if production && (argon2.memory_kib < LEAST_ARGON2_MEMORY_KIB || work_kib < LEAST_ARGON2_WORK_KIB) {
+        let demand = format!(
+            "must be at least {LEAST_ARGON2_MEMORY_KIB} in production, and with ARGON2_ITERATIONS multiplied at least {LEAST_ARGON2_WORK_KIB}"
+        );
+        settings.refuse(keys::ARGON2_MEMORY_KIB, demand);
+    }
+    Some(argon2)
+}
+
+fn guessing(settings: &mut Settings, production: bool) -> Option<Option<GuessingLimits>> {
+    let rate_limits = settings.required(keys::RATE_LIMITS, values::switch);
+    let per_account_and_address = settings.required(keys::GUESS_PER_ACCOUNT_AND_ADDRESS, values::limit);
+    let per_address = settings.required(keys::GUESS_PER_ADDRESS, values::limit);
+    let per_account = settings.required(keys::GUESS_PER_ACCOUNT, values::limit);
+    let registrations_per_address = settings.required(keys::REGISTRATIONS_PER_ADDRESS, values::limit);
+    if production && rate_limits == Some(false) {
+        settings.refuse(
+            keys::RATE_LIMITS,
+            "must be on in production: set RATE_LIMITS=on, and raise single limits where they are too low",
+        );
+    }
+    let limits = GuessingLimits {
+        per_account_and_address: per_account_and_address?,
+        per_address: per_address?,
+        per_account: per_account?,
+        registrations_per_address: registrations_per_address?,
+    };
+    Some(rate_limits?.then_some(limits))
+}
+
+fn stop(settings: &mut Settings, production: bool) -> Option<StopConfig> {
+    let delay = settings.optional(keys::STOP_DELAY, |text| values::duration(text, seconds(0..=5 * MINUTE)));
+    let grace = settings.required(keys::STOP_GRACE, |text| values::duration(text, seconds(1..=10 * MINUTE)));
+    let default_delay = if production { PRODUCTION_STOP_DELAY } else { Duration::ZERO };
+    let stop = StopConfig { delay: delay?.unwrap_or(default_delay), grace: grace? };
+    if stop.delay >= stop.grace {
+        settings.refuse(keys::STOP_GRACE, "must be longer than STOP_DELAY");
+    }
+    Some(stop)
+}
+
+fn log(settings: &mut Settings) -> Option<LogConfig> {
+    let level = settings.required(keys::LOG_LEVEL, values::log_level);
+    let format = settings.required(keys::LOG_FORMAT, |text| match text {
+        "auto" => Some(LogFormat::Auto),
+        "pretty" => Some(LogFormat::Pretty),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    });
+    Some(LogConfig { level: level?, format: format? })
+}
+
+impl Settings {
+    /// The value of a variable; nothing if there is a mistake in it, which is noted.
+    fn required<T>(&mut self, key: &Key, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let value = self.optional(key, parse)?;
+        if value.is_none() {
+            self.mistakes.push(Mistake::of(key, key.demand()));
+        }
+        value
+    }
+
+    /// The value of a variable that need not be set; the outer nothing is a mistake in it, which is noted.
+    fn optional<T>(&mut self, key: &Key, parse: impl FnOnce(&str) -> Option<T>) -> Option<Option<T>> {
+        let Some(setting) = self.get(key) else { return Some(None) };
+        let value = parse(&setting.text);
+        if value.is_none() {
+            let mistake = Mistake::at(key.name, &setting.origin, key.demand());
+            self.mistakes.push(mistake);
+            return None;
+        }
+        Some(value)
+    }
+
+    /// Notes that a setting does not go with others.
+    fn refuse(&mut self, key: &Key, demand: impl Into<String>) {
+        let demand = demand.into();
+        let mistake = match self.get(key) {
+            Some(setting) if setting.origin != Origin::Default => Mistake::at(key.name, &setting.origin, demand),
+            _ => Mistake::of(key, demand),
+        };
+        self.mistakes.push(mistake);
+    }
+}

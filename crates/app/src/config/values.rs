@@ -1,0 +1,230 @@
+//! From the text of a setting to its value. `None` is a mistake; the key's own words say what would be right.
+
+use secrecy::SecretString;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    ops::RangeInclusive,
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
+use url::Url;
+
+use super::{Database, Limit};
+use crate::logging;
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const MOST_ATTEMPTS: u32 = 1_000_000;
+const LONGEST_WINDOW: Duration = DAY.saturating_mul(30);
+
+/// A whole number within bounds.
+pub(super) fn number<T: FromStr + PartialOrd>(text: &str, bounds: RangeInclusive<T>) -> Option<T> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|value| digits && bounds.contains(value))
+}
+
+/// A time such as `15m`, `10s` or `250ms` within bounds, in whole milliseconds.
+pub(super) fn duration(text: &str, bounds: RangeInclusive<Duration>) -> Option<Duration> {
+    let duration = humantime::parse_duration(text).ok()?;
+    let whole = duration.subsec_nanos().is_multiple_of(1_000_000);
+    (whole && bounds.contains(&duration)).then_some(duration)
+}
+
+/// From so many seconds to so many, both included.
+pub(super) fn seconds(bounds: RangeInclusive<u64>) -> RangeInclusive<Duration> {
+    Duration::from_secs(*bounds.start())..=Duration::from_secs(*bounds.end())
+}
+
+/// `on` or `off`, or a TOML boolean.
+pub(super) fn switch(text: &str) -> Option<bool> {
+    match text {
+        "on" | "true" => Some(true),
+        "off" | "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// So many attempts in so much time, `10/15m`.
+pub(super) fn limit(text: &str) -> Option<Limit> {
+    let (attempts, window) = text.split_once('/')?;
+    let attempts = number(attempts.trim(), 1..=MOST_ATTEMPTS)?;
+    let window = duration(window.trim(), SECOND..=LONGEST_WINDOW)?;
+    Some(Limit { attempts, window })
+}
+
+/// An address to listen on.
+pub(super) fn host(text: &str) -> Option<IpAddr> {
+    if text == "localhost" {
+        return Some(Ipv4Addr::LOCALHOST.into());
+    }
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok()
+}
+
+/// An http or https URL that is nothing but an origin.
+pub(super) fn origin_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let scheme = matches!(url.scheme(), "http" | "https");
+    let bare =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    let one_host = url.host_str().is_some_and(|host| !host.contains('*'));
+    (scheme && bare && one_host && url.path() == "/" && !text.ends_with('/')).then_some(url)
+}
+
+/// A list of web origins, each as a browser sends it.
+pub(super) fn origins(text: &str) -> Option<Vec<String>> {
+    items(text)?.into_iter().map(|item| origin_url(item).map(|url| url.origin().ascii_serialization())).collect()
+}
+
+/// The database that a URL names.
+pub(super) fn database(text: &str) -> Option<Database> {
+    if let Some(rest) = text.strip_prefix("sqlite:") {
+        let path = rest.strip_prefix("//").unwrap_or(rest);
+        let is_file = !path.is_empty() && !path.starts_with(':') && !path.contains('?');
+        return is_file.then(|| Database::Sqlite(PathBuf::from(path)));
+    }
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "postgres" | "postgresql"))?;
+    let has_host = url.has_host() || url.query_pairs().any(|(name, _)| name == "host");
+    has_host.then(|| Database::Postgres(text.into()))
+}
+
+/// A list of secrets.
+pub(super) fn secrets(text: &str) -> Option<Vec<SecretString>> {
+    Some(items(text)?.into_iter().map(SecretString::from).collect())
+}
+
+/// Visible ASCII characters, so many.
+pub(super) fn visible_ascii(text: &str, chars: RangeInclusive<usize>) -> Option<String> {
+    let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+    (visible && chars.contains(&text.len())).then(|| text.to_owned())
+}
+
+/// What is to be logged.
+pub(super) fn log_level(text: &str) -> Option<String> {
+    logging::filter(text).map(|_| text.to_owned())
+}
+
+fn items(text: &str) -> Option<Vec<&str>> {
+    let items: Vec<&str> = text.split(',').map(str::trim).collect();
+    items.iter().all(|item| !item.is_empty()).then_some(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret;
+
+    #[test]
+    fn numbers_are_plain_digits_within_bounds() {
+        assert_eq!(number("0", 0..=9_u8), Some(0));
+        assert_eq!(number("9", 0..=9_u8), Some(9));
+        for bad in ["10", "-1", "+1", "1.0", "0x1", " 1", "", "99999999999999999999", "٣"] {
+            assert_eq!(number(bad, 0..=9_u8), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn durations_have_a_unit_and_bounds() {
+        let day = seconds(0..=86_400);
+        assert_eq!(duration("15m", day.clone()), Some(Duration::from_secs(900)));
+        assert_eq!(duration("250ms", day.clone()), Some(Duration::from_millis(250)));
+        assert_eq!(duration("1d", day.clone()), Some(DAY));
+        assert_eq!(duration("0s", day.clone()), Some(Duration::ZERO));
+        for bad in ["15", "-1s", "1d 1s", "2d", "1us", "m", "1 fortnight", "99999999999999999999d", ""] {
+            assert_eq!(duration(bad, day.clone()), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn limits_are_attempts_in_a_time() {
+        assert_eq!(limit("10/15m"), Some(Limit { attempts: 10, window: Duration::from_secs(900) }));
+        assert_eq!(limit("20 / 1h"), Some(Limit { attempts: 20, window: Duration::from_secs(3600) }));
+        for bad in ["10", "0/1m", "10/0s", "10/31d", "10/15", "/1m", "ten/1m", "10/1m/1m", "1000001/1m"] {
+            assert_eq!(limit(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_addresses() {
+        assert_eq!(host("localhost"), host("127.0.0.1"));
+        assert_eq!(host("[::1]"), host("::1"));
+        assert!(host("0.0.0.0").is_some_and(|host| host.is_unspecified()));
+        for bad in ["example.com", "127.0.0.1:80", "[::1", "127.1", ""] {
+            assert_eq!(host(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_public_url_is_only_an_origin() {
+        for good in ["http://localhost:3000", "https://api.example.com", "https://[::1]:8443"] {
+            assert!(origin_url(good).is_some(), "{good}");
+        }
+        for bad in [
+            "api.example.com",
+            "https://api.example.com/",
+            "https://api.example.com/v1",
+            "https://u:p@example.com",
+            "https://example.com?a",
+            "https://example.com#a",
+            "ftp://example.com",
+            "https://",
+            "javascript:alert(1)",
+            "*",
+        ] {
+            assert_eq!(origin_url(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn origins_read_as_browsers_send_them() {
+        let read = origins("https://App.Example.com:443, http://localhost:5173");
+        assert_eq!(read, Some(vec!["https://app.example.com".to_owned(), "http://localhost:5173".to_owned()]));
+        for bad in ["*", "https://a.example,", "https://a.example,,https://b.example", "null", "https://*.example.com"]
+        {
+            assert_eq!(origins(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn databases_are_files_or_postgresql() {
+        let path = |text: &str| match database(text) {
+            Some(Database::Sqlite(path)) => path.to_str().map(str::to_owned),
+            _ => None,
+        };
+        assert_eq!(path("sqlite:a/b.db").as_deref(), Some("a/b.db"));
+        assert_eq!(path("sqlite://b.db").as_deref(), Some("b.db"));
+        assert_eq!(path("sqlite:///var/b.db").as_deref(), Some("/var/b.db"));
+        for postgres in ["postgres://u:p@h/d", "postgresql://h:5432/d", "postgres:///d?host=/run/postgresql"] {
+            assert!(matches!(database(postgres), Some(Database::Postgres(url)) if url.expose_secret() == postgres));
+        }
+        for bad in [
+            "sqlite:",
+            "sqlite::memory:",
+            "sqlite://b.db?mode=ro",
+            "mysql://h/d",
+            "postgres://",
+            "h/d",
+            "postgres://u:p#w@h:x/d",
+        ] {
+            assert!(database(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn lists_of_secrets_have_no_empty_items() {
+        let read: Option<Vec<String>> =
+            secrets("a, b ,c").map(|list| list.iter().map(|secret| secret.expose_secret().to_owned()).collect());
+        assert_eq!(read, Some(vec!["a".to_owned(), "b".to_owned(), "c".to_owned()]));
+        assert!(secrets("a,").is_none());
+        assert!(secrets(",").is_none());
+    }
+
+    #[test]
+    fn tokens_are_visible_and_long_enough() {
+        assert!(visible_ascii("0123456789abcdef", 16..=16).is_some());
+        assert!(visible_ascii("0123456789abcde", 16..=16).is_none());
+        assert!(visible_ascii("0123456789 bcdef", 1..=16).is_none());
+        assert!(visible_ascii("é", 1..=16).is_none());
+    }
+}

@@ -1,0 +1,69 @@
+//! What goes wrong: the code and details for outside, the cause for the log.
+
+use std::error::Error;
+use tenantry_identity::TooManyAttempts;
+use tenantry_kernel::{Coded, ErrorCode, FieldError};
+
+/// A request that cannot be done.
+#[derive(Debug)]
+pub struct Failure {
+    /// The public code.
+    pub code: ErrorCode,
+    /// What is wrong with which field, or which right is missing.
+    pub details: Vec<FieldError>,
+    /// How long to wait before trying again.
+    pub retry_after_seconds: Option<u64>,
+    /// Why, for the log.
+    pub cause: Option<Box<dyn Error + Send + Sync>>,
+    is_collision: bool,
+}
+
+impl Failure {
+    /// How long to wait when something that we need does not answer.
+    const UNAVAILABLE_SECONDS: u64 = 1;
+
+    /// A failure that its code says everything about.
+    pub fn new(code: ErrorCode) -> Self {
+        let retry_after_seconds = (code == ErrorCode::Unavailable).then_some(Self::UNAVAILABLE_SECONDS);
+        Self { code, details: Vec::new(), retry_after_seconds, cause: None, is_collision: false }
+    }
+
+    /// A defect of ours.
+    pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { cause: Some(cause.into()), ..Self::new(ErrorCode::Internal) }
+    }
+
+    /// Fields that are not valid.
+    pub fn invalid(details: Vec<FieldError>) -> Self {
+        Self { details, ..Self::new(ErrorCode::ValidationFailed) }
+    }
+
+    /// A try too many.
+    pub fn too_many(wait: TooManyAttempts) -> Self {
+        Self { retry_after_seconds: Some(wait.retry_after_seconds), ..Self::new(ErrorCode::RateLimited) }
+    }
+
+    /// The same failure with what is wrong in detail.
+    #[must_use]
+    pub fn detail(mut self, detail: FieldError) -> Self {
+        self.details.push(detail);
+        self
+    }
+
+    /// The same failure without its cause.
+    pub(crate) fn public_part(&self) -> Self {
+        Self { details: self.details.clone(), retry_after_seconds: self.retry_after_seconds, ..Self::new(self.code) }
+    }
+
+    /// Whether other changes came between, so that the whole unit may be tried again.
+    pub fn is_collision(&self) -> bool {
+        self.is_collision
+    }
+}
+
+impl<E: Coded + Send + Sync + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let (code, details, is_collision) = (error.code(), error.details(), error.is_collision());
+        Self { details, is_collision, cause: Some(Box::new(error)), ..Self::new(code) }
+    }
+}

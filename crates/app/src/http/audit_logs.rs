@@ -1,0 +1,238 @@
+//! `/audit-logs`
+
+use actix_web::{HttpRequest, get, web};
+use serde::{Deserialize, Serialize};
+use tenantry_audit::{ActionFilter, Entries, Entry, EntryFilter, ReadAuditLog};
+use tenantry_kernel::{Change, ChangeValue, Direction, ErrorCode, EventId, Outcome, TargetKind, Timestamp};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+
+use crate::{Answer, App, Failure};
+
+use super::{
+    body::Fields,
+    caller::Caller,
+    openapi::{ListOf, Of, Operation, PageParameters},
+    page::List,
+    path_id,
+    query::read_query,
+};
+
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(list_entries).service(get_entry);
+}
+
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation::of::<ReadAuditLog>("list_entries", &[ErrorCode::InvalidCursor]),
+    Operation::of::<ReadAuditLog>("get_entry", &[]),
+];
+
+/// One entry of the audit log.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EntryView {
+    #[schema(format = "uuid")]
+    id: String,
+    #[schema(example = "role.created")]
+    action: &'static str,
+    /// `succeeded`, `denied` or `failed`.
+    outcome: &'static str,
+    actor: ActorView,
+    #[schema(required = true)]
+    target: Option<TargetView>,
+    changes: Vec<ChangeView>,
+    context: ContextView,
+    /// How many times, for refusals that were counted.
+    count: i64,
+    #[schema(format = "date-time")]
+    occurred_at: String,
+}
+
+/// Who did it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ActorView {
+    /// `user`, `system` or `operator`.
+    r#type: &'static str,
+    #[schema(format = "uuid", required = true)]
+    id: Option<String>,
+    #[schema(required = true)]
+    name: Option<String>,
+}
+
+/// What it was done to.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TargetView {
+    /// `tenant`, `user`, `role`, `session` or `invitation`.
+    r#type: &'static str,
+    #[schema(format = "uuid")]
+    id: String,
+    #[schema(required = true)]
+    name: Option<String>,
+}
+
+/// A field that changed; one that is secret has neither value.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ChangeView {
+    field: String,
+    #[schema(value_type = Value, required = true)]
+    from: Option<ChangeValue>,
+    #[schema(value_type = Value, required = true)]
+    to: Option<ChangeValue>,
+}
+
+impl From<Change> for ChangeView {
+    fn from(change: Change) -> Self {
+        Self { field: change.field, from: change.from, to: change.to }
+    }
+}
+
+/// Where the request came from.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ContextView {
+    #[schema(required = true)]
+    ip: Option<String>,
+    #[schema(required = true)]
+    user_agent: Option<String>,
+    #[schema(format = "uuid")]
+    request_id: String,
+}
+
+impl From<Entry> for EntryView {
+    fn from(entry: Entry) -> Self {
+        let event = entry.event;
+        let personal = event.personal;
+        Self {
+            id: event.id.to_string(),
+            action: event.action.name(),
+            outcome: event.outcome.name(),
+            actor: ActorView {
+                r#type: event.actor_kind.name(),
+                id: event.actor_id.map(|id| id.to_string()),
+                name: personal.actor_name,
+            },
+            target: event.target.map(|target| TargetView {
+                r#type: target.kind.name(),
+                id: target.id.to_string(),
+                name: personal.target_name,
+            }),
+            changes: event.changes.into_iter().chain(personal.changes).map(ChangeView::from).collect(),
+            context: ContextView {
+                ip: personal.ip,
+                user_agent: personal.user_agent,
+                request_id: event.request.to_string(),
+            },
+            count: event.count,
+            occurred_at: event.occurred_at.to_string(),
+        }
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct EntryQuery {
+    #[param(ignore)]
+    limit: Option<String>,
+    #[param(ignore)]
+    cursor: Option<String>,
+    /// An action, or all whose name begins so: `role.created`, `role.*`.
+    #[param(max_length = 80)]
+    action: Option<String>,
+    /// Who did it.
+    #[param(format = "uuid")]
+    actor_id: Option<String>,
+    /// `tenant`, `user`, `role`, `session` or `invitation`.
+    target_type: Option<String>,
+    /// What it was done to.
+    #[param(format = "uuid")]
+    target_id: Option<String>,
+    /// `succeeded`, `denied` or `failed`.
+    outcome: Option<String>,
+    /// Not before.
+    #[param(format = "date-time")]
+    from: Option<String>,
+    /// Before.
+    #[param(format = "date-time")]
+    to: Option<String>,
+}
+
+impl EntryQuery {
+    const MAX_ACTION_CHARS: usize = 80;
+
+    fn filter(&self, fields: &mut Fields) -> EntryFilter {
+        let action = self.action.as_deref().map(|text| {
+            let is_name = text.len() <= Self::MAX_ACTION_CHARS
+                && text.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'.' | b'*'));
+            if is_name { Ok(ActionFilter::parse(text)) } else { Err("must be like role.created or role.*") }
+        });
+        let id = |text: &str| Uuid::try_parse(text).map_err(|_| "must be an id");
+        let kind = |text: &str| TargetKind::from_name(text).ok_or("must be a kind of target");
+        let outcome = |text: &str| Outcome::from_name(text).ok_or("must be succeeded, denied or failed");
+        EntryFilter {
+            action: fields.take_if_any("action", action).flatten(),
+            actor: fields
+                .take_if_any("actorId", self.actor_id.as_deref().map(|t| t.parse().map_err(|_| "must be an id")))
+                .flatten(),
+            target_kind: fields.take_if_any("targetType", self.target_type.as_deref().map(kind)).flatten(),
+            target: fields.take_if_any("targetId", self.target_id.as_deref().map(id)).flatten(),
+            outcome: fields.take_if_any("outcome", self.outcome.as_deref().map(outcome)).flatten(),
+            from: fields.take_if_any("from", self.from.as_deref().map(moment)).flatten(),
+            to: fields.take_if_any("to", self.to.as_deref().map(moment)).flatten(),
+        }
+    }
+}
+
+fn moment(text: &str) -> Result<Timestamp, &'static str> {
+    let parsed = chrono::DateTime::parse_from_rfc3339(text);
+    parsed.map(|at| Timestamp::new(at.to_utc())).map_err(|_| "must be an RFC 3339 date and time")
+}
+
+/// Read the audit log, newest first.
+#[utoipa::path(
+    tag = "audit",
+    params(PageParameters, EntryQuery),
+    responses((status = 200, description = "A page of entries.", body = ListOf<EntryView>))
+)]
+#[get("/audit-logs")]
+pub(crate) async fn list_entries(
+    app: App,
+    caller: Caller<ReadAuditLog>,
+    request: HttpRequest,
+) -> Result<Answer, Failure> {
+    let query: EntryQuery = read_query(&request)?;
+    let mut fields = Fields::default();
+    let filter = query.filter(&mut fields);
+    let identity = (
+        &caller.tenant()?.id,
+        [&query.action, &query.actor_id, &query.target_type, &query.target_id],
+        [&query.outcome, &query.from, &query.to],
+    );
+    let list = List::new(&app, "audit-logs", &identity)?;
+    let page =
+        list.request::<EventId>(query.limit.as_deref(), query.cursor.as_deref(), Direction::Descending, &mut fields)?;
+    fields.finish()?;
+    let limit = page.limit;
+    let mut unit = app.store.read(caller.scope()).await?;
+    let page = unit.page_entries(&filter, page).await?.map(EntryView::from);
+    list.answer(&page, limit)
+}
+
+/// Read one entry.
+#[utoipa::path(
+    tag = "audit",
+    params(("id" = String, Path, format = "uuid")),
+    responses((status = 200, description = "The entry.", body = Of<EntryView>))
+)]
+#[get("/audit-logs/{id}")]
+pub(crate) async fn get_entry(
+    app: App,
+    caller: Caller<ReadAuditLog>,
+    id: web::Path<String>,
+) -> Result<Answer, Failure> {
+    let id: EventId = path_id(&id)?;
+    let mut unit = app.store.read(caller.scope()).await?;
+    let entry = unit.entry_by_id(id).await?.ok_or_else(|| Failure::new(ErrorCode::NotFound))?;
+    Answer::ok(&EntryView::from(entry))
+}

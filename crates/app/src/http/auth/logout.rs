@@ -1,0 +1,97 @@
+//! `POST /auth/logout`
+
+use actix_web::{HttpRequest, post};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use tenantry_identity::{LogOut, RefreshKeys, Sessions, log_out};
+use tenantry_kernel::{Action, Actor, ErrorCode, SessionId};
+use tenantry_store::{Scope, SystemReason};
+use utoipa::IntoParams;
+
+use crate::{
+    Answer, App, Failure,
+    change::Attempt,
+    http::{
+        body::{Body, Fields},
+        caller::bearer,
+        openapi::Operation,
+        origin::origin_of,
+        query::read_query,
+    },
+};
+
+use super::tokens::{PresentedToken, forget_cookie, presented};
+
+pub(crate) const OPERATION: Operation =
+    Operation::public("logout", &[Action::SessionEnded], &[ErrorCode::OriginNotAllowed]);
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Siblings {
+    /// `true` ends every session of the sign-in.
+    #[param(value_type = Option<bool>)]
+    siblings: Option<String>,
+}
+
+/// Sign out.
+///
+/// The session is known by the access token, also an expired one, or by the refresh token in the body or the cookie.
+/// It is no mistake to sign out twice, or without being signed in.
+#[utoipa::path(
+    tag = "auth",
+    params(Siblings),
+    request_body(content = PresentedToken, description = "Left out when there is an access token or the cookie."),
+    responses((status = 204, description = "Signed out."))
+)]
+#[post("/auth/logout")]
+pub(crate) async fn logout(app: App, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+    let in_body = body.read_if_any::<PresentedToken>().await?.flatten();
+    let siblings = siblings(&request)?;
+    let answer = Answer::no_content().header("Set-Cookie", forget_cookie());
+    let by_access_token = bearer(&request)
+        .and_then(|token| app.claims_of(token, Sha256::digest(token).into()).ok())
+        .map(|claims| claims.session);
+    let session = match by_access_token {
+        Some(session) => Some(session),
+        None => session_of_refresh_token(&app, &request, in_body).await?,
+    };
+    let Some(session) = session else { return Ok(answer) };
+    let by = Attempt { actor: Actor::anonymous(origin_of(&request)), action: Action::SessionEnded };
+    app.change(by, Scope::System(SystemReason::Token), async move |app, unit, actor| {
+        log_out(unit, actor, &app.world, LogOut { session, siblings }).await?;
+        Ok(answer.clone())
+    })
+    .await
+}
+
+fn siblings(request: &HttpRequest) -> Result<bool, Failure> {
+    let query: Siblings = read_query(request)?;
+    let mut fields = Fields::default();
+    let siblings = match query.siblings.as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err("must be true or false"),
+    };
+    let siblings = fields.take("siblings", siblings).unwrap_or(false);
+    fields.finish()?;
+    Ok(siblings)
+}
+
+/// The session of a genuine refresh token. One that is not ours signs nobody out, and that is no mistake.
+async fn session_of_refresh_token(
+    app: &App,
+    request: &HttpRequest,
+    in_body: Option<secrecy::SecretString>,
+) -> Result<Option<SessionId>, Failure> {
+    let token = match presented(request, in_body) {
+        Ok(Some((token, _))) => token,
+        Ok(None) => return Ok(None),
+        Err(failure) if failure.code == ErrorCode::TokenInvalid => return Ok(None),
+        Err(failure) => return Err(failure),
+    };
+    let mut unit = app.store.read(Scope::System(SystemReason::Token)).await?;
+    let session = unit.session_by_id(token.session).await?;
+    let genuine = session.filter(|s| app.secrets.key(&s.key_id).is_some_and(|key| token.is_made_by(&key)));
+    Ok(genuine.map(|session| session.id))
+}

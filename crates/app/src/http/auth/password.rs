@@ -1,0 +1,86 @@
+//! `POST /auth/password/change`
+
+use actix_web::post;
+use secrecy::SecretString;
+use serde::Deserialize;
+use tenantry_identity::{
+    Candidate, ChangePassword, Credentials, IdentityError, Password, PasswordHasher, change_password as change,
+};
+use tenantry_kernel::ErrorCode;
+use utoipa::ToSchema;
+use validator::Validate;
+
+use crate::{
+    Answer, App, Failure,
+    http::{
+        body::{Body, Fields, Reads},
+        caller::Caller,
+        openapi::Operation,
+    },
+};
+
+pub(crate) const OPERATION: Operation = Operation::of::<ChangePassword>(
+    "change_password",
+    &[ErrorCode::InvalidCredentials, ErrorCode::WeakPassword, ErrorCode::RateLimited],
+);
+
+/// The password that is, and the one that is to be.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "currentPassword": "correct horse battery staple", "newPassword": "quartz jockey vows imply bedfog"
+}))]
+pub(crate) struct ChangedPassword {
+    #[schema(max_length = 128, format = "password", value_type = String)]
+    current_password: SecretString,
+    /// 8 to 128 characters, and not easy to guess.
+    #[schema(min_length = 8, max_length = 128, format = "password", value_type = String)]
+    new_password: SecretString,
+}
+
+impl Reads for ChangedPassword {
+    /// What cannot be a password is a wrong one, as the current one.
+    type Output = (Option<Password>, Password);
+
+    fn read(self, fields: &mut Fields) -> Option<Self::Output> {
+        let new = fields.take("newPassword", Password::parse(self.new_password));
+        Some((Password::parse(self.current_password).ok(), new?))
+    }
+}
+
+/// Change your password. Your other sessions end.
+#[utoipa::path(
+    tag = "auth",
+    request_body = ChangedPassword,
+    responses((status = 204, description = "It is changed."))
+)]
+#[post("/auth/password/change")]
+pub(crate) async fn change_password(app: App, caller: Caller<ChangePassword>, body: Body) -> Result<Answer, Failure> {
+    let (current, new) = body.read::<ChangedPassword>().await?;
+    let authority = caller.authority();
+    new.ensure_unguessable(&own_words(&caller))?;
+    let spent = app.charge_guess(&authority.email, &caller.origin).await?;
+    let credential = app.store.read(caller.scope()).await?.credential_of(caller.user()).await?;
+    let candidate = credential.map(|credential| Candidate {
+        user: credential.user,
+        hash: credential.hash,
+        credential_version: credential.version,
+    });
+    let (candidate, _) = app.compare(candidate, current).await?;
+    let hash = app.hasher.hash(new).await.map_err(IdentityError::from)?;
+    if let Some(spent) = spent {
+        app.return_guess(&spent).await?;
+    }
+    let command = ChangePassword { verified_version: candidate.credential_version, hash };
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        change(unit, actor, &app.world, command.clone()).await?;
+        Ok(Answer::no_content())
+    })
+    .await
+}
+
+fn own_words(caller: &Caller<ChangePassword>) -> Vec<&str> {
+    let authority = caller.authority();
+    let tenant = authority.tenant.iter().flat_map(|tenant| [tenant.name.as_str(), tenant.slug.as_str()]);
+    [authority.email.as_str(), authority.name.as_str()].into_iter().chain(tenant).collect()
+}

@@ -1,0 +1,54 @@
+//! `POST /auth/refresh`
+
+use actix_web::{HttpRequest, post};
+use tenantry_identity::{IdentityError, Refresh, Refreshed, refresh_session};
+use tenantry_kernel::{Action, Actor, ErrorCode};
+use tenantry_store::{Scope, SystemReason};
+
+use crate::{
+    Answer, App, Failure,
+    answer::Decision,
+    change::Attempt,
+    http::{
+        body::Body,
+        openapi::{Of, Operation},
+        origin::origin_of,
+    },
+};
+
+use super::tokens::{PresentedToken, TokensView, presented};
+
+pub(crate) const OPERATION: Operation = Operation::public(
+    "refresh",
+    Refresh::EVENTS,
+    &[ErrorCode::Unauthenticated, ErrorCode::TokenInvalid, ErrorCode::SessionEnded, ErrorCode::OriginNotAllowed],
+);
+
+/// Exchange a refresh token for new tokens.
+///
+/// The token of the last answer is spent. Sent twice within ten seconds, or again because the answer was lost, it
+/// gets the same successor. An older one ends every session of its sign-in.
+#[utoipa::path(
+    tag = "auth",
+    request_body(content = PresentedToken, description = "Left out when the token is in the cookie."),
+    responses((status = 200, description = "New tokens.", body = Of<TokensView>))
+)]
+#[post("/auth/refresh")]
+pub(crate) async fn refresh(app: App, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+    let in_body = body.read_if_any::<PresentedToken>().await?.flatten();
+    let Some((token, transport)) = presented(&request, in_body)? else {
+        return Err(Failure::new(ErrorCode::Unauthenticated));
+    };
+    let by = Attempt { actor: Actor::anonymous(origin_of(&request)), action: Action::SessionReplayed };
+    app.change(by, Scope::System(SystemReason::Token), async move |app, unit, actor| {
+        let command = Refresh { token };
+        match refresh_session(unit, actor, &app.world, &app.secrets, &app.sessions, command).await? {
+            Refreshed::Session(session) => {
+                let issued = app.issue(&session, transport)?;
+                Ok(Decision::Done(issued.on(Answer::ok(&issued.view)?)))
+            }
+            Refreshed::Replayed => Ok(Decision::RefusedAndKept(IdentityError::Replayed.into())),
+        }
+    })
+    .await
+}

@@ -1,0 +1,169 @@
+//! `POST /auth/register`
+
+use actix_web::{HttpRequest, post};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use tenantry_identity::{Guess, NewPerson, Password, PasswordHasher, Register, charge, register as make};
+use tenantry_kernel::{Action, Actor, EmailAddress, ErrorCode, Name};
+use tenantry_store::{Scope, SystemReason};
+use tenantry_tenancy::Slug;
+use utoipa::ToSchema;
+use validator::Validate;
+
+use crate::{
+    Answer, App, Failure,
+    change::Attempt,
+    config::Registration,
+    http::{
+        body::{Body, Fields, Reads},
+        openapi::{Of, Operation},
+        origin::origin_of,
+        tenant::TenantView,
+    },
+};
+
+use super::{
+    me::UserView,
+    tokens::{TokensView, Transport},
+};
+
+pub(crate) const OPERATION: Operation = Operation::public(
+    "register",
+    Register::EVENTS,
+    &[
+        ErrorCode::RegistrationClosed,
+        ErrorCode::EmailTaken,
+        ErrorCode::SlugTaken,
+        ErrorCode::WeakPassword,
+        ErrorCode::RateLimited,
+    ],
+);
+
+/// Who registers, and what their organisation is called.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "email": "ada@example.com", "password": "correct horse battery staple", "name": "Ada Lovelace",
+    "tenantName": "Analytical Engines"
+}))]
+pub(crate) struct NewRegistration {
+    #[validate(length(max = 254))]
+    #[schema(max_length = 254, format = "email")]
+    email: String,
+    /// 8 to 128 characters, and not easy to guess.
+    #[schema(min_length = 8, max_length = 128, format = "password", value_type = String)]
+    password: SecretString,
+    #[validate(length(min = 1, max = 120))]
+    #[schema(min_length = 1, max_length = 120)]
+    name: String,
+    #[validate(length(min = 1, max = 120))]
+    #[schema(min_length = 1, max_length = 120)]
+    tenant_name: String,
+    /// Derived from the name when it is left out.
+    #[validate(length(min = 3, max = 63))]
+    #[schema(min_length = 3, max_length = 63, pattern = "^[a-z0-9](-?[a-z0-9])*$", nullable = false)]
+    tenant_slug: Option<String>,
+    /// `body` (default) or `cookie`: how the refresh token travels.
+    #[validate(length(max = 10))]
+    #[schema(max_length = 10, pattern = "^(body|cookie)$", nullable = false)]
+    transport: Option<String>,
+}
+
+/// A registration, taken apart.
+pub(crate) struct Wanted {
+    email: EmailAddress,
+    password: Password,
+    name: Name,
+    tenant_name: Name,
+    tenant_slug: Option<Slug>,
+    transport: Transport,
+}
+
+impl Reads for NewRegistration {
+    type Output = Wanted;
+
+    fn read(self, fields: &mut Fields) -> Option<Wanted> {
+        let email = fields.take("email", EmailAddress::parse(&self.email));
+        let password = fields.take("password", Password::parse(self.password));
+        let name = fields.take("name", Name::parse(&self.name));
+        let tenant_name = fields.take("tenantName", Name::parse(&self.tenant_name));
+        let tenant_slug = fields.take_if_any("tenantSlug", self.tenant_slug.as_deref().map(Slug::parse));
+        let transport = Transport::read(self.transport.as_deref(), fields);
+        Some(Wanted {
+            email: email?,
+            password: password?,
+            name: name?,
+            tenant_name: tenant_name?,
+            tenant_slug: tenant_slug?,
+            transport: transport?,
+        })
+    }
+}
+
+impl Wanted {
+    /// Words that make the password easy to guess for whoever knows the person.
+    fn own_words(&self) -> [&str; 4] {
+        let slug = self.tenant_slug.as_ref().map_or("", Slug::as_str);
+        [self.email.as_str(), self.name.as_str(), self.tenant_name.as_str(), slug]
+    }
+}
+
+/// The person, their organisation and their tokens.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RegisteredView {
+    user: UserView,
+    tenant: TenantView,
+    #[serde(flatten)]
+    tokens: TokensView,
+}
+
+/// Register yourself and an organisation that you own.
+#[utoipa::path(
+    tag = "auth",
+    request_body = NewRegistration,
+    responses((status = 201, description = "Registered and signed in.", body = Of<RegisteredView>))
+)]
+#[post("/auth/register")]
+pub(crate) async fn register(app: App, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+    if app.config.registration == Registration::Closed {
+        return Err(Failure::new(ErrorCode::RegistrationClosed));
+    }
+    let wanted = body.read::<NewRegistration>().await?;
+    let origin = origin_of(&request);
+    app.charge_registration(&origin).await?;
+    wanted.password.ensure_unguessable(&wanted.own_words())?;
+    let hash = app.hasher.hash(wanted.password.clone()).await.map_err(tenantry_identity::IdentityError::from)?;
+    let command = Register {
+        person: NewPerson { email: wanted.email, name: wanted.name, hash },
+        tenant_name: wanted.tenant_name,
+        tenant_slug: wanted.tenant_slug,
+    };
+    let by = Attempt { actor: Actor::anonymous(origin), action: Action::UserRegistered };
+    let transport = wanted.transport;
+    app.change(by, Scope::System(SystemReason::Registration), async move |app, unit, actor| {
+        let made = make(unit, actor, &app.world, &app.secrets, &app.sessions, command.clone()).await?;
+        let issued = app.issue(&made.session, transport)?;
+        let answer = Answer::created(
+            "tenant",
+            &RegisteredView {
+                user: UserView::from(&made.person),
+                tenant: TenantView::from(&made.tenant),
+                tokens: issued.view.clone(),
+            },
+        )?;
+        Ok(issued.on(answer))
+    })
+    .await
+}
+
+impl App {
+    /// So many new accounts from one address, and no more.
+    async fn charge_registration(&self, origin: &tenantry_kernel::Origin) -> Result<(), Failure> {
+        let Some(policy) = self.guessing else { return Ok(()) };
+        let mut unit = self.store.begin(Scope::System(SystemReason::Registration)).await?;
+        let charged = charge(&mut unit, &self.world, &policy, Guess::Registration, origin.ip).await?;
+        unit.commit().await?;
+        charged.map(|_| ()).map_err(Failure::too_many)
+    }
+}

@@ -1,0 +1,134 @@
+//! `/auth/sessions`
+
+use actix_web::{HttpRequest, delete, get, web};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use tenantry_identity::{EndOwnSessions, OwnSessions, Session, Sessions, Which, end_own_sessions};
+use tenantry_kernel::{FieldError, TenantId};
+use tenantry_store::Scope;
+use tenantry_tenancy::{Memberships, Tenant};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    Answer, App, Failure,
+    http::{
+        caller::Caller,
+        openapi::{Of, Operation},
+        path_id,
+        query::read_query,
+    },
+};
+
+use super::login::TenantReference;
+
+pub(crate) const LIST: Operation = Operation::of::<OwnSessions>("list_sessions", &[]);
+pub(crate) const END_ONE: Operation = Operation::of::<EndOwnSessions>("end_session", &[]);
+pub(crate) const END_SEVERAL: Operation = Operation::of::<EndOwnSessions>("end_sessions", &[]);
+
+/// One of your sessions.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SessionView {
+    #[schema(format = "uuid")]
+    id: String,
+    /// The organisation that it is in.
+    #[schema(required = true)]
+    tenant: Option<TenantReference>,
+    /// What the client called itself.
+    #[schema(required = true)]
+    device: Option<String>,
+    /// Where it was signed in from.
+    #[schema(required = true)]
+    ip: Option<String>,
+    #[schema(format = "date-time")]
+    created_at: String,
+    /// To the minute.
+    #[schema(format = "date-time")]
+    last_used_at: String,
+    /// Whether it is the one that asks.
+    current: bool,
+}
+
+/// See your sessions, newest first.
+#[utoipa::path(
+    tag = "auth",
+    responses((status = 200, description = "Your sessions.", body = Of<Vec<SessionView>>))
+)]
+#[get("/auth/sessions")]
+pub(crate) async fn list_sessions(app: App, caller: Caller<OwnSessions>) -> Result<Answer, Failure> {
+    let now = app.world.now();
+    let mut unit = app.store.read(Scope::Person(caller.user())).await?;
+    let sessions = unit.running_sessions_of(caller.user(), now).await?;
+    let tenants = unit.tenants_of(caller.user()).await?;
+    let tenants: HashMap<TenantId, Tenant> = tenants.into_iter().map(|(_, tenant)| (tenant.id, tenant)).collect();
+    let view = |session: &Session| SessionView {
+        id: session.id.to_string(),
+        tenant: session.tenant.and_then(|id| tenants.get(&id)).map(TenantReference::from),
+        device: session.user_agent.clone(),
+        ip: session.ip.map(|ip| ip.to_string()),
+        created_at: session.created_at.to_string(),
+        last_used_at: session.last_used_at.to_minute().to_string(),
+        current: session.id == caller.authority().session,
+    };
+    let live = sessions.iter().filter(|session| session.is_live(now, &app.sessions));
+    Answer::ok(&live.map(view).collect::<Vec<_>>())
+}
+
+/// End one of your sessions.
+#[utoipa::path(
+    tag = "auth",
+    params(("id" = String, Path, format = "uuid")),
+    responses((status = 204, description = "It has ended."))
+)]
+#[delete("/auth/sessions/{id}")]
+pub(crate) async fn end_session(
+    app: App,
+    caller: Caller<EndOwnSessions>,
+    id: web::Path<String>,
+) -> Result<Answer, Failure> {
+    let which = Which::One(path_id(&id)?);
+    end(&app, &caller, which).await
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ScopeQuery {
+    /// `others` or `all`.
+    #[param(required = true, value_type = String)]
+    scope: Option<String>,
+}
+
+/// End all of your sessions, or all but this one.
+#[utoipa::path(
+    tag = "auth",
+    params(ScopeQuery),
+    responses((status = 204, description = "They have ended."))
+)]
+#[delete("/auth/sessions")]
+pub(crate) async fn end_sessions(
+    app: App,
+    caller: Caller<EndOwnSessions>,
+    request: HttpRequest,
+) -> Result<Answer, Failure> {
+    let query: ScopeQuery = read_query(&request)?;
+    let which = match query.scope.as_deref() {
+        Some("others") => Which::Others,
+        Some("all") => Which::All,
+        Some(_) => return Err(scope_failure("invalid", "This must be others or all.")),
+        None => return Err(scope_failure("required", "This is required: others or all.")),
+    };
+    end(&app, &caller, which).await
+}
+
+fn scope_failure(code: &'static str, message: &str) -> Failure {
+    Failure::invalid(vec![FieldError::new("scope", code, message)])
+}
+
+async fn end(app: &App, caller: &Caller<EndOwnSessions>, which: Which) -> Result<Answer, Failure> {
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        end_own_sessions(unit, actor, &app.world, EndOwnSessions { which }).await?;
+        Ok(Answer::no_content())
+    })
+    .await
+}

@@ -1,0 +1,252 @@
+//! Request bodies: JSON of bounded size, strict, and told apart from their validity.
+
+use actix_web::{FromRequest, HttpRequest, error::PayloadError, http::header};
+use futures::StreamExt;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use std::fmt::Display;
+use tenantry_kernel::{ErrorCode, FieldError};
+use validator::{Validate, ValidationErrors};
+
+use crate::Failure;
+
+/// The most bytes of a JSON body.
+pub(crate) const MAX_BYTES: usize = 1 << 20;
+
+/// A body that is read when the handler asks, so that a caller who may not call is told that first.
+pub(crate) struct Body {
+    is_json: bool,
+    is_compressed: bool,
+    declared_bytes: Option<u64>,
+    payload: actix_web::dev::Payload,
+}
+
+/// A request body that becomes something of the domain.
+pub(crate) trait Reads: DeserializeOwned + Validate {
+    type Output;
+
+    /// Takes the fields apart; `None` only after a mistake was noted.
+    fn read(self, fields: &mut Fields) -> Option<Self::Output>;
+}
+
+/// The mistakes of a request, by field.
+#[derive(Default)]
+pub(crate) struct Fields(Vec<FieldError>);
+
+impl FromRequest for Body {
+    type Error = Failure;
+    type Future = std::future::Ready<Result<Self, Failure>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut actix_web::dev::Payload) -> Self::Future {
+        let headers = request.headers();
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        let encoding = headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes());
+        let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        std::future::ready(Ok(Self {
+            is_json: essence.eq_ignore_ascii_case("application/json"),
+            is_compressed: encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity")),
+            declared_bytes: length.and_then(|length| length.parse().ok()),
+            payload: payload.take(),
+        }))
+    }
+}
+
+impl Body {
+    /// Reads the body and takes it apart.
+    pub(crate) async fn read<T: Reads>(self) -> Result<T::Output, Failure> {
+        let bytes = self.bytes().await?;
+        if bytes.is_empty() {
+            return Err(Failure::new(ErrorCode::MalformedBody));
+        }
+        parse::<T>(&bytes)
+    }
+
+    /// The same for a body that may be left out.
+    pub(crate) async fn read_if_any<T: Reads>(self) -> Result<Option<T::Output>, Failure> {
+        let bytes = self.bytes().await?;
+        if bytes.is_empty() { Ok(None) } else { parse::<T>(&bytes).map(Some) }
+    }
+
+    async fn bytes(mut self) -> Result<Vec<u8>, Failure> {
+        if self.is_compressed {
+            return Err(Failure::new(ErrorCode::UnsupportedMediaType));
+        }
+        if self.declared_bytes.is_some_and(|bytes| bytes > MAX_BYTES as u64) {
+            return Err(Failure::new(ErrorCode::PayloadTooLarge));
+        }
+        let mut bytes = Vec::new();
+        while let Some(chunk) = self.payload.next().await {
+            let chunk = chunk.map_err(payload_failure)?;
+            if !self.is_json {
+                return Err(Failure::new(ErrorCode::UnsupportedMediaType));
+            }
+            if bytes.len() + chunk.len() > MAX_BYTES {
+                return Err(Failure::new(ErrorCode::PayloadTooLarge));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        if bytes.is_empty() && !self.is_json && self.declared_bytes.is_some_and(|bytes| bytes > 0) {
+            return Err(Failure::new(ErrorCode::UnsupportedMediaType));
+        }
+        Ok(bytes)
+    }
+}
+
+fn payload_failure(error: PayloadError) -> Failure {
+    match error {
+        PayloadError::Io(io) if io.kind() == std::io::ErrorKind::TimedOut => Failure::new(ErrorCode::Timeout),
+        PayloadError::Overflow => Failure::new(ErrorCode::PayloadTooLarge),
+        _ => Failure::new(ErrorCode::MalformedBody),
+    }
+}
+
+fn parse<T: Reads>(bytes: &[u8]) -> Result<T::Output, Failure> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Failure::new(ErrorCode::MalformedBody))?;
+    let mut json = serde_json::Deserializer::from_str(text);
+    let body: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        match error.inner().classify() {
+            serde_json::error::Category::Data => Failure::invalid(vec![misfit(&path, &error.inner().to_string())]),
+            _ => Failure::new(ErrorCode::MalformedBody),
+        }
+    })?;
+    json.end().map_err(|_| Failure::new(ErrorCode::MalformedBody))?;
+    let mut fields = Fields::default();
+    if let Err(errors) = body.validate() {
+        fields.add_rules(&errors);
+    }
+    let output = body.read(&mut fields);
+    match output {
+        Some(output) if fields.0.is_empty() => Ok(output),
+        _ => Err(Failure::invalid(fields.0)),
+    }
+}
+
+/// What does not fit, said without the value: serde's own words would repeat it.
+pub(crate) fn misfit(path: &str, said: &str) -> FieldError {
+    const MAX_NAME_CHARS: usize = 64;
+    let path = if path == "." { "" } else { path };
+    let named = said.split('`').nth(1).unwrap_or_default();
+    let name: String = named
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+        .take(MAX_NAME_CHARS)
+        .collect();
+    let beside = match path.rsplit_once('.') {
+        _ if path.is_empty() || path == name => name.clone(),
+        Some((parent, last)) if last == name => format!("{parent}.{name}"),
+        _ => format!("{path}.{name}"),
+    };
+    let bounded: String = path.chars().take(4 * MAX_NAME_CHARS).collect();
+    if said.starts_with("missing field") {
+        FieldError::new(beside, "required", "This field is required.")
+    } else if said.starts_with("unknown field") {
+        FieldError::new(beside, "unknown", "There is no such field.")
+    } else if said.starts_with("duplicate field") {
+        FieldError::new(beside, "duplicate", "This field may be given only once.")
+    } else {
+        FieldError::new(bounded, "invalid_type", "This is not of the type that the field has.")
+    }
+}
+
+impl Fields {
+    /// The value, or a note of what is wrong with the field.
+    pub(crate) fn take<T, E: Display>(&mut self, field: &str, value: Result<T, E>) -> Option<T> {
+        value
+            .map_err(|error| {
+                if self.0.iter().all(|known| known.field != field) {
+                    self.0.push(FieldError::new(field, "invalid", sentence(&error.to_string())));
+                }
+            })
+            .ok()
+    }
+
+    /// The same for a field that may be left out.
+    pub(crate) fn take_if_any<T, E: Display>(&mut self, field: &str, value: Option<Result<T, E>>) -> Option<Option<T>> {
+        match value {
+            None => Some(None),
+            Some(value) => self.take(field, value).map(Some),
+        }
+    }
+
+    /// Notes a mistake.
+    pub(crate) fn add(&mut self, error: FieldError) {
+        self.0.push(error);
+    }
+
+    /// The failure that the noted mistakes make, if there are any.
+    pub(crate) fn finish(self) -> Result<(), Failure> {
+        if self.0.is_empty() { Ok(()) } else { Err(Failure::invalid(self.0)) }
+    }
+
+    /// The rules of the validator, by code and bounds only: it would repeat the refused value.
+    fn add_rules(&mut self, errors: &ValidationErrors) {
+        let mut broken: Vec<_> = errors.field_errors().into_iter().collect();
+        broken.sort_by(|a, b| a.0.cmp(&b.0));
+        for (field, rules) in broken {
+            for rule in rules {
+                let bound = |name: &str| rule.params.get(name).map(|bound| bound.to_string());
+                let message = match (bound("min"), bound("max")) {
+                    (Some(min), Some(max)) => format!("This must be {min} to {max} long."),
+                    (None, Some(max)) => format!("This must be at most {max} long."),
+                    (Some(min), None) => format!("This must be at least {min} long."),
+                    (None, None) => "This is not valid.".to_owned(),
+                };
+                self.0.push(FieldError::new(camel_case(&field), "length", message));
+            }
+        }
+    }
+}
+
+/// A field of a `PATCH` that may be left out but not cleared: `null` is of the wrong type.
+pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// A field of a `PATCH` that `null` clears.
+pub(crate) fn clearable<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de> + Default,
+    D: Deserializer<'de>,
+{
+    Option::<T>::deserialize(deserializer).map(|value| Some(value.unwrap_or_default()))
+}
+
+fn sentence(fragment: &str) -> String {
+    format!("This {fragment}.")
+}
+
+fn camel_case(snake: &str) -> String {
+    let mut words = snake.split('_');
+    let mut name = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut letters = word.chars();
+        name.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
+        name.push_str(letters.as_str());
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_named_and_never_repeated() {
+        let field = |path, said| misfit(path, said).field;
+        assert_eq!(field(".", "missing field `email` at line 1 column 2"), "email");
+        assert_eq!(field("emial", "unknown field `emial`, expected one of `email`"), "emial");
+        assert_eq!(field("name", "duplicate field `name`"), "name");
+        assert_eq!(field("a.b", "missing field `c`"), "a.b.c");
+        let wrong = misfit("name", "invalid type: string \"hunter2\", expected u32");
+        assert!(!format!("{wrong:?}").contains("hunter2"));
+        let long = misfit(".", &format!("unknown field `{}`", "x\n".repeat(5_000)));
+        assert!(long.field.len() <= 64 && !long.field.contains('\n'));
+    }
+
+    #[test]
+    fn fields_are_named_as_the_client_writes_them() {
+        assert_eq!(camel_case("tenant_slug"), "tenantSlug");
+        assert_eq!(camel_case("name"), "name");
+    }
+}

@@ -1,0 +1,95 @@
+//! Who calls: the parameter's type states what the caller must be allowed to do.
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
+use futures::future::LocalBoxFuture;
+use sha2::{Digest, Sha256};
+use std::{marker::PhantomData, sync::Arc};
+use tenantry_kernel::{Action, Actor, Authority, Command, ErrorCode, Origin, TenantAuthority, UserId};
+use tenantry_store::Scope;
+
+use crate::{App, Failure, authority::Known, change::Attempt};
+
+use super::origin::origin_of;
+
+impl FromRequest for App {
+    type Error = Failure;
+    type Future = std::future::Ready<Result<Self, Failure>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(Ok(app_of(request).clone()))
+    }
+}
+
+/// The application behind a request.
+pub(crate) fn app_of(request: &HttpRequest) -> &App {
+    request.app_data::<web::Data<App>>().map(|app| app.get_ref()).unwrap_or_else(|| unreachable!("set by `service`"))
+}
+
+/// Somebody signed in who may give the command `C`.
+pub(crate) struct Caller<C> {
+    pub(crate) known: Arc<Known>,
+    pub(crate) origin: Origin,
+    command: PhantomData<C>,
+}
+
+impl<C: Command> Caller<C> {
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.known.authority
+    }
+
+    /// The scope of the caller's own tenant, or of their own affairs.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope::of(self.authority().user, self.authority().tenant_id())
+    }
+
+    pub(crate) fn user(&self) -> UserId {
+        self.authority().user
+    }
+
+    /// What is held in the tenant; for commands that require one.
+    pub(crate) fn tenant(&self) -> Result<&TenantAuthority, Failure> {
+        Ok(self.authority().active_tenant()?)
+    }
+
+    pub(crate) fn actor(&self) -> Actor {
+        Actor::signed_in(self.authority(), self.origin.clone())
+    }
+
+    /// The caller trying to give the command.
+    pub(crate) fn attempt(&self) -> Attempt {
+        Attempt { actor: self.actor(), action: action_of::<C>() }
+    }
+}
+
+/// What a refused command is noted as.
+fn action_of<C: Command>() -> Action {
+    C::EVENTS.first().copied().unwrap_or(Action::AccessDenied)
+}
+
+impl<C: Command + 'static> FromRequest for Caller<C> {
+    type Error = Failure;
+    type Future = LocalBoxFuture<'static, Result<Self, Failure>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let app = app_of(&request);
+            let token = bearer(&request).ok_or_else(|| Failure::new(ErrorCode::Unauthenticated))?;
+            let known = app.authority_of(token, Sha256::digest(token).into()).await?;
+            let caller = Self { known, origin: origin_of(&request), command: PhantomData };
+            if let Err(denied) = C::REQUIRES.check(caller.authority()) {
+                let failure = Failure::from(denied);
+                app.note_denial(&caller.attempt(), &failure).await;
+                return Err(failure);
+            }
+            Ok(caller)
+        })
+    }
+}
+
+/// The token of an `Authorization: Bearer` header (RFC 6750, 2.1); taken from nowhere else.
+pub(crate) fn bearer(request: &HttpRequest) -> Option<&str> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

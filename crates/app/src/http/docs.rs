@@ -1,0 +1,40 @@
+//! `/docs` and `/openapi.json`
+
+use actix_web::{
+    HttpResponse,
+    dev::{Service, ServiceResponse},
+    http::header::{self, HeaderValue},
+    web,
+};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use super::openapi::document;
+
+/// Swagger UI carries its styles inline and pictures in its style sheet.
+const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+     connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+);
+
+/// The pages that read the document, and the document itself.
+pub(crate) fn routes(config: &mut web::ServiceConfig) {
+    let pages = web::scope("/docs")
+        .wrap_fn(|request, service| {
+            let answered = service.call(request);
+            async move {
+                let mut response: ServiceResponse<_> = answered.await?;
+                response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY);
+                Ok(response)
+            }
+        })
+        .service(SwaggerUi::new("/{_:.*}").config(Config::from("/openapi.json").try_it_out_enabled(true)));
+    config.route("/openapi.json", web::get().to(openapi)).route("/docs", web::get().to(to_pages)).service(pages);
+}
+
+async fn openapi() -> HttpResponse {
+    HttpResponse::Ok().json(document())
+}
+
+async fn to_pages() -> HttpResponse {
+    HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/docs/")).finish()
+}

@@ -1,0 +1,134 @@
+//! Failures as answers: one envelope for all of them.
+
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder, Responder, ResponseError,
+    body::BoxBody,
+    http::{StatusCode, header},
+};
+use serde::Serialize;
+use tenantry_kernel::{ErrorCode, ErrorKind, FieldError, RequestId};
+
+use crate::{Answer, Failure};
+
+use super::openapi;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<'a> {
+    success: bool,
+    error: ErrorBody<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    code: &'static str,
+    message: &'static str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    details: &'a [FieldError],
+}
+
+/// The HTTP status of each kind of failure.
+pub(crate) fn status_of(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::Malformed => StatusCode::BAD_REQUEST,
+        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        ErrorKind::TooSlow => StatusCode::REQUEST_TIMEOUT,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::Stale => StatusCode::PRECONDITION_FAILED,
+        ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// A failure as the client hears it.
+pub(crate) fn render(failure: &Failure, request: Option<RequestId>) -> HttpResponse {
+    let kind = failure.code.kind();
+    let mut response = HttpResponseBuilder::new(status_of(kind));
+    if kind == ErrorKind::Unauthenticated {
+        response.insert_header((header::WWW_AUTHENTICATE, challenge(failure.code)));
+    }
+    if let Some(seconds) = failure.retry_after_seconds {
+        response.insert_header((header::RETRY_AFTER, seconds));
+    }
+    let envelope = Envelope {
+        success: false,
+        error: ErrorBody { code: failure.code.name(), message: failure.code.sentence(), details: &failure.details },
+        request_id: request.map(|id| id.to_string()),
+    };
+    response.json(envelope)
+}
+
+/// RFC 6750, 3: a request without a token is told the scheme only.
+fn challenge(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::TokenInvalid | ErrorCode::TokenExpired | ErrorCode::SessionEnded => {
+            "Bearer realm=\"tenantry\", error=\"invalid_token\""
+        }
+        _ => "Bearer realm=\"tenantry\"",
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.code.sentence())
+    }
+}
+
+impl ResponseError for Failure {
+    fn status_code(&self) -> StatusCode {
+        status_of(self.code.kind())
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        render(self, None)
+    }
+}
+
+impl Responder for Answer {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = HttpResponseBuilder::new(status);
+        for (name, value) in self.headers {
+            response.append_header((name, value));
+        }
+        if self.body.is_empty() {
+            return response.finish();
+        }
+        response.content_type("application/json").body(self.body)
+    }
+}
+
+/// What no route takes: an unknown path, or a known one with another method. The layer puts it into words.
+pub(crate) async fn unrouted(request: HttpRequest) -> HttpResponse {
+    let allowed = openapi::methods_of(request.path());
+    if allowed.is_empty() {
+        return HttpResponse::NotFound().finish();
+    }
+    HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, allowed.join(", "))).finish()
+}
+
+/// The failure that a status stands for which some library of ours has chosen.
+pub(crate) fn failure_of_status(status: StatusCode) -> Failure {
+    Failure::new(match status {
+        StatusCode::UNAUTHORIZED => ErrorCode::Unauthenticated,
+        StatusCode::NOT_FOUND => ErrorCode::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED => ErrorCode::MethodNotAllowed,
+        StatusCode::REQUEST_TIMEOUT => ErrorCode::Timeout,
+        StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::PayloadTooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ErrorCode::UnsupportedMediaType,
+        StatusCode::SERVICE_UNAVAILABLE => ErrorCode::Unavailable,
+        status if status.is_client_error() => ErrorCode::MalformedBody,
+        _ => ErrorCode::Internal,
+    })
+}

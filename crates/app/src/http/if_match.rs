@@ -1,0 +1,45 @@
+//! Changes that go ahead only on the version that the caller has seen (RFC 9110, 13.1.1).
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header};
+use std::convert::Infallible;
+
+/// The version named by `If-Match`, if one is.
+pub(crate) struct IfMatch(pub(crate) Option<i64>);
+
+impl IfMatch {
+    /// No row has this version: what is not one of our tags matches nothing.
+    const NO_VERSION: i64 = -1;
+}
+
+impl FromRequest for IfMatch {
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Self, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let header = request.headers().get(header::IF_MATCH);
+        let version = header.map(|value| value.to_str().unwrap_or_default().trim()).and_then(|tag| match tag {
+            "*" => None,
+            tag => Some(version_in(tag).unwrap_or(Self::NO_VERSION)),
+        });
+        std::future::ready(Ok(Self(version)))
+    }
+}
+
+fn version_in(tag: &str) -> Option<i64> {
+    let digits = tag.strip_prefix('"')?.strip_suffix('"')?;
+    let version: i64 = digits.parse().ok()?;
+    (version.to_string() == digits).then_some(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_strong_tags_name_a_version() {
+        assert_eq!(version_in("\"7\""), Some(7));
+        for other in ["7", "W/\"7\"", "\"07\"", "\"\"", "\"7\", \"8\"", "\"x\""] {
+            assert_eq!(version_in(other), None, "{other}");
+        }
+    }
+}

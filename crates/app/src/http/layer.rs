@@ -1,0 +1,144 @@
+//! The one layer around every request: its id, its body's deadline, panics, the envelope of failures, headers.
+
+use actix_web::{
+    Error, HttpMessage, HttpResponse,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    error::InternalError,
+    http::header::{self, HeaderMap, HeaderName, HeaderValue},
+    middleware::Next,
+};
+use futures::FutureExt;
+use std::{cell::Cell, panic::AssertUnwindSafe, rc::Rc};
+use tenantry_kernel::{ErrorCode, ErrorKind, RequestId};
+
+use crate::{App, Failure};
+
+use super::{
+    caller::app_of,
+    connection::{BODY_DEADLINE, Socket, TimedBody},
+    errors::{failure_of_status, render},
+    origin::choose_request_id,
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const CONTENT_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+/// Two years, as browsers' preload lists ask.
+const TRANSPORT_SECURITY: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
+
+/// Wraps every request, outermost of all.
+pub(crate) async fn around(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let app = app_of(request.request()).clone();
+    let id = choose_request_id(request.request(), &app);
+    request.extensions_mut().insert(id);
+    let body = watch_body(&mut request);
+
+    let Ok(outcome) = AssertUnwindSafe(next.call(request)).catch_unwind().await else {
+        tracing::error!(request_id = %id, "a request panicked");
+        return Err(panicked(&app, id));
+    };
+    let mut response = outcome?.map_into_boxed_body();
+    if let Some(failure) = failure_of(&response) {
+        log(&failure, &response, id);
+        let rendered = render(&failure, Some(id));
+        response = replace(response, rendered);
+    }
+    if response.status().is_client_error() || response.status().is_server_error() {
+        body.close_if_unread();
+    }
+    add_headers(response.headers_mut(), &app, id);
+    Ok(response)
+}
+
+/// Whether a body was read to its end, and the socket that it comes from.
+struct WatchedBody(Option<(Rc<Cell<bool>>, Option<Socket>)>);
+
+impl WatchedBody {
+    fn close_if_unread(self) {
+        if let Some((ended, Some(socket))) = self.0
+            && !ended.get()
+        {
+            socket.close_soon();
+        }
+    }
+}
+
+/// Puts a deadline on the body, where there is one.
+fn watch_body(request: &mut ServiceRequest) -> WatchedBody {
+    let headers = request.headers();
+    let has_length = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+    if !has_length && !headers.contains_key(header::TRANSFER_ENCODING) {
+        return WatchedBody(None);
+    }
+    let socket = request.request().conn_data::<Socket>().cloned();
+    let (payload, ended) = TimedBody::wrap(request.take_payload(), BODY_DEADLINE);
+    request.set_payload(payload);
+    WatchedBody(Some((ended, socket)))
+}
+
+/// The failure of a response: the handler's own, or what the status of a library's stands for.
+fn failure_of(response: &ServiceResponse<BoxBody>) -> Option<Failure> {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return None;
+    }
+    if let Some(error) = response.response().error() {
+        return Some(error.as_error::<Failure>().map_or_else(|| failure_of_status(status), Failure::public_part));
+    }
+    let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    (!is_json).then(|| failure_of_status(status))
+}
+
+/// The cause of a failure is told once, here.
+fn log(failure: &Failure, response: &ServiceResponse<BoxBody>, id: RequestId) {
+    let cause = response.response().error().and_then(|error| error.as_error::<Failure>());
+    let cause = cause.and_then(|failure| failure.cause.as_ref()).map(|cause| cause.to_string()).unwrap_or_default();
+    let code = failure.code.name();
+    match failure.code.kind() {
+        ErrorKind::Internal => tracing::error!(request_id = %id, code, cause, "a request failed"),
+        ErrorKind::Unavailable => tracing::warn!(request_id = %id, code, cause, "a request could not be served"),
+        _ => tracing::debug!(request_id = %id, code, cause, "a request was refused"),
+    }
+}
+
+/// Puts another answer in place of a response, keeping headers that it does not set itself.
+fn replace(response: ServiceResponse<BoxBody>, mut by: HttpResponse) -> ServiceResponse<BoxBody> {
+    for (name, value) in response.headers() {
+        if !by.headers().contains_key(name) && name != header::CONTENT_LENGTH {
+            by.headers_mut().append(name.clone(), value.clone());
+        }
+    }
+    response.into_response(by)
+}
+
+/// The request is gone with the panic, so its answer is made whole here.
+fn panicked(app: &App, id: RequestId) -> Error {
+    let mut response = render(&Failure::new(ErrorCode::Internal), Some(id));
+    add_headers(response.headers_mut(), app, id);
+    InternalError::from_response("a request panicked", response).into()
+}
+
+fn add_headers(headers: &mut HeaderMap, app: &App, id: RequestId) {
+    const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+    const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+    const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
+    const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
+    headers.insert(header::REFERRER_POLICY, NO_REFERRER);
+    headers.insert(RESOURCE_POLICY, SAME_ORIGIN);
+    for (name, value) in [(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY), (header::CACHE_CONTROL, NO_STORE)] {
+        if !headers.contains_key(&name) {
+            headers.insert(name, value);
+        }
+    }
+    if app.public_url.starts_with("https:") {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, TRANSPORT_SECURITY);
+    }
+    if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+        headers.insert(REQUEST_ID, id);
+    }
+}

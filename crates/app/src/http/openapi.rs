@@ -1,0 +1,312 @@
+//! The OpenAPI document: what the handlers say, completed from one table of operations with everything that all of
+//! them share.
+
+use actix_web::dev::ResourceDef;
+use serde_json::{Map, Value, json};
+use std::sync::OnceLock;
+use tenantry_kernel::{Action, Command, ErrorCode, Permission, Requirement};
+use utoipa::{IntoParams, OpenApi, ToSchema, openapi::OpenApi as Document};
+use utoipa_actix_web::AppExt;
+
+use super::{audit_logs, auth, errors::status_of, health, permissions, roles, routes, tenant, users, well_known};
+
+/// What the document says of an operation beside what stands at its handler.
+#[derive(Debug, Clone, Copy)]
+pub struct Operation {
+    /// The operation's id: the name of its handler.
+    pub id: &'static str,
+    /// What its caller must be allowed to do; `None` for whoever is not signed in.
+    pub requires: Option<Requirement>,
+    /// The events that it can leave when it succeeds.
+    pub events: &'static [Action],
+    /// The codes of its own failures, beside those that its shape implies.
+    pub errors: &'static [ErrorCode],
+}
+
+impl Operation {
+    /// An operation that gives the command `C`.
+    pub(crate) const fn of<C: Command>(id: &'static str, errors: &'static [ErrorCode]) -> Self {
+        Self { id, requires: Some(C::REQUIRES), events: C::EVENTS, errors }
+    }
+
+    /// An operation for whoever is not signed in.
+    pub(crate) const fn public(id: &'static str, events: &'static [Action], errors: &'static [ErrorCode]) -> Self {
+        Self { id, requires: None, events, errors }
+    }
+
+    /// Every code that the operation can answer: its own, and what follows from its shape.
+    fn codes(&self, shape: &Value) -> Vec<ErrorCode> {
+        let mut codes = self.errors.to_vec();
+        let has_parameter = |place: &str| {
+            let parameters = shape["parameters"].as_array();
+            parameters.is_some_and(|list| list.iter().any(|parameter| parameter["in"] == place))
+        };
+        if let Some(requirement) = self.requires {
+            use ErrorCode as E;
+            codes.extend([E::Unauthenticated, E::TokenInvalid, E::TokenExpired, E::SessionEnded]);
+            if requirement != Requirement::SignedIn {
+                codes.extend([E::TenantRequired, E::TenantSuspended]);
+            }
+            if !matches!(requirement, Requirement::SignedIn | Requirement::Member) {
+                codes.push(E::PermissionDenied);
+            }
+        }
+        if shape.get("requestBody").is_some() {
+            use ErrorCode as E;
+            codes.extend([
+                E::MalformedBody,
+                E::Timeout,
+                E::PayloadTooLarge,
+                E::UnsupportedMediaType,
+                E::ValidationFailed,
+            ]);
+        }
+        if has_parameter("query") {
+            codes.push(ErrorCode::ValidationFailed);
+        }
+        if has_parameter("path") {
+            codes.push(ErrorCode::NotFound);
+        }
+        if has_parameter("header") {
+            codes.push(ErrorCode::VersionConflict);
+        }
+        codes.extend([ErrorCode::Internal, ErrorCode::Unavailable]);
+        codes
+    }
+}
+
+/// Data in the envelope of every success.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used: answers are made by `Answer`")]
+pub(crate) struct Of<T: ToSchema> {
+    /// Always `true`.
+    success: bool,
+    data: T,
+}
+
+/// A page of a list in the envelope of every success.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used: answers are made by `Answer`")]
+pub(crate) struct ListOf<T: ToSchema> {
+    /// Always `true`.
+    success: bool,
+    data: Vec<T>,
+    meta: PageMeta,
+}
+
+/// Where a page ends.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "only its schema is used: answers are made by `Answer`")]
+pub(crate) struct PageMeta {
+    /// The limit that was used.
+    #[schema(minimum = 1, maximum = 100)]
+    limit: u32,
+    /// Asks for the next page; `null` on the last.
+    #[schema(required = true)]
+    next_cursor: Option<String>,
+}
+
+/// Which page of a list is wanted.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its description is used: queries are read by `List`")]
+pub(crate) struct PageParameters {
+    /// How many rows at most.
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<u32>,
+    /// The `nextCursor` of the page before.
+    #[param(max_length = 2000)]
+    cursor: Option<String>,
+}
+
+/// The version that a change is for.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only its description is used: the header is read by `IfMatch`")]
+pub(crate) struct IfMatchHeader {
+    /// The `ETag` of what you have read; 412 when it has changed since.
+    #[param(rename = "If-Match", example = "\"3\"")]
+    if_match: Option<String>,
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tenantry",
+        description = "Tenants, people, roles, sessions and an audit log, over HTTP. Sign in with \
+            `POST /api/v1/auth/register` or `POST /api/v1/auth/login` and send the access token as a bearer token.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    tags(
+        (name = "auth", description = "Signing in and out, one's own profile and sessions."),
+        (name = "tenant", description = "The organisation that one is signed in to."),
+        (name = "users", description = "Who is a member, and with which roles."),
+        (name = "roles", description = "Named sets of permissions."),
+        (name = "permissions", description = "What can be allowed, and what is."),
+        (name = "audit", description = "Who did what."),
+        (name = "health", description = "For load balancers and people who look after the service."),
+    )
+)]
+struct Base;
+
+/// Every operation, in the order of the routes.
+pub fn operations() -> impl Iterator<Item = &'static Operation> {
+    [
+        auth::OPERATIONS,
+        tenant::OPERATIONS,
+        users::OPERATIONS,
+        roles::OPERATIONS,
+        permissions::OPERATIONS,
+        audit_logs::OPERATIONS,
+        health::OPERATIONS,
+        well_known::OPERATIONS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// The OpenAPI 3.1 document of the API.
+pub fn document() -> &'static Value {
+    static DOCUMENT: OnceLock<Value> = OnceLock::new();
+    DOCUMENT.get_or_init(|| complete(collect()))
+}
+
+/// What the handlers say of themselves.
+fn collect() -> Document {
+    let base = Base::openapi();
+    let (_, document) = actix_web::App::new().into_utoipa_app().openapi(base).configure(routes).split_for_parts();
+    document
+}
+
+fn complete(collected: Document) -> Value {
+    let mut document = serde_json::to_value(collected).unwrap_or_default();
+    document["servers"] = json!([{ "url": "/" }]);
+    document["components"]["securitySchemes"] = json!({
+        "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" }
+    });
+    document["components"]["schemas"]["Failure"] = failure_schema();
+    if let Some(paths) = document["paths"].as_object_mut() {
+        for item in paths.values_mut().filter_map(Value::as_object_mut) {
+            for shape in item.values_mut().filter(|shape| shape.get("operationId").is_some()) {
+                complete_operation(shape);
+            }
+        }
+    }
+    document
+}
+
+fn complete_operation(shape: &mut Value) {
+    let Some(operation) = operations().find(|operation| shape["operationId"] == operation.id) else { return };
+    let codes = operation.codes(shape);
+    shape["security"] = match operation.requires {
+        Some(_) => json!([{ "bearer": [] }]),
+        None => json!([]),
+    };
+    if let Some(requirement) = operation.requires {
+        shape["x-requires"] = requirement_value(requirement);
+    }
+    shape["x-events"] = operation.events.iter().map(|action| action.name()).collect();
+    let Some(responses) = shape["responses"].as_object_mut() else { return };
+    for (status, response) in responses.iter_mut() {
+        add_header(response, "X-Request-Id", "The id of the request, as in the log.", "string");
+        if status == "201" {
+            add_header(response, "Location", "Where it is found from now on.", "string");
+        }
+    }
+    add_failures(responses, &codes);
+}
+
+fn requirement_value(requirement: Requirement) -> Value {
+    let names = |permissions: &[Permission]| permissions.iter().map(|p| p.name()).collect::<Vec<_>>();
+    match requirement {
+        Requirement::SignedIn => json!({ "signedIn": true }),
+        Requirement::Member => json!({ "member": true }),
+        Requirement::All(permissions) => json!({ "allOf": names(permissions) }),
+        Requirement::Any(permissions) => json!({ "anyOf": names(permissions) }),
+        Requirement::Owner => json!({ "owner": true }),
+    }
+}
+
+fn add_header(response: &mut Value, name: &str, description: &str, kind: &str) {
+    response["headers"][name] = json!({ "description": description, "schema": { "type": kind } });
+}
+
+/// Each status once, with the codes that it can carry.
+fn add_failures(responses: &mut Map<String, Value>, codes: &[ErrorCode]) {
+    for code in ErrorCode::ALL.iter().filter(|code| codes.contains(code)) {
+        let status = status_of(code.kind()).as_u16().to_string();
+        let response = responses.entry(status.clone()).or_insert_with(|| {
+            let mut response = json!({
+                "description": "",
+                "content": { "application/json": {
+                    "schema": { "$ref": "#/components/schemas/Failure" }, "examples": {}
+                } }
+            });
+            add_header(&mut response, "X-Request-Id", "The id of the request, as in the log.", "string");
+            match status.as_str() {
+                "401" => add_header(&mut response, "WWW-Authenticate", "The scheme to use (RFC 6750).", "string"),
+                "429" | "503" => add_header(&mut response, "Retry-After", "Seconds to wait.", "integer"),
+                _ => {}
+            }
+            response
+        });
+        let described = response["description"].as_str().unwrap_or_default();
+        let separator = if described.is_empty() { "" } else { "\n" };
+        response["description"] = format!("{described}{separator}`{code}`: {}", code.sentence()).into();
+        if response["content"].get("application/json").is_some() {
+            response["content"]["application/json"]["examples"][code.name()] = json!({ "value": {
+                "success": false,
+                "error": { "code": code.name(), "message": code.sentence() },
+                "requestId": "0192f0c1-2345-7abc-8def-0123456789ab"
+            } });
+        }
+    }
+}
+
+fn failure_schema() -> Value {
+    json!({
+        "type": "object",
+        "description": "Why a request was not done.",
+        "required": ["success", "error", "requestId"],
+        "additionalProperties": false,
+        "properties": {
+            "success": { "type": "boolean", "const": false },
+            "requestId": { "type": "string", "format": "uuid" },
+            "error": {
+                "type": "object",
+                "required": ["code", "message"],
+                "additionalProperties": false,
+                "properties": {
+                    "code": { "type": "string", "enum": ErrorCode::ALL.iter().map(|c| c.name()).collect::<Vec<_>>() },
+                    "message": { "type": "string" },
+                    "details": { "type": "array", "items": {
+                        "type": "object",
+                        "required": ["field", "code", "message"],
+                        "additionalProperties": false,
+                        "properties": {
+                            "field": { "type": "string" },
+                            "code": { "type": "string" },
+                            "message": { "type": "string" }
+                        }
+                    } }
+                }
+            }
+        }
+    })
+}
+
+/// The methods that a path takes, in upper case; none for an unknown path.
+pub(crate) fn methods_of(path: &str) -> Vec<String> {
+    static ROUTES: OnceLock<Vec<(ResourceDef, Vec<String>)>> = OnceLock::new();
+    let routes = ROUTES.get_or_init(|| {
+        let paths = document()["paths"].as_object();
+        let routes = paths.into_iter().flatten().map(|(path, item)| {
+            let methods = item.as_object().into_iter().flat_map(Map::keys).map(|method| method.to_uppercase());
+            (ResourceDef::new(path.as_str()), methods.collect())
+        });
+        routes.collect()
+    });
+    let found = routes.iter().find(|(route, _)| route.is_match(path));
+    found.map(|(_, methods)| methods.clone()).unwrap_or_default()
+}

@@ -1,0 +1,36 @@
+//! Query strings: strict, each parameter at most once, and told apart from their validity like bodies.
+
+use actix_web::HttpRequest;
+use serde::de::DeserializeOwned;
+use tenantry_kernel::Direction;
+
+use crate::Failure;
+
+use super::body::{Fields, misfit};
+
+/// The parameters of the query. Types deny unknown fields and take every value as text.
+pub(crate) fn read_query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Failure> {
+    serde_urlencoded::from_str(request.query_string())
+        .map_err(|error| Failure::invalid(vec![misfit("", &error.to_string())]))
+}
+
+/// How a list is sorted: one of the endpoint's fields, and which way.
+pub(crate) fn read_sort<F: Copy>(
+    text: Option<&str>,
+    fields: &[(&str, F)],
+    default: (F, Direction),
+    mistakes: &mut Fields,
+) -> (F, Direction) {
+    let Some(text) = text else { return default };
+    let (name, direction) = match text.strip_prefix('-') {
+        Some(name) => (name, Direction::Descending),
+        None => (text, Direction::Ascending),
+    };
+    match fields.iter().find(|(known, _)| *known == name) {
+        Some((_, field)) => (*field, direction),
+        None => {
+            mistakes.take::<(), _>("sort", Err("is not a field that this list can be sorted by"));
+            default
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! `/roles`
+
+use actix_web::{HttpRequest, delete, get, patch, post, web};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use tenantry_kernel::{Direction, ErrorCode, Permission, PermissionSet, RoleId};
+use tenantry_tenancy::{
+    ChangeRole, CreateRole, DeleteRole, Description, Grantable, ReadRoles, Role, RoleName, RolePatch, Roles,
+};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+use validator::Validate;
+
+use crate::{Answer, App, Failure};
+
+use super::{
+    body::{Body, Fields, Reads},
+    caller::Caller,
+    if_match::IfMatch,
+    openapi::{ListOf, Of, Operation},
+    page::List,
+    query::read_query,
+};
+
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(list_roles).service(create_role).service(get_role).service(change_role).service(delete_role);
+}
+
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation::of::<ReadRoles>("list_roles", &[ErrorCode::InvalidCursor]),
+    Operation::of::<CreateRole>("create_role", &[ErrorCode::RoleEscalation, ErrorCode::RoleNameTaken]),
+    Operation::of::<ReadRoles>("get_role", &[]),
+    Operation::of::<ChangeRole>(
+        "change_role",
+        &[ErrorCode::RoleEscalation, ErrorCode::RoleNameTaken, ErrorCode::RoleIsSystem],
+    ),
+    Operation::of::<DeleteRole>("delete_role", &[ErrorCode::RoleInUse, ErrorCode::RoleIsSystem]),
+];
+
+/// A named set of permissions.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "id": "0192f0c1-2345-7abc-8def-0123456789ab", "name": "support", "description": "Answers customers.",
+    "permissions": ["users:read"], "system": false, "memberCount": 3,
+    "createdAt": "2026-11-23T09:00:00.000Z", "updatedAt": "2026-11-23T09:00:00.000Z"
+}))]
+pub(crate) struct RoleView {
+    #[schema(format = "uuid")]
+    id: String,
+    name: String,
+    description: String,
+    permissions: Vec<String>,
+    /// Whether it is a default role, which cannot be changed.
+    system: bool,
+    /// How many members hold it.
+    member_count: u64,
+    #[schema(format = "date-time")]
+    created_at: String,
+    #[schema(format = "date-time")]
+    updated_at: String,
+}
+
+impl RoleView {
+    fn new(role: &Role, member_count: u64) -> Self {
+        Self {
+            id: role.id.to_string(),
+            name: role.name.to_string(),
+            description: role.description.as_str().to_owned(),
+            permissions: role.permissions.names(),
+            system: role.system.is_some(),
+            member_count,
+            created_at: role.created_at.to_string(),
+            updated_at: role.updated_at.to_string(),
+        }
+    }
+}
+
+/// A role to make.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({ "name": "support", "description": "Answers customers.", "permissions": ["users:read"] }))]
+pub(crate) struct NewRole {
+    #[validate(length(min = 1, max = 80))]
+    #[schema(min_length = 1, max_length = 80)]
+    name: String,
+    #[serde(default)]
+    #[validate(length(max = 500))]
+    #[schema(max_length = 500)]
+    description: String,
+    #[validate(length(max = 64))]
+    #[schema(max_items = 64)]
+    permissions: Vec<String>,
+}
+
+impl Reads for NewRole {
+    type Output = CreateRole;
+
+    fn read(self, fields: &mut Fields) -> Option<CreateRole> {
+        let name = fields.take("name", RoleName::parse(&self.name));
+        let description = fields.take("description", Description::parse(&self.description));
+        let permissions = grantable(&self.permissions, fields);
+        Some(CreateRole { name: name?, description: description?, permissions: permissions? })
+    }
+}
+
+/// What is to change in a role; what is left out stays.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({ "permissions": ["users:read", "roles:read"] }))]
+pub(crate) struct ChangedRole {
+    #[serde(default, deserialize_with = "super::body::present")]
+    #[validate(length(min = 1, max = 80))]
+    #[schema(min_length = 1, max_length = 80, nullable = false)]
+    name: Option<String>,
+    /// `null` clears it.
+    #[serde(default, deserialize_with = "super::body::clearable")]
+    #[validate(length(max = 500))]
+    #[schema(max_length = 500)]
+    description: Option<String>,
+    #[serde(default, deserialize_with = "super::body::present")]
+    #[validate(length(max = 64))]
+    #[schema(max_items = 64, nullable = false)]
+    permissions: Option<Vec<String>>,
+}
+
+impl Reads for ChangedRole {
+    type Output = RolePatch;
+
+    fn read(self, fields: &mut Fields) -> Option<RolePatch> {
+        let name = fields.take_if_any("name", self.name.as_deref().map(RoleName::parse));
+        let description = fields.take_if_any("description", self.description.as_deref().map(Description::parse));
+        let permissions = match self.permissions {
+            None => Some(None),
+            Some(names) => grantable(&names, fields).map(Some),
+        };
+        Some(RolePatch { name: name?, description: description?, permissions: permissions? })
+    }
+}
+
+fn grantable(names: &[String], fields: &mut Fields) -> Option<Grantable> {
+    let mut permissions = Vec::with_capacity(names.len());
+    for (place, name) in names.iter().enumerate() {
+        let parsed = name.parse::<Permission>().map_err(|_| "is not a permission of the catalogue");
+        permissions.extend(fields.take(&format!("permissions[{place}]"), parsed));
+    }
+    let permissions: PermissionSet = permissions.into_iter().collect();
+    match Grantable::new(permissions) {
+        Ok(grantable) => Some(grantable),
+        Err(error) => {
+            tenantry_kernel::Coded::details(&error).into_iter().for_each(|detail| fields.add(detail));
+            None
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Paging {
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+/// List the roles, newest first.
+#[utoipa::path(
+    tag = "roles",
+    params(super::openapi::PageParameters),
+    responses((status = 200, description = "A page of roles.", body = ListOf<RoleView>))
+)]
+#[get("/roles")]
+pub(crate) async fn list_roles(app: App, caller: Caller<ReadRoles>, request: HttpRequest) -> Result<Answer, Failure> {
+    let query: Paging = read_query(&request)?;
+    let mut fields = Fields::default();
+    let list = List::new(&app, "roles", &caller.tenant()?.id)?;
+    let page = list.request(query.limit.as_deref(), query.cursor.as_deref(), Direction::Descending, &mut fields)?;
+    fields.finish()?;
+    let limit = page.limit;
+    let mut unit = app.store.read(caller.scope()).await?;
+    let page = unit.page_roles(page).await?;
+    let ids: Vec<RoleId> = page.items.iter().map(|role| role.id).collect();
+    let holders: HashMap<RoleId, u64> = unit.count_holders(&ids).await?.into_iter().collect();
+    let page = page.map(|role| RoleView::new(&role, holders.get(&role.id).copied().unwrap_or(0)));
+    list.answer(&page, limit)
+}
+
+/// Make a role that gives no more than you hold.
+#[utoipa::path(
+    tag = "roles",
+    request_body = NewRole,
+    responses((status = 201, description = "The role.", body = Of<RoleView>))
+)]
+#[post("/roles")]
+pub(crate) async fn create_role(app: App, caller: Caller<CreateRole>, body: Body) -> Result<Answer, Failure> {
+    let command = body.read::<NewRole>().await?;
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        let role = tenantry_tenancy::create_role(unit, actor, &app.world, command.clone()).await?;
+        Ok(Answer::created(format_args!("roles/{}", role.id), &RoleView::new(&role, 0))?.etag(role.version))
+    })
+    .await
+}
+
+/// See one role.
+#[utoipa::path(
+    tag = "roles",
+    params(("id" = String, Path, format = "uuid")),
+    responses((status = 200, description = "The role.", body = Of<RoleView>))
+)]
+#[get("/roles/{id}")]
+pub(crate) async fn get_role(app: App, caller: Caller<ReadRoles>, id: web::Path<String>) -> Result<Answer, Failure> {
+    let id: RoleId = super::path_id(&id)?;
+    let mut unit = app.store.read(caller.scope()).await?;
+    let role = unit.role_by_id(id).await?.ok_or_else(|| Failure::new(ErrorCode::NotFound))?;
+    let holders = unit.count_holders(&[id]).await?.first().map_or(0, |(_, holders)| *holders);
+    Ok(Answer::ok(&RoleView::new(&role, holders))?.etag(role.version))
+}
+
+/// Change a role; what you add to it you must hold.
+#[utoipa::path(
+    tag = "roles",
+    params(("id" = String, Path, format = "uuid"), super::openapi::IfMatchHeader),
+    request_body = ChangedRole,
+    responses((status = 200, description = "The changed role.", body = Of<RoleView>))
+)]
+#[patch("/roles/{id}")]
+pub(crate) async fn change_role(
+    app: App,
+    caller: Caller<ChangeRole>,
+    id: web::Path<String>,
+    if_match: IfMatch,
+    body: Body,
+) -> Result<Answer, Failure> {
+    let patch = body.read::<ChangedRole>().await?;
+    let command = ChangeRole { id: super::path_id(&id)?, patch, expected_version: if_match.0 };
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        let role = tenantry_tenancy::change_role(unit, actor, &app.world, command.clone()).await?;
+        let holders = unit.count_holders(&[role.id]).await?.first().map_or(0, |(_, holders)| *holders);
+        Ok(Answer::ok(&RoleView::new(&role, holders))?.etag(role.version))
+    })
+    .await
+}
+
+/// Delete a role that nobody holds.
+#[utoipa::path(
+    tag = "roles",
+    params(("id" = String, Path, format = "uuid"), super::openapi::IfMatchHeader),
+    responses((status = 204, description = "It is gone."))
+)]
+#[delete("/roles/{id}")]
+pub(crate) async fn delete_role(
+    app: App,
+    caller: Caller<DeleteRole>,
+    id: web::Path<String>,
+    if_match: IfMatch,
+) -> Result<Answer, Failure> {
+    let command = DeleteRole { id: super::path_id(&id)?, expected_version: if_match.0 };
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        tenantry_tenancy::delete_role(unit, actor, &app.world, command).await?;
+        Ok(Answer::no_content())
+    })
+    .await
+}

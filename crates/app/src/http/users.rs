@@ -1,0 +1,367 @@
+//! `/users`: the members of the organisation
+
+use actix_web::{HttpRequest, delete, get, patch, post, put, web};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use tenantry_identity::{ChangeMemberStatus, People, Person, RemoveMember, change_member_status, remove_member};
+use tenantry_kernel::{Direction, ErrorCode, FieldError, RoleId, Timestamp, UserId, bounded_line, fold};
+use tenantry_store::Unit;
+use tenantry_tenancy::{
+    AssignRoles, GiveRole, ListMembers, MemberFilter, MemberKey, MemberOrder, Membership, MembershipStatus,
+    Memberships, RoleHolding, TakeRole, assign_roles, give_role as give, take_role as take,
+};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+use validator::Validate;
+
+use crate::{Answer, App, Failure};
+
+use super::{
+    body::{Body, Fields, Reads},
+    caller::Caller,
+    if_match::IfMatch,
+    openapi::{IfMatchHeader, ListOf, Of, Operation, PageParameters},
+    page::List,
+    path_id,
+    permissions::RoleReference,
+    query::{read_query, read_sort},
+};
+
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(list_users)
+        .service(get_user)
+        .service(change_user)
+        .service(remove_user)
+        .service(set_roles)
+        .service(give_role)
+        .service(take_role);
+}
+
+const ESCALATION: &[ErrorCode] = &[ErrorCode::RoleEscalation, ErrorCode::LastOwner];
+
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation::of::<ListMembers>("list_users", &[ErrorCode::InvalidCursor]),
+    Operation::of::<ListMembers>("get_user", &[]),
+    Operation::of::<ChangeMemberStatus>("change_user", &[ErrorCode::LastOwner]),
+    Operation::of::<RemoveMember>("remove_user", &[ErrorCode::LastOwner]),
+    Operation::of::<AssignRoles>("set_roles", ESCALATION),
+    Operation::of::<GiveRole>("give_role", ESCALATION),
+    Operation::of::<TakeRole>("take_role", ESCALATION),
+];
+
+/// A member of the organisation.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "id": "0192f0c1-2345-7abc-8def-0123456789ab", "email": "ada@example.com", "name": "Ada Lovelace",
+    "status": "active", "roles": [{ "id": "0192f0c1-2345-7abc-8def-0123456789ac", "name": "owner" }],
+    "joinedAt": "2026-11-23T09:00:00.000Z", "lastSeenAt": "2026-11-23T09:30:00.000Z"
+}))]
+pub(crate) struct MemberView {
+    #[schema(format = "uuid")]
+    id: String,
+    #[schema(format = "email")]
+    email: String,
+    name: String,
+    /// `active` or `deactivated`: the membership, not the person.
+    status: &'static str,
+    roles: Vec<RoleReference>,
+    #[schema(format = "date-time")]
+    joined_at: String,
+    /// To the minute; `null` before the first use.
+    #[schema(format = "date-time", required = true)]
+    last_seen_at: Option<String>,
+}
+
+impl MemberView {
+    fn new(member: &Membership, person: &Person, holdings: &[RoleHolding]) -> Self {
+        let own = holdings.iter().filter(|holding| holding.user == member.user);
+        Self {
+            id: member.user.to_string(),
+            email: person.email.to_string(),
+            name: person.name.to_string(),
+            status: member.status.name(),
+            roles: own.map(|h| RoleReference { id: h.role.id.to_string(), name: h.role.name.to_string() }).collect(),
+            joined_at: member.joined_at.to_string(),
+            last_seen_at: member.last_seen_at.map(|at| at.to_minute().to_string()),
+        }
+    }
+}
+
+/// What is to change in a membership.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "status": "deactivated" }))]
+pub(crate) struct ChangedMember {
+    /// `active` or `deactivated`.
+    #[validate(length(max = 20))]
+    #[schema(max_length = 20, pattern = "^(active|deactivated)$")]
+    status: String,
+}
+
+impl Reads for ChangedMember {
+    type Output = MembershipStatus;
+
+    fn read(self, fields: &mut Fields) -> Option<MembershipStatus> {
+        fields.take("status", MembershipStatus::from_name(&self.status).ok_or("must be active or deactivated"))
+    }
+}
+
+/// All the roles that a member is to hold.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({ "roleIds": ["0192f0c1-2345-7abc-8def-0123456789ac"] }))]
+pub(crate) struct RoleSet {
+    #[validate(length(max = 50))]
+    #[schema(max_items = 50)]
+    role_ids: Vec<String>,
+}
+
+impl Reads for RoleSet {
+    type Output = Vec<RoleId>;
+
+    fn read(self, fields: &mut Fields) -> Option<Vec<RoleId>> {
+        let mut ids = Vec::with_capacity(self.role_ids.len());
+        for (place, text) in self.role_ids.iter().enumerate() {
+            match text.parse() {
+                Ok(id) if !ids.contains(&id) => ids.push(id),
+                Ok(_) => {}
+                // An unknown id and what is none are told alike.
+                Err(_) => {
+                    let field = format!("roleIds[{place}]");
+                    fields.add(FieldError::new(field, "not_found", "There is no such role."));
+                }
+            }
+        }
+        Some(ids)
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct MemberQuery {
+    #[param(ignore)]
+    limit: Option<String>,
+    #[param(ignore)]
+    cursor: Option<String>,
+    /// What the name or the address begins with.
+    #[param(max_length = 254)]
+    q: Option<String>,
+    /// `active` or `deactivated`.
+    status: Option<String>,
+    /// A role that they hold.
+    #[param(format = "uuid")]
+    role_id: Option<String>,
+    /// `name`, `-name`, `joinedAt` or `-joinedAt`, which is what it is without.
+    sort: Option<String>,
+}
+
+impl MemberQuery {
+    const MAX_PREFIX_CHARS: usize = 254;
+
+    fn filter(&self, fields: &mut Fields) -> MemberFilter {
+        let prefix = self.q.as_deref().map(|q| bounded_line(q, Self::MAX_PREFIX_CHARS));
+        let status =
+            self.status.as_deref().map(|s| MembershipStatus::from_name(s).ok_or("must be active or deactivated"));
+        let role = self.role_id.as_deref().map(|id| id.parse().map_err(|_| "must be the id of a role"));
+        MemberFilter {
+            prefix: fields.take_if_any("q", prefix).flatten().map(|q| fold(&q)).filter(|q| !q.is_empty()),
+            status: fields.take_if_any("status", status).flatten(),
+            role: fields.take_if_any("roleId", role).flatten(),
+        }
+    }
+}
+
+/// The place in a list, as its cursor carries it.
+#[derive(Serialize, Deserialize)]
+enum Place {
+    Name(String, UserId),
+    JoinedAt(Timestamp, UserId),
+}
+
+impl From<MemberKey> for Place {
+    fn from(key: MemberKey) -> Self {
+        match key {
+            MemberKey::Name(name, user) => Self::Name(name, user),
+            MemberKey::JoinedAt(at, user) => Self::JoinedAt(at, user),
+        }
+    }
+}
+
+impl From<Place> for MemberKey {
+    fn from(place: Place) -> Self {
+        match place {
+            Place::Name(name, user) => Self::Name(name, user),
+            Place::JoinedAt(at, user) => Self::JoinedAt(at, user),
+        }
+    }
+}
+
+/// List the members.
+#[utoipa::path(
+    tag = "users",
+    params(PageParameters, MemberQuery),
+    responses((status = 200, description = "A page of members.", body = ListOf<MemberView>))
+)]
+#[get("/users")]
+pub(crate) async fn list_users(app: App, caller: Caller<ListMembers>, request: HttpRequest) -> Result<Answer, Failure> {
+    let query: MemberQuery = read_query(&request)?;
+    let mut fields = Fields::default();
+    let orders = [("name", MemberOrder::Name), ("joinedAt", MemberOrder::JoinedAt)];
+    let newest_first = (MemberOrder::JoinedAt, Direction::Descending);
+    let (order, direction) = read_sort(query.sort.as_deref(), &orders, newest_first, &mut fields);
+    let filter = query.filter(&mut fields);
+    let identity = (&caller.tenant()?.id, &query.q, &query.status, &query.role_id, &query.sort);
+    let list = List::new(&app, "users", &identity)?;
+    let page = list.request::<Place>(query.limit.as_deref(), query.cursor.as_deref(), direction, &mut fields)?;
+    fields.finish()?;
+    let limit = page.limit;
+    let page = tenantry_kernel::PageRequest { limit, after: page.after.map(MemberKey::from), direction };
+
+    let mut unit = app.store.read(caller.scope()).await?;
+    let page = unit.page_memberships(&filter, order, page).await?;
+    let members: Vec<Membership> = page.items.into_iter().map(|(member, _)| member).collect();
+    let items = views(&mut unit, &members).await?;
+    list.answer(&tenantry_kernel::Page { items, next: page.next.map(Place::from) }, limit)
+}
+
+async fn views(unit: &mut Unit, members: &[Membership]) -> Result<Vec<MemberView>, Failure> {
+    let ids: Vec<UserId> = members.iter().map(|member| member.user).collect();
+    let people = unit.people_by_ids(&ids).await?;
+    let people: HashMap<UserId, Person> = people.into_iter().map(|person| (person.id, person)).collect();
+    let holdings = unit.roles_of(&ids).await?;
+    let view = |member: &Membership| people.get(&member.user).map(|p| MemberView::new(member, p, &holdings));
+    Ok(members.iter().filter_map(view).collect())
+}
+
+async fn answer_member(unit: &mut Unit, user: UserId) -> Result<Answer, Failure> {
+    let missing = || Failure::new(ErrorCode::NotFound);
+    let member = unit.membership_of(user).await?.ok_or_else(missing)?;
+    let version = member.version;
+    let view = views(unit, &[member]).await?.pop().ok_or_else(missing)?;
+    Ok(Answer::ok(&view)?.etag(version))
+}
+
+/// See one member.
+#[utoipa::path(
+    tag = "users",
+    params(("id" = String, Path, format = "uuid")),
+    responses((status = 200, description = "The member.", body = Of<MemberView>))
+)]
+#[get("/users/{id}")]
+pub(crate) async fn get_user(app: App, caller: Caller<ListMembers>, id: web::Path<String>) -> Result<Answer, Failure> {
+    let mut unit = app.store.read(caller.scope()).await?;
+    answer_member(&mut unit, path_id(&id)?).await
+}
+
+/// Deactivate a member, who is signed out at once, or activate them again.
+#[utoipa::path(
+    tag = "users",
+    params(("id" = String, Path, format = "uuid"), IfMatchHeader),
+    request_body = ChangedMember,
+    responses((status = 200, description = "The changed member.", body = Of<MemberView>))
+)]
+#[patch("/users/{id}")]
+pub(crate) async fn change_user(
+    app: App,
+    caller: Caller<ChangeMemberStatus>,
+    id: web::Path<String>,
+    if_match: IfMatch,
+    body: Body,
+) -> Result<Answer, Failure> {
+    let status = body.read::<ChangedMember>().await?;
+    let command = ChangeMemberStatus { user: path_id(&id)?, status, expected_version: if_match.0 };
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        change_member_status(unit, actor, &app.world, command).await?;
+        answer_member(unit, command.user).await
+    })
+    .await
+}
+
+/// Take a member out of the organisation. The person stays.
+#[utoipa::path(
+    tag = "users",
+    params(("id" = String, Path, format = "uuid"), IfMatchHeader),
+    responses((status = 204, description = "They are no member any more."))
+)]
+#[delete("/users/{id}")]
+pub(crate) async fn remove_user(
+    app: App,
+    caller: Caller<RemoveMember>,
+    id: web::Path<String>,
+    if_match: IfMatch,
+) -> Result<Answer, Failure> {
+    let command = RemoveMember { user: path_id(&id)?, expected_version: if_match.0 };
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        remove_member(unit, actor, &app.world, command).await?;
+        Ok(Answer::no_content())
+    })
+    .await
+}
+
+/// Give a member exactly these roles.
+#[utoipa::path(
+    tag = "users",
+    params(("id" = String, Path, format = "uuid"), IfMatchHeader),
+    request_body = RoleSet,
+    responses((status = 200, description = "The changed member.", body = Of<MemberView>))
+)]
+#[put("/users/{id}/roles")]
+pub(crate) async fn set_roles(
+    app: App,
+    caller: Caller<AssignRoles>,
+    id: web::Path<String>,
+    if_match: IfMatch,
+    body: Body,
+) -> Result<Answer, Failure> {
+    let roles = body.read::<RoleSet>().await?;
+    let command = AssignRoles { user: path_id(&id)?, roles, expected_version: if_match.0 };
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        assign_roles(unit, actor, &app.world, command.clone()).await?;
+        answer_member(unit, command.user).await
+    })
+    .await
+}
+
+/// Give a member one more role.
+#[utoipa::path(
+    tag = "users",
+    params(("id" = String, Path, format = "uuid"), ("role_id" = String, Path, format = "uuid")),
+    responses((status = 204, description = "They hold it."))
+)]
+#[post("/users/{id}/roles/{role_id}")]
+pub(crate) async fn give_role(
+    app: App,
+    caller: Caller<GiveRole>,
+    path: web::Path<(String, String)>,
+) -> Result<Answer, Failure> {
+    let command = GiveRole { user: path_id(&path.0)?, role: path_id(&path.1)? };
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        give(unit, actor, &app.world, command).await?;
+        Ok(Answer::no_content())
+    })
+    .await
+}
+
+/// Take one role from a member.
+#[utoipa::path(
+    tag = "users",
+    params(("id" = String, Path, format = "uuid"), ("role_id" = String, Path, format = "uuid"), IfMatchHeader),
+    responses((status = 204, description = "They hold it no more."))
+)]
+#[delete("/users/{id}/roles/{role_id}")]
+pub(crate) async fn take_role(
+    app: App,
+    caller: Caller<TakeRole>,
+    path: web::Path<(String, String)>,
+    if_match: IfMatch,
+) -> Result<Answer, Failure> {
+    let command = TakeRole { user: path_id(&path.0)?, role: path_id(&path.1)?, expected_version: if_match.0 };
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        take(unit, actor, &app.world, command).await?;
+        Ok(Answer::no_content())
+    })
+    .await
+}

@@ -1,0 +1,80 @@
+//! Where keys come from: the configuration; in development, made on the first start and kept in the data folder.
+
+use secrecy::{ExposeSecret, SecretString};
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+use tenantry_crypto::{ServerSecrets, SigningKeys, SystemEntropy};
+
+use crate::{application::StartError, config::Config};
+
+/// The keys in the form of the configuration.
+pub(crate) struct Keys {
+    pub(crate) signing: Vec<SecretString>,
+    pub(crate) secrets: Vec<SecretString>,
+}
+
+const SIGNING: &str = "SIGNING_KEYS";
+const SECRETS: &str = "SERVER_SECRETS";
+
+impl Keys {
+    /// The configured keys, or those of the data folder. The configuration has refused production without any.
+    pub(crate) fn load(config: &Config) -> Result<Self, StartError> {
+        let configured = (config.keys.signing_keys.clone(), config.keys.server_secrets.clone());
+        if let (Some(signing), Some(secrets)) = configured {
+            return Ok(Self { signing, secrets });
+        }
+        let file = Self::file(config);
+        let kept = match fs::read_to_string(&file) {
+            Ok(text) => Self::parse(&text).ok_or_else(|| StartError::KeyFile(file.clone()))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let made = Self {
+                    signing: vec![SigningKeys::generate_one(&SystemEntropy)],
+                    secrets: vec![ServerSecrets::generate_one(&SystemEntropy)],
+                };
+                made.write(&file)?;
+                tracing::info!(file = %file.display(), "made keys for development");
+                made
+            }
+            Err(error) => return Err(StartError::Files(file, error)),
+        };
+        let (signing, secrets) = configured;
+        Ok(Self { signing: signing.unwrap_or(kept.signing), secrets: secrets.unwrap_or(kept.secrets) })
+    }
+
+    /// Where keys made in development are kept.
+    pub(crate) fn file(config: &Config) -> PathBuf {
+        config.data_dir.join("keys.env")
+    }
+
+    /// Replaces the file as a whole, readable by its owner only.
+    pub(crate) fn write(&self, file: &Path) -> Result<(), StartError> {
+        let failed = |error| StartError::Files(file.to_owned(), error);
+        if let Some(folder) = file.parent() {
+            fs::create_dir_all(folder).map_err(failed)?;
+        }
+        let whole = format!("{SIGNING}={}\n{SECRETS}={}\n", Self::value(&self.signing), Self::value(&self.secrets));
+        let part = file.with_extension("env.new");
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut out = options.open(&part).map_err(failed)?;
+        out.write_all(whole.as_bytes()).and_then(|()| out.sync_all()).map_err(failed)?;
+        fs::rename(&part, file).map_err(failed)
+    }
+
+    /// A list as the configuration has it.
+    pub(crate) fn value(keys: &[SecretString]) -> String {
+        keys.iter().map(|key| key.expose_secret()).collect::<Vec<_>>().join(",")
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let list = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
+            Some(line.split(',').map(|key| SecretString::from(key.trim().to_owned())).collect())
+        };
+        Some(Self { signing: list(SIGNING)?, secrets: list(SECRETS)? })
+    }
+}

@@ -1,0 +1,22 @@
+//! The application: it reads the configuration, puts the adapters behind the domain's ports, and speaks HTTP.
+//!
+//! `main` and the tests call the same [`Application::build`].
+
+mod answer;
+mod app;
+mod application;
+mod authority;
+mod change;
+pub mod cli;
+pub mod config;
+mod failure;
+pub mod http;
+mod keys;
+pub mod logging;
+mod refusals;
+mod usage;
+
+pub use answer::Answer;
+pub use app::App;
+pub use application::{Application, StartError};
+pub use failure::Failure;

@@ -1,0 +1,9 @@
+//! End to end: real HTTP on the real wiring, on both databases. The folders mirror the URLs.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[macro_use]
+mod support;
+
+mod auth;
+mod roles;

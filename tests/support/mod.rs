@@ -1,0 +1,40 @@
+//! What the tests are written with: a server of one's own, clients, people in tenants.
+
+mod client;
+mod people;
+mod server;
+mod sql;
+
+pub(crate) use client::{Client, Reply};
+pub(crate) use people::{Member, PASSWORD, Tenant};
+pub(crate) use server::{Kind, Server, Settings};
+
+/// Makes of each `async fn name(server: Server)` one test on SQLite and one on PostgreSQL. `settings (NAME = "value");`
+/// before the first configures their servers.
+macro_rules! on_both_databases {
+    (settings $settings:tt; $(async fn $name:ident($server:ident: Server) $body:block)*) => {$(
+        mod $name {
+            #[allow(unused_imports, reason = "each test uses what it needs of its file")]
+            use super::*;
+
+            async fn test($server: crate::support::Server) $body
+
+            #[test]
+            fn sqlite() {
+                crate::support::Server::run(crate::support::Kind::Sqlite, settings!$settings, test);
+            }
+
+            #[test]
+            fn postgres() {
+                crate::support::Server::run(crate::support::Kind::Postgres, settings!$settings, test);
+            }
+        }
+    )*};
+    ($($tests:tt)*) => { on_both_databases! { settings (); $($tests)* } };
+}
+
+macro_rules! settings {
+    ($($name:ident = $value:literal),* $(,)?) => {
+        crate::support::Settings::default()$(.set(stringify!($name), $value))*
+    };
+}

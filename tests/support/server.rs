@@ -1,0 +1,176 @@
+//! A server of one's own, with a database of its own, in this process.
+
+use std::{
+    future::Future,
+    net::{SocketAddr, TcpListener},
+    thread::JoinHandle,
+};
+use tempfile::TempDir;
+use tenantry_app::{
+    App, Application,
+    config::{Config, Sources},
+};
+use tenantry_store::{Database, Store, StoreConfig, Synchronous};
+use tenantry_testkit::databases::{self, TestDatabase};
+use tokio::sync::oneshot;
+
+use super::{Client, sql::Sql};
+
+/// Which database a server runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// What a server is configured with, beside what every test has.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Settings(Vec<(String, String)>);
+
+impl Settings {
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
+        self.0.retain(|(known, _)| known != name);
+        self.0.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// A running server. It stops, and its database goes, when it is dropped.
+pub(crate) struct Server {
+    pub(crate) app: App,
+    pub(crate) address: SocketAddr,
+    pub(crate) sql: Sql,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    _place: Place,
+}
+
+/// Where a server keeps its data; several may share it.
+pub(crate) struct Place {
+    pub(crate) folder: TempDir,
+    database: Option<TestDatabase>,
+}
+
+impl Place {
+    pub(crate) async fn new(kind: Kind) -> Self {
+        let database = match kind {
+            Kind::Sqlite => None,
+            Kind::Postgres => Some(databases::postgres_from_template("e2e", migrate).await),
+        };
+        Self { folder: TempDir::with_prefix("tenantry-e2e-").unwrap(), database }
+    }
+
+    /// The settings of a server that keeps its data here.
+    pub(crate) fn settings(&self, own: &Settings) -> Vec<(String, String)> {
+        let mut settings = Settings::default()
+            .set("TENANTRY_ENV", "development")
+            .set("HOST", "127.0.0.1")
+            .set("PORT", "0")
+            .set("WORKERS", "1")
+            .set("DATA_DIR", self.folder.path().to_str().unwrap())
+            .set("DATABASE_POOL_SIZE", "4")
+            .set("SQLITE_SYNCHRONOUS", "normal")
+            .set("RATE_LIMITS", "off")
+            .set("ARGON2_MEMORY_KIB", "8")
+            .set("ARGON2_ITERATIONS", "1")
+            .set("STOP_GRACE", "5s")
+            .set("LOG_LEVEL", "warn");
+        if let Some(database) = &self.database {
+            settings = settings.set("DATABASE_URL", database.url());
+        }
+        for (name, value) in &own.0 {
+            settings = settings.set(name, value);
+        }
+        settings.0
+    }
+
+    pub(crate) async fn sql(&self) -> Sql {
+        match &self.database {
+            Some(database) => Sql::postgres(database.url()).await,
+            None => Sql::sqlite(&self.folder.path().join("tenantry.db")).await,
+        }
+    }
+}
+
+async fn migrate(url: &str) -> Result<(), tenantry_store::ConnectError> {
+    let config = StoreConfig {
+        database: Database::Postgres(url.to_owned().into()),
+        pool_size: 2,
+        deadline: std::time::Duration::from_secs(30),
+        synchronous: Synchronous::Full,
+    };
+    let store = Store::connect(config).await?;
+    store.migrate().await?;
+    store.close().await;
+    Ok(())
+}
+
+impl Server {
+    /// Runs a test with a server of its own.
+    pub(crate) fn run<F: Future<Output = ()>>(kind: Kind, settings: Settings, test: impl FnOnce(Self) -> F) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async { test(Self::start(kind, settings).await).await });
+    }
+
+    /// Starts a server with a database of its own.
+    pub(crate) async fn start(kind: Kind, settings: Settings) -> Self {
+        let place = Place::new(kind).await;
+        let variables = place.settings(&settings);
+        let (ready, started) = oneshot::channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let sources = Sources::from_environment(variables.iter().map(|(n, v)| (n.as_str(), v.as_str())));
+                let config = Config::load(sources).unwrap();
+                let listener = TcpListener::bind(config.http.bind_address()).unwrap();
+                let application = Application::build(config, listener).await.unwrap();
+                let _ = ready.send((application.app(), application.address()));
+                let stop = async {
+                    let _ = stopped.await;
+                };
+                application.run_until_stopped(stop).await.unwrap();
+            });
+        });
+        let (app, address) = started.await.expect("the server starts");
+        let sql = place.sql().await;
+        let server = Self { app, address, sql, stop: Some(stop), thread: Some(thread), _place: place };
+        server.wait_until_ready().await;
+        server
+    }
+
+    async fn wait_until_ready(&self) {
+        for _ in 0..200 {
+            if let Ok(reply) = reqwest::get(format!("{}/readyz", self.url())).await
+                && reply.status() == 200
+            {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        }
+        panic!("the server does not become ready");
+    }
+
+    /// Where it listens, as `http://…`.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// A client that is not signed in.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(&self.url(), self.sql.clone())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+            && !std::thread::panicking()
+        {
+            panic!("the server panicked");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! A look behind the API, past every scope.
+
+use sqlx::{AssertSqlSafe, PgPool, Row, SqlitePool, postgres::PgPoolOptions, sqlite::SqliteConnectOptions};
+use std::path::Path;
+use uuid::Uuid;
+
+/// The database beneath a server, read with every right.
+#[derive(Clone)]
+pub(crate) enum Sql {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+impl Sql {
+    pub(crate) async fn sqlite(file: &Path) -> Self {
+        Self::Sqlite(SqlitePool::connect_with(SqliteConnectOptions::new().filename(file)).await.unwrap())
+    }
+
+    pub(crate) async fn postgres(url: &str) -> Self {
+        let pool = PgPoolOptions::new().max_connections(2).after_connect(|connection, _| {
+            Box::pin(async move {
+                sqlx::query("SELECT set_config('app.system', 'on', false)").execute(connection).await?;
+                Ok(())
+            })
+        });
+        Self::Postgres(pool.connect(url).await.unwrap())
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        match self {
+            Self::Sqlite(pool) => drop(sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.unwrap()),
+            Self::Postgres(pool) => drop(sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.unwrap()),
+        }
+    }
+
+    /// The number that a query of one number gives.
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        match self {
+            Self::Sqlite(pool) => sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(pool).await.unwrap(),
+            Self::Postgres(pool) => sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(pool).await.unwrap(),
+        }
+    }
+
+    /// The texts that a query of one text column gives.
+    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
+        match self {
+            Self::Sqlite(pool) => sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(pool).await.unwrap(),
+            Self::Postgres(pool) => sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(pool).await.unwrap(),
+        }
+    }
+
+    /// The actions and outcomes that a request left in the journal, in order.
+    pub(crate) async fn events_of(&self, request: Uuid) -> Vec<(String, String)> {
+        let sql = "SELECT action, outcome FROM journal WHERE request_id = $1 ORDER BY id, action";
+        match self {
+            Self::Sqlite(pool) => {
+                let rows = sqlx::query(sql).bind(request).fetch_all(pool).await.unwrap();
+                rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+            }
+            Self::Postgres(pool) => {
+                let rows = sqlx::query(sql).bind(request).fetch_all(pool).await.unwrap();
+                rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+            }
+        }
+    }
+}
