@@ -109,7 +109,7 @@ impl Unit {
             AuthorityChange::User(id) => (None, Some(id.uuid()), None),
             AuthorityChange::Tenant(id) => (None, None, Some(id.uuid())),
         };
-        let sql = "INSERT INTO authority_changes (session_id, user_id, tenant_id, changed_at) VALUES ($1, $2, $3, CURRENT_TIMESTAMP)";
+        let sql = "INSERT INTO authority_changes (session_id, user_id, tenant_id) VALUES ($1, $2, $3)";
         let statement = self.sql(sql, [session.into(), user.into(), tenant.into()]);
         self.run(self.transaction.execute_raw(statement)).await?;
         self.announce(change);

@@ -122,6 +122,14 @@ impl Roles for Unit {
         self.one(select).await?.map(Role::try_from).transpose()
     }
 
+    async fn role_by_name(&mut self, tenant: TenantId, name: &RoleName) -> Result<Option<Role>, StoreError> {
+        let select = self
+            .tenant_rows::<row::Entity>()?
+            .filter(row::Column::TenantId.eq(tenant.uuid()))
+            .filter(row::Column::NameKey.eq(name.key()));
+        self.one(select).await?.map(Role::try_from).transpose()
+    }
+
     async fn page_roles(&mut self, page: PageRequest<RoleId>) -> Result<Page<Role, RoleId>, StoreError> {
         let select = self.tenant_rows::<row::Entity>()?.limit(u64::from(page.limit) + 1);
         let id = row::Column::Id;

@@ -5,7 +5,7 @@ use sea_orm::{
     EntityTrait, Insert, IntoActiveModel, QueryFilter, Select, Statement, Value,
 };
 use std::future::Future;
-use tenantry_kernel::{StoreError, TenantId};
+use tenantry_kernel::{StoreError, TenantId, UserId};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{AuthorityChange, Scope, Store, failure::Failure};
@@ -73,6 +73,20 @@ impl Unit {
             Scope::System(_) => Ok(E::find()),
             Scope::Person(_) => Err(StoreError::Misuse("a tenant's rows were asked for outside any tenant")),
         }
+    }
+
+    /// A unit of one tenant changes nothing of another's: on PostgreSQL a policy sees to it too, on SQLite only this.
+    pub(crate) fn require_tenant(&self, tenant: TenantId) -> Result<(), StoreError> {
+        match self.scope {
+            Scope::System(_) => Ok(()),
+            Scope::Tenant { tenant: own, .. } if own == tenant => Ok(()),
+            Scope::Tenant { .. } | Scope::Person(_) => Err(StoreError::Misuse("a unit was asked to change another tenant")),
+        }
+    }
+
+    /// Whether the unit may see what is a person's own business, in whatever tenant.
+    pub(crate) fn is_own(&self, user: UserId) -> bool {
+        self.scope.is_system() || self.scope.person() == Some(user)
     }
 
     /// The unit's tenant.
