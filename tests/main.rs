@@ -6,4 +6,7 @@
 mod support;
 
 mod auth;
+mod documents;
+mod readme;
 mod roles;
+mod supply;
