@@ -6,4 +6,6 @@
 mod support;
 
 mod auth;
+mod enumerations;
+mod openapi;
 mod roles;
