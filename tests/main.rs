@@ -8,5 +8,7 @@ mod support;
 mod auth;
 mod documents;
 mod readme;
+mod enumerations;
+mod openapi;
 mod roles;
 mod supply;
