@@ -7,8 +7,8 @@ mod support;
 
 mod auth;
 mod documents;
-mod readme;
 mod enumerations;
 mod openapi;
+mod readme;
 mod roles;
 mod supply;
