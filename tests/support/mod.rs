@@ -1,13 +1,21 @@
 //! What the tests are written with: a server of one's own, clients, people in tenants.
 
 mod client;
+mod jwt;
+mod log;
+mod operator;
 mod people;
 mod server;
 mod sql;
+mod waiting;
 
 pub(crate) use client::{Client, Reply};
+pub(crate) use jwt::{Forge, claims_of, header_of, sign_with_hmac, unsigned};
+pub(crate) use log::Log;
 pub(crate) use people::{Member, PASSWORD, Tenant};
 pub(crate) use server::{Kind, Server, Settings};
+pub(crate) use sql::Sql;
+pub(crate) use waiting::{eventually, rounds, within};
 
 /// Makes of each `async fn name(server: Server)` one test on SQLite and one on PostgreSQL. `settings (NAME = "value");`
 /// before the first configures their servers.
