@@ -12,3 +12,4 @@ mod openapi;
 mod readme;
 mod roles;
 mod supply;
+mod two_processes;
