@@ -6,6 +6,9 @@
 mod support;
 
 mod auth;
+mod budgets;
 mod enumerations;
+mod health;
+mod logs;
 mod openapi;
 mod roles;
