@@ -282,8 +282,8 @@ fn requirement_value(requirement: Requirement) -> Value {
     match requirement {
         Requirement::SignedIn => json!({ "signedIn": true }),
         Requirement::Member => json!({ "member": true }),
-        Requirement::All(permissions) => json!({ "allOf": names(permissions) }),
-        Requirement::Any(permissions) => json!({ "anyOf": names(permissions) }),
+        Requirement::All(permissions) => json!({ "all": names(permissions) }),
+        Requirement::Any(permissions) => json!({ "any": names(permissions) }),
         Requirement::Owner => json!({ "owner": true }),
     }
 }
