@@ -7,7 +7,10 @@ mod support;
 
 mod auth;
 mod documents;
+mod budgets;
 mod enumerations;
+mod health;
+mod logs;
 mod openapi;
 mod readme;
 mod roles;
