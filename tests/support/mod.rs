@@ -7,7 +7,8 @@ mod sql;
 
 pub(crate) use client::{Client, Reply};
 pub(crate) use people::{Member, PASSWORD, Tenant};
-pub(crate) use server::{Kind, Server, Settings};
+pub(crate) use server::{Kind, Place, Server, Settings};
+pub(crate) use sql::Sql;
 
 /// Makes of each `async fn name(server: Server)` one test on SQLite and one on PostgreSQL. `settings (NAME = "value");`
 /// before the first configures their servers.

@@ -2,3 +2,4 @@
 //! databases to run it on. It knows the domain's ports and no adapter, so that a new adapter is proved with the same tests.
 
 pub mod databases;
+pub mod ledger;
