@@ -6,5 +6,10 @@
 mod support;
 
 mod auth;
+mod documents;
+mod readme;
+mod enumerations;
 mod faults;
+mod openapi;
 mod roles;
+mod supply;
