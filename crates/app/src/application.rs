@@ -54,7 +54,7 @@ pub enum StartError {
     Store(#[from] StoreError),
     /// Row-level security would not hold.
     #[error(
-        "the PostgreSQL role could by-pass row-level security: use a role that is neither superuser nor BYPASSRLS, or set ALLOW_RLS_BYPASS=true"
+        "the PostgreSQL role could by-pass row-level security: use a role that is neither superuser nor BYPASSRLS, or set ALLOW_RLS_BYPASS=on"
     )]
     RowLevelSecurity,
     /// The server could not be set up or failed.
@@ -87,13 +87,14 @@ impl Application {
         let address = listener.local_addr()?;
         let serving = claim_sqlite(&config)?;
         let app = App::compose(config, address).await?;
-        app.store.migrate().await?;
+        // Before anything is made, since what this role makes is its own, and of no use to the right one.
         if app.config.environment.is_production()
             && !app.config.database.allow_rls_bypass
             && app.store.bypasses_row_level_security().await?
         {
             return Err(StartError::RowLevelSecurity);
         }
+        app.store.migrate().await?;
         Ok(Self { app, address, listener, _serving: serving })
     }
 
