@@ -11,6 +11,7 @@ mod budgets;
 mod enumerations;
 mod health;
 mod logs;
+mod faults;
 mod openapi;
 mod readme;
 mod roles;

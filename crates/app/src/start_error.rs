@@ -36,7 +36,7 @@ pub enum StartError {
     Store(#[from] StoreError),
     /// Row-level security would not hold.
     #[error(
-        "the PostgreSQL role could by-pass row-level security: use a role that is neither superuser nor BYPASSRLS, or set ALLOW_RLS_BYPASS=true"
+        "the PostgreSQL role could by-pass row-level security: use a role that is neither superuser nor BYPASSRLS, or set ALLOW_RLS_BYPASS=on"
     )]
     RowLevelSecurity,
     /// The server could not be set up or failed.

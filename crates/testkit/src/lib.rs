@@ -27,6 +27,7 @@ pub mod authorities;
 pub mod credentials;
 pub mod databases;
 pub mod journal;
+pub mod ledger;
 pub mod memberships;
 pub mod people;
 pub mod roles;

@@ -14,9 +14,20 @@ use crate::{
     world::{CountingEntropy, TestClock, moment},
 };
 
-const CANONICAL: &str = "";
+const CANONICAL: &str = "\
+    {\"action\":\"role.updated\",\"actorId\":\"019aaf0c-9e05-7000-8000-000000000002\",\"actorType\":\"user\",\
+    \"changes\":[{\"field\":\"name\",\"from\":\"Clerk\",\"to\":\"Größe\\t\\\"\\\\/\\b\\u001f\u{2029}\u{1F980}\"},\
+    {\"field\":\"permissions\",\"from\":[],\"to\":[\"roles:read\",\"audit:read\"]},{\"field\":\"limit\",\
+    \"to\":-9007199254740991},{\"field\":\"password\"}],\
+    \"commitment\":\"c1861e7f4b27205c45fcbc9d8386d174201f60a1b76bc727bbf2ebbf28e7079e\",\
+    \"count\":9007199254740991,\"id\":\"01a207a2-3285-7001-8203-040506070809\",\
+    \"occurredAt\":\"2026-11-23T09:00:00.005Z\",\"onBehalfOf\":\"019aaf0c-9e05-7000-8000-000000000003\",\
+    \"outcome\":\"denied\",\"requestId\":\"019aaf0c-9e05-7000-8000-000000000004\",\
+    \"targetId\":\"019aaf0c-9e05-7000-8000-000000000005\",\"targetType\":\"role\",\
+    \"tenant\":\"019aaf0c-9e05-7000-8000-000000000001\",\"version\":1}";
 
-const COMMITMENT: &str = "";
+/// HMAC-SHA256 of the canonical personal part under the salt 0a 0b 0c … 29.
+const COMMITMENT: &str = "c1861e7f4b27205c45fcbc9d8386d174201f60a1b76bc727bbf2ebbf28e7079e";
 
 pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
     an_event_reads_back_as_the_stored_bytes(scene).await;
