@@ -6,4 +6,9 @@
 mod support;
 
 mod auth;
+mod documents;
+mod readme;
+mod enumerations;
+mod openapi;
 mod roles;
+mod supply;

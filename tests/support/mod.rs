@@ -1,13 +1,26 @@
 //! What the tests are written with: a server of one's own, clients, people in tenants.
 
 mod client;
+mod contract;
+mod dump;
+pub(crate) mod estate;
+mod operator;
 mod people;
+mod power;
+pub(crate) mod record;
+pub(crate) mod routes;
 mod server;
+pub(crate) mod snapshot;
 mod sql;
+pub(crate) mod walk;
+pub(crate) mod wire;
 
 pub(crate) use client::{Client, Reply};
+pub(crate) use estate::Estate;
 pub(crate) use people::{Member, PASSWORD, Tenant};
+pub(crate) use record::Record;
 pub(crate) use server::{Kind, Server, Settings};
+pub(crate) use wire::Wire;
 
 /// Makes of each `async fn name(server: Server)` one test on SQLite and one on PostgreSQL. `settings (NAME = "value");`
 /// before the first configures their servers.

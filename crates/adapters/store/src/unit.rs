@@ -1,7 +1,7 @@
 //! One open transaction with its scope and deadline: the type that implements every port.
 
 use sea_orm::{
-    ActiveModelBehavior, ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr,
+    ActiveModelBehavior, ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr,
     EntityTrait, Insert, IntoActiveModel, QueryFilter, Select, Statement, Value,
 };
 use std::future::Future;
@@ -68,9 +68,14 @@ impl Unit {
 
     /// The rows of the unit's tenant; for System units, of every tenant.
     pub(crate) fn tenant_rows<E: TenantTable>(&self) -> Result<Select<E>, StoreError> {
+        Ok(E::find().filter(self.of_tenant::<E>()?))
+    }
+
+    /// What makes a row one of the unit's tenant; for System units, of any tenant.
+    pub(crate) fn of_tenant<E: TenantTable>(&self) -> Result<Condition, StoreError> {
         match self.scope {
-            Scope::Tenant { tenant, .. } => Ok(E::find().filter(E::TENANT.eq(tenant.uuid()))),
-            Scope::System(_) => Ok(E::find()),
+            Scope::Tenant { tenant, .. } => Ok(Condition::all().add(E::TENANT.eq(tenant.uuid()))),
+            Scope::System(_) => Ok(Condition::all()),
             Scope::Person(_) => Err(StoreError::Misuse("a tenant's rows were asked for outside any tenant")),
         }
     }

@@ -144,11 +144,13 @@ struct EntryQuery {
     #[param(format = "uuid")]
     actor_id: Option<String>,
     /// `tenant`, `user`, `role`, `session` or `invitation`.
+    #[param(pattern = "^(tenant|user|role|session|invitation)$")]
     target_type: Option<String>,
     /// What it was done to.
     #[param(format = "uuid")]
     target_id: Option<String>,
     /// `succeeded`, `denied` or `failed`.
+    #[param(pattern = "^(succeeded|denied|failed)$")]
     outcome: Option<String>,
     /// Not before.
     #[param(format = "date-time")]

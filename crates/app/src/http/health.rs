@@ -61,14 +61,18 @@ pub(crate) struct Check {
 }
 
 /// Whether the process works. It touches nothing else.
-#[utoipa::path(tag = "health", responses((status = 200, description = "It works.")))]
+#[utoipa::path(tag = "health", responses(
+    (status = 200, description = "It works.", body = String, content_type = "text/plain", example = "ok\n")
+))]
 #[get("/livez")]
 pub(crate) async fn livez() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain").body("ok\n")
 }
 
 /// Whether requests are to be sent here.
-#[utoipa::path(tag = "health", responses((status = 200, description = "Yes.")))]
+#[utoipa::path(tag = "health", responses(
+    (status = 200, description = "Yes.", body = String, content_type = "text/plain", example = "ready\n")
+))]
 #[get("/readyz")]
 pub(crate) async fn readyz(app: App) -> Result<HttpResponse, Failure> {
     let is_ready = app.ready.load(Ordering::Acquire) && check_database(&app).await.status != "fail";

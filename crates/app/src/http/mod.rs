@@ -6,6 +6,7 @@ mod body;
 mod caller;
 mod connection;
 mod docs;
+mod error_codes;
 mod errors;
 mod health;
 mod if_match;
@@ -21,6 +22,7 @@ mod users;
 mod well_known;
 
 pub use connection::keep_connection;
+pub use error_codes::error_codes_markdown;
 pub use openapi::{Operation, document, operations};
 
 use actix_web::{

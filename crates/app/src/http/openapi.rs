@@ -3,7 +3,7 @@
 
 use actix_web::dev::ResourceDef;
 use serde_json::{Map, Value, json};
-use std::sync::OnceLock;
+use std::{collections::HashSet, sync::OnceLock};
 use tenantry_kernel::{Action, Command, ErrorCode, Permission, Requirement};
 use utoipa::{IntoParams, OpenApi, ToSchema, openapi::OpenApi as Document};
 use utoipa_actix_web::AppExt;
@@ -21,17 +21,31 @@ pub struct Operation {
     pub events: &'static [Action],
     /// The codes of its own failures, beside those that its shape implies.
     pub errors: &'static [ErrorCode],
+    /// Whether its success carries the version of what it answers, as `ETag`.
+    pub is_versioned: bool,
+    /// Whether its success can set the cookie of the refresh token, or make the browser forget it.
+    pub sets_cookie: bool,
 }
 
 impl Operation {
     /// An operation that gives the command `C`.
     pub(crate) const fn of<C: Command>(id: &'static str, errors: &'static [ErrorCode]) -> Self {
-        Self { id, requires: Some(C::REQUIRES), events: C::EVENTS, errors }
+        Self { requires: Some(C::REQUIRES), ..Self::public(id, C::EVENTS, errors) }
     }
 
     /// An operation for whoever is not signed in.
     pub(crate) const fn public(id: &'static str, events: &'static [Action], errors: &'static [ErrorCode]) -> Self {
-        Self { id, requires: None, events, errors }
+        Self { id, requires: None, events, errors, is_versioned: false, sets_cookie: false }
+    }
+
+    /// The same, with the version of what it answers.
+    pub(crate) const fn versioned(self) -> Self {
+        Self { is_versioned: true, ..self }
+    }
+
+    /// The same, with the cookie of the refresh token.
+    pub(crate) const fn with_cookie(self) -> Self {
+        Self { sets_cookie: true, ..self }
     }
 
     /// Every code that the operation can answer: its own, and what follows from its shape.
@@ -74,6 +88,18 @@ impl Operation {
         codes
     }
 }
+
+/// An id in a request.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = "uuid")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct Id(String);
+
+/// The name of a permission of the catalogue, in a request.
+#[derive(ToSchema)]
+#[schema(value_type = String, max_length = 64, pattern = "^[a-z]+:[a-z-]+$")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct PermissionName(String);
 
 /// Data in the envelope of every success.
 #[derive(ToSchema)]
@@ -186,6 +212,7 @@ fn complete(collected: Document) -> Value {
         "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" }
     });
     document["components"]["schemas"]["Failure"] = failure_schema();
+    name_data(&mut document["components"]["schemas"]);
     if let Some(paths) = document["paths"].as_object_mut() {
         for item in paths.values_mut().filter_map(Value::as_object_mut) {
             for shape in item.values_mut().filter(|shape| shape.get("operationId").is_some()) {
@@ -194,6 +221,23 @@ fn complete(collected: Document) -> Value {
         }
     }
     document
+}
+
+/// Puts the name of a schema where the generator has copied it into an envelope.
+fn name_data(schemas: &mut Value) {
+    let Some(schemas) = schemas.as_object_mut() else { return };
+    let names: HashSet<String> = schemas.keys().cloned().collect();
+    for (envelope, schema) in schemas.iter_mut() {
+        let (name, data) = match (envelope.strip_prefix("ListOf_"), envelope.strip_prefix("Of_Vec_")) {
+            (Some(name), _) | (_, Some(name)) => (name, "/properties/data/items"),
+            _ => (envelope.strip_prefix("Of_").unwrap_or_default(), "/properties/data"),
+        };
+        if names.contains(name)
+            && let Some(data) = schema.pointer_mut(data)
+        {
+            *data = json!({ "$ref": format!("#/components/schemas/{name}") });
+        }
+    }
 }
 
 fn complete_operation(shape: &mut Value) {
@@ -212,6 +256,12 @@ fn complete_operation(shape: &mut Value) {
         add_header(response, "X-Request-Id", "The id of the request, as in the log.", "string");
         if status == "201" {
             add_header(response, "Location", "Where it is found from now on.", "string");
+        }
+        if status.starts_with('2') && operation.is_versioned {
+            add_header(response, "ETag", "The version of what is answered, for `If-Match`.", "string");
+        }
+        if status.starts_with('2') && operation.sets_cookie {
+            add_header(response, "Set-Cookie", "The refresh token, where it travels so.", "string");
         }
     }
     add_failures(responses, &codes);
@@ -253,8 +303,9 @@ fn add_failures(responses: &mut Map<String, Value>, codes: &[ErrorCode]) {
         });
         let described = response["description"].as_str().unwrap_or_default();
         let separator = if described.is_empty() { "" } else { "\n" };
-        response["description"] = format!("{described}{separator}`{code}`: {}", code.sentence()).into();
-        if response["content"].get("application/json").is_some() {
+        let is_envelope = response["content"]["application/json"]["schema"]["$ref"] == "#/components/schemas/Failure";
+        if is_envelope {
+            response["description"] = format!("{described}{separator}`{code}`: {}", code.sentence()).into();
             response["content"]["application/json"]["examples"][code.name()] = json!({ "value": {
                 "success": false,
                 "error": { "code": code.name(), "message": code.sentence() },

@@ -13,7 +13,7 @@ use crate::{Answer, Failure};
 use super::{
     body::{Body, Fields, Reads},
     caller::Caller,
-    openapi::{Of, Operation},
+    openapi::{Of, Operation, PermissionName},
 };
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
@@ -58,7 +58,7 @@ pub(crate) struct PermissionView {
 #[schema(example = json!({ "permissions": ["roles:create", "audit:read"] }))]
 pub(crate) struct AskedPermissions {
     #[validate(length(min = 1, max = 64))]
-    #[schema(min_items = 1, max_items = 64)]
+    #[schema(min_items = 1, max_items = 64, value_type = Vec<PermissionName>)]
     permissions: Vec<String>,
 }
 

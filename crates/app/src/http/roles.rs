@@ -17,7 +17,7 @@ use super::{
     body::{Body, Fields, Reads},
     caller::Caller,
     if_match::IfMatch,
-    openapi::{ListOf, Of, Operation},
+    openapi::{ListOf, Of, Operation, PermissionName},
     page::List,
     query::read_query,
 };
@@ -28,12 +28,13 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 
 pub(crate) const OPERATIONS: &[Operation] = &[
     Operation::of::<ReadRoles>("list_roles", &[ErrorCode::InvalidCursor]),
-    Operation::of::<CreateRole>("create_role", &[ErrorCode::RoleEscalation, ErrorCode::RoleNameTaken]),
-    Operation::of::<ReadRoles>("get_role", &[]),
+    Operation::of::<CreateRole>("create_role", &[ErrorCode::RoleEscalation, ErrorCode::RoleNameTaken]).versioned(),
+    Operation::of::<ReadRoles>("get_role", &[]).versioned(),
     Operation::of::<ChangeRole>(
         "change_role",
         &[ErrorCode::RoleEscalation, ErrorCode::RoleNameTaken, ErrorCode::RoleIsSystem],
-    ),
+    )
+    .versioned(),
     Operation::of::<DeleteRole>("delete_role", &[ErrorCode::RoleInUse, ErrorCode::RoleIsSystem]),
 ];
 
@@ -89,7 +90,7 @@ pub(crate) struct NewRole {
     #[schema(max_length = 500)]
     description: String,
     #[validate(length(max = 64))]
-    #[schema(max_items = 64)]
+    #[schema(max_items = 64, value_type = Vec<PermissionName>)]
     permissions: Vec<String>,
 }
 
@@ -120,7 +121,7 @@ pub(crate) struct ChangedRole {
     description: Option<String>,
     #[serde(default, deserialize_with = "super::body::present")]
     #[validate(length(max = 64))]
-    #[schema(max_items = 64, nullable = false)]
+    #[schema(max_items = 64, nullable = false, value_type = Option<Vec<PermissionName>>)]
     permissions: Option<Vec<String>>,
 }
 

@@ -22,8 +22,8 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 }
 
 pub(crate) const OPERATIONS: &[Operation] = &[
-    Operation::of::<ReadTenant>("get_tenant", &[]),
-    Operation::of::<ChangeTenant>("change_tenant", &[ErrorCode::SlugTaken]),
+    Operation::of::<ReadTenant>("get_tenant", &[]).versioned(),
+    Operation::of::<ChangeTenant>("change_tenant", &[ErrorCode::SlugTaken]).versioned(),
 ];
 
 /// An organisation.

@@ -38,16 +38,14 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(take_role);
 }
 
-const ESCALATION: &[ErrorCode] = &[ErrorCode::RoleEscalation, ErrorCode::LastOwner];
-
 pub(crate) const OPERATIONS: &[Operation] = &[
     Operation::of::<ListMembers>("list_users", &[ErrorCode::InvalidCursor]),
-    Operation::of::<ListMembers>("get_user", &[]),
-    Operation::of::<ChangeMemberStatus>("change_user", &[ErrorCode::LastOwner]),
+    Operation::of::<ListMembers>("get_user", &[]).versioned(),
+    Operation::of::<ChangeMemberStatus>("change_user", &[ErrorCode::LastOwner]).versioned(),
     Operation::of::<RemoveMember>("remove_user", &[ErrorCode::LastOwner]),
-    Operation::of::<AssignRoles>("set_roles", ESCALATION),
-    Operation::of::<GiveRole>("give_role", ESCALATION),
-    Operation::of::<TakeRole>("take_role", ESCALATION),
+    Operation::of::<AssignRoles>("set_roles", &[ErrorCode::RoleEscalation, ErrorCode::LastOwner]).versioned(),
+    Operation::of::<GiveRole>("give_role", &[ErrorCode::RoleEscalation]),
+    Operation::of::<TakeRole>("take_role", &[ErrorCode::LastOwner]),
 ];
 
 /// A member of the organisation.
@@ -114,7 +112,7 @@ impl Reads for ChangedMember {
 #[schema(example = json!({ "roleIds": ["0192f0c1-2345-7abc-8def-0123456789ac"] }))]
 pub(crate) struct RoleSet {
     #[validate(length(max = 50))]
-    #[schema(max_items = 50)]
+    #[schema(max_items = 50, value_type = Vec<super::openapi::Id>)]
     role_ids: Vec<String>,
 }
 
@@ -150,11 +148,13 @@ struct MemberQuery {
     #[param(max_length = 254)]
     q: Option<String>,
     /// `active` or `deactivated`.
+    #[param(pattern = "^(active|deactivated)$")]
     status: Option<String>,
     /// A role that they hold.
     #[param(format = "uuid")]
     role_id: Option<String>,
     /// `name`, `-name`, `joinedAt` or `-joinedAt`, which is what it is without.
+    #[param(pattern = "^-?(name|joinedAt)$")]
     sort: Option<String>,
 }
 

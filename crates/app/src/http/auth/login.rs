@@ -34,7 +34,8 @@ pub(crate) const OPERATION: Operation = Operation::public(
     "login",
     SignIn::EVENTS,
     &[ErrorCode::InvalidCredentials, ErrorCode::TenantSuspended, ErrorCode::RateLimited],
-);
+)
+.with_cookie();
 
 const SCOPE: Scope = Scope::System(SystemReason::SignIn);
 

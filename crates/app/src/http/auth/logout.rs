@@ -23,7 +23,7 @@ use crate::{
 use super::tokens::{PresentedToken, forget_cookie, presented};
 
 pub(crate) const OPERATION: Operation =
-    Operation::public("logout", &[Action::SessionEnded], &[ErrorCode::OriginNotAllowed]);
+    Operation::public("logout", &[Action::SessionEnded], &[ErrorCode::OriginNotAllowed]).with_cookie();
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

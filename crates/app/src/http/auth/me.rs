@@ -20,8 +20,8 @@ use crate::{
     },
 };
 
-pub(crate) const GET: Operation = Operation::of::<ReadOwnProfile>("get_me", &[]);
-pub(crate) const CHANGE: Operation = Operation::of::<ChangeProfile>("change_me", &[]);
+pub(crate) const GET: Operation = Operation::of::<ReadOwnProfile>("get_me", &[]).versioned();
+pub(crate) const CHANGE: Operation = Operation::of::<ChangeProfile>("change_me", &[]).versioned();
 
 /// A person.
 #[derive(Serialize, ToSchema)]
@@ -130,8 +130,7 @@ impl Reads for ChangedMe {
 /// See who you are and what you may do.
 #[utoipa::path(
     tag = "auth",
-    responses((status = 200, description = "You.", body = Of<MeView>,
-        headers(("ETag" = String, description = "The version of your profile."))))
+    responses((status = 200, description = "You.", body = Of<MeView>))
 )]
 #[get("/auth/me")]
 pub(crate) async fn get_me(caller: Caller<ReadOwnProfile>) -> Result<HttpResponse, Failure> {

@@ -22,7 +22,8 @@ pub(crate) const OPERATION: Operation = Operation::public(
     "refresh",
     Refresh::EVENTS,
     &[ErrorCode::Unauthenticated, ErrorCode::TokenInvalid, ErrorCode::SessionEnded, ErrorCode::OriginNotAllowed],
-);
+)
+.with_cookie();
 
 /// Exchange a refresh token for new tokens.
 ///

@@ -37,7 +37,8 @@ pub(crate) const OPERATION: Operation = Operation::public(
         ErrorCode::WeakPassword,
         ErrorCode::RateLimited,
     ],
-);
+)
+.with_cookie();
 
 /// Who registers, and what their organisation is called.
 #[derive(Deserialize, Validate, ToSchema)]

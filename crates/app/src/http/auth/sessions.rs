@@ -95,7 +95,7 @@ pub(crate) async fn end_session(
 #[into_params(parameter_in = Query)]
 struct ScopeQuery {
     /// `others` or `all`.
-    #[param(required = true, value_type = String)]
+    #[param(required = true, value_type = String, pattern = "^(others|all)$")]
     scope: Option<String>,
 }
 

@@ -1,0 +1,125 @@
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+use crate::support::{
+    Estate, Reply,
+    routes::{Route, UNKNOWN_ID, routes},
+};
+
+/// The answer less what differs from request to request.
+fn bytes(reply: &Reply) -> (u16, String, BTreeMap<String, String>) {
+    let id = reply.request_id().to_string();
+    let headers = reply.headers.iter().filter(|(name, _)| !["date", "x-request-id"].contains(&name.as_str()));
+    let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+    (reply.status.as_u16(), reply.text.replace(&id, "(id)"), headers)
+}
+
+/// Each way to put ids of another tenant into the path: all of them, or one beside one's own.
+fn foreign_paths(route: &Route, own: &Estate, other: &Estate) -> Vec<(String, String)> {
+    let (ours, theirs) = (own.ids_for(route), other.ids_for(route));
+    let mut pairs = Vec::new();
+    for place in 0..route.ids() {
+        for id in other.every_id() {
+            let with = |id| {
+                let mut ids = ours.clone();
+                ids[place] = id;
+                route.path(&ids)
+            };
+            pairs.push((with(id), with(UNKNOWN_ID)));
+        }
+    }
+    pairs.push((route.path(&theirs), route.unknown_path()));
+    pairs
+}
+
+on_both_databases! {
+    async fn te1_another_tenants_ids_are_as_unknown_as_any(server: Server) {
+        let (own, other) = (Estate::of(&server, "own").await, Estate::of(&server, "other").await);
+        let owner = &own.tenant.owner;
+        let before = server.sql.dump().await;
+        let mut tried = 0;
+        for route in routes().iter().filter(|route| route.ids() > 0) {
+            let body = own.body_for(route);
+            for (foreign, unknown) in foreign_paths(route, &own, &other) {
+                let any = [("if-match", "*")];
+                let foreign_reply = route.ask(owner, &foreign, body.clone(), &any).await;
+                let unknown_reply = route.ask(owner, &unknown, body.clone(), &any).await;
+                assert_eq!(bytes(&foreign_reply), bytes(&unknown_reply), "{foreign}");
+                foreign_reply.refused(404, "not_found");
+                tried += 1;
+            }
+        }
+        assert!(tried > 80, "{tried}");
+        assert_eq!(server.sql.dump().await, before, "another tenant's id has changed something");
+    }
+
+    async fn te1_another_tenants_ids_inside_a_body_are_as_unknown_as_any(server: Server) {
+        let (own, other) = (Estate::of(&server, "own").await, Estate::of(&server, "other").await);
+        let path = format!("/users/{}/roles", own.member.id);
+        let before = server.sql.dump().await;
+        let put = |ids: Value| own.tenant.owner.put(&path, json!({ "roleIds": ids }));
+        let unknown = put(json!([own.free_role, UNKNOWN_ID])).await;
+        for id in other.every_id() {
+            let foreign = put(json!([own.free_role, id])).await;
+            assert_eq!(bytes(&foreign), bytes(&unknown), "{id}");
+            let error = foreign.refused(422, "validation_failed");
+            let detail = json!({ "field": "roleIds[1]", "code": "not_found", "message": "There is no such role." });
+            assert_eq!(error["details"], json!([detail]));
+        }
+        for garbage in ["", "x", "ABC", "../roles", "' OR 1=1 --"] {
+            assert_eq!(bytes(&put(json!([own.free_role, garbage])).await), bytes(&unknown), "{garbage}");
+        }
+        assert_eq!(server.sql.dump().await, before);
+    }
+
+    async fn te1_lists_show_nothing_of_another_tenant_whatever_is_asked(server: Server) {
+        let (own, other) = (Estate::of(&server, "own").await, Estate::of(&server, "other").await);
+        let owner = &own.tenant.owner;
+        for list in ["/users?limit=100", "/roles?limit=100", "/audit-logs?limit=100", "/auth/sessions", "/permissions"] {
+            let text = owner.get(list).await.text;
+            for id in other.every_id() {
+                assert!(!text.contains(id), "{list} shows {id}");
+            }
+        }
+        for id in other.every_id() {
+            for filter in ["/users?roleId=", "/audit-logs?actorId=", "/audit-logs?targetId="] {
+                let (foreign, unknown) = (owner.get(&format!("{filter}{id}")).await, owner.get(&format!("{filter}{UNKNOWN_ID}")).await);
+                assert_eq!(bytes(&foreign), bytes(&unknown), "{filter}{id}");
+                assert_eq!(foreign.is(200), json!([]), "{filter}{id}");
+            }
+        }
+        let theirs = other.tenant.owner.get("/roles?limit=1").await;
+        let cursor = theirs.body["meta"]["nextCursor"].as_str().unwrap().to_owned();
+        owner.get(&format!("/roles?limit=1&cursor={cursor}")).await.refused(400, "invalid_cursor");
+    }
+
+    async fn te1_nothing_but_the_token_names_the_tenant(server: Server) {
+        let (own, other) = (Estate::of(&server, "own").await, Estate::of(&server, "other").await);
+        let owner = &own.tenant.owner;
+        let wanted = owner.get("/tenant").await.is(200);
+        for name in ["x-tenant-id", "x-tenant", "tenant", "tenant-id", "x-tenant-slug", "x-organization-id"] {
+            for value in [&other.tenant.id, &other.tenant.slug] {
+                let reply = owner.send(reqwest::Method::GET, "/tenant", None, &[(name, value)]).await;
+                assert_eq!(reply.is(200), wanted, "{name}");
+            }
+        }
+        for name in ["tenantId", "tenant", "tenantSlug"] {
+            for list in ["/users", "/roles", "/audit-logs"] {
+                let reply = owner.get(&format!("{list}?{name}={}", other.tenant.id)).await;
+                assert_eq!(reply.refused(422, "validation_failed")["details"][0]["code"], "unknown");
+            }
+        }
+    }
+
+    async fn te1_nobody_ends_the_sessions_of_others(server: Server) {
+        let own = Estate::of(&server, "own").await;
+        let theirs = own.member.session_id().await;
+        let path = format!("/auth/sessions/{theirs}");
+        let (foreign, unknown) = (own.tenant.owner.delete(&path).await, own.tenant.owner.delete(&format!("/auth/sessions/{UNKNOWN_ID}")).await);
+        assert_eq!(bytes(&foreign), bytes(&unknown));
+        foreign.refused(404, "not_found");
+        own.tenant.owner.delete("/auth/sessions?scope=all").await.is(204);
+        own.member.get("/auth/me").await.is(200);
+        own.tenant.owner.get("/auth/me").await.refused(401, "session_ended");
+    }
+}

@@ -1,0 +1,44 @@
+//! Everything that a database holds, to see that nothing has changed.
+
+use std::collections::BTreeMap;
+
+use super::sql::Sql;
+
+/// What moves by itself: times of use are written every half minute.
+const MOVING: [&str; 2] = ["last_used_at", "last_seen_at"];
+
+impl Sql {
+    /// Every row of every table as text, in order.
+    pub(crate) async fn dump(&self) -> BTreeMap<String, Vec<String>> {
+        let mut dump = BTreeMap::new();
+        for table in self.tables().await {
+            let sql = self.rows_as_text(&table).await;
+            dump.insert(table, self.texts(&sql).await);
+        }
+        dump
+    }
+
+    async fn tables(&self) -> Vec<String> {
+        match self {
+            Self::Sqlite(_) => {
+                self.texts("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").await
+            }
+            Self::Postgres(_) => self.texts("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'").await,
+        }
+    }
+
+    async fn rows_as_text(&self, table: &str) -> String {
+        match self {
+            Self::Sqlite(_) => {
+                let columns = self.texts(&format!("SELECT name FROM pragma_table_info('{table}')")).await;
+                let steady = columns.iter().filter(|column| !MOVING.contains(&column.as_str()));
+                let quoted: Vec<String> = steady.map(|column| format!("quote(\"{column}\")")).collect();
+                format!("SELECT {} FROM \"{table}\" ORDER BY 1", quoted.join(" || ', ' || "))
+            }
+            Self::Postgres(_) => {
+                let less: Vec<String> = MOVING.iter().map(|column| format!(" - '{column}'")).collect();
+                format!("SELECT (to_jsonb(t){})::text FROM \"{table}\" t ORDER BY 1", less.concat())
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The operations of the document, as requests can be made of them.
+
+use reqwest::Method;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use tenantry_app::http::{Operation, document, operations};
+
+use super::{Client, Reply};
+
+/// An id that nobody has.
+pub(crate) const UNKNOWN_ID: &str = "0192f0c1-2345-7abc-8def-0123456789ab";
+
+/// One documented operation.
+#[derive(Clone)]
+pub(crate) struct Route {
+    pub(crate) id: &'static str,
+    pub(crate) method: Method,
+    /// Below the root, with `{…}` where an id goes.
+    pub(crate) template: &'static str,
+    pub(crate) shape: &'static Value,
+}
+
+/// Every operation of the document.
+pub(crate) fn routes() -> Vec<Route> {
+    let paths = document()["paths"].as_object().unwrap().iter();
+    let routes = paths.flat_map(|(template, item)| {
+        item.as_object().unwrap().iter().filter(|(_, shape)| shape.get("operationId").is_some()).map(
+            |(method, shape)| Route {
+                id: shape["operationId"].as_str().unwrap(),
+                method: method.to_uppercase().parse().unwrap(),
+                template,
+                shape,
+            },
+        )
+    });
+    routes.collect()
+}
+
+/// The operation of that id.
+pub(crate) fn route(id: &str) -> Route {
+    routes().into_iter().find(|route| route.id == id).unwrap_or_else(|| panic!("no operation {id}"))
+}
+
+impl Route {
+    /// What the table says of the operation.
+    pub(crate) fn operation(&self) -> &'static Operation {
+        operations().find(|operation| operation.id == self.id).unwrap()
+    }
+
+    /// Whether it is for whoever is not signed in.
+    pub(crate) fn is_public(&self) -> bool {
+        self.operation().requires.is_none()
+    }
+
+    /// How many ids the path takes.
+    pub(crate) fn ids(&self) -> usize {
+        self.template.matches('{').count()
+    }
+
+    /// The path with these ids, as the client takes it; a query that the operation cannot do without is added.
+    pub(crate) fn path(&self, ids: &[&str]) -> String {
+        assert_eq!(ids.len(), self.ids(), "{}", self.id);
+        let mut ids = ids.iter();
+        let parts = self.template.split('/').map(|part| match part.starts_with('{') {
+            true => *ids.next().unwrap(),
+            false => part,
+        });
+        let path = parts.collect::<Vec<_>>().join("/");
+        let query = if self.id == "end_sessions" { "?scope=others" } else { "" };
+        match path.strip_prefix("/api/v1") {
+            Some(path) => format!("{path}{query}"),
+            None => format!("/{path}{query}"),
+        }
+    }
+
+    /// The path with an id that nobody has wherever one goes.
+    pub(crate) fn unknown_path(&self) -> String {
+        self.path(&vec![UNKNOWN_ID; self.ids()])
+    }
+
+    /// Asks for it.
+    pub(crate) async fn ask(
+        &self,
+        client: &Client,
+        path: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+    ) -> Reply {
+        client.send(self.method.clone(), path, body, headers).await
+    }
+
+    /// The schema of its body, if it takes one.
+    pub(crate) fn body_schema(&self) -> Option<&'static Value> {
+        let schema = self.shape.get("requestBody")?.get("content")?.get("application/json")?.get("schema")?;
+        Some(resolved(schema))
+    }
+
+    /// The documented example of its body.
+    pub(crate) fn example_body(&self) -> Option<Value> {
+        let example = self.body_schema()?.get("example");
+        Some(example.unwrap_or_else(|| panic!("the body of {} has no example", self.id)).clone())
+    }
+
+    /// The codes that the document says it can fail with.
+    pub(crate) fn documented_codes(&self) -> BTreeSet<&'static str> {
+        let responses = self.shape["responses"].as_object().unwrap().values();
+        let examples = responses.filter_map(|response| response["content"]["application/json"]["examples"].as_object());
+        examples.flat_map(|examples| examples.keys().map(String::as_str)).collect()
+    }
+
+    /// The documented answer of that status.
+    pub(crate) fn response(&self, status: u16) -> Option<&'static Value> {
+        self.shape["responses"].get(status.to_string())
+    }
+}
+
+/// A schema, or the one that it points to.
+pub(crate) fn resolved(schema: &'static Value) -> &'static Value {
+    match schema.get("$ref").and_then(Value::as_str) {
+        Some(reference) => document().pointer(reference.trim_start_matches('#')).unwrap(),
+        None => schema,
+    }
+}
