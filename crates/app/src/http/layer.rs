@@ -5,7 +5,10 @@ use actix_web::{
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
-    http::header::{self, HeaderMap, HeaderName, HeaderValue},
+    http::{
+        ConnectionType,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
     middleware::Next,
 };
 use futures::FutureExt;
@@ -48,7 +51,7 @@ pub(crate) async fn around(
         response = replace(response, rendered);
     }
     if response.status().is_client_error() || response.status().is_server_error() {
-        body.close_if_unread();
+        body.close_if_unread(&mut response);
     }
     add_headers(response.headers_mut(), &app, id);
     Ok(response)
@@ -58,11 +61,15 @@ pub(crate) async fn around(
 struct WatchedBody(Option<(Rc<Cell<bool>>, Option<Socket>)>);
 
 impl WatchedBody {
-    fn close_if_unread(self) {
-        if let Some((ended, Some(socket))) = self.0
+    /// The client is told, so that it sends no further request on a connection that is about to be cut.
+    fn close_if_unread(self, response: &mut ServiceResponse<BoxBody>) {
+        if let Some((ended, socket)) = self.0
             && !ended.get()
         {
-            socket.close_soon();
+            response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            if let Some(socket) = socket {
+                socket.close_soon();
+            }
         }
     }
 }
