@@ -103,13 +103,19 @@ fn failure_of(response: &ServiceResponse<BoxBody>) -> Option<Failure> {
 /// The cause of a failure is told once, here.
 fn log(failure: &Failure, response: &ServiceResponse<BoxBody>, id: RequestId) {
     let cause = response.response().error().and_then(|error| error.as_error::<Failure>());
-    let cause = cause.and_then(|failure| failure.cause.as_ref()).map(|cause| cause.to_string()).unwrap_or_default();
+    let cause = cause.and_then(|failure| failure.cause.as_deref()).map(|cause| chain(cause)).unwrap_or_default();
     let code = failure.code.name();
     match failure.code.kind() {
         ErrorKind::Internal => tracing::error!(request_id = %id, code, cause, "a request failed"),
         ErrorKind::Unavailable => tracing::warn!(request_id = %id, code, cause, "a request could not be served"),
         _ => tracing::debug!(request_id = %id, code, cause, "a request was refused"),
     }
+}
+
+/// An error and what caused it: of a store that fails, only the last link tells why.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let links = std::iter::successors(Some(error), |link| link.source()).map(ToString::to_string);
+    links.collect::<Vec<_>>().join(": ")
 }
 
 /// Puts another answer in place of a response, keeping headers that it does not set itself.
