@@ -7,9 +7,9 @@ mod support;
 
 mod auth;
 mod documents;
-mod readme;
 mod enumerations;
 mod faults;
 mod openapi;
+mod readme;
 mod roles;
 mod supply;
