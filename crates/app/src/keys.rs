@@ -9,7 +9,7 @@ use std::{
 };
 use tenantry_crypto::{ServerSecrets, SigningKeys, SystemEntropy};
 
-use crate::{application::StartError, config::Config};
+use crate::{StartError, config::Config};
 
 /// The keys in the form of the configuration.
 #[derive(Default)]
