@@ -167,11 +167,11 @@ pub(super) async fn assert_clean(books: &Books, sql: &Sql) {
 pub(super) fn report(test: &str, books: &Books) {
     let count = |outcome| books.ledger.count(outcome);
     println!(
-        "{test}: {} acknowledged, {} refused, {} failed, {} without an answer",
+        "{test}: {} acknowledged, {} refused, {} failed, {} taken and not answered",
         count(Outcome::Acknowledged),
         count(Outcome::Refused),
         count(Outcome::Failed),
-        count(Outcome::Unknown)
+        books.unanswered.read().unwrap().len()
     );
 }
 

@@ -42,8 +42,8 @@ pub(super) struct Books {
     pub(super) homes: Arc<RwLock<Vec<Home>>>,
     /// Answers that no fault excuses.
     pub(super) misdeeds: Arc<RwLock<Vec<String>>>,
-    /// When each request began that got no answer.
-    pub(super) unanswered: Arc<RwLock<Vec<Instant>>>,
+    /// Requests that the server took and did not answer.
+    pub(super) unanswered: Arc<RwLock<Vec<String>>>,
     http: reqwest::Client,
     url: Arc<RwLock<String>>,
 }
@@ -129,9 +129,14 @@ impl Books {
             request = request.json(&call.body);
         }
         let began = Instant::now();
-        let Ok(answer) = request.send().await else {
-            self.unanswered.write().unwrap().push(began);
-            return None;
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) if error.is_connect() => return None,
+            Err(error) => {
+                let why = format!("{} after {:?}: {error:?}", call.path, began.elapsed());
+                self.unanswered.write().unwrap().push(why);
+                return None;
+            }
         };
         let (status, took) = (answer.status(), began.elapsed());
         let says_when = answer.headers().contains_key("retry-after");

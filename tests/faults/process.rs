@@ -14,9 +14,11 @@ use serde_json::Value;
 use super::{HEALED, within};
 use crate::support::{Place, Settings};
 
-/// What every server here is told: a log that can be read, and commits that last.
+/// What every server here is told: a log that can be read, commits that last, and the address that tokens name, which
+/// must not change with the port.
 pub(super) fn settings() -> Settings {
     let settings = Settings::default().set("LOG_LEVEL", "info").set("LOG_FORMAT", "json").set("WORKERS", "2");
+    let settings = settings.set("PUBLIC_URL", "http://tenantry.example");
     settings.set("SQLITE_SYNCHRONOUS", "full").set("DATABASE_POOL_SIZE", "10")
 }
 

@@ -16,10 +16,9 @@ use crate::support::{Kind, Place, Sql};
 
 /// What is acknowledged before the stop.
 const AT_WORK: usize = 20;
-/// How long the server still serves, how long it may take in all, and the same for one that shall not get so far.
+/// How long the server still serves, and how long it may take in all.
 const DELAY: Duration = Duration::from_millis(1500);
 const GRACE: Duration = Duration::from_secs(10);
-const FOR_EVER: &str = "20s";
 /// A signal is heard, and what is to be done at once is done, within this time.
 const AT_ONCE: Duration = Duration::from_secs(1);
 /// So long before the end of the delay nobody is told any more that all must still be well.
@@ -63,13 +62,12 @@ on_each_database! {
         let books = load.finish().await;
         report("FA10", &books);
         assert_clean(&books, &sql).await;
-        let in_time = |began: &&Instant| **began < told + DELAY - MARGIN;
-        assert_eq!(books.unanswered.read().unwrap().iter().filter(in_time).count(), 0, "every request is answered");
+        assert_eq!(*books.unanswered.read().unwrap(), [""; 0]);
     }
 
     async fn fa10_a_second_signal_quits_at_once(kind: Kind) {
         let place = Place::new(kind).await;
-        let settings = settings().set("STOP_DELAY", FOR_EVER).set("STOP_GRACE", FOR_EVER);
+        let settings = settings().set("STOP_DELAY", "20s").set("STOP_GRACE", "25s");
         let mut server = Process::start(&place, &settings).await;
         let load = Load::start(server.url());
         load.progress(AT_WORK).await;
