@@ -7,8 +7,13 @@ mod support;
 
 mod auth;
 mod documents;
-mod readme;
+mod budgets;
 mod enumerations;
+mod health;
+mod logs;
+mod faults;
 mod openapi;
+mod readme;
 mod roles;
 mod supply;
+mod two_processes;

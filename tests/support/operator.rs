@@ -1,18 +1,36 @@
-//! What only the operator can do.
+//! What the operator of an installation does, beside the API.
 
-use tenantry_kernel::{Actor, Origin, RequestId, TenantStatus};
+use tenantry_identity::{People, disable_person, enable_person};
+use tenantry_kernel::{Actor, EmailAddress, Origin, RequestId, TenantStatus};
 use tenantry_store::{Scope, SystemReason, Unit};
 use tenantry_tenancy::change_tenant_status;
 
 use super::{Member, Server, Tenant};
 
 impl Server {
-    /// Suspends a tenant, or resumes it.
+    /// Shuts a person out.
+    pub(crate) async fn disable(&self, person: &Member) {
+        let (mut unit, actor) = self.as_operator().await;
+        let email = EmailAddress::parse(&person.email).unwrap();
+        let id = unit.person_by_email(&email).await.unwrap().unwrap().id;
+        disable_person(&mut unit, &actor, &self.app.world, id, true).await.unwrap();
+        unit.commit().await.unwrap();
+    }
+
+    /// Lets a person in again.
+    pub(crate) async fn enable(&self, person: &Member) {
+        let (mut unit, actor) = self.as_operator().await;
+        let email = EmailAddress::parse(&person.email).unwrap();
+        let id = unit.person_by_email(&email).await.unwrap().unwrap().id;
+        enable_person(&mut unit, &actor, &self.app.world, id).await.unwrap();
+        unit.commit().await.unwrap();
+    }
+
+    /// Suspends a tenant, or resumes it, and waits until the server feels it.
     pub(crate) async fn set_status(&self, tenant: &Tenant, status: TenantStatus) {
-        let mut unit = self.operate().await;
-        let world = &self.app.world;
+        let (mut unit, actor) = self.as_operator().await;
         let id = tenant.id.parse().unwrap();
-        change_tenant_status(&mut unit, &self.operator(), world, id, status).await.unwrap();
+        change_tenant_status(&mut unit, &actor, &self.app.world, id, status).await.unwrap();
         unit.commit().await.unwrap();
         let wanted = status.name();
         for _ in 0..200 {
@@ -35,11 +53,9 @@ impl Server {
         Member { client, ..home.owner }
     }
 
-    async fn operate(&self) -> Unit {
-        self.app.store.begin(Scope::System(SystemReason::CommandLine)).await.unwrap()
-    }
-
-    fn operator(&self) -> Actor {
-        Actor::operator(Origin { request: RequestId::new(&self.app.world), ip: None, user_agent: None })
+    async fn as_operator(&self) -> (Unit, Actor) {
+        let origin = Origin { request: RequestId::new(&self.app.world), ip: None, user_agent: None };
+        let unit = self.app.store.begin(Scope::System(SystemReason::CommandLine)).await.unwrap();
+        (unit, Actor::operator(origin))
     }
 }

@@ -85,7 +85,9 @@ impl Unit {
         match self.scope {
             Scope::System(_) => Ok(()),
             Scope::Tenant { tenant: own, .. } if own == tenant => Ok(()),
-            Scope::Tenant { .. } | Scope::Person(_) => Err(StoreError::Misuse("a unit was asked to change another tenant")),
+            Scope::Tenant { .. } | Scope::Person(_) => {
+                Err(StoreError::Misuse("a unit was asked to change another tenant"))
+            }
         }
     }
 
