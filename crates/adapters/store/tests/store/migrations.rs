@@ -107,7 +107,7 @@ async fn fa1_the_next_start_finishes_what_one_that_was_killed_began(empty: impl 
                 migrated.unwrap();
                 break store;
             }
-            None => polls += 1,
+            None => polls += 1 + polls / 8,
         }
     };
     assert!(polls > 20, "there were steps to be killed between: {polls}");
