@@ -5,10 +5,15 @@
 #[macro_use]
 mod support;
 
+mod audit_logs;
 mod auth;
 mod budgets;
 mod enumerations;
 mod health;
+mod input;
 mod logs;
 mod openapi;
+mod permissions;
 mod roles;
+mod tenant;
+mod users;

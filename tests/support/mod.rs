@@ -5,6 +5,8 @@ mod contract;
 mod dump;
 pub(crate) mod estate;
 mod operator;
+pub(crate) mod pages;
+pub(crate) mod pair;
 mod people;
 mod power;
 pub(crate) mod record;
