@@ -163,7 +163,7 @@ async fn each_filter_leaves_what_it_names(scene: &Scene<'_, impl Units<Unit: Jou
         filters.push(EntryFilter { to: Some(moment), ..none.clone() });
     }
     for filter in &filters {
-        let found = assert_finds(scene, record, filter, &[2, 100]).await;
+        let found = assert_finds(scene, record, filter, &[5, 100]).await;
         assert!(found > 0 && found < record.events.len(), "the filter tells something apart: {filter:?}");
     }
     let nobody = UserId::new(&scene.world);
@@ -192,9 +192,9 @@ async fn filters_are_joined_by_and(scene: &Scene<'_, impl Units<Unit: Journal + 
                 for (from, to) in [(None, None), (Some(record.moment(6)), Some(record.moment(24)))] {
                     let filter =
                         EntryFilter { action: action.clone(), actor, target_kind, target, outcome: None, from, to };
-                    fruitful += usize::from(assert_finds(scene, record, &filter, &[2]).await > 0);
+                    fruitful += usize::from(assert_finds(scene, record, &filter, &[7]).await > 0);
                     let denied = EntryFilter { outcome: Some(Outcome::Denied), ..filter };
-                    assert_finds(scene, record, &denied, &[2]).await;
+                    assert_finds(scene, record, &denied, &[7]).await;
                 }
             }
         }

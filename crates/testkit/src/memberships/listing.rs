@@ -200,7 +200,7 @@ async fn in1_a_prefix_is_taken_literally(scene: &Scene<'_, impl Units<Unit: Dire
         for order in ORDERS {
             for direction in DIRECTIONS {
                 let expected = crowd.expected(&filter, order, direction);
-                let joined = listed(scene, crowd, &filter, order, direction, 2).await;
+                let joined = listed(scene, crowd, &filter, order, direction, 3).await;
                 assert_eq!(joined, expected, "{prefix:?} {order:?} {direction:?}");
             }
         }
@@ -224,7 +224,7 @@ async fn filters_are_joined_by_and(scene: &Scene<'_, impl Units<Unit: Directory>
             for role in roles {
                 let filter = MemberFilter { prefix: prefix.clone(), status, role };
                 let expected = crowd.expected(&filter, MemberOrder::Name, Direction::Ascending);
-                let joined = listed(scene, crowd, &filter, MemberOrder::Name, Direction::Ascending, 3).await;
+                let joined = listed(scene, crowd, &filter, MemberOrder::Name, Direction::Ascending, 7).await;
                 assert_eq!(joined, expected, "{filter:?}");
                 found += usize::from(!expected.is_empty());
             }
