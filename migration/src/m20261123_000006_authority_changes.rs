@@ -17,8 +17,7 @@ const UP: &[&str] = &["CREATE TABLE authority_changes (
         id $serial,
         session_id $uuid,
         user_id $uuid,
-        tenant_id $uuid,
-        changed_at $time NOT NULL
+        tenant_id $uuid
     )"];
 
 // Ids become visible out of order; the writing transaction's id tells a reader which rows it may not have seen yet.

@@ -37,7 +37,8 @@ impl std::ops::Deref for Member {
 }
 
 impl Member {
-    fn new(client: &Client, data: &Value) -> Self {
+    /// The person whom an answer with tokens is about.
+    pub(crate) fn new(client: &Client, data: &Value) -> Self {
         Self {
             id: data["user"]["id"].as_str().unwrap().to_owned(),
             email: data["user"]["email"].as_str().unwrap().to_owned(),

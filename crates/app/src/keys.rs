@@ -9,9 +9,10 @@ use std::{
 };
 use tenantry_crypto::{ServerSecrets, SigningKeys, SystemEntropy};
 
-use crate::{application::StartError, config::Config};
+use crate::{StartError, config::Config};
 
 /// The keys in the form of the configuration.
+#[derive(Default)]
 pub(crate) struct Keys {
     pub(crate) signing: Vec<SecretString>,
     pub(crate) secrets: Vec<SecretString>,
@@ -23,26 +24,46 @@ const SECRETS: &str = "SERVER_SECRETS";
 impl Keys {
     /// The configured keys, or those of the data folder. The configuration has refused production without any.
     pub(crate) fn load(config: &Config) -> Result<Self, StartError> {
-        let configured = (config.keys.signing_keys.clone(), config.keys.server_secrets.clone());
-        if let (Some(signing), Some(secrets)) = configured {
-            return Ok(Self { signing, secrets });
+        match (&config.keys.signing_keys, &config.keys.server_secrets) {
+            (Some(signing), Some(secrets)) => Ok(Self { signing: signing.clone(), secrets: secrets.clone() }),
+            (signing, secrets) => {
+                let kept = Self::kept_or_made(config)?;
+                Ok(Self {
+                    signing: signing.clone().unwrap_or(kept.signing),
+                    secrets: secrets.clone().unwrap_or(kept.secrets),
+                })
+            }
+        }
+    }
+
+    /// The keys of the data folder, if they have been made.
+    pub(crate) fn kept(config: &Config) -> Result<Option<Self>, StartError> {
+        let file = Self::file(config);
+        match fs::read_to_string(&file) {
+            Ok(text) => Self::parse(&text).map(Some).ok_or(StartError::KeyFile(file)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StartError::Files(file, error)),
+        }
+    }
+
+    /// The keys of the data folder, made there when there are none.
+    pub(crate) fn kept_or_made(config: &Config) -> Result<Self, StartError> {
+        if let Some(kept) = Self::kept(config)? {
+            return Ok(kept);
         }
         let file = Self::file(config);
-        let kept = match fs::read_to_string(&file) {
-            Ok(text) => Self::parse(&text).ok_or_else(|| StartError::KeyFile(file.clone()))?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let made = Self {
-                    signing: vec![SigningKeys::generate_one(&SystemEntropy)],
-                    secrets: vec![ServerSecrets::generate_one(&SystemEntropy)],
-                };
-                made.write(&file)?;
-                tracing::info!(file = %file.display(), "made keys for development");
-                made
-            }
-            Err(error) => return Err(StartError::Files(file, error)),
+        // Servers that start together in one folder must end up with the same keys.
+        let _making = lock_beside(&file)?;
+        if let Some(kept) = Self::kept(config)? {
+            return Ok(kept);
+        }
+        let made = Self {
+            signing: vec![SigningKeys::generate_one(&SystemEntropy)],
+            secrets: vec![ServerSecrets::generate_one(&SystemEntropy)],
         };
-        let (signing, secrets) = configured;
-        Ok(Self { signing: signing.unwrap_or(kept.signing), secrets: secrets.unwrap_or(kept.secrets) })
+        made.write(&file)?;
+        tracing::info!(file = %file.display(), "made keys for development");
+        Ok(made)
     }
 
     /// Where keys made in development are kept.
@@ -56,13 +77,17 @@ impl Keys {
         if let Some(folder) = file.parent() {
             fs::create_dir_all(folder).map_err(failed)?;
         }
-        let whole = format!("{SIGNING}={}\n{SECRETS}={}\n", Self::value(&self.signing), Self::value(&self.secrets));
         let part = file.with_extension("env.new");
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
         let mut out = options.open(&part).map_err(failed)?;
-        out.write_all(whole.as_bytes()).and_then(|()| out.sync_all()).map_err(failed)?;
+        out.write_all(self.text().as_bytes()).and_then(|()| out.sync_all()).map_err(failed)?;
         fs::rename(&part, file).map_err(failed)
+    }
+
+    /// What stands in the file.
+    pub(crate) fn text(&self) -> String {
+        format!("{SIGNING}={}\n{SECRETS}={}\n", Self::value(&self.signing), Self::value(&self.secrets))
     }
 
     /// A list as the configuration has it.
@@ -77,4 +102,16 @@ impl Keys {
         };
         Some(Self { signing: list(SIGNING)?, secrets: list(SECRETS)? })
     }
+}
+
+/// Waits until no other process has this lock; it ends with the process, however that ends.
+fn lock_beside(file: &Path) -> Result<fs::File, StartError> {
+    let lock = file.with_extension("env.lock");
+    let failed = |error| StartError::Files(lock.clone(), error);
+    if let Some(folder) = lock.parent() {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let held = OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(failed)?;
+    held.lock().map_err(failed)?;
+    Ok(held)
 }

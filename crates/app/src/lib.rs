@@ -2,6 +2,7 @@
 //!
 //! `main` and the tests call the same [`Application::build`].
 
+mod admin;
 mod answer;
 mod app;
 mod application;
@@ -9,14 +10,20 @@ mod authority;
 mod change;
 pub mod cli;
 pub mod config;
+mod doctor;
 mod failure;
 pub mod http;
 mod keys;
 pub mod logging;
 mod refusals;
+mod schema;
+mod start_error;
 mod usage;
 
+pub use admin::run_admin;
 pub use answer::Answer;
 pub use app::App;
-pub use application::{Application, StartError};
+pub use application::Application;
+pub use doctor::run_doctor;
 pub use failure::Failure;
+pub use start_error::StartError;

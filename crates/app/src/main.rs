@@ -1,1 +1,152 @@
-fn main() {}
+//! The program `tenantry`: a command line in, a result on standard output, one clear sentence on standard error.
+
+use clap::Parser;
+use std::{
+    error::Error,
+    io::{self, ErrorKind, Write},
+    iter,
+    net::{SocketAddr, TcpListener},
+    process::ExitCode,
+};
+use tenantry_app::{
+    App, Application,
+    cli::{Cli, Command},
+    config::{Config, ConfigErrors, Sources},
+    http, logging, run_admin, run_doctor,
+};
+use tokio::net::TcpSocket;
+
+type Failure = Box<dyn Error>;
+
+/// Something went wrong.
+const FAILED: u8 = 1;
+/// The configuration is wrong; clap exits with the same when the command line is.
+const MISCONFIGURED: u8 = 2;
+
+/// What could not be done, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+struct IoFailure {
+    what: String,
+    source: io::Error,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            // when standard error is gone too, the exit code is all that is left to say it with
+            let _ = writeln!(io::stderr().lock(), "error: {}", sentence(&*error));
+            ExitCode::from(if error.is::<ConfigErrors>() { MISCONFIGURED } else { FAILED })
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let sources = Sources::from_process(cli.config);
+    match cli.command {
+        Command::Serve => configured(sources, serve),
+        Command::Migrate => configured(sources, async |config| print(&App::migrate(config).await?)),
+        Command::Openapi => {
+            print(&serde_json::to_string_pretty(http::document())?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Doctor => {
+            let report = actix_web::rt::System::new().block_on(run_doctor(Config::load(sources)));
+            print(&report.to_string())?;
+            Ok(if report.is_healthy() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+        }
+        Command::Admin { command } => configured(sources, async |config| print(&run_admin(config, command).await?)),
+    }
+}
+
+/// Does what needs a configuration, and leaves a log.
+fn configured(sources: Sources, work: impl AsyncFnOnce(Config) -> Result<(), Failure>) -> Result<ExitCode, Failure> {
+    let config = Config::load(sources)?;
+    logging::init(&config.log)?;
+    actix_web::rt::System::new().block_on(work(config))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(config: Config) -> Result<(), Failure> {
+    let address = config.http.bind_address();
+    let listener = listen(address).map_err(|error| cannot_listen(address, error))?;
+    Application::build(config, listener).await?.run_until_stopped(std::future::pending()).await?;
+    Ok(())
+}
+
+/// How many connections the system holds for us until we accept them; `TcpListener::bind` would make it 128, which a
+/// burst of clients overruns.
+const BACKLOG: u32 = 1024;
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // a server that starts again need not wait for the connections of the one before to fade
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+fn cannot_listen(address: SocketAddr, source: io::Error) -> IoFailure {
+    let (host, port) = (address.ip(), address.port());
+    let what = match source.kind() {
+        ErrorKind::AddrInUse => {
+            format!(
+                "port {port} of {host} is taken: stop the program that has it, or set PORT to another; 0 takes a free one"
+            )
+        }
+        ErrorKind::PermissionDenied => format!("port {port} may not be used: set PORT to one above 1023"),
+        ErrorKind::AddrNotAvailable => format!("{host} is no address of this machine: set HOST to one that is"),
+        _ => format!("{address} cannot be listened on: check HOST and PORT"),
+    };
+    IoFailure { what, source }
+}
+
+/// Prints to standard output. That nobody reads it to the end is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => {
+            Err(IoFailure { what: "the result could not be printed to standard output".to_owned(), source }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The error, and in brackets those causes that it does not repeat itself.
+fn sentence(error: &dyn Error) -> String {
+    let mut told = error.to_string();
+    let mut causes: Vec<String> = Vec::new();
+    for cause in iter::successors(error.source(), |cause| (*cause).source()).map(ToString::to_string) {
+        if !told.contains(&cause) && causes.iter().all(|known| !known.contains(&cause)) {
+            causes.push(cause);
+        }
+    }
+    if !causes.is_empty() {
+        let causes = causes.join(": ");
+        told.push_str(&format!(" ({})", causes.split_whitespace().collect::<Vec<_>>().join(" ")));
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once_and_on_one_line() {
+        let told =
+            |what: &str, why: &str| sentence(&IoFailure { what: what.to_owned(), source: io::Error::other(why) });
+        assert_eq!(told("it does not answer", "pool\ntimed out"), "it does not answer (pool timed out)");
+        assert_eq!(told("it was refused", "refused"), "it was refused");
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_told_with_what_to_do() {
+        let taken = listen(([127, 0, 0, 1], 0).into()).expect("a free port");
+        let address = taken.local_addr().expect("an address");
+        let told = sentence(&cannot_listen(address, listen(address).expect_err("a taken port")));
+        assert!(told.contains(&format!("port {} of 127.0.0.1 is taken", address.port())), "{told}");
+        assert!(told.contains("PORT"), "{told}");
+    }
+}

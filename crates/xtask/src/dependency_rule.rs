@@ -41,6 +41,7 @@ enum Place {
     Domain,
     Adapter,
     App,
+    Bench,
     Migration,
     Testkit,
     Xtask,
@@ -53,6 +54,7 @@ impl Place {
             ["crates", "domain", _] => Some(Self::Domain),
             ["crates", "adapters", _] => Some(Self::Adapter),
             ["crates", "app"] => Some(Self::App),
+            ["crates", "bench"] => Some(Self::Bench),
             ["migration"] => Some(Self::Migration),
             ["crates", "testkit"] => Some(Self::Testkit),
             ["crates", "xtask"] => Some(Self::Xtask),
@@ -134,6 +136,7 @@ fn violations(workspace: &[Member]) -> Vec<String> {
 fn refusal_inside(member: &Member, place: Place, dependency: &Dependency, target: Place) -> Option<&'static str> {
     match (place, target) {
         (Place::Xtask, _) => Some("it is built before everything else and has to stay small"),
+        (Place::Bench, _) => Some("it measures from outside, as any client would"),
 
         (_, Place::Testkit) if dependency.development => None,
         (_, Place::Testkit) => Some("the test kit is for tests, as a dev-dependency"),
@@ -164,7 +167,7 @@ fn refusal_inside(member: &Member, place: Place, dependency: &Dependency, target
             Some("a migration must mean the same for ever, so it uses nothing of ours that may change")
         }
         (Place::Testkit, _) => Some("the test kit knows ports, so that every adapter can be tried with it"),
-        (_, Place::App | Place::Xtask) => Some("it is a program, and nothing builds on it"),
+        (_, Place::App | Place::Bench | Place::Xtask) => Some("it is a program, and nothing builds on it"),
     }
 }
 
@@ -194,6 +197,7 @@ mod tests {
             ("tenantry-store", "crates/adapters/store"),
             ("tenantry-crypto", "crates/adapters/crypto"),
             ("tenantry-app", "crates/app"),
+            ("tenantry-bench", "crates/bench"),
             ("tenantry-migration", "migration"),
             ("tenantry-testkit", "crates/testkit"),
             ("xtask", "crates/xtask"),
@@ -286,6 +290,7 @@ mod tests {
         assert_refused("tenantry-testkit", "tenantry-store", "knows ports");
         assert_refused("tenantry-migration", "tenantry-kernel", "the same for ever");
         assert_refused("xtask", "tenantry-kernel", "stay small");
+        assert_refused("tenantry-bench", "tenantry-app", "from outside");
     }
 
     #[test]

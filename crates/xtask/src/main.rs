@@ -1,8 +1,9 @@
-//! The workspace's own commands: `cargo xtask check | test`. One module for each command; what several commands
+//! The workspace's own commands: `cargo xtask check | test | bench`. One module for each command; what several commands
 //! need (programs that end with us, a private PostgreSQL) has modules of its own.
 
 #![expect(clippy::print_stderr, reason = "a command line program says on stderr what it does")]
 
+mod bench;
 mod check;
 mod dependency_rule;
 mod process;
@@ -25,6 +26,7 @@ struct Arguments {
 enum Task {
     Check(check::Options),
     Test(test::Options),
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
     let outcome = Runner::new().and_then(|mut runner| match arguments.task {
         Task::Check(options) => check::run(&mut runner, &options),
         Task::Test(options) => test::run(&mut runner, &options),
+        Task::Bench(options) => bench::run(&mut runner, &options),
     });
     match outcome {
         Ok(code) => code,

@@ -7,17 +7,17 @@ mod log;
 mod programs;
 
 use crate::process::Runner;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use cluster::Cluster;
 use programs::Programs;
+use std::path::PathBuf;
 
 const VARIABLE: &str = "TEST_DATABASE_URL";
 
 /// A PostgreSQL to use. If it was started here, it ends and leaves nothing when this is dropped.
 pub(crate) struct Postgres {
     url: String,
-    /// Held for its `Drop`.
-    _cluster: Option<Cluster>,
+    own: Option<(Programs, Cluster)>,
 }
 
 impl Postgres {
@@ -26,7 +26,7 @@ impl Postgres {
         match environment_url()? {
             Some(url) => {
                 eprintln!("==> using the PostgreSQL that {VARIABLE} names");
-                Ok(Self { url, _cluster: None })
+                Ok(Self { url, own: None })
             }
             None => Self::start(runner, false),
         }
@@ -38,12 +38,20 @@ impl Postgres {
         let programs = Programs::find_or_install(runner)?;
         let cluster = Cluster::start(runner, &programs, durable)?;
         eprintln!("==> started {} for us alone: {}", programs.version(), cluster.url());
-        Ok(Self { url: cluster.url(), _cluster: Some(cluster) })
+        Ok(Self { url: cluster.url(), own: Some((programs, cluster)) })
     }
 
     /// The address of the database `postgres`, for a role that may create databases and is bound by row-level security.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// A program that comes with the server that was started here.
+    pub(crate) fn program(&self, name: &str) -> Result<PathBuf> {
+        let (programs, _) = self.own.as_ref().context("the server was not started here")?;
+        let program = programs.path(name);
+        ensure!(program.exists(), "there is no {}", program.display());
+        Ok(program)
     }
 }
 

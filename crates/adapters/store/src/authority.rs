@@ -8,7 +8,7 @@ use tenantry_kernel::{
 };
 use uuid::Uuid;
 
-use crate::{Unit, roles::permissions_of};
+use crate::{Scope, Unit, roles::permissions_of};
 
 /// Whose power has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,8 @@ impl Authorities for Unit {
         let statement = self.sql(AUTHORITY, [session.uuid().into(), now.utc().into()]);
         let rows = self.run(self.transaction.query_all_raw(statement)).await?;
         let rows = rows.iter().map(|row| AuthorityRow::from_query_result(row, "")).collect::<Result<Vec<_>, _>>();
-        authority(rows.map_err(crate::failure::Failure::from)?)
+        let found = authority(rows.map_err(crate::failure::Failure::from)?)?;
+        Ok(found.filter(|authority| self.may_see(authority)))
     }
 
     async fn lock_authority(&mut self, actor: &Actor, now: Timestamp) -> Result<Option<Authority>, StoreError> {
@@ -81,6 +82,7 @@ impl Authorities for Unit {
     }
 
     async fn lock_tenant(&mut self, tenant: TenantId) -> Result<(), StoreError> {
+        self.require_tenant(tenant)?;
         // On SQLite there is one writer at a time, and this unit is it.
         if self.is_postgres() {
             let lock = self.sql("SELECT 1 FROM tenants WHERE id = $1 FOR NO KEY UPDATE", [tenant.uuid().into()]);
@@ -103,13 +105,21 @@ impl Authorities for Unit {
 }
 
 impl Unit {
+    fn may_see(&self, authority: &Authority) -> bool {
+        match (self.scope, authority.tenant_id()) {
+            (Scope::System(_), _) => true,
+            (Scope::Tenant { tenant, .. }, Some(of_session)) => of_session == tenant,
+            (Scope::Tenant { person, .. }, None) | (Scope::Person(person), _) => authority.user == person,
+        }
+    }
+
     async fn append_authority_change(&mut self, change: AuthorityChange) -> Result<(), StoreError> {
         let (session, user, tenant) = match change {
             AuthorityChange::Session(id) => (Some(id.uuid()), None, None),
             AuthorityChange::User(id) => (None, Some(id.uuid()), None),
             AuthorityChange::Tenant(id) => (None, None, Some(id.uuid())),
         };
-        let sql = "INSERT INTO authority_changes (session_id, user_id, tenant_id, changed_at) VALUES ($1, $2, $3, CURRENT_TIMESTAMP)";
+        let sql = "INSERT INTO authority_changes (session_id, user_id, tenant_id) VALUES ($1, $2, $3)";
         let statement = self.sql(sql, [session.into(), user.into(), tenant.into()]);
         self.run(self.transaction.execute_raw(statement)).await?;
         self.announce(change);

@@ -23,6 +23,7 @@ const CHARGE: &str = "\
 #[async_trait]
 impl Attempts for Unit {
     async fn charge_attempts(&mut self, charges: &[Charge], now: Timestamp) -> Result<Vec<Charged>, StoreError> {
+        self.require_system()?;
         // Always in the order of their keys, so that two tries cannot wait for each other.
         let mut order: Vec<usize> = (0..charges.len()).collect();
         order.sort_by_key(|place| charges[*place].key);
@@ -43,6 +44,7 @@ impl Attempts for Unit {
     }
 
     async fn give_back_attempts(&mut self, keys: &[[u8; 32]]) -> Result<(), StoreError> {
+        self.require_system()?;
         let mut keys = keys.to_vec();
         keys.sort_unstable();
         for key in keys {
@@ -58,12 +60,14 @@ impl Attempts for Unit {
         source: [u8; 32],
         since: Timestamp,
     ) -> Result<bool, StoreError> {
+        self.require_system()?;
         let sql = "SELECT 1 FROM known_sources WHERE account = $1 AND source = $2 AND succeeded_at >= $3";
         let values = [account.to_vec().into(), source.to_vec().into(), since.utc().into()];
         Ok(self.run(self.transaction.query_one_raw(self.sql(sql, values))).await?.is_some())
     }
 
     async fn remember_source(&mut self, account: [u8; 32], source: [u8; 32], now: Timestamp) -> Result<(), StoreError> {
+        self.require_system()?;
         let sql = "INSERT INTO known_sources (account, source, succeeded_at) VALUES ($1, $2, $3) \
                    ON CONFLICT (account, source) DO UPDATE SET succeeded_at = excluded.succeeded_at";
         let values = [account.to_vec().into(), source.to_vec().into(), now.utc().into()];

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use tenantry_kernel::{Event, Journal, StoreError, TenantId, UserId, canonical_json};
 
-use crate::Unit;
+use crate::{Scope, Unit};
 
 pub(crate) mod row {
     use sea_orm::entity::prelude::*;
@@ -59,6 +59,7 @@ pub(crate) mod part {
 #[async_trait]
 impl Journal for Unit {
     async fn append_event(&mut self, event: Event) -> Result<(), StoreError> {
+        self.require_own_log(&event)?;
         let failed = |error: tenantry_kernel::CanonicalError| StoreError::Failed(Box::new(error));
         let commitment = event.personal.commitment(&event.salt).map_err(failed)?;
         let row = row::Model {
@@ -89,5 +90,18 @@ impl Journal for Unit {
         self.insert(row).await??;
         self.insert(part).await??;
         Ok(())
+    }
+}
+
+impl Unit {
+    /// A tenant's unit writes into its tenant's log, and whoever acts may note what they do outside every tenant.
+    fn require_own_log(&self, event: &Event) -> Result<(), StoreError> {
+        let own = match (self.scope, event.tenant) {
+            (Scope::System(_), _) => true,
+            (Scope::Tenant { tenant, .. }, Some(log)) => log == tenant,
+            (Scope::Person(_), Some(_)) => false,
+            (Scope::Tenant { person, .. } | Scope::Person(person), None) => event.actor_id == Some(person),
+        };
+        if own { Ok(()) } else { Err(StoreError::Misuse("a unit was asked to write into another's log")) }
     }
 }

@@ -91,6 +91,7 @@ impl TryFrom<row::Model> for Membership {
 #[async_trait]
 impl Memberships for Unit {
     async fn insert_membership(&mut self, membership: &Membership, keys: &MemberKeys) -> Result<(), TenancyError> {
+        self.require_tenant(membership.tenant)?;
         let row = row::Model {
             tenant_id: membership.tenant.uuid(),
             user_id: membership.user.uuid(),
@@ -122,6 +123,9 @@ impl Memberships for Unit {
     }
 
     async fn tenants_of(&mut self, user: UserId) -> Result<Vec<(Membership, Tenant)>, StoreError> {
+        if self.scope.tenant().is_some() || !self.is_own(user) {
+            return Err(StoreError::Misuse("a person's tenants were asked for by another, or inside a tenant"));
+        }
         let own = row::Entity::find().filter(Column::UserId.eq(user.uuid()));
         let memberships = self.all(own).await?;
         if memberships.is_empty() {
@@ -185,6 +189,7 @@ impl Memberships for Unit {
     }
 
     async fn replace_roles(&mut self, tenant: TenantId, user: UserId, roles: &[RoleId]) -> Result<(), StoreError> {
+        self.require_tenant(tenant)?;
         let delete = holding::Entity::delete_many()
             .filter(holding::Column::TenantId.eq(tenant.uuid()))
             .filter(holding::Column::UserId.eq(user.uuid()));
@@ -201,6 +206,7 @@ impl Memberships for Unit {
     }
 
     async fn update_membership(&mut self, membership: &Membership) -> Result<(), StoreError> {
+        self.require_tenant(membership.tenant)?;
         let update = row::Entity::update_many()
             .col_expr(Column::Status, Expr::value(membership.status.name()))
             .col_expr(Column::Version, next_version(Column::Version))

@@ -1,6 +1,9 @@
 //! Bringing the schema up to date, once, however many servers start at the same moment.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
+};
 use sea_orm_migration::MigratorTrait;
 use std::{fs::OpenOptions, path::PathBuf};
 use tenantry_kernel::StoreError;
@@ -16,7 +19,7 @@ fn migration(error: impl std::error::Error + Send + Sync + 'static) -> ConnectEr
 }
 
 impl Store {
-    /// Applies every change that the database does not have yet. Others that try at the same time wait.
+    /// Applies every change that the database does not have yet, all or none. Others that try at the same time wait.
     pub async fn migrate(&self) -> Result<(), ConnectError> {
         match &self.config.database {
             Database::Sqlite(file) => {
@@ -26,30 +29,26 @@ impl Store {
                     file.lock().map(|()| file)
                 });
                 let _held = held.await.map_err(migration)?.map_err(migration)?;
-                self.apply().await
+                let mode = Some(SqliteTransactionMode::Immediate);
+                let options = TransactionOptions { sqlite_transaction_mode: mode, ..TransactionOptions::default() };
+                apply(self.writer.begin_with_options(options).await.map_err(migration)?).await
             }
             Database::Postgres(_) => {
-                let lock = self.writer.begin().await.map_err(migration)?;
-                let wait = "SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = '60s'; \
-                            SET LOCAL idle_in_transaction_session_timeout = 0";
-                lock.execute_unprepared(wait).await.map_err(migration)?;
-                lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({LOCK_KEY})"))
-                    .await
-                    .map_err(migration)?;
-                let applied = self.apply().await;
-                lock.commit().await.map_err(migration)?;
-                applied
+                let transaction = self.writer.begin().await.map_err(migration)?;
+                // A change of the schema may take longer than a request, and whoever comes second waits for the first.
+                let patience = "SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = '60s'; \
+                                SET LOCAL idle_in_transaction_session_timeout = 0";
+                transaction.execute_unprepared(patience).await.map_err(migration)?;
+                let lock = format!("SELECT pg_advisory_xact_lock({LOCK_KEY})");
+                transaction.execute_unprepared(&lock).await.map_err(migration)?;
+                apply(transaction).await
             }
         }
     }
 
-    async fn apply(&self) -> Result<(), ConnectError> {
-        Migrator::up(&self.writer, None).await.map_err(migration)
-    }
-
     /// Whether every change has been applied.
     pub async fn is_migrated(&self) -> Result<bool, ConnectError> {
-        Ok(Migrator::get_pending_migrations(&self.writer).await.map_err(migration)?.is_empty())
+        Ok(Migrator::get_pending_migrations_read_only(&self.reader).await.map_err(migration)?.is_empty())
     }
 
     /// Whether the database answers.
@@ -78,6 +77,12 @@ impl Store {
         let row = query_one(&self.reader, sql).await?;
         row.map_or(Ok(String::new()), |row| row.try_get("", "version")).map_err(|e| Failure::from(e).into())
     }
+}
+
+/// In one transaction, so that a server killed in the middle leaves nothing half done for the next.
+async fn apply(transaction: DatabaseTransaction) -> Result<(), ConnectError> {
+    Migrator::up(&transaction, None).await.map_err(migration)?;
+    transaction.commit().await.map_err(migration)
 }
 
 async fn query_one(pool: &DatabaseConnection, sql: &str) -> Result<Option<sea_orm::QueryResult>, StoreError> {

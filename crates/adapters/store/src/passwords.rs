@@ -35,6 +35,7 @@ mod row {
 #[async_trait]
 impl Credentials for Unit {
     async fn insert_credential(&mut self, credential: &Credential) -> Result<(), StoreError> {
+        self.require_own(credential.user)?;
         let row = row::Model {
             user_id: credential.user.uuid(),
             hash: credential.hash.phc().to_owned(),
@@ -45,6 +46,9 @@ impl Credentials for Unit {
     }
 
     async fn credential_of(&mut self, user: UserId) -> Result<Option<Credential>, StoreError> {
+        if !self.is_own(user) {
+            return Ok(None);
+        }
         let row = self.one(row::Entity::find_by_id(user.uuid())).await?;
         Ok(row.map(|row| Credential {
             user,
@@ -55,6 +59,7 @@ impl Credentials for Unit {
     }
 
     async fn update_credential(&mut self, credential: &Credential) -> Result<(), StoreError> {
+        self.require_own(credential.user)?;
         let update = row::Entity::update_many()
             .col_expr(row::Column::Hash, Expr::value(credential.hash.phc()))
             .col_expr(row::Column::Version, Expr::value(credential.version))
@@ -62,5 +67,15 @@ impl Credentials for Unit {
             .filter(row::Column::UserId.eq(credential.user.uuid()));
         let done = self.run(update.exec(&self.transaction)).await?;
         hit_one(done.rows_affected, "credentials")
+    }
+}
+
+impl Unit {
+    fn require_own(&self, user: UserId) -> Result<(), StoreError> {
+        if self.is_own(user) {
+            Ok(())
+        } else {
+            Err(StoreError::Misuse("a unit was asked to change another's password"))
+        }
     }
 }

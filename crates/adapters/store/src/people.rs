@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 use sea_orm::{
-    ColumnTrait, EntityTrait, Insert, IntoActiveModel, QueryFilter, QuerySelect, Select,
+    ColumnTrait, Condition, EntityTrait, Insert, IntoActiveModel, QueryFilter, QuerySelect, Select,
     entity::prelude::Expr,
-    sea_query::{LockType, OnConflict},
+    sea_query::{ExprTrait, IntoCondition, LockType, OnConflict, Query},
 };
 use tenantry_identity::{IdentityError, People, Person, PersonStatus};
 use tenantry_kernel::{EmailAddress, Name, StoreError, Timestamp, UserId};
 
-use crate::{Unit, memberships, unit::next_version};
+use crate::{Scope, Unit, failure::UniqueKey, memberships, unit::next_version};
 
 pub(crate) mod row {
     use sea_orm::entity::prelude::*;
@@ -32,6 +32,8 @@ pub(crate) mod row {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+const EMAIL: UniqueKey = UniqueKey { name: "users_email", columns: "users.email" };
 
 impl From<&Person> for row::Model {
     fn from(person: &Person) -> Self {
@@ -67,6 +69,7 @@ impl TryFrom<row::Model> for Person {
 #[async_trait]
 impl People for Unit {
     async fn insert_person(&mut self, person: &Person) -> Result<(), IdentityError> {
+        self.require_system()?;
         let unless_taken = OnConflict::column(row::Column::Email).do_nothing().to_owned();
         let insert = Insert::one(row::Model::from(person).into_active_model()).on_conflict(unless_taken);
         match self.run(insert.exec_without_returning(&self.transaction)).await? {
@@ -76,14 +79,14 @@ impl People for Unit {
     }
 
     async fn person_by_id(&mut self, id: UserId) -> Result<Option<Person>, StoreError> {
-        self.person(row::Entity::find_by_id(id.uuid())).await
+        self.person(self.visible_people().filter(row::Column::Id.eq(id.uuid()))).await
     }
 
     async fn people_by_ids(&mut self, ids: &[UserId]) -> Result<Vec<Person>, StoreError> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let select = row::Entity::find().filter(row::Column::Id.is_in(ids.iter().map(|id| id.uuid())));
+        let select = self.visible_people().filter(row::Column::Id.is_in(ids.iter().map(|id| id.uuid())));
         self.all(select).await?.into_iter().map(Person::try_from).collect()
     }
 
@@ -93,21 +96,28 @@ impl People for Unit {
     }
 
     async fn lock_person(&mut self, id: UserId) -> Result<Option<Person>, StoreError> {
+        if !self.is_own(id) {
+            return Ok(None);
+        }
         let select = row::Entity::find_by_id(id.uuid());
         self.person(if self.is_postgres() { select.lock(LockType::NoKeyUpdate) } else { select }).await
     }
 
     async fn update_person(&mut self, person: &Person) -> Result<(), IdentityError> {
+        self.require_system()?;
         let row = row::Model::from(person);
         let update = row::Entity::update_many()
             .col_expr(row::Column::Name, Expr::value(row.name))
+            .col_expr(row::Column::Email, Expr::value(row.email))
             .col_expr(row::Column::Status, Expr::value(row.status))
             .col_expr(row::Column::Version, next_version(row::Column::Version))
             .filter(row::Column::Id.eq(row.id))
             .filter(row::Column::Version.eq(row.version));
-        let done = self.run(update.exec(&self.transaction)).await?;
-        if done.rows_affected != 1 {
-            return Err(IdentityError::VersionConflict);
+        match self.try_run(update.exec(&self.transaction)).await? {
+            Ok(done) if done.rows_affected == 1 => {}
+            Ok(_) => return Err(IdentityError::VersionConflict),
+            Err(failure) if failure.violates(&EMAIL) => return Err(IdentityError::EmailTaken),
+            Err(failure) => return Err(IdentityError::Store(failure.into())),
         }
         let keys = person.member_keys();
         let update = memberships::row::Entity::update_many()
@@ -120,6 +130,25 @@ impl People for Unit {
 }
 
 impl Unit {
+    /// Whom the unit may see: for System units everybody, else the person themselves and the members of the tenant.
+    fn visible_people(&self) -> Select<row::Entity> {
+        use memberships::row::{Column, Entity};
+        let visible = match self.scope {
+            Scope::System(_) => Condition::all(),
+            Scope::Person(person) => row::Column::Id.eq(person.uuid()).into_condition(),
+            Scope::Tenant { tenant, person } => {
+                let membership = Query::select()
+                    .expr(Expr::value(1))
+                    .from(Entity)
+                    .and_where(Column::TenantId.eq(tenant.uuid()))
+                    .and_where(Expr::col((Entity, Column::UserId)).equals((row::Entity, row::Column::Id)))
+                    .to_owned();
+                Condition::any().add(row::Column::Id.eq(person.uuid())).add(Expr::exists(membership))
+            }
+        };
+        row::Entity::find().filter(visible)
+    }
+
     async fn person(&self, select: Select<row::Entity>) -> Result<Option<Person>, StoreError> {
         self.one(select).await?.map(Person::try_from).transpose()
     }

@@ -97,6 +97,7 @@ pub(crate) fn permissions_of(stored: &str, system: Option<&str>) -> Result<Permi
 #[async_trait]
 impl Roles for Unit {
     async fn insert_role(&mut self, role: &Role) -> Result<(), TenancyError> {
+        self.require_tenant(role.tenant)?;
         self.insert(row::Model::from(role)).await?.map_err(name_taken_or)
     }
 
@@ -119,6 +120,14 @@ impl Roles for Unit {
             .tenant_rows::<row::Entity>()?
             .filter(row::Column::TenantId.eq(tenant.uuid()))
             .filter(row::Column::System.eq(role.name()));
+        self.one(select).await?.map(Role::try_from).transpose()
+    }
+
+    async fn role_by_name(&mut self, tenant: TenantId, name: &RoleName) -> Result<Option<Role>, StoreError> {
+        let select = self
+            .tenant_rows::<row::Entity>()?
+            .filter(row::Column::TenantId.eq(tenant.uuid()))
+            .filter(row::Column::NameKey.eq(name.key()));
         self.one(select).await?.map(Role::try_from).transpose()
     }
 
@@ -150,6 +159,7 @@ impl Roles for Unit {
     }
 
     async fn update_role(&mut self, role: &Role) -> Result<(), TenancyError> {
+        self.require_tenant(role.tenant)?;
         let row = row::Model::from(role);
         let update = row::Entity::update_many()
             .col_expr(row::Column::Name, Expr::value(row.name))
@@ -169,9 +179,8 @@ impl Roles for Unit {
     }
 
     async fn delete_role(&mut self, id: RoleId) -> Result<(), StoreError> {
-        let delete = row::Entity::delete_many()
-            .filter(row::Column::TenantId.eq(self.tenant()?.uuid()))
-            .filter(row::Column::Id.eq(id.uuid()));
+        let delete =
+            row::Entity::delete_many().filter(self.of_tenant::<row::Entity>()?).filter(row::Column::Id.eq(id.uuid()));
         let done = self.run(delete.exec(&self.transaction)).await?;
         crate::unit::hit_one(done.rows_affected, "roles")
     }

@@ -2,12 +2,14 @@
 
 use async_trait::async_trait;
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, entity::prelude::Expr, sea_query::ExprTrait,
+    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder,
+    entity::prelude::Expr,
+    sea_query::{ExprTrait, IntoCondition},
 };
 use tenantry_identity::{EndReason, Session, Sessions};
 use tenantry_kernel::{SessionId, SignInId, StoreError, TenantId, Timestamp, UserId};
 
-use crate::Unit;
+use crate::{Scope, Unit};
 
 pub(crate) mod row {
     use sea_orm::entity::prelude::*;
@@ -100,16 +102,22 @@ impl TryFrom<row::Model> for Session {
 #[async_trait]
 impl Sessions for Unit {
     async fn insert_session(&mut self, session: &Session) -> Result<(), StoreError> {
+        let in_own_tenant = self.scope.tenant().is_some() && session.tenant == self.scope.tenant();
+        if !in_own_tenant && !self.is_own(session.user) {
+            return Err(StoreError::Misuse("a unit was asked to begin a session of another person in another tenant"));
+        }
         Ok(self.insert(row::Model::from(session)).await??)
     }
 
     async fn session_by_id(&mut self, id: SessionId) -> Result<Option<Session>, StoreError> {
-        self.one(row::Entity::find_by_id(id.uuid())).await?.map(Session::try_from).transpose()
+        let select = row::Entity::find().filter(Column::Id.eq(id.uuid())).filter(self.visible_sessions());
+        self.one(select).await?.map(Session::try_from).transpose()
     }
 
     async fn running_sessions_of(&mut self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
         let select = row::Entity::find()
             .filter(Column::UserId.eq(user.uuid()))
+            .filter(self.visible_sessions())
             .filter(Column::EndedAt.is_null())
             .filter(Column::ExpiresAt.gt(now.utc()))
             .order_by_desc(Column::Id);
@@ -123,6 +131,7 @@ impl Sessions for Unit {
             .col_expr(Column::RotatedAt, Expr::value(now.utc()))
             .col_expr(Column::LastUsedAt, Expr::value(now.to_minute().utc()))
             .filter(Column::Id.eq(id.uuid()))
+            .filter(self.visible_sessions())
             .filter(Column::Rotation.eq(i64::from(rotation)))
             .filter(Column::EndedAt.is_null());
         Ok(self.run(update.exec(&self.transaction)).await?.rows_affected == 1)
@@ -132,6 +141,7 @@ impl Sessions for Unit {
         let update = row::Entity::update_many()
             .col_expr(Column::SeenRotation, Expr::value(i64::from(rotation)))
             .filter(Column::Id.eq(id.uuid()))
+            .filter(self.visible_sessions())
             .filter(Column::Rotation.gte(i64::from(rotation)))
             .filter(Column::SeenRotation.lt(i64::from(rotation)));
         self.run(update.exec(&self.transaction)).await?;
@@ -183,6 +193,17 @@ impl Sessions for Unit {
 }
 
 impl Unit {
+    /// Which sessions the unit may see: for System units every one, else the person's own and those in the tenant.
+    fn visible_sessions(&self) -> Condition {
+        match self.scope {
+            Scope::System(_) => Condition::all(),
+            Scope::Person(person) => Column::UserId.eq(person.uuid()).into_condition(),
+            Scope::Tenant { tenant, person } => {
+                Condition::any().add(Column::UserId.eq(person.uuid())).add(Column::TenantId.eq(tenant.uuid()))
+            }
+        }
+    }
+
     async fn end_sessions(
         &self,
         which: Condition,
@@ -193,6 +214,7 @@ impl Unit {
             .col_expr(Column::EndedAt, Expr::value(now.utc()))
             .col_expr(Column::EndReason, Expr::value(reason.name()))
             .filter(which)
+            .filter(self.visible_sessions())
             .filter(Column::EndedAt.is_null());
         let ended = self.run(update.exec_with_returning(&self.transaction)).await?;
         ended.into_iter().map(Session::try_from).collect()

@@ -75,6 +75,7 @@ impl TryFrom<row::Model> for Tenant {
 #[async_trait]
 impl Tenants for Unit {
     async fn insert_tenant(&mut self, tenant: &Tenant) -> Result<(), TenancyError> {
+        self.require_tenant(tenant.id)?;
         // A violated key would end the whole transaction on PostgreSQL, and with it the try of another slug.
         let unless_taken = OnConflict::column(row::Column::Slug).do_nothing().to_owned();
         let insert = Insert::one(row::Model::from(tenant).into_active_model()).on_conflict(unless_taken);
@@ -96,6 +97,7 @@ impl Tenants for Unit {
     }
 
     async fn update_tenant(&mut self, tenant: &Tenant) -> Result<(), TenancyError> {
+        self.require_tenant(tenant.id)?;
         let row = row::Model::from(tenant);
         let update = row::Entity::update_many()
             .col_expr(row::Column::Name, Expr::value(row.name))

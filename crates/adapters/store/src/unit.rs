@@ -1,11 +1,11 @@
 //! One open transaction with its scope and deadline: the type that implements every port.
 
 use sea_orm::{
-    ActiveModelBehavior, ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr,
-    EntityTrait, Insert, IntoActiveModel, QueryFilter, Select, Statement, Value,
+    ActiveModelBehavior, ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend,
+    DbErr, EntityTrait, Insert, IntoActiveModel, QueryFilter, Select, Statement, Value,
 };
 use std::future::Future;
-use tenantry_kernel::{StoreError, TenantId};
+use tenantry_kernel::{StoreError, TenantId, UserId};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{AuthorityChange, Scope, Store, failure::Failure};
@@ -68,11 +68,32 @@ impl Unit {
 
     /// The rows of the unit's tenant; for System units, of every tenant.
     pub(crate) fn tenant_rows<E: TenantTable>(&self) -> Result<Select<E>, StoreError> {
+        Ok(E::find().filter(self.of_tenant::<E>()?))
+    }
+
+    /// What makes a row one of the unit's tenant; for System units, of any tenant.
+    pub(crate) fn of_tenant<E: TenantTable>(&self) -> Result<Condition, StoreError> {
         match self.scope {
-            Scope::Tenant { tenant, .. } => Ok(E::find().filter(E::TENANT.eq(tenant.uuid()))),
-            Scope::System(_) => Ok(E::find()),
+            Scope::Tenant { tenant, .. } => Ok(Condition::all().add(E::TENANT.eq(tenant.uuid()))),
+            Scope::System(_) => Ok(Condition::all()),
             Scope::Person(_) => Err(StoreError::Misuse("a tenant's rows were asked for outside any tenant")),
         }
+    }
+
+    /// A unit of one tenant changes nothing of another's: on PostgreSQL a policy sees to it too, on SQLite only this.
+    pub(crate) fn require_tenant(&self, tenant: TenantId) -> Result<(), StoreError> {
+        match self.scope {
+            Scope::System(_) => Ok(()),
+            Scope::Tenant { tenant: own, .. } if own == tenant => Ok(()),
+            Scope::Tenant { .. } | Scope::Person(_) => {
+                Err(StoreError::Misuse("a unit was asked to change another tenant"))
+            }
+        }
+    }
+
+    /// Whether the unit may see what is a person's own business, in whatever tenant.
+    pub(crate) fn is_own(&self, user: UserId) -> bool {
+        self.scope.is_system() || self.scope.person() == Some(user)
     }
 
     /// The unit's tenant.

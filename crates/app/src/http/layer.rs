@@ -5,7 +5,10 @@ use actix_web::{
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
-    http::header::{self, HeaderMap, HeaderName, HeaderValue},
+    http::{
+        ConnectionType,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
     middleware::Next,
 };
 use futures::FutureExt;
@@ -48,7 +51,7 @@ pub(crate) async fn around(
         response = replace(response, rendered);
     }
     if response.status().is_client_error() || response.status().is_server_error() {
-        body.close_if_unread();
+        body.close_if_unread(&mut response);
     }
     add_headers(response.headers_mut(), &app, id);
     Ok(response)
@@ -58,11 +61,15 @@ pub(crate) async fn around(
 struct WatchedBody(Option<(Rc<Cell<bool>>, Option<Socket>)>);
 
 impl WatchedBody {
-    fn close_if_unread(self) {
-        if let Some((ended, Some(socket))) = self.0
+    /// The client is told, so that it sends no further request on a connection that is about to be cut.
+    fn close_if_unread(self, response: &mut ServiceResponse<BoxBody>) {
+        if let Some((ended, socket)) = self.0
             && !ended.get()
         {
-            socket.close_soon();
+            response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            if let Some(socket) = socket {
+                socket.close_soon();
+            }
         }
     }
 }
@@ -96,13 +103,19 @@ fn failure_of(response: &ServiceResponse<BoxBody>) -> Option<Failure> {
 /// The cause of a failure is told once, here.
 fn log(failure: &Failure, response: &ServiceResponse<BoxBody>, id: RequestId) {
     let cause = response.response().error().and_then(|error| error.as_error::<Failure>());
-    let cause = cause.and_then(|failure| failure.cause.as_ref()).map(|cause| cause.to_string()).unwrap_or_default();
+    let cause = cause.and_then(|failure| failure.cause.as_deref()).map(|cause| chain(cause)).unwrap_or_default();
     let code = failure.code.name();
     match failure.code.kind() {
         ErrorKind::Internal => tracing::error!(request_id = %id, code, cause, "a request failed"),
         ErrorKind::Unavailable => tracing::warn!(request_id = %id, code, cause, "a request could not be served"),
         _ => tracing::debug!(request_id = %id, code, cause, "a request was refused"),
     }
+}
+
+/// An error and what caused it: of a store that fails, only the last link tells why.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let links = std::iter::successors(Some(error), |link| link.source()).map(ToString::to_string);
+    links.collect::<Vec<_>>().join(": ")
 }
 
 /// Puts another answer in place of a response, keeping headers that it does not set itself.

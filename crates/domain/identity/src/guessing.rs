@@ -71,13 +71,13 @@ pub struct TooManyAttempts {
     pub retry_after_seconds: u64,
 }
 
-/// Where tries are counted. Counters survive a restart.
+/// Where tries are counted. Counters survive a restart. Only for System units.
 #[async_trait]
 pub trait Attempts: Send {
     /// Adds one to each counter, starting those anew whose window is over. The answers are in the order of the charges.
     async fn charge_attempts(&mut self, charges: &[Charge], now: Timestamp) -> Result<Vec<Charged>, StoreError>;
 
-    /// Takes one off each counter.
+    /// Takes one off each counter that stands above zero.
     async fn give_back_attempts(&mut self, keys: &[[u8; 32]]) -> Result<(), StoreError>;
 
     /// Whether somebody signed in to the account from the source at or after this moment.

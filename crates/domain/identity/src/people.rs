@@ -62,7 +62,8 @@ impl Person {
 /// Where people are kept.
 #[async_trait]
 pub trait People: Send {
-    /// Fails with [`IdentityError::EmailTaken`], and leaves the unit usable, when somebody has the address.
+    /// Fails with [`IdentityError::EmailTaken`], and leaves the unit usable, when somebody has the address. Only for
+    /// System units.
     async fn insert_person(&mut self, person: &Person) -> Result<(), IdentityError>;
 
     /// The person, if the unit's scope may see them.
@@ -74,11 +75,13 @@ pub trait People: Send {
     /// The person of that address. Only for System units.
     async fn person_by_email(&mut self, email: &EmailAddress) -> Result<Option<Person>, StoreError>;
 
-    /// The same as [`People::person_by_id`], held against every other change of this person until the unit ends.
+    /// The person, if it is the unit's own or the unit is a System one, held against every other change of this
+    /// person until the unit ends.
     async fn lock_person(&mut self, id: UserId) -> Result<Option<Person>, StoreError>;
 
     /// Writes name, address and status where the version is still `person.version`, and moves it on; with the
-    /// keys of their memberships. Fails with [`IdentityError::VersionConflict`].
+    /// keys of their memberships in every tenant. Only for System units. Fails with
+    /// [`IdentityError::VersionConflict`] or [`IdentityError::EmailTaken`].
     async fn update_person(&mut self, person: &Person) -> Result<(), IdentityError>;
 }
 
@@ -160,6 +163,10 @@ pub async fn disable_person(
     }
     if !change_status(unit, actor, world, id, PersonStatus::Disabled).await? {
         return Ok(());
+    }
+    let joined_meanwhile = unit.tenants_of(id).await?.iter().any(|(m, _)| !tenants.contains(&m.tenant));
+    if joined_meanwhile {
+        return Err(StoreError::Collision("the person has joined another tenant meanwhile".into()).into());
     }
     let ended = unit.end_sessions_of_user(id, None, EndReason::PersonDisabled, world.now()).await?;
     note_ended(unit, actor, world, &ended, EndReason::PersonDisabled).await

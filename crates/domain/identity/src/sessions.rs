@@ -173,11 +173,12 @@ pub trait Sessions: Send {
     /// The person's sessions that have neither been ended nor expired, newest first.
     async fn running_sessions_of(&mut self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError>;
 
-    /// Moves the counter from `rotation` to the next, if the session has not ended and still stands there.
+    /// Moves the counter from `rotation`, whose token was shown, to the next, if the session has not ended and still
+    /// stands there.
     /// `false` when it does not: somebody else was quicker.
     async fn rotate_session(&mut self, id: SessionId, rotation: u32, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Notes that a token of this rotation was shown.
+    /// Notes that a token of this rotation was shown. The note never goes back, and never ahead of the counter.
     async fn mark_rotation_seen(&mut self, id: SessionId, rotation: u32) -> Result<(), StoreError>;
 
     /// Ends one session.
@@ -366,7 +367,8 @@ pub(crate) async fn start_session(
 ) -> Result<Session, IdentityError> {
     let user = actor.user.ok_or(StoreError::Misuse("a session needs a person"))?;
     let now = world.now();
-    let running = unit.running_sessions_of(user, now).await?;
+    let mut running = unit.running_sessions_of(user, now).await?;
+    running.retain(|session| session.is_live(now, policy));
     let keep = usize::try_from(MAX_LIVE_SESSIONS).unwrap_or(usize::MAX) - 1;
     for oldest in running.iter().skip(keep) {
         let ended = unit.end_session(oldest.id, EndReason::TooMany, now).await?;

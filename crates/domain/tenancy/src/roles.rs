@@ -181,6 +181,9 @@ pub trait Roles: Send {
     /// One of the tenant's default roles; absent only when the tenant is.
     async fn default_role(&mut self, tenant: TenantId, role: DefaultRole) -> Result<Option<Role>, StoreError>;
 
+    /// The role of that name in the tenant; names are compared folded, as they are unique.
+    async fn role_by_name(&mut self, tenant: TenantId, name: &RoleName) -> Result<Option<Role>, StoreError>;
+
     /// The tenant's roles by id.
     async fn page_roles(&mut self, page: PageRequest<RoleId>) -> Result<Page<Role, RoleId>, StoreError>;
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tenantry_identity::{
     Candidate, ChangePassword, Credentials, IdentityError, Password, PasswordHasher, change_password as change,
 };
-use tenantry_kernel::ErrorCode;
+use tenantry_kernel::{ErrorCode, Outcome};
 use utoipa::ToSchema;
 use validator::Validate;
 
@@ -17,6 +17,7 @@ use crate::{
         caller::Caller,
         openapi::Operation,
     },
+    refusals::Refused,
 };
 
 pub(crate) const OPERATION: Operation = Operation::of::<ChangePassword>(
@@ -66,7 +67,15 @@ pub(crate) async fn change_password(app: App, caller: Caller<ChangePassword>, bo
         hash: credential.hash,
         credential_version: credential.version,
     });
-    let (candidate, _) = app.compare(candidate, current).await?;
+    let (candidate, _) = match app.compare(candidate, current).await {
+        Ok(compared) => compared,
+        Err(failure) => {
+            if failure.code == ErrorCode::InvalidCredentials {
+                app.refusals.note(&app, Refused::new(&caller.attempt(), Outcome::Failed, &failure)).await;
+            }
+            return Err(failure);
+        }
+    };
     let hash = app.hasher.hash(new).await.map_err(IdentityError::from)?;
     if let Some(spent) = spent {
         app.return_guess(&spent).await?;

@@ -1,0 +1,114 @@
+use std::{error::Error, path::PathBuf};
+use tenantry_identity::{HasherError, PasswordError};
+use tenantry_kernel::{EmailAddress, ErrorKind, StoreError};
+use tenantry_tenancy::{RoleName, Slug};
+
+use crate::{Failure, StartError};
+
+/// Why a command of the operator was not carried out, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The application could not be put together.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// There is no SQLite file yet, or it is somewhere else.
+    #[error("there is no database at {}: run `tenantry migrate` to make it, or set DATA_DIR or DATABASE_URL to where it is", .0.display())]
+    NoDatabase(PathBuf),
+    /// The schema is older than this program.
+    #[error("the database is not up to date: run `tenantry migrate` first")]
+    NotMigrated,
+    /// No tenant has that slug or id.
+    #[error("there is no tenant {0}: name one by its slug or its id")]
+    UnknownTenant(String),
+    /// The tenant has no role of that name.
+    #[error(
+        "tenant {tenant} has no role called {role}: name owner, admin, member, viewer, or one that the tenant has made"
+    )]
+    UnknownRole {
+        /// The tenant.
+        tenant: Slug,
+        /// The name asked for.
+        role: RoleName,
+    },
+    /// Nobody has that address.
+    #[error("nobody has an account with the address {0}")]
+    UnknownPerson(EmailAddress),
+    /// The person is shut out, and could do nothing in the tenant.
+    #[error("{0} is disabled: let them in first with `tenantry admin enable-user --email {0}`")]
+    Disabled(EmailAddress),
+    /// The person is in the tenant, with the roles that they hold there.
+    #[error("{email} is a member of tenant {tenant} already: an administrator of the tenant can change the roles")]
+    AlreadyMember {
+        /// The person.
+        email: EmailAddress,
+        /// The tenant.
+        tenant: Slug,
+    },
+    /// Somebody registered with the address while a first password was read.
+    #[error("somebody has registered with the address {0} meanwhile: run the command again to take that account")]
+    Registered(EmailAddress),
+    /// Another tenant has the slug that was asked for.
+    #[error("another tenant has the slug {0}: name another one with --slug, or none to have one made from the name")]
+    SlugTaken(Slug),
+    /// No free slug was found for the name.
+    #[error("no free slug could be made from the name: name one with --slug")]
+    NoFreeSlug,
+    /// Tenants would be left without an active owner.
+    #[error("{email} is the last active owner of {}: make somebody else an owner there first, or repeat with --force", list(.tenants))]
+    LastOwner {
+        /// The person.
+        email: EmailAddress,
+        /// The tenants that nobody else owns.
+        tenants: Vec<Slug>,
+    },
+    /// Nothing was on standard input where a first password was needed.
+    #[error("{0} has no account yet, so a first password is needed: pass it as one line on standard input")]
+    NoPassword(EmailAddress),
+    /// Standard input could not be read.
+    #[error("the first password could not be read from standard input")]
+    UnreadablePassword(#[source] std::io::Error),
+    /// The first password is none.
+    #[error("the first password {0}")]
+    Password(#[from] PasswordError),
+    /// The first password would be guessed.
+    #[error("the first password is too easy to guess: take a longer one, or one made of unrelated words")]
+    WeakPassword,
+    /// The first password could not be hashed.
+    #[error("the first password could not be hashed")]
+    Hasher(#[from] HasherError),
+    /// The change was refused, or went wrong.
+    #[error("{sentence}")]
+    Failed {
+        /// What happened and what to do.
+        sentence: &'static str,
+        /// Why.
+        #[source]
+        cause: Option<Box<dyn Error + Send + Sync>>,
+    },
+}
+
+impl From<Failure> for AdminError {
+    /// For failures that mean the same in every command.
+    fn from(failure: Failure) -> Self {
+        let sentence = match failure.code.kind() {
+            ErrorKind::Unavailable => {
+                "the database does not answer: ask `tenantry doctor`, and look whether it was done before you try again"
+            }
+            ErrorKind::NotFound | ErrorKind::Stale => "somebody else changed it at the same moment: try again",
+            ErrorKind::Internal => "it went wrong, and nothing was changed",
+            _ => failure.code.sentence(),
+        };
+        Self::Failed { sentence, cause: failure.cause }
+    }
+}
+
+impl From<StoreError> for AdminError {
+    fn from(error: StoreError) -> Self {
+        Failure::from(error).into()
+    }
+}
+
+/// Slugs as they stand in a sentence.
+pub(super) fn list(slugs: &[Slug]) -> String {
+    slugs.iter().map(Slug::as_str).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,141 @@
+//! Exchanging the keys, one step at a time. No database is needed.
+
+use secrecy::{ExposeSecret, SecretString};
+use std::time::Duration;
+use tenantry_crypto::{KeyList, SystemClock, SystemEntropy, next_rotation_step};
+use tenantry_kernel::{Clock, Timestamp};
+
+use crate::{StartError, config::Config, keys::Keys};
+
+use super::AdminError;
+
+/// Takes the next step with both lists of keys. A list that was configured is printed as it is to be from now on; one
+/// that is kept in the data folder is written there.
+///
+/// Advice stands behind `#`, so that the whole can go into a file of variables.
+pub(super) fn rotate(config: &Config) -> Result<String, AdminError> {
+    Ok(rotate_at(config, SystemClock.now())?)
+}
+
+fn rotate_at(config: &Config, now: Timestamp) -> Result<String, StartError> {
+    let (signing, secrets) = (config.keys.signing_keys.as_deref(), config.keys.server_secrets.as_deref());
+    let all_configured = signing.is_some() && secrets.is_some();
+    let mut kept = if all_configured { Keys::default() } else { Keys::kept_or_made(config)? };
+    let before = kept.text();
+
+    let mut lines = step(KeyList::SigningKeys, signing, &mut kept.signing, config.tokens.access_ttl, now)?;
+    lines.extend(step(KeyList::ServerSecrets, secrets, &mut kept.secrets, config.tokens.refresh_max, now)?);
+    if kept.text() != before {
+        let file = Keys::file(config);
+        kept.write(&file)?;
+        lines.push(format!("# {} has the new values; a server reads them when it starts.", file.display()));
+    }
+    Ok(lines.join("\n"))
+}
+
+/// One step with one list: printed when it was configured, else changed in what is kept.
+fn step(
+    list: KeyList,
+    configured: Option<&[SecretString]>,
+    kept: &mut Vec<SecretString>,
+    good_for: Duration,
+    now: Timestamp,
+) -> Result<Vec<String>, StartError> {
+    let variable = list.variable();
+    let next = next_rotation_step(list, configured.unwrap_or(kept), good_for, now, &SystemEntropy)
+        .map_err(|error| StartError::keys(variable, error))?;
+    let mut lines = vec![format!("# {variable}: {}", next.advice)];
+    if configured.is_some() {
+        lines.push(format!("{variable}={}", next.value().expose_secret()));
+    } else {
+        *kept = next.list;
+    }
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+    use tempfile::TempDir;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn config(folder: &TempDir, more: &[(&str, &str)]) -> Config {
+        let folder = folder.path().to_str().expect("UTF-8");
+        Config::load(Sources::from_environment(more.iter().copied().chain([("DATA_DIR", folder)]))).expect("good")
+    }
+
+    fn values(output: &str, variable: &str) -> Vec<String> {
+        let line = output.lines().find_map(|line| line.strip_prefix(variable)?.strip_prefix('='));
+        line.map(|line| line.split(',').map(str::to_owned).collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn keys_of_the_data_folder_are_rotated_there_and_never_printed() {
+        let folder = TempDir::new().expect("a folder");
+        let config = config(&folder, &[]);
+        let first = Keys::load(&config).expect("keys");
+        let start = SystemClock.now();
+
+        let told = rotate_at(&config, start).expect("a step");
+        assert!(told.lines().all(|line| line.starts_with('#')), "{told}");
+        assert!(told.contains("keys.env"), "{told}");
+        let added = Keys::load(&config).expect("keys");
+        assert_eq!((added.signing.len(), added.secrets.len()), (2, 2));
+        assert_eq!(Keys::value(&first.signing), Keys::value(&added.signing[..1]));
+
+        rotate_at(&config, start.plus(5 * MINUTE)).expect("a step");
+        let moved = Keys::load(&config).expect("keys");
+        let new = Keys::value(&added.signing[1..]);
+        assert_eq!(Some(Keys::value(&moved.signing[..1]).as_str()), new.split('@').next());
+
+        rotate_at(&config, start.plus(91 * DAY)).expect("a step");
+        let dropped = Keys::load(&config).expect("keys");
+        assert_eq!((dropped.signing.len(), dropped.secrets.len()), (1, 1));
+    }
+
+    #[test]
+    fn too_early_a_step_changes_nothing() {
+        let folder = TempDir::new().expect("a folder");
+        let config = config(&folder, &[]);
+        let start = SystemClock.now();
+        for after in [Duration::ZERO, 5 * MINUTE] {
+            rotate_at(&config, start.plus(after)).expect("a step");
+        }
+        let before = Keys::load(&config).expect("keys").text();
+        let told = rotate_at(&config, start.plus(6 * MINUTE)).expect("no step");
+        assert!(told.contains("too early") && !told.contains("new values"), "{told}");
+        assert_eq!(Keys::load(&config).expect("keys").text(), before);
+    }
+
+    #[test]
+    fn configured_keys_are_printed_and_nothing_is_written() {
+        let folder = TempDir::new().expect("a folder");
+        let made = Keys::load(&config(&folder, &[])).expect("keys");
+        let (signing, secrets) = (Keys::value(&made.signing), Keys::value(&made.secrets));
+        let elsewhere = TempDir::new().expect("a folder");
+        let config = config(&elsewhere, &[("SIGNING_KEYS", &signing), ("SERVER_SECRETS", &secrets)]);
+
+        let told = rotate_at(&config, SystemClock.now()).expect("a step");
+        for (variable, first) in [("SIGNING_KEYS", signing), ("SERVER_SECRETS", secrets)] {
+            let next = values(&told, variable);
+            assert_eq!((next.len(), &next[0]), (2, &first), "{variable}");
+        }
+        assert!(!Keys::file(&config).exists());
+    }
+
+    #[test]
+    fn each_list_is_looked_for_by_itself() {
+        let folder = TempDir::new().expect("a folder");
+        let made = Keys::load(&config(&folder, &[])).expect("keys");
+        let config = config(&folder, &[("SIGNING_KEYS", &Keys::value(&made.signing))]);
+
+        let told = rotate_at(&config, SystemClock.now()).expect("a step");
+        assert_eq!(values(&told, "SIGNING_KEYS").len(), 2);
+        assert!(values(&told, "SERVER_SECRETS").is_empty());
+        let kept = Keys::kept(&config).expect("readable").expect("keys");
+        assert_eq!((kept.signing.len(), kept.secrets.len()), (1, 2));
+    }
+}

@@ -1,0 +1,59 @@
+//! What the operator of an installation does at its command line, on the database itself, beside a running server.
+
+mod account;
+mod database;
+mod error;
+mod keys;
+mod people;
+mod tenants;
+
+pub use error::AdminError;
+
+use tenantry_kernel::{Action, Actor, Origin, RequestId};
+use tenantry_store::{Scope, SystemReason, Unit};
+
+use crate::{Answer, App, Failure, change::Attempt, cli::AdminCommand, config::Config};
+
+const SCOPE: Scope = Scope::System(SystemReason::CommandLine);
+
+/// Carries out a command of the operator and returns the line that tells what was done. Must run in a `LocalSet`, as
+/// `actix_web::rt::System` has one.
+pub async fn run_admin(config: Config, command: AdminCommand) -> Result<String, AdminError> {
+    use AdminCommand as Do;
+    use tenantry_kernel::TenantStatus::{Active, Suspended};
+    match command {
+        Do::CreateTenant(it) => on_database(config, async |app| tenants::create(app, it).await).await,
+        Do::SuspendTenant(it) => on_database(config, async |app| tenants::set_status(app, it, Suspended).await).await,
+        Do::ResumeTenant(it) => on_database(config, async |app| tenants::set_status(app, it, Active).await).await,
+        Do::SetPlan(it) => on_database(config, async |app| tenants::set_plan(app, it).await).await,
+        Do::AddMember(it) => on_database(config, async |app| people::add_member(app, it).await).await,
+        Do::DisableUser(it) => on_database(config, async |app| people::disable(app, it).await).await,
+        Do::EnableUser(it) => on_database(config, async |app| people::enable(app, it).await).await,
+        Do::RotateKeys => keys::rotate(&config),
+    }
+}
+
+/// Opens the database for one command, and closes it in order.
+async fn on_database(
+    config: Config,
+    work: impl AsyncFnOnce(&App) -> Result<String, AdminError>,
+) -> Result<String, AdminError> {
+    let app = database::open(config).await?;
+    let done = work(&app).await;
+    app.store.close().await;
+    done
+}
+
+/// Runs a change by the operator; what it returns is the line that tells of it.
+async fn change<W>(app: &App, action: Action, work: W) -> Result<String, Failure>
+where
+    W: AsyncFn(&App, &mut Unit, &Actor) -> Result<String, Failure> + 'static,
+{
+    let origin = Origin { request: RequestId::new(&app.world), ip: None, user_agent: None };
+    let by = Attempt { actor: Actor::operator(origin), action };
+    let answer = app.change(by, SCOPE, async move |app: &App, unit: &mut Unit, actor: &Actor| {
+        let line = work(app, unit, actor).await?;
+        Ok(Answer { status: 200, headers: Vec::new(), body: line.into() })
+    });
+    Ok(String::from_utf8_lossy(&answer.await?.body).into_owned())
+}

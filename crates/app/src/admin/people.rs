@@ -1,0 +1,100 @@
+//! Commands about people.
+
+use tenantry_identity::{People, Person, PersonStatus, add_member as add, disable_person, enable_person};
+use tenantry_kernel::{Action, Authorities, EmailAddress, ErrorCode, StoreError, UserId};
+use tenantry_store::Unit;
+use tenantry_tenancy::{Memberships, Roles, Slug, TenancyError, Tenant};
+
+use crate::{
+    App,
+    cli::{AddMember, DisableUser, EmailArgument},
+};
+
+use super::{AdminError, SCOPE, account::Account, change, error::list, tenants};
+
+/// Puts a person into a tenant with one role, and makes their account if there is none.
+pub(super) async fn add_member(app: &App, command: AddMember) -> Result<String, AdminError> {
+    let AddMember { tenant, email, name, role } = command;
+    let tenant = tenants::find(app, &tenant.tenant).await?;
+    if app.store.read(SCOPE).await?.role_by_name(tenant.id, &role).await?.is_none() {
+        return Err(AdminError::UnknownRole { tenant: tenant.slug, role });
+    }
+    let own = [tenant.name.as_str(), tenant.slug.as_str()];
+    let account = Account::find_or_prepare(app, &email, Some(name), &own).await?;
+
+    let Tenant { id, slug, .. } = tenant.clone();
+    let done = change(app, Action::MembershipCreated, async move |app, unit, actor| {
+        // before the role is looked up, so that nobody deletes it meanwhile
+        unit.lock_tenant(id).await?;
+        let role = unit.role_by_name(id, &role).await?.ok_or(TenancyError::NotFound)?;
+        let person = account.person(unit, actor, &app.world).await?;
+        add(unit, actor, &app.world, id, &person, &role).await?;
+        let (who, tenant) = (named(&person), tenants::named(&tenant));
+        Ok(format!("added {who} to tenant {tenant} as {}{}", role.name, account.remark()))
+    });
+    done.await.map_err(|failure| match failure.code {
+        ErrorCode::AlreadyMember => AdminError::AlreadyMember { email, tenant: slug },
+        ErrorCode::EmailTaken => AdminError::Registered(email),
+        _ => failure.into(),
+    })
+}
+
+/// Shuts a person out of every tenant.
+pub(super) async fn disable(app: &App, command: DisableUser) -> Result<String, AdminError> {
+    let person = find(app, &command.user.email).await?;
+    if person.status == PersonStatus::Disabled {
+        return Ok(format!("{} is disabled already; nothing was changed", named(&person)));
+    }
+    let (id, force) = (person.id, command.force);
+    let who = named(&person);
+    let done = change(app, Action::UserDisabled, async move |app, unit, actor| {
+        let ownerless = owned_alone(unit, id).await?;
+        disable_person(unit, actor, &app.world, id, force).await?;
+        let line = format!("disabled {who} and ended their sessions");
+        Ok(match ownerless.is_empty() {
+            true => line,
+            false => format!("{line}; without an active owner now: {}", list(&ownerless)),
+        })
+    });
+    match done.await {
+        Err(failure) if failure.code == ErrorCode::LastOwner => {
+            let tenants = owned_alone(&mut app.store.read(SCOPE).await?, id).await?;
+            Err(AdminError::LastOwner { email: person.email, tenants })
+        }
+        done => Ok(done?),
+    }
+}
+
+/// Lets a disabled person sign in again.
+pub(super) async fn enable(app: &App, argument: EmailArgument) -> Result<String, AdminError> {
+    let person = find(app, &argument.email).await?;
+    if person.status == PersonStatus::Enabled {
+        return Ok(format!("{} is enabled already; nothing was changed", named(&person)));
+    }
+    let done = change(app, Action::UserEnabled, async move |app, unit, actor| {
+        enable_person(unit, actor, &app.world, person.id).await?;
+        Ok(format!("enabled {}, who may sign in again", named(&person)))
+    });
+    Ok(done.await?)
+}
+
+/// The tenants that nobody owns besides this person.
+async fn owned_alone(unit: &mut Unit, person: UserId) -> Result<Vec<Slug>, StoreError> {
+    let mut slugs = Vec::new();
+    for (_, tenant) in unit.tenants_of(person).await? {
+        if unit.active_owners(tenant.id).await? == [person] {
+            slugs.push(tenant.slug);
+        }
+    }
+    Ok(slugs)
+}
+
+async fn find(app: &App, email: &EmailAddress) -> Result<Person, AdminError> {
+    let found = app.store.read(SCOPE).await?.person_by_email(email).await?;
+    found.ok_or_else(|| AdminError::UnknownPerson(email.clone()))
+}
+
+/// The person as the operator is told of them.
+pub(super) fn named(person: &Person) -> String {
+    format!("{} ({})", person.email, person.id)
+}

@@ -1,0 +1,231 @@
+//! `tenantry doctor`: looks at each thing outside the program and says what to mend. It leaves everything as it was, and
+//! asks nothing without a time limit.
+
+mod database;
+
+use secrecy::SecretString;
+use std::{
+    fmt, fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf, absolute},
+};
+use tenantry_crypto::{KeyList, KeyListError, ServerSecrets, SigningKeys};
+
+use crate::{
+    config::{Config, ConfigErrors, Database},
+    keys::Keys,
+};
+
+/// What was found, thing by thing.
+#[derive(Debug, Default)]
+pub struct Report(Vec<Finding>);
+
+/// How one thing is.
+#[derive(Debug)]
+struct Finding {
+    is_problem: bool,
+    thing: String,
+    text: String,
+}
+
+impl Report {
+    /// Whether nothing needs to be mended.
+    pub fn is_healthy(&self) -> bool {
+        self.0.iter().all(|finding| !finding.is_problem)
+    }
+
+    fn fine(&mut self, thing: impl Into<String>, text: impl Into<String>) {
+        self.0.push(Finding { is_problem: false, thing: thing.into(), text: text.into() });
+    }
+
+    fn problem(&mut self, thing: impl Into<String>, text: impl Into<String>) {
+        self.0.push(Finding { is_problem: true, thing: thing.into(), text: text.into() });
+    }
+}
+
+/// One line for each thing.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, finding) in self.0.iter().enumerate() {
+            let separator = if position == 0 { "" } else { "\n" };
+            let verdict = if finding.is_problem { "problem" } else { "ok" };
+            write!(f, "{separator}{verdict:<8} {}: {}", finding.thing, finding.text)?;
+        }
+        Ok(())
+    }
+}
+
+/// Looks at everything that the configuration names, or at what is wrong with the configuration.
+pub async fn run_doctor(loaded: Result<Config, ConfigErrors>) -> Report {
+    let mut report = Report::default();
+    let config = match loaded {
+        Ok(config) => config,
+        Err(errors) => {
+            errors.mistakes().iter().for_each(|mistake| report.problem("configuration", mistake.to_string()));
+            return report;
+        }
+    };
+    let purpose = if config.environment.is_production() { "production" } else { "development" };
+    let url = config.http.public_url(config.http.bind_address());
+    report.fine("configuration", format!("for {purpose}, at {url}"));
+    for folder in folders(&config) {
+        look_at_folder(&folder, &mut report);
+    }
+    look_at_keys(&config, &mut report);
+    database::look(&config, &mut report).await;
+    report
+}
+
+/// Where files of ours are, or will be.
+fn folders(config: &Config) -> Vec<PathBuf> {
+    let keeps_keys = config.keys.signing_keys.is_none() || config.keys.server_secrets.is_none();
+    let of_keys = keeps_keys.then_some(config.data_dir.as_path());
+    let of_database = match &config.database.url {
+        Database::Sqlite(file) => file.parent(),
+        Database::Postgres(_) => None,
+    };
+    let named = of_keys.into_iter().chain(of_database);
+    let mut folders: Vec<PathBuf> =
+        named.map(|folder| absolute(Path::new(".").join(folder)).unwrap_or_else(|_| folder.to_owned())).collect();
+    folders.dedup();
+    folders
+}
+
+fn look_at_folder(folder: &Path, report: &mut Report) {
+    const MEND: &str = "give this user the right, or set DATA_DIR or DATABASE_URL to another place";
+    let shown = folder.display();
+    let Some(there) = folder.ancestors().find(|ancestor| ancestor.exists()) else {
+        return report.problem("folder", format!("{shown} cannot be looked for: {MEND}"));
+    };
+    if !there.is_dir() {
+        return report.problem("folder", format!("{} is a file: remove it, or name another folder", there.display()));
+    }
+    match try_to_write(there) {
+        Err(error) => report.problem("folder", format!("{} cannot be written ({error}): {MEND}", there.display())),
+        Ok(()) if there == folder => report.fine("folder", format!("{shown} can be written")),
+        Ok(()) => report.fine("folder", format!("{shown} does not exist yet; it is made when it is needed")),
+    }
+}
+
+/// Permissions alone do not tell: the file system may be read-only, or full.
+fn try_to_write(folder: &Path) -> io::Result<()> {
+    let probe = folder.join(format!(".tenantry-doctor-{}", std::process::id()));
+    fs::File::create_new(&probe)?;
+    fs::remove_file(&probe)
+}
+
+fn look_at_keys(config: &Config, report: &mut Report) {
+    let (signing, secrets) = (config.keys.signing_keys.as_deref(), config.keys.server_secrets.as_deref());
+    let kept = match (signing, secrets) {
+        (Some(_), Some(_)) => None,
+        _ => match Keys::kept(config) {
+            Ok(kept) => kept,
+            Err(error) => return report.problem("keys", error.to_string()),
+        },
+    };
+    if kept.is_some() {
+        look_at_secrecy(&Keys::file(config), report);
+    }
+    let kept = kept.as_ref();
+    let signing = signing.or(kept.map(|keys| keys.signing.as_slice()));
+    look_at_list(KeyList::SigningKeys, signing, |list| SigningKeys::parse(list).map(drop), report);
+    let secrets = secrets.or(kept.map(|keys| keys.secrets.as_slice()));
+    look_at_list(KeyList::ServerSecrets, secrets, |list| ServerSecrets::parse(list).map(drop), report);
+}
+
+fn look_at_list(
+    list: KeyList,
+    keys: Option<&[SecretString]>,
+    parse: impl Fn(&[SecretString]) -> Result<(), KeyListError>,
+    report: &mut Report,
+) {
+    let thing = list.variable();
+    match keys.map(|keys| (keys.len(), parse(keys))) {
+        None => report.fine(thing, "not made yet; the first start makes them in DATA_DIR"),
+        Some((1, Ok(()))) => report.fine(thing, "1 key"),
+        Some((count, Ok(()))) => report.fine(thing, format!("{count} keys")),
+        Some((_, Err(error))) => report.problem(thing, format!("cannot be used: {error}: correct or remove the entry")),
+    }
+}
+
+/// Whoever reads the keys can make tokens for anybody.
+fn look_at_secrecy(file: &Path, report: &mut Report) {
+    const OTHERS: u32 = 0o077;
+    let mode = fs::metadata(file).map(|metadata| metadata.permissions().mode());
+    if mode.is_ok_and(|mode| mode & OTHERS != 0) {
+        let file = file.display();
+        report.problem("keys", format!("{file} is open to other users of this machine: chmod 600 {file}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+    use tempfile::TempDir;
+
+    fn config(folder: &Path, more: &[(&str, &str)]) -> Config {
+        let folder = folder.to_str().expect("UTF-8");
+        Config::load(Sources::from_environment([("DATA_DIR", folder)].iter().chain(more).copied())).expect("good")
+    }
+
+    #[tokio::test]
+    async fn every_mistake_of_the_configuration_is_a_line() {
+        let sources = Sources::from_environment([("PORT", "x"), ("LOG_FORMAT", "y")]);
+        let report = run_doctor(Config::load(sources)).await;
+        assert!(!report.is_healthy());
+        let text = report.to_string();
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.starts_with("problem  configuration: PORT must be"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_has_never_served_is_fine_and_left_as_it_was() {
+        let folder = TempDir::new().expect("a folder");
+        let report = run_doctor(Ok(config(&folder.path().join("not/yet"), &[]))).await;
+        assert!(report.is_healthy(), "{report}");
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_a_folder_is_a_problem() {
+        let folder = TempDir::new().expect("a folder");
+        let file = folder.path().join("file");
+        fs::write(&file, "").expect("a file");
+        for path in [file.clone(), file.join("below")] {
+            let mut report = Report::default();
+            look_at_folder(&path, &mut report);
+            assert!(!report.is_healthy(), "{report}");
+        }
+    }
+
+    #[test]
+    fn only_folders_that_are_used_are_looked_at() {
+        let folder = TempDir::new().expect("a folder");
+        assert_eq!(folders(&config(folder.path(), &[])), [folder.path()]);
+        let elsewhere = [("DATABASE_URL", "sqlite:/elsewhere/a.db")];
+        assert_eq!(folders(&config(folder.path(), &elsewhere)), [folder.path(), Path::new("/elsewhere")]);
+        let all = [("DATABASE_URL", "postgres://u@h/d"), ("SIGNING_KEYS", "a"), ("SERVER_SECRETS", "b")];
+        assert!(folders(&config(folder.path(), &all)).is_empty());
+    }
+
+    #[test]
+    fn keys_are_read_and_kept_secret() {
+        let folder = TempDir::new().expect("a folder");
+        let config = config(folder.path(), &[]);
+        let looked = || {
+            let mut report = Report::default();
+            look_at_keys(&config, &mut report);
+            (report.is_healthy(), report.to_string())
+        };
+        Keys::load(&config).expect("keys");
+        assert!(looked().0);
+        let file = Keys::file(&config);
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("permissions");
+        let (is_healthy, text) = looked();
+        assert!(!is_healthy && text.contains("chmod 600"), "{text}");
+        fs::write(&file, "SIGNING_KEYS=c2hvcnQ=\nSERVER_SECRETS=c2hvcnQ=\n").expect("a file");
+        let (_, text) = looked();
+        assert!(text.contains("SIGNING_KEYS: cannot be used") && !text.contains("c2hvcnQ"), "{text}");
+    }
+}

@@ -1,0 +1,187 @@
+//! What the doctor asks the database.
+
+use secrecy::{ExposeSecret, SecretString};
+use std::{
+    error::Error,
+    fs::{File, TryLockError},
+    io,
+    path::Path,
+    time::Duration,
+};
+use tenantry_store::{Scope, Store, SystemReason};
+use tokio::{net::TcpStream, time::timeout};
+use url::Url;
+
+use crate::{
+    app::store_config,
+    config::{Config, Database},
+    schema::serve_lock_of,
+};
+
+use super::Report;
+
+/// How long each question may take.
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// Whether it is there, answers, takes changes, has the schema of this program and keeps tenants apart.
+pub(super) async fn look(config: &Config, report: &mut Report) {
+    let place = match &config.database.url {
+        Database::Sqlite(file) => look_at_file(file, report),
+        Database::Postgres(url) => look_at_port(url, report).await,
+    };
+    let Some(place) = place else { return };
+    match limited(Store::connect(store_config(config))).await {
+        Ok(store) => {
+            ask(config, &store, &place, report).await;
+            // what does not close in time ends with the process
+            let _ = timeout(LIMIT, store.close()).await;
+        }
+        Err(why) => {
+            let mend = "let this user write it, or set DATA_DIR or DATABASE_URL to another place";
+            report.problem("database", format!("{place} cannot be opened ({why}): {mend}"));
+        }
+    }
+}
+
+async fn ask(config: &Config, store: &Store, place: &str, report: &mut Report) {
+    match limited(store.version()).await {
+        Ok(version) => report.fine("database", format!("{version} answers at {place}")),
+        Err(why) => {
+            let mend = "see that it runs, and that DATABASE_URL names the right user, password and database";
+            return report.problem("database", format!("{place} cannot be used ({why}): {mend}"));
+        }
+    }
+    match limited(store.begin(Scope::System(SystemReason::Maintenance))).await {
+        Ok(_rolled_back) => report.fine("changes", "can be made"),
+        Err(why) => report.problem("changes", format!("cannot be made ({why}): end what holds the database")),
+    }
+    match limited(store.is_migrated()).await {
+        Ok(true) => report.fine("schema", "up to date"),
+        Ok(false) => {
+            report.problem("schema", "not up to date: run `tenantry migrate`, or start the server, which does it")
+        }
+        Err(why) => report.problem("schema", format!("cannot be looked at ({why}): run `tenantry migrate`")),
+    }
+    if let Database::Postgres(_) = config.database.url {
+        look_at_role(config, store, report).await;
+    }
+}
+
+/// Whether PostgreSQL itself keeps tenants apart, should a query of ours forget to.
+async fn look_at_role(config: &Config, store: &Store, report: &mut Report) {
+    let thing = "row-level security";
+    let refused = config.environment.is_production() && !config.database.allow_rls_bypass;
+    match limited(store.bypasses_row_level_security()).await {
+        Ok(false) => report.fine(thing, "binds this role"),
+        Ok(true) if refused => {
+            let mend = "use a role with NOSUPERUSER NOBYPASSRLS, or set ALLOW_RLS_BYPASS=on";
+            report.problem(thing, format!("does not bind this role, which production refuses: {mend}"));
+        }
+        Ok(true) => report.fine(thing, "does not bind this role; production would refuse it"),
+        Err(why) => report.problem(thing, format!("cannot be looked at ({why}): let this role read pg_roles")),
+    }
+}
+
+/// The SQLite file, if there is one to open.
+fn look_at_file(file: &Path, report: &mut Report) -> Option<String> {
+    let place = file.display().to_string();
+    if !file.exists() {
+        report.fine("database", format!("{place} does not exist yet; `tenantry migrate` or the server makes it"));
+        return None;
+    }
+    match is_served(file) {
+        Ok(true) => report.fine("server", format!("one serves from {place}; a second one would be refused")),
+        Ok(false) => report.fine("server", format!("none serves from {place}")),
+        Err(error) => report.problem("server", format!("its lock cannot be looked at ({error}): run this as its user")),
+    }
+    Some(place)
+}
+
+/// Whether a server holds its lock on the file. Shared and for an instant only, since a starting server asks once.
+fn is_served(file: &Path) -> io::Result<bool> {
+    let lock = match File::open(serve_lock_of(file)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        opened => opened?,
+    };
+    match lock.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Where PostgreSQL is, if somebody listens there: the pool would only say that it has waited.
+async fn look_at_port(url: &SecretString, report: &mut Report) -> Option<String> {
+    const PORT: u16 = 5432;
+    let url = Url::parse(url.expose_secret()).ok();
+    let host_and_port = url.as_ref().and_then(|url| Some((url.host_str()?, url.port().unwrap_or(PORT))));
+    // a socket in the file system
+    let Some((host, port)) = host_and_port else { return Some("the socket of DATABASE_URL".to_owned()) };
+    let place = format!("{host}:{port}");
+    let host = host.trim_matches(['[', ']']);
+    match limited(TcpStream::connect((host, port))).await {
+        Ok(_) => Some(place),
+        Err(why) => {
+            let mend = "start PostgreSQL there, or correct DATABASE_URL";
+            report.problem("database", format!("nobody answers at {place} ({why}): {mend}"));
+            None
+        }
+    }
+}
+
+/// The answer, or in few words why there is none: the innermost cause, which says most.
+async fn limited<T, E: Error + 'static>(question: impl Future<Output = Result<T, E>>) -> Result<T, String> {
+    match timeout(LIMIT, question).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => {
+            let mut innermost: &dyn Error = &error;
+            while let Some(cause) = innermost.source() {
+                innermost = cause;
+            }
+            Err(innermost.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
+        }
+        Err(_) => Err(format!("no answer within {} s", LIMIT.as_secs())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use tempfile::TempDir;
+
+    async fn looked_at_port(url: String) -> (Option<String>, Report) {
+        let mut report = Report::default();
+        (look_at_port(&SecretString::from(url), &mut report).await, report)
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_told_without_the_password() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let url = || format!("postgres://ada:secret@{address}/tenantry");
+        assert_eq!(looked_at_port(url()).await.0, Some(address.to_string()));
+        drop(listener);
+        let (place, report) = looked_at_port(url()).await;
+        assert_eq!(place, None);
+        let text = report.to_string();
+        assert!(text.contains(&address.to_string()) && text.contains("refused") && !text.contains("secret"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_socket_in_the_file_system_is_left_to_the_driver() {
+        let (place, report) = looked_at_port("postgres:///tenantry?host=/run/postgresql".to_owned()).await;
+        assert!(place.is_some() && report.is_healthy());
+    }
+
+    #[test]
+    fn a_server_is_told_by_its_lock() {
+        let folder = TempDir::new().expect("a folder");
+        let file = folder.path().join("a.db");
+        assert!(!is_served(&file).expect("no lock"));
+        let lock = File::create(folder.path().join("a.db.serve.lock")).expect("a lock");
+        assert!(!is_served(&file).expect("a free lock"));
+        lock.try_lock().expect("a free lock");
+        assert!(is_served(&file).expect("a held lock"));
+    }
+}

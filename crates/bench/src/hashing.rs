@@ -1,0 +1,44 @@
+//! What a sign-in cannot be quicker than: Argon2id alone, on as many threads as the server hashes on.
+
+use anyhow::{Result, anyhow};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+/// The server's own: `ARGON2_MEMORY_KIB`, `ARGON2_ITERATIONS`, one lane.
+const PARAMETERS: (u32, u32, u32) = (19_456, 2, 1);
+
+/// As many as the server has: one core is left to everything else.
+pub(crate) fn threads() -> usize {
+    thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
+}
+
+/// Hashes in memory that each thread keeps, and returns how many a second. The threads give way to others as the
+/// server's do, so that a busy machine slows both alike.
+pub(crate) fn rate(duration: Duration) -> Result<f64> {
+    let workers: Vec<_> = (0..threads()).map(|_| thread::spawn(move || hash_for(duration))).collect();
+    workers.into_iter().map(|worker| worker.join().map_err(|_| anyhow!("a hash panicked"))?).sum()
+}
+
+fn hash_for(duration: Duration) -> Result<f64> {
+    rustix::process::nice(10)?;
+    let (memory_kib, iterations, lanes) = PARAMETERS;
+    let parameters = Params::new(memory_kib, iterations, lanes, None).map_err(|error| anyhow!("{error}"))?;
+    let mut blocks = vec![Block::new(); parameters.block_count()];
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
+    let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+    let mut hash = || {
+        let done =
+            argon2.hash_password_into_with_memory(b"quartz-jockey-vows-imply", &[7; 16], &mut output, &mut blocks);
+        done.map_err(|error| anyhow!("{error}"))
+    };
+    hash()?;
+    let (began, mut count) = (Instant::now(), 0_u32);
+    while began.elapsed() < duration {
+        hash()?;
+        count += 1;
+    }
+    Ok(f64::from(count) / began.elapsed().as_secs_f64())
+}

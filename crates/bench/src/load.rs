@@ -1,0 +1,126 @@
+//! Load over HTTP/1.1 with kept connections: closed loop for throughput, open loop for latency.
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use futures::future::try_join_all;
+use http_body_util::{BodyExt, Full};
+use hyper::{HeaderMap, Request, StatusCode, client::conn::http1, header};
+use hyper_util::rt::TokioIo;
+use std::{net::SocketAddr, time::Duration};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep_until, timeout},
+};
+
+/// No request of a benchmark takes longer.
+const LIMIT: Duration = Duration::from_secs(10);
+
+pub(crate) type Call = Request<Full<Bytes>>;
+
+/// One kept connection.
+pub(crate) struct Client {
+    sender: http1::SendRequest<Full<Bytes>>,
+    address: SocketAddr,
+}
+
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Client {
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        // it ends with the sender, and whoever waits for an answer hears of its failure
+        tokio::spawn(connection);
+        Ok(Self { sender, address })
+    }
+
+    pub(crate) async fn send(&mut self, mut call: Call) -> Result<Reply> {
+        call.headers_mut().insert(header::HOST, self.address.to_string().parse()?);
+        let answered = async {
+            self.sender.ready().await?;
+            let (head, body) = self.sender.send_request(call).await?.into_parts();
+            anyhow::Ok(Reply { status: head.status, headers: head.headers, body: body.collect().await?.to_bytes() })
+        };
+        timeout(LIMIT, answered).await.context("no answer in time")?
+    }
+
+    /// Sends what has to succeed.
+    pub(crate) async fn succeed(&mut self, call: Call) -> Result<Reply> {
+        let reply = self.send(call).await?;
+        if !reply.status.is_success() {
+            bail!("{}: {}", reply.status, String::from_utf8_lossy(&reply.body));
+        }
+        Ok(reply)
+    }
+}
+
+/// Somebody who sends one request after the other.
+pub(crate) trait Visitor {
+    fn next_call(&mut self) -> Result<Call>;
+
+    /// Reads an answer that the next request depends on.
+    fn read(&mut self, _: &Reply) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Each visitor sends the next request when the last is answered, until the time is over. Returns how many were answered
+/// and in which time.
+pub(crate) async fn closed_loop(
+    address: SocketAddr,
+    visitors: &mut [impl Visitor],
+    duration: Duration,
+) -> Result<(u32, Duration)> {
+    let connections = try_join_all(visitors.iter().map(|_| Client::open(address))).await?;
+    let began = Instant::now();
+    let visits = visitors.iter_mut().zip(connections).map(async |(visitor, mut connection)| {
+        let mut count = 0;
+        while began.elapsed() < duration {
+            let reply = connection.succeed(visitor.next_call()?).await?;
+            visitor.read(&reply)?;
+            count += 1;
+        }
+        anyhow::Ok(count)
+    });
+    let count = try_join_all(visits).await?.iter().sum();
+    Ok((count, began.elapsed()))
+}
+
+/// Requests are sent at a steady rate, however slowly they are answered: the visitors take turns. Returns how long each
+/// took from the moment at which it was to be sent, the shortest first.
+pub(crate) async fn open_loop(
+    address: SocketAddr,
+    visitors: &mut [impl Visitor],
+    per_second: u32,
+    duration: Duration,
+) -> Result<Vec<Duration>> {
+    let connections = try_join_all(visitors.iter().map(|_| Client::open(address))).await?;
+    let interval = Duration::from_secs(1) / per_second;
+    let turns = u32::try_from(visitors.len())?;
+    let began = Instant::now() + interval;
+    let visits = visitors.iter_mut().zip(connections).zip(0..).map(async |((visitor, mut connection), turn)| {
+        let mut latencies = Vec::new();
+        let mut intended = began + interval * turn;
+        while intended < began + duration {
+            sleep_until(intended).await;
+            connection.succeed(visitor.next_call()?).await?;
+            latencies.push(intended.elapsed());
+            intended += interval * turns;
+        }
+        anyhow::Ok(latencies)
+    });
+    let mut latencies = try_join_all(visits).await?.concat();
+    latencies.sort_unstable();
+    Ok(latencies)
+}
+
+/// The latency that this part of the sorted ones does not exceed.
+pub(crate) fn quantile(sorted: &[Duration], part: f64) -> Duration {
+    let place = (sorted.len() as f64 * part).ceil() as usize;
+    sorted.get(place.clamp(1, sorted.len().max(1)) - 1).copied().unwrap_or_default()
+}

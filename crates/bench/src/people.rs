@@ -1,0 +1,132 @@
+//! Those who visit: owners of a tenant each, and what they ask for.
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use futures::future::try_join_all;
+use http_body_util::Full;
+use hyper::{Method, Request, header};
+use serde_json::{Value, json};
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use crate::load::{Call, Client, Reply, Visitor};
+
+const PASSWORD: &str = "quartz-jockey-vows-imply";
+
+/// The owner of a tenant, signed in.
+#[derive(Clone)]
+pub(crate) struct Person {
+    email: String,
+    pub(crate) user: String,
+    pub(crate) tenant: String,
+    access_token: String,
+    refresh_token: String,
+}
+
+impl Person {
+    /// Somebody new with a tenant of that name.
+    async fn register(address: SocketAddr, name: &str) -> Result<Self> {
+        let email = format!("{name}@example.com");
+        let body = json!({ "email": email, "password": PASSWORD, "name": "Ada Lovelace", "tenantName": name });
+        let reply = Client::open(address).await?.succeed(post("/auth/register", &body)?).await?;
+        Self::of(email, &reply)
+    }
+
+    /// The same person in another session.
+    pub(crate) async fn sign_in(&self, address: SocketAddr) -> Result<Self> {
+        let reply = Client::open(address).await?.succeed(self.login()?).await?;
+        Self::of(self.email.clone(), &reply)
+    }
+
+    fn of(email: String, reply: &Reply) -> Result<Self> {
+        let body: Value = serde_json::from_slice(&reply.body)?;
+        let text = |pointer| text_at(&body, pointer);
+        Ok(Self {
+            email,
+            user: text("/data/user/id")?,
+            tenant: text("/data/tenant/id")?,
+            access_token: text("/data/accessToken")?,
+            refresh_token: text("/data/refreshToken")?,
+        })
+    }
+
+    fn login(&self) -> Result<Call> {
+        post("/auth/login", &json!({ "email": self.email, "password": PASSWORD }))
+    }
+
+    /// The session that they act through.
+    pub(crate) async fn session(&self, address: SocketAddr) -> Result<String> {
+        let reply = Client::open(address).await?.succeed(me(&self.access_token)?).await?;
+        text_at(&serde_json::from_slice(&reply.body)?, "/data/session/id")
+    }
+}
+
+/// That many new people. Each address may register twenty times an hour.
+pub(crate) async fn register(address: SocketAddr, name: &str, count: u32) -> Result<Vec<Person>> {
+    let names = (0..count).map(|number| format!("{name}-{number}"));
+    try_join_all(names.map(async |name| Person::register(address, &name).await)).await
+}
+
+fn text_at(body: &Value, pointer: &str) -> Result<String> {
+    let text = body.pointer(pointer).and_then(Value::as_str);
+    Ok(text.with_context(|| format!("the answer has no {pointer}"))?.to_owned())
+}
+
+fn me(access_token: &str) -> Result<Call> {
+    let call =
+        Request::builder().uri("/api/v1/auth/me").header(header::AUTHORIZATION, format!("Bearer {access_token}"));
+    Ok(call.body(Full::default())?)
+}
+
+fn post(path: &str, body: &Value) -> Result<Call> {
+    let call = Request::builder().method(Method::POST).uri(format!("/api/v1{path}"));
+    Ok(call.header(header::CONTENT_TYPE, "application/json").body(Full::new(Bytes::from(body.to_string())))?)
+}
+
+/// Asks who they are.
+pub(crate) struct AsksMe(pub(crate) Person);
+
+impl Visitor for AsksMe {
+    fn next_call(&mut self) -> Result<Call> {
+        me(&self.0.access_token)
+    }
+}
+
+/// Signs in.
+pub(crate) struct SignsIn(pub(crate) Person);
+
+impl Visitor for SignsIn {
+    fn next_call(&mut self) -> Result<Call> {
+        self.0.login()
+    }
+}
+
+/// Refreshes their session.
+pub(crate) struct Refreshes(pub(crate) Person);
+
+impl Visitor for Refreshes {
+    fn next_call(&mut self) -> Result<Call> {
+        post("/auth/refresh", &json!({ "refreshToken": self.0.refresh_token }))
+    }
+
+    fn read(&mut self, reply: &Reply) -> Result<()> {
+        self.0.refresh_token = text_at(&serde_json::from_slice(&reply.body)?, "/data/refreshToken")?;
+        Ok(())
+    }
+}
+
+/// Makes roles, each with a name of its own.
+pub(crate) struct MakesRoles(pub(crate) Person);
+
+impl Visitor for MakesRoles {
+    fn next_call(&mut self) -> Result<Call> {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let name = format!("clerk {}", MADE.fetch_add(1, Ordering::Relaxed));
+        let role = json!({ "name": name, "description": "Answers customers.", "permissions": ["users:read"] });
+        let mut call = post("/roles", &role)?;
+        call.headers_mut().insert(header::AUTHORIZATION, format!("Bearer {}", self.0.access_token).parse()?);
+        Ok(call)
+    }
+}

@@ -1,0 +1,314 @@
+//! The same statements without a server: on PostgreSQL by `pgbench`, on SQLite by a bare loop of sqlx.
+//!
+//! The scripts are pgbench's. [`Script::parse`] reads as much of them as the loop needs, and compares them with what the
+//! server sends, so that they cannot fall behind it.
+
+use anyhow::{Context, Result, bail, ensure};
+use chrono::Utc;
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row, SqliteConnection,
+    sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous},
+};
+use std::{
+    collections::HashMap,
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+use tokio::process::Command;
+use uuid::Uuid;
+
+/// The rows that one client works on: a session, and the tenant and person that it belongs to.
+pub(crate) struct Target {
+    pub(crate) session: String,
+    pub(crate) tenant: String,
+    pub(crate) person: String,
+}
+
+/// A script and its statements.
+pub(crate) struct Script {
+    name: &'static str,
+    text: &'static str,
+    statements: Vec<Statement>,
+}
+
+/// A statement with `?1`, `?2`, … for its values.
+#[derive(Debug, PartialEq)]
+struct Statement {
+    sql: String,
+    values: Vec<Slot>,
+    /// Whether its answer sets variables.
+    sets: bool,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq)]
+enum Slot {
+    Variable(String),
+    NewId,
+    Now,
+    Null,
+    /// An empty text, which pgbench's variables cannot hold.
+    Empty,
+    /// A parameter of a statement that was heard.
+    Parameter,
+}
+
+#[derive(Debug, Clone)]
+enum Value {
+    Id(Uuid),
+    Number(i64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+pub(crate) const SCRIPTS: [(&str, &str); 2] = [
+    ("refresh.sql", include_str!("../replay/refresh.sql")),
+    ("create_role.sql", include_str!("../replay/create_role.sql")),
+];
+
+/// What the variables of the scripts are that are the same for all.
+fn constants() -> Vec<(&'static str, Value)> {
+    let text = |text: &str| Value::Text(text.to_owned());
+    vec![
+        ("on", text("on")),
+        ("one", Value::Number(1)),
+        ("description", text("Answers customers.")),
+        ("permissions", text("users:read")),
+        ("action", text("role.created")),
+        ("action_group", text("role")),
+        ("outcome", text("succeeded")),
+        ("actor_type", text("user")),
+        ("target_type", text("role")),
+        (
+            "changes",
+            text(
+                r#"[{"field":"name","to":"clerk 1"},{"field":"description","to":"Answers customers."},{"field":"permissions","to":["users:read"]}]"#,
+            ),
+        ),
+        ("part", text(r#"{"actorName":"Ada Lovelace","ip":"127.0.0.1","targetName":"clerk 1"}"#)),
+        ("digest", Value::Bytes(vec![7; 32])),
+    ]
+}
+
+impl Script {
+    pub(crate) fn parse((name, text): (&'static str, &'static str)) -> Result<Self> {
+        let mut statements = Vec::new();
+        let mut sql = String::new();
+        let lines = text.lines().filter(|line| !line.starts_with("--"));
+        let in_transaction = lines.skip_while(|line| *line != "BEGIN;").filter(|line| !line.starts_with('\\'));
+        for line in in_transaction {
+            sql.push_str(line);
+            sql.push(' ');
+            let line = line.trim_end();
+            let (sets, ends) = (line.ends_with("\\gset"), line.ends_with(';'));
+            if sets || ends {
+                let text = std::mem::take(&mut sql);
+                statements
+                    .push(Statement::parse(text.trim_end().trim_end_matches("\\gset").trim_end_matches(';'), sets));
+            }
+        }
+        ensure!(sql.trim().is_empty() && !statements.is_empty(), "{name} does not end with a statement");
+        Ok(Self { name, text, statements })
+    }
+
+    /// Fails when the server sends something else.
+    pub(crate) fn require_same(&self, heard: &[String]) -> Result<()> {
+        let heard: Vec<String> = heard.iter().map(|sql| Statement::parse(sql, false).sql).collect();
+        let ours: Vec<&String> = self.statements.iter().map(|statement| &statement.sql).collect();
+        if !ours.iter().copied().eq(&heard) {
+            bail!("crates/bench/replay/{} says {ours:#?}, and the server sends {heard:#?}", self.name);
+        }
+        Ok(())
+    }
+
+    /// Replays it by pgbench with a client for each target, and returns how often it did a second.
+    pub(crate) async fn replay_on_postgres(
+        &self,
+        pgbench: &Path,
+        url: &str,
+        targets: &[Target],
+        duration: Duration,
+    ) -> Result<f64> {
+        let mut connection = PgConnection::connect(url).await?;
+        let table = "CREATE TABLE IF NOT EXISTS replay_targets (client bigint PRIMARY KEY, session uuid, tenant uuid, person uuid)";
+        sqlx::query(table).execute(&mut connection).await?;
+        for (target, client) in targets.iter().zip(0_i64..) {
+            let insert = "INSERT INTO replay_targets VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+            let [session, tenant, person] = target.ids()?;
+            sqlx::query(insert).bind(client).bind(session).bind(tenant).bind(person).execute(&mut connection).await?;
+        }
+        connection.close().await?;
+        let folder = tempfile::tempdir()?;
+        let script = folder.path().join(self.name);
+        std::fs::write(&script, self.text)?;
+
+        let mut command = Command::new(pgbench);
+        command.args(["--no-vacuum", "--protocol=prepared", "--define=fresh=1"]);
+        for (name, value) in constants() {
+            command.arg(format!("--define={name}={}", value.for_pgbench()));
+        }
+        command.arg(format!("--client={}", targets.len()));
+        command.arg(format!("--jobs={}", std::thread::available_parallelism()?.get().min(targets.len())));
+        command.arg(format!("--time={}", duration.as_secs().max(1)));
+        command.arg("--file").arg(&script).arg(url).stdin(Stdio::null()).kill_on_drop(true);
+        let output = command.output().await.context("cannot start pgbench")?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        let rate = said.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
+        match rate {
+            Some(rate) if output.status.success() => Ok(rate),
+            _ => bail!("pgbench failed: {said}{}", String::from_utf8_lossy(&output.stderr)),
+        }
+    }
+
+    /// Replays it on SQLite in one loop, since there is one writer at a time, and returns how often it did a second.
+    pub(crate) async fn replay_on_sqlite(&self, file: &Path, targets: &[Target], duration: Duration) -> Result<f64> {
+        let options =
+            SqliteConnectOptions::new().filename(file).journal_mode(SqliteJournalMode::Wal).foreign_keys(true);
+        let options = options.synchronous(SqliteSynchronous::Full).busy_timeout(Duration::from_secs(2));
+        let mut connection = options.disable_statement_logging().connect().await?;
+        let mut variables: HashMap<String, Value> =
+            constants().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let (began, mut count) = (Instant::now(), 0_u32);
+        for target in targets.iter().cycle() {
+            if began.elapsed() >= duration {
+                break;
+            }
+            let [session, tenant, person] = target.ids()?;
+            variables.insert("session".to_owned(), Value::Id(session));
+            variables.insert("tenant".to_owned(), Value::Id(tenant));
+            variables.insert("person".to_owned(), Value::Id(person));
+            variables.insert("name".to_owned(), Value::Text(Uuid::new_v4().to_string()));
+            for statement in self.statements.iter().filter(|statement| statement.is_for_sqlite()) {
+                statement.run_on_sqlite(&mut connection, &mut variables).await?;
+            }
+            count += 1;
+        }
+        let rate = f64::from(count) / began.elapsed().as_secs_f64();
+        connection.close().await?;
+        Ok(rate)
+    }
+}
+
+impl Target {
+    fn ids(&self) -> Result<[Uuid; 3]> {
+        Ok([self.session.parse()?, self.tenant.parse()?, self.person.parse()?])
+    }
+}
+
+impl Statement {
+    fn parse(text: &str, sets: bool) -> Self {
+        let mut rest = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (mut sql, mut values) = (String::new(), Vec::new());
+        while !rest.is_empty() {
+            let (slot, length) = Slot::at_start(&rest, &sql);
+            if let Some(slot) = slot {
+                values.push(slot);
+                sql.push_str(&format!("?{}", values.len()));
+            } else {
+                sql.push_str(&rest[..length]);
+            }
+            rest.drain(..length);
+        }
+        Self { sql, values, sets }
+    }
+
+    /// SQLite knows no settings and no locks of rows.
+    fn is_for_sqlite(&self) -> bool {
+        !self.sql.contains("set_config") && !self.sql.contains("FOR NO KEY UPDATE")
+    }
+
+    async fn run_on_sqlite(
+        &self,
+        connection: &mut SqliteConnection,
+        variables: &mut HashMap<String, Value>,
+    ) -> Result<()> {
+        let sql = if self.sql == "BEGIN" { "BEGIN IMMEDIATE" } else { &self.sql };
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for slot in &self.values {
+            query = match slot {
+                Slot::Variable(name) => variables.get(name).with_context(|| format!("no {name}"))?.bound_to(query),
+                Slot::NewId => query.bind(Uuid::new_v4()),
+                Slot::Now => query.bind(Utc::now()),
+                Slot::Null => query.bind(None::<String>),
+                Slot::Empty => query.bind(""),
+                Slot::Parameter => bail!("a script names its values"),
+            };
+        }
+        let rows: Vec<SqliteRow> = query.fetch_all(&mut *connection).await?;
+        if self.sets {
+            let row = rows.first().context("no row to take variables from")?;
+            variables.insert("rotation".to_owned(), Value::Number(row.try_get("rotation")?));
+        }
+        Ok(())
+    }
+}
+
+impl Slot {
+    /// The slot at the start of this, or none, and the bytes that it or the plain character takes.
+    fn at_start(rest: &str, before: &str) -> (Option<Self>, usize) {
+        const WORDS: [(&str, Slot); 3] =
+            [("gen_random_uuid()", Slot::NewId), ("now()", Slot::Now), ("''", Slot::Empty)];
+        if let Some((word, slot)) = WORDS.into_iter().find(|(word, _)| rest.starts_with(word)) {
+            return (Some(slot), word.len());
+        }
+        if rest.starts_with("NULL") && !before.ends_with("IS ") && !before.ends_with("NOT ") {
+            return (Some(Self::Null), "NULL".len());
+        }
+        let name = |first: char| {
+            let name = rest.strip_prefix(first)?;
+            Some(&name[..name.find(|c: char| c != '_' && !c.is_ascii_alphanumeric()).unwrap_or(name.len())])
+        };
+        match (name(':'), name('$')) {
+            (Some(name), _) if name.starts_with(|c: char| c.is_ascii_lowercase()) && !before.ends_with(':') => {
+                (Some(Self::Variable(name.to_owned())), 1 + name.len())
+            }
+            (_, Some(number)) if !number.is_empty() => (Some(Self::Parameter), 1 + number.len()),
+            _ => (None, rest.chars().next().map_or(0, char::len_utf8)),
+        }
+    }
+}
+
+type SqliteQuery<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
+
+impl Value {
+    fn for_pgbench(&self) -> String {
+        match self {
+            Self::Id(id) => id.to_string(),
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => text.clone(),
+            Self::Bytes(bytes) => bytes.iter().fold("\\x".to_owned(), |text, byte| text + &format!("{byte:02x}")),
+        }
+    }
+
+    fn bound_to<'q>(&self, query: SqliteQuery<'q>) -> SqliteQuery<'q> {
+        match self.clone() {
+            Self::Id(id) => query.bind(id),
+            Self::Number(number) => query.bind(number),
+            Self::Text(text) => query.bind(text),
+            Self::Bytes(bytes) => query.bind(bytes),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_script_is_a_transaction() {
+        for script in SCRIPTS {
+            let script = Script::parse(script).unwrap();
+            assert_eq!(script.statements.first().map(|s| s.sql.as_str()), Some("BEGIN"));
+            assert_eq!(script.statements.last().map(|s| s.sql.as_str()), Some("COMMIT"));
+        }
+    }
+
+    #[test]
+    fn a_statement_is_the_same_however_its_values_are_written() {
+        let script = Statement::parse("SELECT a::text, NULL\n  FROM b WHERE c = :c AND d IS NULL AND e > now()", false);
+        let heard = Statement::parse("SELECT a::text, $1 FROM b WHERE c = $2 AND d IS NULL AND e > $3", false);
+        assert_eq!(script.sql, heard.sql);
+        assert_eq!(script.values, [Slot::Null, Slot::Variable("c".to_owned()), Slot::Now]);
+    }
+}

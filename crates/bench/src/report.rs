@@ -1,0 +1,126 @@
+//! Figures as a table, and whether they reach their bars.
+
+use std::fmt;
+
+/// What something has to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Bar {
+    /// Nothing: it is there to be known.
+    None,
+    /// Ours divided by the reference.
+    RatioAtMost(f64),
+    /// The same the other way.
+    RatioAtLeast(f64),
+    /// The figure itself.
+    Under(f64),
+}
+
+/// One thing that was measured, once in each round, beside what it is compared with.
+pub(crate) struct Figure {
+    what: &'static str,
+    place: &'static str,
+    unit: &'static str,
+    /// What it is compared with.
+    beside: &'static str,
+    bar: Bar,
+    rounds: Vec<(f64, Option<f64>)>,
+}
+
+impl Figure {
+    pub(crate) fn new(what: &'static str, place: &'static str, unit: &'static str, bar: Bar) -> Self {
+        Self { what, place, unit, beside: "", bar, rounds: Vec::new() }
+    }
+
+    pub(crate) fn beside(self, beside: &'static str) -> Self {
+        Self { beside, ..self }
+    }
+
+    /// Adds a round.
+    pub(crate) fn add(&mut self, ours: f64, reference: Option<f64>) {
+        self.rounds.push((ours, reference));
+    }
+
+    fn ours(&self) -> f64 {
+        median(self.rounds.iter().map(|(ours, _)| *ours))
+    }
+
+    fn ratio(&self) -> f64 {
+        median(self.ratios())
+    }
+
+    fn ratios(&self) -> impl Iterator<Item = f64> {
+        self.rounds.iter().filter_map(|(ours, reference)| Some(ours / (*reference)?))
+    }
+
+    /// Whether it is as it should be.
+    pub(crate) fn reaches_its_bar(&self) -> bool {
+        match self.bar {
+            Bar::None => true,
+            Bar::RatioAtMost(most) => self.ratio() <= most,
+            Bar::RatioAtLeast(least) => self.ratio() >= least,
+            Bar::Under(limit) => self.ours() < limit,
+        }
+    }
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, place, unit, beside, .. } = self;
+        let (mut reference, mut ratio) = (String::new(), String::new());
+        if self.ratios().next().is_some() {
+            let median = median(self.rounds.iter().filter_map(|(_, reference)| *reference));
+            reference = format!("{} {unit}, {beside}", digits(median));
+            let (least, most) = self.ratios().fold((f64::MAX, f64::MIN), |(l, m), r| (r.min(l), r.max(m)));
+            ratio = format!("**{:.2}** ({least:.2} to {most:.2})", self.ratio());
+        }
+        let bar = match self.bar {
+            Bar::None => String::new(),
+            Bar::RatioAtMost(most) => format!("at most {most}"),
+            Bar::RatioAtLeast(least) => format!("at least {least}"),
+            Bar::Under(limit) => format!("under {limit} {unit}"),
+        };
+        let verdict = if self.reaches_its_bar() { "" } else { ": **missed**" };
+        write!(f, "| {what} | {place} | {} {unit} | {reference} | {ratio} | {bar}{verdict} |", digits(self.ours()))
+    }
+}
+
+/// The table of everything, in Markdown.
+pub(crate) fn table(figures: &[Figure]) -> String {
+    let head = "| what | where | ours | beside | ratio (least to greatest) | bar |\n|---|---|---|---|---|---|\n";
+    figures.iter().fold(head.to_owned(), |table, figure| table + &format!("{figure}\n"))
+}
+
+/// Three significant digits are more than a busy machine deserves.
+fn digits(value: f64) -> String {
+    match value {
+        ..10.0 => format!("{value:.2}"),
+        ..100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => f64::NAN,
+        odd if odd % 2 == 1 => values[odd / 2],
+        even => (values[even / 2 - 1] + values[even / 2]) / 2.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_is_the_median_of_the_rounds_and_held_to_its_bar() {
+        let mut figure = Figure::new("x", "here", "µs", Bar::RatioAtMost(1.7)).beside("bare");
+        [(16.0, 10.0), (40.0, 10.0), (15.0, 10.0)].into_iter().for_each(|(ours, bare)| figure.add(ours, Some(bare)));
+        assert!(figure.reaches_its_bar());
+        let line = "| x | here | 16.0 µs | 10.0 µs, bare | **1.60** (1.50 to 4.00) | at most 1.7 |";
+        assert_eq!(figure.to_string(), line);
+        figure.add(18.9, Some(10.0));
+        assert!(!figure.reaches_its_bar(), "{figure}");
+    }
+}

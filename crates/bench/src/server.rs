@@ -1,0 +1,112 @@
+//! Servers as processes of their own: started on a free port, watched by what the kernel says of them, and ended.
+
+use anyhow::{Context, Result, bail};
+use rustix::{
+    param::clock_ticks_per_second,
+    process::{Pid, Signal, kill_process},
+};
+use std::{
+    fs::{self, File},
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long a server may take until it answers, and until it has ended.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A running server. It is asked to end when this is dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    /// How long it took from its start to the first answer.
+    pub(crate) started_in: Duration,
+}
+
+impl Server {
+    /// `tenantry serve` with its defaults, and its log in a file of the folder that holds its data.
+    pub(crate) fn tenantry(binary: &Path, folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
+        let mut command = Command::new(binary);
+        command.arg("serve").current_dir(folder).env_clear().envs(settings.iter().copied());
+        command.env("DATA_DIR", folder).stderr(File::create(folder.join("log"))?);
+        Self::start(command, "/livez").with_context(|| fs::read_to_string(folder.join("log")).unwrap_or_default())
+    }
+
+    /// The bare route of [`crate::bare`], which answers as the file says.
+    pub(crate) fn bare(answer: &Path) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("bare").arg(answer);
+        Self::start(command, crate::bare::PATH)
+    }
+
+    fn start(mut command: Command, path: &str) -> Result<Self> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        let began = Instant::now();
+        let child = command.env("PORT", address.port().to_string()).stdin(Stdio::null()).spawn();
+        let child = child.with_context(|| format!("cannot start {}", command.get_program().display()))?;
+        let mut server = Self { child, address, started_in: Duration::ZERO };
+        while !answers_200(address, path) {
+            if let Some(status) = server.child.try_wait()? {
+                bail!("the server has ended with {status}");
+            }
+            if began.elapsed() > LIMIT {
+                bail!("the server does not answer");
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        server.started_in = began.elapsed();
+        Ok(server)
+    }
+
+    /// The processor time that it has used so far, in user and in kernel mode.
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        // The second field is the program's name, which may hold anything but ends with the last parenthesis.
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |place: usize| fields.get(place).and_then(|field| field.parse::<u64>().ok());
+        let (user, system) = ticks(11).zip(ticks(12)).context("/proc does not tell of processor time")?;
+        Ok(Duration::from_secs(user + system) / u32::try_from(clock_ticks_per_second())?)
+    }
+
+    /// The memory that it holds at this moment, in bytes.
+    pub(crate) fn memory(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+        Ok(kib.context("/proc does not tell of memory")? * 1024)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It fails when the server has ended, which is as good.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let asked = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if asked.elapsed() > LIMIT {
+                let _ = self.child.kill();
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// A port that nobody uses at this moment.
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+fn answers_200(address: SocketAddr, path: &str) -> bool {
+    let ask = || {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
+        let mut head = [0; 12];
+        stream.read_exact(&mut head)?;
+        std::io::Result::Ok(head)
+    };
+    ask().is_ok_and(|head| &head == b"HTTP/1.1 200")
+}

@@ -1,0 +1,95 @@
+//! Listening between the server and PostgreSQL, so that what is replayed is what is sent.
+
+use anyhow::{Context, Result};
+use std::{
+    collections::HashMap,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
+
+/// The statements that were sent since somebody last asked, in order.
+#[derive(Clone, Default)]
+pub(crate) struct Heard(Arc<Mutex<Vec<String>>>);
+
+impl Heard {
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note(&self, statement: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(statement.to_owned());
+    }
+}
+
+/// Passes on every connection to a port of ours, without TLS, and notes what clients send; that of the feed of authority
+/// changes is left out, since it serves no request.
+pub(crate) async fn listen(server: SocketAddr) -> Result<(SocketAddr, Heard)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let (address, heard) = (listener.local_addr()?, Heard::default());
+    tokio::spawn({
+        let heard = heard.clone();
+        async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let heard = heard.clone();
+                // either end may close at any time; whoever waits for an answer hears of it
+                tokio::spawn(async move { pass_on(client, server, heard).await });
+            }
+        }
+    });
+    Ok((address, heard))
+}
+
+async fn pass_on(client: TcpStream, server: SocketAddr, heard: Heard) -> Result<()> {
+    let server = TcpStream::connect(server).await?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let (from_client, mut to_client) = client.into_split();
+    let (mut from_server, to_server) = server.into_split();
+    tokio::spawn(async move { copy(&mut from_server, &mut to_client).await });
+    note_statements(from_client, to_server, heard).await
+}
+
+/// Follows the messages of a client (PostgreSQL's documentation, 55.7).
+async fn note_statements(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, heard: Heard) -> Result<()> {
+    let start = pass_message(&mut client, &mut server).await?;
+    let is_feed = String::from_utf8_lossy(&start).contains("authority feed");
+    let mut prepared: HashMap<Vec<u8>, String> = HashMap::new();
+    loop {
+        let kind = client.read_u8().await?;
+        server.write_u8(kind).await?;
+        let message = pass_message(&mut client, &mut server).await?;
+        let mut texts = message.split(|byte| *byte == 0);
+        let mut text = || texts.next().context("a text in a message");
+        match kind {
+            _ if is_feed => {}
+            b'Q' => heard.note(std::str::from_utf8(text()?)?),
+            b'P' => {
+                let (name, statement) = (text()?, text()?);
+                prepared.insert(name.to_owned(), String::from_utf8(statement.to_owned())?);
+            }
+            b'B' => {
+                let (_portal, name) = (text()?, text()?);
+                prepared.get(name).into_iter().for_each(|statement| heard.note(statement));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Passes on one message after its kind, and returns it without its length.
+async fn pass_message(client: &mut OwnedReadHalf, server: &mut OwnedWriteHalf) -> Result<Vec<u8>> {
+    const LENGTH_BYTES: u32 = 4;
+    let length = client.read_u32().await?;
+    let mut message = vec![0; usize::try_from(length.checked_sub(LENGTH_BYTES).context("a length counts itself")?)?];
+    client.read_exact(&mut message).await?;
+    server.write_u32(length).await?;
+    server.write_all(&message).await?;
+    Ok(message)
+}

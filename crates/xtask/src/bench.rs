@@ -1,0 +1,35 @@
+//! `cargo xtask bench`: the release build, measured.
+
+use crate::{
+    process::{Runner, cargo},
+    services::Postgres,
+};
+use anyhow::{Context, Result, bail};
+use cargo_metadata::MetadataCommand;
+use std::process::{Command, ExitCode};
+
+/// Builds the release and measures it on both databases, beside what it could be at best; it takes ten minutes and prints a table.
+///
+/// PostgreSQL is a private one that waits for the disk at every commit. docs/performance.md says what is measured.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Passed on to the program that measures, such as `--rounds 1 --only me,refresh`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// Fails when a figure does not reach its bar.
+pub(crate) fn run(runner: &mut Runner, options: &Options) -> Result<ExitCode> {
+    // The whole workspace, because a crate built alone has other features.
+    if !runner.run(&mut cargo(["build", "--release", "--workspace"]))?.success() {
+        bail!("the release cannot be built");
+    }
+    let metadata = MetadataCommand::new().no_deps().exec().context("cargo metadata failed")?;
+    let programs = metadata.target_directory.join("release");
+    let postgres = Postgres::start(runner, true)?;
+    let mut bench = Command::new(programs.join("tenantry-bench"));
+    bench.arg("run").arg("--tenantry").arg(programs.join("tenantry"));
+    bench.args(["--postgres", postgres.url(), "--pgbench"]).arg(postgres.program("pgbench")?);
+    let status = runner.run(bench.args(&options.arguments))?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
