@@ -6,12 +6,12 @@
 mod support;
 
 mod auth;
-mod documents;
 mod budgets;
+mod documents;
 mod enumerations;
+mod faults;
 mod health;
 mod logs;
-mod faults;
 mod openapi;
 mod readme;
 mod roles;

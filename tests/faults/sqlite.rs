@@ -4,13 +4,12 @@ use std::time::{Duration, Instant};
 use tenantry_testkit::ledger::Outcome;
 
 use super::{
-    HEALED,
+    HEALED, answer_within,
     ledger::{assert_clean, report},
     load::Load,
     process::{Process, settings},
     run,
     stop::Hold,
-    within,
 };
 use crate::support::{Kind, Place};
 
@@ -51,7 +50,7 @@ fn fa5_sqlite_locked_by_another_writer() {
         lock.release().await;
 
         let written = async || home.makes_role(books).await.filter(|answer| answer.status == 201);
-        within(HEALED, "changes are made again", written).await;
+        answer_within(HEALED, "changes are made again", written).await;
         load.progress(AT_WORK).await;
         let books = load.finish().await;
         report("FA5", &books);

@@ -6,11 +6,11 @@ use sqlx::{Postgres, Sqlite, pool::PoolConnection};
 use std::time::{Duration, Instant};
 
 use super::{
+    answer_within,
     ledger::{assert_clean, report},
     load::Load,
     on_each_database,
     process::{Process, settings},
-    within,
 };
 use crate::support::{Kind, Place, Sql};
 
@@ -35,7 +35,7 @@ on_each_database! {
 
         server.signal(Signal::TERM);
         let told = Instant::now();
-        within(AT_ONCE, "not ready", async || (status(&server, "readyz").await? == 503).then_some(())).await;
+        answer_within(AT_ONCE, "not ready", async || (status(&server, "readyz").await? == 503).then_some(())).await;
         while told.elapsed() < DELAY - MARGIN {
             assert_eq!(home.sees_roles(books).await.unwrap().status, 200);
             assert_eq!(home.makes_role(books).await.unwrap().status, 201);
@@ -46,7 +46,7 @@ on_each_database! {
         let held = Hold::all_writers(&sql).await;
         let under_way = async { home.makes_role(books).await.unwrap() };
         let released = async {
-            within(DELAY, "nobody is accepted", async || status(&server, "livez").await.is_none().then_some(())).await;
+            answer_within(DELAY, "nobody is accepted", async || status(&server, "livez").await.is_none().then_some(())).await;
             held.release().await;
         };
         let (answer, ()) = tokio::join!(under_way, released);
@@ -72,7 +72,7 @@ on_each_database! {
         let load = Load::start(server.url());
         load.progress(AT_WORK).await;
         server.signal(Signal::TERM);
-        within(AT_ONCE, "it hears the first", async || server.entry("stopping")).await;
+        answer_within(AT_ONCE, "it hears the first", async || server.entry("stopping")).await;
         load.progress(AT_WORK).await;
         server.signal(Signal::TERM);
         let exit = server.ended(AT_ONCE).await;
