@@ -116,7 +116,7 @@ on_both_databases! {
     async fn se4_a_suspended_tenant_lets_its_people_see_and_leave_only(server: Server) {
         let acme = server.tenant("acme").await;
         let (bob, home) = member_at_two_places(&server, &acme).await;
-        server.set_status(&acme, TenantStatus::Suspended).await;
+        server.order_status(&acme, TenantStatus::Suspended).await;
         within(FELT, "the tenant is closed", async || bob.get("/tenant").await.status == 403).await;
         for path in ["/tenant", "/users", "/roles", "/permissions"] {
             acme.owner.get(path).await.refused(403, "tenant_suspended");
@@ -134,7 +134,7 @@ on_both_databases! {
         acme.owner.post("/auth/logout", json!({})).await.is(204);
         is_signed_out(&server, &acme.owner).await;
 
-        server.set_status(&acme, TenantStatus::Active).await;
+        server.order_status(&acme, TenantStatus::Active).await;
         within(FELT, "the tenant is open", async || bob.get("/tenant").await.status == 200).await;
         is_signed_in(&server, &bob).await;
         is_signed_out(&server, &acme.owner).await;

@@ -14,23 +14,20 @@ pub(crate) mod routes;
 mod server;
 pub(crate) mod snapshot;
 mod sql;
+mod waiting;
 pub(crate) mod walk;
 pub(crate) mod wire;
 
 pub(crate) use client::{Client, Reply};
 pub(crate) use estate::Estate;
-mod waiting;
-
-pub(crate) use client::{Client, Reply};
 pub(crate) use jwt::{Forge, claims_of, header_of, sign_with_hmac, unsigned};
 pub(crate) use log::Log;
 pub(crate) use people::{Member, PASSWORD, Tenant};
 pub(crate) use record::Record;
 pub(crate) use server::{Kind, Place, Server, Settings};
 pub(crate) use sql::Sql;
-pub(crate) use wire::Wire;
-pub(crate) use sql::Sql;
 pub(crate) use waiting::{eventually, rounds, within};
+pub(crate) use wire::Wire;
 
 /// Makes of each `async fn name(server: Server)` one test on SQLite and one on PostgreSQL. `settings (NAME = "value");`
 /// before the first configures their servers.

@@ -5,7 +5,6 @@
 //! Whoever writes an adapter says once how its units are opened and committed ([`Units`]). Then each suite is one line:
 //!
 //! ```
-//! # use tenantry_kernel::{Authorities, Journal};
 //! # use tenantry_testkit::{Directory, Units};
 //! # async fn prove(open: impl Units<Unit: Directory> + Copy) {
 //! tenantry_testkit::roles::contract(open).await;

@@ -1,10 +1,14 @@
 //! Bringing the schema up to date: once, however many do it, and all or nothing.
 
 use sqlx::{Connection, PgConnection, SqliteConnection};
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+};
 use tenantry_store::{Store, StoreConfig};
 use tenantry_testkit::databases::{self, TestDatabase};
-use tokio::time::timeout;
 
 use crate::support::config_of;
 
@@ -78,24 +82,35 @@ async fn fa11_a_migrated_database_is_left_as_it_is(empty: impl AsyncFn() -> Test
     assert_migrated_once(&database, &store).await;
 }
 
-/// Abandons the migration a little later each time, until it is through.
+/// Polls it so many times, then leaves it where it stands.
+async fn abandoned_after<T>(polls: usize, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    let mut left = polls;
+    poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        work.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+/// Abandons the migration a step later each time, until it is through.
 async fn fa1_the_next_start_finishes_what_one_that_was_killed_began(empty: impl AsyncFn() -> TestDatabase) {
-    const STEP: Duration = Duration::from_micros(700);
     let database = empty().await;
-    let mut patience = Duration::ZERO;
-    let mut abandoned = 0;
+    let mut polls = 0;
     let store = loop {
         let store = Store::connect(config_of(&database)).await.unwrap();
-        match timeout(patience, store.migrate()).await {
-            Ok(migrated) => {
+        match abandoned_after(polls, store.migrate()).await {
+            Some(migrated) => {
                 migrated.unwrap();
                 break store;
             }
-            Err(_) => abandoned += 1,
+            None => polls += 1 + polls / 8,
         }
-        patience += STEP;
     };
-    assert!(abandoned > 3, "it was killed in the middle at least now and then: {abandoned}");
+    assert!(polls > 20, "there were steps to be killed between: {polls}");
     assert_migrated_once(&database, &store).await;
 }
 
