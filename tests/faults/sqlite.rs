@@ -19,8 +19,8 @@ const AT_WORK: usize = 20;
 const LOCKED: Duration = Duration::from_secs(3);
 /// A change waits at least so long before it is given up.
 const WAITS: Duration = Duration::from_millis(900);
-/// A read waits for no writer.
-const READS: Duration = Duration::from_millis(500);
+/// A read waits for no writer: half of the time that the lock is held is long for one.
+const READS: Duration = Duration::from_millis(1500);
 
 #[test]
 fn fa5_sqlite_locked_by_another_writer() {
