@@ -5,15 +5,21 @@
 #[macro_use]
 mod support;
 
+mod audit_logs;
 mod auth;
 mod budgets;
 mod documents;
 mod enumerations;
 mod faults;
 mod health;
+mod input;
 mod logs;
 mod openapi;
 mod readme;
 mod roles;
 mod supply;
 mod two_processes;
+mod permissions;
+mod roles;
+mod tenant;
+mod users;
