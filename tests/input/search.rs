@@ -185,7 +185,7 @@ fn in1_limits_are_whole_numbers_from_1_to_100() {
     Pair::run(async |pair| {
         for list in ["/users", "/roles", "/audit-logs"] {
             for good in ["1", "100"] {
-                pair.get(&format!("{list}?limit={good}")).await.map(|reply| drop(reply.is(200)));
+                let _ = pair.get(&format!("{list}?limit={good}")).await.map(|reply| drop(reply.is(200)));
             }
             let long = "9".repeat(400);
             for bad in [
@@ -220,7 +220,7 @@ fn in1_limits_are_whole_numbers_from_1_to_100() {
 fn in1_sorts_are_taken_from_the_list_and_from_nowhere_else() {
     Pair::run(async |pair| {
         for good in ["name", "-name", "joinedAt", "-joinedAt"] {
-            pair.get(&format!("/users?sort={good}")).await.map(|reply| drop(reply.is(200)));
+            let _ = pair.get(&format!("/users?sort={good}")).await.map(|reply| drop(reply.is(200)));
         }
         for bad in [
             "",
@@ -278,7 +278,7 @@ fn in1_what_is_no_id_is_as_unknown_as_any_id() {
             for bad in ids {
                 let path = route.path(&vec![bad; route.ids()]);
                 let replies = pair.ask(async |owner| route.ask(owner, &path, None, &[]).await, &path).await;
-                replies.map(|reply| reply.refused(404, "not_found"));
+                let _ = replies.map(|reply| reply.refused(404, "not_found"));
             }
         }
     });
