@@ -11,7 +11,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-use super::within;
+use super::answer_within;
 
 /// How long the server may take to start, or to stop.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -99,12 +99,12 @@ impl Cluster {
             assert!(self.server.try_wait().unwrap().is_none(), "PostgreSQL has ended: {}", log(self.folder.path()));
             PgConnection::connect(&url).await.ok()
         };
-        within(LIMIT, "PostgreSQL starts", connect).await.0
+        answer_within(LIMIT, "PostgreSQL starts", connect).await.0
     }
 
     async fn stop(&mut self, signal: Signal) {
         kill_process(Pid::from_child(&self.server), signal).unwrap();
-        within(LIMIT, "PostgreSQL stops", async || self.server.try_wait().unwrap()).await;
+        answer_within(LIMIT, "PostgreSQL stops", async || self.server.try_wait().unwrap()).await;
     }
 }
 

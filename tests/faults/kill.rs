@@ -4,11 +4,12 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 use super::{
+    kills,
     ledger::{assert_clean, report},
     load::Load,
     on_each_database,
     process::{Process, settings},
-    rounds, some_of,
+    some_of,
 };
 use crate::support::{Client, Kind, PASSWORD, Place, Reply, Settings};
 
@@ -26,7 +27,7 @@ on_each_database! {
         let place = Place::new(kind).await;
         let mut server = Process::start(&place, &settings()).await;
         let load = Load::start(server.url());
-        for _ in 0..rounds() {
+        for _ in 0..kills() {
             load.progress(BETWEEN_KILLS).await;
             tokio::time::sleep(some_of(SOME_MOMENT)).await;
             server.kill();

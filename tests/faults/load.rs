@@ -12,7 +12,7 @@ use std::{
 use tenantry_testkit::ledger::{Ledger, Line, Outcome};
 use tokio::task::JoinHandle;
 
-use super::within;
+use super::answer_within;
 use crate::support::PASSWORD;
 
 /// How many tenants work at the same time.
@@ -103,7 +103,7 @@ impl Load {
     pub(super) async fn progress(&self, more: usize) {
         let done = || self.books.ledger.count(Outcome::Acknowledged);
         let goal = done() + more;
-        within(PROGRESS, "the load gets on", async || (done() >= goal).then_some(())).await;
+        answer_within(PROGRESS, "the load gets on", async || (done() >= goal).then_some(())).await;
     }
 
     /// Ends when everybody has done what they were at.

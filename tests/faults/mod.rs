@@ -26,15 +26,8 @@ const HEALED: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(10);
 
 /// How often a test kills, if nobody says otherwise.
-const ROUNDS: u32 = 3;
-
-/// How often a test kills.
-#[expect(clippy::disallowed_methods, reason = "the one variable by which the tests are asked for more")]
-fn rounds() -> u32 {
-    match std::env::var("TENANTRY_ROUNDS") {
-        Ok(text) => text.parse().expect("TENANTRY_ROUNDS is a number"),
-        Err(_) => ROUNDS,
-    }
+fn kills() -> u32 {
+    crate::support::rounds(3)
 }
 
 /// A time up to this one, another at each call.
@@ -44,7 +37,7 @@ fn some_of(limit: Duration) -> Duration {
 }
 
 /// Asks until there is an answer, and says how long that took.
-async fn within<T>(limit: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> (T, Duration) {
+async fn answer_within<T>(limit: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> (T, Duration) {
     let began = Instant::now();
     loop {
         if let Some(answer) = ask().await {

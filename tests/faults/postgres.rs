@@ -22,8 +22,6 @@ const CUTS: u32 = 5;
 const BETWEEN_CUTS: Duration = Duration::from_secs(1);
 /// So many answers in a row that are as they should be: then the server has healed.
 const HEALTHY_ANSWERS: usize = 20;
-/// A question that touches nothing else is answered in this time.
-const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// A server at work on a PostgreSQL that can be broken.
 struct Patient {
@@ -125,9 +123,7 @@ impl Patient {
 }
 
 async fn is_alive_and_honest(server: &Process, books: &Books) {
-    let began = Instant::now();
     assert_eq!(status(server, "livez").await, 200);
-    assert!(began.elapsed() < AT_ONCE, "/livez waits for nothing");
     let Answer { status, body, .. } = books.home().sees_roles(books).await.unwrap();
     assert!(status == 200 || status == 503, "{status} {body}");
 }

@@ -11,7 +11,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::{HEALED, within};
+use super::{HEALED, answer_within};
 use crate::support::{Place, Settings};
 
 /// What every server here is told: a log that can be read, commits that last, and the address that tokens name, which
@@ -65,10 +65,10 @@ impl Process {
             assert!(self.child.try_wait().unwrap().is_none(), "the server has ended:\n{}", self.log());
             self.entry("listening").map(|fields| fields["address"].as_str().unwrap().to_owned())
         };
-        let (address, took) = within(HEALED, "the server listens", listening).await;
+        let (address, took) = answer_within(HEALED, "the server listens", listening).await;
         self.url = format!("http://{address}");
         let ready = async || reqwest::get(format!("{}/readyz", self.url)).await.ok().filter(|r| r.status() == 200);
-        within(HEALED.saturating_sub(took), "the server is ready", ready).await;
+        answer_within(HEALED.saturating_sub(took), "the server is ready", ready).await;
     }
 
     /// Where it listens, as `http://…`.
@@ -99,7 +99,7 @@ impl Process {
 
     /// Waits for its end.
     pub(super) async fn ended(&mut self, limit: Duration) -> ExitStatus {
-        let (status, _) = within(limit, "the process ends", async || self.child.try_wait().unwrap()).await;
+        let (status, _) = answer_within(limit, "the process ends", async || self.child.try_wait().unwrap()).await;
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
         }

@@ -4,13 +4,12 @@ use std::time::{Duration, Instant};
 use tenantry_testkit::ledger::Outcome;
 
 use super::{
-    HEALED,
+    HEALED, answer_within,
     ledger::{assert_clean, report},
     load::Load,
     process::{Process, settings},
     run,
     stop::Hold,
-    within,
 };
 use crate::support::{Kind, Place};
 
@@ -20,8 +19,8 @@ const AT_WORK: usize = 20;
 const LOCKED: Duration = Duration::from_secs(3);
 /// A change waits at least so long before it is given up.
 const WAITS: Duration = Duration::from_millis(900);
-/// A read waits for no writer.
-const READS: Duration = Duration::from_millis(500);
+/// A read waits for no writer: half of the time that the lock is held is long for one.
+const READS: Duration = Duration::from_millis(1500);
 
 #[test]
 fn fa5_sqlite_locked_by_another_writer() {
@@ -51,7 +50,7 @@ fn fa5_sqlite_locked_by_another_writer() {
         lock.release().await;
 
         let written = async || home.makes_role(books).await.filter(|answer| answer.status == 201);
-        within(HEALED, "changes are made again", written).await;
+        answer_within(HEALED, "changes are made again", written).await;
         load.progress(AT_WORK).await;
         let books = load.finish().await;
         report("FA5", &books);

@@ -5,9 +5,9 @@ use std::time::Duration;
 use tenantry_testkit::databases;
 
 use super::{
-    HEALED,
+    HEALED, answer_within, kills,
     process::{Process, ends, settings},
-    rounds, run, some_of, within,
+    run, some_of,
 };
 use crate::support::{Client, Kind, PASSWORD, Place, Settings, Sql};
 
@@ -49,7 +49,7 @@ fn fa11_a_second_server_on_one_sqlite_file_refuses() {
 #[test]
 fn fa1_killed_while_it_starts_on_sqlite() {
     run(async {
-        for _ in 0..rounds() * 3 {
+        for _ in 0..kills() * 3 {
             let place = Place::new(Kind::Sqlite).await;
             let file = place.folder.path().join("tenantry.db");
             killed_while_it_starts(&place, &settings(), async || file.exists()).await;
@@ -60,7 +60,7 @@ fn fa1_killed_while_it_starts_on_sqlite() {
 #[test]
 fn fa1_killed_while_it_starts_on_postgresql() {
     run(async {
-        for _ in 0..rounds() {
+        for _ in 0..kills() {
             let database = databases::postgres().await;
             let place = Place::new(Kind::Sqlite).await;
             let sql = Sql::postgres(database.url()).await;
@@ -75,7 +75,7 @@ fn fa1_killed_while_it_starts_on_postgresql() {
 /// Kills a server some time after it has begun with its database; whatever that leaves, the next start succeeds.
 async fn killed_while_it_starts(place: &Place, settings: &Settings, mut has_begun: impl AsyncFnMut() -> bool) {
     let server = Process::launch(place, settings);
-    within(HEALED, "it begins", async || has_begun().await.then_some(())).await;
+    answer_within(HEALED, "it begins", async || has_begun().await.then_some(())).await;
     tokio::time::sleep(some_of(A_START)).await;
     server.kill();
     let server = Process::start(place, settings).await;

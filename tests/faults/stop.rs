@@ -6,28 +6,30 @@ use sqlx::{Postgres, Sqlite, pool::PoolConnection};
 use std::time::{Duration, Instant};
 
 use super::{
+    answer_within,
     ledger::{assert_clean, report},
     load::Load,
     on_each_database,
     process::{Process, settings},
-    within,
 };
 use crate::support::{Kind, Place, Sql};
 
 /// What is acknowledged before the stop.
 const AT_WORK: usize = 20;
 /// How long the server still serves, and how long it may take in all.
-const DELAY: Duration = Duration::from_millis(1500);
-const GRACE: Duration = Duration::from_secs(10);
+const DELAY: Duration = Duration::from_secs(3);
+const GRACE: Duration = Duration::from_secs(15);
 /// A signal is heard, and what is to be done at once is done, within this time.
-const AT_ONCE: Duration = Duration::from_secs(1);
-/// So long before the end of the delay nobody is told any more that all must still be well.
+const AT_ONCE: Duration = Duration::from_secs(2);
+/// How often it is seen to serve while it says that it is not ready.
+const SEEN_SERVING: u32 = 3;
+/// So long before the end of the delay something begins that cannot be done before that.
 const MARGIN: Duration = Duration::from_millis(400);
 
 on_each_database! {
     async fn fa10_a_stopping_server_finishes_what_it_has_begun(kind: Kind) {
         let place = Place::new(kind).await;
-        let settings = settings().set("STOP_DELAY", "1500ms").set("STOP_GRACE", "10s");
+        let settings = settings().set("STOP_DELAY", "3s").set("STOP_GRACE", "15s");
         let mut server = Process::start(&place, &settings).await;
         let load = Load::start(server.url());
         load.progress(AT_WORK).await;
@@ -35,18 +37,19 @@ on_each_database! {
 
         server.signal(Signal::TERM);
         let told = Instant::now();
-        within(AT_ONCE, "not ready", async || (status(&server, "readyz").await? == 503).then_some(())).await;
-        while told.elapsed() < DELAY - MARGIN {
+        answer_within(AT_ONCE, "not ready", async || (status(&server, "readyz").await? == 503).then_some(())).await;
+        for _ in 0..SEEN_SERVING {
             assert_eq!(home.sees_roles(books).await.unwrap().status, 200);
             assert_eq!(home.makes_role(books).await.unwrap().status, 201);
             assert_eq!(status(&server, "readyz").await.unwrap(), 503);
             assert_eq!(status(&server, "livez").await.unwrap(), 200);
         }
-        // These are accepted in time, and can only be done when nobody is accepted any more.
+        // What is accepted now can only be done when nobody is accepted any more.
+        tokio::time::sleep_until((told + DELAY - MARGIN).into()).await;
         let held = Hold::all_writers(&sql).await;
         let under_way = async { home.makes_role(books).await.unwrap() };
         let released = async {
-            within(DELAY, "nobody is accepted", async || status(&server, "livez").await.is_none().then_some(())).await;
+            answer_within(DELAY, "nobody is accepted", async || status(&server, "livez").await.is_none().then_some(())).await;
             held.release().await;
         };
         let (answer, ()) = tokio::join!(under_way, released);
@@ -72,7 +75,7 @@ on_each_database! {
         let load = Load::start(server.url());
         load.progress(AT_WORK).await;
         server.signal(Signal::TERM);
-        within(AT_ONCE, "it hears the first", async || server.entry("stopping")).await;
+        answer_within(AT_ONCE, "it hears the first", async || server.entry("stopping")).await;
         load.progress(AT_WORK).await;
         server.signal(Signal::TERM);
         let exit = server.ended(AT_ONCE).await;
