@@ -7,6 +7,8 @@ pub(crate) mod estate;
 mod jwt;
 mod log;
 mod operator;
+pub(crate) mod pages;
+pub(crate) mod pair;
 mod people;
 mod power;
 pub(crate) mod record;

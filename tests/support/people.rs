@@ -94,8 +94,11 @@ impl Server {
         let mut unit = self.app.store.begin(Scope::System(SystemReason::CommandLine)).await.unwrap();
         let found = unit.tenant_by_slug(&Slug::parse(&tenant.slug).unwrap()).await.unwrap().unwrap();
         let person = unit.person_by_email(&EmailAddress::parse(email).unwrap()).await.unwrap().unwrap();
-        let page =
-            tenantry_kernel::PageRequest { limit: 100, after: None, direction: tenantry_kernel::Direction::Ascending };
+        let page = tenantry_kernel::PageRequest {
+            limit: 100_000,
+            after: None,
+            direction: tenantry_kernel::Direction::Ascending,
+        };
         let roles = unit.page_roles(page).await.unwrap().items;
         let wanted = roles.iter().find(|r| r.tenant == found.id && r.name.key() == fold(role)).unwrap();
         let origin = Origin { request: RequestId::new(world), ip: None, user_agent: None };

@@ -104,8 +104,7 @@ impl Store {
                     .idle_timeout(None)
                     .max_lifetime(None);
                 let writer = open_sqlite(writer, options.clone(), config.deadline).await?;
-                let reader =
-                    SqlitePoolOptions::new().max_connections(config.pool_size).acquire_timeout(Self::ACQUIRE);
+                let reader = SqlitePoolOptions::new().max_connections(config.pool_size).acquire_timeout(Self::ACQUIRE);
                 let reader = open_sqlite(reader, options.read_only(true), config.deadline).await?;
                 (SqlxSqliteConnector::from_sqlx_sqlite_pool(writer), SqlxSqliteConnector::from_sqlx_sqlite_pool(reader))
             }

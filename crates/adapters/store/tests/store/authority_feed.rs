@@ -61,9 +61,7 @@ async fn a_feed_sees_the_changes_of_another_store_each_once(opened: Opened) {
     unit.commit().await.unwrap();
     let changes = feed.read().await.unwrap();
     assert_eq!(changes.len(), 3);
-    for change in
-        [AuthorityChange::Session(session), AuthorityChange::User(user), AuthorityChange::Tenant(tenant)]
-    {
+    for change in [AuthorityChange::Session(session), AuthorityChange::User(user), AuthorityChange::Tenant(tenant)] {
         assert!(changes.contains(&change), "{change:?}");
     }
     assert_eq!(feed.read().await.unwrap(), []);

@@ -88,10 +88,8 @@ async fn fa4_a_terminated_connection_is_unavailable_and_the_pool_serves_again() 
         let refused = unit.tenant_by_id(tenant.id).await;
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
         drop(unit);
-        let found = crate::support::eventually(async || {
-            opened.store.read(SYSTEM).await?.tenant_by_id(tenant.id).await
-        })
-        .await;
+        let found =
+            crate::support::eventually(async || opened.store.read(SYSTEM).await?.tenant_by_id(tenant.id).await).await;
         assert_eq!(found.as_ref(), Some(&tenant), "what was not committed is gone");
     }
     connection.close().await.unwrap();

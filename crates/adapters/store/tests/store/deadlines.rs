@@ -123,8 +123,9 @@ async fn fa4_a_frozen_server_costs_a_unit_its_deadline_and_no_connection_serves_
     let (_, grace) = opened.tenant().await;
     let proxy = Proxy::start(opened.database.url()).await;
     let through_the_proxy = Database::Postgres(proxy.url().into());
-    let store =
-        opened.again(|config| (config.deadline, config.pool_size, config.database) = (DEADLINE, 2, through_the_proxy)).await;
+    let store = opened
+        .again(|config| (config.deadline, config.pool_size, config.database) = (DEADLINE, 2, through_the_proxy))
+        .await;
     store.ping().await.unwrap();
     for _ in 0..2 {
         let mut unit = eventually(async || store.read(SYSTEM).await).await;

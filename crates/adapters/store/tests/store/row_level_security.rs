@@ -181,7 +181,10 @@ async fn te6_a_forgotten_filter_changes_the_scoped_tenant_only() {
     set_scope(&mut connection, &acme.to_string(), &Uuid::nil().to_string(), "").await;
     let renamed = sqlx::raw_sql("UPDATE roles SET description = 'all of them'").execute(&mut connection).await.unwrap();
     assert_eq!(renamed.rows_affected(), 4, "the default roles of one tenant");
-    sqlx::raw_sql("UPDATE sessions SET ended_at = now(), end_reason = 'revoked'").execute(&mut connection).await.unwrap();
+    sqlx::raw_sql("UPDATE sessions SET ended_at = now(), end_reason = 'revoked'")
+        .execute(&mut connection)
+        .await
+        .unwrap();
     sqlx::raw_sql("DELETE FROM membership_roles; DELETE FROM memberships; DELETE FROM roles")
         .execute(&mut connection)
         .await

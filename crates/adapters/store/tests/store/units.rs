@@ -43,11 +43,8 @@ async fn a_commit_says_whose_power_has_changed(opened: Opened) {
     unit.session_authority_changed(session.id).await.unwrap();
     unit.tenant_authority_changed(tenant.id).await.unwrap();
     let changes = unit.commit().await.unwrap();
-    let expected = [
-        AuthorityChange::User(owner.id),
-        AuthorityChange::Session(session.id),
-        AuthorityChange::Tenant(tenant.id),
-    ];
+    let expected =
+        [AuthorityChange::User(owner.id), AuthorityChange::Session(session.id), AuthorityChange::Tenant(tenant.id)];
     assert_eq!(changes, expected);
     assert_eq!(opened.store.begin(SYSTEM).await.unwrap().commit().await.unwrap(), []);
 }

@@ -156,16 +156,16 @@ async fn tell() -> Result<(), Failure> {
     let mut service = Service { memory: Memory::default(), world, key, address: "192.0.2.7".parse()? };
     let (email, password) = ("Ada@Example.com", "correct horse battery staple");
 
-    let weak = service.register(email, "Ada Lovelace", "lovelace1").await.unwrap_err();
+    let weak = service.register(email, "Ada Lovelace", "lovelace1").await.expect_err("her own name");
     println!("A guessable password is refused: {weak}.");
     let ada = service.register(email, "Ada Lovelace", password).await?;
     println!("{} is registered as {}.", ada.name, ada.email);
-    let taken = service.register("ada@example.COM", "Another Ada", password).await.unwrap_err();
+    let taken = service.register("ada@example.COM", "Another Ada", password).await.expect_err("the same");
     assert!(matches!(taken.downcast_ref(), Some(IdentityError::EmailTaken)), "{taken}");
     println!("Another spelling of the address is the same one: {taken}.");
 
     for (email, password) in [(email, "wrong horse battery staple"), ("nobody@example.com", password)] {
-        let refused = service.sign_in(email, password).await.unwrap_err();
+        let refused = service.sign_in(email, password).await.expect_err("wrong");
         assert!(matches!(refused.downcast_ref(), Some(IdentityError::InvalidCredentials)), "{refused}");
         println!("Signing in as {email} is refused: {refused}.");
     }
@@ -180,10 +180,10 @@ async fn tell() -> Result<(), Failure> {
     println!("A refresh gives a new token; when the answer is lost, the old token gives the same one again.");
     let third = service.refresh(&second).await?;
 
-    let replayed = service.refresh(&first).await.unwrap_err();
+    let replayed = service.refresh(&first).await.expect_err("a copy");
     assert!(matches!(replayed.downcast_ref(), Some(IdentityError::Replayed)), "{replayed}");
     println!("Once its successor is spent, the first token can only be a copy: {replayed}.");
-    let ended = service.refresh(&third).await.unwrap_err();
+    let ended = service.refresh(&third).await.expect_err("ended");
     assert!(matches!(ended.downcast_ref(), Some(IdentityError::SessionEnded)), "{ended}");
     println!("So the newest one is worth nothing either: {ended}.");
 
