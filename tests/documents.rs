@@ -45,7 +45,8 @@ fn property(word: &str) -> Option<String> {
 }
 
 fn is_name_of_a_test(word: &str) -> bool {
-    property(word).is_some() && word.contains('_') && word.starts_with(|c: char| c.is_ascii_lowercase())
+    let is_long = word.split_once('_').is_some_and(|(_, rest)| !rest.is_empty());
+    is_long && property(word).is_some() && word.starts_with(|c: char| c.is_ascii_lowercase())
 }
 
 /// Functions whose names begin with the id of a property.
