@@ -17,8 +17,8 @@ use crate::support::{Kind, Place, Sql};
 /// What is acknowledged before the stop.
 const AT_WORK: usize = 20;
 /// How long the server still serves, and how long it may take in all.
-const DELAY: Duration = Duration::from_secs(3);
-const GRACE: Duration = Duration::from_secs(15);
+const DELAY: Duration = Duration::from_secs(8);
+const GRACE: Duration = Duration::from_secs(20);
 /// A signal is heard, and what is to be done at once is done, within this time.
 const AT_ONCE: Duration = Duration::from_secs(2);
 /// How often it is seen to serve while it says that it is not ready.
@@ -29,7 +29,7 @@ const MARGIN: Duration = Duration::from_millis(400);
 on_each_database! {
     async fn fa10_a_stopping_server_finishes_what_it_has_begun(kind: Kind) {
         let place = Place::new(kind).await;
-        let settings = settings().set("STOP_DELAY", "3s").set("STOP_GRACE", "15s");
+        let settings = settings().set("STOP_DELAY", "8s").set("STOP_GRACE", "20s");
         let mut server = Process::start(&place, &settings).await;
         let load = Load::start(server.url());
         load.progress(AT_WORK).await;

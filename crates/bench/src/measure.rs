@@ -250,7 +250,7 @@ impl Run {
                 self.say(part, round);
                 let mut ours = None;
                 let mut alone = None;
-                for turn in if round % 2 == 0 { [0, 1] } else { [1, 0] } {
+                for turn in if round.is_multiple_of(2) { [0, 1] } else { [1, 0] } {
                     if turn == 0 {
                         alone = Some(place.store.replay(script, &place.targets, self.duration()).await?);
                     } else if part == "refresh" {
@@ -334,7 +334,7 @@ async fn in_turn<'a, T>(
 ) -> Result<Vec<T>> {
     let mut taken = Vec::new();
     for turn in 0..count {
-        let turn = if round % 2 == 0 { turn } else { count - 1 - turn };
+        let turn = if round.is_multiple_of(2) { turn } else { count - 1 - turn };
         taken.push((turn, take(turn).await?));
     }
     taken.sort_by_key(|(turn, _)| *turn);

@@ -1,4 +1,4 @@
-//! The suite of [`Attempts`](tenantry_identity::Attempts).
+//! The suite of [`Attempts`].
 
 use futures::future::join_all;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The suite of [`Authorities`](tenantry_kernel::Authorities).
+//! The suite of [`Authorities`].
 //!
 //! That an announcement arrives at every process is beyond this port; whoever carries it there has tests of that.
 

@@ -1,4 +1,4 @@
-//! The suite of [`Credentials`](tenantry_identity::Credentials).
+//! The suite of [`Credentials`].
 
 use tenantry_identity::{Credential, Credentials, PasswordHash};
 use tenantry_kernel::{Timestamp, UserId};

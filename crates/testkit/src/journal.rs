@@ -1,4 +1,4 @@
-//! The suite of [`Journal`](tenantry_kernel::Journal), where events are written, and [`Entries`](tenantry_audit::Entries),
+//! The suite of [`Journal`], where events are written, and [`Entries`],
 //! where they are read.
 
 use tenantry_audit::{Entries, Entry};

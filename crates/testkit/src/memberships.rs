@@ -1,4 +1,4 @@
-//! The suite of [`Memberships`](tenantry_tenancy::Memberships).
+//! The suite of [`Memberships`].
 
 use futures::future::join_all;
 use tenantry_kernel::{TenantId, UserId};

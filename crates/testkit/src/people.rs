@@ -1,4 +1,4 @@
-//! The suite of [`People`](tenantry_identity::People).
+//! The suite of [`People`].
 
 use futures::future::join_all;
 use tenantry_identity::{IdentityError, People, Person, PersonStatus};

@@ -1,4 +1,4 @@
-//! The suite of [`Roles`](tenantry_tenancy::Roles).
+//! The suite of [`Roles`].
 
 use futures::future::join_all;
 use tenantry_kernel::{Permission, PermissionSet, RoleId};

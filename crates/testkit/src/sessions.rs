@@ -1,4 +1,4 @@
-//! The suite of [`Sessions`](tenantry_identity::Sessions).
+//! The suite of [`Sessions`].
 
 use tenantry_identity::{EndReason, Session, Sessions};
 use tenantry_kernel::SessionId;

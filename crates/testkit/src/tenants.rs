@@ -1,4 +1,4 @@
-//! The suite of [`Tenants`](tenantry_tenancy::Tenants).
+//! The suite of [`Tenants`].
 
 use futures::future::join_all;
 use tenantry_kernel::{StoreError, TenantId, TenantStatus};

@@ -70,6 +70,9 @@ fn failed(error: sqlx::Error) -> ConnectError {
     StoreError::Unavailable(Box::new(error)).into()
 }
 
+/// Id, session, person and tenant.
+type ChangeRow = (i64, Option<Uuid>, Option<Uuid>, Option<Uuid>);
+
 /// SQLite has one writer at a time, so ids become visible in order.
 async fn read_sqlite(
     connection: &mut SqliteConnection,
@@ -81,7 +84,7 @@ async fn read_sqlite(
         *last_id = Some(newest);
         return Ok(Vec::new());
     };
-    let rows: Vec<(i64, Option<Uuid>, Option<Uuid>, Option<Uuid>)> =
+    let rows: Vec<ChangeRow> =
         sqlx::query_as("SELECT id, session_id, user_id, tenant_id FROM authority_changes WHERE id > $1 ORDER BY id")
             .bind(last)
             .fetch_all(connection)

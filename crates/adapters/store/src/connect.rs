@@ -21,10 +21,7 @@ use std::{
 use tenantry_kernel::StoreError;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::{
-    Scope, Unit,
-    failure::{DeadlinePassed, Failure},
-};
+use crate::{Scope, Unit, failure::DeadlinePassed};
 
 /// Which database.
 #[derive(Debug, Clone)]
@@ -159,7 +156,8 @@ impl Store {
             TransactionOptions { sqlite_transaction_mode: Some(sqlite_mode), ..TransactionOptions::default() };
         self.statements.fetch_add(1, Ordering::Relaxed);
         let begun = timeout_at(deadline, pool.begin_with_options(options)).await;
-        let transaction = self.watch(begun)?.map_err(Failure::from)?;
+        // Whatever the database says to somebody who only wants in, it is not to be had now.
+        let transaction = self.watch(begun)?.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
         let unit = Unit::new(transaction, scope, deadline, self.clone());
         unit.announce_scope().await?;
         Ok(unit)

@@ -306,7 +306,7 @@ impl Refresh {
 #[derive(Debug)]
 pub enum Refreshed {
     /// The session goes on, at this rotation.
-    Session(Session),
+    Session(Box<Session>),
     /// An old token came back, and every session of its sign-in has been ended. This must be committed.
     Replayed,
 }
@@ -336,7 +336,7 @@ pub async fn refresh_session(
             session.seen_rotation = session.seen_rotation.max(session.rotation);
             session.rotation += 1;
             session.rotated_at = now;
-            return Ok(Refreshed::Session(session));
+            return Ok(Refreshed::Session(Box::new(session)));
         }
         session = unit.session_by_id(token.session).await?.ok_or(IdentityError::SessionEnded)?;
         if !session.is_live(now, policy) {
@@ -344,7 +344,7 @@ pub async fn refresh_session(
         }
     }
     match session.judge(token.rotation, now, policy) {
-        Judgement::SpentJustNow => Ok(Refreshed::Session(session)),
+        Judgement::SpentJustNow => Ok(Refreshed::Session(Box::new(session))),
         Judgement::Current | Judgement::Unknown => Err(IdentityError::TokenInvalid),
         Judgement::Replayed => {
             let actor = actor.of_session(&session);

@@ -25,6 +25,7 @@ mod authority_feed;
 mod collisions;
 mod contracts;
 mod deadlines;
+mod inconsistencies;
 mod migrations;
 mod proxy;
 mod row_level_security;

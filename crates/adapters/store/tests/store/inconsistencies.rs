@@ -1,0 +1,101 @@
+//! A row that cannot become an entity is told by its table and column, and never guessed at.
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use tenantry_audit::Entries;
+use tenantry_identity::{People, Sessions};
+use tenantry_kernel::{Action, Actor, Event, Journal, Origin, PermissionSet, RequestId, RoleId, StoreError};
+use tenantry_store::Unit;
+use tenantry_tenancy::{Description, Role, RoleName, Roles, Tenants};
+
+use crate::support::{Opened, SYSTEM};
+
+on_both_databases! {
+    an_impossible_row_is_told_by_its_table_and_column
+}
+
+/// Runs a statement behind the store's back.
+async fn tamper(opened: &Opened, statement: &str) {
+    let statement = AssertSqlSafe(statement.to_owned());
+    if opened.is_postgres() {
+        let mut connection = PgConnection::connect(opened.database.url()).await.unwrap();
+        sqlx::raw_sql("SELECT set_config('app.system', 'on', false)").execute(&mut connection).await.unwrap();
+        assert!(sqlx::raw_sql(statement).execute(&mut connection).await.unwrap().rows_affected() > 0);
+    } else {
+        let mut connection = SqliteConnection::connect(opened.database.url()).await.unwrap();
+        assert!(sqlx::raw_sql(statement).execute(&mut connection).await.unwrap().rows_affected() > 0);
+    }
+}
+
+/// Tampers, reads, and mends what was tampered with.
+async fn assert_told<T: std::fmt::Debug>(
+    opened: &Opened,
+    (table, column): (&str, &str),
+    (bad, good): (&str, &str),
+    read: impl AsyncFnOnce(&mut Unit) -> Result<Option<T>, StoreError>,
+) {
+    tamper(opened, &format!("UPDATE {table} SET {bad}")).await;
+    let told = read(&mut opened.store.read(SYSTEM).await.unwrap()).await;
+    match told {
+        Err(StoreError::Inconsistent { table: t, column: c }) => assert_eq!((t, c), (table, column)),
+        other => panic!("{table}.{column}: {other:?}"),
+    }
+    tamper(opened, &format!("UPDATE {table} SET {good}")).await;
+}
+
+async fn an_impossible_row_is_told_by_its_table_and_column(opened: Opened) {
+    let (tenant, person) = opened.tenant().await;
+    let session = opened.session(person.id, Some(tenant.id)).await;
+    let role = Role {
+        id: RoleId::new(&opened.world),
+        tenant: tenant.id,
+        name: RoleName::parse("Clerk").unwrap(),
+        description: Description::default(),
+        permissions: PermissionSet::ALL,
+        system: None,
+        version: 1,
+        created_at: opened.world.now(),
+        updated_at: opened.world.now(),
+    };
+    let origin = Origin { request: RequestId::new(&opened.world), ip: None, user_agent: None };
+    let event = Event::new(&opened.world, &Actor::operator(origin), Action::RoleCreated);
+    opened
+        .system(async |unit| {
+            unit.insert_role(&role).await.unwrap();
+            unit.append_event(event.clone()).await.unwrap();
+        })
+        .await;
+
+    let email = format!("email = '{}'", person.email);
+    for (column, change) in [("email", ("email = 'nowhere'", email.as_str())), ("name", ("name = ''", "name = 'Ada'"))]
+    {
+        assert_told(&opened, ("users", column), change, async |unit| unit.person_by_id(person.id).await).await;
+    }
+    let slug = format!("slug = '{}'", tenant.slug);
+    for (column, change) in [("slug", ("slug = 'No Slug'", slug.as_str())), ("plan", ("plan = 'gold'", "plan = 'pro'"))]
+    {
+        assert_told(&opened, ("tenants", column), change, async |unit| unit.tenant_by_id(tenant.id).await).await;
+    }
+    let permissions = ("permissions = 'fly:away'", "permissions = ''");
+    assert_told(&opened, ("roles", "permissions"), permissions, async |unit| unit.role_by_id(role.id).await).await;
+    for (column, change) in [
+        ("rotation", ("rotation = -1", "rotation = 0")),
+        ("seen_rotation", ("seen_rotation = 4294967296", "seen_rotation = 0")),
+        ("ip", ("ip = 'nowhere'", "ip = NULL")),
+        ("end_reason", ("ended_at = created_at, end_reason = 'bored'", "ended_at = NULL, end_reason = NULL")),
+        ("end_reason", ("ended_at = created_at", "ended_at = NULL")),
+    ] {
+        assert_told(&opened, ("sessions", column), change, async |unit| unit.session_by_id(session.id).await).await;
+    }
+    // On PostgreSQL not even a System unit may change the journal.
+    if !opened.is_postgres() {
+        for (table, column, change) in [
+            ("journal", "action", ("action = 'pig.flew'", "action = 'role.created'")),
+            ("journal", "changes", ("changes = '[{}]'", "changes = '[]'")),
+            ("journal", "commitment", ("commitment = x'00'", "commitment = zeroblob(32)")),
+            ("journal_parts", "part", ("part = '{\"shoeSize\":38}'", "part = '{}'")),
+            ("journal_parts", "salt", ("salt = x'00'", "salt = zeroblob(32)")),
+        ] {
+            assert_told(&opened, (table, column), change, async |unit| unit.entry_by_id(event.id).await).await;
+        }
+    }
+}
