@@ -106,7 +106,8 @@ on_both_databases! {
             *statuses.entry(reply.status.as_u16()).or_default() += 1;
         }
         let let_through = statuses.remove(&401).unwrap_or_default();
-        assert!((1..=10).contains(&let_through), "{let_through} were let through, beside {statuses:?}");
+        assert!(let_through <= 10, "{let_through} were let through, beside {statuses:?}");
+        // A flood is turned away also where there is no connection left for it.
         assert!(statuses.keys().all(|status| [429, 503].contains(status)), "{statuses:?}");
         is_slowed(guess(&client, "203.0.113.1", &acme.owner.email, PASSWORD).await, HOUR);
     }
