@@ -60,9 +60,13 @@ enum Sort {
 }
 
 fn sort(error: &DbErr) -> Sort {
+    // Whatever the server says before it lets us in (too many connections, closed for maintenance, no such role): a
+    // request can do nothing about it, and later it may go.
+    if matches!(error, DbErr::ConnectionAcquire(_) | DbErr::Conn(_)) {
+        return Sort::Unavailable;
+    }
     let Some(database) = database_error(error) else {
         return match error {
-            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Sort::Unavailable,
             DbErr::Exec(RuntimeErr::SqlxError(e)) | DbErr::Query(RuntimeErr::SqlxError(e)) if is_transport(e) => {
                 Sort::Unavailable
             }
@@ -88,9 +92,7 @@ fn sort(error: &DbErr) -> Sort {
 
 fn database_error(error: &DbErr) -> Option<&dyn sqlx::error::DatabaseError> {
     match error {
-        DbErr::Exec(RuntimeErr::SqlxError(e))
-        | DbErr::Query(RuntimeErr::SqlxError(e))
-        | DbErr::Conn(RuntimeErr::SqlxError(e)) => e.as_database_error(),
+        DbErr::Exec(RuntimeErr::SqlxError(e)) | DbErr::Query(RuntimeErr::SqlxError(e)) => e.as_database_error(),
         _ => None,
     }
 }
