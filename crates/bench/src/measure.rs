@@ -143,9 +143,8 @@ impl Run {
         let person = register(server.address, "wire", 1).await?.remove(0);
         let mut connection = Client::open(server.address).await?;
         connection.succeed(AsksMe(person.clone()).next_call()?).await?;
-        // What the server looked up for that is known from now on. The unit is rolled back beside the answer.
-        sleep(Duration::from_millis(200)).await;
-        heard.take();
+        // What the server looked up for that is known from now on, and that unit is rolled back beside the answer.
+        heard.wait_for_silence().await;
         connection.succeed(Refreshes(person.clone()).next_call()?).await?;
         refresh.require_same(&heard.take())?;
         connection.succeed(MakesRoles(person).next_call()?).await?;
