@@ -5,10 +5,20 @@
 #[macro_use]
 mod support;
 
+mod audit_logs;
 mod auth;
+mod budgets;
 mod documents;
-mod readme;
 mod enumerations;
+mod faults;
+mod health;
+mod input;
+mod logs;
 mod openapi;
+mod permissions;
+mod readme;
 mod roles;
 mod supply;
+mod tenant;
+mod two_processes;
+mod users;

@@ -1,9 +1,14 @@
+use serde_json::Value;
+use std::collections::BTreeSet;
 use tenantry_app::{
     config::reference_markdown,
     http::{document, error_codes_markdown},
 };
 
-use crate::support::snapshot::{assert_file_is, assert_page_holds};
+use crate::support::{
+    routes::{resolved, routes},
+    snapshot::{assert_file_is, assert_page_holds},
+};
 
 #[test]
 fn the_document_in_the_repository_is_the_one_that_is_served() {
@@ -18,4 +23,129 @@ fn the_page_of_error_codes_is_made_from_the_code() {
 #[test]
 fn the_page_of_the_configuration_is_made_from_the_code() {
     assert_page_holds("docs/configuration.md", &reference_markdown());
+}
+
+on_both_databases! {
+    async fn the_document_is_served_to_everybody(server: Server) {
+        let reply = server.client().get("//openapi.json").await;
+        assert_eq!(reply.status, 200);
+        assert_eq!(&reply.body, document());
+        let page = server.client().get("//docs/").await;
+        assert_eq!(page.status, 200);
+        assert!(page.text.contains("swagger-ui"));
+        assert_eq!(server.client().get("//docs").await.header("location"), "/docs/");
+    }
+}
+
+#[test]
+fn every_operation_is_explained() {
+    let tags: BTreeSet<&str> =
+        document()["tags"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
+    for route in routes() {
+        let text = |name: &str| route.shape[name].as_str().unwrap_or_default();
+        assert!(text("summary").ends_with('.'), "{} has no summary that is a sentence", route.id);
+        assert!(
+            route.shape["tags"]
+                .as_array()
+                .is_some_and(|own| own.iter().all(|tag| tags.contains(tag.as_str().unwrap())))
+        );
+        let security = &route.shape["security"];
+        assert_eq!(security.as_array().map(Vec::is_empty), Some(route.is_public()), "{}", route.id);
+        assert!(route.shape["x-events"].is_array(), "{}", route.id);
+    }
+}
+
+#[test]
+fn every_answer_has_a_description_headers_and_a_shape() {
+    for route in routes() {
+        let responses = route.shape["responses"].as_object().unwrap();
+        assert!(responses.keys().any(|status| status.starts_with('2')), "{} never succeeds", route.id);
+        for (status, response) in responses {
+            let place = format!("{} {status}", route.id);
+            assert!(!response["description"].as_str().unwrap_or_default().is_empty(), "{place}");
+            assert!(response["headers"]["X-Request-Id"].is_object(), "{place}");
+            let content = response["content"].as_object();
+            match status.as_str() {
+                "204" => assert!(content.is_none(), "{place}"),
+                "201" => assert!(response["headers"]["Location"].is_object(), "{place}"),
+                "401" => assert!(response["headers"]["WWW-Authenticate"].is_object(), "{place}"),
+                "429" => assert!(response["headers"]["Retry-After"].is_object(), "{place}"),
+                _ => {}
+            }
+            for media in content.into_iter().flat_map(|content| content.values()) {
+                assert!(media["schema"].is_object(), "{place} has no schema");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_part_of_a_request_is_bounded_and_nothing_else_is_taken() {
+    for route in routes() {
+        for parameter in route.shape["parameters"].as_array().into_iter().flatten() {
+            let name = parameter["name"].as_str().unwrap();
+            let place = format!("{} {name}", route.id);
+            let is_described = parameter["description"].is_string() || parameter["in"] == "path";
+            assert!(is_described, "{place} is not described");
+            if parameter["in"] != "header" {
+                assert_bounded(&parameter["schema"], &place);
+            }
+        }
+        let Some(schema) = route.body_schema() else { continue };
+        assert_eq!(schema["additionalProperties"], false, "{}", route.id);
+        assert!(schema["example"].is_object(), "{} has no example", route.id);
+        for (name, property) in schema["properties"].as_object().unwrap() {
+            assert_bounded(property, &format!("{} {name}", route.id));
+        }
+    }
+}
+
+/// Texts have a greatest length, a format or a pattern; numbers and lists have ends.
+fn assert_bounded(schema: &'static Value, place: &str) {
+    let schema = resolved(schema);
+    let kinds: Vec<&str> = match &schema["type"] {
+        Value::String(kind) => vec![kind],
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect(),
+        _ => panic!("{place} is of no type: {schema}"),
+    };
+    let has = |name: &str| schema.get(name).is_some();
+    match kinds[..] {
+        ["string"] => assert!(has("maxLength") || has("format") || has("pattern"), "{place} has no bound: {schema}"),
+        ["integer"] => assert!(has("minimum") && has("maximum"), "{place} has no ends: {schema}"),
+        ["boolean"] => {}
+        ["array"] => {
+            assert!(has("maxItems"), "{place} has no end: {schema}");
+            assert_bounded(&schema["items"], place);
+        }
+        _ => panic!("{place} is of an unknown type: {schema}"),
+    }
+}
+
+#[test]
+fn lists_are_paged_alike() {
+    let paged: Vec<_> = routes().into_iter().filter(|r| r.documented_codes().contains("invalid_cursor")).collect();
+    assert_eq!(
+        paged.iter().map(|route| route.id).collect::<BTreeSet<_>>(),
+        BTreeSet::from(["list_entries", "list_roles", "list_users"])
+    );
+    for route in paged {
+        let parameters = route.shape["parameters"].as_array().unwrap();
+        let schema = |name: &str| &parameters.iter().find(|p| p["name"] == name).unwrap()["schema"];
+        assert_eq!(
+            (&schema("limit")["minimum"], &schema("limit")["maximum"], &schema("limit")["default"]),
+            (&1.into(), &100.into(), &20.into())
+        );
+        assert!(schema("cursor")["maxLength"].is_u64());
+        let data = resolved(&route.response(200).unwrap()["content"]["application/json"]["schema"]);
+        assert_eq!(data["required"], serde_json::json!(["success", "data", "meta"]), "{}", route.id);
+    }
+}
+
+#[test]
+fn a_body_that_may_be_left_out_is_not_required() {
+    for route in routes().iter().filter(|route| route.body_schema().is_some()) {
+        let may_be_left_out = ["logout", "refresh"].contains(&route.id);
+        let is_required = route.shape["requestBody"]["required"] == true;
+        assert_eq!(is_required, !may_be_left_out, "{}", route.id);
+    }
 }

@@ -1,1 +1,12 @@
+mod endings;
+mod guessing;
+mod login;
+mod logout;
+mod me;
+mod password;
+mod races;
+mod refresh;
 mod register;
+mod sessions;
+mod tokens;
+mod transport;

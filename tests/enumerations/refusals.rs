@@ -53,7 +53,7 @@ impl Callers {
             session: acme.session.parse().unwrap(),
             tenant: acme.tenant.id.parse().ok(),
             rotation: 0,
-            token: uuid::Uuid::now_v7(),
+            token: server.app.world.uuid_v7(),
             issued_at: now - 901,
             expires_at: now - 1,
         });

@@ -1,13 +1,62 @@
 //! What the document promises, held against every answer that a test gets.
 
+use tenantry_kernel::ErrorCode;
+
 use super::{Reply, routes::route};
 
 /// Headers that only some answers of a status carry.
 const OPTIONAL: &[&str] = &["Set-Cookie"];
 
+/// What lies behind, and is nobody's business.
+const INTERNAL: &[&str] = &[
+    "select ",
+    "insert ",
+    "update ",
+    "delete from",
+    "sqlx",
+    "sqlite",
+    "postgres",
+    "sea_orm",
+    "sea-orm",
+    "actix",
+    "serde",
+    "tokio",
+    "panicked",
+    "unwrap",
+    "/root/",
+    "/work/",
+    "/home/",
+    ".rs:",
+    "rustc",
+    " at line ",
+    "expected ",
+    "constraint",
+    "0.1.0",
+];
+
+/// A failure says what its code says, and nothing of SQL, paths, versions or libraries (HARDENING IN4).
+#[track_caller]
+pub(crate) fn tells_nothing_of_the_inside(reply: &Reply) {
+    let error = &reply.body["error"];
+    if error.is_null() {
+        return;
+    }
+    let (code, text) = (error["code"].as_str().unwrap(), error.to_string().to_lowercase());
+    let known = ErrorCode::ALL.iter().find(|known| known.name() == code).unwrap_or_else(|| panic!("{code} is no code"));
+    assert_eq!(error["message"], known.sentence());
+    for word in INTERNAL {
+        assert!(!text.contains(word), "a failure tells of {word:?}: {text}");
+    }
+    for detail in error["details"].as_array().into_iter().flatten() {
+        let message = detail["message"].as_str().unwrap();
+        assert!(message.ends_with('.') && message.starts_with(char::is_uppercase), "{message} is no sentence");
+    }
+}
+
 /// The answer's status, code and headers are the documented ones of its operation.
 #[track_caller]
 pub(crate) fn hold(reply: &Reply) {
+    tells_nothing_of_the_inside(reply);
     let Some(id) = reply.operation() else { return };
     let route = route(&id);
     let status = reply.status.as_u16();

@@ -4,7 +4,11 @@ mod client;
 mod contract;
 mod dump;
 pub(crate) mod estate;
+mod jwt;
+mod log;
 mod operator;
+pub(crate) mod pages;
+pub(crate) mod pair;
 mod people;
 mod power;
 pub(crate) mod record;
@@ -12,14 +16,19 @@ pub(crate) mod routes;
 mod server;
 pub(crate) mod snapshot;
 mod sql;
+mod waiting;
 pub(crate) mod walk;
 pub(crate) mod wire;
 
 pub(crate) use client::{Client, Reply};
 pub(crate) use estate::Estate;
+pub(crate) use jwt::{Forge, claims_of, header_of, sign_with_hmac, unsigned};
+pub(crate) use log::Log;
 pub(crate) use people::{Member, PASSWORD, Tenant};
 pub(crate) use record::Record;
-pub(crate) use server::{Kind, Server, Settings};
+pub(crate) use server::{Kind, Place, Server, Settings};
+pub(crate) use sql::Sql;
+pub(crate) use waiting::{eventually, rounds, within};
 pub(crate) use wire::Wire;
 
 /// Makes of each `async fn name(server: Server)` one test on SQLite and one on PostgreSQL. `settings (NAME = "value");`

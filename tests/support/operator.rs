@@ -1,34 +1,51 @@
 //! What only the operator can do.
 
-use tenantry_kernel::{Actor, Origin, RequestId, TenantStatus};
+use serde_json::json;
+use tenantry_identity::{People, Person, disable_person, enable_person};
+use tenantry_kernel::{Actor, EmailAddress, Origin, RequestId, TenantStatus};
 use tenantry_store::{Scope, SystemReason, Unit};
 use tenantry_tenancy::change_tenant_status;
 
-use super::{Member, Server, Tenant};
+use super::{Member, PASSWORD, Server, Tenant, eventually};
 
 impl Server {
-    /// Suspends a tenant, or resumes it.
+    /// Suspends a tenant, or resumes it, and waits until that is felt.
     pub(crate) async fn set_status(&self, tenant: &Tenant, status: TenantStatus) {
+        self.order_status(tenant, status).await;
+        eventually("the tenant has its new status", async || {
+            tenant.owner.get("/auth/me").await.is(200)["tenant"]["status"] == status.name()
+        })
+        .await;
+    }
+
+    /// The same without waiting: the command line is another process.
+    pub(crate) async fn order_status(&self, tenant: &Tenant, status: TenantStatus) {
         let mut unit = self.operate().await;
         let world = &self.app.world;
         let id = tenant.id.parse().unwrap();
         change_tenant_status(&mut unit, &self.operator(), world, id, status).await.unwrap();
         unit.commit().await.unwrap();
-        let wanted = status.name();
-        for _ in 0..200 {
-            if tenant.owner.get("/auth/me").await.is(200)["tenant"]["status"] == wanted {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-        panic!("the tenant does not become {wanted}");
+    }
+
+    /// Shuts a person out, as the last owner of a tenant too.
+    pub(crate) async fn disable(&self, member: &Member) {
+        let (mut unit, person) = self.operate_on(member).await;
+        disable_person(&mut unit, &self.operator(), &self.app.world, person.id, true).await.unwrap();
+        unit.commit().await.unwrap();
+    }
+
+    /// Lets a person in again.
+    pub(crate) async fn enable(&self, member: &Member) {
+        let (mut unit, person) = self.operate_on(member).await;
+        enable_person(&mut unit, &self.operator(), &self.app.world, person.id).await.unwrap();
+        unit.commit().await.unwrap();
     }
 
     /// Somebody signed in to a session without a tenant: their only one is suspended.
     pub(crate) async fn homeless(&self) -> Member {
         let home = self.tenant("nowhere").await;
         self.set_status(&home, TenantStatus::Suspended).await;
-        let body = serde_json::json!({ "email": home.owner.email, "password": super::PASSWORD });
+        let body = json!({ "email": home.owner.email, "password": PASSWORD });
         let data = self.client().post("/auth/login", body).await.is(200);
         assert!(data["tenant"].is_null());
         let client = self.client().with_token(data["accessToken"].as_str().unwrap());
@@ -37,6 +54,13 @@ impl Server {
 
     async fn operate(&self) -> Unit {
         self.app.store.begin(Scope::System(SystemReason::CommandLine)).await.unwrap()
+    }
+
+    async fn operate_on(&self, member: &Member) -> (Unit, Person) {
+        let mut unit = self.operate().await;
+        let email = EmailAddress::parse(&member.email).unwrap();
+        let person = unit.person_by_email(&email).await.unwrap().unwrap();
+        (unit, person)
     }
 
     fn operator(&self) -> Actor {

@@ -37,7 +37,8 @@ impl std::ops::Deref for Member {
 }
 
 impl Member {
-    fn new(client: &Client, data: &Value) -> Self {
+    /// The person whom an answer with tokens is about.
+    pub(crate) fn new(client: &Client, data: &Value) -> Self {
         Self {
             id: data["user"]["id"].as_str().unwrap().to_owned(),
             email: data["user"]["email"].as_str().unwrap().to_owned(),
@@ -93,8 +94,11 @@ impl Server {
         let mut unit = self.app.store.begin(Scope::System(SystemReason::CommandLine)).await.unwrap();
         let found = unit.tenant_by_slug(&Slug::parse(&tenant.slug).unwrap()).await.unwrap().unwrap();
         let person = unit.person_by_email(&EmailAddress::parse(email).unwrap()).await.unwrap().unwrap();
-        let page =
-            tenantry_kernel::PageRequest { limit: 100, after: None, direction: tenantry_kernel::Direction::Ascending };
+        let page = tenantry_kernel::PageRequest {
+            limit: 100_000,
+            after: None,
+            direction: tenantry_kernel::Direction::Ascending,
+        };
         let roles = unit.page_roles(page).await.unwrap().items;
         let wanted = roles.iter().find(|r| r.tenant == found.id && r.name.key() == fold(role)).unwrap();
         let origin = Origin { request: RequestId::new(world), ip: None, user_agent: None };

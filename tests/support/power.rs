@@ -41,14 +41,6 @@ impl Sql {
         }
         panic!("nobody waits for the lock");
     }
-
-    /// How an id is written in a statement.
-    pub(crate) fn id(&self, id: &str) -> String {
-        match self {
-            Self::Sqlite(_) => format!("x'{}'", id.replace('-', "")),
-            Self::Postgres(_) => format!("'{id}'"),
-        }
-    }
 }
 
 impl Held {

@@ -32,7 +32,7 @@ impl Record {
     }
 
     pub(crate) fn note_code(&self, operation: &str, code: &str) {
-        self.change(operation, |seen| drop(seen.codes.insert(code.to_owned())));
+        self.change(operation, |seen| seen.codes.extend([code.to_owned()]));
     }
 
     /// Notes what the request has left in the journal, less refusals.
@@ -46,7 +46,7 @@ impl Record {
     pub(crate) async fn note_events_of(&self, server: &Server, operation: &str, request: Uuid) {
         for (action, outcome) in server.sql.events_of(request).await {
             if outcome != "denied" {
-                self.change(operation, |seen| drop(seen.events.insert(action)));
+                self.change(operation, |seen| seen.events.extend([action]));
             }
         }
     }

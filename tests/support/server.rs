@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     net::{SocketAddr, TcpListener},
+    sync::Arc,
     thread::JoinHandle,
 };
 use tempfile::TempDir;
@@ -33,6 +34,11 @@ impl Settings {
         self.0.push((name.to_owned(), value.to_owned()));
         self
     }
+
+    /// These, with others in their place where both say something.
+    fn and(self, others: &Self) -> Self {
+        others.0.iter().fold(self, |settings, (name, value)| settings.set(name, value))
+    }
 }
 
 /// A running server. It stops, and its database goes, when it is dropped.
@@ -40,9 +46,10 @@ pub(crate) struct Server {
     pub(crate) app: App,
     pub(crate) address: SocketAddr,
     pub(crate) sql: Sql,
+    settings: Settings,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    _place: Place,
+    pub(crate) place: Arc<Place>,
 }
 
 /// Where a server keeps its data; several may share it.
@@ -78,10 +85,12 @@ impl Place {
         if let Some(database) = &self.database {
             settings = settings.set("DATABASE_URL", database.url());
         }
-        for (name, value) in &own.0 {
-            settings = settings.set(name, value);
-        }
-        settings.0
+        settings.and(own).0
+    }
+
+    /// Where the PostgreSQL database is.
+    pub(crate) fn database_url(&self) -> &str {
+        self.database.as_ref().expect("the place has a PostgreSQL database").url()
     }
 
     pub(crate) async fn sql(&self) -> Sql {
@@ -114,7 +123,23 @@ impl Server {
 
     /// Starts a server with a database of its own.
     pub(crate) async fn start(kind: Kind, settings: Settings) -> Self {
-        let place = Place::new(kind).await;
+        Self::start_at(Arc::new(Place::new(kind).await), settings).await
+    }
+
+    /// Starts one more server at the same place, a second process in all but name. SQLite has room for one only.
+    /// Tokens pass between them where `PUBLIC_URL` is set.
+    pub(crate) async fn twin(&self) -> Self {
+        Self::start_at(self.place.clone(), self.settings.clone()).await
+    }
+
+    /// Stops the server and starts it again at the same place, with other settings where they are given.
+    pub(crate) async fn restart(self, settings: Settings) -> Self {
+        let (place, settings) = (self.place.clone(), self.settings.clone().and(&settings));
+        drop(self);
+        Self::start_at(place, settings).await
+    }
+
+    async fn start_at(place: Arc<Place>, settings: Settings) -> Self {
         let variables = place.settings(&settings);
         let (ready, started) = oneshot::channel();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -133,7 +158,7 @@ impl Server {
         });
         let (app, address) = started.await.expect("the server starts");
         let sql = place.sql().await;
-        let server = Self { app, address, sql, stop: Some(stop), thread: Some(thread), _place: place };
+        let server = Self { app, address, sql, settings, stop: Some(stop), thread: Some(thread), place };
         server.wait_until_ready().await;
         server
     }

@@ -49,6 +49,14 @@ impl Sql {
         }
     }
 
+    /// An id as this database writes it in a statement.
+    pub(crate) fn id(&self, id: &str) -> String {
+        match self {
+            Self::Sqlite(_) => format!("X'{}'", id.replace('-', "")),
+            Self::Postgres(_) => format!("'{id}'"),
+        }
+    }
+
     /// The actions and outcomes that a request left in the journal, in order.
     pub(crate) async fn events_of(&self, request: Uuid) -> Vec<(String, String)> {
         let sql = "SELECT action, outcome FROM journal WHERE request_id = $1 ORDER BY id, action";

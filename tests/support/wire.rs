@@ -97,6 +97,19 @@ impl Listening {
         while self.more(until).await {}
     }
 
+    /// Everything that was heard so far.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.seen).into_owned()
+    }
+
+    /// Waits until what was heard ends so.
+    pub(crate) async fn until(&mut self, end: &str, limit: Duration) {
+        let until = Instant::now() + limit;
+        while !self.text().ends_with(end) {
+            assert!(self.more(until).await, "closed after {:?}", self.text());
+        }
+    }
+
     /// Reads on; `false` at the end.
     async fn more(&mut self, until: Instant) -> bool {
         let mut buffer = [0; 4096];

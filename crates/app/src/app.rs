@@ -14,7 +14,7 @@ use tenantry_store::{Database, Store, StoreConfig, Synchronous};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    application::StartError,
+    StartError,
     authority::AuthorityCache,
     config::{self, Config},
     keys::Keys,

@@ -3,70 +3,15 @@
 use actix_web::{HttpServer, dev::ServerHandle};
 use std::{
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
     sync::atomic::Ordering,
     time::Duration,
 };
-use tenantry_crypto::{Argon2Error, KeyListError};
-use tenantry_kernel::StoreError;
-use tenantry_store::ConnectError;
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::timeout,
 };
 
-use crate::{
-    App,
-    app::store_config,
-    authority::AuthorityReader,
-    config::{Config, Database},
-    http,
-};
-
-/// Why the server cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A list of keys cannot be used.
-    #[error("{variable} cannot be used: {error}")]
-    Keys {
-        /// The variable that holds it.
-        variable: &'static str,
-        /// What is wrong with it.
-        error: KeyListError,
-    },
-    /// The file of keys made in development is not one.
-    #[error("{} holds no keys: remove it to have new ones made, or set SIGNING_KEYS and SERVER_SECRETS", .0.display())]
-    KeyFile(PathBuf),
-    /// A file or folder of ours cannot be used.
-    #[error("{}: {}; set DATA_DIR to a folder that can be written", .0.display(), .1)]
-    Files(PathBuf, #[source] std::io::Error),
-    /// Another process serves from this SQLite file.
-    #[error("another process serves from {}: SQLite is for one; use PostgreSQL for more", .0.display())]
-    Locked(PathBuf),
-    /// The hashing threads could not be started.
-    #[error(transparent)]
-    Hasher(#[from] Argon2Error),
-    /// The database cannot be used.
-    #[error("{0}; check DATABASE_URL, or ask `tenantry doctor`")]
-    Database(#[from] ConnectError),
-    /// A look-up at start-up failed.
-    #[error("{0}; check DATABASE_URL, or ask `tenantry doctor`")]
-    Store(#[from] StoreError),
-    /// Row-level security would not hold.
-    #[error(
-        "the PostgreSQL role could by-pass row-level security: use a role that is neither superuser nor BYPASSRLS, or set ALLOW_RLS_BYPASS=true"
-    )]
-    RowLevelSecurity,
-    /// The server could not be set up or failed.
-    #[error("the server failed: {0}")]
-    Server(#[from] std::io::Error),
-}
-
-impl StartError {
-    pub(crate) fn keys(variable: &'static str, error: KeyListError) -> Self {
-        Self::Keys { variable, error }
-    }
-}
+use crate::{App, StartError, app::store_config, authority::AuthorityReader, config::Config, http, schema};
 
 /// A server that listens, and serves once it is run.
 pub struct Application {
@@ -85,15 +30,9 @@ impl Application {
     /// Opens the database, brings it up to date and takes over the listener.
     pub async fn build(config: Config, listener: TcpListener) -> Result<Self, StartError> {
         let address = listener.local_addr()?;
-        let serving = claim_sqlite(&config)?;
+        let serving = schema::claim_sqlite(&config)?;
         let app = App::compose(config, address).await?;
-        app.store.migrate().await?;
-        if app.config.environment.is_production()
-            && !app.config.database.allow_rls_bypass
-            && app.store.bypasses_row_level_security().await?
-        {
-            return Err(StartError::RowLevelSecurity);
-        }
+        schema::bring_up_to_date(&app.store, &app.config).await?;
         Ok(Self { app, address, listener, _serving: serving })
     }
 
@@ -173,21 +112,5 @@ async fn keep_house(app: App) {
             _ = usage.tick() => app.usage.settle(&app).await,
             _ = refusals.tick() => app.refusals.settle(&app, false).await,
         }
-    }
-}
-
-/// One process serves from a SQLite file; the lock ends with the process, however it ends.
-fn claim_sqlite(config: &Config) -> Result<Option<std::fs::File>, StartError> {
-    let Database::Sqlite(file) = &config.database.url else { return Ok(None) };
-    let lock_file = PathBuf::from(format!("{}.serve.lock", file.display()));
-    let failed = |error| StartError::Files(lock_file.clone(), error);
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
-    }
-    let lock = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&lock_file).map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(Some(lock)),
-        Err(std::fs::TryLockError::WouldBlock) => Err(StartError::Locked(file.clone())),
-        Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
     }
 }

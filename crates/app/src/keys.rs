@@ -9,7 +9,7 @@ use std::{
 };
 use tenantry_crypto::{ServerSecrets, SigningKeys, SystemEntropy};
 
-use crate::{application::StartError, config::Config};
+use crate::{StartError, config::Config};
 
 /// The keys in the form of the configuration.
 #[derive(Default)]
@@ -51,11 +51,16 @@ impl Keys {
         if let Some(kept) = Self::kept(config)? {
             return Ok(kept);
         }
+        let file = Self::file(config);
+        // Servers that start together in one folder must end up with the same keys.
+        let _making = lock_beside(&file)?;
+        if let Some(kept) = Self::kept(config)? {
+            return Ok(kept);
+        }
         let made = Self {
             signing: vec![SigningKeys::generate_one(&SystemEntropy)],
             secrets: vec![ServerSecrets::generate_one(&SystemEntropy)],
         };
-        let file = Self::file(config);
         made.write(&file)?;
         tracing::info!(file = %file.display(), "made keys for development");
         Ok(made)
@@ -97,4 +102,16 @@ impl Keys {
         };
         Some(Self { signing: list(SIGNING)?, secrets: list(SECRETS)? })
     }
+}
+
+/// Waits until no other process has this lock; it ends with the process, however that ends.
+fn lock_beside(file: &Path) -> Result<fs::File, StartError> {
+    let lock = file.with_extension("env.lock");
+    let failed = |error| StartError::Files(lock.clone(), error);
+    if let Some(folder) = lock.parent() {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let held = OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(failed)?;
+    held.lock().map_err(failed)?;
+    Ok(held)
 }

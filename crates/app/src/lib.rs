@@ -16,11 +16,14 @@ pub mod http;
 mod keys;
 pub mod logging;
 mod refusals;
+mod schema;
+mod start_error;
 mod usage;
 
 pub use admin::run_admin;
 pub use answer::Answer;
 pub use app::App;
-pub use application::{Application, StartError};
+pub use application::Application;
 pub use doctor::run_doctor;
 pub use failure::Failure;
+pub use start_error::StartError;

@@ -73,7 +73,9 @@ pub fn filter(directives: &str) -> Option<EnvFilter> {
     let understood = directives.iter().all(|directive| {
         directive.contains(['=', '[']) || LEVELS.iter().any(|level| level.eq_ignore_ascii_case(directive))
     });
-    EnvFilter::builder().parse(directives.join(",")).ok().filter(|_| understood)
+    // Libraries whose every step at `info` is no news to an operator; a directive of one's own comes after and wins.
+    const QUIETER: &str = "actix_server=warn,sea_orm_migration=warn,";
+    EnvFilter::builder().parse(format!("{QUIETER}{}", directives.join(","))).ok().filter(|_| understood)
 }
 
 /// Whether a character breaks or reorders lines, or steers a terminal.

@@ -1,4 +1,42 @@
-//! What tests of Tenantry are made with: a contract suite for each port, which every adapter has to pass, and throw-away
-//! databases to run it on. It knows the domain's ports and no adapter, so that a new adapter is proved with the same tests.
+//! What tests of Tenantry are made with: a contract suite for each group of ports, which every adapter has to pass, and
+//! throw-away databases to run it on. It knows the domain's ports and no adapter, so that a new adapter is proved with the
+//! same tests.
+//!
+//! Whoever writes an adapter says once how its units are opened and committed ([`Units`]). Then each suite is one line:
+//!
+//! ```
+//! # use tenantry_testkit::{Directory, Units};
+//! # async fn prove(open: impl Units<Unit: Directory> + Copy) {
+//! tenantry_testkit::roles::contract(open).await;
+//! tenantry_testkit::memberships::contract(open).await;
+//! # }
+//! ```
+//!
+//! A suite asks for no more ports than it needs: an adapter that only counts tries is proved by [`attempts`] alone. It
+//! makes its own tenants and people, panics at the first promise that is not kept, and wants a store of its own: run each
+//! on a fresh one.
 
+#![expect(clippy::unwrap_used, reason = "what tests are made of may fail loudly")]
+
+#[macro_use]
+mod must;
+
+pub mod attempts;
+pub mod authorities;
+pub mod credentials;
 pub mod databases;
+pub mod journal;
+pub mod ledger;
+pub mod memberships;
+pub mod people;
+pub mod roles;
+pub mod sessions;
+pub mod tenants;
+pub mod units;
+pub mod world;
+
+mod paging;
+mod scene;
+
+pub use scene::Directory;
+pub use units::{TestScope, Units};

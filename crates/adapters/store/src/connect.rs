@@ -6,7 +6,7 @@ use sea_orm::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    ConnectOptions, Connection,
+    ConnectOptions, Connection, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -102,16 +102,10 @@ impl Store {
                     .max_connections(1)
                     .acquire_timeout(Self::ACQUIRE)
                     .idle_timeout(None)
-                    .max_lifetime(None)
-                    .connect_with(options.clone())
-                    .await
-                    .map_err(ConnectError::Unreachable)?;
-                let reader = SqlitePoolOptions::new()
-                    .max_connections(config.pool_size)
-                    .acquire_timeout(Self::ACQUIRE)
-                    .connect_with(options.read_only(true))
-                    .await
-                    .map_err(ConnectError::Unreachable)?;
+                    .max_lifetime(None);
+                let writer = open_sqlite(writer, options.clone(), config.deadline).await?;
+                let reader = SqlitePoolOptions::new().max_connections(config.pool_size).acquire_timeout(Self::ACQUIRE);
+                let reader = open_sqlite(reader, options.read_only(true), config.deadline).await?;
                 (SqlxSqliteConnector::from_sqlx_sqlite_pool(writer), SqlxSqliteConnector::from_sqlx_sqlite_pool(reader))
             }
             Database::Postgres(url) => {
@@ -195,6 +189,27 @@ impl Store {
             if let Err(error) = pool.close_by_ref().await {
                 tracing::warn!(%error, "the database connection did not close cleanly");
             }
+        }
+    }
+}
+
+/// Opens a pool of connections to a file. Of two that make a new file at once, SQLite tells one that it is locked,
+/// without waiting, while the other turns on the write-ahead log.
+async fn open_sqlite(
+    pool: SqlitePoolOptions,
+    options: SqliteConnectOptions,
+    patience: Duration,
+) -> Result<SqlitePool, ConnectError> {
+    const PAUSE: Duration = Duration::from_millis(10);
+    const BUSY: &str = "5";
+    let until = Instant::now() + patience;
+    loop {
+        match pool.clone().connect_with(options.clone()).await {
+            Ok(pool) => return Ok(pool),
+            Err(sqlx::Error::Database(e)) if e.code().as_deref() == Some(BUSY) && Instant::now() < until => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => return Err(ConnectError::Unreachable(error)),
         }
     }
 }

@@ -72,6 +72,10 @@ impl Credentials for Unit {
 
 impl Unit {
     fn require_own(&self, user: UserId) -> Result<(), StoreError> {
-        if self.is_own(user) { Ok(()) } else { Err(StoreError::Misuse("a unit was asked to change another's password")) }
+        if self.is_own(user) {
+            Ok(())
+        } else {
+            Err(StoreError::Misuse("a unit was asked to change another's password"))
+        }
     }
 }

@@ -179,9 +179,8 @@ impl Roles for Unit {
     }
 
     async fn delete_role(&mut self, id: RoleId) -> Result<(), StoreError> {
-        let delete = row::Entity::delete_many()
-            .filter(self.of_tenant::<row::Entity>()?)
-            .filter(row::Column::Id.eq(id.uuid()));
+        let delete =
+            row::Entity::delete_many().filter(self.of_tenant::<row::Entity>()?).filter(row::Column::Id.eq(id.uuid()));
         let done = self.run(delete.exec(&self.transaction)).await?;
         crate::unit::hit_one(done.rows_affected, "roles")
     }

@@ -1,8 +1,8 @@
 //! One open transaction with its scope and deadline: the type that implements every port.
 
 use sea_orm::{
-    ActiveModelBehavior, ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr,
-    EntityTrait, Insert, IntoActiveModel, QueryFilter, Select, Statement, Value,
+    ActiveModelBehavior, ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend,
+    DbErr, EntityTrait, Insert, IntoActiveModel, QueryFilter, Select, Statement, Value,
 };
 use std::future::Future;
 use tenantry_kernel::{StoreError, TenantId, UserId};

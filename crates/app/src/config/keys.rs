@@ -75,7 +75,7 @@ keys! {
         meaning: "How long an access token is good." }
     REFRESH_GRACE { takes: "a time from 0s to 60s", example: "10s", default: "10s", unset: "",
         meaning: "How long a refresh token that was used may be used again, for parallel tabs and lost answers." }
-    REFRESH_IDLE { takes: "a time from 1s to 3650d", example: "14d", default: "14d", unset: "",
+    REFRESH_IDLE { takes: "a time from 1s to 3650d, at least ACCESS_TTL", example: "14d", default: "14d", unset: "",
         meaning: "A session that is not refreshed for so long ends." }
     REFRESH_MAX { takes: "a time from 1s to 3650d", example: "90d", default: "90d", unset: "",
         meaning: "A sign-in ends after so long, however much it is used." }

@@ -153,6 +153,9 @@ fn tokens(settings: &mut Settings) -> Option<TokenConfig> {
     let refresh_grace = settings.required(keys::REFRESH_GRACE, |text| values::duration(text, seconds(0..=MINUTE)));
     let refresh_idle = settings.required(keys::REFRESH_IDLE, |text| values::duration(text, seconds(1..=3650 * DAY)));
     let refresh_max = settings.required(keys::REFRESH_MAX, |text| values::duration(text, seconds(1..=3650 * DAY)));
+    if access_ttl > refresh_idle && refresh_idle.is_some() {
+        settings.refuse(keys::REFRESH_IDLE, "must not be shorter than ACCESS_TTL: a session would outlast its end");
+    }
     if refresh_idle > refresh_max && refresh_max.is_some() {
         settings.refuse(keys::REFRESH_MAX, "must not be shorter than REFRESH_IDLE");
     }

@@ -164,6 +164,8 @@ fn verified_registration_is_refused_everywhere_with_a_way_out() {
 #[test]
 fn settings_that_do_not_go_together_are_refused() {
     assert_eq!(subjects(load(&[("REFRESH_IDLE", "91d")])), ["REFRESH_MAX"]);
+    assert_eq!(subjects(load(&[("REFRESH_IDLE", "14m")])), ["REFRESH_IDLE"]);
+    assert!(load(&[("REFRESH_IDLE", "15m")]).is_ok());
     assert_eq!(subjects(load(&[("STOP_DELAY", "25s")])), ["STOP_GRACE"]);
     assert_eq!(subjects(load(&[("HOST", "0.0.0.0")])), ["TENANTRY_ENV"]);
     assert_eq!(subjects(load(&[("HOST", "0.0.0.0"), ("TENANTRY_ENV", "development")])), Vec::<String>::new());

@@ -15,6 +15,7 @@ use url::Url;
 use crate::{
     app::store_config,
     config::{Config, Database},
+    schema::serve_lock_of,
 };
 
 use super::Report;
@@ -98,7 +99,7 @@ fn look_at_file(file: &Path, report: &mut Report) -> Option<String> {
 
 /// Whether a server holds its lock on the file. Shared and for an instant only, since a starting server asks once.
 fn is_served(file: &Path) -> io::Result<bool> {
-    let lock = match File::open(format!("{}.serve.lock", file.display())) {
+    let lock = match File::open(serve_lock_of(file)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         opened => opened?,
     };

@@ -2,7 +2,10 @@
 
 use actix_web::{FromRequest, HttpRequest, error::PayloadError, http::header};
 use futures::StreamExt;
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use std::fmt::Display;
 use tenantry_kernel::{ErrorCode, FieldError};
 use validator::{Validate, ValidationErrors};
@@ -101,16 +104,22 @@ fn payload_failure(error: PayloadError) -> Failure {
 }
 
 fn parse<T: Reads>(bytes: &[u8]) -> Result<T::Output, Failure> {
-    let text = std::str::from_utf8(bytes).map_err(|_| Failure::new(ErrorCode::MalformedBody))?;
+    let malformed = || Failure::new(ErrorCode::MalformedBody);
+    let text = std::str::from_utf8(bytes).map_err(|_| malformed())?;
+    // The whole of it first: taking fields out stops at the first that does not fit, and what follows may be no JSON.
+    serde_json::from_str::<IgnoredAny>(text).map_err(|_| malformed())?;
+    // serde would fill the fields of a structure from a list too, in their order.
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(Failure::invalid(vec![misfit("", "invalid type")]));
+    }
     let mut json = serde_json::Deserializer::from_str(text);
     let body: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         match error.inner().classify() {
             serde_json::error::Category::Data => Failure::invalid(vec![misfit(&path, &error.inner().to_string())]),
-            _ => Failure::new(ErrorCode::MalformedBody),
+            _ => malformed(),
         }
     })?;
-    json.end().map_err(|_| Failure::new(ErrorCode::MalformedBody))?;
     let mut fields = Fields::default();
     if let Err(errors) = body.validate() {
         fields.add_rules(&errors);

@@ -5,7 +5,10 @@ use actix_web::{
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
-    http::header::{self, HeaderMap, HeaderName, HeaderValue},
+    http::{
+        ConnectionType,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
     middleware::Next,
 };
 use futures::FutureExt;
@@ -48,7 +51,7 @@ pub(crate) async fn around(
         response = replace(response, rendered);
     }
     if response.status().is_client_error() || response.status().is_server_error() {
-        body.close_if_unread();
+        body.close_if_unread(&mut response);
     }
     add_headers(response.headers_mut(), &app, id);
     Ok(response)
@@ -58,11 +61,15 @@ pub(crate) async fn around(
 struct WatchedBody(Option<(Rc<Cell<bool>>, Option<Socket>)>);
 
 impl WatchedBody {
-    fn close_if_unread(self) {
-        if let Some((ended, Some(socket))) = self.0
+    /// The client is told, so that it sends no further request on a connection that is about to be cut.
+    fn close_if_unread(self, response: &mut ServiceResponse<BoxBody>) {
+        if let Some((ended, socket)) = self.0
             && !ended.get()
         {
-            socket.close_soon();
+            response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            if let Some(socket) = socket {
+                socket.close_soon();
+            }
         }
     }
 }
@@ -96,13 +103,19 @@ fn failure_of(response: &ServiceResponse<BoxBody>) -> Option<Failure> {
 /// The cause of a failure is told once, here.
 fn log(failure: &Failure, response: &ServiceResponse<BoxBody>, id: RequestId) {
     let cause = response.response().error().and_then(|error| error.as_error::<Failure>());
-    let cause = cause.and_then(|failure| failure.cause.as_ref()).map(|cause| cause.to_string()).unwrap_or_default();
+    let cause = cause.and_then(|failure| failure.cause.as_deref()).map(|cause| chain(cause)).unwrap_or_default();
     let code = failure.code.name();
     match failure.code.kind() {
         ErrorKind::Internal => tracing::error!(request_id = %id, code, cause, "a request failed"),
         ErrorKind::Unavailable => tracing::warn!(request_id = %id, code, cause, "a request could not be served"),
         _ => tracing::debug!(request_id = %id, code, cause, "a request was refused"),
     }
+}
+
+/// An error and what caused it: of a store that fails, only the last link tells why.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let links = std::iter::successors(Some(error), |link| link.source()).map(ToString::to_string);
+    links.collect::<Vec<_>>().join(": ")
 }
 
 /// Puts another answer in place of a response, keeping headers that it does not set itself.
@@ -140,5 +153,59 @@ fn add_headers(headers: &mut HeaderMap, app: &App, id: RequestId) {
     }
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
         headers.insert(REQUEST_ID, id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Sources};
+    use actix_web::{App as ActixApp, HttpServer, middleware::from_fn, web};
+    use std::net::TcpListener;
+
+    async fn panics() -> HttpResponse {
+        panic!("secret thoughts of {}", "a handler")
+    }
+
+    /// A server of one worker with a route that panics, which ours have not.
+    async fn serve() -> (tempfile::TempDir, String) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings =
+            [("DATA_DIR", folder.path().to_str().expect("UTF-8")), ("PUBLIC_URL", "https://api.example.com")];
+        let config = Config::load(Sources::from_environment(settings)).expect("a configuration");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let app = App::compose(config, address).await.expect("an application");
+        let server = HttpServer::new(move || {
+            let panics = web::to(panics);
+            let app = ActixApp::new().app_data(web::Data::new(app.clone())).route("/panics", panics);
+            app.route("/works", web::to(HttpResponse::NoContent)).wrap(from_fn(around))
+        });
+        actix_web::rt::spawn(server.workers(1).disable_signals().listen(listener).expect("a server").run());
+        (folder, format!("http://{address}"))
+    }
+
+    #[actix_web::test]
+    async fn in4_a_panic_is_answered_and_the_process_lives() {
+        let (_folder, url) = serve().await;
+        let client = reqwest::Client::new();
+        for body in ["", "a body that nobody reads"] {
+            let answer = client.post(format!("{url}/panics")).body(body).send().await.expect("an answer");
+            assert_eq!(answer.status(), 500);
+            let header = |name: &str| answer.headers()[name].to_str().expect("text").to_owned();
+            assert_eq!(header("x-content-type-options"), "nosniff");
+            assert_eq!(header("cache-control"), "no-store");
+            assert!(header("strict-transport-security").starts_with("max-age="));
+            let id = header("x-request-id");
+            let text = answer.text().await.expect("text");
+            let wanted = serde_json::json!({
+                "success": false,
+                "error": { "code": "internal", "message": ErrorCode::Internal.sentence() },
+                "requestId": id,
+            });
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&text).ok(), Some(wanted), "{text}");
+            let works = client.get(format!("{url}/works")).send().await.expect("the one worker lives");
+            assert_eq!(works.status(), 204);
+        }
     }
 }

@@ -25,6 +25,8 @@ pub struct Operation {
     pub is_versioned: bool,
     /// Whether its success can set the cookie of the refresh token, or make the browser forget it.
     pub sets_cookie: bool,
+    /// Whether its body may be left out.
+    pub body_is_optional: bool,
 }
 
 impl Operation {
@@ -35,7 +37,7 @@ impl Operation {
 
     /// An operation for whoever is not signed in.
     pub(crate) const fn public(id: &'static str, events: &'static [Action], errors: &'static [ErrorCode]) -> Self {
-        Self { id, requires: None, events, errors, is_versioned: false, sets_cookie: false }
+        Self { id, requires: None, events, errors, is_versioned: false, sets_cookie: false, body_is_optional: false }
     }
 
     /// The same, with the version of what it answers.
@@ -46,6 +48,11 @@ impl Operation {
     /// The same, with the cookie of the refresh token.
     pub(crate) const fn with_cookie(self) -> Self {
         Self { sets_cookie: true, ..self }
+    }
+
+    /// The same, with a body that may be left out.
+    pub(crate) const fn with_optional_body(self) -> Self {
+        Self { body_is_optional: true, ..self }
     }
 
     /// Every code that the operation can answer: its own, and what follows from its shape.
@@ -250,6 +257,9 @@ fn complete_operation(shape: &mut Value) {
     if let Some(requirement) = operation.requires {
         shape["x-requires"] = requirement_value(requirement);
     }
+    if operation.body_is_optional {
+        shape["requestBody"]["required"] = false.into();
+    }
     shape["x-events"] = operation.events.iter().map(|action| action.name()).collect();
     let Some(responses) = shape["responses"].as_object_mut() else { return };
     for (status, response) in responses.iter_mut() {
@@ -272,8 +282,8 @@ fn requirement_value(requirement: Requirement) -> Value {
     match requirement {
         Requirement::SignedIn => json!({ "signedIn": true }),
         Requirement::Member => json!({ "member": true }),
-        Requirement::All(permissions) => json!({ "allOf": names(permissions) }),
-        Requirement::Any(permissions) => json!({ "anyOf": names(permissions) }),
+        Requirement::All(permissions) => json!({ "all": names(permissions) }),
+        Requirement::Any(permissions) => json!({ "any": names(permissions) }),
         Requirement::Owner => json!({ "owner": true }),
     }
 }

@@ -40,7 +40,8 @@ impl<'a> List<'a> {
         let limit = match limit {
             None => DEFAULT_LIMIT,
             Some(text) => {
-                let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+                let limit =
+                    text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit) && limit.to_string() == text);
                 fields.take("limit", limit.ok_or("must be a whole number from 1 to 100")).unwrap_or(DEFAULT_LIMIT)
             }
         };

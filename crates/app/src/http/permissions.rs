@@ -27,7 +27,7 @@ pub(crate) const OPERATIONS: &[Operation] =
 pub(crate) struct ReadCatalogue;
 
 impl Command for ReadCatalogue {
-    const REQUIRES: Requirement = Requirement::SignedIn;
+    const REQUIRES: Requirement = Requirement::Member;
     const EVENTS: &'static [Action] = &[];
 }
 

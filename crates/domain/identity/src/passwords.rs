@@ -37,6 +37,8 @@ impl Password {
     const MAX_WORD_CHARS: usize = 64;
     /// How many of those words are looked at.
     const MAX_WORDS: usize = 16;
+    /// How many characters a password must have beside those words: six unknown ones stand a million guesses.
+    const MIN_OTHER_CHARS: usize = 7;
 
     /// Counts the characters and nothing else.
     pub fn parse(text: SecretString) -> Result<Self, PasswordError> {
@@ -58,7 +60,18 @@ impl Password {
         let words = own_words(own);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let entropy = zxcvbn::zxcvbn(self.0.expose_secret(), &words);
-        if entropy.guesses() < Self::MIN_GUESSES { Err(IdentityError::WeakPassword) } else { Ok(()) }
+        let is_weak = entropy.guesses() < Self::MIN_GUESSES || self.is_made_of(&words);
+        if is_weak { Err(IdentityError::WeakPassword) } else { Ok(()) }
+    }
+
+    /// Whether little is left beside these words, however they are put together: the estimator takes capitals and
+    /// hyphens between them, or a year behind, for more than they are worth.
+    fn is_made_of(&self, words: &[&str]) -> bool {
+        let mut words: Vec<&str> = words.iter().copied().filter(|word| word.chars().count() > 2).collect();
+        words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+        let lower = SecretString::from(self.0.expose_secret().to_lowercase());
+        let others = words.iter().fold(lower, |rest, word| rest.expose_secret().replace(word, "").into());
+        others.expose_secret().chars().count() < Self::MIN_OTHER_CHARS
     }
 }
 
@@ -235,8 +248,20 @@ mod tests {
             "analytical1",
             "analyticalengines",
             "Analytical2026!",
+            "Analytical Engines",
+            "AnalyticalEngines1843",
+            "ada-lovelace-1843",
+            "LOVELACE.ada2026!",
         ] {
             assert!(password(weak).ensure_unguessable(&own).is_err(), "{weak}");
+        }
+    }
+
+    #[test]
+    fn si3_an_own_word_spoils_no_password_that_is_good_without_it() {
+        let own = ["Ada Lovelace", "ada.lovelace@analytical.example", "X", ""];
+        for strong in ["ada xK9#mQ2$", "quartz-jockey-vows-lovelace", "xylophone-exit-axis"] {
+            assert!(password(strong).ensure_unguessable(&own).is_ok(), "{strong}");
         }
     }
 

@@ -164,6 +164,10 @@ pub async fn disable_person(
     if !change_status(unit, actor, world, id, PersonStatus::Disabled).await? {
         return Ok(());
     }
+    let joined_meanwhile = unit.tenants_of(id).await?.iter().any(|(m, _)| !tenants.contains(&m.tenant));
+    if joined_meanwhile {
+        return Err(StoreError::Collision("the person has joined another tenant meanwhile".into()).into());
+    }
     let ended = unit.end_sessions_of_user(id, None, EndReason::PersonDisabled, world.now()).await?;
     note_ended(unit, actor, world, &ended, EndReason::PersonDisabled).await
 }

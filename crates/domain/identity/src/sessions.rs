@@ -367,7 +367,8 @@ pub(crate) async fn start_session(
 ) -> Result<Session, IdentityError> {
     let user = actor.user.ok_or(StoreError::Misuse("a session needs a person"))?;
     let now = world.now();
-    let running = unit.running_sessions_of(user, now).await?;
+    let mut running = unit.running_sessions_of(user, now).await?;
+    running.retain(|session| session.is_live(now, policy));
     let keep = usize::try_from(MAX_LIVE_SESSIONS).unwrap_or(usize::MAX) - 1;
     for oldest in running.iter().skip(keep) {
         let ended = unit.end_session(oldest.id, EndReason::TooMany, now).await?;

@@ -97,8 +97,9 @@ fn install(runner: &mut Runner) -> Result<()> {
     fs::create_dir_all(NO_CLUSTER.0)
         .and_then(|()| fs::write(&file, NO_CLUSTER.1))
         .context("cannot prepare the installation")?;
-    let installed = apt_get(runner, &["update", "--quiet"])
-        .and_then(|()| apt_get(runner, &["install", "--quiet", "--yes", "--no-install-recommends", "postgresql"]));
+    // A machine as bare as this may lack curl too, by which a test runs the tour of the README.
+    let packages = ["install", "--quiet", "--yes", "--no-install-recommends", "postgresql", "curl"];
+    let installed = apt_get(runner, &["update", "--quiet"]).and_then(|()| apt_get(runner, &packages));
     fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
     installed
 }

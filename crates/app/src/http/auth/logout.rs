@@ -23,7 +23,9 @@ use crate::{
 use super::tokens::{PresentedToken, forget_cookie, presented};
 
 pub(crate) const OPERATION: Operation =
-    Operation::public("logout", &[Action::SessionEnded], &[ErrorCode::OriginNotAllowed]).with_cookie();
+    Operation::public("logout", &[Action::SessionEnded], &[ErrorCode::OriginNotAllowed])
+        .with_cookie()
+        .with_optional_body();
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

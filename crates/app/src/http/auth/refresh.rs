@@ -23,7 +23,8 @@ pub(crate) const OPERATION: Operation = Operation::public(
     Refresh::EVENTS,
     &[ErrorCode::Unauthenticated, ErrorCode::TokenInvalid, ErrorCode::SessionEnded, ErrorCode::OriginNotAllowed],
 )
-.with_cookie();
+.with_cookie()
+.with_optional_body();
 
 /// Exchange a refresh token for new tokens.
 ///

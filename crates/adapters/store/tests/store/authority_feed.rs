@@ -1,0 +1,173 @@
+//! The feed of changes to anybody's power: each once, whatever the order in which they are committed.
+
+use std::collections::HashSet;
+use tenantry_kernel::{Authorities, SessionId, TenantId, UserId};
+use tenantry_store::{AuthorityChange, AuthorityFeed, Scope, Store, Unit};
+
+use crate::{
+    collisions::terminate,
+    support::{Opened, SYSTEM, postgres},
+};
+
+on_both_databases! {
+    a_feed_sees_the_changes_of_another_store_each_once
+    a_feed_begins_with_its_first_reading
+    two_feeds_see_the_same
+    what_is_rolled_back_was_never_changed
+}
+
+/// A feed whose first reading is done.
+async fn feed(opened: &Opened) -> AuthorityFeed {
+    let mut feed = AuthorityFeed::new(opened.config.clone());
+    feed.read().await.unwrap();
+    feed
+}
+
+fn user(opened: &Opened) -> UserId {
+    UserId::new(&opened.world)
+}
+
+/// A unit that has announced a change and is not committed.
+async fn announcing(store: &Store, user: UserId) -> Unit {
+    let mut unit = store.begin(Scope::Person(user)).await.unwrap();
+    unit.user_authority_changed(user).await.unwrap();
+    unit
+}
+
+async fn announce(store: &Store, user: UserId) {
+    announcing(store, user).await.commit().await.unwrap();
+}
+
+async fn users(feed: &mut AuthorityFeed) -> Vec<UserId> {
+    let changes = feed.read().await.unwrap();
+    let user = |change: &AuthorityChange| match change {
+        AuthorityChange::User(user) => *user,
+        other => panic!("not announced: {other:?}"),
+    };
+    let mut users: Vec<UserId> = changes.iter().map(user).collect();
+    users.sort();
+    users
+}
+
+async fn a_feed_sees_the_changes_of_another_store_each_once(opened: Opened) {
+    let mut feed = feed(&opened).await;
+    let other = opened.again(|_| {}).await;
+    let (session, user, tenant) =
+        (SessionId::new(&opened.world), UserId::new(&opened.world), TenantId::new(&opened.world));
+    let mut unit = other.begin(SYSTEM).await.unwrap();
+    unit.session_authority_changed(session).await.unwrap();
+    unit.user_authority_changed(user).await.unwrap();
+    unit.tenant_authority_changed(tenant).await.unwrap();
+    unit.commit().await.unwrap();
+    let changes = feed.read().await.unwrap();
+    assert_eq!(changes.len(), 3);
+    for change in [AuthorityChange::Session(session), AuthorityChange::User(user), AuthorityChange::Tenant(tenant)] {
+        assert!(changes.contains(&change), "{change:?}");
+    }
+    assert_eq!(feed.read().await.unwrap(), []);
+    announce(&other, user).await;
+    assert_eq!(users(&mut feed).await, [user], "the same again is another change");
+    assert_eq!(users(&mut feed).await, []);
+}
+
+async fn a_feed_begins_with_its_first_reading(opened: Opened) {
+    announce(&opened.store, user(&opened)).await;
+    let mut feed = AuthorityFeed::new(opened.config.clone());
+    assert_eq!(users(&mut feed).await, []);
+    let later = user(&opened);
+    announce(&opened.store, later).await;
+    assert_eq!(users(&mut feed).await, [later]);
+}
+
+async fn two_feeds_see_the_same(opened: Opened) {
+    let (mut one, mut other) = (feed(&opened).await, feed(&opened).await);
+    let changed = user(&opened);
+    announce(&opened.store, changed).await;
+    assert_eq!(users(&mut one).await, [changed]);
+    assert_eq!(users(&mut other).await, [changed]);
+}
+
+async fn what_is_rolled_back_was_never_changed(opened: Opened) {
+    let mut feed = feed(&opened).await;
+    let unit = announcing(&opened.store, user(&opened)).await;
+    assert_eq!(users(&mut feed).await, [], "nor before the commit");
+    drop(unit);
+    let changed = user(&opened);
+    announce(&opened.store, changed).await;
+    assert_eq!(users(&mut feed).await, [changed]);
+}
+
+/// Its row has the lowest number of all and becomes visible last.
+#[tokio::test]
+async fn a_change_that_began_before_others_and_is_committed_after_them_is_seen() {
+    let opened = postgres().await;
+    let mut feed = feed(&opened).await;
+    let [early, between, late] = [user(&opened), user(&opened), user(&opened)];
+    let first = announcing(&opened.store, early).await;
+    announce(&opened.store, between).await;
+    assert_eq!(users(&mut feed).await, [between]);
+    announce(&opened.store, late).await;
+    assert_eq!(users(&mut feed).await, [late]);
+    assert_eq!(users(&mut feed).await, []);
+    first.commit().await.unwrap();
+    assert_eq!(users(&mut feed).await, [early]);
+    assert_eq!(users(&mut feed).await, []);
+}
+
+/// A feed that starts while a change is under way must not miss it.
+#[tokio::test]
+async fn a_change_under_way_at_the_first_reading_is_seen() {
+    let opened = postgres().await;
+    let early = user(&opened);
+    let first = announcing(&opened.store, early).await;
+    let mut feed = feed(&opened).await;
+    first.commit().await.unwrap();
+    assert_eq!(users(&mut feed).await, [early]);
+}
+
+/// Twelve units announce and are committed in another order, with a reading after each step.
+#[tokio::test]
+async fn in_whatever_order_changes_are_committed_each_is_seen_once() {
+    const UNITS: usize = 12;
+    let opened = postgres().await;
+    // 5, 7 and 11 have no divisor in common with 12, so that each visits every unit.
+    for stride in [5, 7, 11] {
+        let mut feed = feed(&opened).await;
+        let announced: Vec<UserId> = (0..UNITS).map(|_| user(&opened)).collect();
+        let mut seen = Vec::new();
+        let mut open = Vec::new();
+        for user in &announced {
+            open.push(Some(announcing(&opened.store, *user).await));
+            // Others come and go meanwhile.
+            seen.extend(users(&mut feed).await);
+        }
+        for step in 0..UNITS {
+            open[step * stride % UNITS].take().unwrap().commit().await.unwrap();
+            let now = users(&mut feed).await;
+            assert_eq!(now, [announced[step * stride % UNITS]]);
+            seen.extend(now);
+        }
+        assert_eq!(seen.len(), UNITS);
+        assert_eq!(seen.iter().collect::<HashSet<_>>(), announced.iter().collect());
+        assert_eq!(users(&mut feed).await, []);
+    }
+}
+
+#[tokio::test]
+async fn fa4_a_feed_goes_on_where_it_was_after_its_connection_was_terminated() {
+    let opened = postgres().await;
+    let mut feed = feed(&opened).await;
+    let mut connection = opened.connect().await;
+    for _ in 0..3 {
+        let [before, meanwhile, after] = [user(&opened), user(&opened), user(&opened)];
+        announce(&opened.store, before).await;
+        assert_eq!(users(&mut feed).await, [before]);
+        let open = announcing(&opened.store, meanwhile).await;
+        terminate(&mut connection, "tenantry authority feed").await;
+        announce(&opened.store, after).await;
+        assert!(feed.read().await.is_err(), "the reading says that it failed");
+        assert_eq!(users(&mut feed).await, [after], "and the next one misses nothing and repeats nothing");
+        open.commit().await.unwrap();
+        assert_eq!(users(&mut feed).await, [meanwhile]);
+    }
+}

@@ -1,0 +1,144 @@
+//! A unit fails at its deadline whatever holds it up, and the pool serves again afterwards.
+
+use sqlx::{Connection, SqliteConnection};
+use std::{future::Future, time::Duration};
+use tenantry_identity::People;
+use tenantry_kernel::{Authorities, StoreError};
+use tenantry_store::{Database, Store};
+use tenantry_tenancy::Tenants;
+use tokio::time::Instant;
+
+use crate::{
+    collisions::{before_each_charge, charge},
+    proxy::Proxy,
+    support::{Opened, SYSTEM, eventually, postgres, sqlite},
+};
+
+const DEADLINE: Duration = Duration::from_millis(400);
+/// What a busy machine may add.
+const SLACK: Duration = Duration::from_millis(2_000);
+
+async fn impatient(opened: &Opened, pool_size: u32) -> Store {
+    opened.again(|config| (config.deadline, config.pool_size) = (DEADLINE, pool_size)).await
+}
+
+/// Fails as unavailable, by the deadline.
+async fn assert_late<T: std::fmt::Debug>(work: impl Future<Output = Result<T, StoreError>>) {
+    let began = Instant::now();
+    let outcome = work.await;
+    let took = began.elapsed();
+    assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    assert!(took < DEADLINE + SLACK, "{took:?}");
+}
+
+#[tokio::test]
+async fn fa5_on_sqlite_a_second_writer_is_waited_for_and_then_given_up() {
+    let opened = sqlite().await;
+    let store = impatient(&opened, 2).await;
+    let (tenant, _) = opened.tenant().await;
+    let mut other = SqliteConnection::connect(opened.database.url()).await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    for _ in 0..3 {
+        assert_late(async { store.begin(SYSTEM).await.map(|_| ()) }).await;
+        store.read(SYSTEM).await.unwrap().tenant_by_id(tenant.id).await.unwrap().unwrap();
+    }
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    let mut unit = eventually(async || store.begin(SYSTEM).await).await;
+    unit.update_tenant(&tenant).await.unwrap();
+    unit.commit().await.unwrap();
+    // No transaction was left open behind a unit that was given up.
+    opened.system(async |unit| assert!(unit.tenant_by_id(tenant.id).await.unwrap().is_some())).await;
+}
+
+#[tokio::test]
+async fn on_sqlite_a_writer_waits_for_the_writer_before_it() {
+    let opened = sqlite().await;
+    let (tenant, _) = opened.tenant().await;
+    let mut first = opened.store.begin(SYSTEM).await.unwrap();
+    first.update_tenant(&tenant).await.unwrap();
+    let second = async {
+        let mut unit = opened.store.begin(SYSTEM).await.unwrap();
+        unit.tenant_by_id(tenant.id).await.unwrap().unwrap().version
+    };
+    let (version, ()) = futures::join!(second, async { first.commit().await.map(|_| ()).unwrap() });
+    assert_eq!(version, tenant.version + 1);
+}
+
+#[tokio::test]
+async fn on_postgres_units_that_wait_for_a_lock_fail_by_the_deadline() {
+    let opened = postgres().await;
+    let store = impatient(&opened, 3).await;
+    let (tenant, _) = opened.tenant().await;
+    let mut holder = opened.store.begin(SYSTEM).await.unwrap();
+    holder.lock_tenant(tenant.id).await.unwrap();
+    for _ in 0..2 {
+        // As many as the pool has connections, so that none is left that was not held up.
+        let blocked = || assert_late(async { store.begin(SYSTEM).await?.lock_tenant(tenant.id).await });
+        futures::join!(blocked(), blocked(), blocked());
+    }
+    holder.commit().await.unwrap();
+    let locks = || async { eventually(async || store.begin(SYSTEM).await?.lock_tenant(tenant.id).await).await };
+    futures::join!(locks(), locks(), locks());
+}
+
+#[tokio::test]
+async fn on_postgres_a_slow_statement_fails_by_the_deadline() {
+    let opened = postgres().await;
+    let store = impatient(&opened, 2).await;
+    before_each_charge(&opened, "PERFORM pg_sleep(60)").await;
+    for _ in 0..3 {
+        assert_late(async { charge(&mut store.begin(SYSTEM).await?, &opened).await }).await;
+    }
+    before_each_charge(&opened, "NULL").await;
+    let count = eventually(async || charge(&mut store.begin(SYSTEM).await?, &opened).await).await;
+    assert_eq!(count, 1);
+}
+
+#[tokio::test]
+async fn the_deadline_is_the_units_and_not_each_statements() {
+    let opened = postgres().await;
+    let store = impatient(&opened, 2).await;
+    before_each_charge(&opened, "PERFORM pg_sleep(0.15)").await;
+    let began = Instant::now();
+    let mut unit = store.begin(SYSTEM).await.unwrap();
+    let mut charged = 0;
+    let error = loop {
+        match charge(&mut unit, &opened).await {
+            Ok(_) => charged += 1,
+            Err(error) => break error,
+        }
+        assert!(charged < 10, "each is quick enough, and together they are not");
+    };
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    assert!(began.elapsed() >= DEADLINE.mul_f32(0.9), "{:?}", began.elapsed());
+    assert!(unit.commit().await.is_err(), "nor can it be committed");
+}
+
+/// The server is there and says nothing: only our own clock ends the wait. Afterwards no connection may serve that
+/// still waits for an old answer.
+#[tokio::test]
+async fn fa4_a_frozen_server_costs_a_unit_its_deadline_and_no_connection_serves_with_an_old_answer() {
+    let opened = postgres().await;
+    let (_, ada) = opened.tenant().await;
+    let (_, grace) = opened.tenant().await;
+    let proxy = Proxy::start(opened.database.url()).await;
+    let through_the_proxy = Database::Postgres(proxy.url().into());
+    let store = opened
+        .again(|config| (config.deadline, config.pool_size, config.database) = (DEADLINE, 2, through_the_proxy))
+        .await;
+    store.ping().await.unwrap();
+    for _ in 0..2 {
+        let mut unit = eventually(async || store.read(SYSTEM).await).await;
+        proxy.freeze();
+        assert_late(unit.person_by_id(ada.id)).await;
+        drop(unit);
+        assert_late(async { store.read(SYSTEM).await?.person_by_id(ada.id).await }).await;
+        proxy.thaw();
+        let found = eventually(async || store.read(SYSTEM).await?.person_by_id(grace.id).await).await;
+        assert_eq!(found.map(|person| person.id), Some(grace.id));
+        for person in [&ada, &grace, &ada] {
+            let found = eventually(async || store.read(SYSTEM).await?.person_by_id(person.id).await).await;
+            assert_eq!(found.map(|person| person.id), Some(person.id));
+        }
+    }
+}

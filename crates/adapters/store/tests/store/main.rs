@@ -1,0 +1,33 @@
+//! The store on both databases: the contract of every port, and what only a database can show.
+//!
+//! PostgreSQL is the one that `TEST_DATABASE_URL` names; `cargo xtask test` finds or starts it.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly, and so may what helps it")]
+
+/// One test for each database of a function that takes the [`support::Opened`] store.
+macro_rules! on_both_databases {
+    ($($test:ident)*) => {$(
+        mod $test {
+            #[tokio::test]
+            async fn sqlite() {
+                super::$test(crate::support::sqlite().await).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                super::$test(crate::support::postgres().await).await;
+            }
+        }
+    )*};
+}
+
+mod authority_feed;
+mod collisions;
+mod contracts;
+mod deadlines;
+mod migrations;
+mod proxy;
+mod row_level_security;
+mod support;
+mod units;
+mod usage;

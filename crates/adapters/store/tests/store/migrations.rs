@@ -1,0 +1,132 @@
+//! Bringing the schema up to date: once, however many do it, and all or nothing.
+
+use sqlx::{Connection, PgConnection, SqliteConnection};
+use std::{
+    collections::HashSet,
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+};
+use tenantry_store::{Store, StoreConfig};
+use tenantry_testkit::databases::{self, TestDatabase};
+
+use crate::support::config_of;
+
+/// One test for each kind of database of a function that takes how an empty one is made.
+macro_rules! on_empty_databases {
+    ($($test:ident)*) => {$(
+        mod $test {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                super::$test(async || super::databases::sqlite()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                super::$test(super::databases::postgres).await;
+            }
+        }
+    )*};
+}
+
+on_empty_databases! {
+    fa11_two_stores_that_start_on_an_empty_database_migrate_it_once
+    fa11_a_migrated_database_is_left_as_it_is
+    fa1_the_next_start_finishes_what_one_that_was_killed_began
+    one_connection_is_enough_to_migrate
+    asking_whether_all_is_applied_changes_nothing
+}
+
+/// The names of the changes that were applied, in order; none when nobody has ever begun.
+async fn applied(database: &TestDatabase) -> Vec<String> {
+    const APPLIED: &str = "SELECT version FROM seaql_migrations ORDER BY version";
+    if database.url().starts_with("sqlite:") {
+        let mut connection = SqliteConnection::connect(database.url()).await.unwrap();
+        sqlx::query_scalar(APPLIED).fetch_all(&mut connection).await.unwrap_or_default()
+    } else {
+        let mut connection = PgConnection::connect(database.url()).await.unwrap();
+        sqlx::query_scalar(APPLIED).fetch_all(&mut connection).await.unwrap_or_default()
+    }
+}
+
+async fn assert_migrated_once(database: &TestDatabase, store: &Store) {
+    assert!(store.is_migrated().await.unwrap());
+    let applied = applied(database).await;
+    assert!(applied.len() >= 7, "{applied:?}");
+    assert_eq!(applied.iter().collect::<HashSet<_>>().len(), applied.len(), "{applied:?}");
+    store.ping().await.unwrap();
+}
+
+async fn fa11_two_stores_that_start_on_an_empty_database_migrate_it_once(empty: impl AsyncFn() -> TestDatabase) {
+    const ROUNDS: usize = 10;
+    for _ in 0..ROUNDS {
+        let database = empty().await;
+        let start = async || {
+            let store = Store::connect(config_of(&database)).await.unwrap();
+            store.migrate().await.unwrap();
+            store
+        };
+        let (one, other) = futures::join!(start(), start());
+        assert_migrated_once(&database, &one).await;
+        assert_migrated_once(&database, &other).await;
+    }
+}
+
+async fn fa11_a_migrated_database_is_left_as_it_is(empty: impl AsyncFn() -> TestDatabase) {
+    let database = empty().await;
+    let store = Store::connect(config_of(&database)).await.unwrap();
+    store.migrate().await.unwrap();
+    let before = applied(&database).await;
+    store.migrate().await.unwrap();
+    assert_eq!(applied(&database).await, before);
+    assert_migrated_once(&database, &store).await;
+}
+
+/// Polls it so many times, then leaves it where it stands.
+async fn abandoned_after<T>(polls: usize, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    let mut left = polls;
+    poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        work.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+/// Abandons the migration a step later each time, until it is through.
+async fn fa1_the_next_start_finishes_what_one_that_was_killed_began(empty: impl AsyncFn() -> TestDatabase) {
+    let database = empty().await;
+    let mut polls = 0;
+    let store = loop {
+        let store = Store::connect(config_of(&database)).await.unwrap();
+        match abandoned_after(polls, store.migrate()).await {
+            Some(migrated) => {
+                migrated.unwrap();
+                break store;
+            }
+            None => polls += 1 + polls / 8,
+        }
+    };
+    assert!(polls > 20, "there were steps to be killed between: {polls}");
+    assert_migrated_once(&database, &store).await;
+}
+
+async fn one_connection_is_enough_to_migrate(empty: impl AsyncFn() -> TestDatabase) {
+    let database = empty().await;
+    let config = StoreConfig { pool_size: 1, ..config_of(&database) };
+    let store = Store::connect(config).await.unwrap();
+    store.migrate().await.unwrap();
+    assert_migrated_once(&database, &store).await;
+}
+
+async fn asking_whether_all_is_applied_changes_nothing(empty: impl AsyncFn() -> TestDatabase) {
+    let database = empty().await;
+    let store = Store::connect(config_of(&database)).await.unwrap();
+    assert!(!store.is_migrated().await.unwrap());
+    let asked_again = futures::future::join_all((0..8).map(|_| store.is_migrated())).await;
+    assert!(asked_again.into_iter().all(|answer| matches!(answer, Ok(false))));
+    assert!(applied(&database).await.is_empty());
+}

@@ -1,0 +1,209 @@
+//! The second wall, on PostgreSQL: a statement that forgets to ask for its tenant shows nothing of another's.
+//!
+//! The tables are those that the database has, so that a new one cannot be forgotten here or in the migration.
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use std::time::Duration;
+use tenantry_identity::{Attempts, Charge, Credential, Credentials, PasswordHash, Quota};
+use tenantry_kernel::{Action, Actor, Authorities, Event, Journal, Origin, RequestId, TenantId, UserId};
+use uuid::Uuid;
+
+use crate::support::{Opened, postgres};
+
+/// What migrations leave of themselves belongs to nobody.
+const MIGRATIONS: &str = "seaql_migrations";
+
+/// Every table and view of the database.
+async fn tables(connection: &mut PgConnection) -> Vec<String> {
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace \
+         AND relkind IN ('r', 'p', 'v', 'm', 'f') AND relname <> $1 ORDER BY relname",
+    )
+    .bind(MIGRATIONS)
+    .fetch_all(connection)
+    .await
+    .unwrap();
+    for known in ["attempts", "authority_changes", "credentials", "journal", "journal_parts", "sessions", "users"] {
+        assert!(tables.iter().any(|table| table == known), "{known}");
+    }
+    tables
+}
+
+async fn number(connection: &mut PgConnection, sql: String) -> i64 {
+    sqlx::query_scalar(AssertSqlSafe(sql.clone())).fetch_one(connection).await.unwrap_or_else(|e| panic!("{sql}: {e}"))
+}
+
+async fn count(connection: &mut PgConnection, table: &str) -> i64 {
+    number(connection, format!("SELECT count(*) FROM {table}")).await
+}
+
+/// Sets a scope for the rest of the connection.
+async fn set_scope(connection: &mut PgConnection, tenant: &str, person: &str, system: &str) {
+    sqlx::query(
+        "SELECT set_config('app.tenant', $1, false), set_config('app.person', $2, false), \
+         set_config('app.system', $3, false)",
+    )
+    .bind(tenant)
+    .bind(person)
+    .bind(system)
+    .execute(connection)
+    .await
+    .unwrap();
+}
+
+/// A row in every table for a tenant of its own; for some, also one of no tenant.
+async fn fill(opened: &Opened) -> (TenantId, UserId) {
+    let (tenant, person) = opened.tenant().await;
+    opened.session(person.id, Some(tenant.id)).await;
+    opened.session(person.id, None).await;
+    let origin = Origin { request: RequestId::new(&opened.world), ip: None, user_agent: None };
+    let actor = Actor::anonymous(origin).known_as(person.id, "Ada");
+    let now = opened.world.now();
+    let quota = Quota { limit: 1, window: Duration::from_secs(60) };
+    opened
+        .system(async |unit| {
+            let hash = PasswordHash::new("$argon2id$");
+            let credential = Credential { user: person.id, hash, version: 1, changed_at: now };
+            unit.insert_credential(&credential).await.unwrap();
+            for log in [Some(tenant.id), None] {
+                let event = Event::new(&opened.world, &actor.within(log), Action::RoleCreated);
+                unit.append_event(event).await.unwrap();
+            }
+            unit.charge_attempts(&[Charge { key: opened.world.random(), quota }], now).await.unwrap();
+            unit.remember_source(opened.world.random(), opened.world.random(), now).await.unwrap();
+            unit.tenant_authority_changed(tenant.id).await.unwrap();
+        })
+        .await;
+    (tenant.id, person.id)
+}
+
+#[tokio::test]
+async fn te6_every_table_forces_row_security() {
+    let opened = postgres().await;
+    let mut connection = opened.connect().await;
+    let all = tables(&mut connection).await;
+    let forced: Vec<String> = sqlx::query_scalar(
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace \
+         AND relkind IN ('r', 'p', 'v', 'm', 'f') AND relrowsecurity AND relforcerowsecurity ORDER BY relname",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(forced, all);
+}
+
+#[tokio::test]
+async fn te6_a_select_without_scope_returns_no_row() {
+    let opened = postgres().await;
+    fill(&opened).await;
+    let mut connection = opened.connect().await;
+    let tables = tables(&mut connection).await;
+    for table in &tables {
+        assert_eq!(count(&mut connection, table).await, 0, "{table}");
+    }
+    // Settings that an earlier transaction made, and left empty.
+    for setting in ["app.tenant", "app.person", "app.system"] {
+        let mut transaction = connection.begin().await.unwrap();
+        let value = if setting == "app.system" { "on".to_owned() } else { Uuid::nil().to_string() };
+        sqlx::query("SELECT set_config($1, $2, true)")
+            .bind(setting)
+            .bind(value)
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        transaction.commit().await.unwrap();
+        for table in &tables {
+            assert_eq!(count(&mut connection, table).await, 0, "{table} after {setting}");
+        }
+    }
+    set_scope(&mut connection, "", "", "on").await;
+    for table in &tables {
+        assert!(count(&mut connection, table).await > 0, "{table} has rows, which `fill` has to see to");
+    }
+}
+
+#[tokio::test]
+async fn te6_a_forgotten_filter_shows_the_scoped_tenant_only() {
+    let opened = postgres().await;
+    let ((acme, ada), (globex, _)) = (fill(&opened).await, fill(&opened).await);
+    let mut connection = opened.connect().await;
+    let with_tenant: Vec<String> = sqlx::query_scalar(
+        "SELECT c.relname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid \
+         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.attname = 'tenant_id'",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    assert!(with_tenant.len() >= 7, "{with_tenant:?}");
+
+    // Nobody's person, so that only the tenant counts.
+    set_scope(&mut connection, &acme.to_string(), &Uuid::nil().to_string(), "").await;
+    for table in &with_tenant {
+        let foreign = format!("SELECT count(*) FROM {table} WHERE tenant_id IS DISTINCT FROM '{acme}'");
+        assert_eq!(number(&mut connection, foreign).await, 0, "{table}");
+        let own = count(&mut connection, table).await;
+        assert_eq!(own > 0, table != "authority_changes", "{table} shows {own} of its own");
+    }
+    assert_eq!(number(&mut connection, format!("SELECT count(*) FROM tenants WHERE id <> '{acme}'")).await, 0);
+    assert_eq!(count(&mut connection, "tenants").await, 1);
+    assert_eq!(number(&mut connection, format!("SELECT count(*) FROM users WHERE id = '{ada}'")).await, 1);
+    assert_eq!(count(&mut connection, "users").await, 1, "its only member");
+    for table in ["credentials", "attempts", "known_sources", "authority_changes"] {
+        assert_eq!(count(&mut connection, table).await, 0, "{table}");
+    }
+
+    // Asking by the other's id helps nobody.
+    for table in &with_tenant {
+        let theirs = format!("SELECT count(*) FROM {table} WHERE tenant_id = '{globex}'");
+        assert_eq!(number(&mut connection, theirs).await, 0, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn te6_a_forgotten_filter_changes_the_scoped_tenant_only() {
+    let opened = postgres().await;
+    let ((acme, _), (globex, grace)) = (fill(&opened).await, fill(&opened).await);
+    let mut connection = opened.connect().await;
+    let tables = tables(&mut connection).await;
+    set_scope(&mut connection, "", "", "on").await;
+    let rows = format!(
+        "SELECT (SELECT count(*) FROM roles WHERE tenant_id = '{globex}') + \
+         (SELECT count(*) FROM memberships WHERE tenant_id = '{globex}') + \
+         (SELECT count(*) FROM membership_roles WHERE tenant_id = '{globex}') + \
+         (SELECT count(*) FROM sessions WHERE user_id = '{grace}' AND ended_at IS NULL) + \
+         (SELECT count(*) FROM journal) + (SELECT count(*) FROM journal_parts) + \
+         (SELECT count(*) FROM users) + (SELECT count(*) FROM credentials) + (SELECT count(*) FROM tenants) + \
+         (SELECT count(*) FROM attempts) + (SELECT count(*) FROM known_sources) + \
+         (SELECT count(*) FROM authority_changes)"
+    );
+    let before = number(&mut connection, rows.clone()).await;
+
+    set_scope(&mut connection, &acme.to_string(), &Uuid::nil().to_string(), "").await;
+    let renamed = sqlx::raw_sql("UPDATE roles SET description = 'all of them'").execute(&mut connection).await.unwrap();
+    assert_eq!(renamed.rows_affected(), 4, "the default roles of one tenant");
+    sqlx::raw_sql("UPDATE sessions SET ended_at = now(), end_reason = 'revoked'")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    sqlx::raw_sql("DELETE FROM membership_roles; DELETE FROM memberships; DELETE FROM roles")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    for table in tables.iter().filter(|table| *table != "tenants" && *table != "sessions") {
+        let delete = format!("DELETE FROM {table}");
+        sqlx::raw_sql(AssertSqlSafe(delete)).execute(&mut connection).await.unwrap();
+    }
+    for (table, columns) in [("roles", "tenant_id, name"), ("journal", "tenant_id"), ("memberships", "tenant_id")] {
+        let values = columns.replace("tenant_id", &format!("'{globex}'")).replace("name", "'spy'");
+        let smuggle = format!("INSERT INTO {table} ({columns}) VALUES ({values})");
+        let refused = sqlx::raw_sql(AssertSqlSafe(smuggle)).execute(&mut connection).await.unwrap_err();
+        let code = refused.as_database_error().and_then(|error| error.code()).map(|code| code.to_string());
+        // 42501 is the policy's; 23502 would be a missing column's, which is looked at later.
+        assert_eq!(code.as_deref(), Some("42501"), "{table}: {refused}");
+    }
+
+    set_scope(&mut connection, "", "", "on").await;
+    assert_eq!(number(&mut connection, rows).await, before, "nothing of the other tenant, nor of the journal");
+    let untouched = format!("SELECT count(*) FROM roles WHERE tenant_id = '{globex}' AND description <> 'all of them'");
+    assert_eq!(number(&mut connection, untouched).await, 4);
+}

@@ -1,0 +1,207 @@
+//! Stores on throw-away databases.
+
+use secrecy::SecretString;
+use sqlx::{Connection, PgConnection};
+use std::{future::Future, path::PathBuf, time::Duration};
+use tenantry_identity::{People, Person, PersonStatus, Session, Sessions};
+use tenantry_kernel::{EmailAddress, Name, SessionId, SignInId, StoreError, TenantId, TenantStatus, UserId, World};
+use tenantry_store::{ConnectError, Database, Scope, Store, StoreConfig, Synchronous, SystemReason, Unit};
+use tenantry_tenancy::{
+    MemberKeys, Membership, MembershipStatus, Memberships, Plan, Slug, Tenant, Tenants, insert_default_roles,
+};
+use tenantry_testkit::{
+    TestScope, Units,
+    databases::{self, TestDatabase},
+    world::test_world,
+};
+use tokio::time::Instant;
+
+pub(crate) const SYSTEM: Scope = Scope::System(SystemReason::Maintenance);
+
+/// How long anything may take that is sure to come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A migrated store of its own database.
+pub(crate) struct Opened {
+    pub(crate) store: Store,
+    pub(crate) config: StoreConfig,
+    pub(crate) world: World,
+    // Goes last: it takes the database with it.
+    pub(crate) database: TestDatabase,
+}
+
+pub(crate) async fn sqlite() -> Opened {
+    let database = databases::sqlite();
+    let config = config_of(&database);
+    let store = Store::connect(config.clone()).await.unwrap();
+    store.migrate().await.unwrap();
+    Opened { store, config, world: test_world().0, database }
+}
+
+pub(crate) async fn postgres() -> Opened {
+    let migrate = async |url: &str| -> Result<(), ConnectError> {
+        let store = Store::connect(config_of_url(url)).await?;
+        store.migrate().await?;
+        store.close().await;
+        Ok(())
+    };
+    let database = databases::postgres_from_template("store", migrate).await;
+    let config = config_of(&database);
+    Opened { store: Store::connect(config.clone()).await.unwrap(), config, world: test_world().0, database }
+}
+
+/// A configuration with more patience than production's, since tests share the machine.
+pub(crate) fn config_of(database: &TestDatabase) -> StoreConfig {
+    config_of_url(database.url())
+}
+
+pub(crate) fn config_of_url(url: &str) -> StoreConfig {
+    let database = match url.strip_prefix("sqlite://") {
+        Some(file) => Database::Sqlite(PathBuf::from(file.split('?').next().unwrap())),
+        None => Database::Postgres(SecretString::from(url)),
+    };
+    StoreConfig { database, pool_size: 20, deadline: PATIENCE, synchronous: Synchronous::Normal }
+}
+
+impl Opened {
+    /// Another store on the same database, as another process has one.
+    pub(crate) async fn again(&self, change: impl FnOnce(&mut StoreConfig)) -> Store {
+        let mut config = self.config.clone();
+        change(&mut config);
+        Store::connect(config).await.unwrap()
+    }
+
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self.config.database, Database::Postgres(_))
+    }
+
+    /// A connection to PostgreSQL as the application's role, with nothing set.
+    pub(crate) async fn connect(&self) -> PgConnection {
+        PgConnection::connect(self.database.url()).await.unwrap()
+    }
+
+    /// Works in a System unit and commits it.
+    pub(crate) async fn system<T>(&self, work: impl AsyncFnOnce(&mut Unit) -> T) -> T {
+        let mut unit = self.store.begin(SYSTEM).await.unwrap();
+        let done = work(&mut unit).await;
+        unit.commit().await.unwrap();
+        done
+    }
+
+    pub(crate) async fn person(&self) -> Person {
+        let id = UserId::new(&self.world);
+        let person = Person {
+            id,
+            email: EmailAddress::parse(&format!("{id}@example.com")).unwrap(),
+            email_verified_at: None,
+            name: Name::parse("Ada Lovelace").unwrap(),
+            status: PersonStatus::Enabled,
+            version: 1,
+            created_at: self.world.now(),
+        };
+        self.system(async |unit| unit.insert_person(&person).await.unwrap()).await;
+        person
+    }
+
+    /// A tenant with its default roles and one member, who holds the owner's.
+    pub(crate) async fn tenant(&self) -> (Tenant, Person) {
+        let (id, owner) = (TenantId::new(&self.world), self.person().await);
+        let tenant = Tenant {
+            id,
+            name: Name::parse("Acme, Inc.").unwrap(),
+            slug: Slug::parse(&id.to_string()).unwrap(),
+            plan: Plan::first(),
+            status: TenantStatus::Active,
+            version: 1,
+            created_at: self.world.now(),
+        };
+        self.system(async |unit| {
+            unit.insert_tenant(&tenant).await.unwrap();
+            let role = insert_default_roles(unit, &self.world, id).await.unwrap();
+            let membership = self.membership(id, owner.id);
+            unit.insert_membership(&membership, &MemberKeys::new("Ada", "ada@example.com")).await.unwrap();
+            unit.replace_roles(id, owner.id, &[role.id]).await.unwrap();
+        })
+        .await;
+        (tenant, owner)
+    }
+
+    pub(crate) fn membership(&self, tenant: TenantId, user: UserId) -> Membership {
+        Membership {
+            tenant,
+            user,
+            status: MembershipStatus::Active,
+            version: 1,
+            joined_at: self.world.now(),
+            last_seen_at: None,
+        }
+    }
+
+    pub(crate) async fn session(&self, user: UserId, tenant: Option<TenantId>) -> Session {
+        let now = self.world.now();
+        let session = Session {
+            id: SessionId::new(&self.world),
+            sign_in: SignInId::new(&self.world),
+            user,
+            tenant,
+            key_id: "k1".to_owned(),
+            rotation: 0,
+            seen_rotation: 0,
+            created_at: now,
+            rotated_at: now,
+            last_used_at: now.to_minute(),
+            expires_at: now.plus(Duration::from_secs(86_400)),
+            ended: None,
+            user_agent: None,
+            ip: None,
+        };
+        self.system(async |unit| unit.insert_session(&session).await.unwrap()).await;
+        session
+    }
+}
+
+impl Units for Opened {
+    type Unit = Unit;
+
+    async fn begin(&self, scope: TestScope) -> Unit {
+        opened(|| self.store.begin(scope_of(scope))).await
+    }
+
+    async fn read(&self, scope: TestScope) -> Unit {
+        opened(|| self.store.read(scope_of(scope))).await
+    }
+
+    async fn commit(unit: Unit) -> Result<(), StoreError> {
+        unit.commit().await.map(|_| ())
+    }
+}
+
+fn scope_of(scope: TestScope) -> Scope {
+    match scope {
+        TestScope::Tenant { tenant, person } => Scope::Tenant { tenant, person },
+        TestScope::Person(person) => Scope::Person(person),
+        TestScope::System => SYSTEM,
+    }
+}
+
+/// Waits for a connection longer than a request would: the machine may be busy with other tests.
+async fn opened<F: Future<Output = Result<Unit, StoreError>>>(open: impl Fn() -> F) -> Unit {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match open().await {
+            Err(StoreError::Unavailable(_)) if Instant::now() < until => {}
+            unit => return unit.unwrap(),
+        }
+    }
+}
+
+/// Tries again until it goes well.
+pub(crate) async fn eventually<T, E: std::fmt::Debug>(attempt: impl AsyncFn() -> Result<T, E>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match attempt().await {
+            Err(_) if Instant::now() < until => tokio::task::yield_now().await,
+            outcome => return outcome.unwrap(),
+        }
+    }
+}

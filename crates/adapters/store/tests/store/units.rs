@@ -1,0 +1,79 @@
+//! What a unit costs, and whom it waits for.
+
+use tenantry_identity::People;
+use tenantry_kernel::{Authorities, StoreError};
+use tenantry_store::AuthorityChange;
+use tenantry_tenancy::Tenants;
+
+use crate::support::{Opened, SYSTEM};
+
+on_both_databases! {
+    statements_are_counted
+    a_commit_says_whose_power_has_changed
+    the_database_answers_and_says_what_it_is
+    te6_the_role_of_the_application_is_held_by_row_level_security
+    a_closed_store_is_unavailable
+}
+
+/// Budgets of statements rest on this: opening, the scope on PostgreSQL, each statement, and the commit.
+async fn statements_are_counted(opened: Opened) {
+    let (tenant, owner) = opened.tenant().await;
+    let scope = u64::from(opened.is_postgres());
+
+    let before = opened.store.statements();
+    let mut unit = opened.store.read(SYSTEM).await.unwrap();
+    unit.person_by_id(owner.id).await.unwrap();
+    unit.tenant_by_id(tenant.id).await.unwrap();
+    drop(unit);
+    assert_eq!(opened.store.statements() - before, 1 + scope + 2);
+
+    let before = opened.store.statements();
+    let mut unit = opened.store.begin(SYSTEM).await.unwrap();
+    unit.update_tenant(&tenant).await.unwrap();
+    unit.tenant_authority_changed(tenant.id).await.unwrap();
+    unit.commit().await.unwrap();
+    assert_eq!(opened.store.statements() - before, 1 + scope + 2 + 1);
+}
+
+async fn a_commit_says_whose_power_has_changed(opened: Opened) {
+    let (tenant, owner) = opened.tenant().await;
+    let session = opened.session(owner.id, Some(tenant.id)).await;
+    let mut unit = opened.store.begin(SYSTEM).await.unwrap();
+    unit.user_authority_changed(owner.id).await.unwrap();
+    unit.session_authority_changed(session.id).await.unwrap();
+    unit.tenant_authority_changed(tenant.id).await.unwrap();
+    let changes = unit.commit().await.unwrap();
+    let expected =
+        [AuthorityChange::User(owner.id), AuthorityChange::Session(session.id), AuthorityChange::Tenant(tenant.id)];
+    assert_eq!(changes, expected);
+    assert_eq!(opened.store.begin(SYSTEM).await.unwrap().commit().await.unwrap(), []);
+}
+
+async fn the_database_answers_and_says_what_it_is(opened: Opened) {
+    opened.store.ping().await.unwrap();
+    let version = opened.store.version().await.unwrap();
+    assert!(version.starts_with(if opened.is_postgres() { "PostgreSQL " } else { "SQLite 3." }), "{version}");
+}
+
+async fn te6_the_role_of_the_application_is_held_by_row_level_security(opened: Opened) {
+    assert!(!opened.store.bypasses_row_level_security().await.unwrap());
+}
+
+async fn a_closed_store_is_unavailable(opened: Opened) {
+    opened.store.ping().await.unwrap();
+    opened.store.close().await;
+    let refused = opened.store.ping().await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+}
+
+/// On SQLite there is one writer, and readers see what was committed before it.
+#[tokio::test]
+async fn on_sqlite_a_reader_does_not_wait_for_the_writer() {
+    let opened = crate::support::sqlite().await;
+    let (tenant, _) = opened.tenant().await;
+    let mut writer = opened.store.begin(SYSTEM).await.unwrap();
+    writer.update_tenant(&tenant).await.unwrap();
+    let mut reader = opened.store.read(SYSTEM).await.unwrap();
+    assert_eq!(reader.tenant_by_id(tenant.id).await.unwrap().map(|tenant| tenant.version), Some(1));
+    writer.commit().await.unwrap();
+}

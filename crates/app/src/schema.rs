@@ -1,0 +1,79 @@
+//! The database before anybody is served from it: who may use it, and whether its schema is today's.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tenantry_kernel::StoreError;
+use tenantry_store::{ConnectError, Store};
+use tokio::time::timeout;
+
+use crate::{
+    App, StartError,
+    app::store_config,
+    config::{Config, Database},
+};
+
+/// How long the look at the schema may take.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Applies what is missing, once the database answers and row-level security is known to bind our role: a role that
+/// by-passes it must not come to own the tables.
+pub(crate) async fn bring_up_to_date(store: &Store, config: &Config) -> Result<(), StartError> {
+    store.ping().await?;
+    let must_be_bound = config.environment.is_production() && !config.database.allow_rls_bypass;
+    if must_be_bound && store.bypasses_row_level_security().await? {
+        return Err(StartError::RowLevelSecurity);
+    }
+    Ok(store.migrate().await?)
+}
+
+/// Whether the schema is today's, looked up in bounded time.
+pub(crate) async fn is_up_to_date(store: &Store) -> Result<bool, StartError> {
+    let looked = timeout(LOOK, store.is_migrated()).await;
+    looked.unwrap_or_else(|late| Err(ConnectError::Store(StoreError::Unavailable(Box::new(late))))).map_err(Into::into)
+}
+
+impl App {
+    /// Brings the database up to date, without serving from it, and returns the line that tells what was done.
+    pub async fn migrate(config: Config) -> Result<String, StartError> {
+        if let Database::Sqlite(file) = &config.database.url {
+            make_folder_of(file)?;
+        }
+        let store = Store::connect(store_config(&config)).await?;
+        store.ping().await?;
+        let version = store.version().await?;
+        let was_up_to_date = is_up_to_date(&store).await?;
+        bring_up_to_date(&store, &config).await?;
+        store.close().await;
+        Ok(if was_up_to_date {
+            format!("the database is up to date; nothing was to be done ({version})")
+        } else {
+            format!("the database has been brought up to date ({version})")
+        })
+    }
+}
+
+/// The file whose lock says that a process serves from this SQLite file.
+pub(crate) fn serve_lock_of(file: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.serve.lock", file.display()))
+}
+
+fn make_folder_of(file: &Path) -> Result<(), StartError> {
+    let Some(folder) = file.parent() else { return Ok(()) };
+    std::fs::create_dir_all(folder).map_err(|error| StartError::Files(folder.to_owned(), error))
+}
+
+/// One process serves from a SQLite file; the lock ends with the process, however it ends.
+pub(crate) fn claim_sqlite(config: &Config) -> Result<Option<std::fs::File>, StartError> {
+    let Database::Sqlite(file) = &config.database.url else { return Ok(None) };
+    let lock_file = serve_lock_of(file);
+    let failed = |error| StartError::Files(lock_file.clone(), error);
+    make_folder_of(file)?;
+    let lock = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&lock_file).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StartError::Locked(file.clone())),
+        Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
+    }
+}

@@ -1,0 +1,51 @@
+//! Why the server cannot start.
+
+use std::path::PathBuf;
+use tenantry_crypto::{Argon2Error, KeyListError};
+use tenantry_kernel::StoreError;
+use tenantry_store::ConnectError;
+
+/// Why the server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A list of keys cannot be used.
+    #[error("{variable} cannot be used: {error}")]
+    Keys {
+        /// The variable that holds it.
+        variable: &'static str,
+        /// What is wrong with it.
+        error: KeyListError,
+    },
+    /// The file of keys made in development is not one.
+    #[error("{} holds no keys: remove it to have new ones made, or set SIGNING_KEYS and SERVER_SECRETS", .0.display())]
+    KeyFile(PathBuf),
+    /// A file or folder of ours cannot be used.
+    #[error("{}: {}; set DATA_DIR to a folder that can be written", .0.display(), .1)]
+    Files(PathBuf, #[source] std::io::Error),
+    /// Another process serves from this SQLite file.
+    #[error("another process serves from {}: SQLite is for one; use PostgreSQL for more", .0.display())]
+    Locked(PathBuf),
+    /// The hashing threads could not be started.
+    #[error(transparent)]
+    Hasher(#[from] Argon2Error),
+    /// The database cannot be used.
+    #[error("{0}; check DATABASE_URL, or ask `tenantry doctor`")]
+    Database(#[from] ConnectError),
+    /// A look-up at start-up failed.
+    #[error("{0}; check DATABASE_URL, or ask `tenantry doctor`")]
+    Store(#[from] StoreError),
+    /// Row-level security would not hold.
+    #[error(
+        "the PostgreSQL role could by-pass row-level security: use a role that is neither superuser nor BYPASSRLS, or set ALLOW_RLS_BYPASS=on"
+    )]
+    RowLevelSecurity,
+    /// The server could not be set up or failed.
+    #[error("the server failed: {0}")]
+    Server(#[from] std::io::Error),
+}
+
+impl StartError {
+    pub(crate) fn keys(variable: &'static str, error: KeyListError) -> Self {
+        Self::Keys { variable, error }
+    }
+}

@@ -1,0 +1,199 @@
+//! A service that embeds `tenantry-identity` and keeps people in its own memory, without tenants and without a database:
+//! somebody registers, signs in and refreshes, and a stolen refresh token that comes back ends the sign-in.
+//!
+//! `cargo run -p tenantry-identity --example embed`
+
+#![allow(clippy::print_stdout, reason = "an example shows what happens")]
+
+mod memory;
+
+use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
+use async_trait::async_trait;
+use memory::Memory;
+use secrecy::{ExposeSecret, SecretString};
+use std::{error::Error, net::IpAddr, time::Duration};
+use tenantry_identity::{
+    Guess, GuessPolicy, HasherError, IdentityError, NewPerson, Password, PasswordHash, PasswordHasher, Person, Quota,
+    Refresh, RefreshKeys, RefreshToken, Refreshed, Session, SessionPolicy, SignIn, Verdict, charge, complete_sign_in,
+    find_candidate, insert_person, refresh_session,
+};
+use tenantry_kernel::{Actor, Clock, EmailAddress, Entropy, Name, Origin, RequestId, Timestamp, World};
+
+type Failure = Box<dyn Error>;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+const SESSIONS: SessionPolicy =
+    SessionPolicy { access: MINUTE, grace: Duration::from_secs(10), idle: DAY, max: DAY.saturating_mul(90) };
+
+const TEN: Quota = Quota { limit: 10, window: MINUTE };
+
+const GUESSES: GuessPolicy = GuessPolicy {
+    per_account_and_address: TEN,
+    per_address: TEN,
+    per_account: TEN,
+    known_address_for: DAY,
+    registrations_per_address: TEN,
+};
+
+/// Where the service's time comes from. This one stands still; a real one asks the machine.
+struct Noon;
+
+impl Clock for Noon {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_millis(1_795_435_200_000).expect("a date can hold it")
+    }
+}
+
+struct Dice;
+
+impl Entropy for Dice {
+    fn fill(&self, bytes: &mut [u8]) {
+        getrandom::fill(bytes).expect("the operating system has random bytes");
+    }
+}
+
+/// Argon2id where the caller runs. A server gives it threads of its own.
+struct Hasher;
+
+#[async_trait]
+impl PasswordHasher for Hasher {
+    async fn hash(&self, password: Password) -> Result<PasswordHash, HasherError> {
+        let hash = Argon2::default().hash_password(password.bytes());
+        hash.map(|phc| PasswordHash::new(phc.to_string())).map_err(|error| HasherError::Failed(error.to_string()))
+    }
+
+    async fn verify(&self, password: Password, hash: Option<PasswordHash>) -> Result<Verdict, HasherError> {
+        let Some(hash) = hash else {
+            self.hash(password).await?;
+            return Ok(Verdict::Wrong);
+        };
+        let fits = Argon2::default().verify_password(password.bytes(), hash.phc()).is_ok();
+        Ok(if fits { Verdict::Right } else { Verdict::Wrong })
+    }
+}
+
+/// One key for refresh tokens, which outlives nothing.
+struct Key([u8; 32]);
+
+impl RefreshKeys for Key {
+    fn current_id(&self) -> &str {
+        "only"
+    }
+
+    fn key(&self, id: &str) -> Option<[u8; 32]> {
+        (id == "only").then_some(self.0)
+    }
+}
+
+/// The service: what it keeps, and what its use cases are given.
+struct Service {
+    memory: Memory,
+    world: World,
+    key: Key,
+    address: IpAddr,
+}
+
+impl Service {
+    /// Who asks: somebody at an address, not yet known to be anybody.
+    fn somebody(&self) -> Actor {
+        Actor::anonymous(Origin { request: RequestId::new(&self.world), ip: Some(self.address), user_agent: None })
+    }
+
+    async fn register(&mut self, email: &str, name: &str, password: &str) -> Result<Person, Failure> {
+        let password = Password::parse(SecretString::from(password))?;
+        password.ensure_unguessable(&[email, name])?;
+        let hash = Hasher.hash(password).await?;
+        let new = NewPerson { email: EmailAddress::parse(email)?, name: Name::parse(name)?, hash };
+        let mut unit = self.memory.clone();
+        let person = insert_person(&mut unit, &self.somebody(), &self.world, new).await?;
+        self.memory = unit;
+        Ok(person)
+    }
+
+    async fn sign_in(&mut self, email: &str, password: &str) -> Result<Session, Failure> {
+        let email = EmailAddress::parse(email)?;
+        // Paid for before the hash, whatever comes of it; no unit is open while the password is hashed.
+        let spent =
+            charge(&mut self.memory, &self.world, &GUESSES, Guess::Password(&email), Some(self.address)).await?;
+        let spent = spent.map_err(|wait| format!("wait for {} s", wait.retry_after_seconds))?;
+        let candidate = find_candidate(&mut self.memory, &email).await?;
+        let hash = candidate.as_ref().map(|candidate| candidate.hash.clone());
+        let verdict = Hasher.verify(Password::parse(SecretString::from(password))?, hash).await?;
+        let candidate = candidate.filter(|_| verdict != Verdict::Wrong).ok_or(IdentityError::InvalidCredentials)?;
+
+        let mut unit = self.memory.clone();
+        let command = SignIn { candidate, slug: None, renewed_hash: None, spent: Some(spent) };
+        let signed_in =
+            complete_sign_in(&mut unit, &self.somebody(), &self.world, &self.key, &SESSIONS, command).await?;
+        self.memory = unit;
+        Ok(signed_in.session)
+    }
+
+    /// The token that the client keeps.
+    fn token(&self, session: &Session) -> SecretString {
+        session.refresh_token(&self.key).expect("the key is live").encode()
+    }
+
+    async fn refresh(&mut self, token: &SecretString) -> Result<SecretString, Failure> {
+        let token = RefreshToken::decode(token.expose_secret())?;
+        let (mut unit, actor) = (self.memory.clone(), self.somebody());
+        let refreshed =
+            refresh_session(&mut unit, &actor, &self.world, &self.key, &SESSIONS, Refresh { token }).await?;
+        // Also what ended the sign-in must last.
+        self.memory = unit;
+        match refreshed {
+            Refreshed::Session(session) => Ok(self.token(&session)),
+            Refreshed::Replayed => Err(IdentityError::Replayed.into()),
+        }
+    }
+}
+
+async fn tell() -> Result<(), Failure> {
+    let world = World::new(Noon, Dice);
+    let key = Key(world.random());
+    let mut service = Service { memory: Memory::default(), world, key, address: "192.0.2.7".parse()? };
+    let (email, password) = ("Ada@Example.com", "correct horse battery staple");
+
+    let weak = service.register(email, "Ada Lovelace", "lovelace1").await.expect_err("her own name");
+    println!("A guessable password is refused: {weak}.");
+    let ada = service.register(email, "Ada Lovelace", password).await?;
+    println!("{} is registered as {}.", ada.name, ada.email);
+    let taken = service.register("ada@example.COM", "Another Ada", password).await.expect_err("the same");
+    assert!(matches!(taken.downcast_ref(), Some(IdentityError::EmailTaken)), "{taken}");
+    println!("Another spelling of the address is the same one: {taken}.");
+
+    for (email, password) in [(email, "wrong horse battery staple"), ("nobody@example.com", password)] {
+        let refused = service.sign_in(email, password).await.expect_err("wrong");
+        assert!(matches!(refused.downcast_ref(), Some(IdentityError::InvalidCredentials)), "{refused}");
+        println!("Signing in as {email} is refused: {refused}.");
+    }
+    let session = service.sign_in(email, password).await?;
+    assert_eq!((session.user, session.tenant), (ada.id, None));
+    println!("{} has signed in.", ada.name);
+
+    let first = service.token(&session);
+    let second = service.refresh(&first).await?;
+    let again = service.refresh(&first).await?;
+    assert_eq!(again.expose_secret(), second.expose_secret());
+    println!("A refresh gives a new token; when the answer is lost, the old token gives the same one again.");
+    let third = service.refresh(&second).await?;
+
+    let replayed = service.refresh(&first).await.expect_err("a copy");
+    assert!(matches!(replayed.downcast_ref(), Some(IdentityError::Replayed)), "{replayed}");
+    println!("Once its successor is spent, the first token can only be a copy: {replayed}.");
+    let ended = service.refresh(&third).await.expect_err("ended");
+    assert!(matches!(ended.downcast_ref(), Some(IdentityError::SessionEnded)), "{ended}");
+    println!("So the newest one is worth nothing either: {ended}.");
+
+    let actions: Vec<_> = service.memory.journal.iter().map(|event| event.action.name()).collect();
+    assert_eq!(actions, ["user.registered", "session.started", "session.replayed", "session.ended"]);
+    println!("The journal says: {}.", actions.join(", "));
+    Ok(())
+}
+
+/// Tells the story, and panics when it does not go as told.
+pub fn main() {
+    futures::executor::block_on(tell()).expect("the story goes on");
+}

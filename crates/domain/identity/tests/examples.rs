@@ -1,0 +1,9 @@
+//! The examples do what they say.
+
+#[path = "../examples/embed/main.rs"]
+mod embed;
+
+#[test]
+fn a_service_can_embed_identity_with_ports_of_its_own() {
+    embed::main();
+}

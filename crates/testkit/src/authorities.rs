@@ -1,0 +1,199 @@
+//! The suite of [`Authorities`](tenantry_kernel::Authorities).
+//!
+//! That an announcement arrives at every process is beyond this port; whoever carries it there has tests of that.
+
+use std::time::Duration;
+use tenantry_identity::{EndReason, People, Person, PersonStatus, Session, Sessions};
+use tenantry_kernel::{Authorities, Authority, Permission, PermissionSet, SessionId, TenantStatus, Timestamp};
+use tenantry_tenancy::{DefaultRole, Membership, MembershipStatus, Memberships, Role, Roles, Tenant, Tenants};
+
+use crate::{
+    scene::{Directory, SampleTenant, Scene, name},
+    units::Units,
+};
+
+mod locking;
+mod walls;
+
+/// What this suite needs: the ports whose rows make up an authority.
+pub trait Ports: Directory + Sessions + Authorities {}
+impl<T: Directory + Sessions + Authorities + ?Sized> Ports for T {}
+
+/// Holds an adapter to what [`Authorities`] promises.
+///
+/// # Panics
+///
+/// At the first promise that is not kept.
+pub async fn contract(open: impl Units<Unit: Ports>) {
+    let scene = Scene::new(&open);
+    a_members_authority_is_complete(&scene).await;
+    outside_any_tenant_there_are_no_roles(&scene).await;
+    what_a_session_may_do_follows_every_change(&scene).await;
+    se4_an_ended_or_expired_session_may_do_nothing(&scene).await;
+    se4_a_disabled_person_may_do_nothing(&scene).await;
+    se4_a_member_deactivated_or_removed_may_do_nothing(&scene).await;
+    a_suspended_tenant_is_named_as_such(&scene).await;
+    locking::contract(&scene).await;
+    walls::contract(&scene).await;
+}
+
+/// Puts a session into the store.
+async fn signed_in(
+    scene: &Scene<'_, impl Units<Unit: Ports>>,
+    person: &Person,
+    tenant: Option<&SampleTenant>,
+) -> Session {
+    let session = scene.new_session(person.id, tenant.map(SampleTenant::id));
+    scene.system(async |unit| unit.insert_session(&session).await.unwrap()).await;
+    session
+}
+
+async fn authority(scene: &Scene<'_, impl Units<Unit: Ports>>, session: SessionId) -> Option<Authority> {
+    authority_at(scene, session, scene.world.now()).await
+}
+
+async fn authority_at(
+    scene: &Scene<'_, impl Units<Unit: Ports>>,
+    session: SessionId,
+    now: Timestamp,
+) -> Option<Authority> {
+    scene.look(async |unit| unit.authority_of(session, now).await.unwrap()).await
+}
+
+/// The names of the roles held in the session's tenant, as they come.
+fn role_names(authority: &Authority) -> Vec<&str> {
+    authority.tenant.iter().flat_map(|tenant| &tenant.roles).map(|role| role.name.as_str()).collect()
+}
+
+async fn a_members_authority_is_complete(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let acme = scene.tenant().await;
+    let verified = Person { email_verified_at: Some(scene.later(3)), ..scene.new_person("Grace Hopper") };
+    scene.system(async |unit| unit.insert_person(&verified).await.unwrap()).await;
+    let roles = [
+        scene.role(&acme, "zebra", PermissionSet::of(&[Permission::AUDIT_READ])).await,
+        scene.role(&acme, "Ärzte", PermissionSet::EMPTY).await,
+        scene.role(&acme, "Bookkeeper", PermissionSet::of(&[Permission::ROLES_CREATE, Permission::AUDIT_READ])).await,
+        scene.default_role(&acme, DefaultRole::Viewer).await,
+    ];
+    scene.later(10);
+    scene.join(&acme, &verified, &roles.each_ref().map(|role| role.id)).await;
+    let session = Session {
+        rotation: 9,
+        seen_rotation: 7,
+        created_at: scene.later(1),
+        ..scene.new_session(verified.id, Some(acme.id()))
+    };
+    scene.system(async |unit| unit.insert_session(&session).await.unwrap()).await;
+
+    let found = authority(scene, session.id).await.unwrap();
+    assert_eq!((found.session, found.sign_in), (session.id, session.sign_in));
+    assert_eq!(found.session_created_at, session.created_at);
+    assert_eq!(found.session_expires_at, session.expires_at);
+    assert_eq!(found.seen_rotation, 7);
+    assert_eq!((found.user, &found.email), (verified.id, &verified.email));
+    assert!(found.email_verified);
+    assert_eq!(found.name, verified.name.as_str());
+    assert_eq!((found.user_created_at, found.user_version), (verified.created_at, verified.version));
+
+    let tenant = found.tenant.as_ref().unwrap();
+    assert_eq!((tenant.id, tenant.name.as_str()), (acme.id(), acme.tenant.name.as_str()));
+    assert_eq!((tenant.slug.as_str(), tenant.plan.as_str()), (acme.tenant.slug.as_str(), acme.tenant.plan.name));
+    assert_eq!((tenant.status, tenant.created_at), (TenantStatus::Active, acme.tenant.created_at));
+    assert_eq!(role_names(&found), ["Bookkeeper", "viewer", "zebra", "Ärzte"], "in order of name");
+    for held in &tenant.roles {
+        let role = roles.iter().find(|role| role.id == held.id).unwrap();
+        assert_eq!((held.name.as_str(), held.permissions), (role.name.as_str(), role.permissions));
+    }
+    let together = roles.iter().fold(PermissionSet::EMPTY, |set, role| set.union(role.permissions));
+    assert_eq!(tenant.permissions, together);
+
+    let plain = signed_in(scene, &acme.owner, Some(&acme)).await;
+    let owner = authority(scene, plain.id).await.unwrap();
+    assert!(!owner.email_verified);
+    assert_eq!(owner.tenant.unwrap().permissions, PermissionSet::ALL);
+    let unknown = SessionId::new(&scene.world);
+    assert!(authority(scene, unknown).await.is_none());
+}
+
+async fn outside_any_tenant_there_are_no_roles(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let acme = scene.tenant().await;
+    let session = signed_in(scene, &acme.owner, None).await;
+    let found = authority(scene, session.id).await.unwrap();
+    assert_eq!(found.user, acme.owner.id);
+    assert!(found.tenant.is_none());
+}
+
+async fn what_a_session_may_do_follows_every_change(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let acme = scene.tenant().await;
+    let person = scene.person().await;
+    scene.join(&acme, &person, &[]).await;
+    let session = signed_in(scene, &person, Some(&acme)).await;
+    let permissions = async || authority(scene, session.id).await.unwrap().tenant.unwrap().permissions;
+    assert_eq!(permissions().await, PermissionSet::EMPTY, "a member without a role is a member");
+
+    let clerk = scene.role(&acme, "Clerk", PermissionSet::of(&[Permission::USERS_READ])).await;
+    scene.system(async |unit| unit.replace_roles(acme.id(), person.id, &[clerk.id]).await.unwrap()).await;
+    assert_eq!(permissions().await, clerk.permissions);
+    let raised = Role { permissions: PermissionSet::of(&[Permission::FILES_READ]), ..clerk };
+    scene.system(async |unit| unit.update_role(&raised).await.unwrap()).await;
+    assert_eq!(permissions().await, raised.permissions);
+
+    let renamed = Tenant { name: name("Acme Again"), ..acme.tenant.clone() };
+    let person_renamed = Person { name: name("Ada King"), ..person };
+    scene
+        .system(async |unit| {
+            unit.update_tenant(&renamed).await.unwrap();
+            unit.update_person(&person_renamed).await.unwrap();
+        })
+        .await;
+    let found = authority(scene, session.id).await.unwrap();
+    assert_eq!((found.name.as_str(), found.user_version), ("Ada King", 2));
+    assert_eq!(found.tenant.unwrap().name, "Acme Again");
+}
+
+async fn se4_an_ended_or_expired_session_may_do_nothing(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let acme = scene.tenant().await;
+    let session = signed_in(scene, &acme.owner, Some(&acme)).await;
+    let last = session.expires_at.minus(Duration::from_millis(1));
+    assert!(authority_at(scene, session.id, last).await.is_some());
+    assert!(authority_at(scene, session.id, session.expires_at).await.is_none());
+    let now = scene.later(1);
+    scene.system(async |unit| unit.end_session(session.id, EndReason::LoggedOut, now).await.unwrap()).await;
+    assert!(authority(scene, session.id).await.is_none());
+}
+
+async fn se4_a_disabled_person_may_do_nothing(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let acme = scene.tenant().await;
+    let sessions = [signed_in(scene, &acme.owner, Some(&acme)).await, signed_in(scene, &acme.owner, None).await];
+    let disabled = Person { status: PersonStatus::Disabled, ..acme.owner.clone() };
+    scene.system(async |unit| unit.update_person(&disabled).await.unwrap()).await;
+    for session in sessions {
+        assert!(authority(scene, session.id).await.is_none());
+    }
+}
+
+async fn se4_a_member_deactivated_or_removed_may_do_nothing(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let acme = scene.tenant().await;
+    let person = scene.person().await;
+    let membership = scene.join(&acme, &person, &[]).await;
+    let in_acme = signed_in(scene, &person, Some(&acme)).await;
+    let in_none = signed_in(scene, &person, None).await;
+    for (status, alive) in [(MembershipStatus::Deactivated, false), (MembershipStatus::Active, true)] {
+        let changed = Membership { status, ..membership.clone() };
+        scene.system(async |unit| unit.update_membership(&changed).await.unwrap()).await;
+        assert_eq!(authority(scene, in_acme.id).await.is_some(), alive, "{status:?}");
+    }
+    scene.change(acme.scope(), async |unit| unit.delete_membership(person.id).await.unwrap()).await;
+    assert!(authority(scene, in_acme.id).await.is_none());
+    assert!(authority(scene, in_none.id).await.is_some(), "the person is still a person");
+}
+
+async fn a_suspended_tenant_is_named_as_such(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let acme = scene.tenant().await;
+    let session = signed_in(scene, &acme.owner, Some(&acme)).await;
+    let suspended = Tenant { status: TenantStatus::Suspended, ..acme.tenant.clone() };
+    scene.system(async |unit| unit.update_tenant(&suspended).await.unwrap()).await;
+    let found = authority(scene, session.id).await.unwrap();
+    assert_eq!(found.tenant.as_ref().map(|tenant| tenant.status), Some(TenantStatus::Suspended));
+    must_be!(found.active_tenant(), Err(tenantry_kernel::Denied::TenantSuspended));
+}

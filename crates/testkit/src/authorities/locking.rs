@@ -1,0 +1,106 @@
+//! Whoever confers or removes power in a tenant does so one after the other, and by what they hold at that moment.
+
+use futures::future::join_all;
+use tenantry_identity::{EndReason, Sessions};
+use tenantry_kernel::{Actor, Authorities, PermissionSet, StoreError};
+use tenantry_tenancy::{Memberships, Roles};
+
+use super::{Ports, signed_in};
+use crate::{
+    paging::{DIRECTIONS, all_pages},
+    scene::Scene,
+    units::{TestScope, Units},
+};
+
+pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    what_is_locked_is_what_is_held_now(scene).await;
+    nothing_is_locked_without_a_session(scene).await;
+    te3_changes_of_power_in_a_tenant_come_one_after_the_other(scene).await;
+    changes_are_announced_from_every_scope(scene).await;
+}
+
+async fn what_is_locked_is_what_is_held_now(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let acme = scene.tenant().await;
+    let session = signed_in(scene, &acme.owner, Some(&acme)).await;
+    let actor = Actor { session: Some(session.id), ..scene.actor(&acme.owner, Some(acme.id())) };
+    let now = scene.later(1);
+    let permissions = async |permissions: PermissionSet| {
+        let held = scene.change(acme.scope(), async |unit| unit.lock_authority(&actor, now).await.unwrap()).await;
+        assert_eq!(held.unwrap().tenant.unwrap().permissions, permissions);
+    };
+    permissions(PermissionSet::ALL).await;
+    scene.system(async |unit| unit.replace_roles(acme.id(), acme.owner.id, &[]).await.unwrap()).await;
+    permissions(PermissionSet::EMPTY).await;
+    scene.system(async |unit| unit.end_session(session.id, EndReason::Revoked, now).await.unwrap()).await;
+    let held = scene.change(acme.scope(), async |unit| unit.lock_authority(&actor, now).await.unwrap()).await;
+    assert!(held.is_none(), "the session has ended meanwhile");
+
+    let alone = scene.person().await;
+    let session = signed_in(scene, &alone, None).await;
+    let actor = Actor { session: Some(session.id), ..scene.actor(&alone, None) };
+    let scope = TestScope::Person(alone.id);
+    let held = scene.change(scope, async |unit| unit.lock_authority(&actor, now).await.unwrap()).await;
+    assert_eq!(held.unwrap().user, alone.id);
+}
+
+async fn nothing_is_locked_without_a_session(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let acme = scene.tenant().await;
+    let actor = scene.actor(&acme.owner, Some(acme.id()));
+    let now = scene.world.now();
+    scene
+        .change(acme.scope(), async |unit| {
+            must_be!(unit.lock_authority(&actor, now).await, Err(StoreError::Misuse(_)));
+        })
+        .await;
+}
+
+/// How many roles the tenant has, as the unit sees it.
+async fn count_roles(unit: &mut (impl Roles + ?Sized)) -> usize {
+    all_pages(100, DIRECTIONS[0], async |page| unit.page_roles(page).await.unwrap()).await.len()
+}
+
+/// Each unit may add a role while there are few: without the lock, several would count before any adds.
+async fn te3_changes_of_power_in_a_tenant_come_one_after_the_other(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    const UNITS: usize = 10;
+    const ROOM: usize = 3;
+    let acme = scene.tenant().await;
+    let session = signed_in(scene, &acme.owner, Some(&acme)).await;
+    let actor = &Actor { session: Some(session.id), ..scene.actor(&acme.owner, Some(acme.id())) };
+    let before = scene.look_as(acme.scope(), async |unit| count_roles(unit).await).await;
+    let now = scene.world.now();
+    let acme = &acme;
+    join_all((0..UNITS).map(|number| async move {
+        let role = scene.new_role(acme.id(), &format!("Role {number}"), PermissionSet::EMPTY);
+        // Whoever has a session locks by it, and whoever has none locks the tenant: the same lock.
+        let by_session = number % 2 == 0;
+        scene
+            .change(acme.scope(), async |unit| {
+                if by_session {
+                    unit.lock_authority(actor, now).await.unwrap().unwrap();
+                } else {
+                    unit.lock_tenant(acme.id()).await.unwrap();
+                }
+                if count_roles(unit).await < before + ROOM {
+                    unit.insert_role(&role).await.unwrap();
+                }
+            })
+            .await;
+    }))
+    .await;
+    let after = scene.look_as(acme.scope(), async |unit| count_roles(unit).await).await;
+    assert_eq!(after, before + ROOM);
+}
+
+async fn changes_are_announced_from_every_scope(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let acme = scene.tenant().await;
+    let session = signed_in(scene, &acme.owner, Some(&acme)).await;
+    for scope in [acme.scope(), TestScope::Person(acme.owner.id), TestScope::System] {
+        scene
+            .change(scope, async |unit| {
+                unit.session_authority_changed(session.id).await.unwrap();
+                unit.user_authority_changed(acme.owner.id).await.unwrap();
+                unit.tenant_authority_changed(acme.id()).await.unwrap();
+            })
+            .await;
+    }
+}

@@ -1,0 +1,68 @@
+//! What one tenant's unit must not learn of power elsewhere.
+
+use tenantry_kernel::{Authorities, Permission, PermissionSet, SessionId};
+
+use super::{Ports, authority, role_names, signed_in};
+use crate::{
+    scene::Scene,
+    units::{TestScope, Units},
+};
+
+pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    te1_power_in_one_tenant_is_none_in_another(scene).await;
+    te1_a_scope_sees_its_own_authorities(scene).await;
+    te1_another_tenant_is_not_locked(scene).await;
+}
+
+async fn te1_power_in_one_tenant_is_none_in_another(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let (acme, globex) = (scene.tenant().await, scene.tenant().await);
+    let person = scene.person().await;
+    let reads = PermissionSet::of(&[Permission::AUDIT_READ]);
+    let auditor = scene.role(&acme, "Auditor", reads).await;
+    let clerk = scene.role(&globex, "Clerk", PermissionSet::of(&[Permission::USERS_READ])).await;
+    scene.join(&acme, &person, &[auditor.id]).await;
+    scene.join(&globex, &person, &[clerk.id]).await;
+    let session = signed_in(scene, &person, Some(&acme)).await;
+    let found = authority(scene, session.id).await.unwrap();
+    assert_eq!(role_names(&found), ["Auditor"]);
+    assert_eq!(found.tenant.unwrap().permissions, reads);
+    // A session in a tenant whose member its person never was.
+    let stray = signed_in(scene, &acme.owner, Some(&globex)).await;
+    assert!(authority(scene, stray.id).await.is_none());
+}
+
+async fn te1_a_scope_sees_its_own_authorities(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let (acme, globex) = (scene.tenant().await, scene.tenant().await);
+    let person = scene.member(&acme).await;
+    scene.join(&globex, &person, &[]).await;
+    let a = signed_in(scene, &person, Some(&acme)).await.id;
+    let g = signed_in(scene, &person, Some(&globex)).await.id;
+    let n = signed_in(scene, &person, None).await.id;
+    let o = signed_in(scene, &globex.owner, Some(&globex)).await.id;
+    let table: [(TestScope, &[SessionId]); 6] = [
+        (acme.scope(), &[a]),
+        (globex.scope(), &[g, o]),
+        (acme.scope_of(person.id), &[a, n]),
+        (TestScope::Person(person.id), &[a, g, n]),
+        (TestScope::Person(acme.owner.id), &[]),
+        (TestScope::System, &[a, g, n, o]),
+    ];
+    let now = scene.world.now();
+    for (scope, visible) in table {
+        for session in [a, g, n, o] {
+            let found = scene.look_as(scope, async |unit| unit.authority_of(session, now).await.unwrap()).await;
+            assert_eq!(found.map(|found| found.session), visible.contains(&session).then_some(session), "{scope:?}");
+        }
+    }
+}
+
+/// A lock that a policy turned into silence would let two changes of power through at once.
+async fn te1_another_tenant_is_not_locked(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let (acme, globex) = (scene.tenant().await, scene.tenant().await);
+    for scope in [acme.scope(), TestScope::Person(globex.owner.id)] {
+        must_be!(
+            scene.attempt(scope, async |unit| unit.lock_tenant(globex.id()).await).await,
+            Err(tenantry_kernel::StoreError::Misuse(_))
+        );
+    }
+}

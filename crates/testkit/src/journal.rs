@@ -1,0 +1,135 @@
+//! The suite of [`Journal`](tenantry_kernel::Journal), where events are written, and [`Entries`](tenantry_audit::Entries),
+//! where they are read.
+
+use tenantry_audit::{Entries, Entry};
+use tenantry_kernel::{
+    Action, Actor, ActorKind, Event, EventId, Journal, Origin, Outcome, RequestId, TenantId, Timestamp, UserId,
+};
+
+use crate::{
+    scene::Scene,
+    units::{TestScope, Units},
+};
+
+mod filters;
+mod vector;
+mod walls;
+
+/// Holds an adapter to what [`Journal`] and [`Entries`] promise.
+///
+/// # Panics
+///
+/// At the first promise that is not kept.
+pub async fn contract(open: impl Units<Unit: Journal + Entries>) {
+    let scene = Scene::new(&open);
+    vector::contract(&scene).await;
+    every_action_outcome_and_actor_reads_back(&scene).await;
+    times_are_cut_to_milliseconds(&scene).await;
+    a_dropped_unit_leaves_no_event(&scene).await;
+    filters::contract(&scene).await;
+    walls::contract(&scene).await;
+}
+
+/// A tenant and somebody in it, both of whom only the journal knows.
+#[derive(Clone, Copy)]
+struct Log {
+    tenant: TenantId,
+    person: UserId,
+}
+
+impl Log {
+    fn new(scene: &Scene<'_, impl Units>) -> Self {
+        Self { tenant: TenantId::new(&scene.world), person: UserId::new(&scene.world) }
+    }
+
+    fn scope(self) -> TestScope {
+        TestScope::Tenant { tenant: self.tenant, person: self.person }
+    }
+
+    /// The person, as whom the tenant knows them.
+    fn actor(self, scene: &Scene<'_, impl Units>) -> Actor {
+        let origin = Origin {
+            request: RequestId::new(&scene.world),
+            ip: Some("2001:db8::7".parse().unwrap()),
+            user_agent: Some("test/1.0 \u{1F980}".to_owned()),
+        };
+        Actor::anonymous(origin).known_as(self.person, "Ada Lovelace").within(Some(self.tenant))
+    }
+
+    fn event(self, scene: &Scene<'_, impl Units>, action: Action) -> Event {
+        Event::new(&scene.world, &self.actor(scene), action)
+    }
+}
+
+/// The bytes that a seal would cover.
+fn canonical(event: &Event) -> String {
+    event.canonical(&event.personal.commitment(&event.salt).unwrap()).unwrap()
+}
+
+/// Appends the event in the tenant's unit and reads it back.
+async fn appended(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>, log: Log, event: &Event) -> Entry {
+    scene.change(log.scope(), async |unit| unit.append_event(event.clone()).await.unwrap()).await;
+    entry(scene, log.scope(), event.id).await.expect("what was appended is there")
+}
+
+async fn entry(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>, scope: TestScope, id: EventId) -> Option<Entry> {
+    scene.look_as(scope, async |unit| unit.entry_by_id(id).await.unwrap()).await
+}
+
+/// The entry is the event, byte for byte, and its commitment is one to the personal part that came with it.
+#[track_caller]
+fn assert_same(entry: &Entry, event: &Event) {
+    assert_eq!(entry.event.canonical(&entry.commitment).unwrap(), canonical(event));
+    assert_eq!(entry.event.personal.commitment(&entry.event.salt).unwrap(), entry.commitment);
+    assert_eq!(format!("{:?}", entry.event), format!("{event:?}"), "what the canonical form does not show");
+}
+
+async fn every_action_outcome_and_actor_reads_back(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
+    const OUTCOMES: [Outcome; 3] = [Outcome::Succeeded, Outcome::Denied, Outcome::Failed];
+    const KINDS: [ActorKind; 3] = [ActorKind::User, ActorKind::System, ActorKind::Operator];
+    let log = Log::new(scene);
+    for (number, action) in Action::ALL.iter().enumerate() {
+        let actor = Actor {
+            kind: KINDS[number % 3],
+            user: (number % 2 == 0).then_some(log.person),
+            on_behalf_of: (number % 4 == 0).then(|| UserId::new(&scene.world)),
+            name: (number % 5 != 0).then(|| format!("Somebody {number}")),
+            ..log.actor(scene)
+        };
+        scene.later(1);
+        let event = Event::new(&scene.world, &actor, *action)
+            .outcome(OUTCOMES[number % 3])
+            .target(log.tenant, (number % 2 == 1).then_some("Acme, Inc."))
+            .times(i64::try_from(number).unwrap() + 1);
+        assert_same(&appended(scene, log, &event).await, &event);
+    }
+}
+
+async fn times_are_cut_to_milliseconds(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
+    let log = Log::new(scene);
+    for (finer, cut) in [
+        ("2026-11-23T09:00:00.005999999Z", "2026-11-23T09:00:00.005Z"),
+        ("2026-11-23T09:00:00.999999Z", "2026-11-23T09:00:00.999Z"),
+        ("2026-11-23T10:00:00.0004+01:00", "2026-11-23T09:00:00.000Z"),
+    ] {
+        let occurred_at: Timestamp = serde_json::from_value(finer.into()).unwrap();
+        scene.clock.set(occurred_at);
+        let event = log.event(scene, Action::TenantUpdated);
+        let entry = appended(scene, log, &event).await;
+        assert_eq!(entry.event.occurred_at, occurred_at);
+        assert_eq!(entry.event.occurred_at.to_string(), cut);
+        assert_same(&entry, &event);
+    }
+}
+
+async fn a_dropped_unit_leaves_no_event(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
+    let log = Log::new(scene);
+    let event = log.event(scene, Action::RoleCreated);
+    {
+        let mut unit = scene.units.begin(log.scope()).await;
+        unit.append_event(event.clone()).await.unwrap();
+        assert!(unit.entry_by_id(event.id).await.unwrap().is_some());
+    }
+    assert!(entry(scene, log.scope(), event.id).await.is_none());
+    assert_same(&appended(scene, log, &event).await, &event);
+}

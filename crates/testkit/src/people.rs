@@ -1,0 +1,245 @@
+//! The suite of [`People`](tenantry_identity::People).
+
+use futures::future::join_all;
+use tenantry_identity::{IdentityError, People, Person, PersonStatus};
+use tenantry_kernel::{Direction, Page, PageRequest, StoreError, UserId};
+use tenantry_tenancy::{MemberFilter, MemberOrder, Memberships};
+
+use crate::{
+    scene::{Directory, SampleTenant, Scene, email, name},
+    units::{TestScope, Units},
+};
+
+/// Holds an adapter to what [`People`] promises.
+///
+/// # Panics
+///
+/// At the first promise that is not kept.
+pub async fn contract(open: impl Units<Unit: Directory>) {
+    let scene = Scene::new(&open);
+    a_person_reads_back_as_inserted(&scene).await;
+    many_people_are_read_at_once(&scene).await;
+    re5_two_spellings_of_an_address_are_one_person(&scene).await;
+    re5_two_units_cannot_both_take_an_address(&scene).await;
+    an_update_writes_and_moves_the_version_on(&scene).await;
+    an_update_of_an_older_version_changes_nothing(&scene).await;
+    an_update_cannot_take_the_address_of_another(&scene).await;
+    an_update_moves_the_search_keys_of_every_membership(&scene).await;
+    a_locked_person_is_held_until_the_unit_ends(&scene).await;
+    te1_a_scope_sees_its_own_people(&scene).await;
+    te1_only_system_units_find_by_address_and_write(&scene).await;
+}
+
+async fn stored(scene: &Scene<'_, impl Units<Unit: Directory>>, id: UserId) -> Option<Person> {
+    scene.look(async |unit| unit.person_by_id(id).await.unwrap()).await
+}
+
+async fn a_person_reads_back_as_inserted(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    for millis in [1, 998, 1] {
+        let plain = Person { created_at: scene.later(millis), ..scene.new_person("Ünal \u{1F980} O'Hara \"%_\\") };
+        let full = Person {
+            email: scene.new_email("josé.o'hara+100%_x"),
+            email_verified_at: Some(scene.later(millis)),
+            status: PersonStatus::Disabled,
+            version: 7,
+            ..scene.new_person("Grace Hopper")
+        };
+        for person in [plain, full] {
+            scene.system(async |unit| unit.insert_person(&person).await.unwrap()).await;
+            scene
+                .look(async |unit| {
+                    assert_eq!(unit.person_by_id(person.id).await.unwrap(), Some(person.clone()));
+                    assert_eq!(unit.person_by_email(&person.email).await.unwrap(), Some(person.clone()));
+                })
+                .await;
+        }
+    }
+    let nobody = scene.new_person("Nobody");
+    scene
+        .look(async |unit| {
+            assert_eq!(unit.person_by_id(nobody.id).await.unwrap(), None);
+            assert_eq!(unit.person_by_email(&nobody.email).await.unwrap(), None);
+            assert_eq!(unit.lock_person(nobody.id).await.unwrap(), None);
+        })
+        .await;
+}
+
+async fn many_people_are_read_at_once(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let (one, two, other) = (scene.person().await, scene.person().await, scene.person().await);
+    scene
+        .look(async |unit| {
+            let ids = [two.id, scene.new_person("Nobody").id, one.id, two.id];
+            let mut found = unit.people_by_ids(&ids).await.unwrap();
+            found.sort_by_key(|person| person.id);
+            let mut expected = [one.clone(), two.clone()];
+            expected.sort_by_key(|person| person.id);
+            assert_eq!(found, expected, "each once, without {}", other.id);
+            assert_eq!(unit.people_by_ids(&[]).await.unwrap(), []);
+        })
+        .await;
+}
+
+async fn re5_two_spellings_of_an_address_are_one_person(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let first = Person { email: scene.new_email("jose\u{301}.ada"), ..scene.new_person("Ada") };
+    let spelling = format!(" {} ", first.email.as_str().to_uppercase().replace('É', "E\u{301}"));
+    let second = Person { email: email(&spelling), ..scene.new_person("Ada Again") };
+    let third = scene.new_person("Ada Elsewhere");
+    scene.system(async |unit| unit.insert_person(&first).await.unwrap()).await;
+    scene
+        .system(async |unit| {
+            must_be!(unit.insert_person(&second).await, Err(IdentityError::EmailTaken));
+            unit.insert_person(&third).await.unwrap();
+            assert_eq!(unit.person_by_email(&second.email).await.unwrap().map(|p| p.id), Some(first.id));
+        })
+        .await;
+    assert_eq!(stored(scene, second.id).await, None);
+    assert_eq!(stored(scene, third.id).await, Some(third), "the conflict left the unit usable");
+}
+
+async fn re5_two_units_cannot_both_take_an_address(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let address = scene.new_email("ada");
+    let outcomes = join_all((0..8).map(|_| async {
+        let person = Person { email: address.clone(), ..scene.new_person("Ada") };
+        scene.system(async |unit| unit.insert_person(&person).await).await
+    }))
+    .await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    for refused in outcomes.into_iter().filter(Result::is_err) {
+        must_be!(refused, Err(IdentityError::EmailTaken));
+    }
+}
+
+async fn an_update_writes_and_moves_the_version_on(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let before = scene.person().await;
+    let after = Person {
+        name: name("Ada King"),
+        email: scene.new_email("countess"),
+        status: PersonStatus::Disabled,
+        ..before.clone()
+    };
+    scene.system(async |unit| unit.update_person(&after).await.unwrap()).await;
+    assert_eq!(stored(scene, before.id).await, Some(Person { version: before.version + 1, ..after }));
+}
+
+async fn an_update_of_an_older_version_changes_nothing(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let first = scene.person().await;
+    scene.system(async |unit| unit.update_person(&first).await.unwrap()).await;
+    let current = stored(scene, first.id).await;
+    for version in [first.version, first.version + 2] {
+        let stale = Person { name: name("Somebody Else"), version, ..first.clone() };
+        scene
+            .system(async |unit| must_be!(unit.update_person(&stale).await, Err(IdentityError::VersionConflict)))
+            .await;
+        assert_eq!(stored(scene, first.id).await, current);
+    }
+}
+
+async fn an_update_cannot_take_the_address_of_another(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let (ada, grace) = (scene.person().await, scene.person().await);
+    let greedy = Person { email: grace.email.clone(), ..ada.clone() };
+    must_be!(
+        scene.attempt(TestScope::System, async |unit| unit.update_person(&greedy).await).await,
+        Err(IdentityError::EmailTaken)
+    );
+    assert_eq!(stored(scene, ada.id).await, Some(ada));
+}
+
+/// Ids of the tenant's members whose name or address begins so.
+async fn found_by(scene: &Scene<'_, impl Units<Unit: Directory>>, tenant: &SampleTenant, prefix: &str) -> Vec<UserId> {
+    let filter = MemberFilter { prefix: Some(prefix.to_owned()), ..MemberFilter::default() };
+    let page = PageRequest { limit: 10, after: None, direction: Direction::Ascending };
+    let read = async |unit: &mut _| Memberships::page_memberships(unit, &filter, MemberOrder::Name, page).await;
+    let Page { items, .. } = scene.look_as(tenant.scope(), read).await.unwrap();
+    items.into_iter().map(|(member, _)| member.user).collect()
+}
+
+async fn an_update_moves_the_search_keys_of_every_membership(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let (acme, globex) = (scene.tenant().await, scene.tenant().await);
+    let person = Person { email: scene.new_email("mononym"), ..scene.new_person("Mononym") };
+    scene.system(async |unit| unit.insert_person(&person).await.unwrap()).await;
+    for tenant in [&acme, &globex] {
+        scene.join(tenant, &person, &[]).await;
+        assert_eq!(found_by(scene, tenant, "mononym").await, [person.id]);
+    }
+    let renamed = Person { name: name("ZARAH Leander"), email: scene.new_email("zl"), ..person.clone() };
+    scene.system(async |unit| unit.update_person(&renamed).await.unwrap()).await;
+    for tenant in [&acme, &globex] {
+        assert_eq!(found_by(scene, tenant, "mononym").await, []);
+        assert_eq!(found_by(scene, tenant, "zarah l").await, [person.id]);
+        assert_eq!(found_by(scene, tenant, "zl@").await, [person.id]);
+    }
+}
+
+/// Each unit reads the version under the lock and writes by it: without the lock, most would be too late.
+async fn a_locked_person_is_held_until_the_unit_ends(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    const UNITS: i64 = 10;
+    let person = scene.person().await;
+    join_all((0..UNITS).map(|_| {
+        scene.system(async |unit| {
+            let locked = unit.lock_person(person.id).await.unwrap().unwrap();
+            unit.update_person(&locked).await.unwrap();
+        })
+    }))
+    .await;
+    assert_eq!(stored(scene, person.id).await.map(|p| p.version), Some(person.version + UNITS));
+}
+
+async fn te1_a_scope_sees_its_own_people(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let (acme, globex) = (scene.tenant().await, scene.tenant().await);
+    let colleague = scene.member(&acme).await;
+    let alone = scene.person().await;
+    let everybody = [acme.owner.id, colleague.id, globex.owner.id, alone.id];
+    let table = [
+        (acme.scope(), vec![acme.owner.id, colleague.id]),
+        (globex.scope(), vec![globex.owner.id]),
+        (acme.scope_of(alone.id), vec![acme.owner.id, colleague.id, alone.id]),
+        (TestScope::Person(acme.owner.id), vec![acme.owner.id]),
+        (TestScope::Person(alone.id), vec![alone.id]),
+        (TestScope::System, everybody.to_vec()),
+    ];
+    for (scope, mut visible) in table {
+        scene
+            .look_as(scope, async |unit| {
+                for id in everybody {
+                    let found = unit.person_by_id(id).await.unwrap().map(|person| person.id);
+                    assert_eq!(found, visible.contains(&id).then_some(id), "{scope:?}");
+                }
+                let mut found: Vec<UserId> =
+                    unit.people_by_ids(&everybody).await.unwrap().iter().map(|person| person.id).collect();
+                found.sort();
+                visible.sort();
+                assert_eq!(found, visible, "{scope:?}");
+            })
+            .await;
+    }
+    for (scope, own) in [(acme.scope(), acme.owner.id), (TestScope::Person(alone.id), alone.id)] {
+        scene
+            .change(scope, async |unit| {
+                for id in everybody {
+                    let locked = unit.lock_person(id).await.unwrap().map(|person| person.id);
+                    assert_eq!(locked, (id == own).then_some(id), "{scope:?}");
+                }
+            })
+            .await;
+    }
+}
+
+async fn te1_only_system_units_find_by_address_and_write(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let acme = scene.tenant().await;
+    let stranger = scene.person().await;
+    let new = scene.new_person("Somebody New");
+    for scope in [acme.scope(), TestScope::Person(acme.owner.id)] {
+        for person in [&acme.owner, &stranger] {
+            scene
+                .look_as(scope, async |unit| {
+                    must_be!(unit.person_by_email(&person.email).await, Err(StoreError::Misuse(_)));
+                })
+                .await;
+            let renamed = Person { name: name("Mallory"), ..person.clone() };
+            assert!(scene.attempt(scope, async |unit| unit.update_person(&renamed).await).await.is_err());
+            assert_eq!(stored(scene, person.id).await.as_ref(), Some(person));
+        }
+        assert!(scene.attempt(scope, async |unit| unit.insert_person(&new).await).await.is_err());
+        assert_eq!(stored(scene, new.id).await, None);
+    }
+}

@@ -1,0 +1,98 @@
+//! What one tenant's unit must not see, and must not do, of another's roles.
+
+use tenantry_kernel::{Direction, PageRequest, PermissionSet};
+use tenantry_tenancy::{DefaultRole, Memberships, Role, Roles};
+
+use super::{SOME, stored};
+use crate::{
+    scene::{Directory, Scene, role_name},
+    units::{TestScope, Units},
+};
+
+pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    te1_another_tenants_roles_are_invisible(scene).await;
+    te1_another_tenants_roles_are_untouched(scene).await;
+    te1_outside_any_tenant_there_are_no_roles(scene).await;
+    te5_two_tenants_may_use_one_name(scene).await;
+}
+
+async fn te1_another_tenants_roles_are_invisible(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let (acme, globex) = (scene.tenant().await, scene.tenant().await);
+    let own = scene.role(&acme, "Clerk", SOME).await;
+    let theirs = scene.role(&globex, "Spy", SOME).await;
+    let agent = scene.person().await;
+    scene.join(&globex, &agent, &[theirs.id]).await;
+    scene
+        .look_as(acme.scope(), async |unit| {
+            assert_eq!(unit.role_by_id(theirs.id).await.unwrap(), None);
+            let visible = unit.roles_by_ids(&[theirs.id, own.id]).await.unwrap();
+            assert_eq!(visible, std::slice::from_ref(&own));
+            assert_eq!(unit.role_by_name(globex.id(), &theirs.name).await.unwrap(), None);
+            assert_eq!(unit.role_by_name(acme.id(), &theirs.name).await.unwrap(), None);
+            for kind in DefaultRole::ALL {
+                assert_eq!(unit.default_role(globex.id(), kind).await.unwrap(), None);
+            }
+            assert!(unit.count_holders(&[theirs.id]).await.unwrap().iter().all(|(_, holders)| *holders == 0));
+            // Also when the page is asked to begin at a role of theirs.
+            for after in [None, Some(theirs.id)] {
+                for direction in [Direction::Ascending, Direction::Descending] {
+                    let page = unit.page_roles(PageRequest { limit: 100, after, direction }).await.unwrap();
+                    assert!(page.items.iter().all(|role| role.tenant == acme.id()), "{direction:?} {after:?}");
+                }
+            }
+        })
+        .await;
+}
+
+async fn te1_another_tenants_roles_are_untouched(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let (acme, globex) = (scene.tenant().await, scene.tenant().await);
+    let theirs = scene.role(&globex, "Clerk", SOME).await;
+    let raised = Role { permissions: PermissionSet::ALL, ..theirs.clone() };
+    let smuggled = scene.new_role(globex.id(), "Smuggled", SOME);
+    for scope in [acme.scope(), acme.scope_of(globex.owner.id), TestScope::Person(globex.owner.id)] {
+        assert!(scene.attempt(scope, async |unit| unit.update_role(&raised).await).await.is_err());
+        assert!(scene.attempt(scope, async |unit| unit.delete_role(theirs.id).await).await.is_err());
+        assert!(scene.attempt(scope, async |unit| unit.insert_role(&smuggled).await).await.is_err());
+        assert_eq!(stored(scene, theirs.id).await.as_ref(), Some(&theirs), "{scope:?}");
+        assert_eq!(stored(scene, smuggled.id).await, None, "{scope:?}");
+    }
+    // Their role under our tenant's name, and ours under theirs.
+    let own = scene.role(&acme, "Own", SOME).await;
+    let adopted = Role { tenant: acme.id(), ..raised.clone() };
+    assert!(scene.attempt(acme.scope(), async |unit| unit.update_role(&adopted).await).await.is_err());
+    let exported = Role { tenant: globex.id(), ..own.clone() };
+    assert!(scene.attempt(acme.scope(), async |unit| unit.update_role(&exported).await).await.is_err());
+    assert_eq!(stored(scene, theirs.id).await, Some(theirs));
+    assert_eq!(stored(scene, own.id).await, Some(own));
+}
+
+async fn te1_outside_any_tenant_there_are_no_roles(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let acme = scene.tenant().await;
+    let role = scene.role(&acme, "Clerk", SOME).await;
+    let stranger = scene.person().await;
+    scene
+        .look_as(TestScope::Person(stranger.id), async |unit| {
+            assert!(!matches!(unit.role_by_id(role.id).await, Ok(Some(_))));
+            assert!(!matches!(unit.roles_by_ids(&[role.id]).await, Ok(found) if !found.is_empty()));
+            assert!(!matches!(unit.default_role(acme.id(), DefaultRole::Owner).await, Ok(Some(_))));
+            let page = PageRequest { limit: 100, after: None, direction: Direction::Ascending };
+            assert!(!matches!(unit.page_roles(page).await, Ok(page) if !page.items.is_empty()));
+        })
+        .await;
+}
+
+async fn te5_two_tenants_may_use_one_name(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let (acme, globex) = (scene.tenant().await, scene.tenant().await);
+    let own = scene.role(&acme, "Clerk", SOME).await;
+    let theirs = scene.role(&globex, "CLERK", PermissionSet::EMPTY).await;
+    for (tenant, role) in [(&acme, &own), (&globex, &theirs)] {
+        let found = scene.look(async |unit| unit.role_by_name(tenant.id(), &role_name("clerk")).await.unwrap()).await;
+        assert_eq!(found.as_ref(), Some(role));
+    }
+    // Deleting the one leaves the other, and whoever holds it.
+    let agent = scene.person().await;
+    scene.join(&globex, &agent, &[theirs.id]).await;
+    scene.change(acme.scope(), async |unit| unit.delete_role(own.id).await.unwrap()).await;
+    let held = scene.look_as(globex.scope(), async |unit| unit.roles_of(&[agent.id]).await.unwrap()).await;
+    assert_eq!(held.iter().map(|holding| holding.role.id).collect::<Vec<_>>(), [theirs.id]);
+}

@@ -1,0 +1,104 @@
+//! A clock that moves only when it is told to, and dice of both kinds: those that never repeat themselves, and those that
+//! always do.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+use tenantry_kernel::{Clock, Entropy, Timestamp, World};
+use uuid::Uuid;
+
+/// A clock that stands still until it is moved. Its clones show the same time.
+#[derive(Debug, Clone)]
+pub struct TestClock(Arc<AtomicI64>);
+
+impl TestClock {
+    /// A clock that stands at this moment.
+    pub fn at(moment: Timestamp) -> Self {
+        Self(Arc::new(AtomicI64::new(moment.unix_millis())))
+    }
+
+    /// Moves the clock on.
+    pub fn advance(&self, span: Duration) {
+        self.set(self.now().plus(span));
+    }
+
+    /// Moves the clock to this moment, which may lie in its past.
+    pub fn set(&self, moment: Timestamp) {
+        self.0.store(moment.unix_millis(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        moment(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Dice that do not repeat themselves, so that suites can share a store.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TestEntropy;
+
+impl Entropy for TestEntropy {
+    #[expect(clippy::disallowed_methods, reason = "here is where a test's dice are thrown")]
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(16) {
+            chunk.copy_from_slice(&Uuid::new_v4().as_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+/// Dice that count: 0, 1, 2 and so on, for results that are stored.
+#[derive(Debug, Default)]
+pub struct CountingEntropy(AtomicU8);
+
+impl Entropy for CountingEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        for byte in bytes {
+            *byte = self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// A world whose clock stands at a moment of no significance until it is moved.
+pub fn test_world() -> (World, TestClock) {
+    let clock = TestClock::at(moment(1_795_430_096_789));
+    (World::new(clock.clone(), TestEntropy), clock)
+}
+
+/// The moment so many milliseconds after the beginning of 1970.
+///
+/// # Panics
+///
+/// When no date can hold it.
+pub fn moment(unix_millis: i64) -> Timestamp {
+    Timestamp::from_unix_millis(unix_millis).expect("a date can hold it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_moves_only_when_told() {
+        let (world, clock) = test_world();
+        let before = world.now();
+        assert_eq!(world.now(), before);
+        clock.advance(Duration::from_millis(1_500));
+        assert_eq!(world.now().since(before), Duration::from_millis(1_500));
+        clock.set(moment(0));
+        assert_eq!(world.now(), moment(0));
+    }
+
+    #[test]
+    fn one_kind_of_dice_never_repeats_and_the_other_always_does() {
+        let (world, _) = test_world();
+        assert_ne!(world.random::<40>(), world.random::<40>());
+        let counting = || World::new(TestClock::at(moment(0)), CountingEntropy::default());
+        assert_eq!(counting().uuid_v7(), counting().uuid_v7());
+        assert_eq!(counting().random(), [0, 1, 2, 3]);
+    }
+}

@@ -1,0 +1,82 @@
+//! What hot routes cost the database. A statement more is a decision, not an accident.
+
+use serde_json::json;
+
+use crate::support::{Kind, PASSWORD, Reply, Server, Settings};
+
+/// A unit costs this much to open and to close: BEGIN, on PostgreSQL the scope, and COMMIT where it writes.
+fn unit(kind: Kind) -> u64 {
+    match kind {
+        Kind::Sqlite => 1,
+        Kind::Postgres => 2,
+    }
+}
+
+/// How many statements a request takes. Housekeeping may come between now and then, and only adds.
+async fn statements<F: Future<Output = Reply>>(server: &Server, ask: impl Fn() -> F) -> u64 {
+    let mut least = u64::MAX;
+    for _ in 0..5 {
+        let before = server.app.store.statements();
+        let reply = ask().await;
+        assert!(reply.status.is_success(), "{}", reply.text);
+        least = least.min(server.app.store.statements() - before);
+    }
+    least
+}
+
+async fn hot_routes(server: Server, kind: Kind) {
+    let owner = server.tenant("acme").await.owner;
+    let get = |path: &'static str| {
+        let owner = owner.clone();
+        statements(&server, move || {
+            let owner = owner.clone();
+            async move { owner.get(path).await }
+        })
+    };
+    let unit = unit(kind);
+    let lock = unit - 1;
+    assert_eq!(get("/auth/me").await, 0, "GET /auth/me, warm");
+    assert_eq!(get("/permissions").await, 0, "GET /permissions");
+    assert_eq!(get("/users").await, unit + 4, "GET /users");
+    assert_eq!(get("/roles").await, unit + 2, "GET /roles");
+    assert_eq!(get("/audit-logs").await, unit + 2, "GET /audit-logs");
+
+    let role = std::sync::atomic::AtomicU32::new(0);
+    let create = || {
+        let name = format!("role {}", role.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        let owner = owner.clone();
+        async move { owner.post("/roles", json!({ "name": name, "permissions": ["users:read"] })).await }
+    };
+    // The lock and what is held now, the role, the two rows of the journal, COMMIT.
+    assert_eq!(statements(&server, create).await, unit + lock + 1 + 1 + 2 + 1, "POST /roles");
+
+    let login = || {
+        let body = json!({ "email": owner.email, "password": PASSWORD, "tenantSlug": "acme" });
+        let client = server.client();
+        async move { client.post("/auth/login", body).await }
+    };
+    // Reading: the person, the credential. Writing: the person's lock, the credential, two for the tenants, the
+    // membership's lock, the running sessions, the session, the two rows of the journal, COMMIT.
+    assert_eq!(statements(&server, login).await, (unit + 2) + (unit + 10), "POST /auth/login");
+
+    let token = std::sync::Mutex::new(owner.refresh_token.clone());
+    let token = &token;
+    let refresh = || async {
+        let body = json!({ "refreshToken": token.lock().unwrap().clone() });
+        let reply = server.client().post("/auth/refresh", body).await;
+        *token.lock().unwrap() = reply.body["data"]["refreshToken"].as_str().unwrap().to_owned();
+        reply
+    };
+    // The session, the conditional update, COMMIT.
+    assert_eq!(statements(&server, refresh).await, unit + 3, "POST /auth/refresh");
+}
+
+#[test]
+fn hot_routes_cost_what_they_must_sqlite() {
+    Server::run(Kind::Sqlite, Settings::default(), |server| hot_routes(server, Kind::Sqlite));
+}
+
+#[test]
+fn hot_routes_cost_what_they_must_postgres() {
+    Server::run(Kind::Postgres, Settings::default(), |server| hot_routes(server, Kind::Postgres));
+}

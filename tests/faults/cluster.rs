@@ -1,0 +1,171 @@
+//! A PostgreSQL of a test's own, which it may stop, freeze and start again.
+
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+use sqlx::{Connection, PgConnection};
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    os::unix::{fs::chown, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+use tempfile::TempDir;
+
+use super::answer_within;
+
+/// How long the server may take to start, or to stop.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A running server with the roles `postgres`, a superuser, and `tenantry`, whom row-level security binds. It ends, and
+/// its data goes, when it is dropped.
+pub(super) struct Cluster {
+    folder: TempDir,
+    programs: PathBuf,
+    port: u16,
+    server: Child,
+    frozen: Vec<Pid>,
+}
+
+impl Cluster {
+    pub(super) async fn start() -> Self {
+        let folder = TempDir::with_prefix("tenantry-faults-").unwrap();
+        let programs = programs();
+        let log = folder.path().join("initdb.log");
+        if let Some((user, group)) = account() {
+            chown(folder.path(), Some(user), Some(group)).unwrap();
+        }
+        let mut initdb = command(&programs.join("initdb"), folder.path());
+        initdb.args([
+            "--no-sync",
+            "--auth=trust",
+            "--username=postgres",
+            "--encoding=UTF8",
+            "--locale=C",
+            "-D",
+            "data",
+        ]);
+        let made = initdb.stdout(std::fs::File::create(&log).unwrap()).status().unwrap();
+        assert!(made.success(), "initdb: {}", std::fs::read_to_string(log).unwrap());
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let server = spawn(&programs, folder.path(), port);
+        let mut cluster = Self { folder, programs, port, server, frozen: Vec::new() };
+        let mut admin = cluster.connection().await;
+        let role = "CREATE ROLE tenantry LOGIN NOSUPERUSER NOBYPASSRLS; CREATE DATABASE tenantry OWNER tenantry";
+        for statement in role.split(';') {
+            sqlx::raw_sql(statement).execute(&mut admin).await.unwrap();
+        }
+        cluster
+    }
+
+    /// The address of the database `tenantry` for one of the roles.
+    pub(super) fn url(&self, role: &str) -> String {
+        format!("postgres://{role}@127.0.0.1:{}/tenantry", self.port)
+    }
+
+    /// Stops the server as its operator would, and starts it again.
+    pub(super) async fn restart(&mut self) {
+        self.stop(Signal::INT).await;
+        self.server = spawn(&self.programs, self.folder.path(), self.port);
+        self.connection().await;
+    }
+
+    /// Stops every process of the server where it is, its connections stay open.
+    pub(super) async fn freeze(&mut self) {
+        let mut admin = self.connection().await;
+        // First the one that starts others; then nobody is added to those that it has started.
+        let postmaster = Pid::from_child(&self.server);
+        kill_process(postmaster, Signal::STOP).unwrap();
+        let others: Vec<i32> =
+            sqlx::query_scalar("SELECT pid FROM pg_stat_activity").fetch_all(&mut admin).await.unwrap();
+        let others: Vec<Pid> = others.into_iter().filter_map(Pid::from_raw).collect();
+        for process in &others {
+            kill_process(*process, Signal::STOP).unwrap();
+        }
+        self.frozen = [vec![postmaster], others].concat();
+    }
+
+    /// Lets them go on.
+    pub(super) fn thaw(&mut self) {
+        for process in self.frozen.drain(..) {
+            // It fails for one that has ended, which is as good.
+            let _ = kill_process(process, Signal::CONT);
+        }
+    }
+
+    /// A connection as superuser, once the server accepts it.
+    pub(super) async fn connection(&mut self) -> PgConnection {
+        let url = format!("postgres://postgres@127.0.0.1:{}/postgres", self.port);
+        let connect = async || {
+            assert!(self.server.try_wait().unwrap().is_none(), "PostgreSQL has ended: {}", log(self.folder.path()));
+            PgConnection::connect(&url).await.ok()
+        };
+        answer_within(LIMIT, "PostgreSQL starts", connect).await.0
+    }
+
+    async fn stop(&mut self, signal: Signal) {
+        kill_process(Pid::from_child(&self.server), signal).unwrap();
+        answer_within(LIMIT, "PostgreSQL stops", async || self.server.try_wait().unwrap()).await;
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.thaw();
+        // Its data goes with it, so nothing need be written first.
+        let _ = kill_process(Pid::from_child(&self.server), Signal::QUIT);
+        let _ = self.server.wait();
+    }
+}
+
+fn spawn(programs: &Path, folder: &Path, port: u16) -> Child {
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("server.log")).unwrap();
+    let mut postgres = command(&programs.join("postgres"), folder);
+    postgres.args(["-D", "data", "-p", &port.to_string(), "-k", "", "-c", "listen_addresses=127.0.0.1"]);
+    // What is committed must survive the server, not the machine.
+    postgres.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
+    postgres.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
+}
+
+fn log(folder: &Path) -> String {
+    std::fs::read_to_string(folder.join("server.log")).unwrap_or_default()
+}
+
+/// A command of the account that PostgreSQL runs as, in this folder.
+fn command(program: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(folder).env("LC_ALL", "C").stdin(Stdio::null());
+    if let Some((user, group)) = account() {
+        command.uid(user).gid(group);
+    }
+    command
+}
+
+/// PostgreSQL refuses to run as root: then it is `postgres`, whom the packages make, else `nobody`.
+fn account() -> Option<(u32, u32)> {
+    if !geteuid().is_root() {
+        return None;
+    }
+    let account = ["postgres", "nobody"].iter().find_map(|name| Some((id("-u", name)?, id("-g", name)?)));
+    Some(account.expect("there is an account postgres or nobody"))
+}
+
+fn id(which: &str, name: &str) -> Option<u32> {
+    let output = Command::new("id").args([which, name]).stderr(Stdio::null()).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+}
+
+/// The folder of the server's programs: on the `PATH`, else the newest of Debian's.
+#[expect(clippy::disallowed_methods, reason = "programs are found by the PATH")]
+fn programs() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).filter_map(|folder| folder.join("postgres").canonicalize().ok());
+    let on_path = on_path.filter_map(|program| program.parent().map(Path::to_owned));
+    let debian = Path::new("/usr/lib/postgresql").read_dir().into_iter().flatten().flatten();
+    let mut debian: Vec<PathBuf> = debian.map(|version| version.path().join("bin")).collect();
+    debian.sort_by_key(|folder| folder.parent().and_then(|version| version.file_name()?.to_str()?.parse::<u32>().ok()));
+    let mut found = on_path.chain(debian.into_iter().rev()).filter(|folder| folder.join("initdb").exists());
+    found.next().expect(
+        "the tests of faults stop and freeze a PostgreSQL of their own: install its server programs (Debian: \
+         apt-get install postgresql), also when TEST_DATABASE_URL names a server",
+    )
+}

@@ -1,0 +1,127 @@
+//! Killed with no chance to say anything.
+
+use serde_json::{Value, json};
+use std::time::Duration;
+
+use super::{
+    kills,
+    ledger::{assert_clean, report},
+    load::Load,
+    on_each_database,
+    process::{Process, settings},
+    some_of,
+};
+use crate::support::{Client, Kind, PASSWORD, Place, Reply, Settings};
+
+/// So much is acknowledged before each kill, which then comes at some moment of this time.
+const BETWEEN_KILLS: usize = 15;
+const SOME_MOMENT: Duration = Duration::from_millis(150);
+
+/// Makes the second session a sibling of the first, as switching between tenants will.
+const MAKE_SIBLING: &str = "UPDATE sessions SET sign_in_id =
+    (SELECT sign_in_id FROM sessions ORDER BY created_at, id LIMIT 1) WHERE id =
+    (SELECT id FROM sessions ORDER BY created_at, id LIMIT 1 OFFSET 1)";
+
+on_each_database! {
+    async fn fa1_killed_under_load(kind: Kind) {
+        let place = Place::new(kind).await;
+        let mut server = Process::start(&place, &settings()).await;
+        let load = Load::start(server.url());
+        for _ in 0..kills() {
+            load.progress(BETWEEN_KILLS).await;
+            tokio::time::sleep(some_of(SOME_MOMENT)).await;
+            server.kill();
+            server = Process::start(&place, &settings()).await;
+            load.redirect(server.url());
+        }
+        load.progress(BETWEEN_KILLS).await;
+        let books = load.finish().await;
+        assert_ne!(*books.unanswered.read().unwrap(), [""; 0], "no kill came while somebody waited for an answer");
+        report("FA1", &books);
+        assert_clean(&books, &place.sql().await).await;
+    }
+
+    async fn se2_an_old_token_replayed_after_a_kill_ends_the_sign_in(kind: Kind) {
+        let place = Place::new(kind).await;
+        let settings = without_grace();
+        let server = Process::start(&place, &settings).await;
+        let stolen_from = Person::register(&server, &place).await;
+        let sibling = stolen_from.sign_in().await;
+        let elsewhere = stolen_from.sign_in().await;
+        place.sql().await.execute(MAKE_SIBLING).await;
+        let successor = stolen_from.refresh(&stolen_from.tokens).await.is(200);
+        stolen_from.with(&successor).get("/auth/me").await.is(200);
+        server.kill();
+
+        let server = Process::start(&place, &settings).await;
+        let person = stolen_from.at(&server, &place).await;
+        person.refresh(&person.tokens).await.refused(401, "session_ended");
+        person.refresh(&successor).await.refused(401, "session_ended");
+        person.with(&successor).get("/auth/me").await.refused(401, "session_ended");
+        person.with(&sibling).get("/auth/me").await.refused(401, "session_ended");
+        person.with(&elsewhere).get("/auth/me").await.is(200);
+        let sql = place.sql().await;
+        let ended = "SELECT count(*) FROM sessions WHERE ended_at IS NOT NULL AND end_reason = 'replayed'";
+        assert_eq!(sql.number(ended).await, 2);
+        assert_eq!(sql.number("SELECT count(*) FROM sessions WHERE ended_at IS NULL").await, 1);
+        assert_eq!(sql.number("SELECT count(*) FROM journal WHERE action = 'session.replayed'").await, 1);
+    }
+
+    async fn se2_an_answer_lost_with_the_server_still_gets_its_successor(kind: Kind) {
+        let place = Place::new(kind).await;
+        let settings = without_grace();
+        let server = Process::start(&place, &settings).await;
+        let person = Person::register(&server, &place).await;
+        let lost = person.refresh(&person.tokens).await.is(200);
+        server.kill();
+
+        let server = Process::start(&place, &settings).await;
+        let person = person.at(&server, &place).await;
+        let again = person.refresh(&person.tokens).await.is(200);
+        assert_eq!(again["refreshToken"], lost["refreshToken"]);
+        person.with(&again).get("/auth/me").await.is(200);
+        person.refresh(&again).await.is(200);
+    }
+}
+
+/// A spent refresh token is only good for as long as its successor is unseen.
+fn without_grace() -> Settings {
+    settings().set("REFRESH_GRACE", "0s")
+}
+
+/// Somebody with the tokens of a sign-in, at a server.
+struct Person {
+    client: Client,
+    tokens: Value,
+}
+
+impl Person {
+    const EMAIL: &str = "ada@example.com";
+
+    async fn register(server: &Process, place: &Place) -> Self {
+        let client = Client::new(server.url(), place.sql().await);
+        let body = json!({
+            "email": Self::EMAIL, "password": PASSWORD, "name": "Ada", "tenantName": "Acme", "tenantSlug": "acme"
+        });
+        let tokens = client.post("/auth/register", body).await.is(201);
+        Self { client, tokens }
+    }
+
+    /// The same person at a server that was started anew.
+    async fn at(self, server: &Process, place: &Place) -> Self {
+        Self { client: Client::new(server.url(), place.sql().await), ..self }
+    }
+
+    async fn sign_in(&self) -> Value {
+        let body = json!({ "email": Self::EMAIL, "password": PASSWORD, "tenantSlug": "acme" });
+        self.client.post("/auth/login", body).await.is(200)
+    }
+
+    async fn refresh(&self, tokens: &Value) -> Reply {
+        self.client.post("/auth/refresh", json!({ "refreshToken": tokens["refreshToken"] })).await
+    }
+
+    fn with(&self, tokens: &Value) -> Client {
+        self.client.with_token(tokens["accessToken"].as_str().unwrap())
+    }
+}

@@ -1,0 +1,237 @@
+//! Everything that the load was told, held against everything that is there.
+
+use reqwest::Method;
+use serde_json::Value;
+use std::collections::HashMap;
+use tenantry_kernel::PersonalPart;
+use tenantry_testkit::ledger::{Outcome, Verdict};
+
+use super::load::{Books, Home};
+use crate::support::Sql;
+
+/// What there is of each kind, as "tenant canary".
+const FOUND: &[(&str, &str)] = &[
+    (
+        "tenant",
+        "SELECT t.slug || ' ' || u.name FROM tenants t JOIN memberships m ON m.tenant_id = t.id
+        JOIN users u ON u.id = m.user_id",
+    ),
+    (
+        "role",
+        "SELECT t.slug || ' ' || r.description FROM roles r JOIN tenants t ON t.id = r.tenant_id
+        WHERE r.system IS NULL",
+    ),
+    (
+        "name",
+        "SELECT t.slug || ' ' || r.name FROM roles r JOIN tenants t ON t.id = r.tenant_id
+        WHERE r.system IS NULL AND r.name <> r.description",
+    ),
+    (
+        "holding",
+        "SELECT t.slug || ' ' || r.description FROM membership_roles h
+        JOIN tenants t ON t.id = h.tenant_id
+        JOIN roles r ON r.tenant_id = h.tenant_id AND r.id = h.role_id WHERE r.system IS NULL",
+    ),
+    (
+        "session",
+        "SELECT t.slug || ' ' || s.user_agent FROM sessions s JOIN tenants t ON t.id = s.tenant_id
+        WHERE s.user_agent <> t.slug",
+    ),
+    (
+        "ended",
+        "SELECT t.slug || ' ' || s.user_agent FROM sessions s JOIN tenants t ON t.id = s.tenant_id
+        WHERE s.ended_at IS NOT NULL AND s.end_reason = 'logged_out'",
+    ),
+];
+
+/// The journal entries that one acknowledged change of each kind leaves, in alphabetical order.
+const EVENTS: &[(&str, &[&str])] = &[
+    ("tenant", &["membership.created", "session.started", "tenant.created", "user.registered"]),
+    ("role", &["role.created"]),
+    ("name", &["role.updated"]),
+    ("holding", &["membership.roles_changed"]),
+    ("session", &["session.started"]),
+    ("ended", &["session.ended"]),
+];
+
+/// Units of which only a part is there: each query counts some.
+const PARTIAL: &[(&str, &str)] = &[
+    (
+        "a tenant without its four roles",
+        "SELECT count(*) FROM tenants t WHERE
+        (SELECT count(*) FROM roles r WHERE r.tenant_id = t.id AND r.system IS NOT NULL) <> 4",
+    ),
+    (
+        "a tenant without an owner",
+        "SELECT count(*) FROM tenants t WHERE NOT EXISTS
+        (SELECT 1 FROM membership_roles h JOIN roles r ON r.tenant_id = h.tenant_id AND r.id = h.role_id
+         JOIN memberships m ON m.tenant_id = h.tenant_id AND m.user_id = h.user_id
+         WHERE h.tenant_id = t.id AND r.system = 'owner' AND m.status = 'active')",
+    ),
+    (
+        "a person without a password",
+        "SELECT count(*) FROM users u WHERE NOT EXISTS
+        (SELECT 1 FROM credentials c WHERE c.user_id = u.id)",
+    ),
+    (
+        "a person in no tenant",
+        "SELECT count(*) FROM users u WHERE NOT EXISTS
+        (SELECT 1 FROM memberships m WHERE m.user_id = u.id)",
+    ),
+    (
+        "an event without its personal part",
+        "SELECT count(*) FROM journal j WHERE NOT EXISTS
+        (SELECT 1 FROM journal_parts p WHERE p.event_id = j.id)",
+    ),
+    (
+        "a personal part without its event",
+        "SELECT count(*) FROM journal_parts p WHERE NOT EXISTS
+        (SELECT 1 FROM journal j WHERE j.id = p.event_id)",
+    ),
+    (
+        "a tenant without its event",
+        "SELECT count(*) FROM tenants t WHERE (SELECT count(*) FROM journal j
+        WHERE j.target_id = t.id AND j.action = 'tenant.created' AND j.outcome = 'succeeded') <> 1",
+    ),
+    (
+        "a role without its event",
+        "SELECT count(*) FROM roles r WHERE r.system IS NULL AND
+        (SELECT count(*) FROM journal j WHERE j.tenant_id = r.tenant_id AND j.target_id = r.id
+         AND j.action = 'role.created' AND j.outcome = 'succeeded') <> 1",
+    ),
+    (
+        "a change of a role without its event",
+        "SELECT count(*) FROM roles r WHERE
+        (SELECT count(*) FROM journal j WHERE j.tenant_id = r.tenant_id AND j.target_id = r.id
+         AND j.action = 'role.updated' AND j.outcome = 'succeeded') <> r.version - 1",
+    ),
+    (
+        "an event of a role that is not there",
+        "SELECT count(*) FROM journal j WHERE j.target_type = 'role'
+        AND j.outcome = 'succeeded' AND NOT EXISTS
+        (SELECT 1 FROM roles r WHERE r.tenant_id = j.tenant_id AND r.id = j.target_id)",
+    ),
+    (
+        "a change of a membership without its event",
+        "SELECT count(*) FROM memberships m WHERE
+        (SELECT count(*) FROM journal j WHERE j.tenant_id = m.tenant_id AND j.target_id = m.user_id
+         AND j.action = 'membership.roles_changed' AND j.outcome = 'succeeded') <> m.version - 1",
+    ),
+    (
+        "a membership whose roles are not those of its changes",
+        "SELECT count(*) FROM memberships m WHERE
+        (SELECT count(*) FROM membership_roles h WHERE h.tenant_id = m.tenant_id AND h.user_id = m.user_id)
+        <> m.version",
+    ),
+    (
+        "a session without its event",
+        "SELECT count(*) FROM sessions s WHERE (SELECT count(*) FROM journal j
+        WHERE j.target_id = s.id AND j.action = 'session.started' AND j.outcome = 'succeeded') <> 1",
+    ),
+    (
+        "an end of a session without its event, or the other way round",
+        "SELECT count(*) FROM sessions s WHERE
+        (SELECT count(*) FROM journal j WHERE j.target_id = s.id AND j.action = 'session.ended')
+        <> (CASE WHEN s.ended_at IS NULL THEN 0 ELSE 1 END)",
+    ),
+    (
+        "an event of a session that is not there",
+        "SELECT count(*) FROM journal j WHERE j.target_type = 'session'
+        AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.id = j.target_id)",
+    ),
+];
+
+/// Fails unless nothing was lost, made up, doubled, leaked or half done.
+pub(super) async fn assert_clean(books: &Books, sql: &Sql) {
+    for (what, query) in FOUND {
+        let found = sql.texts(query).await;
+        assert_eq!(books.ledger.judge(what, found.iter().map(|pair| split(pair))), Verdict::default(), "{what} by SQL");
+        let done = books.lines(Outcome::Acknowledged).iter().any(|line| line.what == *what);
+        assert!(done, "the load made no {what}");
+    }
+    assert_eq!(books.ledger.judge("role", roles_by_api(books).await), Verdict::default(), "roles by the API");
+    assert_eq!(*books.misdeeds.read().unwrap(), [""; 0]);
+    for (what, query) in PARTIAL {
+        assert_eq!(sql.number(query).await, 0, "{what}");
+    }
+    assert_journal_tells_it(books, sql).await;
+    assert_commitments_hold(sql).await;
+    if let Sql::Sqlite(_) = sql {
+        assert_eq!(sql.texts("PRAGMA integrity_check").await, ["ok"]);
+        assert_eq!(sql.texts("SELECT \"table\" FROM pragma_foreign_key_check").await, [""; 0]);
+    }
+}
+
+/// How the requests ended, in a line for whoever wants to see that something happened at all.
+#[expect(clippy::print_stdout, reason = "the figures of a run that was asked for more rounds")]
+pub(super) fn report(test: &str, books: &Books) {
+    let count = |outcome| books.ledger.count(outcome);
+    println!(
+        "{test}: {} acknowledged, {} refused, {} failed, {} taken and not answered",
+        count(Outcome::Acknowledged),
+        count(Outcome::Refused),
+        count(Outcome::Failed),
+        books.unanswered.read().unwrap().len()
+    );
+}
+
+fn split(pair: &str) -> (String, String) {
+    let (tenant, canary) = pair.split_once(' ').unwrap();
+    (tenant.to_owned(), canary.to_owned())
+}
+
+/// The roles that each tenant sees, by its own token.
+async fn roles_by_api(books: &Books) -> Vec<(String, String)> {
+    let homes = books.homes.read().unwrap().clone();
+    let mut found = Vec::new();
+    for home in homes {
+        let me = read(books, &home, "/auth/me").await;
+        assert_eq!(me["data"]["tenant"]["slug"], home.slug);
+        let roles = read(books, &home, "/roles?limit=100").await;
+        assert_eq!(roles["meta"]["nextCursor"], Value::Null, "one page holds them");
+        let custom = roles["data"].as_array().unwrap().iter().filter(|role| role["system"] == false);
+        found.extend(custom.map(|role| (home.slug.clone(), role["description"].as_str().unwrap().to_owned())));
+    }
+    found
+}
+
+async fn read(books: &Books, home: &Home, path: &str) -> Value {
+    let answer = books.call(home.call(Method::GET, path, Value::Null)).await.expect("the server answers");
+    assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+    answer.body
+}
+
+/// Each acknowledged change has its own entries and no others, each refused one has none that tell of a success.
+async fn assert_journal_tells_it(books: &Books, sql: &Sql) {
+    let request_id = match sql {
+        Sql::Sqlite(_) => "lower(hex(request_id))",
+        Sql::Postgres(_) => "replace(request_id::text, '-', '')",
+    };
+    let query =
+        format!("SELECT {request_id} || ' ' || action FROM journal WHERE outcome = 'succeeded' ORDER BY action");
+    let mut entries: HashMap<String, Vec<String>> = HashMap::new();
+    for (request, action) in sql.texts(&query).await.iter().map(|pair| split(pair)) {
+        entries.entry(request).or_default().push(action);
+    }
+    let mut left_by = |receipt: &str| entries.remove(&receipt.replace('-', "")).unwrap_or_default();
+    for line in books.lines(Outcome::Acknowledged) {
+        let (_, expected) = EVENTS.iter().find(|(what, _)| *what == line.what).unwrap();
+        assert_eq!(left_by(&line.receipt), *expected, "{line:?}");
+    }
+    for line in books.lines(Outcome::Refused) {
+        assert_eq!(left_by(&line.receipt), [""; 0], "{line:?}");
+    }
+}
+
+/// What is kept of persons is what each entry commits to.
+async fn assert_commitments_hold(sql: &Sql) {
+    let query = "SELECT j.commitment, p.salt, p.part FROM journal j JOIN journal_parts p ON p.event_id = j.id";
+    let entries: Vec<(Vec<u8>, Vec<u8>, String)> = match sql {
+        Sql::Sqlite(pool) => sqlx::query_as(query).fetch_all(pool).await.unwrap(),
+        Sql::Postgres(pool) => sqlx::query_as(query).fetch_all(pool).await.unwrap(),
+    };
+    for (commitment, salt, part) in entries {
+        let part: PersonalPart = serde_json::from_str(&part).unwrap();
+        assert_eq!(part.commitment(&salt.try_into().unwrap()).unwrap(), *commitment, "{part:?}");
+    }
+}

@@ -1,0 +1,256 @@
+//! Tenants at work: they register, make roles, rename and assign them, sign in and out, and keep the ledger of it.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use std::{
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tenantry_testkit::ledger::{Ledger, Line, Outcome};
+use tokio::task::JoinHandle;
+
+use super::answer_within;
+use crate::support::PASSWORD;
+
+/// How many tenants work at the same time.
+const HANDS: usize = 4;
+/// After so many roles a hand registers anew.
+const ROLES_EACH: usize = 8;
+/// How long a request may take before the client gives up on it.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Within this time every request is answered, well or badly.
+const ANSWERED: Duration = Duration::from_secs(3);
+/// How long a hand rests when it could not do what it wanted.
+const REST: Duration = Duration::from_millis(20);
+/// Within this time so much is done that a test can go on.
+const PROGRESS: Duration = Duration::from_secs(20);
+
+/// The work of several tenants at once, which goes on whatever happens to the server.
+pub(super) struct Load {
+    books: Books,
+    stop: Arc<AtomicBool>,
+    hands: Vec<JoinHandle<()>>,
+}
+
+/// What was asked for and answered, and how to ask for more.
+#[derive(Clone)]
+pub(super) struct Books {
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) homes: Arc<RwLock<Vec<Home>>>,
+    /// Answers that no fault excuses.
+    pub(super) misdeeds: Arc<RwLock<Vec<String>>>,
+    /// Requests that the server took and did not answer.
+    pub(super) unanswered: Arc<RwLock<Vec<String>>>,
+    http: reqwest::Client,
+    url: Arc<RwLock<String>>,
+}
+
+/// A tenant that was registered, with its owner signed in.
+#[derive(Debug, Clone)]
+pub(super) struct Home {
+    pub(super) slug: String,
+    pub(super) owner: String,
+    pub(super) token: String,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) request_id: String,
+    pub(super) body: Value,
+}
+
+/// A request of somebody.
+pub(super) struct Call<'a> {
+    pub(super) method: Method,
+    pub(super) path: &'a str,
+    pub(super) token: &'a str,
+    pub(super) agent: &'a str,
+    pub(super) body: Value,
+}
+
+impl Load {
+    pub(super) fn start(url: &str) -> Self {
+        let http = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
+        let url = Arc::new(RwLock::new(url.to_owned()));
+        let books = Books {
+            ledger: Arc::default(),
+            homes: Arc::default(),
+            misdeeds: Arc::default(),
+            unanswered: Arc::default(),
+            http,
+            url,
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let hand = |_| tokio::spawn(books.clone().work(stop.clone()));
+        Self { hands: (0..HANDS).map(hand).collect(), books, stop }
+    }
+
+    /// Sends what follows to a server that has come back elsewhere.
+    pub(super) fn redirect(&self, url: &str) {
+        url.clone_into(&mut self.books.url.write().unwrap());
+    }
+
+    pub(super) fn books(&self) -> &Books {
+        &self.books
+    }
+
+    /// Waits until so many more requests were acknowledged.
+    pub(super) async fn progress(&self, more: usize) {
+        let done = || self.books.ledger.count(Outcome::Acknowledged);
+        let goal = done() + more;
+        answer_within(PROGRESS, "the load gets on", async || (done() >= goal).then_some(())).await;
+    }
+
+    /// Ends when everybody has done what they were at.
+    pub(super) async fn finish(self) -> Books {
+        self.stop.store(true, Ordering::Relaxed);
+        for hand in self.hands {
+            hand.await.unwrap();
+        }
+        self.books
+    }
+}
+
+impl Books {
+    /// Sends a request; without an answer there is nothing. Whatever is broken, an answer comes in time, and one that
+    /// the server could not give says when to ask again.
+    pub(super) async fn call(&self, call: Call<'_>) -> Option<Answer> {
+        let url = format!("{}/api/v1{}", self.url.read().unwrap(), call.path);
+        let mut request = self.http.request(call.method, url).header("user-agent", call.agent);
+        if !call.token.is_empty() {
+            request = request.bearer_auth(call.token);
+        }
+        if !call.body.is_null() {
+            request = request.json(&call.body);
+        }
+        let began = Instant::now();
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) if error.is_connect() => return None,
+            Err(error) => {
+                let why = format!("{} after {:?}: {error:?}", call.path, began.elapsed());
+                self.unanswered.write().unwrap().push(why);
+                return None;
+            }
+        };
+        let (status, took) = (answer.status(), began.elapsed());
+        let says_when = answer.headers().contains_key("retry-after");
+        if took > ANSWERED || (status.is_server_error() && !(status == 503 && says_when)) {
+            self.misdeeds.write().unwrap().push(format!("{} was answered {status} after {took:?}", call.path));
+        }
+        let id = answer.headers().get("x-request-id").map(|id| id.to_str().unwrap().to_owned());
+        // The status has come: whatever becomes of the body, the client was told.
+        let body = answer.json().await.unwrap_or_default();
+        Some(Answer { status, request_id: id.unwrap_or_default(), body })
+    }
+
+    async fn work(self, stop: Arc<AtomicBool>) {
+        while !stop.load(Ordering::Relaxed) {
+            let Some(home) = self.register().await else {
+                tokio::time::sleep(REST).await;
+                continue;
+            };
+            for _ in 0..ROLES_EACH {
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                if self.live(&home).await.is_none() {
+                    tokio::time::sleep(REST).await;
+                }
+            }
+        }
+    }
+
+    /// One of each change; it stops at the first that is not acknowledged, since the next needs it.
+    async fn live(&self, home: &Home) -> Option<()> {
+        let name = self.ledger.canary();
+        let role = json!({ "name": name, "description": name, "permissions": ["users:read"] });
+        let made = self.change("role", home, &name, home.call(Method::POST, "/roles", role)).await?;
+        let role = made["data"]["id"].as_str()?.to_owned();
+
+        let twin = self.ledger.canary();
+        let again = json!({ "name": name, "description": twin, "permissions": [] });
+        self.change("role", home, &twin, home.call(Method::POST, "/roles", again)).await;
+
+        let new_name = self.ledger.canary();
+        let path = format!("/roles/{role}");
+        let renaming = home.call(Method::PATCH, &path, json!({ "name": new_name }));
+        self.change("name", home, &new_name, renaming).await?;
+
+        let path = format!("/users/{}/roles/{role}", home.owner);
+        self.change("holding", home, &name, home.call(Method::POST, &path, Value::Null)).await?;
+
+        let agent = self.ledger.canary();
+        let credentials = json!({ "email": home.email(), "password": PASSWORD, "tenantSlug": home.slug });
+        let login = Call { token: "", agent: &agent, ..home.call(Method::POST, "/auth/login", credentials) };
+        let signed_in = self.change("session", home, &agent, login).await?;
+        let token = signed_in["data"]["accessToken"].as_str()?;
+        let logout = Call { token, ..home.call(Method::POST, "/auth/logout", Value::Null) };
+        self.change("ended", home, &agent, logout).await.map(|_| ())
+    }
+
+    async fn register(&self) -> Option<Home> {
+        let slug = self.ledger.canary();
+        let mut home = Home { slug: slug.clone(), owner: String::new(), token: String::new() };
+        let body = json!({
+            "email": home.email(), "password": PASSWORD, "name": slug, "tenantName": slug, "tenantSlug": slug
+        });
+        let made = self.change("tenant", &home, &slug, home.call(Method::POST, "/auth/register", body)).await?;
+        home.owner = made["data"]["user"]["id"].as_str()?.to_owned();
+        home.token = made["data"]["accessToken"].as_str()?.to_owned();
+        self.homes.write().unwrap().push(home.clone());
+        Some(home)
+    }
+
+    /// Sends a request with its line in the ledger, and returns the body of an acknowledgement.
+    async fn change(&self, what: &'static str, home: &Home, canary: &str, call: Call<'_>) -> Option<Value> {
+        let answer = self.ask(what, home, canary, call).await?;
+        answer.status.is_success().then_some(answer.body)
+    }
+
+    /// Sends a request with its line in the ledger.
+    async fn ask(&self, what: &'static str, home: &Home, canary: &str, call: Call<'_>) -> Option<Answer> {
+        let line = self.ledger.before(what, &home.slug, canary);
+        let answer = self.call(call).await?;
+        self.ledger.after(line, answer.status.as_u16(), &answer.request_id);
+        Some(answer)
+    }
+
+    /// Somebody who has registered.
+    pub(super) fn home(&self) -> Home {
+        self.homes.read().unwrap()[0].clone()
+    }
+
+    /// The requests with this outcome.
+    pub(super) fn lines(&self, outcome: Outcome) -> Vec<Line> {
+        self.ledger.lines(outcome)
+    }
+}
+
+impl Home {
+    /// Sees its roles: a route that reads the database.
+    pub(super) async fn sees_roles(&self, books: &Books) -> Option<Answer> {
+        books.call(self.call(Method::GET, "/roles", Value::Null)).await
+    }
+
+    /// Makes a role: a route that writes.
+    pub(super) async fn makes_role(&self, books: &Books) -> Option<Answer> {
+        let name = books.ledger.canary();
+        let body = json!({ "name": name, "description": name, "permissions": [] });
+        books.ask("role", self, &name, self.call(Method::POST, "/roles", body)).await
+    }
+
+    /// A request of the owner.
+    pub(super) fn call<'a>(&'a self, method: Method, path: &'a str, body: Value) -> Call<'a> {
+        Call { method, path, token: &self.token, agent: &self.slug, body }
+    }
+
+    fn email(&self) -> String {
+        format!("{}@tenants.example", self.slug)
+    }
+}

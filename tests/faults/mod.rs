@@ -1,0 +1,76 @@
+//! The real program, broken on purpose: killed, stopped, cut off from its database (HARDENING section 2).
+//!
+//! `TENANTRY_ROUNDS` says how often the tests that kill do so; the full figure is 20:
+//! `TENANTRY_ROUNDS=20 cargo xtask test -E 'test(faults::kill)'`.
+
+mod cluster;
+mod keep_alive;
+mod kill;
+mod ledger;
+mod load;
+mod postgres;
+mod process;
+mod settings;
+mod sqlite;
+mod start;
+mod stop;
+
+use std::time::{Duration, Instant};
+use tenantry_crypto::{SystemClock, SystemEntropy};
+use tenantry_kernel::World;
+
+/// Within this time the server serves again after whatever happened to it.
+const HEALED: Duration = Duration::from_secs(5);
+
+/// How often to look for what is waited for.
+const POLL: Duration = Duration::from_millis(10);
+
+/// How often a test kills, if nobody says otherwise.
+fn kills() -> u32 {
+    crate::support::rounds(3)
+}
+
+/// A time up to this one, another at each call.
+fn some_of(limit: Duration) -> Duration {
+    let [dice] = World::new(SystemClock, SystemEntropy).random::<1>();
+    limit.mul_f64(f64::from(dice) / 255.0)
+}
+
+/// Asks until there is an answer, and says how long that took.
+async fn answer_within<T>(limit: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> (T, Duration) {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return (answer, began.elapsed());
+        }
+        assert!(began.elapsed() < limit, "not within {limit:?}: {what}");
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Runs a test with a runtime of its own.
+fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test);
+}
+
+/// One test on SQLite and one on PostgreSQL of each.
+macro_rules! on_each_database {
+    ($(async fn $name:ident($kind:ident: Kind) $body:block)*) => {$(
+        mod $name {
+            use super::*;
+
+            async fn test($kind: Kind) $body
+
+            #[test]
+            fn sqlite() {
+                crate::faults::run(test(Kind::Sqlite));
+            }
+
+            #[test]
+            fn postgres() {
+                crate::faults::run(test(Kind::Postgres));
+            }
+        }
+    )*};
+}
+use on_each_database;

@@ -1,0 +1,106 @@
+//! Settings with which the program refuses to start.
+
+use secrecy::ExposeSecret;
+use tenantry_crypto::{ServerSecrets, SigningKeys, SystemEntropy};
+
+use super::{
+    cluster::Cluster,
+    process::{Process, ends, settings},
+    run,
+};
+use crate::support::{Kind, Place, Settings};
+
+/// Starts a server that must refuse, and returns what it said.
+async fn refused(place: &Place, settings: &Settings, secrets: &[&str]) -> String {
+    let (code, said) = ends(&["serve"], &place.settings(settings), place.folder.path()).await;
+    assert!(matches!(code, Some(1 | 2)), "{code:?}: {said}");
+    for secret in secrets {
+        assert!(!said.contains(secret), "{said}");
+    }
+    said
+}
+
+fn production() -> Settings {
+    let signing = SigningKeys::generate_one(&SystemEntropy);
+    let secret = ServerSecrets::generate_one(&SystemEntropy);
+    settings()
+        .set("TENANTRY_ENV", "production")
+        .set("PUBLIC_URL", "https://api.example.com")
+        .set("REGISTRATION", "open")
+        .set("RATE_LIMITS", "on")
+        .set("ARGON2_MEMORY_KIB", "19456")
+        .set("ARGON2_ITERATIONS", "2")
+        .set("STOP_DELAY", "0s")
+        .set("SIGNING_KEYS", signing.expose_secret())
+        .set("SERVER_SECRETS", secret.expose_secret())
+}
+
+#[test]
+fn production_refuses_unsafe_settings_all_at_once() {
+    run(async {
+        let place = Place::new(Kind::Sqlite).await;
+        let settings = production()
+            .set("SIGNING_KEYS", "")
+            .set("SERVER_SECRETS", "")
+            .set("PUBLIC_URL", "http://api.example.com")
+            .set("REGISTRATION", "verified")
+            .set("RATE_LIMITS", "off")
+            .set("HEALTH_TOKEN", "planted")
+            .set("DATABASE_URL", "mysql://tenantry:planted@localhost/tenantry");
+        let said = refused(&place, &settings, &["planted"]).await;
+        for variable in [
+            "SIGNING_KEYS",
+            "SERVER_SECRETS",
+            "PUBLIC_URL",
+            "REGISTRATION",
+            "RATE_LIMITS",
+            "HEALTH_TOKEN",
+            "DATABASE_URL",
+        ] {
+            let lines = said.lines().filter(|line| line.trim_start().starts_with(variable)).count();
+            assert_eq!(lines, 1, "{variable} in: {said}");
+        }
+        assert_eq!(place.folder.path().read_dir().unwrap().count(), 0, "a refused start leaves nothing");
+    });
+}
+
+#[test]
+fn keys_that_are_none_are_refused_and_not_shown() {
+    run(async {
+        let place = Place::new(Kind::Sqlite).await;
+        for variable in ["SIGNING_KEYS", "SERVER_SECRETS"] {
+            let said = refused(&place, &production().set(variable, "cGxhbnRlZA=="), &["cGxhbnRlZA", "planted"]).await;
+            assert!(said.contains(variable), "{said}");
+        }
+    });
+}
+
+#[test]
+fn a_database_that_is_not_there_is_told_without_its_password() {
+    run(async {
+        let place = Place::new(Kind::Sqlite).await;
+        let settings = production().set("DATABASE_URL", "postgres://tenantry:planted@127.0.0.1:1/tenantry");
+        let said = refused(&place, &settings, &["planted"]).await;
+        assert!(said.contains("DATABASE_URL"), "{said}");
+    });
+}
+
+#[test]
+fn production_refuses_a_role_that_row_level_security_does_not_bind() {
+    run(async {
+        let cluster = Cluster::start().await;
+        let place = Place::new(Kind::Sqlite).await;
+        let settings = production().set("DATABASE_URL", &cluster.url("postgres"));
+        let said = refused(&place, &settings, &[]).await;
+        assert!(said.contains("row-level security") && said.contains("ALLOW_RLS_BYPASS"), "{said}");
+        let sql = crate::support::Sql::postgres(&cluster.url("postgres")).await;
+        let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+        assert_eq!(sql.number(tables).await, 0, "a refused start changes nothing");
+
+        Process::start(&place, &settings.clone().set("ALLOW_RLS_BYPASS", "on")).await;
+        assert!(sql.number(tables).await > 0);
+        // What the role owns now is another's: it has no right to it, and its start says so.
+        let tenantry = production().set("DATABASE_URL", &cluster.url("tenantry"));
+        refused(&place, &tenantry, &[]).await;
+    });
+}

@@ -1,0 +1,155 @@
+//! The log of a whole walk, at its most talkative, through the real subscriber.
+
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use std::{
+    io,
+    sync::{Arc, Mutex, OnceLock},
+};
+use tenantry_app::{
+    config::{LogConfig, LogFormat},
+    logging,
+};
+use tenantry_crypto::{ServerSecrets, SigningKeys, SystemEntropy};
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::support::{
+    Kind, PASSWORD, Server,
+    walk::{self, Walk},
+};
+
+const HEALTH_TOKEN: &str = "health-canary-0123456789";
+
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink {
+    /// The log of this process, which several tests may share.
+    fn of_this_process() -> Self {
+        static SINK: OnceLock<Sink> = OnceLock::new();
+        let sink = SINK.get_or_init(|| {
+            let sink = Self::default();
+            let writer = sink.clone();
+            let config = LogConfig { level: "trace".to_owned(), format: LogFormat::Json };
+            logging::subscriber(&config, false, move || writer.clone()).unwrap().try_init().unwrap();
+            sink
+        });
+        sink.clone()
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+async fn canaries_stay_out(kind: Kind) {
+    let sink = Sink::of_this_process();
+    let (key, secret) = (SigningKeys::generate_one(&SystemEntropy), ServerSecrets::generate_one(&SystemEntropy));
+    let settings = walk::settings()
+        .set("LOG_LEVEL", "trace")
+        .set("HEALTH_TOKEN", HEALTH_TOKEN)
+        .set("SIGNING_KEYS", key.expose_secret())
+        .set("SERVER_SECRETS", secret.expose_secret());
+    let server = Server::start(kind, settings).await;
+    let walk = Walk::through(&server, kind).await;
+    let mut canaries = walk.secrets.lock().unwrap().clone();
+    canaries.extend([HEALTH_TOKEN.to_owned(), key.expose_secret().to_owned(), secret.expose_secret().to_owned()]);
+    canaries.extend(in_odd_places(&server).await);
+
+    let log = sink.text();
+    assert!(log.contains("listening") && log.contains("a request was refused"), "the log tells nothing");
+    for canary in &canaries {
+        // A token says who it is for in its middle; the signature is what nobody may see. Secrets may come apart.
+        let parts = canary.split(['.', ':']).filter(|part| part.len() >= 16);
+        for part in parts.filter(|part| !part.starts_with("eyJ")).chain([canary.as_str()]) {
+            if let Some(line) = log.lines().find(|line| line.contains(part)) {
+                panic!("the log shows a secret: {line}");
+            }
+        }
+    }
+    assert!(canaries.len() > 100, "{}", canaries.len());
+    drop(server);
+}
+
+/// Secrets where none belongs: clients make mistakes too.
+async fn in_odd_places(server: &Server) -> Vec<String> {
+    let nobody = server.client();
+    let token = "query-canary-0123456789";
+    nobody.get(&format!("/auth/me?access_token={token}")).await.refused(401, "unauthenticated");
+    nobody.get(&format!("/nothing/{token}")).await.refused(404, "not_found");
+    nobody.with_token(token).get("/auth/me").await.refused(401, "token_invalid");
+    let password = "shape-canary-0123456789";
+    for wrong in [json!({ "is": password }), json!([password])] {
+        let body = json!({ "email": "a@example.com", "password": wrong });
+        let reply = nobody.post("/auth/login", body).await;
+        assert!(!reply.text.contains(password), "the answer repeats the password");
+        reply.refused(422, "validation_failed");
+    }
+    let body = json!({ "email": password, "password": password, "name": password, "tenantName": password, "x": 1 });
+    let reply = nobody.post("/auth/register", body).await;
+    assert!(!reply.text.contains(password), "the answer repeats the password");
+    vec![token.to_owned(), password.to_owned()]
+}
+
+#[test]
+fn tk4_no_secret_reaches_the_log_at_any_level_sqlite() {
+    runtime().block_on(canaries_stay_out(Kind::Sqlite));
+}
+
+#[test]
+fn tk4_no_secret_reaches_the_log_at_any_level_postgres() {
+    runtime().block_on(canaries_stay_out(Kind::Postgres));
+}
+
+async fn lines_stay_whole(kind: Kind) {
+    let sink = Sink::of_this_process();
+    let server = Server::start(kind, walk::settings()).await;
+    let owner = server.tenant("acme").await.owner;
+    let agents = ["a\u{2028}b", "\u{1b}[31mred", "x\ty", "\u{85}next", "\u{202e}drawkcab", "\"}{\"level\":\"ERROR\""];
+    for agent in agents {
+        let header = agent.replace('\u{1b}', " ");
+        let request =
+            owner.raw(reqwest::Method::GET, "/roles?sort=%0d%0aINFO+forged").header("user-agent", header.as_bytes());
+        owner.finish(request, &reqwest::Method::GET, "/api/v1/roles").await.refused(422, "validation_failed");
+        let body = json!({ "email": "nobody@example.com", "password": PASSWORD, "tenantSlug": agent });
+        owner.post("/auth/login", body).await;
+        owner.post("/roles", json!({ "name": agent, "permissions": [agent] })).await.refused(422, "validation_failed");
+        let path =
+            format!("/roles/{}", agent.chars().map(|c| format!("%{:02x}", u32::from(c) & 0xff)).collect::<String>());
+        owner.get(&path).await.refused(404, "not_found");
+    }
+    drop(server);
+    let log = sink.text();
+    assert!(log.contains("a request was refused"), "the log tells nothing");
+    for line in log.lines() {
+        let entry: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
+        assert!(entry["level"].is_string(), "{line:?}");
+        let steers = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}');
+        assert!(!line.contains(steers), "{line:?}");
+    }
+}
+
+#[test]
+fn in5_an_entry_is_one_line_whatever_clients_send_sqlite() {
+    runtime().block_on(lines_stay_whole(Kind::Sqlite));
+}
+
+#[test]
+fn in5_an_entry_is_one_line_whatever_clients_send_postgres() {
+    runtime().block_on(lines_stay_whole(Kind::Postgres));
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
