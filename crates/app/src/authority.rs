@@ -108,7 +108,7 @@ impl App {
     pub(crate) async fn authority_of(&self, token: &str, digest: [u8; 32]) -> Result<Arc<Known>, Failure> {
         let now = self.world.now();
         let claims = self.claims_of(token, digest)?;
-        claims.check_time(now.unix_seconds()).map_err(|error| token_failure(error))?;
+        claims.check_time(now.unix_seconds()).map_err(token_failure)?;
         let known = self.look_up(&claims, now).await?;
         if now >= known.authority.session_expires_at {
             return Err(Failure::new(ErrorCode::SessionEnded));
@@ -128,7 +128,7 @@ impl App {
         if let Some(claims) = self.authority.tokens.get(&digest) {
             return Ok(claims);
         }
-        let claims = self.tokens.verify(token).map_err(|error| token_failure(error))?;
+        let claims = self.tokens.verify(token).map_err(token_failure)?;
         self.authority.tokens.insert(digest, claims.clone());
         Ok(claims)
     }

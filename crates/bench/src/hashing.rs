@@ -2,6 +2,7 @@
 
 use anyhow::{Result, anyhow};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
+use rustix::time::{ClockId, clock_gettime};
 use std::{
     thread,
     time::{Duration, Instant},
@@ -15,15 +16,14 @@ pub(crate) fn threads() -> usize {
     thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
-/// Hashes in memory that each thread keeps, and returns how many a second. The threads give way to others as the
-/// server's do, so that a busy machine slows both alike.
+/// Hashes in memory that each thread keeps, and returns how many a second the threads do with a core each. It goes by their
+/// processor time, because somebody alone on a busy machine is given less of it than a server with its clients.
 pub(crate) fn rate(duration: Duration) -> Result<f64> {
     let workers: Vec<_> = (0..threads()).map(|_| thread::spawn(move || hash_for(duration))).collect();
     workers.into_iter().map(|worker| worker.join().map_err(|_| anyhow!("a hash panicked"))?).sum()
 }
 
 fn hash_for(duration: Duration) -> Result<f64> {
-    rustix::process::nice(10)?;
     let (memory_kib, iterations, lanes) = PARAMETERS;
     let parameters = Params::new(memory_kib, iterations, lanes, None).map_err(|error| anyhow!("{error}"))?;
     let mut blocks = vec![Block::new(); parameters.block_count()];
@@ -35,10 +35,16 @@ fn hash_for(duration: Duration) -> Result<f64> {
         done.map_err(|error| anyhow!("{error}"))
     };
     hash()?;
-    let (began, mut count) = (Instant::now(), 0_u32);
+    let (began, used_before, mut count) = (Instant::now(), own_processor_time(), 0_u32);
     while began.elapsed() < duration {
         hash()?;
         count += 1;
     }
-    Ok(f64::from(count) / began.elapsed().as_secs_f64())
+    Ok(f64::from(count) / (own_processor_time() - used_before).as_secs_f64())
+}
+
+/// Of this thread.
+fn own_processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }

@@ -15,13 +15,14 @@ mod wire;
 
 use anyhow::Result;
 use clap::Parser;
+use measure::Run;
 use std::{path::PathBuf, process::ExitCode};
 
 /// Measures the real server from outside.
 #[derive(Parser)]
 enum Task {
     /// Measure, and print a table.
-    Run(measure::Run),
+    Run(Run),
     /// Serve an answer by a bare route.
     #[command(hide = true)]
     Bare {
@@ -36,12 +37,19 @@ enum Task {
 fn main() -> Result<ExitCode> {
     match Task::parse() {
         Task::Bare { answer, port } => bare::serve(&answer, port).map(|()| ExitCode::SUCCESS),
-        Task::Run(run) => {
-            let figures = tokio::runtime::Runtime::new()?.block_on(run.figures())?;
-            println!("{}", report::table(&figures));
-            let missed = figures.iter().filter(|figure| !figure.reaches_its_bar()).count();
-            eprintln!("==> {} figures, {missed} below their bar", figures.len());
-            Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }
+        Task::Run(run) => tokio::runtime::Runtime::new()?.block_on(measure(&run)),
     }
+}
+
+async fn measure(run: &Run) -> Result<ExitCode> {
+    let circumstances = run.circumstances().await?;
+    let figures = run.figures().await?;
+    let report = format!("{circumstances}\n\n{}", report::table(&figures));
+    println!("{report}");
+    if let Some(document) = &run.write {
+        report::put_into(document, &report)?;
+    }
+    let missed = figures.iter().filter(|figure| !figure.reaches_its_bar()).count();
+    eprintln!("==> {} figures, {missed} below their bar", figures.len());
+    Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

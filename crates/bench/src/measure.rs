@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 use futures::future::LocalBoxFuture;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use std::{path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, time::Duration};
 use tempfile::TempDir;
 use tokio::{net::lookup_host, time::sleep};
 
@@ -36,6 +36,9 @@ pub(crate) struct Run {
     /// How long each measurement takes
     #[arg(long, default_value_t = 4)]
     seconds: u64,
+    /// Put the table between the markers of this document too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write: Option<PathBuf>,
     /// Only these parts
     #[arg(long, value_delimiter = ',', default_value = "start,me,sign-in,refresh,role")]
     only: Vec<String>,
@@ -97,6 +100,24 @@ impl Run {
         Ok(figures)
     }
 
+    /// What the figures were made with, in a sentence.
+    pub(crate) async fn circumstances(&self) -> Result<String> {
+        let read = |file| fs::read_to_string(file).unwrap_or_default();
+        let cores = std::thread::available_parallelism()?;
+        let cpu = read("/proc/cpuinfo");
+        let model =
+            cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).unwrap_or_default().1;
+        let loads = read("/proc/loadavg");
+        let load = loads.split(' ').next().unwrap_or_default();
+        let mut connection = PgConnection::connect(&self.postgres).await?;
+        let postgres: String = sqlx::query_scalar("SHOW server_version").fetch_one(&mut connection).await?;
+        connection.close().await?;
+        let Self { rounds, seconds, .. } = self;
+        Ok(format!(
+            "{cores} cores ({model}), PostgreSQL {postgres}, {rounds} rounds of {seconds} s; load average before: {load}."
+        ))
+    }
+
     fn wants(&self, part: &str) -> bool {
         self.only.iter().any(|wanted| wanted == part)
     }
@@ -143,9 +164,8 @@ impl Run {
         let person = register(server.address, "wire", 1).await?.remove(0);
         let mut connection = Client::open(server.address).await?;
         connection.succeed(AsksMe(person.clone()).next_call()?).await?;
-        // What the server looked up for that is known from now on. The unit is rolled back beside the answer.
-        sleep(Duration::from_millis(200)).await;
-        heard.take();
+        // What the server looked up for that is known from now on, and that unit is rolled back beside the answer.
+        heard.wait_for_silence().await;
         connection.succeed(Refreshes(person.clone()).next_call()?).await?;
         refresh.require_same(&heard.take())?;
         connection.succeed(MakesRoles(person).next_call()?).await?;

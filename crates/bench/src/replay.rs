@@ -3,10 +3,8 @@
 //! The scripts are pgbench's. [`Script::parse`] reads as much of them as the loop needs, and compares them with what the
 //! server sends, so that they cannot fall behind it.
 
-#![expect(clippy::disallowed_methods, reason = "a replay makes its ids and times as it goes, and nobody checks them")]
-
 use anyhow::{Context, Result, bail, ensure};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row, SqliteConnection,
     sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous},
@@ -180,7 +178,7 @@ impl Script {
             variables.insert("session".to_owned(), Value::Id(session));
             variables.insert("tenant".to_owned(), Value::Id(tenant));
             variables.insert("person".to_owned(), Value::Id(person));
-            variables.insert("name".to_owned(), Value::Text(Uuid::new_v4().to_string()));
+            variables.insert("name".to_owned(), Value::Text(new_id().to_string()));
             for statement in self.statements.iter().filter(|statement| statement.is_for_sqlite()) {
                 statement.run_on_sqlite(&mut connection, &mut variables).await?;
             }
@@ -230,8 +228,8 @@ impl Statement {
         for slot in &self.values {
             query = match slot {
                 Slot::Variable(name) => variables.get(name).with_context(|| format!("no {name}"))?.bound_to(query),
-                Slot::NewId => query.bind(Uuid::new_v4()),
-                Slot::Now => query.bind(Utc::now()),
+                Slot::NewId => query.bind(new_id()),
+                Slot::Now => query.bind(now()),
                 Slot::Null => query.bind(None::<String>),
                 Slot::Empty => query.bind(""),
                 Slot::Parameter => bail!("a script names its values"),
@@ -269,6 +267,16 @@ impl Slot {
             _ => (None, rest.chars().next().map_or(0, char::len_utf8)),
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a replay makes up its rows, as pgbench does by gen_random_uuid()")]
+fn new_id() -> Uuid {
+    Uuid::new_v4()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the same for now()")]
+fn now() -> DateTime<Utc> {
+    Utc::now()
 }
 
 type SqliteQuery<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;

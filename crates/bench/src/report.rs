@@ -1,6 +1,7 @@
 //! Figures as a table, and whether they reach their bars.
 
-use std::fmt;
+use anyhow::{Context, Result};
+use std::{fmt, fs, path::Path};
 
 /// What something has to be.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +89,16 @@ impl fmt::Display for Figure {
 pub(crate) fn table(figures: &[Figure]) -> String {
     let head = "| what | where | ours | beside | ratio (least to greatest) | bar |\n|---|---|---|---|---|---|\n";
     figures.iter().fold(head.to_owned(), |table, figure| table + &format!("{figure}\n"))
+}
+
+/// Puts the report between the markers of a document.
+pub(crate) fn put_into(document: &Path, report: &str) -> Result<()> {
+    const MARKERS: [&str; 2] = ["<!-- the last run -->\n", "<!-- end -->\n"];
+    let text = fs::read_to_string(document)?;
+    let parts = text.split_once(MARKERS[0]).and_then(|(head, rest)| Some((head, rest.split_once(MARKERS[1])?.1)));
+    let (head, tail) = parts.with_context(|| format!("{} has no markers", document.display()))?;
+    fs::write(document, format!("{head}{}\n{report}\n{}{tail}", MARKERS[0], MARKERS[1]))?;
+    Ok(())
 }
 
 /// Three significant digits are more than a busy machine deserves.

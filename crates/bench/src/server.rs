@@ -9,7 +9,7 @@ use std::{
     fs::{self, File},
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    path::Path,
+    path::{self, Path},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -29,7 +29,7 @@ pub(crate) struct Server {
 impl Server {
     /// `tenantry serve` with its defaults, and its log in a file of the folder that holds its data.
     pub(crate) fn tenantry(binary: &Path, folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
-        let mut command = Command::new(binary);
+        let mut command = Command::new(path::absolute(binary)?);
         command.arg("serve").current_dir(folder).env_clear().envs(settings.iter().copied());
         command.env("DATA_DIR", folder).stderr(File::create(folder.join("log"))?);
         Self::start(command, "/livez").with_context(|| fs::read_to_string(folder.join("log")).unwrap_or_default())

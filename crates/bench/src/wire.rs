@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy},
@@ -12,6 +13,7 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
+    time::sleep,
 };
 
 /// The statements that were sent since somebody last asked, in order.
@@ -21,6 +23,14 @@ pub(crate) struct Heard(Arc<Mutex<Vec<String>>>);
 impl Heard {
     pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits until nothing has been sent for a while, and forgets what was.
+    pub(crate) async fn wait_for_silence(&self) {
+        const SILENCE: Duration = Duration::from_secs(1);
+        while !self.take().is_empty() {
+            sleep(SILENCE).await;
+        }
     }
 
     fn note(&self, statement: &str) {

@@ -13,7 +13,7 @@ use std::process::{Command, ExitCode};
 /// PostgreSQL is a private one that waits for the disk at every commit. docs/performance.md says what is measured.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Passed on to the program that measures, such as `--rounds 1 --only me,refresh`.
+    /// Passed on to the program that measures, such as `--rounds 1 --only me,refresh` or `--write docs/performance.md`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }

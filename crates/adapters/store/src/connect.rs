@@ -95,13 +95,11 @@ impl Store {
         let (mut writer, mut reader) = match &config.database {
             Database::Sqlite(file) => {
                 let options = sqlite_options(file, &config);
-                let writer = SqlitePoolOptions::new()
-                    .max_connections(1)
-                    .acquire_timeout(Self::ACQUIRE)
-                    .idle_timeout(None)
-                    .max_lifetime(None);
+                // A file does not hang up: asking each time would cost a turn of the connection's thread.
+                let pool = SqlitePoolOptions::new().acquire_timeout(Self::ACQUIRE).test_before_acquire(false);
+                let writer = pool.clone().max_connections(1).idle_timeout(None).max_lifetime(None);
                 let writer = open_sqlite(writer, options.clone(), config.deadline).await?;
-                let reader = SqlitePoolOptions::new().max_connections(config.pool_size).acquire_timeout(Self::ACQUIRE);
+                let reader = pool.max_connections(config.pool_size);
                 let reader = open_sqlite(reader, options.read_only(true), config.deadline).await?;
                 (SqlxSqliteConnector::from_sqlx_sqlite_pool(writer), SqlxSqliteConnector::from_sqlx_sqlite_pool(reader))
             }

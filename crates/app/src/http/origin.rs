@@ -48,7 +48,7 @@ fn address_of(request: &HttpRequest, trusted_proxies: u8) -> Option<IpAddr> {
         return peer;
     }
     let hops: Vec<&str> = forwarded.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(',')).collect();
-    let place = hops.len().checked_sub(usize::from(trusted_proxies)).unwrap_or(0);
+    let place = hops.len().saturating_sub(usize::from(trusted_proxies));
     hops.get(place).and_then(|hop| address_in(hop.trim())).or(peer)
 }
 
