@@ -157,7 +157,10 @@ impl App {
             marking: AtomicBool::new(false),
             used_minute: AtomicI64::new(0),
         });
-        cache.entries.insert(claims.session, known.clone());
+        // What was looked up before the first reading of changes may have changed before it too, and nobody would say so.
+        if vouched_for {
+            cache.entries.insert(claims.session, known.clone());
+        }
         Ok(known)
     }
 

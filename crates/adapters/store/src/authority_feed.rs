@@ -104,13 +104,14 @@ async fn read_postgres(
         SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon, \
                c.id, c.session_id, c.user_id, c.tenant_id \
         FROM (SELECT 1) AS always LEFT JOIN authority_changes c ON c.xid >= $1::text::xid8";
-    let start = match *horizon {
-        Some(start) => start,
+    // What the first reading finds was committed before it, whoever else's transaction it has to start from.
+    let (start, is_first) = match *horizon {
+        Some(start) => (start, false),
         None => {
             let (now,): (i64,) = sqlx::query_as("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
                 .fetch_one(&mut *connection)
                 .await?;
-            now
+            (now, true)
         }
     };
     let rows: Vec<PgRow> = sqlx::query(READ).bind(start.to_string()).fetch_all(connection).await?;
@@ -120,7 +121,7 @@ async fn read_postgres(
         *horizon = Some(row.try_get("horizon")?);
         let Some(id) = row.try_get::<Option<i64>, _>("id")? else { continue };
         seen.insert(id);
-        if !applied.contains(&id) {
+        if !is_first && !applied.contains(&id) {
             changes.extend(change(row.try_get("session_id")?, row.try_get("user_id")?, row.try_get("tenant_id")?));
         }
     }

@@ -125,6 +125,18 @@ async fn a_change_under_way_at_the_first_reading_is_seen() {
     assert_eq!(users(&mut feed).await, [early]);
 }
 
+/// The server's oldest transaction may be anybody's, in whatever database, and older than the changes of before.
+#[tokio::test]
+async fn a_feed_begins_with_its_first_reading_whoever_else_is_at_work() {
+    let opened = postgres().await;
+    let older = announcing(&opened.store, user(&opened)).await;
+    announce(&opened.store, user(&opened)).await;
+    let mut feed = AuthorityFeed::new(opened.config.clone());
+    assert_eq!(users(&mut feed).await, []);
+    drop(older);
+    assert_eq!(users(&mut feed).await, []);
+}
+
 /// Twelve units announce and are committed in another order, with a reading after each step.
 #[tokio::test]
 async fn in_whatever_order_changes_are_committed_each_is_seen_once() {
