@@ -14,7 +14,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -79,7 +79,33 @@ pub struct Store {
     pub(crate) reader: DatabaseConnection,
     pub(crate) config: Arc<StoreConfig>,
     statements: Arc<AtomicU64>,
-    distrust: Arc<AtomicBool>,
+    distrust: Distrust,
+}
+
+/// Until when returned connections must prove themselves, because the database has lately not answered in time.
+///
+/// It lasts beyond the next answer that comes in time: the connection that was given up is returned after that.
+#[derive(Clone)]
+struct Distrust {
+    epoch: Instant,
+    until_ms: Arc<AtomicU64>,
+}
+
+impl Distrust {
+    const LASTS: Duration = Duration::from_secs(30);
+
+    fn new() -> Self {
+        Self { epoch: Instant::now(), until_ms: Arc::default() }
+    }
+
+    fn begin(&self) {
+        let until = self.epoch.elapsed() + Self::LASTS;
+        self.until_ms.store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn lasts(&self) -> bool {
+        self.epoch.elapsed() < Duration::from_millis(self.until_ms.load(Ordering::Relaxed))
+    }
 }
 
 impl Store {
@@ -91,7 +117,7 @@ impl Store {
     /// Opens the pools. On PostgreSQL no connection is made yet.
     pub async fn connect(config: StoreConfig) -> Result<Self, ConnectError> {
         let statements = Arc::new(AtomicU64::new(0));
-        let distrust = Arc::new(AtomicBool::new(false));
+        let distrust = Distrust::new();
         let (mut writer, mut reader) = match &config.database {
             Database::Sqlite(file) => {
                 let options = sqlite_options(file, &config);
@@ -110,7 +136,7 @@ impl Store {
                     .acquire_timeout(Self::ACQUIRE)
                     .test_before_acquire(false)
                     .after_release(move |connection, _| {
-                        let distrusted = distrust.load(Ordering::Relaxed);
+                        let distrusted = distrust.lasts();
                         Box::pin(async move {
                             // sqlx pings without a time limit; a connection whose statement was abandoned would hang there.
                             if !distrusted {
@@ -170,13 +196,12 @@ impl Store {
         self.statements.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notes whether the database answers in time; while it does not, returned connections must prove themselves.
+    /// Notes when the database does not answer in time, so that returned connections must prove themselves.
     pub(crate) fn watch<T>(&self, outcome: Result<T, tokio::time::error::Elapsed>) -> Result<T, StoreError> {
-        let late = outcome.is_err();
-        if self.distrust.load(Ordering::Relaxed) != late {
-            self.distrust.store(late, Ordering::Relaxed);
-        }
-        outcome.map_err(|_| DeadlinePassed.into())
+        outcome.map_err(|_| {
+            self.distrust.begin();
+            DeadlinePassed.into()
+        })
     }
 
     /// Closes every connection, those in use once they are returned.

@@ -2,7 +2,7 @@
 
 use sqlx::{Connection, SqliteConnection};
 use std::{future::Future, time::Duration};
-use tenantry_identity::People;
+use tenantry_identity::{People, Person};
 use tenantry_kernel::{Authorities, StoreError};
 use tenantry_store::{Database, Store};
 use tenantry_tenancy::Tenants;
@@ -114,19 +114,25 @@ async fn the_deadline_is_the_units_and_not_each_statements() {
     assert!(unit.commit().await.is_err(), "nor can it be committed");
 }
 
+/// A store with two connections through the proxy.
+async fn through(opened: &Opened, proxy: &Proxy) -> Store {
+    let database = Database::Postgres(proxy.url().into());
+    opened.again(|config| (config.deadline, config.pool_size, config.database) = (DEADLINE, 2, database)).await
+}
+
+async fn assert_finds(store: &Store, person: &Person) {
+    let found = eventually(async || store.read(SYSTEM).await?.person_by_id(person.id).await).await;
+    assert_eq!(found.as_ref(), Some(person));
+}
+
 /// The server is there and says nothing: only our own clock ends the wait. Afterwards no connection may serve that
 /// still waits for an old answer.
 #[tokio::test]
-async fn fa4_a_frozen_server_costs_a_unit_its_deadline_and_no_connection_serves_with_an_old_answer() {
+async fn fa4_a_frozen_server_costs_a_unit_its_deadline_and_no_old_answer_is_taken_for_a_new_one() {
     let opened = postgres().await;
-    let (_, ada) = opened.tenant().await;
-    let (_, grace) = opened.tenant().await;
+    let ((_, ada), (_, grace)) = (opened.tenant().await, opened.tenant().await);
     let proxy = Proxy::start(opened.database.url()).await;
-    let through_the_proxy = Database::Postgres(proxy.url().into());
-    let store = opened
-        .again(|config| (config.deadline, config.pool_size, config.database) = (DEADLINE, 2, through_the_proxy))
-        .await;
-    store.ping().await.unwrap();
+    let store = through(&opened, &proxy).await;
     for _ in 0..2 {
         let mut unit = eventually(async || store.read(SYSTEM).await).await;
         proxy.freeze();
@@ -134,11 +140,44 @@ async fn fa4_a_frozen_server_costs_a_unit_its_deadline_and_no_connection_serves_
         drop(unit);
         assert_late(async { store.read(SYSTEM).await?.person_by_id(ada.id).await }).await;
         proxy.thaw();
-        let found = eventually(async || store.read(SYSTEM).await?.person_by_id(grace.id).await).await;
-        assert_eq!(found.map(|person| person.id), Some(grace.id));
-        for person in [&ada, &grace, &ada] {
-            let found = eventually(async || store.read(SYSTEM).await?.person_by_id(person.id).await).await;
-            assert_eq!(found.map(|person| person.id), Some(person.id));
+        for person in [&grace, &ada, &grace, &ada] {
+            assert_finds(&store, person).await;
         }
     }
+}
+
+/// A network that has forgotten a connection never says so. The pool must not keep places for such.
+#[tokio::test]
+async fn fa4_lost_connections_make_room_for_new_ones() {
+    let opened = postgres().await;
+    let (_, ada) = opened.tenant().await;
+    let proxy = Proxy::start(opened.database.url()).await;
+    let store = through(&opened, &proxy).await;
+    for _ in 0..2 {
+        let (mut one, mut other) =
+            (eventually(async || store.read(SYSTEM).await).await, eventually(async || store.read(SYSTEM).await).await);
+        proxy.lose();
+        futures::join!(assert_late(one.person_by_id(ada.id)), assert_late(other.person_by_id(ada.id)));
+        drop((one, other));
+        let finds = || assert_finds(&store, &ada);
+        futures::join!(finds(), finds(), finds(), finds());
+    }
+}
+
+/// The connection that was given up comes back after others have been answered in time.
+#[tokio::test]
+async fn fa4_a_lost_connection_that_comes_back_late_makes_room_too() {
+    let opened = postgres().await;
+    let (_, ada) = opened.tenant().await;
+    let proxy = Proxy::start(opened.database.url()).await;
+    let store = through(&opened, &proxy).await;
+    for _ in 0..3 {
+        let mut lost = eventually(async || store.read(SYSTEM).await).await;
+        proxy.lose();
+        assert_late(lost.person_by_id(ada.id)).await;
+        assert_finds(&store, &ada).await;
+        drop(lost);
+    }
+    let finds = || assert_finds(&store, &ada);
+    futures::join!(finds(), finds(), finds(), finds());
 }

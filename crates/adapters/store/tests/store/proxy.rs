@@ -1,4 +1,4 @@
-//! A way to a PostgreSQL server on which nothing moves while it is frozen.
+//! A way to a PostgreSQL server on which nothing moves while it is frozen, and which can lose its connections for good.
 
 use std::sync::Arc;
 use tokio::{
@@ -10,7 +10,16 @@ use url::Url;
 
 pub(crate) struct Proxy {
     url: Url,
-    frozen: Arc<watch::Sender<bool>>,
+    state: Arc<watch::Sender<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    frozen: bool,
+    /// How many connections there have been.
+    connections: usize,
+    /// The connections before this one are lost: nothing moves on them any more, and nobody is told.
+    lost: usize,
 }
 
 impl Proxy {
@@ -21,42 +30,55 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         url.set_host(Some("127.0.0.1")).unwrap();
         url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
-        let frozen = Arc::new(watch::Sender::new(false));
-        let state = frozen.clone();
+        let state = Arc::new(watch::Sender::new(State::default()));
+        let of_server = state.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let Ok(server) = TcpStream::connect(&server).await else { continue };
+                let mut number = 0;
+                of_server.send_modify(|state| {
+                    number = state.connections;
+                    state.connections += 1;
+                });
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = server.into_split();
-                tokio::spawn(pass_on(from_client, to_server, state.subscribe()));
-                tokio::spawn(pass_on(from_server, to_client, state.subscribe()));
+                tokio::spawn(pass_on(from_client, to_server, number, of_server.subscribe()));
+                tokio::spawn(pass_on(from_server, to_client, number, of_server.subscribe()));
             }
         });
-        Self { url, frozen }
+        Self { url, state }
     }
 
     pub(crate) fn url(&self) -> &str {
         self.url.as_str()
     }
 
+    /// Stops everything that is under way.
     pub(crate) fn freeze(&self) {
-        self.frozen.send_replace(true);
+        self.state.send_modify(|state| state.frozen = true);
     }
 
+    /// Lets everything move on.
     pub(crate) fn thaw(&self) {
-        self.frozen.send_replace(false);
+        self.state.send_modify(|state| state.frozen = false);
+    }
+
+    /// Loses every connection there is, as a network does that has forgotten them. New ones can be made.
+    pub(crate) fn lose(&self) {
+        self.state.send_modify(|state| state.lost = state.connections);
     }
 }
 
 async fn pass_on(
     mut from: impl AsyncReadExt + Unpin,
     mut to: impl AsyncWriteExt + Unpin,
-    mut frozen: watch::Receiver<bool>,
+    number: usize,
+    mut state: watch::Receiver<State>,
 ) {
     let mut bytes = [0; 8 * 1024];
     while let Ok(count) = from.read(&mut bytes).await {
-        let thawed = frozen.wait_for(|frozen| !frozen).await.is_ok();
-        if count == 0 || !thawed || to.write_all(&bytes[..count]).await.is_err() {
+        let moves = state.wait_for(|state| !state.frozen && state.lost <= number).await.is_ok();
+        if count == 0 || !moves || to.write_all(&bytes[..count]).await.is_err() {
             break;
         }
     }
