@@ -8,7 +8,8 @@ const DOMAIN: &[(&str, &[&str])] = &[
     ("tenantry-kernel", &[]),
     ("tenantry-tenancy", &["tenantry-kernel"]),
     ("tenantry-audit", &["tenantry-kernel"]),
-    ("tenantry-identity", &["tenantry-kernel", "tenantry-tenancy"]),
+    ("tenantry-jobs", &["tenantry-kernel"]),
+    ("tenantry-identity", &["tenantry-kernel", "tenantry-tenancy", "tenantry-jobs"]),
 ];
 
 /// Crates of others that a domain crate may use: they compute, and touch neither files, network, clock nor random numbers

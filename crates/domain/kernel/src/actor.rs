@@ -90,6 +90,12 @@ impl Actor {
         Self { kind: ActorKind::Operator, ..Self::anonymous(origin) }
     }
 
+    /// Tenantry itself, in the background.
+    pub fn system(request: RequestId) -> Self {
+        let origin = Origin { request, ip: None, user_agent: None };
+        Self { kind: ActorKind::System, ..Self::anonymous(origin) }
+    }
+
     /// The same actor, now known to be this person.
     #[must_use]
     pub fn known_as(&self, user: UserId, name: &str) -> Self {

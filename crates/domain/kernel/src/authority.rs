@@ -108,6 +108,9 @@ pub enum Denied {
     /// Only an owner may do this.
     #[error("only an owner may do this")]
     OwnerRequired,
+    /// The address must be known to be the person's.
+    #[error("the address is not verified")]
+    EmailUnverified,
 }
 
 /// What a command asks of whoever gives it. One constant of the command that the check, the 403 and the
@@ -184,6 +187,11 @@ impl Authority {
             TenantStatus::Active => Ok(tenant),
             TenantStatus::Suspended => Err(Denied::TenantSuspended),
         }
+    }
+
+    /// Only somebody whose address is known to be theirs may do this.
+    pub fn require_verified_email(&self) -> Result<(), Denied> {
+        if self.email_verified { Ok(()) } else { Err(Denied::EmailUnverified) }
     }
 
     /// Whether this authority may give the command.

@@ -78,6 +78,7 @@ codes! {
     InvalidCredentials "invalid_credentials" Unauthenticated "The e-mail address or the password is wrong.";
     PermissionDenied "permission_denied" Forbidden "You do not hold the right that this needs.";
     RoleEscalation "role_escalation" Forbidden "You cannot confer rights that you do not hold yourself.";
+    EmailUnverified "email_unverified" Forbidden "Verify your e-mail address first.";
     TenantSuspended "tenant_suspended" Forbidden "The organisation is suspended.";
     TenantRequired "tenant_required" Forbidden "This session is not in any organisation.";
     RegistrationClosed "registration_closed" Forbidden "Registration is closed on this installation.";
@@ -88,15 +89,17 @@ codes! {
     EmailTaken "email_taken" Conflict "There is an account with this e-mail address already.";
     SlugTaken "slug_taken" Conflict "Another organisation has this slug.";
     RoleNameTaken "role_name_taken" Conflict "Another role of the organisation has this name.";
-    RoleInUse "role_in_use" Conflict "The role is held by somebody.";
+    RoleInUse "role_in_use" Conflict "The role is held by somebody, or offered by an open invitation.";
     RoleIsSystem "role_is_system" Conflict "Default roles cannot be changed or deleted.";
     LastOwner "last_owner" Conflict "The organisation would be left without an active owner.";
     AlreadyMember "already_member" Conflict "This person is a member of the organisation already.";
+    InvalidState "invalid_state" Conflict "It is not in a state that allows this.";
     VersionConflict "version_conflict" Stale "It was changed since you read it. Read it again and decide anew.";
     PayloadTooLarge "payload_too_large" TooLarge "The body is larger than this route takes.";
     UnsupportedMediaType "unsupported_media_type" UnsupportedMedia "This route takes application/json, not compressed.";
     ValidationFailed "validation_failed" Invalid "Some fields are not valid; details names them.";
     WeakPassword "weak_password" Invalid "The password is too easy to guess. Take a longer one, or one made of unrelated words.";
+    LinkInvalid "link_invalid" Invalid "The link is not valid any more: it was used, replaced or withdrawn, or its time is over.";
     RateLimited "rate_limited" TooMany "Too many attempts. Wait for as long as Retry-After says.";
     Internal "internal" Internal "Something went wrong on our side. The request id helps us to find it.";
     Unavailable "unavailable" Unavailable "The service cannot answer right now. Try again after Retry-After.";
@@ -186,13 +189,14 @@ impl Coded for Denied {
         match self {
             Self::TenantRequired => ErrorCode::TenantRequired,
             Self::TenantSuspended => ErrorCode::TenantSuspended,
+            Self::EmailUnverified => ErrorCode::EmailUnverified,
             Self::Missing(_) | Self::OwnerRequired => ErrorCode::PermissionDenied,
         }
     }
 
     fn details(&self) -> Vec<FieldError> {
         match self {
-            Self::TenantRequired | Self::TenantSuspended => Vec::new(),
+            Self::TenantRequired | Self::TenantSuspended | Self::EmailUnverified => Vec::new(),
             Self::Missing(permissions) => missing_permissions(*permissions),
             Self::OwnerRequired => {
                 vec![FieldError::new(Permission::TENANT_OWN.name(), "owner_required", "Only an owner may do this.")]

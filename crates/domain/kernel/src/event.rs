@@ -40,9 +40,13 @@ actions! {
     TenantSuspended "tenant.suspended";
     TenantResumed "tenant.resumed";
     TenantPlanChanged "tenant.plan_changed";
+    TenantOwnershipTransferred "tenant.ownership_transferred";
     UserRegistered "user.registered";
     UserUpdated "user.updated";
+    UserEmailVerified "user.email_verified";
+    UserEmailChanged "user.email_changed";
     UserPasswordChanged "user.password_changed";
+    UserPasswordReset "user.password_reset";
     UserDisabled "user.disabled";
     UserEnabled "user.enabled";
     SessionStarted "session.started";
@@ -57,6 +61,10 @@ actions! {
     RoleCreated "role.created";
     RoleUpdated "role.updated";
     RoleDeleted "role.deleted";
+    InvitationCreated "invitation.created";
+    InvitationRenewed "invitation.renewed";
+    InvitationRevoked "invitation.revoked";
+    InvitationAccepted "invitation.accepted";
     AccessDenied "access.denied";
 }
 

@@ -88,6 +88,14 @@ id!(
     InvitationId
 );
 id!(
+    /// A registration that waits for its address to be confirmed.
+    RegistrationId
+);
+id!(
+    /// A piece of background work.
+    JobId
+);
+id!(
     /// One entry of the journal.
     EventId
 );

@@ -24,7 +24,9 @@ pub use error::{Coded, ErrorCode, ErrorKind, FieldError, StoreError, missing_per
 pub use event::{
     Action, Change, ChangeValue, EVENT_VERSION, Event, Journal, Outcome, PersonalPart, Target, TargetKind,
 };
-pub use ids::{EventId, IdError, InvitationId, RequestId, RoleId, SessionId, SignInId, TenantId, UserId};
+pub use ids::{
+    EventId, IdError, InvitationId, JobId, RegistrationId, RequestId, RoleId, SessionId, SignInId, TenantId, UserId,
+};
 pub use page::{Direction, MAX_LIMIT, Page, PageRequest};
 pub use permission::{CATALOGUE, Permission, PermissionInfo, PermissionSet, UnknownPermission};
 pub use text::{Name, TextError, bounded_line, fold, upper_bound};
