@@ -14,6 +14,7 @@ fn production() -> Settings {
         .set("TENANTRY_ENV", "production")
         .set("PUBLIC_URL", "https://api.example.com")
         .set("REGISTRATION", "open")
+        .set("MAIL_FROM", "Acme <no-reply@acme.example>")
         .set("SIGNING_KEYS", SigningKeys::generate_one(&SystemEntropy).expose_secret())
         .set("SERVER_SECRETS", ServerSecrets::generate_one(&SystemEntropy).expose_secret())
         .set("ARGON2_MEMORY_KIB", "7168")

@@ -5,6 +5,7 @@
 #[macro_use]
 mod support;
 
+mod admin;
 mod audit_logs;
 mod auth;
 mod budgets;

@@ -12,6 +12,8 @@ mod m20261123_000004_journal;
 mod m20261123_000005_attempts;
 mod m20261123_000006_authority_changes;
 mod m20261123_000007_row_level_security;
+mod m20261124_000001_links;
+mod m20261124_000002_jobs;
 
 /// Every change, oldest first.
 pub struct Migrator;
@@ -27,6 +29,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000005_attempts::Migration),
             Box::new(m20261123_000006_authority_changes::Migration),
             Box::new(m20261123_000007_row_level_security::Migration),
+            Box::new(m20261124_000001_links::Migration),
+            Box::new(m20261124_000002_jobs::Migration),
         ]
     }
 }
@@ -64,4 +68,14 @@ async fn run_on_postgres(manager: &SchemaManager<'_>, statements: &[&str]) -> Re
         DatabaseBackend::Postgres => run(manager, statements).await,
         _ => Ok(()),
     }
+}
+
+/// Forces row-level security on tables of PostgreSQL and gives them these policies.
+async fn wall(manager: &SchemaManager<'_>, tables: &[&str], policies: &[&str]) -> Result<(), DbErr> {
+    for table in tables {
+        let enable = format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY");
+        let force = format!("ALTER TABLE {table} FORCE ROW LEVEL SECURITY");
+        run_on_postgres(manager, &[enable.as_str(), force.as_str()]).await?;
+    }
+    run_on_postgres(manager, policies).await
 }

@@ -5,7 +5,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::{io::ErrorKind, net::TcpListener};
 
-use crate::support::{Client, Forge, Log, Member, PASSWORD, claims_of, header_of, sign_with_hmac, unsigned};
+use crate::support::{
+    Client, Forge, Linked, Log, Member, PASSWORD, claims_of, header_of,
+    links::{LINK_PLACES, body_for},
+    sign_with_hmac, unsigned,
+};
 
 /// A header with one field set; `null` takes it out.
 fn with(mut object: Value, field: &str, value: Value) -> Value {
@@ -206,6 +210,58 @@ on_both_databases! {
         ] {
             let line = text.lines().find(|line| line.contains(secret));
             assert!(line.is_none(), "{what} is logged: {}", line.unwrap_or_default());
+        }
+    }
+}
+
+on_both_databases! {
+    settings (REGISTRATION = "verified");
+
+    async fn tk3_every_link_works_in_its_own_place_only(server: Server) {
+        let acme = server.confirmed_tenant("acme").await;
+        let links = server.one_link_of_each(&acme).await;
+        let (owner, nobody) = (&acme.owner, server.client());
+        owner.post("/roles", json!({ "name": "one more", "permissions": [] })).await.is(201);
+        let page = owner.get("/roles?limit=1").await;
+        let cursor = page.body["meta"]["nextCursor"].as_str().unwrap().to_owned();
+        let (access, refresh) = (owner.access_token.clone().unwrap(), owner.refresh_token.clone());
+        let before = server.sql.dump().await;
+
+        let others = [("access", &access), ("refresh", &refresh), ("cursor", &cursor)];
+        for (name, token) in links.iter().map(|link| (link.name, &link.token)).chain(others) {
+            for (path, _) in LINK_PLACES {
+                let own = links.iter().any(|link| link.name == name && link.path == path);
+                if own || (name == "invite" && path == "/invitations/lookup") {
+                    continue;
+                }
+                for client in [&nobody, &owner.client] {
+                    let reply = client.post(path, body_for(path, json!(token))).await;
+                    assert_eq!(reply.status, 422, "{name} at {path}: {}", reply.text);
+                    reply.refused(422, "link_invalid");
+                }
+            }
+        }
+        for Linked { name, token, .. } in &links {
+            is_invalid(&nobody, token, name).await;
+            nobody.post("/auth/refresh", json!({ "refreshToken": token })).await.refused(401, "token_invalid");
+            let cookie = format!("__Host-tenantry_refresh={token}");
+            let headers = [("cookie", cookie.as_str()), ("origin", &server.url())];
+            nobody.send(Method::POST, "/auth/refresh", None, &headers).await.refused(401, "token_invalid");
+            nobody.post("/auth/logout", json!({ "refreshToken": token })).await.is(204);
+            nobody.with_token(token).send(Method::POST, "/auth/logout", None, &[]).await.is(204);
+            let switch = json!({ "tenantId": acme.id, "refreshToken": token });
+            owner.post("/auth/switch", switch).await.refused(401, "token_invalid");
+            owner.get(&format!("/roles?limit=1&cursor={token}")).await.refused(400, "invalid_cursor");
+            let key = json!({ "email": owner.email, "password": token });
+            nobody.post("/auth/login", key).await.refused(401, "invalid_credentials");
+        }
+        let after = server.sql.dump().await;
+        for (table, rows) in before.iter().filter(|(table, _)| !table.starts_with("journal")) {
+            assert_eq!(&after[table], rows, "{table} has changed");
+        }
+        for link in &links {
+            let reply = nobody.post(link.path, link.body()).await;
+            assert!(reply.status.is_success(), "{}: {}", link.name, reply.text);
         }
     }
 }

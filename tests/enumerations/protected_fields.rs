@@ -27,7 +27,7 @@ on_both_databases! {
             let Some(mut body) = acme.body_for(&route) else { continue };
             let path = route.path(&acme.ids_for(&route));
             let fields = body.as_object_mut().unwrap().clone();
-            for name in PROTECTED {
+            for name in PROTECTED.into_iter().filter(|name| !fields.contains_key(*name)) {
                 let mut fields = fields.clone();
                 fields.insert(name.to_owned(), json!(true));
                 let body = Some(Value::Object(fields));

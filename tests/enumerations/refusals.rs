@@ -33,7 +33,9 @@ pub(crate) async fn of_every_shape(kind: Kind, record: &Record) {
     let callers = Callers::of(&server, &acme, keys).await;
     for route in routes() {
         let one = OneRoute { server: &server, record, acme: &acme, route: &route };
-        if !route.is_public() {
+        if route.is_public() {
+            one.refuses_bad_tokens(&callers).await;
+        } else {
             one.refuses_callers(&callers).await;
         }
         one.refuses_what_does_not_fit().await;
@@ -88,9 +90,19 @@ impl OneRoute<'_> {
             (&callers.shut_out, "tenant_suspended"),
             (&callers.powerless, "permission_denied"),
         ] {
-            if self.route.documented_codes().contains(code) {
+            let is_own_affair = self.route.shape["x-requires"] == json!({ "signedIn": true });
+            if !is_own_affair && self.route.documented_codes().contains(code) {
                 self.try_as(caller, code).await;
             }
+        }
+    }
+
+    /// Strangers may call it, but not with a token that is not good, where it takes one.
+    async fn refuses_bad_tokens(&self, callers: &Callers) {
+        if self.route.documented_codes().contains("token_expired") {
+            self.try_as(&callers.forger, "token_invalid").await;
+            self.try_as(&callers.late, "token_expired").await;
+            self.try_as(&callers.gone, "session_ended").await;
         }
     }
 

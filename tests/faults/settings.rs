@@ -27,6 +27,7 @@ fn production() -> Settings {
         .set("TENANTRY_ENV", "production")
         .set("PUBLIC_URL", "https://api.example.com")
         .set("REGISTRATION", "open")
+        .set("MAIL_FROM", "Acme <no-reply@acme.example>")
         .set("RATE_LIMITS", "on")
         .set("ARGON2_MEMORY_KIB", "19456")
         .set("ARGON2_ITERATIONS", "2")
@@ -43,7 +44,8 @@ fn production_refuses_unsafe_settings_all_at_once() {
             .set("SIGNING_KEYS", "")
             .set("SERVER_SECRETS", "")
             .set("PUBLIC_URL", "http://api.example.com")
-            .set("REGISTRATION", "verified")
+            .set("REGISTRATION", "invited")
+            .set("MAIL_URL", "console:")
             .set("RATE_LIMITS", "off")
             .set("HEALTH_TOKEN", "planted")
             .set("DATABASE_URL", "mysql://tenantry:planted@localhost/tenantry");
@@ -53,6 +55,7 @@ fn production_refuses_unsafe_settings_all_at_once() {
             "SERVER_SECRETS",
             "PUBLIC_URL",
             "REGISTRATION",
+            "MAIL_URL",
             "RATE_LIMITS",
             "HEALTH_TOKEN",
             "DATABASE_URL",

@@ -8,8 +8,17 @@ use super::sql::Sql;
 const MOVING: [&str; 2] = ["last_used_at", "last_seen_at"];
 
 impl Sql {
-    /// Every row of every table as text, in order.
+    /// Waits until no job is left to do.
+    pub(crate) async fn settled(&self) {
+        super::eventually("every job is done", async || {
+            self.number("SELECT count(*) FROM jobs WHERE state IN ('ready', 'running')").await == 0
+        })
+        .await;
+    }
+
+    /// Every row of every table as text, in order, once nothing goes on in the background.
     pub(crate) async fn dump(&self) -> BTreeMap<String, Vec<String>> {
+        self.settled().await;
         let mut dump = BTreeMap::new();
         for table in self.tables().await {
             let sql = self.rows_as_text(&table).await;

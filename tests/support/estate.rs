@@ -17,13 +17,15 @@ pub(crate) struct Estate {
     pub(crate) held_role: String,
     /// Another session of the owner.
     pub(crate) session: String,
+    /// An open invitation.
+    pub(crate) invitation: String,
     /// An entry of the audit log.
     pub(crate) entry: String,
 }
 
 impl Estate {
     pub(crate) async fn of(server: &Server, slug: &str) -> Self {
-        let tenant = server.tenant(slug).await;
+        let tenant = server.verified_tenant(slug).await;
         let owner = &tenant.owner;
         let free = json!({ "name": "free", "permissions": ["users:read"] });
         let held = json!({ "name": "held", "permissions": ["roles:read"] });
@@ -31,14 +33,17 @@ impl Estate {
         let held_role = owner.post("/roles", held).await.is(201)["id"].as_str().unwrap().to_owned();
         let member = server.member(&tenant, "held").await;
         let session = server.sign_in(&owner.email, slug).await.session_id().await;
+        let guest = json!({ "email": format!("guest@{slug}.example"), "roleIds": [held_role] });
+        let invitation = owner.post("/invitations", guest).await.is(201)["id"].as_str().unwrap().to_owned();
         let entries = owner.get("/audit-logs").await.is(200);
         let entry = entries[0]["id"].as_str().unwrap().to_owned();
-        Self { tenant, member, free_role, held_role, session, entry }
+        Self { tenant, member, free_role, held_role, session, invitation, entry }
     }
 
     /// Everything of it that has an id.
-    pub(crate) fn every_id(&self) -> [&str; 6] {
-        [&self.tenant.id, &self.member.id, &self.free_role, &self.held_role, &self.session, &self.entry]
+    pub(crate) fn every_id(&self) -> [&str; 7] {
+        let Self { tenant, member, free_role, held_role, session, invitation, entry } = self;
+        [&tenant.id, &member.id, free_role, held_role, session, invitation, entry]
     }
 
     /// The ids of things here that the operation can be tried on.
@@ -48,6 +53,7 @@ impl Estate {
             "get_user" | "change_user" | "remove_user" | "set_roles" => vec![&self.member.id],
             "give_role" => vec![&self.member.id, &self.free_role],
             "take_role" => vec![&self.member.id, &self.held_role],
+            "revoke_invitation" | "resend_invitation" => vec![&self.invitation],
             "end_session" => vec![&self.session],
             "get_entry" => vec![&self.entry],
             // An operation that is new and takes ids belongs above.
@@ -62,6 +68,13 @@ impl Estate {
     pub(crate) fn body_for(&self, route: &Route) -> Option<serde_json::Value> {
         match route.id {
             "set_roles" => Some(json!({ "roleIds": [self.held_role] })),
+            "create_invitation" => {
+                Some(json!({ "email": format!("new@{}.example", self.tenant.slug), "roleIds": [self.held_role] }))
+            }
+            "switch_tenant" => {
+                Some(json!({ "tenantId": self.tenant.id, "refreshToken": self.tenant.owner.refresh_token }))
+            }
+            "transfer_tenant" => Some(json!({ "userId": self.member.id })),
             _ => route.example_body().inspect(|body| {
                 assert!(!body.to_string().contains(UNKNOWN_ID), "the example of {} names an id", route.id);
             }),

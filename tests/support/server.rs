@@ -1,9 +1,11 @@
 //! A server of one's own, with a database of its own, in this process.
 
 use std::{
+    collections::HashSet,
     future::Future,
     net::{SocketAddr, TcpListener},
-    sync::Arc,
+    path::PathBuf,
+    sync::{Arc, Mutex},
     thread::JoinHandle,
 };
 use tempfile::TempDir;
@@ -55,6 +57,8 @@ pub(crate) struct Server {
 /// Where a server keeps its data; several may share it.
 pub(crate) struct Place {
     pub(crate) folder: TempDir,
+    /// The mails that a test has looked at.
+    pub(super) opened: Mutex<HashSet<String>>,
     database: Option<TestDatabase>,
 }
 
@@ -64,7 +68,7 @@ impl Place {
             Kind::Sqlite => None,
             Kind::Postgres => Some(databases::postgres_from_template("e2e", migrate).await),
         };
-        Self { folder: TempDir::with_prefix("tenantry-e2e-").unwrap(), database }
+        Self { folder: TempDir::with_prefix("tenantry-e2e-").unwrap(), opened: Mutex::default(), database }
     }
 
     /// The settings of a server that keeps its data here.
@@ -81,11 +85,17 @@ impl Place {
             .set("ARGON2_MEMORY_KIB", "8")
             .set("ARGON2_ITERATIONS", "1")
             .set("STOP_GRACE", "5s")
+            .set("MAIL_URL", &format!("file:{}", self.mail_folder().display()))
             .set("LOG_LEVEL", "warn");
         if let Some(database) = &self.database {
             settings = settings.set("DATABASE_URL", database.url());
         }
         settings.and(own).0
+    }
+
+    /// Where mails go.
+    pub(crate) fn mail_folder(&self) -> PathBuf {
+        self.folder.path().join("mail")
     }
 
     /// Where the PostgreSQL database is.

@@ -44,6 +44,13 @@ impl Answer {
         Ok(Self::with(201, data, None)?.header("Location", format!("/api/v1/{location}")))
     }
 
+    /// 202: it will be seen to, and there is nothing to tell of it yet.
+    pub fn accepted() -> Result<Self, Failure> {
+        #[derive(Serialize)]
+        struct Nothing {}
+        Self::with(202, &Nothing {}, None)
+    }
+
     /// 204.
     pub fn no_content() -> Self {
         Self { status: 204, headers: Vec::new(), body: Bytes::new() }

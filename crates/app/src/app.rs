@@ -8,7 +8,7 @@ use std::{
 use tenantry_crypto::{
     Argon2Parameters, Argon2Pool, JwtTokens, ServerSecrets, SigningKeys, SystemClock, SystemEntropy,
 };
-use tenantry_identity::{GuessPolicy, Quota, SessionPolicy};
+use tenantry_identity::{GuessPolicy, Mailer, Quota, SessionPolicy};
 use tenantry_kernel::World;
 use tenantry_store::{Database, Store, StoreConfig, Synchronous};
 use tokio_util::task::TaskTracker;
@@ -18,8 +18,10 @@ use crate::{
     authority::AuthorityCache,
     config::{self, Config},
     keys::Keys,
+    mail::{self, LinkPages},
     refusals::Refusals,
     usage::Usage,
+    worker::WakeUp,
 };
 
 /// The composed application. Cloning is cheap.
@@ -45,6 +47,9 @@ pub struct Parts {
     pub(crate) authority: AuthorityCache,
     pub(crate) refusals: Refusals,
     pub(crate) usage: Usage,
+    pub(crate) mailer: Arc<dyn Mailer>,
+    pub(crate) link_pages: LinkPages,
+    pub(crate) wake_up: WakeUp,
     /// Changes under way, which a stop waits for.
     pub(crate) changes: TaskTracker,
     /// Whether the server is to be sent requests.
@@ -91,6 +96,9 @@ impl App {
             authority: AuthorityCache::new(),
             refusals: Refusals::default(),
             usage: Usage::default(),
+            mailer: mail::mailer(&config.mail)?,
+            link_pages: LinkPages::new(&config, &public_url),
+            wake_up: WakeUp::default(),
             changes: TaskTracker::new(),
             ready: AtomicBool::new(false),
             public_url,
@@ -124,5 +132,7 @@ fn guess_policy(limits: &config::GuessingLimits) -> GuessPolicy {
         per_account: quota(limits.per_account),
         known_address_for: std::time::Duration::from_secs(KNOWN_ADDRESS_DAYS * 24 * 60 * 60),
         registrations_per_address: quota(limits.registrations_per_address),
+        mails_per_recipient: quota(limits.mails_per_recipient),
+        mail_requests_per_address: quota(limits.mail_requests_per_address),
     }
 }

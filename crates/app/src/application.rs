@@ -6,18 +6,25 @@ use std::{
     sync::atomic::Ordering,
     time::Duration,
 };
+use tenantry_jobs::Worklist;
+use tenantry_kernel::StoreError;
 use tokio::{
     signal::unix::{SignalKind, signal},
+    task::JoinHandle,
     time::timeout,
 };
+use tokio_util::sync::CancellationToken;
 
-use crate::{App, StartError, app::store_config, authority::AuthorityReader, config::Config, http, schema};
+use crate::{
+    App, StartError, app::store_config, authority::AuthorityReader, config::Config, http, schema, worker, worker::work,
+};
 
 /// A server that listens, and serves once it is run.
 pub struct Application {
     app: App,
     address: SocketAddr,
     listener: TcpListener,
+    works: bool,
     _serving: Option<std::fs::File>,
 }
 
@@ -26,6 +33,8 @@ impl Application {
     const SETTLE_USAGE: Duration = Duration::from_secs(30);
     /// How often minutes of refusals are looked at.
     const SETTLE_REFUSALS: Duration = Duration::from_secs(5);
+    /// How often secrets are blanked whose time is over.
+    const BLANK_SECRETS: Duration = Duration::from_secs(60);
 
     /// Opens the database, brings it up to date and takes over the listener.
     pub async fn build(config: Config, listener: TcpListener) -> Result<Self, StartError> {
@@ -33,7 +42,13 @@ impl Application {
         let serving = schema::claim_sqlite(&config)?;
         let app = App::compose(config, address).await?;
         schema::bring_up_to_date(&app.store, &app.config).await?;
-        Ok(Self { app, address, listener, _serving: serving })
+        Ok(Self { app, address, listener, works: true, _serving: serving })
+    }
+
+    /// The same without a worker: jobs wait for another process.
+    #[must_use]
+    pub fn without_worker(self) -> Self {
+        Self { works: false, ..self }
     }
 
     /// Where it listens.
@@ -47,9 +62,9 @@ impl Application {
     }
 
     /// Serves until SIGTERM or SIGINT, or until `stop` is done, then ends in order: not ready, the delay, no new
-    /// connections, requests and changes under way, and at last what was gathered. A second signal ends at once.
+    /// connections, requests and changes under way, jobs, and at last what was gathered. A second signal ends at once.
     pub async fn run_until_stopped(self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
-        let Self { app, address, listener, _serving } = self;
+        let Self { app, address, listener, works, _serving } = self;
         let reader = AuthorityReader::start(app.clone(), store_config(&app.config))?;
         let grace = app.config.stop.grace;
         let server = HttpServer::new({
@@ -65,6 +80,7 @@ impl Application {
         let handle = server.handle();
         let mut running = actix_web::rt::spawn(server);
         let housekeeping = actix_web::rt::spawn(keep_house(app.clone()));
+        let worker = works.then(|| RunningWorker::start(&app));
         app.ready.store(true, Ordering::Release);
         tracing::info!(%address, url = %app.public_url, "listening");
 
@@ -78,7 +94,7 @@ impl Application {
         }
         tracing::info!(delay_ms = app.config.stop.delay.as_millis(), grace_ms = grace.as_millis(), "stopping");
         tokio::select! {
-            stopped = timeout(grace, stop_in_order(&app, &handle)) => {
+            stopped = timeout(grace, stop_in_order(&app, &handle, worker)) => {
                 if stopped.is_err() {
                     tracing::warn!("not everything ended within the grace");
                 }
@@ -93,12 +109,68 @@ impl Application {
     }
 }
 
-async fn stop_in_order(app: &App, server: &ServerHandle) {
+/// The worker of this process.
+struct RunningWorker {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl RunningWorker {
+    fn start(app: &App) -> Self {
+        let stop = CancellationToken::new();
+        let task = actix_web::rt::spawn(work(app.clone(), stop.clone()));
+        Self { stop, task }
+    }
+
+    /// Takes no more jobs and ends those that it has.
+    async fn end(self) {
+        self.stop.cancel();
+        if self.task.await.is_err() {
+            tracing::error!("the worker panicked");
+        }
+    }
+}
+
+/// Works on jobs without serving anybody, until SIGTERM or SIGINT. It ends what it has begun within the grace.
+pub async fn run_worker(config: Config) -> Result<(), StartError> {
+    let _serving = schema::claim_sqlite(&config)?;
+    let address = config.http.bind_address();
+    let app = App::compose(config, address).await?;
+    schema::bring_up_to_date(&app.store, &app.config).await?;
+    let housekeeping = actix_web::rt::spawn(keep_house(app.clone()));
+    let worker = RunningWorker::start(&app);
+    tracing::info!("working");
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!(grace_ms = app.config.stop.grace.as_millis(), "stopping");
+    tokio::select! {
+        stopped = timeout(app.config.stop.grace, worker.end()) => {
+            if stopped.is_err() {
+                tracing::warn!("not everything ended within the grace");
+            }
+        }
+        _ = terminate.recv() => tracing::warn!("a second signal: stopping at once"),
+        _ = interrupt.recv() => tracing::warn!("a second signal: stopping at once"),
+    }
+    housekeeping.abort();
+    app.store.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn stop_in_order(app: &App, server: &ServerHandle, worker: Option<RunningWorker>) {
     app.ready.store(false, Ordering::Release);
     tokio::time::sleep(app.config.stop.delay).await;
     server.stop(true).await;
     app.changes.close();
     app.changes.wait().await;
+    if let Some(worker) = worker {
+        worker.end().await;
+    }
     app.refusals.settle(app, true).await;
     app.usage.settle(app).await;
     app.store.close().await;
@@ -107,10 +179,25 @@ async fn stop_in_order(app: &App, server: &ServerHandle) {
 async fn keep_house(app: App) {
     let mut usage = tokio::time::interval(Application::SETTLE_USAGE);
     let mut refusals = tokio::time::interval(Application::SETTLE_REFUSALS);
+    let mut secrets = tokio::time::interval(Application::BLANK_SECRETS);
     loop {
         tokio::select! {
             _ = usage.tick() => app.usage.settle(&app).await,
             _ = refusals.tick() => app.refusals.settle(&app, false).await,
+            _ = secrets.tick() => blank_secrets(&app).await,
         }
+    }
+}
+
+/// Blanks the secrets of jobs that wait, or were given up, beyond the time of their links.
+async fn blank_secrets(app: &App) {
+    let blanked: Result<(), StoreError> = async {
+        let mut unit = app.store.begin(worker::SCOPE).await?;
+        unit.blank_expired_secrets(app.world.now()).await?;
+        unit.commit().await.map(|_| ())
+    }
+    .await;
+    if let Err(error) = blanked {
+        tracing::warn!(%error, "expired secrets could not be blanked");
     }
 }

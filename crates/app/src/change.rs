@@ -62,8 +62,7 @@ impl App {
     {
         let mut unit = self.store.begin(scope).await?;
         let decision = work(self, &mut unit, actor).await?.into();
-        let changed = unit.commit().await?;
-        self.authority.forget(&changed);
+        self.announce(&unit.commit().await?);
         match decision {
             Decision::Done(answer) => Ok(answer),
             Decision::RefusedAndKept(failure) => Err(failure),

@@ -19,19 +19,21 @@ Examples:
                                               Prepare the database before the new version starts";
 
 const CREATE_TENANT_HELP: &str = "\
-If nobody has the owner's address yet, an account is made, and its first password is read as one line from standard input.
-An account that exists keeps its password, and nothing is read.
+If nobody has the owner's address yet, an account is made, and a link by which its first password is chosen is mailed
+there, by the server or the worker; it is good for three days. With --print-link it is printed instead, to be handed over.
+An account that exists keeps its password, and nothing is sent.
 
 Example:
-  printf '%s\\n' \"$PASSWORD\" | tenantry admin create-tenant \\
+  tenantry admin create-tenant \\
     --name 'Acme Ltd' --owner-email ada@acme.example --owner-name 'Ada Byron'";
 
 const ADD_MEMBER_HELP: &str = "\
-If nobody has the address yet, an account is made, and its first password is read as one line from standard input.
-An account that exists keeps its name and its password, and nothing is read.
+If nobody has the address yet, an account is made, and a link by which its first password is chosen is mailed there, by
+the server or the worker; it is good for three days. With --print-link it is printed instead, to be handed over.
+An account that exists keeps its name and its password, and nothing is sent.
 
 Example:
-  printf '%s\\n' \"$PASSWORD\" | tenantry admin add-member \\
+  tenantry admin add-member \\
     --tenant acme --email bob@acme.example --name 'Bob Roe' --role member";
 
 /// The backend that every business-to-business product writes again: tenants, people, roles, sessions and an audit log.
@@ -59,7 +61,16 @@ Environment:
   DATABASE_URL     SQLite or PostgreSQL (a SQLite file in DATA_DIR)
   TENANTRY_ENV     development or production (development)
   LOG_LEVEL        What to log (info)")]
-    Serve,
+    Serve {
+        /// Leave background work, mails among it, to other processes
+        #[arg(long)]
+        no_worker: bool,
+    },
+    /// Do background work, mails among it, without serving the API.
+    ///
+    /// `serve` does the same beside serving. On SQLite one process does both; on PostgreSQL there may be many. On SIGTERM
+    /// or Ctrl-C it takes no more work, finishes what it has begun, and exits with 0.
+    Worker,
     /// Bring the database up to date, and exit.
     ///
     /// Several processes may do so at once: one does it, the others wait.
@@ -67,7 +78,7 @@ Environment:
     /// Print the OpenAPI document of the API.
     #[command(after_help = "Example:\n  tenantry openapi > openapi.json")]
     Openapi,
-    /// Check the settings, the database and the keys, and say what to mend.
+    /// Check the settings, the keys, the mail and the database, and say what to mend.
     Doctor,
     /// Manage tenants, people and keys as the operator of the installation.
     ///
@@ -120,6 +131,9 @@ pub struct CreateTenant {
     /// The plan of the tenant, the smallest if none is named
     #[arg(long, value_parser = plan_parser())]
     pub plan: Option<&'static Plan>,
+    /// How a new owner comes to a password.
+    #[command(flatten)]
+    pub link: LinkArgument,
 }
 
 /// A person to add to a tenant.
@@ -137,6 +151,17 @@ pub struct AddMember {
     /// The role to give: owner, admin, member, viewer, or one that the tenant has made
     #[arg(long, value_parser = RoleName::parse)]
     pub role: RoleName,
+    /// How somebody new comes to a password.
+    #[command(flatten)]
+    pub link: LinkArgument,
+}
+
+/// How somebody new gets the link by which they choose their first password.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct LinkArgument {
+    /// Print the link for a first password instead of mailing it
+    #[arg(long)]
+    pub print_link: bool,
 }
 
 /// A tenant and its new plan.
@@ -232,11 +257,11 @@ mod tests {
     }
 
     #[test]
-    fn help_tells_of_the_password_and_of_the_file() {
+    fn help_tells_of_the_first_password_and_of_the_file() {
         let help = |line: &str| parse(line).expect_err("help").to_string();
         assert!(help("tenantry --help").contains("TENANTRY_CONFIG"));
-        assert!(help("tenantry admin create-tenant -h").contains("standard input"));
-        assert!(help("tenantry admin add-member --help").contains("standard input"));
+        assert!(help("tenantry admin create-tenant -h").contains("--print-link"));
+        assert!(help("tenantry admin add-member --help").contains("--print-link"));
     }
 
     #[test]
@@ -244,7 +269,7 @@ mod tests {
         for line in ["tenantry --config a.toml serve", "tenantry serve --config a.toml"] {
             let cli = Cli::try_parse_from(line.split(' ')).expect("good");
             assert_eq!(cli.config, Some(PathBuf::from("a.toml")));
-            assert!(matches!(cli.command, Command::Serve));
+            assert!(matches!(cli.command, Command::Serve { no_worker: false }));
         }
     }
 
@@ -271,6 +296,8 @@ mod tests {
             "tenantry admin set-plan --tenant acme --plan enterprise",
             "tenantry admin enable-user --email b@acme.example",
             "tenantry admin rotate-keys",
+            "tenantry serve --no-worker",
+            "tenantry worker",
             "tenantry migrate",
             "tenantry openapi",
             "tenantry doctor",

@@ -12,8 +12,9 @@ use std::{
 use tenantry_crypto::{KeyList, KeyListError, ServerSecrets, SigningKeys};
 
 use crate::{
-    config::{Config, ConfigErrors, Database},
+    config::{Config, ConfigErrors, Database, MailTransport},
     keys::Keys,
+    mail::mailer,
 };
 
 /// What was found, thing by thing.
@@ -72,6 +73,7 @@ pub async fn run_doctor(loaded: Result<Config, ConfigErrors>) -> Report {
         look_at_folder(&folder, &mut report);
     }
     look_at_keys(&config, &mut report);
+    look_at_mail(&config, &mut report);
     database::look(&config, &mut report).await;
     report
 }
@@ -84,7 +86,11 @@ fn folders(config: &Config) -> Vec<PathBuf> {
         Database::Sqlite(file) => file.parent(),
         Database::Postgres(_) => None,
     };
-    let named = of_keys.into_iter().chain(of_database);
+    let of_mail = match &config.mail.transport {
+        MailTransport::File(folder) => Some(folder.as_path()),
+        MailTransport::Console => None,
+    };
+    let named = of_keys.into_iter().chain(of_database).chain(of_mail);
     let mut folders: Vec<PathBuf> =
         named.map(|folder| absolute(Path::new(".").join(folder)).unwrap_or_else(|_| folder.to_owned())).collect();
     folders.dedup();
@@ -92,7 +98,7 @@ fn folders(config: &Config) -> Vec<PathBuf> {
 }
 
 fn look_at_folder(folder: &Path, report: &mut Report) {
-    const MEND: &str = "give this user the right, or set DATA_DIR or DATABASE_URL to another place";
+    const MEND: &str = "give this user the right, or set DATA_DIR, DATABASE_URL or MAIL_URL to another place";
     let shown = folder.display();
     let Some(there) = folder.ancestors().find(|ancestor| ancestor.exists()) else {
         return report.problem("folder", format!("{shown} cannot be looked for: {MEND}"));
@@ -112,6 +118,19 @@ fn try_to_write(folder: &Path) -> io::Result<()> {
     let probe = folder.join(format!(".tenantry-doctor-{}", std::process::id()));
     fs::File::create_new(&probe)?;
     fs::remove_file(&probe)
+}
+
+fn look_at_mail(config: &Config, report: &mut Report) {
+    if let Err(error) = mailer(&config.mail) {
+        return report.problem("mail", error.to_string());
+    }
+    let (from, to) = (&config.mail.from, &config.mail.transport);
+    match to {
+        MailTransport::Console => report.fine("mail", format!("from {from}, printed to standard output")),
+        MailTransport::File(folder) => {
+            report.fine("mail", format!("from {from}, as files into {}", folder.display()));
+        }
+    }
 }
 
 fn look_at_keys(config: &Config, report: &mut Report) {

@@ -67,3 +67,9 @@ impl<E: Coded + Send + Sync + 'static> From<E> for Failure {
         Self { details, is_collision, cause: Some(Box::new(error)), ..Self::new(code) }
     }
 }
+
+/// An error and what caused it: of a store that fails, only the last link tells why.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let links = std::iter::successors(Some(error), |link| (*link).source()).map(ToString::to_string);
+    links.collect::<Vec<_>>().join(": ")
+}

@@ -15,15 +15,17 @@ mod failure;
 pub mod http;
 mod keys;
 pub mod logging;
+mod mail;
 mod refusals;
 mod schema;
 mod start_error;
 mod usage;
+mod worker;
 
 pub use admin::run_admin;
 pub use answer::Answer;
 pub use app::App;
-pub use application::Application;
+pub use application::{Application, run_worker};
 pub use doctor::run_doctor;
 pub use failure::Failure;
 pub use start_error::StartError;

@@ -12,7 +12,7 @@ use tenantry_app::{
     App, Application,
     cli::{Cli, Command},
     config::{Config, ConfigErrors, Sources},
-    http, logging, run_admin, run_doctor,
+    http, logging, run_admin, run_doctor, run_worker,
 };
 use tokio::net::TcpSocket;
 
@@ -45,7 +45,8 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let sources = Sources::from_process(cli.config);
     match cli.command {
-        Command::Serve => configured(sources, serve),
+        Command::Serve { no_worker } => configured(sources, async |config| serve(config, no_worker).await),
+        Command::Worker => configured(sources, async |config| Ok(run_worker(config).await?)),
         Command::Migrate => configured(sources, async |config| print(&App::migrate(config).await?)),
         Command::Openapi => {
             print(&serde_json::to_string_pretty(http::document())?)?;
@@ -68,10 +69,12 @@ fn configured(sources: Sources, work: impl AsyncFnOnce(Config) -> Result<(), Fai
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(config: Config) -> Result<(), Failure> {
+async fn serve(config: Config, no_worker: bool) -> Result<(), Failure> {
     let address = config.http.bind_address();
     let listener = listen(address).map_err(|error| cannot_listen(address, error))?;
-    Application::build(config, listener).await?.run_until_stopped(std::future::pending()).await?;
+    let application = Application::build(config, listener).await?;
+    let application = if no_worker { application.without_worker() } else { application };
+    application.run_until_stopped(std::future::pending()).await?;
     Ok(())
 }
 

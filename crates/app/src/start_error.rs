@@ -25,6 +25,12 @@ pub enum StartError {
     /// Another process serves from this SQLite file.
     #[error("another process serves from {}: SQLite is for one; use PostgreSQL for more", .0.display())]
     Locked(PathBuf),
+    /// A mail template cannot be used.
+    #[error("MAIL_TEMPLATES: {0}")]
+    Templates(#[from] tenantry_mail::TemplateError),
+    /// The sender of mails is none.
+    #[error("MAIL_FROM cannot be used: {0}")]
+    Sender(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The hashing threads could not be started.
     #[error(transparent)]
     Hasher(#[from] Argon2Error),

@@ -160,7 +160,7 @@ impl Run {
         let (address, heard) = wire::listen(postgres).await?;
         let url = format!("{}?sslmode=disable", url.replace(host, &address.to_string()));
         let folder = TempDir::with_prefix("tenantry-bench-")?;
-        let server = Server::tenantry(&self.tenantry, folder.path(), &[("DATABASE_URL", &url)])?;
+        let server = Server::without_worker(&self.tenantry, folder.path(), &[("DATABASE_URL", &url)])?;
         let person = register(server.address, "wire", 1).await?.remove(0);
         let mut connection = Client::open(server.address).await?;
         connection.succeed(AsksMe(person.clone()).next_call()?).await?;

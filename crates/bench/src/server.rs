@@ -27,11 +27,21 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// `tenantry serve` with its defaults, and its log in a file of the folder that holds its data.
+    /// `tenantry serve` with its defaults, and its log and mails in files of the folder that holds its data.
     pub(crate) fn tenantry(binary: &Path, folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
+        Self::serve(&["serve"], binary, folder, settings)
+    }
+
+    /// The same without a worker, which looks for work whether anybody asks for something or not.
+    pub(crate) fn without_worker(binary: &Path, folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
+        Self::serve(&["serve", "--no-worker"], binary, folder, settings)
+    }
+
+    fn serve(arguments: &[&str], binary: &Path, folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let mut command = Command::new(path::absolute(binary)?);
-        command.arg("serve").current_dir(folder).env_clear().envs(settings.iter().copied());
-        command.env("DATA_DIR", folder).stderr(File::create(folder.join("log"))?);
+        command.args(arguments).current_dir(folder).env_clear().envs(settings.iter().copied());
+        command.env("DATA_DIR", folder).stdout(File::create(folder.join("mails"))?);
+        command.stderr(File::create(folder.join("log"))?);
         Self::start(command, "/livez").with_context(|| fs::read_to_string(folder.join("log")).unwrap_or_default())
     }
 

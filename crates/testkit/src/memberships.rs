@@ -1,11 +1,12 @@
 //! The suite of [`Memberships`].
 
 use futures::future::join_all;
-use tenantry_kernel::{TenantId, UserId};
+use tenantry_identity::{People, Person};
+use tenantry_kernel::{EmailAddress, TenantId, UserId};
 use tenantry_tenancy::{MemberKeys, Membership, MembershipStatus, Memberships, TenancyError, Tenant, Tenants};
 
 use crate::{
-    scene::{Directory, SampleTenant, Scene, name},
+    scene::{Directory, SampleTenant, Scene, email, name},
     units::{TestScope, Units},
 };
 
@@ -28,6 +29,7 @@ pub async fn contract(open: impl Units<Unit: Directory>) {
     a_locked_membership_is_held_until_the_unit_ends(&scene).await;
     te7_somebody_who_comes_back_inherits_nothing(&scene).await;
     a_persons_tenants_come_in_order_of_their_names(&scene).await;
+    a_member_is_known_by_the_address(&scene).await;
     holdings::contract(&scene).await;
     owners::contract(&scene).await;
     listing::contract(&scene).await;
@@ -43,7 +45,7 @@ fn keys() -> MemberKeys {
 }
 
 async fn a_membership_reads_back_as_inserted(scene: &Scene<'_, impl Units<Unit: Directory>>) {
-    let acme = scene.tenant().await;
+    let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     for (status, seen) in [(MembershipStatus::Active, None), (MembershipStatus::Deactivated, Some(60_000))] {
         let person = scene.person().await;
         let membership = Membership {
@@ -56,10 +58,15 @@ async fn a_membership_reads_back_as_inserted(scene: &Scene<'_, impl Units<Unit: 
         scene.change(acme.scope(), async |unit| unit.insert_membership(&membership, &keys()).await.unwrap()).await;
         assert_eq!(stored(scene, acme.id(), person.id).await.as_ref(), Some(&membership));
         let found = scene.look_as(acme.scope(), async |unit| unit.membership_of(person.id).await.unwrap()).await;
+        assert_eq!(found.as_ref(), Some(&membership));
+        let found = scene.look(async |unit| unit.membership_in(acme.id(), person.id).await.unwrap()).await;
         assert_eq!(found, Some(membership));
+        let found = scene.look(async |unit| unit.membership_in(globex.id(), person.id).await.unwrap()).await;
+        assert_eq!(found, None, "there the person is not");
     }
     let nobody = UserId::new(&scene.world);
     assert_eq!(stored(scene, acme.id(), nobody).await, None);
+    assert_eq!(scene.look(async |unit| unit.membership_in(acme.id(), nobody).await.unwrap()).await, None);
     assert_eq!(scene.look_as(acme.scope(), async |unit| unit.membership_of(nobody).await.unwrap()).await, None);
 }
 
@@ -167,4 +174,38 @@ async fn a_persons_tenants_come_in_order_of_their_names(scene: &Scene<'_, impl U
     }
     let alone = scene.person().await;
     assert_eq!(scene.look(async |unit| unit.tenants_of(alone.id).await.unwrap()).await, []);
+}
+
+async fn a_member_is_known_by_the_address(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let (acme, globex) = (scene.tenant().await, scene.tenant().await);
+    let person = Person { email: scene.new_email("jose\u{301}.ada"), ..scene.new_person("Ada") };
+    scene.system(async |unit| unit.insert_person(&person).await.unwrap()).await;
+    let spelling = email(&person.email.as_str().to_uppercase());
+    let is_member = async |tenant: &SampleTenant, address: &EmailAddress| {
+        let mut answers = Vec::new();
+        for scope in [TestScope::System, tenant.scope()] {
+            let ask = async |unit: &mut _| Memberships::is_member_address(unit, tenant.id(), address).await.unwrap();
+            answers.push(scene.look_as(scope, ask).await);
+        }
+        assert_eq!(answers[0], answers[1], "both scopes say the same");
+        answers[0]
+    };
+    assert!(!is_member(&acme, &person.email).await, "known, and no member");
+    let membership = scene.join(&acme, &person, &[]).await;
+    scene.join(&globex, &scene.person().await, &[]).await;
+    for address in [&person.email, &spelling] {
+        assert!(is_member(&acme, address).await);
+        assert!(!is_member(&globex, address).await);
+    }
+    assert!(!is_member(&acme, &scene.new_email("nobody")).await);
+    let deactivated = Membership { status: MembershipStatus::Deactivated, ..membership };
+    scene.change(acme.scope(), async |unit| unit.update_membership(&deactivated).await.unwrap()).await;
+    assert!(is_member(&acme, &person.email).await, "active or not");
+
+    let moved = Person { email: scene.new_email("ada"), ..person.clone() };
+    scene.system(async |unit| unit.update_person(&moved).await.unwrap()).await;
+    assert!(!is_member(&acme, &person.email).await);
+    assert!(is_member(&acme, &moved.email).await, "by the address of today");
+    scene.change(acme.scope(), async |unit| unit.delete_membership(person.id).await.unwrap()).await;
+    assert!(!is_member(&acme, &moved.email).await);
 }

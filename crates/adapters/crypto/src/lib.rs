@@ -1,11 +1,12 @@
 //! Passwords, tokens and keys: the ports of `tenantry-identity` that need cryptography, and the kernel's clock and
-//! dice as the operating system gives them.
+//! dice as the operating system gives them. Secrets of jobs are sealed here too.
 //!
 //! No algorithm is our own: Argon2id is `argon2`'s, Ed25519 is aws-lc-rs's, JWTs are jsonwebtoken's, HKDF is `hkdf`'s.
 //! What is written here is how they are put together and what is refused.
 
 mod key_list;
 mod passwords;
+mod payloads;
 mod rotation;
 mod server_secrets;
 mod signing_keys;

@@ -22,6 +22,8 @@ pub enum Purpose {
     Refresh,
     /// Cursors of lists.
     Cursors,
+    /// Secrets of jobs.
+    Payloads,
 }
 
 impl Purpose {
@@ -30,6 +32,7 @@ impl Purpose {
         match self {
             Self::Refresh => b"tenantry/v1/refresh",
             Self::Cursors => b"tenantry/v1/cursors",
+            Self::Payloads => b"tenantry/v1/payloads",
         }
     }
 }
@@ -44,6 +47,7 @@ struct ServerSecret {
     id: String,
     refresh: Zeroizing<[u8; 32]>,
     cursors: Zeroizing<[u8; 32]>,
+    payloads: Zeroizing<[u8; 32]>,
 }
 
 impl ServerSecrets {
@@ -119,6 +123,7 @@ impl ServerSecret {
             id: id.map_or_else(|| id_of(&secret), str::to_owned),
             refresh: derive(&secret, Purpose::Refresh),
             cursors: derive(&secret, Purpose::Cursors),
+            payloads: derive(&secret, Purpose::Payloads),
         })
     }
 
@@ -126,6 +131,7 @@ impl ServerSecret {
         match purpose {
             Purpose::Refresh => &self.refresh,
             Purpose::Cursors => &self.cursors,
+            Purpose::Payloads => &self.payloads,
         }
     }
 }
@@ -171,8 +177,10 @@ mod tests {
         };
         let refresh = "c905f531a5897dac0d242b5ca016604cb9d9f2200229f50f44df0d911ea44593";
         let cursors = "913080f3057d6da8c95f605ab2942579601c61abb564621d62a7295c8e7976b8";
+        let payloads = "6ccd3557baf33482cf7f30a0e3bf107b268a8583c6b296a719c0a969c607974b";
         assert_eq!(told(Purpose::Refresh), ("4c75b8ad".into(), refresh.into()));
         assert_eq!(told(Purpose::Cursors), ("4c75b8ad".into(), cursors.into()));
+        assert_eq!(told(Purpose::Payloads), ("4c75b8ad".into(), payloads.into()));
     }
 
     #[test]

@@ -7,7 +7,9 @@ use sea_orm::{
     sea_query::{ExprTrait, LockType, OnConflict, Query},
 };
 use std::collections::HashMap;
-use tenantry_kernel::{Direction, Page, PageRequest, RoleId, StoreError, TenantId, Timestamp, UserId, upper_bound};
+use tenantry_kernel::{
+    Direction, EmailAddress, Page, PageRequest, RoleId, StoreError, TenantId, Timestamp, UserId, upper_bound,
+};
 use tenantry_tenancy::{
     DefaultRole, MemberFilter, MemberKey, MemberKeys, MemberOrder, Membership, MembershipStatus, Memberships, Role,
     RoleHolding, TenancyError, Tenant,
@@ -115,6 +117,24 @@ impl Memberships for Unit {
         self.one(select).await?.map(Membership::try_from).transpose()
     }
 
+    async fn membership_in(&mut self, tenant: TenantId, user: UserId) -> Result<Option<Membership>, StoreError> {
+        self.require_system()?;
+        self.one(row::Entity::find_by_id((tenant.uuid(), user.uuid()))).await?.map(Membership::try_from).transpose()
+    }
+
+    async fn is_member_address(&mut self, tenant: TenantId, email: &EmailAddress) -> Result<bool, StoreError> {
+        let person = Query::select()
+            .column(people::row::Column::Id)
+            .from(people::row::Entity)
+            .and_where(people::row::Column::Email.eq(email.as_str()))
+            .to_owned();
+        let select = self
+            .tenant_rows::<row::Entity>()?
+            .filter(Column::TenantId.eq(tenant.uuid()))
+            .filter(Column::UserId.in_subquery(person));
+        Ok(self.one(select).await?.is_some())
+    }
+
     async fn lock_membership(&mut self, tenant: TenantId, user: UserId) -> Result<Option<Membership>, StoreError> {
         self.require_system()?;
         let select = row::Entity::find_by_id((tenant.uuid(), user.uuid()));
@@ -186,6 +206,20 @@ impl Memberships for Unit {
             held.extend(holders.map(|h| RoleHolding { user: UserId::from_uuid(h.user_id), role: role.clone() }));
         }
         Ok(held)
+    }
+
+    async fn roles_held_by(&mut self, user: UserId) -> Result<Vec<Role>, StoreError> {
+        if self.scope.tenant().is_some() || !self.is_own(user) {
+            return Err(StoreError::Misuse("a person's roles were asked for by another, or inside a tenant"));
+        }
+        let held = self.all(holding::Entity::find().filter(holding::Column::UserId.eq(user.uuid()))).await?;
+        if held.is_empty() {
+            return Ok(Vec::new());
+        }
+        let select = roles::row::Entity::find()
+            .filter(roles::row::Column::Id.is_in(held.iter().map(|holding| holding.role_id)))
+            .order_by_asc(roles::row::Column::NameKey);
+        self.all(select).await?.into_iter().map(Role::try_from).collect()
     }
 
     async fn replace_roles(&mut self, tenant: TenantId, user: UserId, roles: &[RoleId]) -> Result<(), StoreError> {

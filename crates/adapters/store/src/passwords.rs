@@ -69,13 +69,3 @@ impl Credentials for Unit {
         hit_one(done.rows_affected, "credentials")
     }
 }
-
-impl Unit {
-    fn require_own(&self, user: UserId) -> Result<(), StoreError> {
-        if self.is_own(user) {
-            Ok(())
-        } else {
-            Err(StoreError::Misuse("a unit was asked to change another's password"))
-        }
-    }
-}

@@ -109,6 +109,7 @@ impl People for Unit {
         let update = row::Entity::update_many()
             .col_expr(row::Column::Name, Expr::value(row.name))
             .col_expr(row::Column::Email, Expr::value(row.email))
+            .col_expr(row::Column::EmailVerifiedAt, Expr::value(row.email_verified_at))
             .col_expr(row::Column::Status, Expr::value(row.status))
             .col_expr(row::Column::Version, next_version(row::Column::Version))
             .filter(row::Column::Id.eq(row.id))

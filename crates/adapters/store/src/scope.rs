@@ -29,6 +29,12 @@ pub enum SystemReason {
     Token,
     /// What a session may do is looked up on behalf of every request.
     Authority,
+    /// A link is known by its token only; whom it is for and what it may do is looked up.
+    Link,
+    /// A session is opened in another tenant than the one in which it is asked for.
+    Switch,
+    /// Work in the background, whoever caused it.
+    Worker,
     /// A person's name stands in the search keys of every tenant that they are in.
     OwnProfile,
     /// A refusal is noted, whoever it befell.

@@ -17,6 +17,16 @@ pub struct Unit {
     deadline: Instant,
     store: Store,
     announced: Vec<AuthorityChange>,
+    pub(crate) has_enqueued: bool,
+}
+
+/// What others must hear of once a unit was committed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Committed {
+    /// Whose power has changed.
+    pub power: Vec<AuthorityChange>,
+    /// Whether there is work for workers.
+    pub has_enqueued: bool,
 }
 
 /// A table whose rows belong to tenants.
@@ -27,15 +37,15 @@ pub(crate) trait TenantTable: EntityTrait {
 
 impl Unit {
     pub(crate) fn new(transaction: DatabaseTransaction, scope: Scope, deadline: Instant, store: Store) -> Self {
-        Self { transaction, scope, deadline, store, announced: Vec::new() }
+        Self { transaction, scope, deadline, store, announced: Vec::new(), has_enqueued: false }
     }
 
-    /// Makes everything in the unit last, and returns whose power it has changed.
-    pub async fn commit(self) -> Result<Vec<AuthorityChange>, StoreError> {
+    /// Makes everything in the unit last, and returns what others must hear of.
+    pub async fn commit(self) -> Result<Committed, StoreError> {
         self.store.count_statement();
         let committed = timeout_at(self.deadline, self.transaction.commit()).await;
         self.store.watch(committed)?.map_err(Failure::from)?;
-        Ok(self.announced)
+        Ok(Committed { power: self.announced, has_enqueued: self.has_enqueued })
     }
 
     /// Tells PostgreSQL the scope, for its policies. The settings end with the transaction.
@@ -94,6 +104,15 @@ impl Unit {
     /// Whether the unit may see what is a person's own business, in whatever tenant.
     pub(crate) fn is_own(&self, user: UserId) -> bool {
         self.scope.is_system() || self.scope.person() == Some(user)
+    }
+
+    /// What is a person's own business is changed by nobody else.
+    pub(crate) fn require_own(&self, user: UserId) -> Result<(), StoreError> {
+        if self.is_own(user) {
+            Ok(())
+        } else {
+            Err(StoreError::Misuse("a unit was asked to change what is another's own"))
+        }
     }
 
     /// The unit's tenant.

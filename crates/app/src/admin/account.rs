@@ -1,14 +1,14 @@
-//! The account of a person who is put into a tenant: one that is there, or a new one with a first password.
+//! The account of a person who is put into a tenant: one that is there, or a new one whose password is chosen by a link.
 
-use secrecy::SecretString;
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use secrecy::ExposeSecret;
 use tenantry_identity::{
-    IdentityError, NewPerson, Password, PasswordHasher, People, Person, PersonStatus, insert_person,
+    IdentityError, LinkPurpose, NewPerson, People, Person, PersonStatus, insert_person, offer_first_password,
 };
 use tenantry_kernel::{Actor, EmailAddress, Name, World};
 use tenantry_store::Unit;
+use tenantry_tenancy::Tenant;
 
-use crate::{App, Failure};
+use crate::{App, Failure, cli::LinkArgument};
 
 use super::{AdminError, SCOPE};
 
@@ -22,13 +22,11 @@ pub(super) enum Account {
 }
 
 impl Account {
-    /// Looks the address up. For somebody new it reads a first password from standard input, which must not be
-    /// guessable from the person or from `own` words of the tenant, and hashes it.
+    /// Looks the address up.
     pub(super) async fn find_or_prepare(
         app: &App,
         email: &EmailAddress,
         name: Option<Name>,
-        own: &[&str],
     ) -> Result<Self, AdminError> {
         let found = app.store.read(SCOPE).await?.person_by_email(email).await?;
         match found {
@@ -36,11 +34,7 @@ impl Account {
             Some(person) => Ok(Self::Known(person)),
             None => {
                 let name = name.map_or_else(|| name_from(email), Ok)?;
-                let password = read_password(email, &mut io::stdin().lock())?;
-                let own: Vec<&str> = [email.as_str(), name.as_str()].into_iter().chain(own.iter().copied()).collect();
-                password.ensure_unguessable(&own).map_err(|_| AdminError::WeakPassword)?;
-                let hash = app.hasher.hash(password).await?;
-                Ok(Self::New(NewPerson { email: email.clone(), name, hash }))
+                Ok(Self::New(NewPerson { email: email.clone(), is_verified: false, name, hash: None }))
             }
         }
     }
@@ -57,12 +51,29 @@ impl Account {
         }
     }
 
-    /// What the operator is told of the account.
-    pub(super) fn remark(&self) -> &'static str {
-        match self {
-            Self::Known(_) => "",
-            Self::New(_) => ", whose account was made",
+    /// Offers somebody new their first password, and says what the operator is told of the account.
+    pub(super) async fn offer(
+        &self,
+        app: &App,
+        unit: &mut Unit,
+        actor: &Actor,
+        person: &Person,
+        tenant: &Tenant,
+        how: LinkArgument,
+    ) -> Result<String, Failure> {
+        if let Self::Known(_) = self {
+            return Ok(String::new());
         }
+        let by_mail = !how.print_link;
+        let token = offer_first_password(unit, actor, &app.world, &app.secrets, person, tenant, by_mail).await?;
+        if by_mail {
+            return Ok(", whose account was made; a link for the first password goes there by mail".to_owned());
+        }
+        let link = app.link_pages.link(LinkPurpose::Reset, token.text());
+        Ok(format!(
+            ", whose account was made; the first password is chosen within three days at\n{}",
+            link.expose_secret()
+        ))
     }
 }
 
@@ -71,54 +82,9 @@ fn name_from(email: &EmailAddress) -> Result<Name, AdminError> {
     Name::parse(email.local()).map_err(|error| Failure::internal(error).into())
 }
 
-/// More than any password of 128 characters takes.
-const MAX_LINE_BYTES: u64 = 1024;
-
-/// Reads one line. A terminal is told what is waited for.
-fn read_password(email: &EmailAddress, input: &mut (impl BufRead + ?Sized)) -> Result<Password, AdminError> {
-    if io::stdin().is_terminal() {
-        let mut prompt = io::stderr().lock();
-        let prompted = write!(prompt, "{email} has no account yet. First password: ").and_then(|()| prompt.flush());
-        prompted.map_err(AdminError::UnreadablePassword)?;
-    }
-    let mut line = String::new();
-    input.take(MAX_LINE_BYTES).read_line(&mut line).map_err(AdminError::UnreadablePassword)?;
-    let text = line.strip_suffix('\n').unwrap_or(&line);
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    if text.is_empty() {
-        return Err(AdminError::NoPassword(email.clone()));
-    }
-    Ok(Password::parse(SecretString::from(text))?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenantry_identity::PasswordError;
-
-    fn read(input: &[u8]) -> Result<Vec<u8>, AdminError> {
-        let email = EmailAddress::parse("ada@acme.example").unwrap();
-        read_password(&email, &mut &*input).map(|password| password.bytes().to_vec())
-    }
-
-    #[test]
-    fn a_password_is_one_line_whatever_ends_it() {
-        for input in ["correct horse", "correct horse\n", "correct horse\r\n", "correct horse\nanother line\n"] {
-            assert_eq!(read(input.as_bytes()).unwrap(), b"correct horse", "{input:?}");
-        }
-        assert_eq!(read(b"  spaces count  \n").unwrap(), b"  spaces count  ");
-    }
-
-    #[test]
-    fn what_is_no_password_is_told_apart() {
-        for input in ["", "\n", "\r\n"] {
-            assert!(matches!(read(input.as_bytes()), Err(AdminError::NoPassword(_))), "{input:?}");
-        }
-        assert!(matches!(read(b"\xff\xfe password\n"), Err(AdminError::UnreadablePassword(_))));
-        assert!(matches!(read(b"short\n"), Err(AdminError::Password(PasswordError::TooShort))));
-        let endless = "x".repeat(1 << 20);
-        assert!(matches!(read(endless.as_bytes()), Err(AdminError::Password(PasswordError::TooLong))));
-    }
 
     #[test]
     fn every_address_gives_a_name() {

@@ -1,5 +1,4 @@
 use std::{error::Error, path::PathBuf};
-use tenantry_identity::{HasherError, PasswordError};
 use tenantry_kernel::{EmailAddress, ErrorKind, StoreError};
 use tenantry_tenancy::{RoleName, Slug};
 
@@ -44,7 +43,7 @@ pub enum AdminError {
         /// The tenant.
         tenant: Slug,
     },
-    /// Somebody registered with the address while a first password was read.
+    /// Somebody registered with the address at the same moment.
     #[error("somebody has registered with the address {0} meanwhile: run the command again to take that account")]
     Registered(EmailAddress),
     /// Another tenant has the slug that was asked for.
@@ -61,21 +60,6 @@ pub enum AdminError {
         /// The tenants that nobody else owns.
         tenants: Vec<Slug>,
     },
-    /// Nothing was on standard input where a first password was needed.
-    #[error("{0} has no account yet, so a first password is needed: pass it as one line on standard input")]
-    NoPassword(EmailAddress),
-    /// Standard input could not be read.
-    #[error("the first password could not be read from standard input")]
-    UnreadablePassword(#[source] std::io::Error),
-    /// The first password is none.
-    #[error("the first password {0}")]
-    Password(#[from] PasswordError),
-    /// The first password would be guessed.
-    #[error("the first password is too easy to guess: take a longer one, or one made of unrelated words")]
-    WeakPassword,
-    /// The first password could not be hashed.
-    #[error("the first password could not be hashed")]
-    Hasher(#[from] HasherError),
     /// The change was refused, or went wrong.
     #[error("{sentence}")]
     Failed {

@@ -14,13 +14,12 @@ use super::{AdminError, SCOPE, account::Account, change, error::list, tenants};
 
 /// Puts a person into a tenant with one role, and makes their account if there is none.
 pub(super) async fn add_member(app: &App, command: AddMember) -> Result<String, AdminError> {
-    let AddMember { tenant, email, name, role } = command;
+    let AddMember { tenant, email, name, role, link } = command;
     let tenant = tenants::find(app, &tenant.tenant).await?;
     if app.store.read(SCOPE).await?.role_by_name(tenant.id, &role).await?.is_none() {
         return Err(AdminError::UnknownRole { tenant: tenant.slug, role });
     }
-    let own = [tenant.name.as_str(), tenant.slug.as_str()];
-    let account = Account::find_or_prepare(app, &email, Some(name), &own).await?;
+    let account = Account::find_or_prepare(app, &email, Some(name)).await?;
 
     let Tenant { id, slug, .. } = tenant.clone();
     let done = change(app, Action::MembershipCreated, async move |app, unit, actor| {
@@ -29,8 +28,9 @@ pub(super) async fn add_member(app: &App, command: AddMember) -> Result<String, 
         let role = unit.role_by_name(id, &role).await?.ok_or(TenancyError::NotFound)?;
         let person = account.person(unit, actor, &app.world).await?;
         add(unit, actor, &app.world, id, &person, &role).await?;
+        let offered = account.offer(app, unit, actor, &person, &tenant, link).await?;
         let (who, tenant) = (named(&person), tenants::named(&tenant));
-        Ok(format!("added {who} to tenant {tenant} as {}{}", role.name, account.remark()))
+        Ok(format!("added {who} to tenant {tenant} as {}{offered}", role.name))
     });
     done.await.map_err(|failure| match failure.code {
         ErrorCode::AlreadyMember => AdminError::AlreadyMember { email, tenant: slug },

@@ -13,20 +13,20 @@ use super::{AdminError, SCOPE, account::Account, change, people::named as named_
 
 /// Founds a tenant, and makes its owner's account if there is none.
 pub(super) async fn create(app: &App, command: CreateTenant) -> Result<String, AdminError> {
-    let CreateTenant { name, owner_email, owner_name, slug, plan } = command;
+    let CreateTenant { name, owner_email, owner_name, slug, plan, link } = command;
     let plan = plan.unwrap_or_else(Plan::first);
     if let Some(slug) = &slug {
         ensure_free(app, slug).await?;
     }
-    let own = [name.as_str(), slug.as_ref().map_or("", Slug::as_str)];
-    let owner = Account::find_or_prepare(app, &owner_email, owner_name, &own).await?;
+    let owner = Account::find_or_prepare(app, &owner_email, owner_name).await?;
 
     let asked = slug.clone();
     let done = change(app, Action::TenantCreated, async move |app, unit, actor| {
         let person = owner.person(unit, actor, &app.world).await?;
         let command = founding(&person, name.clone(), asked.clone(), plan);
         let tenant = found_tenant(unit, actor, &app.world, command).await?;
-        Ok(format!("created tenant {}, owner {}{}", named(&tenant), named_person(&person), owner.remark()))
+        let offered = owner.offer(app, unit, actor, &person, &tenant, link).await?;
+        Ok(format!("created tenant {}, owner {}{offered}", named(&tenant), named_person(&person)))
     });
     done.await.map_err(|failure| match (failure.code, slug) {
         (ErrorCode::SlugTaken, Some(slug)) => AdminError::SlugTaken(slug),
@@ -40,7 +40,7 @@ fn founding(owner: &Person, name: Name, slug: Option<Slug>, plan: &'static Plan)
     FoundTenant { name, slug, plan, owner: owner.id, owner_name: owner.name.clone(), owner_keys: owner.member_keys() }
 }
 
-/// Says early what would be refused, before anybody has to type a password.
+/// Says early what would be refused.
 async fn ensure_free(app: &App, slug: &Slug) -> Result<(), AdminError> {
     match app.store.read(SCOPE).await?.tenant_by_slug(slug).await? {
         None => Ok(()),

@@ -61,8 +61,26 @@ keys! {
         meaning: "With `normal` commits are faster and the last ones may be lost when the power fails." }
     ALLOW_RLS_BYPASS { takes: "on or off", example: "off", default: "off", unset: "",
         meaning: "Lets production use a database role that row-level security does not bind: a superuser, or one with BYPASSRLS." }
-    REGISTRATION { takes: "open or closed", example: "closed", default: "", unset: "`open`; `verified` in production, which this version cannot do yet",
-        meaning: "Who may register: everybody, or nobody but through the command line." }
+    REGISTRATION { takes: "open, verified or closed", example: "closed", default: "", unset: "`open`; `verified` in production",
+        meaning: "Who may register: everybody; everybody who confirms their address by a mailed link; or nobody but through the command line." }
+    PRODUCT_NAME { takes: "1 to 80 characters on one line", example: "Acme Cloud", default: "Tenantry", unset: "",
+        meaning: "What the product is called in mails." }
+    MAIL_URL { takes: "console: or file:FOLDER", example: "file:./data/mail", default: "console:", unset: "",
+        meaning: "Where mails go: to standard output, for development, or as one .eml file each into a folder. Production refuses `console:`." }
+    MAIL_FROM { takes: "an e-mail address, with or without a name", example: "Acme <no-reply@acme.example>",
+        default: "Tenantry <no-reply@localhost.localdomain>", unset: "", meaning: "The sender of mails. Production needs one of its own." }
+    MAIL_TEMPLATES { takes: "a folder", example: "./mail-templates", default: "", unset: "the built-in ones",
+        meaning: "Files that take the place of built-in mail templates of the same name." }
+    APP_URL { takes: "an http or https address without path, query or trailing slash", example: "https://app.example.com",
+        default: "", unset: "the public URL", meaning: "Where mailed links lead. Production needs https." }
+    LINK_PATH_CONFIRM { takes: "a path with {token} in it", example: "/links/confirm#{token}", default: "/links/confirm#{token}", unset: "",
+        meaning: "The page behind `APP_URL` that confirms a registration." }
+    LINK_PATH_VERIFY { takes: "a path with {token} in it", example: "/links/verify#{token}", default: "/links/verify#{token}", unset: "",
+        meaning: "The page behind `APP_URL` that proves an address." }
+    LINK_PATH_RESET { takes: "a path with {token} in it", example: "/links/reset#{token}", default: "/links/reset#{token}", unset: "",
+        meaning: "The page behind `APP_URL` that sets a new password." }
+    LINK_PATH_INVITE { takes: "a path with {token} in it", example: "/links/invite#{token}", default: "/links/invite#{token}", unset: "",
+        meaning: "The page behind `APP_URL` that accepts an invitation." }
     SIGNING_KEYS { takes: "Ed25519 private keys (PKCS#8 DER in base64), separated by commas", example: "", default: "",
         unset: "made on first start; production needs them",
         meaning: "Sign access tokens: the first makes them, all verify. `tenantry admin rotate-keys` prints the next value." }
@@ -93,6 +111,10 @@ keys! {
         meaning: "Wrong passwords for one account from any address; beyond it only addresses known to the account may try." }
     REGISTRATIONS_PER_ADDRESS { takes: "a number and a time, NUMBER/TIME", example: "20/1h", default: "20/1h", unset: "",
         meaning: "Registrations from one address." }
+    MAILS_PER_RECIPIENT { takes: "a number and a time, NUMBER/TIME", example: "5/1h", default: "5/1h", unset: "",
+        meaning: "Mails to one mailbox that others can cause: forgotten passwords, links sent again, invitations, registrations to confirm." }
+    MAIL_REQUESTS_PER_ADDRESS { takes: "a number and a time, NUMBER/TIME", example: "30/1h", default: "30/1h", unset: "",
+        meaning: "Forgotten passwords and links sent again, from one address." }
     STOP_DELAY { takes: "a time from 0s to 5m", example: "3s", default: "", unset: "`0s`; `3s` in production",
         meaning: "How long a stopping server says that it is not ready, and still serves, so that load balancers notice." }
     STOP_GRACE { takes: "a time from 1s to 10m, longer than STOP_DELAY", example: "25s", default: "25s", unset: "",

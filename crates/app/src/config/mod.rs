@@ -36,6 +36,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Who may register.
     pub registration: Registration,
+    /// What people are written, and where mailed links lead.
+    pub mail: MailConfig,
     /// What tokens are made with.
     pub keys: KeyConfig,
     /// How long tokens are good.
@@ -111,11 +113,52 @@ pub enum SqliteSynchronous {
     Normal,
 }
 
+/// What people are written, and where mailed links lead.
+#[derive(Debug, Clone)]
+pub struct MailConfig {
+    /// What the product is called.
+    pub product: String,
+    /// Where mails go.
+    pub transport: MailTransport,
+    /// The sender, as it was written; the mail adapter reads it.
+    pub from: String,
+    /// Templates that take the place of built-in ones.
+    pub templates: Option<PathBuf>,
+    /// Where mailed links lead, if that was said; else to the public URL.
+    pub app_url: Option<Url>,
+    /// The paths behind that, each with `{token}` in it.
+    pub link_paths: LinkPaths,
+}
+
+/// Where mails go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MailTransport {
+    /// To standard output.
+    Console,
+    /// Into a folder.
+    File(PathBuf),
+}
+
+/// Where links of each purpose lead, with `{token}` where the token goes.
+#[derive(Debug, Clone)]
+pub struct LinkPaths {
+    /// Confirm a registration.
+    pub confirm: String,
+    /// Prove an address.
+    pub verify: String,
+    /// Set a new password.
+    pub reset: String,
+    /// Accept an invitation.
+    pub invite: String,
+}
+
 /// Who may register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registration {
     /// Everybody.
     Open,
+    /// Everybody who confirms their address.
+    Verified,
     /// Nobody; tenants and people are made at the command line.
     Closed,
 }
@@ -164,6 +207,10 @@ pub struct GuessingLimits {
     pub per_account: Limit,
     /// Registrations from one address.
     pub registrations_per_address: Limit,
+    /// Mails to one mailbox that others can cause.
+    pub mails_per_recipient: Limit,
+    /// Requests for such mails from one address.
+    pub mail_requests_per_address: Limit,
 }
 
 /// So many attempts in so much time.

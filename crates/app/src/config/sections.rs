@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    Argon2Config, Config, Database, DatabaseConfig, Environment, GuessingLimits, HttpConfig, KeyConfig, LogConfig,
-    LogFormat, Registration, SqliteSynchronous, StopConfig, TokenConfig,
+    Argon2Config, Config, Database, DatabaseConfig, Environment, GuessingLimits, HttpConfig, KeyConfig, LinkPaths,
+    LogConfig, LogFormat, MailConfig, MailTransport, Registration, SqliteSynchronous, StopConfig, TokenConfig,
     errors::Mistake,
     keys::{self, Key},
     layers::{Origin, Settings},
@@ -19,7 +19,6 @@ use super::{
 const MINUTE: u64 = 60;
 const DAY: u64 = 24 * 60 * MINUTE;
 const PRODUCTION_STOP_DELAY: Duration = Duration::from_secs(3);
-const NO_MAIL: &str = "needs mail, which this version cannot send yet; set REGISTRATION=closed or REGISTRATION=open";
 const MAKE_SIGNING_KEY: &str = "openssl genpkey -algorithm ed25519 -outform DER | base64 -w0";
 const MAKE_SERVER_SECRET: &str = "openssl rand -base64 32";
 /// The least that OWASP's Password Storage Cheat Sheet lets pass for Argon2id: 7 MiB, and as much work as five passes over it.
@@ -38,6 +37,7 @@ pub(super) fn read(settings: &mut Settings) -> Option<Config> {
     let http = http(settings, production);
     let database = database(settings, data_dir.as_deref());
     let registration = registration(settings, production);
+    let mail = mail(settings, production);
     let keys = keys(settings, production);
     let tokens = tokens(settings);
     let argon2 = argon2(settings, production);
@@ -50,6 +50,7 @@ pub(super) fn read(settings: &mut Settings) -> Option<Config> {
         http: http?,
         database: database?,
         registration: registration?,
+        mail: mail?,
         keys: keys?,
         tokens: tokens?,
         argon2: argon2?,
@@ -117,21 +118,49 @@ fn database(settings: &mut Settings, data_dir: Option<&Path>) -> Option<Database
 }
 
 fn registration(settings: &mut Settings, production: bool) -> Option<Registration> {
-    match settings.get(keys::REGISTRATION).map(|setting| setting.text.as_str()) {
-        Some("verified") => settings.refuse(keys::REGISTRATION, format!("cannot be verified: that {NO_MAIL}")),
-        None if production => {
-            settings.refuse(keys::REGISTRATION, format!("must be set in production: its default, verified, {NO_MAIL}"));
+    let registration = settings.optional(keys::REGISTRATION, |text| match text {
+        "open" => Some(Registration::Open),
+        "verified" => Some(Registration::Verified),
+        "closed" => Some(Registration::Closed),
+        _ => None,
+    });
+    Some(registration?.unwrap_or(if production { Registration::Verified } else { Registration::Open }))
+}
+
+fn mail(settings: &mut Settings, production: bool) -> Option<MailConfig> {
+    let product = settings.required(keys::PRODUCT_NAME, values::product_name);
+    let transport = settings.required(keys::MAIL_URL, values::mail_transport);
+    let from = settings.required(keys::MAIL_FROM, values::sender);
+    let templates = settings.optional(keys::MAIL_TEMPLATES, |text| Some(PathBuf::from(text)));
+    let app_url = settings.optional(keys::APP_URL, values::origin_url);
+    let confirm = settings.required(keys::LINK_PATH_CONFIRM, values::link_path);
+    let verify = settings.required(keys::LINK_PATH_VERIFY, values::link_path);
+    let reset = settings.required(keys::LINK_PATH_RESET, values::link_path);
+    let invite = settings.required(keys::LINK_PATH_INVITE, values::link_path);
+    if production {
+        if transport == Some(MailTransport::Console) {
+            settings.refuse(
+                keys::MAIL_URL,
+                "must not be `console:` in production, where nobody would read it; set MAIL_URL=file:FOLDER",
+            );
         }
-        None => return Some(Registration::Open),
-        Some(_) => {
-            return settings.required(keys::REGISTRATION, |text| match text {
-                "open" => Some(Registration::Open),
-                "closed" => Some(Registration::Closed),
-                _ => None,
-            });
+        if settings.get(keys::MAIL_FROM).is_none_or(|setting| setting.origin == Origin::Default) {
+            settings.refuse(keys::MAIL_FROM, "must be set in production");
+        }
+        if let Some(Some(url)) = &app_url
+            && url.scheme() != "https"
+        {
+            settings.refuse(keys::APP_URL, "must be an https address in production");
         }
     }
-    None
+    Some(MailConfig {
+        product: product?,
+        transport: transport?,
+        from: from?,
+        templates: templates?,
+        app_url: app_url?,
+        link_paths: LinkPaths { confirm: confirm?, verify: verify?, reset: reset?, invite: invite? },
+    })
 }
 
 fn keys(settings: &mut Settings, production: bool) -> Option<KeyConfig> {
@@ -187,6 +216,8 @@ fn guessing(settings: &mut Settings, production: bool) -> Option<Option<Guessing
     let per_address = settings.required(keys::GUESS_PER_ADDRESS, values::limit);
     let per_account = settings.required(keys::GUESS_PER_ACCOUNT, values::limit);
     let registrations_per_address = settings.required(keys::REGISTRATIONS_PER_ADDRESS, values::limit);
+    let mails_per_recipient = settings.required(keys::MAILS_PER_RECIPIENT, values::limit);
+    let mail_requests_per_address = settings.required(keys::MAIL_REQUESTS_PER_ADDRESS, values::limit);
     if production && rate_limits == Some(false) {
         settings.refuse(
             keys::RATE_LIMITS,
@@ -198,6 +229,8 @@ fn guessing(settings: &mut Settings, production: bool) -> Option<Option<Guessing
         per_address: per_address?,
         per_account: per_account?,
         registrations_per_address: registrations_per_address?,
+        mails_per_recipient: mails_per_recipient?,
+        mail_requests_per_address: mail_requests_per_address?,
     };
     Some(rate_limits?.then_some(limits))
 }

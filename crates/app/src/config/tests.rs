@@ -18,6 +18,8 @@ const GOOD_PRODUCTION: &[(&str, &str)] = &[
     ("TENANTRY_ENV", "production"),
     ("PUBLIC_URL", "https://api.example.com"),
     ("REGISTRATION", "closed"),
+    ("MAIL_URL", "file:/var/lib/tenantry/mail"),
+    ("MAIL_FROM", "Acme <no-reply@acme.example>"),
     ("SIGNING_KEYS", "planted-signing-key"),
     ("SERVER_SECRETS", "k1:planted-server-secret"),
 ];
@@ -69,8 +71,10 @@ fn the_defaults_the_example_and_the_list_of_keys_agree() {
         .filter(|(name, _)| name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'))
         .collect();
     assert_eq!(variables.len(), KEYS.len(), "a variable is missing or stands twice");
-    let example: BTreeMap<String, String> =
-        variables.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+    let example: BTreeMap<String, String> = variables
+        .into_iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim_matches('\'').to_owned()))
+        .collect();
     assert_eq!(example, listed);
 }
 
@@ -125,7 +129,8 @@ fn every_mistake_is_listed_at_once_with_what_to_set() {
     let expected = [
         "PORT must be a number from 0 to 65535, for example PORT=3000 (set in the environment)",
         "PUBLIC_URL must be an https address in production, for example PUBLIC_URL=https://api.example.com",
-        "REGISTRATION must be set in production: its default, verified, needs mail, which this version cannot send yet; set REGISTRATION=closed or REGISTRATION=open",
+        "MAIL_URL must not be `console:` in production, where nobody would read it; set MAIL_URL=file:FOLDER",
+        "MAIL_FROM must be set in production",
         "SERVER_SECRETS must be secrets of at least 32 bytes, each BASE64 or ID:BASE64, separated by commas (set in the environment)",
         "SIGNING_KEYS must be set in production; `openssl genpkey -algorithm ed25519 -outform DER | base64 -w0` makes a new one",
         "ACCESS_TTL must be whole seconds from 1s to 24h, for example ACCESS_TTL=15m (set in the environment)",
@@ -142,8 +147,11 @@ fn what_production_refuses() {
         ("SIGNING_KEYS", ""),
         ("SERVER_SECRETS", " "),
         ("RATE_LIMITS", "off"),
-        ("REGISTRATION", ""),
-        ("REGISTRATION", "verified"),
+        ("REGISTRATION", "invited"),
+        ("MAIL_URL", ""),
+        ("MAIL_URL", "console:"),
+        ("MAIL_FROM", ""),
+        ("APP_URL", "http://app.example.com"),
         ("ARGON2_MEMORY_KIB", "8"),
         ("ARGON2_MEMORY_KIB", "8192"),
     ] {
@@ -152,13 +160,20 @@ fn what_production_refuses() {
 }
 
 #[test]
-fn verified_registration_is_refused_everywhere_with_a_way_out() {
-    let told = mistakes(load(&[("REGISTRATION", "verified")]));
-    assert_eq!(
-        told,
-        ["REGISTRATION cannot be verified: that needs mail, which this version cannot send yet; \
-          set REGISTRATION=closed or REGISTRATION=open (set in the environment)"]
-    );
+fn whoever_registers_in_production_confirms_the_address_unless_it_is_said_otherwise() {
+    let registration = |value| production(&[("REGISTRATION", value)]).expect("good").registration;
+    assert_eq!(registration(""), Registration::Verified);
+    assert_eq!(registration("verified"), Registration::Verified);
+    assert_eq!(registration("open"), Registration::Open);
+}
+
+#[test]
+fn a_link_path_has_one_place_for_the_token() {
+    let refused = |path| subjects(load(&[("LINK_PATH_RESET", path)])) == ["LINK_PATH_RESET"];
+    for bad in ["reset#{token}", "//evil.example/{token}", "/reset", "/{token}/{token}", "/re set#{token}"] {
+        assert!(refused(bad), "{bad}");
+    }
+    assert!(!refused("/reset-password?token={token}"));
 }
 
 #[test]
@@ -299,6 +314,6 @@ fn the_file_for_production_lacks_only_what_nobody_else_can_know() {
     let load = |variables: &[(&str, &str)]| {
         Config::load(Sources::from_environment(variables.iter().copied()).with_file(&path))
     };
-    assert_eq!(subjects(load(&[])), ["PUBLIC_URL", "SIGNING_KEYS", "SERVER_SECRETS"]);
+    assert_eq!(subjects(load(&[])), ["PUBLIC_URL", "MAIL_FROM", "SIGNING_KEYS", "SERVER_SECRETS"]);
     assert!(load(&GOOD_PRODUCTION[1..]).is_ok());
 }

@@ -8,9 +8,11 @@ use std::{
     str::FromStr,
     time::Duration,
 };
+use tenantry_kernel::bounded_line;
+use tenantry_mail::MailSettings;
 use url::Url;
 
-use super::{Database, Limit};
+use super::{Database, Limit, MailTransport};
 use crate::logging;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -87,6 +89,34 @@ pub(super) fn database(text: &str) -> Option<Database> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "postgres" | "postgresql"))?;
     let has_host = url.has_host() || url.query_pairs().any(|(name, _)| name == "host");
     has_host.then(|| Database::Postgres(text.into()))
+}
+
+/// What a product may be called in a mail.
+pub(super) fn product_name(text: &str) -> Option<String> {
+    const MAX_CHARS: usize = 80;
+    let line = bounded_line(text, MAX_CHARS).ok()?;
+    (!line.is_empty()).then_some(line)
+}
+
+/// Where mails go.
+pub(super) fn mail_transport(text: &str) -> Option<MailTransport> {
+    match text.split_once(':')? {
+        ("console", "") => Some(MailTransport::Console),
+        ("file", folder) if !folder.is_empty() => Some(MailTransport::File(PathBuf::from(folder))),
+        _ => None,
+    }
+}
+
+/// A sender of mails.
+pub(super) fn sender(text: &str) -> Option<String> {
+    MailSettings::parse_from(text).ok().map(|_| text.to_owned())
+}
+
+/// A path behind an origin, with one place for a token.
+pub(super) fn link_path(text: &str) -> Option<String> {
+    let is_path = text.starts_with('/') && !text.starts_with("//");
+    let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+    (is_path && visible && text.matches("{token}").count() == 1).then(|| text.to_owned())
 }
 
 /// A list of secrets.

@@ -87,6 +87,14 @@ impl<C: Command + 'static> FromRequest for Caller<C> {
     }
 }
 
+/// Whoever is signed in, for routes that serve strangers too. A token that is not good is a failure all the same.
+pub(crate) async fn signed_in(app: &App, request: &HttpRequest) -> Result<Option<Arc<Known>>, Failure> {
+    match bearer(request) {
+        None => Ok(None),
+        Some(token) => app.authority_of(token, Sha256::digest(token).into()).await.map(Some),
+    }
+}
+
 /// The token of an `Authorization: Bearer` header (RFC 6750, 2.1); taken from nowhere else.
 pub(crate) fn bearer(request: &HttpRequest) -> Option<&str> {
     let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;

@@ -15,7 +15,7 @@ use futures::FutureExt;
 use std::{cell::Cell, panic::AssertUnwindSafe, rc::Rc};
 use tenantry_kernel::{ErrorCode, ErrorKind, RequestId};
 
-use crate::{App, Failure};
+use crate::{App, Failure, failure::chain};
 
 use super::{
     caller::app_of,
@@ -110,12 +110,6 @@ fn log(failure: &Failure, response: &ServiceResponse<BoxBody>, id: RequestId) {
         ErrorKind::Unavailable => tracing::warn!(request_id = %id, code, cause, "a request could not be served"),
         _ => tracing::debug!(request_id = %id, code, cause, "a request was refused"),
     }
-}
-
-/// An error and what caused it: of a store that fails, only the last link tells why.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let links = std::iter::successors(Some(error), |link| link.source()).map(ToString::to_string);
-    links.collect::<Vec<_>>().join(": ")
 }
 
 /// Puts another answer in place of a response, keeping headers that it does not set itself.

@@ -10,7 +10,9 @@ mod error_codes;
 mod errors;
 mod health;
 mod if_match;
+mod invitations;
 mod layer;
+mod links;
 mod openapi;
 mod origin;
 mod page;
@@ -18,6 +20,7 @@ mod permissions;
 mod query;
 mod roles;
 mod tenant;
+mod tenants;
 mod users;
 mod well_known;
 
@@ -53,7 +56,12 @@ pub fn service(
     let cors = Condition::new(!app.config.http.cors_origins.is_empty(), origin::cors(&app.config.http.cors_origins));
     let (service, _) =
         ActixApp::new().app_data(web::Data::new(app)).into_utoipa_app().configure(routes).split_for_parts();
-    service.configure(docs::routes).default_service(web::to(errors::unrouted)).wrap(cors).wrap(from_fn(layer::around))
+    service
+        .configure(docs::routes)
+        .configure(links::routes)
+        .default_service(web::to(errors::unrouted))
+        .wrap(cors)
+        .wrap(from_fn(layer::around))
 }
 
 /// Every documented route.
@@ -61,6 +69,8 @@ fn routes(config: &mut ServiceConfig<'_>) {
     let api = scope("/api/v1")
         .configure(auth::routes)
         .configure(tenant::routes)
+        .configure(tenants::routes)
+        .configure(invitations::routes)
         .configure(users::routes)
         .configure(roles::routes)
         .configure(permissions::routes)

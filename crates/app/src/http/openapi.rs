@@ -8,7 +8,10 @@ use tenantry_kernel::{Action, Command, ErrorCode, Permission, Requirement};
 use utoipa::{IntoParams, OpenApi, ToSchema, openapi::OpenApi as Document};
 use utoipa_actix_web::AppExt;
 
-use super::{audit_logs, auth, errors::status_of, health, permissions, roles, routes, tenant, users, well_known};
+use super::{
+    audit_logs, auth, errors::status_of, health, invitations, permissions, roles, routes, tenant, tenants, users,
+    well_known,
+};
 
 /// What the document says of an operation beside what stands at its handler.
 #[derive(Debug, Clone, Copy)]
@@ -117,6 +120,10 @@ pub(crate) struct Of<T: ToSchema> {
     data: T,
 }
 
+/// What is told of something that will be seen to: nothing yet.
+#[derive(ToSchema)]
+pub(crate) struct Accepted {}
+
 /// A page of a list in the envelope of every success.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used: answers are made by `Answer`")]
@@ -174,6 +181,8 @@ pub(crate) struct IfMatchHeader {
     tags(
         (name = "auth", description = "Signing in and out, one's own profile and sessions."),
         (name = "tenant", description = "The organisation that one is signed in to."),
+        (name = "tenants", description = "The organisations that one belongs to."),
+        (name = "invitations", description = "Taking people in by a mailed link."),
         (name = "users", description = "Who is a member, and with which roles."),
         (name = "roles", description = "Named sets of permissions."),
         (name = "permissions", description = "What can be allowed, and what is."),
@@ -188,6 +197,8 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
     [
         auth::OPERATIONS,
         tenant::OPERATIONS,
+        tenants::OPERATIONS,
+        invitations::OPERATIONS,
         users::OPERATIONS,
         roles::OPERATIONS,
         permissions::OPERATIONS,

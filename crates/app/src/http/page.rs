@@ -2,7 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::Sha256;
 use tenantry_crypto::Purpose;
 use tenantry_kernel::{Direction, ErrorCode, MAX_LIMIT, Page, PageRequest};
@@ -15,6 +15,14 @@ const DEFAULT_LIMIT: u32 = 20;
 const MAC_BYTES: usize = 16;
 /// No cursor of ours is longer.
 const MAX_CURSOR_CHARS: usize = 2_000;
+
+/// The query of a list that takes no filters.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Paging {
+    pub(crate) limit: Option<String>,
+    pub(crate) cursor: Option<String>,
+}
 
 /// What a cursor belongs to: the list, who reads it, and every filter. With anything else it is refused.
 pub(crate) struct List<'a> {

@@ -18,7 +18,7 @@ use super::{
     caller::Caller,
     if_match::IfMatch,
     openapi::{ListOf, Of, Operation, PermissionName},
-    page::List,
+    page::{List, Paging},
     query::read_query,
 };
 
@@ -153,13 +153,6 @@ fn grantable(names: &[String], fields: &mut Fields) -> Option<Grantable> {
             None
         }
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Paging {
-    limit: Option<String>,
-    cursor: Option<String>,
 }
 
 /// List the roles, newest first.

@@ -120,20 +120,24 @@ impl Reads for RoleSet {
     type Output = Vec<RoleId>;
 
     fn read(self, fields: &mut Fields) -> Option<Vec<RoleId>> {
-        let mut ids = Vec::with_capacity(self.role_ids.len());
-        for (place, text) in self.role_ids.iter().enumerate() {
-            match text.parse() {
-                Ok(id) if !ids.contains(&id) => ids.push(id),
-                Ok(_) => {}
-                // An unknown id and what is none are told alike.
-                Err(_) => {
-                    let field = format!("roleIds[{place}]");
-                    fields.add(FieldError::new(field, "not_found", "There is no such role."));
-                }
+        Some(read_role_ids(&self.role_ids, fields))
+    }
+}
+
+/// The ids of a request's `roleIds`, each once. An unknown id and what is none are told alike.
+pub(super) fn read_role_ids(texts: &[String], fields: &mut Fields) -> Vec<RoleId> {
+    let mut ids = Vec::with_capacity(texts.len());
+    for (place, text) in texts.iter().enumerate() {
+        match text.parse() {
+            Ok(id) if !ids.contains(&id) => ids.push(id),
+            Ok(_) => {}
+            Err(_) => {
+                let field = format!("roleIds[{place}]");
+                fields.add(FieldError::new(field, "not_found", "There is no such role."));
             }
         }
-        Some(ids)
     }
+    ids
 }
 
 #[derive(Deserialize, IntoParams)]

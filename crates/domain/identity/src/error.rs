@@ -1,3 +1,4 @@
+use tenantry_jobs::SealError;
 use tenantry_kernel::{Coded, Denied, ErrorCode, FieldError, StoreError};
 use tenantry_tenancy::TenancyError;
 
@@ -27,6 +28,15 @@ pub enum IdentityError {
     /// The password would not withstand guessing.
     #[error("the password is guessable")]
     WeakPassword,
+    /// The link was used, replaced or withdrawn, or its time is over.
+    #[error("the link is not valid any more")]
+    LinkInvalid,
+    /// A thing named in the request is not there.
+    #[error("{field} names nothing that is there")]
+    Unknown {
+        /// The field that names it.
+        field: &'static str,
+    },
     /// No such person or session.
     #[error("not found")]
     NotFound,
@@ -39,6 +49,9 @@ pub enum IdentityError {
     /// The password could not be hashed.
     #[error(transparent)]
     Hasher(#[from] HasherError),
+    /// The secret of a job could not be encrypted.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// The store could not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -53,6 +66,9 @@ impl Coded for IdentityError {
             Self::SessionEnded | Self::Replayed => ErrorCode::SessionEnded,
             Self::EmailTaken => ErrorCode::EmailTaken,
             Self::WeakPassword => ErrorCode::WeakPassword,
+            Self::LinkInvalid => ErrorCode::LinkInvalid,
+            Self::Unknown { .. } => ErrorCode::ValidationFailed,
+            Self::Seal(_) => ErrorCode::Internal,
             Self::NotFound => ErrorCode::NotFound,
             Self::VersionConflict => ErrorCode::VersionConflict,
             Self::Tenancy(error) => error.code(),
@@ -66,6 +82,7 @@ impl Coded for IdentityError {
         match self {
             Self::Denied(denied) => denied.details(),
             Self::Tenancy(error) => error.details(),
+            Self::Unknown { field } => vec![FieldError::new(*field, "not_found", "There is no such thing.")],
             _ => Vec::new(),
         }
     }

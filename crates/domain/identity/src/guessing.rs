@@ -28,6 +28,10 @@ pub struct GuessPolicy {
     pub known_address_for: Duration,
     /// New accounts from one source address.
     pub registrations_per_address: Quota,
+    /// Mails that strangers can cause, to one mailbox.
+    pub mails_per_recipient: Quota,
+    /// Requests for such mails from one source address.
+    pub mail_requests_per_address: Quota,
 }
 
 /// What somebody tries.
@@ -35,8 +39,14 @@ pub struct GuessPolicy {
 pub enum Guess<'a> {
     /// A password of this account, whether there is one or not.
     Password(&'a EmailAddress),
-    /// A new account.
+    /// A new account, without a mail.
     Registration,
+    /// A new account that is to be confirmed by this mailbox.
+    RegistrationByMail(&'a EmailAddress),
+    /// A mail to this mailbox, asked for by whoever claims that it is theirs.
+    MailRequest(&'a EmailAddress),
+    /// A mail to this mailbox, caused by somebody known.
+    Letter(&'a EmailAddress),
 }
 
 /// One counter to charge.
@@ -102,15 +112,22 @@ pub async fn charge(
 ) -> Result<Result<Spent, TooManyAttempts>, StoreError> {
     let now = world.now();
     let source = address_key(ip);
-    let source_key = digest(&[b"source", source.as_bytes()]);
+    let registration =
+        || Charge { key: digest(&[b"registration", source.as_bytes()]), quota: policy.registrations_per_address };
+    let mail_request =
+        || Charge { key: digest(&[b"mail request", source.as_bytes()]), quota: policy.mail_requests_per_address };
+    let letter = |to: &EmailAddress| Charge {
+        key: digest(&[b"letter", to.as_str().as_bytes()]),
+        quota: policy.mails_per_recipient,
+    };
     let (charges, account_and_source) = match guess {
-        Guess::Registration => {
-            let key = digest(&[b"registration", source.as_bytes()]);
-            (vec![Charge { key, quota: policy.registrations_per_address }], None)
-        }
+        Guess::Registration => (vec![registration()], None),
+        Guess::RegistrationByMail(to) => (vec![registration(), letter(to)], None),
+        Guess::MailRequest(to) => (vec![mail_request(), letter(to)], None),
+        Guess::Letter(to) => (vec![letter(to)], None),
         Guess::Password(email) => {
-            let account_key = digest(&[b"account", email.as_str().as_bytes()]);
             let both = digest(&[b"account and source", email.as_str().as_bytes(), source.as_bytes()]);
+            let (account_key, source_key) = account_and_source(email, &source);
             let charges = vec![
                 Charge { key: both, quota: policy.per_account_and_address },
                 Charge { key: source_key, quota: policy.per_address },
@@ -147,6 +164,21 @@ pub async fn give_back(unit: &mut (impl Attempts + ?Sized), world: &World, spent
         unit.remember_source(account, source, world.now()).await?;
     }
     Ok(())
+}
+
+/// Notes that the owner of the account was seen at this address: a mailed link was used there.
+pub async fn note_seen(
+    unit: &mut (impl Attempts + ?Sized),
+    world: &World,
+    email: &EmailAddress,
+    ip: Option<IpAddr>,
+) -> Result<(), StoreError> {
+    let (account, source) = account_and_source(email, &address_key(ip));
+    unit.remember_source(account, source, world.now()).await
+}
+
+fn account_and_source(email: &EmailAddress, source: &str) -> ([u8; 32], [u8; 32]) {
+    (digest(&[b"account", email.as_str().as_bytes()]), digest(&[b"source", source.as_bytes()]))
 }
 
 /// The part of a source address that is one customer: an IPv4 address, or the /64 of an IPv6 address.

@@ -1,24 +1,38 @@
-//! People and how they are known again: passwords, sessions, tokens, and the slowing of guesses; and the use cases
-//! that need people and tenants together, such as registering and taking somebody out of a tenant.
+//! People and how they are known again: passwords, sessions, tokens, mailed links, and the slowing of guesses; and the
+//! use cases that need people and tenants together, such as registering, inviting and taking somebody out of a tenant.
 //!
-//! A service that embeds this crate implements the ports ([`People`], [`Credentials`], [`Sessions`], [`Attempts`],
-//! [`PasswordHasher`], [`RefreshKeys`]) and calls the use cases; `examples/` shows a whole one.
+//! A service that embeds this crate implements the ports ([`People`], [`Credentials`], [`Sessions`], [`Links`],
+//! [`Attempts`], [`PasswordHasher`], [`RefreshKeys`], [`Mailer`]) and calls the use cases; `examples/` shows a whole one.
 
+mod acceptance;
 mod error;
 mod guessing;
+mod invitations;
+mod links;
+mod mails;
 mod members;
 mod passwords;
 mod people;
+mod recovery;
 mod registration;
 mod sessions;
 mod sign_in;
+mod switching;
 mod tokens;
+mod verification;
 
+pub use acceptance::{AcceptInvitation, Accepting, Acceptor, Joined, Offer, Offering, accept_invitation, find_offer};
 pub use error::IdentityError;
 pub use guessing::{
     Attempts, Charge, Charged, Guess, GuessPolicy, Quota, Spent, TooManyAttempts, address_key, charge, give_back,
 };
-pub use members::{ChangeMemberStatus, RemoveMember, add_member, change_member_status, remove_member};
+pub use invitations::{Invite, Inviting, ResendInvitation, invite, resend_invitation};
+pub use links::{Link, LinkKind, LinkPurpose, LinkToken, Links};
+pub use mails::{Letter, Mail, Mailer, MailerError, Outgoing};
+pub use members::{
+    ChangeMemberStatus, LeaveTenant, RemoveMember, TransferOwnership, add_member, change_member_status, leave_tenant,
+    remove_member, transfer_ownership,
+};
 pub use passwords::{
     ChangePassword, Credential, Credentials, HasherError, Password, PasswordError, PasswordHash, PasswordHasher,
     Verdict, change_password,
@@ -26,10 +40,22 @@ pub use passwords::{
 pub use people::{
     ChangeProfile, People, Person, PersonStatus, ReadOwnProfile, change_profile, disable_person, enable_person,
 };
-pub use registration::{NewPerson, Register, Registered, Registering, insert_person, register};
+pub use recovery::{ResetPassword, ResetRequested, Resetting, prepare_reset, request_reset, reset_password};
+pub use registration::{
+    ConfirmRegistration, MAX_OPEN_REGISTRATIONS, NewPerson, Register, Registered, Registering, Registration,
+    RegistrationRequested, Registrations, confirm_registration, find_registration, insert_person, offer_first_password,
+    prepare_registration, register, request_registration,
+};
 pub use sessions::{
     EndOwnSessions, EndReason, LogOut, MAX_LIVE_SESSIONS, OwnSessions, Refresh, Refreshed, Session, SessionPolicy,
     Sessions, Which, end_own_sessions, log_out, refresh_session,
 };
 pub use sign_in::{Candidate, SignIn, SignedIn, SigningIn, complete_sign_in, default_tenant, find_candidate};
+pub use switching::{
+    Elsewhere, FoundOwnTenant, OwnTenants, SwitchTenant, Switched, Switching, found_own_tenant, switch_tenant,
+};
 pub use tokens::{AccessClaims, AccessTokens, RefreshKeys, RefreshToken, TokenError};
+pub use verification::{
+    ChangeEmail, EmailChangeRequested, ResendVerification, Shown, VerificationRequested, VerifyEmail, Verifying,
+    find_link, prepare_email_change, prepare_verification, request_email_change, request_verification, verify_email,
+};

@@ -1,14 +1,14 @@
 //! What concerns a person and their place in a tenant together: taking them in, deactivating, taking them out.
 
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Event, Journal, Permission, Requirement, TenantId, UserId, World,
+    Action, Actor, Authorities, Command, Event, Journal, Permission, Requirement, StoreError, TenantId, UserId, World,
 };
 use tenantry_tenancy::{
     DefaultRole, Membership, MembershipStatus, Memberships, Role, Roles, TenancyError, ensure_owner_remains,
-    ensure_owner_touches_owner,
+    ensure_owner_touches_owner, role_names,
 };
 
-use crate::{EndReason, IdentityError, People, Person, Sessions, sessions::note_ended};
+use crate::{EndReason, IdentityError, People, Person, PersonStatus, Sessions, sessions::note_ended};
 
 /// Deactivate a membership, or activate it again.
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +89,106 @@ pub async fn remove_member(
     let event = Event::new(world, actor, Action::MembershipRemoved).target(member.user, name.as_deref());
     unit.append_event(event).await?;
     end_member_sessions(unit, actor, world, &member, EndReason::MembershipRemoved).await
+}
+
+/// Leave the tenant.
+#[derive(Debug, Clone, Copy)]
+pub struct LeaveTenant;
+
+impl Command for LeaveTenant {
+    const REQUIRES: Requirement = Requirement::Member;
+    const EVENTS: &'static [Action] = RemoveMember::EVENTS;
+}
+
+/// Takes the acting person out of their session's tenant and ends their sessions in it.
+pub async fn leave_tenant(
+    unit: &mut (impl Memberships + Sessions + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    _: LeaveTenant,
+) -> Result<(), IdentityError> {
+    let held = unit.lock_authority(actor, world.now()).await?.ok_or(IdentityError::SessionEnded)?;
+    held.require::<LeaveTenant>()?;
+    let member = unit.membership_of(held.user).await?.ok_or(IdentityError::SessionEnded)?;
+    ensure_owner_remains(unit, &member).await?;
+    unit.delete_membership(member.user).await?;
+    let event = Event::new(world, actor, Action::MembershipRemoved).target(member.user, actor.name.as_deref());
+    unit.append_event(event).await?;
+    end_member_sessions(unit, actor, world, &member, EndReason::MembershipRemoved).await
+}
+
+/// Hand the tenant over to another member.
+#[derive(Debug, Clone, Copy)]
+pub struct TransferOwnership {
+    /// The member who is to own it.
+    pub user: UserId,
+}
+
+impl Command for TransferOwnership {
+    const REQUIRES: Requirement = Requirement::Owner;
+    const EVENTS: &'static [Action] = &[Action::TenantOwnershipTransferred, Action::MembershipRolesChanged];
+}
+
+/// Makes another active member an owner; the acting one keeps `admin` in the place of `owner`.
+pub async fn transfer_ownership(
+    unit: &mut (impl Memberships + Roles + People + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    command: TransferOwnership,
+) -> Result<(), IdentityError> {
+    let held = unit.lock_authority(actor, world.now()).await?.ok_or(IdentityError::SessionEnded)?;
+    held.require::<TransferOwnership>()?;
+    held.require_verified_email()?;
+    let tenant = held.active_tenant()?;
+    let unknown = || IdentityError::Unknown { field: "userId" };
+    let heir = unit.membership_of(command.user).await?.ok_or_else(unknown)?;
+    let person = unit.person_by_id(heir.user).await?.ok_or_else(unknown)?;
+    let may_own = heir.status == MembershipStatus::Active && person.status == PersonStatus::Enabled;
+    if !may_own || heir.user == held.user {
+        return Err(TenancyError::InvalidState.into());
+    }
+    let missing = || StoreError::Inconsistent { table: "roles", column: "(a default role of the tenant)" };
+    let owner = unit.default_role(tenant.id, DefaultRole::Owner).await?.ok_or_else(missing)?;
+    let admin = unit.default_role(tenant.id, DefaultRole::Admin).await?.ok_or_else(missing)?;
+    let giver = unit.membership_of(held.user).await?.ok_or(IdentityError::SessionEnded)?;
+    let event = Event::new(world, actor, Action::TenantOwnershipTransferred)
+        .target(tenant.id, Some(tenant.name.as_str()))
+        .set("owner", heir.user.to_string());
+    unit.append_event(event).await?;
+    exchange(unit, actor, world, &heir, Some(person.name.as_str()), None, &owner).await?;
+    exchange(unit, actor, world, &giver, Some(held.name.as_str()), Some(&owner), &admin).await
+}
+
+/// Gives a member a role, and takes another one away.
+async fn exchange(
+    unit: &mut (impl Memberships + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    member: &Membership,
+    name: Option<&str>,
+    take: Option<&Role>,
+    give: &Role,
+) -> Result<(), IdentityError> {
+    let before: Vec<Role> = unit.roles_of(&[member.user]).await?.into_iter().map(|holding| holding.role).collect();
+    let mut after = before.clone();
+    after.retain(|role| take.is_none_or(|taken| taken.id != role.id));
+    if after.iter().all(|role| role.id != give.id) {
+        after.push(give.clone());
+    }
+    if after == before {
+        return Ok(());
+    }
+    let ids: Vec<_> = after.iter().map(|role| role.id).collect();
+    unit.replace_roles(member.tenant, member.user, &ids).await?;
+    unit.update_membership(member).await?;
+    unit.user_authority_changed(member.user).await?;
+    let event = Event::new(world, actor, Action::MembershipRolesChanged).target(member.user, name).changed(
+        "roles",
+        role_names(&before),
+        role_names(&after),
+    );
+    unit.append_event(event).await?;
+    Ok(())
 }
 
 /// Takes a known person into a tenant with a role, by an operator.

@@ -3,11 +3,12 @@
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
+use tenantry_jobs::JobQueue;
 use tenantry_kernel::{
     Action, Actor, Authorities, Command, Event, Journal, Requirement, StoreError, Timestamp, UserId, World,
 };
 
-use crate::{EndReason, IdentityError, People, Person, Sessions, sessions::note_ended};
+use crate::{EndReason, IdentityError, Mail, People, Person, Sessions, mails::post, sessions::note_ended};
 
 /// A password as somebody typed it: 8 to 128 characters of any kind (NIST SP 800-63B, 3.1.1.2: no composition
 /// rules). It does not print and is wiped when dropped.
@@ -190,7 +191,7 @@ impl Command for ChangePassword {
 
 /// Changes the acting person's password and ends all their other sessions.
 pub async fn change_password(
-    unit: &mut (impl People + Credentials + Sessions + Authorities + Journal + ?Sized),
+    unit: &mut (impl People + Credentials + Sessions + JobQueue + Authorities + Journal + ?Sized),
     actor: &Actor,
     world: &World,
     command: ChangePassword,
@@ -212,7 +213,17 @@ pub async fn change_password(
     unit.append_event(event).await?;
     let ended = unit.end_sessions_of_user(id, Some(session), EndReason::PasswordChanged, world.now()).await?;
     note_ended(unit, actor, world, &ended, EndReason::PasswordChanged).await?;
+    post(unit, actor, world, None, &person.email, password_changed(actor, world, &person), None).await?;
     Ok(person)
+}
+
+/// What a person is written whose password is another one now.
+pub(crate) fn password_changed(actor: &Actor, world: &World, person: &Person) -> Mail {
+    Mail::PasswordChanged {
+        name: person.name.to_string(),
+        at: world.now().to_string(),
+        ip: actor.origin.ip.map(|ip| ip.to_string()),
+    }
 }
 
 #[cfg(test)]

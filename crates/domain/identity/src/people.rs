@@ -79,7 +79,7 @@ pub trait People: Send {
     /// person until the unit ends.
     async fn lock_person(&mut self, id: UserId) -> Result<Option<Person>, StoreError>;
 
-    /// Writes name, address and status where the version is still `person.version`, and moves it on; with the
+    /// Writes name, address, since when that is verified, and status where the version is still `person.version`, and moves it on; with the
     /// keys of their memberships in every tenant. Only for System units. Fails with
     /// [`IdentityError::VersionConflict`] or [`IdentityError::EmailTaken`].
     async fn update_person(&mut self, person: &Person) -> Result<(), IdentityError>;

@@ -1,29 +1,50 @@
-//! Registering: a person, their tenant and their first session in one unit.
+//! Registering: a person, their tenant and their first session in one unit. Where addresses have to be verified, what
+//! was asked for waits in a [`Registration`] until the mailbox and the password have both been shown.
 
-use tenantry_kernel::{Action, Actor, Authorities, EmailAddress, Event, Journal, Name, UserId, World};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use std::{net::IpAddr, time::Duration};
+use tenantry_jobs::{JobQueue, Kind, NewJob, RetryPolicy, Sealer};
+use tenantry_kernel::{
+    Action, Actor, ActorKind, Authorities, EmailAddress, Event, Journal, Name, RegistrationId, StoreError, Timestamp,
+    UserId, World,
+};
 use tenantry_tenancy::{FoundTenant, Founding, Plan, Slug, Tenant, found_tenant};
 
 use crate::{
-    Credential, Credentials, IdentityError, PasswordHash, People, Person, PersonStatus, RefreshKeys, Session,
-    SessionPolicy, Sessions, sessions::start_session,
+    Attempts, Credential, Credentials, IdentityError, LinkKind, LinkPurpose, LinkToken, Links, Mail, PasswordHash,
+    People, Person, PersonStatus, RefreshKeys, Session, SessionPolicy, Sessions, Spent,
+    guessing::{give_back, note_seen},
+    mails::{Enclosed, post},
+    sessions::{Beginning, start_session},
+    verification::new_link,
 };
+
+/// How many registrations of one address wait beside each other; the oldest goes first.
+pub const MAX_OPEN_REGISTRATIONS: usize = 5;
 
 /// A person who is to be known from now on. The password was found unguessable and hashed before the unit began.
 #[derive(Debug, Clone)]
 pub struct NewPerson {
     /// The mailbox by which they sign in.
     pub email: EmailAddress,
+    /// Whether the mailbox is known to be theirs.
+    pub is_verified: bool,
     /// What they are called.
     pub name: Name,
-    /// Their password's hash.
-    pub hash: PasswordHash,
+    /// Their password's hash; without one they choose it by a mailed link.
+    pub hash: Option<PasswordHash>,
 }
 
 /// Register a person together with a tenant of their own.
 #[derive(Debug, Clone)]
 pub struct Register {
-    /// Who.
-    pub person: NewPerson,
+    /// The mailbox by which they will sign in.
+    pub email: EmailAddress,
+    /// What they are called.
+    pub name: Name,
+    /// Their password's hash.
+    pub hash: PasswordHash,
     /// What the tenant is to be called.
     pub tenant_name: Name,
     /// The tenant's slug; without one it is derived from the name.
@@ -48,19 +69,38 @@ pub struct Registered {
 }
 
 /// What registering writes to.
-pub trait Registering: Founding + People + Credentials + Sessions + Authorities {}
-impl<T: Founding + People + Credentials + Sessions + Authorities + ?Sized> Registering for T {}
+pub trait Registering: Founding + People + Credentials + Sessions + Links + JobQueue + Authorities {}
+impl<T: Founding + People + Credentials + Sessions + Links + JobQueue + Authorities + ?Sized> Registering for T {}
 
-/// Makes the person, the tenant with its default roles and the owner, and a session in it.
+/// Makes the person, the tenant with its default roles and the owner, and a session in it; and writes to them, with a
+/// link by which they can prove their address.
 pub async fn register(
     unit: &mut (impl Registering + ?Sized),
     actor: &Actor,
     world: &World,
-    keys: &dyn RefreshKeys,
+    keys: &(impl RefreshKeys + Sealer),
     policy: &SessionPolicy,
     command: Register,
 ) -> Result<Registered, IdentityError> {
-    let person = insert_person(unit, actor, world, command.person).await?;
+    let made = make(unit, actor, world, keys, policy, command, false).await?;
+    let (link, token) = new_link(world, &made.person, LinkKind::Verify, LinkPurpose::Verify.lifetime());
+    unit.put_link(&link).await?;
+    let enclosed = Enclosed { purpose: LinkPurpose::Verify, token: &token, expires_at: link.expires_at, sealer: keys };
+    welcome(unit, actor, world, &made.person, &made.tenant, Some(enclosed)).await?;
+    Ok(made)
+}
+
+async fn make(
+    unit: &mut (impl Registering + ?Sized),
+    actor: &Actor,
+    world: &World,
+    keys: &impl RefreshKeys,
+    policy: &SessionPolicy,
+    command: Register,
+    is_verified: bool,
+) -> Result<Registered, IdentityError> {
+    let new = NewPerson { email: command.email, is_verified, name: command.name, hash: Some(command.hash) };
+    let person = insert_person(unit, actor, world, new).await?;
     let actor = actor.known_as(person.id, person.name.as_str());
     let founding = FoundTenant {
         name: command.tenant_name,
@@ -71,11 +111,45 @@ pub async fn register(
         owner_keys: person.member_keys(),
     };
     let tenant = found_tenant(unit, &actor, world, founding).await?;
-    let session = start_session(unit, &actor.within(Some(tenant.id)), world, keys, policy).await?;
+    let actor = actor.within(Some(tenant.id));
+    let session = start_session(unit, &actor, world, keys, policy, Beginning::SignIn).await?;
     Ok(Registered { person, tenant, session })
 }
 
-/// Makes a person with a password and leaves `user.registered`, which belongs to no tenant.
+/// Tells somebody that they have an account now.
+async fn welcome(
+    unit: &mut (impl JobQueue + ?Sized),
+    actor: &Actor,
+    world: &World,
+    person: &Person,
+    tenant: &Tenant,
+    enclosed: Option<Enclosed<'_>>,
+) -> Result<(), IdentityError> {
+    let mail = Mail::Welcome { name: person.name.to_string(), tenant: tenant.name.to_string() };
+    post(unit, actor, world, None, &person.email, mail, enclosed).await
+}
+
+/// Lets somebody whose account an operator has made choose their first password, by a link that is good for longer
+/// than one that was asked for. It is mailed, unless the operator hands it over.
+pub async fn offer_first_password(
+    unit: &mut (impl Links + JobQueue + ?Sized),
+    actor: &Actor,
+    world: &World,
+    sealer: &dyn Sealer,
+    person: &Person,
+    tenant: &Tenant,
+    by_mail: bool,
+) -> Result<LinkToken, IdentityError> {
+    let (link, token) = new_link(world, person, LinkKind::Reset, LinkPurpose::Invite.lifetime());
+    unit.put_link(&link).await?;
+    if by_mail {
+        let enclosed = Enclosed { purpose: LinkPurpose::Reset, token: &token, expires_at: link.expires_at, sealer };
+        welcome(unit, actor, world, person, tenant, Some(enclosed)).await?;
+    }
+    Ok(token)
+}
+
+/// Makes a person and leaves `user.registered`, which belongs to no tenant.
 pub async fn insert_person(
     unit: &mut (impl People + Credentials + Journal + ?Sized),
     actor: &Actor,
@@ -86,17 +160,18 @@ pub async fn insert_person(
     let person = Person {
         id: UserId::new(world),
         email: new.email,
-        email_verified_at: None,
+        email_verified_at: new.is_verified.then_some(now),
         name: new.name,
         status: PersonStatus::Enabled,
         version: 1,
         created_at: now,
     };
     unit.insert_person(&person).await?;
-    let credential = Credential { user: person.id, hash: new.hash, version: 1, changed_at: now };
-    unit.insert_credential(&credential).await?;
+    if let Some(hash) = new.hash {
+        unit.insert_credential(&Credential { user: person.id, hash, version: 1, changed_at: now }).await?;
+    }
     let actor = match actor.user {
-        None if actor.kind == tenantry_kernel::ActorKind::User => actor.known_as(person.id, person.name.as_str()),
+        None if actor.kind == ActorKind::User => actor.known_as(person.id, person.name.as_str()),
         _ => actor.clone(),
     };
     let event = Event::new(world, &actor.within(None), Action::UserRegistered)
@@ -105,4 +180,181 @@ pub async fn insert_person(
         .set_personal("name", person.name.as_str());
     unit.append_event(event).await?;
     Ok(person)
+}
+
+/// What somebody has asked for by registering, until they confirm the address.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// Which registration.
+    pub id: RegistrationId,
+    /// What is to be made.
+    pub wanted: Register,
+    /// SHA-256 of the mailed token, once one was mailed.
+    pub token_hash: Option<[u8; 32]>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// Until when it may be confirmed.
+    pub expires_at: Timestamp,
+}
+
+/// Where registrations wait. Only for System units.
+#[async_trait]
+pub trait Registrations: Send {
+    /// Keeps a registration.
+    async fn insert_registration(&mut self, registration: &Registration) -> Result<(), StoreError>;
+
+    /// The registration, if it is there still.
+    async fn registration_by_id(&mut self, id: RegistrationId) -> Result<Option<Registration>, StoreError>;
+
+    /// The registration whose mailed token has this hash.
+    async fn registration_by_token(&mut self, token_hash: &[u8; 32]) -> Result<Option<Registration>, StoreError>;
+
+    /// The registrations of an address, oldest first.
+    async fn registrations_of(&mut self, email: &EmailAddress) -> Result<Vec<RegistrationId>, StoreError>;
+
+    /// Notes which token was mailed.
+    async fn set_registration_token(&mut self, id: RegistrationId, token_hash: &[u8; 32]) -> Result<(), StoreError>;
+
+    /// Removes a registration. `false` when it is not there any more: somebody else was quicker.
+    async fn delete_registration(&mut self, id: RegistrationId) -> Result<bool, StoreError>;
+
+    /// Removes every registration of the address.
+    async fn delete_registrations_of(&mut self, email: &EmailAddress) -> Result<(), StoreError>;
+}
+
+/// Somebody has registered: whether there is an account is looked up in the background, so that the answer takes the
+/// same time.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RegistrationRequested {
+    /// Which registration.
+    pub registration: RegistrationId,
+}
+
+impl Kind for RegistrationRequested {
+    const NAME: &'static str = "registration";
+    const VERSION: i32 = 1;
+    const QUEUE: &'static str = "accounts";
+    const RETRY: RetryPolicy = ACCOUNT_RETRY;
+}
+
+/// How jobs that look accounts up are tried again: they work on the database alone.
+pub(crate) const ACCOUNT_RETRY: RetryPolicy =
+    RetryPolicy { max_attempts: 20, first: Duration::from_secs(1), longest: Duration::from_secs(10 * 60) };
+
+/// Keeps what somebody asks for until they confirm the address. Whether it has an account makes no difference here.
+pub async fn request_registration(
+    unit: &mut (impl Registrations + JobQueue + ?Sized),
+    actor: &Actor,
+    world: &World,
+    wanted: Register,
+) -> Result<(), IdentityError> {
+    let now = world.now();
+    let registration = Registration {
+        id: RegistrationId::new(world),
+        wanted,
+        token_hash: None,
+        created_at: now,
+        expires_at: now.plus(LinkPurpose::Confirm.lifetime()),
+    };
+    unit.insert_registration(&registration).await?;
+    let requested = RegistrationRequested { registration: registration.id };
+    let job = NewJob::of(world, None, &requested)?.traced(actor.origin.request.to_string());
+    unit.enqueue_job(&job).await?;
+    Ok(())
+}
+
+/// Writes to the address of a registration: how to confirm it, or that it has an account. In the background.
+pub async fn prepare_registration(
+    unit: &mut (impl Registrations + People + JobQueue + ?Sized),
+    actor: &Actor,
+    world: &World,
+    sealer: &dyn Sealer,
+    requested: RegistrationRequested,
+) -> Result<(), IdentityError> {
+    let Some(registration) = unit.registration_by_id(requested.registration).await? else { return Ok(()) };
+    let Registration { id, wanted, expires_at, .. } = registration;
+    if let Some(person) = unit.person_by_email(&wanted.email).await? {
+        unit.delete_registration(id).await?;
+        // A stranger who knows the address learns nothing; its owner does.
+        let mail = Mail::AccountExists { name: person.name.to_string() };
+        return post(unit, actor, world, None, &person.email, mail, None).await;
+    }
+    let waiting = unit.registrations_of(&wanted.email).await?;
+    for oldest in waiting.iter().rev().skip(MAX_OPEN_REGISTRATIONS) {
+        unit.delete_registration(*oldest).await?;
+    }
+    let token = LinkToken::generate(world);
+    unit.set_registration_token(id, &token.hash()).await?;
+    let mail = Mail::ConfirmRegistration { name: wanted.name.to_string(), tenant: wanted.tenant_name.to_string() };
+    let enclosed = Enclosed { purpose: LinkPurpose::Confirm, token: &token, expires_at, sealer };
+    post(unit, actor, world, None, &wanted.email, mail, Some(enclosed)).await
+}
+
+/// Confirm a registration. The password was found to be that of the registration.
+#[derive(Debug, Clone)]
+pub struct ConfirmRegistration {
+    /// The hash of the presented token.
+    pub token_hash: [u8; 32],
+    /// The registration whose password was compared.
+    pub registration: RegistrationId,
+    /// What the try has cost.
+    pub spent: Option<Spent>,
+    /// Where the link was used.
+    pub ip: Option<IpAddr>,
+}
+
+impl ConfirmRegistration {
+    /// The events that confirming leaves.
+    pub const EVENTS: &'static [Action] = &[
+        Action::UserRegistered,
+        Action::UserEmailVerified,
+        Action::TenantCreated,
+        Action::MembershipCreated,
+        Action::SessionStarted,
+        Action::SignInFailed,
+    ];
+}
+
+/// Looks up a registration that may be confirmed now.
+pub async fn find_registration(
+    unit: &mut (impl Registrations + ?Sized),
+    world: &World,
+    token_hash: &[u8; 32],
+) -> Result<Registration, IdentityError> {
+    let found = unit.registration_by_token(token_hash).await?;
+    found.filter(|registration| world.now() < registration.expires_at).ok_or(IdentityError::LinkInvalid)
+}
+
+/// Makes what was registered, with a verified address, once the mailbox and the password were shown.
+pub async fn confirm_registration(
+    unit: &mut (impl Registering + Registrations + Attempts + ?Sized),
+    actor: &Actor,
+    world: &World,
+    keys: &impl RefreshKeys,
+    policy: &SessionPolicy,
+    command: ConfirmRegistration,
+) -> Result<Registered, IdentityError> {
+    let registration = find_registration(unit, world, &command.token_hash).await?;
+    if registration.id != command.registration || !unit.delete_registration(registration.id).await? {
+        return Err(IdentityError::LinkInvalid);
+    }
+    let made = match make(unit, actor, world, keys, policy, registration.wanted, true).await {
+        // Another registration of the same address was confirmed first; this one is worth nothing any more.
+        Err(IdentityError::EmailTaken) => return Err(IdentityError::LinkInvalid),
+        made => made?,
+    };
+    let Registered { person, tenant, .. } = &made;
+    unit.delete_registrations_of(&person.email).await?;
+    let known = actor.known_as(person.id, person.name.as_str());
+    unit.append_event(email_verified(world, &known.within(Some(tenant.id)), person)).await?;
+    if let Some(spent) = &command.spent {
+        give_back(unit, world, spent).await?;
+    }
+    note_seen(unit, world, &person.email, command.ip).await?;
+    welcome(unit, actor, world, person, tenant, None).await?;
+    Ok(made)
+}
+
+pub(crate) fn email_verified(world: &World, actor: &Actor, person: &Person) -> Event {
+    Event::new(world, actor, Action::UserEmailVerified).target(person.id, Some(person.name.as_str()))
 }

@@ -2,12 +2,13 @@
 
 use async_trait::async_trait;
 use std::{net::IpAddr, time::Duration};
+use tenantry_jobs::JobQueue;
 use tenantry_kernel::{
     Action, Actor, Authorities, Command, Event, Journal, Requirement, SessionId, SignInId, StoreError, TenantId,
     Timestamp, UserId, World,
 };
 
-use crate::{IdentityError, RefreshKeys, RefreshToken};
+use crate::{IdentityError, Mail, People, RefreshKeys, RefreshToken, mails::post};
 
 /// How many live sessions a person may have; the oldest go first.
 pub const MAX_LIVE_SESSIONS: u32 = 50;
@@ -56,6 +57,14 @@ pub enum EndReason {
     Replayed,
     /// The password was changed.
     PasswordChanged,
+    /// The password was forgotten and set anew.
+    PasswordReset,
+    /// The address was changed.
+    EmailChanged,
+    /// An account of an unproved address went to whoever has the mailbox.
+    AccountTaken,
+    /// Its person went on in another tenant.
+    Switched,
     /// The operator shut the person out.
     PersonDisabled,
     /// The membership was deactivated.
@@ -67,11 +76,15 @@ pub enum EndReason {
 }
 
 impl EndReason {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 12] = [
         Self::LoggedOut,
         Self::Revoked,
         Self::Replayed,
         Self::PasswordChanged,
+        Self::PasswordReset,
+        Self::EmailChanged,
+        Self::AccountTaken,
+        Self::Switched,
         Self::PersonDisabled,
         Self::MembershipDeactivated,
         Self::MembershipRemoved,
@@ -85,6 +98,10 @@ impl EndReason {
             Self::Revoked => "revoked",
             Self::Replayed => "replayed",
             Self::PasswordChanged => "password_changed",
+            Self::PasswordReset => "password_reset",
+            Self::EmailChanged => "email_changed",
+            Self::AccountTaken => "account_taken",
+            Self::Switched => "switched",
             Self::PersonDisabled => "person_disabled",
             Self::MembershipDeactivated => "membership_deactivated",
             Self::MembershipRemoved => "membership_removed",
@@ -125,7 +142,7 @@ impl Session {
     /// What a token of the given rotation is good for. The direct predecessor gets the same successor again within
     /// the grace, or later as long as nothing of that successor has been seen: parallel tabs and lost answers harm
     /// nobody. Anything older can only be a copy.
-    fn judge(&self, rotation: u32, now: Timestamp, policy: &SessionPolicy) -> Judgement {
+    pub(crate) fn judge(&self, rotation: u32, now: Timestamp, policy: &SessionPolicy) -> Judgement {
         let is_predecessor = rotation.checked_add(1) == Some(self.rotation);
         let successor_unseen = self.seen_rotation < self.rotation;
         let in_grace = now.since(self.rotated_at) <= policy.grace;
@@ -141,10 +158,14 @@ impl Session {
     }
 }
 
+/// What a refresh token is good for.
 #[derive(Debug, PartialEq, Eq)]
-enum Judgement {
+pub(crate) enum Judgement {
+    /// It is the current one.
     Current,
+    /// It is its direct predecessor, and may be shown again.
     SpentJustNow,
+    /// It is a copy.
     Replayed,
     /// Ahead of the row: the database was restored from a backup. The copy proves nothing and ends nothing.
     Unknown,
@@ -314,7 +335,7 @@ pub enum Refreshed {
 /// Moves a session on by its current token, repeats the answer to its predecessor, or ends the sign-in when an
 /// older token comes back (RFC 9700, 4.14.2).
 pub async fn refresh_session(
-    unit: &mut (impl Sessions + Authorities + Journal + ?Sized),
+    unit: &mut (impl Sessions + People + JobQueue + Authorities + Journal + ?Sized),
     actor: &Actor,
     world: &World,
     keys: &dyn RefreshKeys,
@@ -347,14 +368,41 @@ pub async fn refresh_session(
         Judgement::SpentJustNow => Ok(Refreshed::Session(Box::new(session))),
         Judgement::Current | Judgement::Unknown => Err(IdentityError::TokenInvalid),
         Judgement::Replayed => {
-            let actor = actor.of_session(&session);
-            let replayed = Event::new(world, &actor, Action::SessionReplayed).target(session.id, None);
-            unit.append_event(replayed).await?;
-            let ended = unit.end_sessions_of_sign_in(session.sign_in, EndReason::Replayed, now).await?;
-            note_ended(unit, &actor, world, &ended, EndReason::Replayed).await?;
+            end_replayed(unit, &actor.of_session(&session), world, &session).await?;
             Ok(Refreshed::Replayed)
         }
     }
+}
+
+/// Ends the sign-in of which an old token came back, and warns its person. Once: from then on its tokens are those of
+/// sessions that have ended.
+pub(crate) async fn end_replayed(
+    unit: &mut (impl Sessions + People + JobQueue + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    session: &Session,
+) -> Result<(), IdentityError> {
+    let now = world.now();
+    let replayed = Event::new(world, actor, Action::SessionReplayed).target(session.id, None);
+    unit.append_event(replayed).await?;
+    let ended = unit.end_sessions_of_sign_in(session.sign_in, EndReason::Replayed, now).await?;
+    note_ended(unit, actor, world, &ended, EndReason::Replayed).await?;
+    let Some(person) = unit.person_by_id(session.user).await? else { return Ok(()) };
+    let mail = Mail::SessionReplayed {
+        name: person.name.to_string(),
+        at: now.to_string(),
+        ip: actor.origin.ip.map(|ip| ip.to_string()),
+        user_agent: actor.origin.user_agent.clone(),
+    };
+    post(unit, actor, world, None, &person.email, mail, None).await
+}
+
+/// How a session comes to be.
+pub(crate) enum Beginning<'a> {
+    /// Its person has signed in.
+    SignIn,
+    /// Its person goes on from a session that was begun before; both share their sign-in and its absolute end.
+    Sibling(&'a Session),
 }
 
 /// Starts a session of a person whose row is locked, ending the oldest when there are too many.
@@ -364,19 +412,26 @@ pub(crate) async fn start_session(
     world: &World,
     keys: &dyn RefreshKeys,
     policy: &SessionPolicy,
+    beginning: Beginning<'_>,
 ) -> Result<Session, IdentityError> {
     let user = actor.user.ok_or(StoreError::Misuse("a session needs a person"))?;
     let now = world.now();
     let mut running = unit.running_sessions_of(user, now).await?;
     running.retain(|session| session.is_live(now, policy));
     let keep = usize::try_from(MAX_LIVE_SESSIONS).unwrap_or(usize::MAX) - 1;
-    for oldest in running.iter().skip(keep) {
+    let sibling = match beginning {
+        Beginning::SignIn => None,
+        Beginning::Sibling(session) => Some(session),
+    };
+    // The session that goes on in another tenant is in use, however old it is.
+    running.retain(|session| sibling.is_none_or(|sibling| sibling.id != session.id));
+    for oldest in running.iter().skip(keep - usize::from(sibling.is_some())) {
         let ended = unit.end_session(oldest.id, EndReason::TooMany, now).await?;
         note_ended(unit, actor, world, &ended, EndReason::TooMany).await?;
     }
     let session = Session {
         id: SessionId::new(world),
-        sign_in: SignInId::new(world),
+        sign_in: sibling.map_or_else(|| SignInId::new(world), |sibling| sibling.sign_in),
         user,
         tenant: actor.tenant,
         key_id: keys.current_id().to_owned(),
@@ -385,7 +440,7 @@ pub(crate) async fn start_session(
         created_at: now,
         rotated_at: now,
         last_used_at: now.to_minute(),
-        expires_at: now.plus(policy.max),
+        expires_at: sibling.map_or_else(|| now.plus(policy.max), |sibling| sibling.expires_at),
         ended: None,
         user_agent: actor.origin.user_agent.clone(),
         ip: actor.origin.ip,

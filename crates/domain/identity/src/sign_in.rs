@@ -3,10 +3,13 @@
 
 use tenantry_kernel::{Action, Actor, Authorities, EmailAddress, Journal, StoreError, TenantStatus, UserId, World};
 use tenantry_tenancy::{Membership, MembershipStatus, Memberships, Slug, TenancyError, Tenant};
+use uuid::Uuid;
 
 use crate::{
     Attempts, Credentials, IdentityError, PasswordHash, People, Person, PersonStatus, RefreshKeys, Session,
-    SessionPolicy, Sessions, Spent, guessing::give_back, sessions::start_session,
+    SessionPolicy, Sessions, Spent,
+    guessing::give_back,
+    sessions::{Beginning, start_session},
 };
 
 /// Who somebody claims to be: read before the password is compared.
@@ -25,13 +28,11 @@ pub async fn find_candidate(
     unit: &mut (impl People + Credentials + ?Sized),
     email: &EmailAddress,
 ) -> Result<Option<Candidate>, StoreError> {
-    let Some(person) = unit.person_by_email(email).await? else { return Ok(None) };
-    let credential = unit.credential_of(person.id).await?;
-    Ok(credential.map(|credential| Candidate {
-        user: person.id,
-        hash: credential.hash,
-        credential_version: credential.version,
-    }))
+    let person = unit.person_by_email(email).await?;
+    // Looked up for nobody too: one statement less would tell, by the time it takes, who is unknown.
+    let user = person.map_or(UserId::from_uuid(Uuid::nil()), |person| person.id);
+    let credential = unit.credential_of(user).await?;
+    Ok(credential.map(|credential| Candidate { user, hash: credential.hash, credential_version: credential.version }))
 }
 
 /// Sign in as a candidate whose password was right.
@@ -104,7 +105,7 @@ pub async fn complete_sign_in(
         give_back(unit, world, spent).await?;
     }
     let actor = actor.known_as(person.id, person.name.as_str()).within(tenant.as_ref().map(|t| t.id));
-    let session = start_session(unit, &actor, world, keys, policy).await?;
+    let session = start_session(unit, &actor, world, keys, policy, Beginning::SignIn).await?;
     let tenants = memberships.into_iter().map(|(_, tenant)| tenant).collect();
     Ok(SignedIn { person, session, tenant, tenants })
 }

@@ -64,7 +64,7 @@ pub trait JobQueue: Send {
 /// Where workers find jobs. Only for System units.
 #[async_trait]
 pub trait Worklist: Send {
-    /// Whether a job could be claimed now.
+    /// Whether there is something to do for [`Worklist::claim_jobs`] now: a job to claim, or one to give up.
     async fn has_due_jobs(&mut self, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Claims jobs whose time has come, and those whose lease has ended; greater priority first, then the oldest. Each

@@ -45,6 +45,9 @@ pub enum TenancyError {
     /// The person is a member already.
     #[error("is a member already")]
     AlreadyMember,
+    /// It is not in a state that allows this.
+    #[error("not in a state that allows this")]
+    InvalidState,
     /// The store could not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -65,6 +68,7 @@ impl Coded for TenancyError {
             Self::RoleIsSystem => ErrorCode::RoleIsSystem,
             Self::LastOwner => ErrorCode::LastOwner,
             Self::AlreadyMember => ErrorCode::AlreadyMember,
+            Self::InvalidState => ErrorCode::InvalidState,
             Self::Store(error) => error.code(),
         }
     }

@@ -1,22 +1,24 @@
-//! Tenants, what they are made of, and who holds which rights in them: plans, memberships and roles.
+//! Tenants, what they are made of, and who holds which rights in them: plans, memberships, roles and invitations.
 //! A person is known here only by id.
 
 mod error;
+mod invitations;
 mod memberships;
 mod plans;
 mod roles;
 mod tenants;
 
 pub use error::TenancyError;
+pub use invitations::{Invitation, InvitationState, Invitations, ListInvitations, RevokeInvitation, revoke_invitation};
 pub use memberships::{
     AssignRoles, GiveRole, ListMembers, MemberFilter, MemberKey, MemberKeys, MemberOrder, Membership, MembershipStatus,
     Memberships, RoleHolding, TakeRole, assign_roles, ensure_owner_remains, ensure_owner_touches_owner, give_role,
-    take_role,
+    take_role, wanted_roles,
 };
 pub use plans::{PLANS, Plan, UnknownPlan};
 pub use roles::{
     ChangeRole, CreateRole, DefaultRole, DeleteRole, Description, Grantable, ReadRoles, Role, RoleName, RolePatch,
-    Roles, change_role, create_role, delete_role, insert_default_roles,
+    Roles, change_role, create_role, delete_role, ensure_may_confer, insert_default_roles, role_names,
 };
 pub use tenants::{
     ChangeTenant, FoundTenant, Founding, RESERVED_SLUGS, ReadTenant, Slug, SlugError, Tenant, Tenants, change_plan,

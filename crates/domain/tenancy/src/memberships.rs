@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Event, Journal, Page, PageRequest, Permission, PermissionSet, Requirement,
-    RoleId, StoreError, TenantAuthority, TenantId, Timestamp, UserId, World, fold,
+    Action, Actor, Authorities, Command, EmailAddress, Event, Journal, Page, PageRequest, Permission, PermissionSet,
+    Requirement, RoleId, StoreError, TenantAuthority, TenantId, Timestamp, UserId, World, fold,
 };
 
 use crate::{
     DefaultRole, Role, Roles, TenancyError, Tenant,
-    roles::{lock_and_require, names, require_held, require_version},
+    roles::{lock_and_require, require_held, require_version, role_names},
 };
 
 /// A person in a tenant.
@@ -115,6 +115,12 @@ pub trait Memberships: Send {
     /// The person's membership in the unit's tenant.
     async fn membership_of(&mut self, user: UserId) -> Result<Option<Membership>, StoreError>;
 
+    /// The person's membership in that tenant. Only for System units.
+    async fn membership_in(&mut self, tenant: TenantId, user: UserId) -> Result<Option<Membership>, StoreError>;
+
+    /// Whether the person of that address is in that tenant, active or not.
+    async fn is_member_address(&mut self, tenant: TenantId, email: &EmailAddress) -> Result<bool, StoreError>;
+
     /// The person's membership in that tenant, held against every change until the unit ends. Only for System units.
     async fn lock_membership(&mut self, tenant: TenantId, user: UserId) -> Result<Option<Membership>, StoreError>;
 
@@ -132,6 +138,10 @@ pub trait Memberships: Send {
 
     /// The roles that these members hold.
     async fn roles_of(&mut self, users: &[UserId]) -> Result<Vec<RoleHolding>, StoreError>;
+
+    /// Every role that the person holds, in whatever tenant, in order of the roles' names. For System units, and for
+    /// those of the person that are in no tenant.
+    async fn roles_held_by(&mut self, user: UserId) -> Result<Vec<Role>, StoreError>;
 
     /// Gives a member exactly these roles.
     async fn replace_roles(&mut self, tenant: TenantId, user: UserId, roles: &[RoleId]) -> Result<(), StoreError>;
@@ -214,11 +224,17 @@ pub async fn assign_roles(
 ) -> Result<(), TenancyError> {
     let held = lock_and_require::<AssignRoles>(unit, actor, world).await?;
     let member = Member::load(unit, command.user).await?;
-    let wanted = unit.roles_by_ids(&command.roles).await?;
-    if let Some(position) = command.roles.iter().position(|id| wanted.iter().all(|role| role.id != *id)) {
-        return Err(TenancyError::UnknownRole { field: format!("roleIds[{position}]") });
-    }
+    let wanted = wanted_roles(unit, &command.roles).await?;
     change_roles(unit, actor, world, &held, member, wanted, command.expected_version).await
+}
+
+/// The roles of a request's `roleIds`, each of which must be one of the tenant's.
+pub async fn wanted_roles(unit: &mut (impl Roles + ?Sized), ids: &[RoleId]) -> Result<Vec<Role>, TenancyError> {
+    let wanted = unit.roles_by_ids(ids).await?;
+    match ids.iter().position(|id| wanted.iter().all(|role| role.id != *id)) {
+        Some(position) => Err(TenancyError::UnknownRole { field: format!("roleIds[{position}]") }),
+        None => Ok(wanted),
+    }
 }
 
 /// Gives a member one more role; nothing happens when they hold it already.
@@ -302,8 +318,8 @@ async fn change_roles(
     unit.user_authority_changed(membership.user).await?;
     let event = Event::new(world, actor, Action::MembershipRolesChanged).target(membership.user, None).changed(
         "roles",
-        names(&current),
-        names(&wanted),
+        role_names(&current),
+        role_names(&wanted),
     );
     unit.append_event(event).await?;
     Ok(())

@@ -8,7 +8,7 @@ use tenantry_kernel::{
     RoleId, StoreError, TenantAuthority, TenantId, TextError, Timestamp, World, bounded_line, fold,
 };
 
-use crate::TenancyError;
+use crate::{Invitations, TenancyError};
 
 /// A named set of permissions inside one tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -337,9 +337,9 @@ pub async fn change_role(
     Ok(after)
 }
 
-/// Deletes a custom role that nobody holds.
+/// Deletes a custom role that nobody holds and no open invitation offers.
 pub async fn delete_role(
-    unit: &mut (impl Roles + Authorities + Journal + ?Sized),
+    unit: &mut (impl Roles + Invitations + Authorities + Journal + ?Sized),
     actor: &Actor,
     world: &World,
     command: DeleteRole,
@@ -351,6 +351,9 @@ pub async fn delete_role(
         return Err(TenancyError::RoleIsSystem);
     }
     if unit.count_holders(&[role.id]).await?.iter().any(|(_, holders)| *holders > 0) {
+        return Err(TenancyError::RoleInUse);
+    }
+    if unit.count_invitations_with(role.id, world.now()).await? > 0 {
         return Err(TenancyError::RoleInUse);
     }
     unit.delete_role(role.id).await?;
@@ -407,6 +410,22 @@ pub(crate) fn require_held(held: &TenantAuthority, conferred: PermissionSet) -> 
     if missing.is_empty() { Ok(()) } else { Err(TenancyError::Escalation(missing)) }
 }
 
+/// Whoever holds `held` may give these roles: no right that they lack, and ownership only as an owner.
+pub fn ensure_may_confer<'a>(
+    held: PermissionSet,
+    roles: impl IntoIterator<Item = &'a Role>,
+) -> Result<(), TenancyError> {
+    let conferred = roles.into_iter().fold(PermissionSet::EMPTY, |set, role| set.union(role.permissions));
+    let missing = conferred.minus(held);
+    if missing.contains(Permission::TENANT_OWN) {
+        Err(tenantry_kernel::Denied::OwnerRequired.into())
+    } else if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(TenancyError::Escalation(missing))
+    }
+}
+
 /// The caller's version, where one is given, must be the row's.
 pub(crate) fn require_version(expected: Option<i64>, actual: i64) -> Result<(), TenancyError> {
     match expected {
@@ -415,8 +434,8 @@ pub(crate) fn require_version(expected: Option<i64>, actual: i64) -> Result<(), 
     }
 }
 
-/// A person's roles, as `permissions/check` names them.
-pub(crate) fn names(roles: &[Role]) -> Vec<String> {
+/// The names of roles in alphabetical order, as the journal keeps them.
+pub fn role_names(roles: &[Role]) -> Vec<String> {
     let mut names: Vec<String> = roles.iter().map(|role| role.name.to_string()).collect();
     names.sort();
     names

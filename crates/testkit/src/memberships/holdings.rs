@@ -1,7 +1,7 @@
 //! Which roles a member holds.
 
 use tenantry_kernel::{PermissionSet, RoleId, UserId};
-use tenantry_tenancy::{Membership, Memberships, Role};
+use tenantry_tenancy::{DefaultRole, Membership, MembershipStatus, Memberships, Role};
 
 use super::stored;
 use crate::{
@@ -14,6 +14,7 @@ pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     roles_are_held_in_one_tenant(scene).await;
     roles_of_many_members_are_told_apart(scene).await;
     giving_roles_leaves_the_membership_alone(scene).await;
+    every_role_of_a_person_comes_in_order_of_the_names(scene).await;
 }
 
 /// What the tenant's unit says that these people hold.
@@ -91,4 +92,41 @@ async fn giving_roles_leaves_the_membership_alone(scene: &Scene<'_, impl Units<U
         })
         .await;
     assert_eq!(stored(scene, acme.id(), person.id).await, Some(membership));
+}
+
+async fn every_role_of_a_person_comes_in_order_of_the_names(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let (acme, globex) = (scene.tenant().await, scene.tenant().await);
+    let left_out = scene.tenant().await;
+    let person = scene.person().await;
+    let nothing = scene.look(async |unit| unit.roles_held_by(person.id).await.unwrap()).await;
+    assert_eq!(nothing, [], "of somebody in no tenant");
+    let mut expected = vec![scene.default_role(&acme, DefaultRole::Member).await];
+    for called in ["zebra", "Ärzte", "CLERK"] {
+        expected.push(scene.role(&acme, called, PermissionSet::ALL).await);
+    }
+    let in_acme: Vec<RoleId> = expected.iter().map(|role| role.id).collect();
+    for called in ["Auditor", "beta 2", "Beta"] {
+        expected.push(scene.role(&globex, called, PermissionSet::EMPTY).await);
+    }
+    let in_globex: Vec<RoleId> = expected[in_acme.len()..].iter().map(|role| role.id).collect();
+    scene.role(&acme, "Held By Nobody", PermissionSet::ALL).await;
+    let elsewhere = scene.role(&left_out, "Elsewhere", PermissionSet::ALL).await;
+    scene.join(&left_out, &scene.person().await, &[elsewhere.id]).await;
+    let membership = scene.join(&acme, &person, &in_acme).await;
+    scene.join(&globex, &person, &in_globex).await;
+    expected.sort_by_key(|role| role.name.key());
+
+    // Whatever has become of the membership: who asks decides what that means.
+    for status in [MembershipStatus::Active, MembershipStatus::Deactivated] {
+        let changed = Membership { status, ..membership.clone() };
+        scene.system(async |unit| unit.update_membership(&changed).await.unwrap()).await;
+        for scope in [TestScope::System, TestScope::Person(person.id)] {
+            let found = scene.look_as(scope, async |unit| unit.roles_held_by(person.id).await.unwrap()).await;
+            assert_eq!(found, expected, "{scope:?}");
+        }
+    }
+    scene.change(acme.scope(), async |unit| unit.delete_membership(person.id).await.unwrap()).await;
+    expected.retain(|role| role.tenant == globex.id());
+    let found = scene.look(async |unit| unit.roles_held_by(person.id).await.unwrap()).await;
+    assert_eq!(found, expected);
 }

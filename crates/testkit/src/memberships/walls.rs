@@ -14,6 +14,8 @@ pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     te1_another_tenants_members_are_untouched(scene).await;
     te1_a_member_cannot_hold_another_tenants_role(scene).await;
     te1_only_the_person_is_told_their_tenants(scene).await;
+    te1_only_the_person_is_told_what_they_hold_everywhere(scene).await;
+    te1_a_person_is_told_nothing_of_others_by_address(scene).await;
 }
 
 async fn te1_another_tenants_members_are_invisible(scene: &Scene<'_, impl Units<Unit: Directory>>) {
@@ -25,6 +27,10 @@ async fn te1_another_tenants_members_are_invisible(scene: &Scene<'_, impl Units<
             assert_eq!(unit.membership_of(theirs.id).await.unwrap(), None);
             assert!(unit.roles_of(&[theirs.id]).await.unwrap().is_empty());
             assert_eq!(unit.active_owners(globex.id()).await.unwrap(), []);
+            assert!(!unit.is_member_address(globex.id(), &theirs.email).await.unwrap());
+            assert!(!unit.is_member_address(acme.id(), &theirs.email).await.unwrap());
+            must_be!(unit.membership_in(globex.id(), theirs.id).await, Err(StoreError::Misuse(_)));
+            must_be!(unit.membership_in(acme.id(), acme.owner.id).await, Err(StoreError::Misuse(_)));
             must_be!(unit.lock_membership(globex.id(), theirs.id).await, Err(StoreError::Misuse(_)));
             must_be!(unit.lock_membership(acme.id(), acme.owner.id).await, Err(StoreError::Misuse(_)));
 
@@ -86,6 +92,38 @@ async fn te1_only_the_person_is_told_their_tenants(scene: &Scene<'_, impl Units<
         scene
             .look_as(scope, async |unit| {
                 must_be!(unit.tenants_of(globex.owner.id).await, Err(StoreError::Misuse(_)));
+            })
+            .await;
+    }
+}
+
+/// Not even their own: a unit in a tenant would see a part, and pass it for the whole.
+async fn te1_only_the_person_is_told_what_they_hold_everywhere(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let (acme, globex) = (scene.tenant().await, scene.tenant().await);
+    scene.join(&acme, &globex.owner, &[]).await;
+    for (scope, user) in [
+        (acme.scope(), globex.owner.id),
+        (acme.scope_of(globex.owner.id), globex.owner.id),
+        (acme.scope(), acme.owner.id),
+        (TestScope::Person(acme.owner.id), globex.owner.id),
+    ] {
+        scene
+            .look_as(scope, async |unit| {
+                must_be!(unit.roles_held_by(user).await, Err(StoreError::Misuse(_)));
+            })
+            .await;
+    }
+}
+
+async fn te1_a_person_is_told_nothing_of_others_by_address(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let acme = scene.tenant().await;
+    let (member, stranger) = (scene.member(&acme).await, scene.person().await);
+    for scope in [TestScope::Person(stranger.id), TestScope::Person(acme.owner.id)] {
+        scene
+            .look_as(scope, async |unit| {
+                assert!(!matches!(unit.is_member_address(acme.id(), &member.email).await, Ok(true)), "{scope:?}");
+                must_be!(unit.membership_in(acme.id(), member.id).await, Err(StoreError::Misuse(_)));
+                must_be!(unit.membership_in(acme.id(), acme.owner.id).await, Err(StoreError::Misuse(_)));
             })
             .await;
     }

@@ -16,4 +16,7 @@ macro_rules! contracts {
     )*};
 }
 
-contracts! { attempts authorities credentials journal memberships people roles sessions tenants units }
+contracts! {
+    attempts authorities credentials invitations jobs journal links memberships people registrations roles sessions
+    tenants units
+}

@@ -2,10 +2,11 @@
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tenantry_audit::Entries;
-use tenantry_identity::{People, Sessions};
+use tenantry_identity::{Links, People, Registrations, Sessions};
+use tenantry_jobs::{ClaimJobs, JobQueue, Worklist};
 use tenantry_kernel::{Action, Actor, Event, Journal, Origin, PermissionSet, RequestId, RoleId, StoreError};
 use tenantry_store::Unit;
-use tenantry_tenancy::{Description, Role, RoleName, Roles, Tenants};
+use tenantry_tenancy::{Description, Invitations, Role, RoleName, Roles, Tenants};
 
 use crate::support::{Opened, SYSTEM};
 
@@ -26,6 +27,12 @@ async fn tamper(opened: &Opened, statement: &str) {
     }
 }
 
+/// Sets a column of bytes.
+fn bytes(opened: &Opened, column: &str, count: usize) -> String {
+    let hex = "07".repeat(count);
+    if opened.is_postgres() { format!("{column} = '\\x{hex}'") } else { format!("{column} = x'{hex}'") }
+}
+
 /// Tampers, reads, and mends what was tampered with.
 async fn assert_told<T: std::fmt::Debug>(
     opened: &Opened,
@@ -34,7 +41,8 @@ async fn assert_told<T: std::fmt::Debug>(
     read: impl AsyncFnOnce(&mut Unit) -> Result<Option<T>, StoreError>,
 ) {
     tamper(opened, &format!("UPDATE {table} SET {bad}")).await;
-    let told = read(&mut opened.store.read(SYSTEM).await.unwrap()).await;
+    // A unit for changes, since claiming a job is one; it is dropped.
+    let told = read(&mut opened.store.begin(SYSTEM).await.unwrap()).await;
     match told {
         Err(StoreError::Inconsistent { table: t, column: c }) => assert_eq!((t, c), (table, column)),
         other => panic!("{table}.{column}: {other:?}"),
@@ -58,10 +66,16 @@ async fn an_impossible_row_is_told_by_its_table_and_column(opened: Opened) {
     };
     let origin = Origin { request: RequestId::new(&opened.world), ip: None, user_agent: None };
     let event = Event::new(&opened.world, &Actor::operator(origin), Action::RoleCreated);
+    let (link, registration) = (opened.new_link(&person), opened.new_registration(&person, &tenant));
+    let invitation = opened.new_invitation(tenant.id, &person, role.id);
     opened
         .system(async |unit| {
             unit.insert_role(&role).await.unwrap();
             unit.append_event(event.clone()).await.unwrap();
+            unit.put_link(&link).await.unwrap();
+            unit.insert_registration(&registration).await.unwrap();
+            unit.insert_invitation(&invitation).await.unwrap();
+            unit.enqueue_job(&opened.new_job(None)).await.unwrap();
         })
         .await;
 
@@ -85,6 +99,38 @@ async fn an_impossible_row_is_told_by_its_table_and_column(opened: Opened) {
         ("end_reason", ("ended_at = created_at", "ended_at = NULL")),
     ] {
         assert_told(&opened, ("sessions", column), change, async |unit| unit.session_by_id(session.id).await).await;
+    }
+    let email = format!("email = '{}'", person.email);
+    let email = ("email = 'nowhere'", email.as_str());
+    assert_told(&opened, ("links", "email"), email, async |unit| unit.link_by_token(&link.token_hash).await).await;
+    let slug = ("tenant_slug = 'No Slug'", "tenant_slug = NULL");
+    let tenant_name = ("tenant_name = ''", "tenant_name = 'Acme'");
+    let short = (bytes(&opened, "token_hash", 31), bytes(&opened, "token_hash", 32));
+    let short = (short.0.as_str(), short.1.as_str());
+    for (column, change) in [
+        ("email", email),
+        ("name", ("name = ''", "name = 'Ada'")),
+        ("tenant_name", tenant_name),
+        ("tenant_slug", slug),
+        ("token_hash", short),
+    ] {
+        let read = async |unit: &mut Unit| unit.registration_by_id(registration.id).await;
+        assert_told(&opened, ("registrations", column), change, read).await;
+    }
+    for (column, change) in [("email", email), ("token_hash", short)] {
+        let read = async |unit: &mut Unit| unit.invitation_by_id(invitation.id).await;
+        assert_told(&opened, ("invitations", column), change, read).await;
+    }
+    let expiry = format!("secret_expires_at = '{}'", link.expires_at);
+    for (column, change) in [
+        ("attempt", ("attempt = -2", "attempt = 0")),
+        ("max_attempts", ("max_attempts = 4294967296", "max_attempts = 3")),
+        ("secret", ("secret_expires_at = NULL", expiry.as_str())),
+    ] {
+        let command = ClaimJobs { limit: 1, token: opened.world.uuid_v7(), until: opened.world.now() };
+        let now = opened.world.now();
+        let claim = async |unit: &mut Unit| Ok(unit.claim_jobs(command, now).await?.pop());
+        assert_told(&opened, ("jobs", column), change, claim).await;
     }
     // On PostgreSQL not even a System unit may change the journal.
     if !opened.is_postgres() {

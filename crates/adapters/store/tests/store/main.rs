@@ -26,6 +26,7 @@ mod collisions;
 mod contracts;
 mod deadlines;
 mod inconsistencies;
+mod jobs;
 mod migrations;
 mod proxy;
 mod row_level_security;

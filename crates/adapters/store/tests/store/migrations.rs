@@ -56,7 +56,7 @@ async fn applied(database: &TestDatabase) -> Vec<String> {
 async fn assert_migrated_once(database: &TestDatabase, store: &Store) {
     assert!(store.is_migrated().await.unwrap());
     let applied = applied(database).await;
-    assert!(applied.len() >= 7, "{applied:?}");
+    assert!(applied.len() >= 9, "{applied:?}");
     assert_eq!(applied.iter().collect::<HashSet<_>>().len(), applied.len(), "{applied:?}");
     store.ping().await.unwrap();
 }

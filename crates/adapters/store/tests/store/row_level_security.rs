@@ -3,12 +3,12 @@
 //! The tables are those that the database has, so that a new one cannot be forgotten here or in the migration.
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use std::time::Duration;
-use tenantry_identity::{Attempts, Charge, Credential, Credentials, PasswordHash, Quota};
-use tenantry_kernel::{Action, Actor, Authorities, Event, Journal, Origin, RequestId, TenantId, UserId};
 use uuid::Uuid;
 
-use crate::support::{Opened, postgres};
+use crate::support::postgres;
+use fill::fill;
+
+mod fill;
 
 /// What migrations leave of themselves belongs to nobody.
 const MIGRATIONS: &str = "seaql_migrations";
@@ -23,7 +23,20 @@ async fn tables(connection: &mut PgConnection) -> Vec<String> {
     .fetch_all(connection)
     .await
     .unwrap();
-    for known in ["attempts", "authority_changes", "credentials", "journal", "journal_parts", "sessions", "users"] {
+    for known in [
+        "attempts",
+        "authority_changes",
+        "credentials",
+        "invitation_roles",
+        "invitations",
+        "jobs",
+        "journal",
+        "journal_parts",
+        "links",
+        "registrations",
+        "sessions",
+        "users",
+    ] {
         assert!(tables.iter().any(|table| table == known), "{known}");
     }
     tables
@@ -49,32 +62,6 @@ async fn set_scope(connection: &mut PgConnection, tenant: &str, person: &str, sy
     .execute(connection)
     .await
     .unwrap();
-}
-
-/// A row in every table for a tenant of its own; for some, also one of no tenant.
-async fn fill(opened: &Opened) -> (TenantId, UserId) {
-    let (tenant, person) = opened.tenant().await;
-    opened.session(person.id, Some(tenant.id)).await;
-    opened.session(person.id, None).await;
-    let origin = Origin { request: RequestId::new(&opened.world), ip: None, user_agent: None };
-    let actor = Actor::anonymous(origin).known_as(person.id, "Ada");
-    let now = opened.world.now();
-    let quota = Quota { limit: 1, window: Duration::from_secs(60) };
-    opened
-        .system(async |unit| {
-            let hash = PasswordHash::new("$argon2id$");
-            let credential = Credential { user: person.id, hash, version: 1, changed_at: now };
-            unit.insert_credential(&credential).await.unwrap();
-            for log in [Some(tenant.id), None] {
-                let event = Event::new(&opened.world, &actor.within(log), Action::RoleCreated);
-                unit.append_event(event).await.unwrap();
-            }
-            unit.charge_attempts(&[Charge { key: opened.world.random(), quota }], now).await.unwrap();
-            unit.remember_source(opened.world.random(), opened.world.random(), now).await.unwrap();
-            unit.tenant_authority_changed(tenant.id).await.unwrap();
-        })
-        .await;
-    (tenant.id, person.id)
 }
 
 #[tokio::test]
@@ -134,7 +121,7 @@ async fn te6_a_forgotten_filter_shows_the_scoped_tenant_only() {
     .fetch_all(&mut connection)
     .await
     .unwrap();
-    assert!(with_tenant.len() >= 7, "{with_tenant:?}");
+    assert!(with_tenant.len() >= 10, "{with_tenant:?}");
 
     // Nobody's person, so that only the tenant counts.
     set_scope(&mut connection, &acme.to_string(), &Uuid::nil().to_string(), "").await;
@@ -148,7 +135,7 @@ async fn te6_a_forgotten_filter_shows_the_scoped_tenant_only() {
     assert_eq!(count(&mut connection, "tenants").await, 1);
     assert_eq!(number(&mut connection, format!("SELECT count(*) FROM users WHERE id = '{ada}'")).await, 1);
     assert_eq!(count(&mut connection, "users").await, 1, "its only member");
-    for table in ["credentials", "attempts", "known_sources", "authority_changes"] {
+    for table in ["credentials", "links", "registrations", "attempts", "known_sources", "authority_changes"] {
         assert_eq!(count(&mut connection, table).await, 0, "{table}");
     }
 
@@ -156,6 +143,23 @@ async fn te6_a_forgotten_filter_shows_the_scoped_tenant_only() {
     for table in &with_tenant {
         let theirs = format!("SELECT count(*) FROM {table} WHERE tenant_id = '{globex}'");
         assert_eq!(number(&mut connection, theirs).await, 0, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn te6_a_forgotten_filter_shows_a_person_their_own_only() {
+    let opened = postgres().await;
+    let ((_, ada), _) = (fill(&opened).await, fill(&opened).await);
+    let mut connection = opened.connect().await;
+    set_scope(&mut connection, "", &ada.to_string(), "").await;
+    for table in ["links", "credentials", "sessions", "memberships", "membership_roles"] {
+        let foreign = format!("SELECT count(*) FROM {table} WHERE user_id <> '{ada}'");
+        assert_eq!(number(&mut connection, foreign).await, 0, "{table}");
+        assert!(count(&mut connection, table).await > 0, "{table}");
+    }
+    // An invitation to their address is no more theirs than a registration of it: a link shows the mailbox first.
+    for table in ["invitations", "invitation_roles", "registrations", "jobs"] {
+        assert_eq!(count(&mut connection, table).await, 0, "{table}");
     }
 }
 
@@ -170,6 +174,10 @@ async fn te6_a_forgotten_filter_changes_the_scoped_tenant_only() {
         "SELECT (SELECT count(*) FROM roles WHERE tenant_id = '{globex}') + \
          (SELECT count(*) FROM memberships WHERE tenant_id = '{globex}') + \
          (SELECT count(*) FROM membership_roles WHERE tenant_id = '{globex}') + \
+         (SELECT count(*) FROM invitations WHERE tenant_id = '{globex}' AND state = 'open') + \
+         (SELECT count(*) FROM invitation_roles WHERE tenant_id = '{globex}') + \
+         (SELECT count(*) FROM jobs WHERE payload = '{{}}') + \
+         (SELECT count(*) FROM links) + (SELECT count(*) FROM registrations) + \
          (SELECT count(*) FROM sessions WHERE user_id = '{grace}' AND ended_at IS NULL) + \
          (SELECT count(*) FROM journal) + (SELECT count(*) FROM journal_parts) + \
          (SELECT count(*) FROM users) + (SELECT count(*) FROM credentials) + (SELECT count(*) FROM tenants) + \
@@ -185,6 +193,10 @@ async fn te6_a_forgotten_filter_changes_the_scoped_tenant_only() {
         .execute(&mut connection)
         .await
         .unwrap();
+    let invited = sqlx::raw_sql("UPDATE invitations SET state = 'revoked'").execute(&mut connection).await.unwrap();
+    assert_eq!(invited.rows_affected(), 1, "the invitation of one tenant");
+    let worked = sqlx::raw_sql("UPDATE jobs SET payload = 'mine'").execute(&mut connection).await.unwrap();
+    assert_eq!(worked.rows_affected(), 0, "not even its own jobs");
     sqlx::raw_sql("DELETE FROM membership_roles; DELETE FROM memberships; DELETE FROM roles")
         .execute(&mut connection)
         .await
@@ -193,8 +205,18 @@ async fn te6_a_forgotten_filter_changes_the_scoped_tenant_only() {
         let delete = format!("DELETE FROM {table}");
         sqlx::raw_sql(AssertSqlSafe(delete)).execute(&mut connection).await.unwrap();
     }
-    for (table, columns) in [("roles", "tenant_id, name"), ("journal", "tenant_id"), ("memberships", "tenant_id")] {
+    for (table, columns) in [
+        ("roles", "tenant_id, name"),
+        ("journal", "tenant_id"),
+        ("memberships", "tenant_id"),
+        ("invitations", "tenant_id"),
+        ("invitation_roles", "tenant_id"),
+        ("jobs", "tenant_id"),
+        ("links", "user_id"),
+        ("registrations", "name"),
+    ] {
         let values = columns.replace("tenant_id", &format!("'{globex}'")).replace("name", "'spy'");
+        let values = values.replace("user_id", &format!("'{grace}'"));
         let smuggle = format!("INSERT INTO {table} ({columns}) VALUES ({values})");
         let refused = sqlx::raw_sql(AssertSqlSafe(smuggle)).execute(&mut connection).await.unwrap_err();
         let code = refused.as_database_error().and_then(|error| error.code()).map(|code| code.to_string());

@@ -16,6 +16,8 @@ use tenantry_testkit::{
 };
 use tokio::time::Instant;
 
+mod waiting;
+
 pub(crate) const SYSTEM: Scope = Scope::System(SystemReason::Maintenance);
 
 /// How long anything may take that is sure to come.

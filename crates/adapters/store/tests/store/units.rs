@@ -1,8 +1,9 @@
 //! What a unit costs, and whom it waits for.
 
 use tenantry_identity::People;
-use tenantry_kernel::{Authorities, StoreError};
-use tenantry_store::AuthorityChange;
+use tenantry_jobs::{JobQueue, NewJob};
+use tenantry_kernel::{Authorities, JobId, StoreError};
+use tenantry_store::{AuthorityChange, Committed};
 use tenantry_tenancy::Tenants;
 
 use crate::support::{Opened, SYSTEM};
@@ -10,6 +11,7 @@ use crate::support::{Opened, SYSTEM};
 on_both_databases! {
     statements_are_counted
     a_commit_says_whose_power_has_changed
+    a_commit_says_whether_there_is_work
     the_database_answers_and_says_what_it_is
     te6_the_role_of_the_application_is_held_by_row_level_security
     a_closed_store_is_unavailable
@@ -42,11 +44,24 @@ async fn a_commit_says_whose_power_has_changed(opened: Opened) {
     unit.user_authority_changed(owner.id).await.unwrap();
     unit.session_authority_changed(session.id).await.unwrap();
     unit.tenant_authority_changed(tenant.id).await.unwrap();
-    let changes = unit.commit().await.unwrap();
-    let expected =
-        [AuthorityChange::User(owner.id), AuthorityChange::Session(session.id), AuthorityChange::Tenant(tenant.id)];
-    assert_eq!(changes, expected);
-    assert_eq!(opened.store.begin(SYSTEM).await.unwrap().commit().await.unwrap(), []);
+    let power =
+        vec![AuthorityChange::User(owner.id), AuthorityChange::Session(session.id), AuthorityChange::Tenant(tenant.id)];
+    assert_eq!(unit.commit().await.unwrap(), Committed { power, has_enqueued: false });
+    let nothing = Committed { power: vec![], has_enqueued: false };
+    assert_eq!(opened.store.begin(SYSTEM).await.unwrap().commit().await.unwrap(), nothing);
+}
+
+async fn a_commit_says_whether_there_is_work(opened: Opened) {
+    let job = NewJob { unique_key: Some("one".to_owned()), ..opened.new_job(None) };
+    let twin = NewJob { id: JobId::new(&opened.world), ..job.clone() };
+    for (jobs, has_enqueued) in [(vec![&job, &twin], true), (vec![&twin], false)] {
+        let mut unit = opened.store.begin(SYSTEM).await.unwrap();
+        for job in jobs {
+            unit.enqueue_job(job).await.unwrap();
+        }
+        let committed = unit.commit().await.unwrap();
+        assert_eq!(committed, Committed { power: vec![], has_enqueued }, "a duplicate is no work");
+    }
 }
 
 async fn the_database_answers_and_says_what_it_is(opened: Opened) {

@@ -3,13 +3,9 @@
 use actix_web::{HttpRequest, post};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use tenantry_identity::{
-    Candidate, Guess, IdentityError, Password, PasswordHash, PasswordHasher, People, SignIn, Spent, Verdict, charge,
-    complete_sign_in, default_tenant, find_candidate, give_back,
-};
-use tenantry_kernel::{Action, Actor, EmailAddress, ErrorCode, Origin, Outcome, TenantId, UserId};
-use tenantry_store::{Scope, SystemReason};
-use tenantry_tenancy::{Memberships, Slug, Tenant};
+use tenantry_identity::{IdentityError, Password, SignIn, complete_sign_in, find_candidate};
+use tenantry_kernel::{Action, Actor, EmailAddress, ErrorCode, Origin, Outcome};
+use tenantry_tenancy::{Slug, Tenant};
 use utoipa::ToSchema;
 use validator::Validate;
 
@@ -26,6 +22,7 @@ use crate::{
 };
 
 use super::{
+    guesses::{SCOPE, Tried, note_failed},
     me::UserView,
     tokens::{TokensView, Transport},
 };
@@ -36,8 +33,6 @@ pub(crate) const OPERATION: Operation = Operation::public(
     &[ErrorCode::InvalidCredentials, ErrorCode::TenantSuspended, ErrorCode::RateLimited],
 )
 .with_cookie();
-
-const SCOPE: Scope = Scope::System(SystemReason::SignIn);
 
 /// Who signs in, and to which organisation.
 #[derive(Deserialize, Validate, ToSchema)]
@@ -125,7 +120,11 @@ pub(crate) async fn login(app: App, request: HttpRequest, body: Body) -> Result<
         && matches!(failure.code, ErrorCode::InvalidCredentials | ErrorCode::TenantSuspended | ErrorCode::RateLimited)
     {
         let by = Attempt { actor: Actor::anonymous(origin), action: Action::SignInFailed };
-        note_failed(&app, Refused::new(&by, Outcome::Failed, failure), wanted);
+        note_failed(
+            &app,
+            Refused::new(&by, Outcome::Failed, failure),
+            Tried { email: wanted.email, slug: wanted.slug },
+        );
     }
     outcome
 }
@@ -154,83 +153,4 @@ async fn sign_in(app: &App, origin: &Origin, wanted: &Try) -> Result<Answer, Fai
         Ok(issued.on(answer))
     })
     .await
-}
-
-impl App {
-    /// Pays for a guess at a password, in a unit of its own, before anything is hashed.
-    pub(crate) async fn charge_guess(&self, email: &EmailAddress, origin: &Origin) -> Result<Option<Spent>, Failure> {
-        let Some(policy) = self.guessing else { return Ok(None) };
-        let mut unit = self.store.begin(SCOPE).await?;
-        let charged = charge(&mut unit, &self.world, &policy, Guess::Password(email), origin.ip).await?;
-        unit.commit().await?;
-        charged.map(Some).map_err(Failure::too_many)
-    }
-
-    /// Compares a password with what is kept of the candidate's. It costs one hash whether there is a candidate or
-    /// not. The second hash is a new one, when the kept one was made with weaker parameters than today's.
-    pub(crate) async fn compare(
-        &self,
-        candidate: Option<Candidate>,
-        password: Option<Password>,
-    ) -> Result<(Candidate, Option<PasswordHash>), Failure> {
-        let wrong = || Failure::from(IdentityError::InvalidCredentials);
-        let Some(password) = password else { return Err(wrong()) };
-        let kept = candidate.as_ref().map(|candidate| candidate.hash.clone());
-        let verdict = self.hasher.verify(password.clone(), kept).await.map_err(IdentityError::from)?;
-        let candidate = candidate.ok_or_else(wrong)?;
-        match verdict {
-            Verdict::Wrong => Err(wrong()),
-            Verdict::Right => Ok((candidate, None)),
-            Verdict::RightButOutdated => {
-                let hash = self.hasher.hash(password).await.map_err(IdentityError::from)?;
-                Ok((candidate, Some(hash)))
-            }
-        }
-    }
-}
-
-impl App {
-    /// Gives a paid guess back, since it was right, in a unit of its own: counters are nobody's but the system's.
-    pub(crate) async fn return_guess(&self, spent: &Spent) -> Result<(), Failure> {
-        let mut unit = self.store.begin(SCOPE).await?;
-        give_back(&mut unit, &self.world, spent).await?;
-        unit.commit().await?;
-        Ok(())
-    }
-}
-
-/// The account that a failed sign-in was for, and the tenant that success would have entered.
-async fn account_of(app: &App, wanted: &Try) -> Result<Option<(UserId, String, Option<TenantId>)>, Failure> {
-    let mut unit = app.store.read(SCOPE).await?;
-    let Some(person) = unit.person_by_email(&wanted.email).await? else { return Ok(None) };
-    let memberships = unit.tenants_of(person.id).await?;
-    let tenant = match &wanted.slug {
-        Some(Ok(slug)) => memberships.iter().find(|(_, tenant)| tenant.slug == *slug).map(|(_, tenant)| tenant.id),
-        Some(Err(())) => None,
-        None => default_tenant(&memberships).map(|tenant| tenant.id),
-    };
-    Ok(Some((person.id, person.name.to_string(), tenant)))
-}
-
-/// Notes a failed sign-in beside the answer, so that its time does not tell whether there is such an account. It
-/// belongs to the tenant that success would have entered.
-fn note_failed(app: &App, refused: Refused, wanted: Try) {
-    let noting = app.changes.track_future({
-        let app = app.clone();
-        async move {
-            let refused = match account_of(&app, &wanted).await {
-                Ok(Some((id, name, tenant))) => refused.of_account(id, &name).within(tenant),
-                Ok(None) => refused,
-                Err(failure) => {
-                    tracing::warn!(
-                        code = failure.code.name(),
-                        "the account of a failed sign-in could not be looked up"
-                    );
-                    refused
-                }
-            };
-            app.refusals.note(&app, refused).await;
-        }
-    });
-    actix_web::rt::spawn(noting);
 }

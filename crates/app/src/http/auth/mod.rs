@@ -1,13 +1,23 @@
-//! `/auth`: registering, signing in and out, one's own profile, sessions and password
+//! `/auth`: registering, signing in and out, one's own profile, sessions, password and address
 
+mod confirm;
+mod email;
+mod guesses;
 mod login;
 mod logout;
 mod me;
 mod password;
+mod recovery;
 mod refresh;
 mod register;
 mod sessions;
+mod switch;
 mod tokens;
+
+pub(super) use guesses::{Tried, note_failed};
+pub(super) use login::TenantReference;
+pub(super) use me::UserView;
+pub(super) use tokens::{TokensView, Transport};
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -24,7 +34,14 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
         .service(sessions::list_sessions)
         .service(sessions::end_session)
         .service(sessions::end_sessions)
-        .service(password::change_password);
+        .service(password::change_password)
+        .service(confirm::confirm_registration)
+        .service(email::verify_email)
+        .service(email::resend_verification)
+        .service(email::change_email)
+        .service(recovery::forgot_password)
+        .service(recovery::reset_password)
+        .service(switch::switch_tenant);
 }
 
 pub(crate) const OPERATIONS: &[Operation] = &[
@@ -38,4 +55,11 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     sessions::END_ONE,
     sessions::END_SEVERAL,
     password::OPERATION,
+    confirm::OPERATION,
+    email::VERIFY,
+    email::RESEND,
+    email::CHANGE,
+    recovery::FORGOT,
+    recovery::RESET,
+    switch::OPERATION,
 ];

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tenantry_identity::{
     Candidate, ChangePassword, Credentials, IdentityError, Password, PasswordHasher, change_password as change,
 };
-use tenantry_kernel::{ErrorCode, Outcome};
+use tenantry_kernel::{Command, ErrorCode, Outcome};
 use utoipa::ToSchema;
 use validator::Validate;
 
@@ -58,34 +58,46 @@ impl Reads for ChangedPassword {
 #[post("/auth/password/change")]
 pub(crate) async fn change_password(app: App, caller: Caller<ChangePassword>, body: Body) -> Result<Answer, Failure> {
     let (current, new) = body.read::<ChangedPassword>().await?;
-    let authority = caller.authority();
     new.ensure_unguessable(&own_words(&caller))?;
-    let spent = app.charge_guess(&authority.email, &caller.origin).await?;
-    let credential = app.store.read(caller.scope()).await?.credential_of(caller.user()).await?;
-    let candidate = credential.map(|credential| Candidate {
-        user: credential.user,
-        hash: credential.hash,
-        credential_version: credential.version,
-    });
-    let (candidate, _) = match app.compare(candidate, current).await {
-        Ok(compared) => compared,
-        Err(failure) => {
-            if failure.code == ErrorCode::InvalidCredentials {
-                app.refusals.note(&app, Refused::new(&caller.attempt(), Outcome::Failed, &failure)).await;
-            }
-            return Err(failure);
-        }
-    };
+    let verified_version = app.confirm_own_password(&caller, current).await?;
     let hash = app.hasher.hash(new).await.map_err(IdentityError::from)?;
-    if let Some(spent) = spent {
-        app.return_guess(&spent).await?;
-    }
-    let command = ChangePassword { verified_version: candidate.credential_version, hash };
+    let command = ChangePassword { verified_version, hash };
     app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
         change(unit, actor, &app.world, command.clone()).await?;
         Ok(Answer::no_content())
     })
     .await
+}
+
+impl App {
+    /// Compares the password that the caller says is theirs, as a guess that is paid for, and returns the version of the
+    /// credential that it fits.
+    pub(super) async fn confirm_own_password<C: Command>(
+        &self,
+        caller: &Caller<C>,
+        password: Option<Password>,
+    ) -> Result<i64, Failure> {
+        let spent = self.charge_guess(&caller.authority().email, &caller.origin).await?;
+        let credential = self.store.read(caller.scope()).await?.credential_of(caller.user()).await?;
+        let candidate = credential.map(|credential| Candidate {
+            user: credential.user,
+            hash: credential.hash,
+            credential_version: credential.version,
+        });
+        let (candidate, _) = match self.compare(candidate, password).await {
+            Ok(compared) => compared,
+            Err(failure) => {
+                if failure.code == ErrorCode::InvalidCredentials {
+                    self.refusals.note(self, Refused::new(&caller.attempt(), Outcome::Failed, &failure)).await;
+                }
+                return Err(failure);
+            }
+        };
+        if let Some(spent) = spent {
+            self.return_guess(&spent).await?;
+        }
+        Ok(candidate.credential_version)
+    }
 }
 
 fn own_words(caller: &Caller<ChangePassword>) -> Vec<&str> {

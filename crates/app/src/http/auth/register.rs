@@ -3,7 +3,9 @@
 use actix_web::{HttpRequest, post};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use tenantry_identity::{Guess, NewPerson, Password, PasswordHasher, Register, charge, register as make};
+use tenantry_identity::{
+    Guess, IdentityError, Password, PasswordHasher, Register, Registered, register as make, request_registration,
+};
 use tenantry_kernel::{Action, Actor, EmailAddress, ErrorCode, Name};
 use tenantry_store::{Scope, SystemReason};
 use tenantry_tenancy::Slug;
@@ -16,7 +18,7 @@ use crate::{
     config::Registration,
     http::{
         body::{Body, Fields, Reads},
-        openapi::{Of, Operation},
+        openapi::{Accepted, Of, Operation},
         origin::origin_of,
         tenant::TenantView,
     },
@@ -24,7 +26,7 @@ use crate::{
 
 use super::{
     me::UserView,
-    tokens::{TokensView, Transport},
+    tokens::{Issued, TokensView, Transport},
 };
 
 pub(crate) const OPERATION: Operation = Operation::public(
@@ -119,52 +121,58 @@ pub(crate) struct RegisteredView {
     tokens: TokensView,
 }
 
+impl RegisteredView {
+    /// What has been made, with the tokens of the session in it.
+    pub(super) fn answer(made: &Registered, issued: &Issued) -> Result<Answer, Failure> {
+        let view = Self {
+            user: UserView::from(&made.person),
+            tenant: TenantView::from(&made.tenant),
+            tokens: issued.view.clone(),
+        };
+        Ok(issued.on(Answer::created("tenant", &view)?))
+    }
+}
+
 /// Register yourself and an organisation that you own.
+///
+/// Where addresses have to be confirmed the answer is 202, whether the address is known or not; the rest is mailed.
 #[utoipa::path(
     tag = "auth",
     request_body = NewRegistration,
-    responses((status = 201, description = "Registered and signed in.", body = Of<RegisteredView>))
+    responses(
+        (status = 201, description = "Registered and signed in.", body = Of<RegisteredView>),
+        (status = 202, description = "A link to confirm the address goes there by mail.", body = Of<Accepted>),
+    )
 )]
 #[post("/auth/register")]
 pub(crate) async fn register(app: App, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
-    if app.config.registration == Registration::Closed {
-        return Err(Failure::new(ErrorCode::RegistrationClosed));
-    }
+    let is_verified = match app.config.registration {
+        Registration::Closed => return Err(Failure::new(ErrorCode::RegistrationClosed)),
+        Registration::Open => false,
+        Registration::Verified => true,
+    };
     let wanted = body.read::<NewRegistration>().await?;
     let origin = origin_of(&request);
-    app.charge_registration(&origin).await?;
+    let guess = if is_verified { Guess::RegistrationByMail(&wanted.email) } else { Guess::Registration };
+    app.charge(guess, &origin).await?;
     wanted.password.ensure_unguessable(&wanted.own_words())?;
-    let hash = app.hasher.hash(wanted.password.clone()).await.map_err(tenantry_identity::IdentityError::from)?;
+    let hash = app.hasher.hash(wanted.password.clone()).await.map_err(IdentityError::from)?;
     let command = Register {
-        person: NewPerson { email: wanted.email, name: wanted.name, hash },
+        email: wanted.email,
+        name: wanted.name,
+        hash,
         tenant_name: wanted.tenant_name,
         tenant_slug: wanted.tenant_slug,
     };
     let by = Attempt { actor: Actor::anonymous(origin), action: Action::UserRegistered };
     let transport = wanted.transport;
     app.change(by, Scope::System(SystemReason::Registration), async move |app, unit, actor| {
+        if is_verified {
+            request_registration(unit, actor, &app.world, command.clone()).await?;
+            return Answer::accepted();
+        }
         let made = make(unit, actor, &app.world, &app.secrets, &app.sessions, command.clone()).await?;
-        let issued = app.issue(&made.session, transport)?;
-        let answer = Answer::created(
-            "tenant",
-            &RegisteredView {
-                user: UserView::from(&made.person),
-                tenant: TenantView::from(&made.tenant),
-                tokens: issued.view.clone(),
-            },
-        )?;
-        Ok(issued.on(answer))
+        RegisteredView::answer(&made, &app.issue(&made.session, transport)?)
     })
     .await
-}
-
-impl App {
-    /// So many new accounts from one address, and no more.
-    async fn charge_registration(&self, origin: &tenantry_kernel::Origin) -> Result<(), Failure> {
-        let Some(policy) = self.guessing else { return Ok(()) };
-        let mut unit = self.store.begin(Scope::System(SystemReason::Registration)).await?;
-        let charged = charge(&mut unit, &self.world, &policy, Guess::Registration, origin.ip).await?;
-        unit.commit().await?;
-        charged.map(|_| ()).map_err(Failure::too_many)
-    }
 }

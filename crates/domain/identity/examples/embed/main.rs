@@ -29,12 +29,10 @@ const SESSIONS: SessionPolicy =
 
 const TEN: Quota = Quota { limit: 10, window: MINUTE };
 
+#[rustfmt::skip]
 const GUESSES: GuessPolicy = GuessPolicy {
-    per_account_and_address: TEN,
-    per_address: TEN,
-    per_account: TEN,
-    known_address_for: DAY,
-    registrations_per_address: TEN,
+    per_account_and_address: TEN, per_address: TEN, per_account: TEN, known_address_for: DAY,
+    registrations_per_address: TEN, mails_per_recipient: TEN, mail_requests_per_address: TEN,
 };
 
 /// Where the service's time comes from. This one stands still; a real one asks the machine.
@@ -105,7 +103,8 @@ impl Service {
         let password = Password::parse(SecretString::from(password))?;
         password.ensure_unguessable(&[email, name])?;
         let hash = Hasher.hash(password).await?;
-        let new = NewPerson { email: EmailAddress::parse(email)?, name: Name::parse(name)?, hash };
+        let (email, name) = (EmailAddress::parse(email)?, Name::parse(name)?);
+        let new = NewPerson { email, is_verified: false, name, hash: Some(hash) };
         let mut unit = self.memory.clone();
         let person = insert_person(&mut unit, &self.somebody(), &self.world, new).await?;
         self.memory = unit;
@@ -186,6 +185,7 @@ async fn tell() -> Result<(), Failure> {
     let ended = service.refresh(&third).await.expect_err("ended");
     assert!(matches!(ended.downcast_ref(), Some(IdentityError::SessionEnded)), "{ended}");
     println!("So the newest one is worth nothing either: {ended}.");
+    println!("And she is warned by a mail: {}.", service.memory.jobs[0].payload);
 
     let actions: Vec<_> = service.memory.journal.iter().map(|event| event.action.name()).collect();
     assert_eq!(actions, ["user.registered", "session.started", "session.replayed", "session.ended"]);

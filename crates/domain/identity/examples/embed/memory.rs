@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use tenantry_identity::{
     Attempts, Charge, Charged, Credential, Credentials, EndReason, IdentityError, People, Person, Session, Sessions,
 };
+use tenantry_jobs::{Enqueued, JobQueue, NewJob};
 use tenantry_kernel::{
     Actor, Authorities, Authority, EmailAddress, Event, Journal, Page, PageRequest, RoleId, SessionId, SignInId,
     StoreError, TenantId, Timestamp, UserId,
 };
 use tenantry_tenancy::{
-    MemberFilter, MemberKey, MemberKeys, MemberOrder, Membership, Memberships, RoleHolding, TenancyError, Tenant,
+    MemberFilter, MemberKey, MemberKeys, MemberOrder, Membership, Memberships, Role, RoleHolding, TenancyError, Tenant,
 };
 
 type Done<T = ()> = Result<T, StoreError>;
@@ -24,6 +25,8 @@ pub(crate) struct Memory {
     attempts: BTreeMap<[u8; 32], Charged>,
     known: BTreeMap<([u8; 32], [u8; 32]), Timestamp>,
     pub(crate) journal: Vec<Event>,
+    /// Mails to be sent; a service has a worker that takes them from here.
+    pub(crate) jobs: Vec<NewJob>,
 }
 
 const NO_TENANTS: StoreError = StoreError::Misuse("this service has no tenants");
@@ -175,6 +178,15 @@ impl Memberships for Memory {
     async fn membership_of(&mut self, _: UserId) -> Done<Option<Membership>> {
         Ok(None)
     }
+    async fn membership_in(&mut self, _: TenantId, _: UserId) -> Done<Option<Membership>> {
+        Ok(None)
+    }
+    async fn is_member_address(&mut self, _: TenantId, _: &EmailAddress) -> Done<bool> {
+        Ok(false)
+    }
+    async fn roles_held_by(&mut self, _: UserId) -> Done<Vec<Role>> {
+        Ok(Vec::new())
+    }
     async fn lock_membership(&mut self, _: TenantId, _: UserId) -> Done<Option<Membership>> {
         Ok(None)
     }
@@ -234,5 +246,13 @@ impl Journal for Memory {
     async fn append_event(&mut self, event: Event) -> Done {
         self.journal.push(event);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl JobQueue for Memory {
+    async fn enqueue_job(&mut self, job: &NewJob) -> Done<Enqueued> {
+        self.jobs.push(job.clone());
+        Ok(Enqueued::Added)
     }
 }

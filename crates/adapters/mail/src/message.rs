@@ -1,0 +1,187 @@
+//! A letter as a message of RFC 5322.
+
+use lettre::{
+    Message,
+    message::{
+        Mailbox, MultiPart, SinglePart,
+        header::{Header, HeaderName, HeaderValue},
+    },
+};
+use std::{
+    error::Error,
+    time::{Duration, SystemTime},
+};
+use tenantry_identity::{Letter, MailerError, Outgoing};
+use tenantry_kernel::{EmailAddress, Timestamp};
+
+use crate::templates::Rendered;
+
+/// The last second of the year 9999, after which a `Date` has no form.
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// The mailbox of the letter. The domain's rule comes first: it takes less than lettre does, quoted parts for one.
+pub(crate) fn recipient(letter: &Letter) -> Result<Mailbox, MailerError> {
+    let address = EmailAddress::parse(&letter.to).map_err(permanent)?;
+    let address = address.as_str().parse().map_err(permanent)?;
+    Ok(Mailbox::new(None, address))
+}
+
+/// The whole message. Everything in it comes of the letter, so that a repeat is the same to the byte and can be told
+/// by its `Message-ID`. The `Content-Type` is that of the parts.
+pub(crate) fn message(from: &Mailbox, outgoing: &Outgoing, rendered: Rendered) -> Result<Message, MailerError> {
+    let Rendered { subject, text, html } = rendered;
+    let job = outgoing.job;
+    let parts = MultiPart::alternative()
+        .boundary(job.to_string())
+        .singlepart(SinglePart::plain(text))
+        .singlepart(SinglePart::html(html));
+    Message::builder()
+        .from(from.clone())
+        .to(recipient(&outgoing.letter)?)
+        .subject(subject)
+        .date(date(outgoing.written_at))
+        .message_id(Some(format!("<{job}@{}>", from.email.domain())))
+        .header(AutoSubmitted)
+        .multipart(parts)
+        .map_err(permanent)
+}
+
+fn permanent(error: impl Error + Send + Sync + 'static) -> MailerError {
+    MailerError::Permanent(error.into())
+}
+
+/// Whole seconds: a `Date` has no smaller ones, and beyond its years formatting it would panic.
+fn date(moment: Timestamp) -> SystemTime {
+    let seconds = u64::try_from(moment.unix_seconds()).unwrap_or(0).min(LAST_SECOND);
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+/// `Auto-Submitted: auto-generated` (RFC 3834), so that nobody's absence is answered to us.
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl Header for AutoSubmitted {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{HOSTILE, JOB, composer, outgoing, to};
+    use tenantry_identity::Mail;
+
+    fn formatted(outgoing: &Outgoing) -> String {
+        String::from_utf8(composer().compose(outgoing).unwrap().formatted()).unwrap()
+    }
+
+    /// The headers of the whole message, unfolded.
+    fn headers(message: &str) -> Vec<String> {
+        let (head, _) = message.split_once("\r\n\r\n").unwrap();
+        head.replace("\r\n ", " ").split("\r\n").map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_message_has_the_headers_of_its_letter_and_no_other() {
+        let message = formatted(&outgoing(Mail::AccountExists { name: "Ada".into() }));
+        assert_eq!(
+            headers(&message),
+            [
+                "From: Tenantry <no-reply@mail.example.com>",
+                "To: ada@example.com",
+                "Subject: You have an account at Tenantry already",
+                "Date: Tue, 24 Nov 2026 13:41:37 +0000",
+                &format!("Message-ID: <{JOB}@mail.example.com>"),
+                "Auto-Submitted: auto-generated",
+                "MIME-Version: 1.0",
+                &format!("Content-Type: multipart/alternative; boundary=\"{JOB}\""),
+            ]
+        );
+        let parts: Vec<&str> = message.split(&format!("--{JOB}")).skip(1).collect();
+        assert_eq!(parts.len(), 3);
+        assert!(parts[0].starts_with("\r\nContent-Type: text/plain; charset=utf-8\r\n"));
+        assert!(parts[1].starts_with("\r\nContent-Type: text/html; charset=utf-8\r\n"));
+        assert_eq!(parts[2], "--\r\n");
+        assert_eq!(message.matches("\nContent-Type:").count(), 3);
+    }
+
+    #[test]
+    fn a_repeat_is_the_same_to_the_byte() {
+        let letter = outgoing(Mail::AccountExists { name: "Ada".into() });
+        assert_eq!(formatted(&letter), formatted(&letter));
+    }
+
+    #[test]
+    fn long_words_beyond_ascii_are_short_lines_of_ascii() {
+        let word = || "é".repeat(300);
+        let message = formatted(&outgoing(Mail::Welcome { name: word(), tenant: word() }));
+        assert!(message.is_ascii());
+        assert!(message.split("\r\n").all(|line| line.len() <= 998 && !line.contains(['\r', '\n'])));
+    }
+
+    #[test]
+    fn re6_words_of_people_never_make_a_header() {
+        for word in HOSTILE {
+            let (tenant, inviter) = (word.to_string(), word.to_string());
+            let mut letter = outgoing(Mail::Invitation { tenant, inviter });
+            letter.link = Some("https://app.example.com/invite#x".into());
+            let headers = headers(&formatted(&letter));
+            let names: Vec<&str> = headers.iter().map(|line| line.split_once(':').unwrap().0).collect();
+            let known =
+                ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"];
+            assert_eq!(names, known, "{word:?}");
+            assert!(headers.iter().all(|line| line.is_ascii() && !line.contains(char::is_control)), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_written_to_is_permanent_and_never_echoed() {
+        for bad in [
+            "",
+            "planted",
+            "planted@",
+            "a@example.com\r\nBcc: planted@example.com",
+            "\"planted\"@example.com",
+            "a@example.com, planted@example.com",
+            "planted <a@example.com>",
+        ] {
+            match composer().compose(&to(bad)) {
+                Err(error @ MailerError::Permanent(_)) => assert!(!format!("{error:?}").contains("planted")),
+                other => panic!("{bad}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_beyond_ascii_is_written_as_it_is() {
+        for address in ["josé@example.com", "ada@münchen.example", "用户@例子.广告"] {
+            let message = formatted(&to(address));
+            assert!(headers(&message).contains(&format!("To: {address}")), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_moment_that_no_date_can_hold_does_not_panic() {
+        for millis in [-1, i64::MAX / 2_000] {
+            let mut letter = to("ada@example.com");
+            letter.written_at = Timestamp::from_unix_millis(millis).unwrap();
+            assert!(composer().compose(&letter).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_letter_without_its_link_is_not_sent() {
+        let mut letter = outgoing(Mail::ResetPassword { name: "Ada".into() });
+        letter.letter.link = Some(tenantry_identity::LinkPurpose::Reset);
+        assert!(matches!(composer().compose(&letter), Err(MailerError::Permanent(_))));
+    }
+}

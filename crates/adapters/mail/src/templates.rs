@@ -1,0 +1,343 @@
+//! The templates: a layout and a mail for each name, as text and as HTML.
+
+use minijinja::{Environment, Error, UndefinedBehavior};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+use tenantry_identity::Letter;
+
+use crate::{
+    examples::{self, examples},
+    words::{one_line, words},
+};
+
+/// The longest subject, in characters.
+const MAX_SUBJECT_CHARS: usize = 200;
+
+macro_rules! embedded {
+    ($($name:literal)*) => {
+        &[$(
+            (concat!($name, ".txt"), include_str!(concat!("../templates/", $name, ".txt"))),
+            (concat!($name, ".html"), include_str!(concat!("../templates/", $name, ".html"))),
+        )*]
+    };
+}
+
+/// Every template by the name of its file.
+pub(crate) const EMBEDDED: &[(&str, &str)] = embedded![
+    "layout"
+    "welcome"
+    "confirm_registration"
+    "account_exists"
+    "verify_address"
+    "reset_password"
+    "invitation"
+    "confirm_new_address"
+    "address_in_use"
+    "address_change_requested"
+    "address_changed"
+    "session_replayed"
+    "password_changed"
+];
+
+/// How every mail looks.
+#[derive(Debug)]
+pub struct Templates {
+    environment: Environment<'static>,
+    /// The files that stand in the place of embedded templates.
+    replaced: BTreeMap<&'static str, PathBuf>,
+}
+
+/// Why templates cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// The folder, or a file in it.
+    #[error("{} cannot be read", .0.display())]
+    Unreadable(PathBuf, #[source] io::Error),
+    /// A file that would have no effect.
+    #[error("{} has not the name of a template", .0.display())]
+    Unknown(PathBuf),
+    /// A template is wrong.
+    #[error("{}: {what}", place(.file, *.line))]
+    Mistake {
+        /// The template.
+        file: String,
+        /// Where in it, as far as that is known.
+        line: Option<usize>,
+        /// What is wrong there.
+        what: String,
+    },
+}
+
+fn place(file: &str, line: Option<usize>) -> String {
+    line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}"))
+}
+
+/// The parts of a mail. They may hold the secret of a link, so they do not print.
+pub(crate) struct Rendered {
+    pub(crate) subject: String,
+    pub(crate) text: String,
+    pub(crate) html: String,
+}
+
+impl Templates {
+    /// The templates as they are shipped.
+    pub fn embedded() -> Self {
+        Self::load(None).expect("the embedded templates are tested")
+    }
+
+    /// The templates as they are shipped, except those for which the folder has a file of the same name. Each is
+    /// rendered with example words. Files whose name begins with a dot are not looked at: mounted folders have some.
+    pub fn load(folder: Option<&Path>) -> Result<Self, TemplateError> {
+        let mut templates = Self { environment: environment(), replaced: BTreeMap::new() };
+        let mut files = folder.map(read).transpose()?.unwrap_or_default();
+        for (name, embedded) in EMBEDDED {
+            let source = match files.remove(name) {
+                None => Cow::Borrowed(*embedded),
+                Some((file, source)) => {
+                    templates.replaced.insert(name, file);
+                    Cow::Owned(source)
+                }
+            };
+            let added = templates.environment.add_template_owned(*name, source.clone());
+            added.map_err(|error| templates.mistake(name, &source, &error))?;
+        }
+        templates.rehearse()?;
+        Ok(templates)
+    }
+
+    /// Makes the parts of a letter.
+    pub(crate) fn render(&self, letter: &Letter, link: Option<&str>, product: &str) -> Result<Rendered, TemplateError> {
+        let name = letter.mail.name();
+        let (txt, html) = (format!("{name}.txt"), format!("{name}.html"));
+        let text = || -> Result<_, Error> {
+            let words = words(letter, link, product)?;
+            let mut captured = self.environment.get_template(&txt)?.render_captured(&words)?;
+            let subject = captured.with_state_mut(|state| state.render_block("subject"))?;
+            Ok((words, one_line(&subject, MAX_SUBJECT_CHARS), captured.into_output()))
+        };
+        let (mut words, subject, text) = text().map_err(|error| self.render_mistake(&txt, &error))?;
+        words.insert("subject".to_owned(), subject.clone().into());
+        let page = self.environment.get_template(&html).and_then(|template| template.render(&words));
+        let html = page.map_err(|error| self.render_mistake(&html, &error))?;
+        Ok(Rendered { subject, text, html })
+    }
+
+    /// Renders every mail, so that no template fails when its mail is due, and looks for what would only be seen then.
+    fn rehearse(&self) -> Result<(), TemplateError> {
+        for letter in examples() {
+            let link = letter.link.map(|_| examples::LINK);
+            let mail = self.render(&letter, link, examples::PRODUCT)?;
+            let wrong = |ending, what: &str| {
+                let (own, layout) = (format!("{}.{ending}", letter.mail.name()), format!("layout.{ending}"));
+                let is_of_layout = self.replaced.contains_key(&*layout) && !self.replaced.contains_key(&*own);
+                let file = self.file(if is_of_layout { &layout } else { &own });
+                Err(TemplateError::Mistake { file, line: None, what: what.to_owned() })
+            };
+            if mail.subject.is_empty() {
+                return wrong("txt", "the subject is empty");
+            }
+            if mail.html.contains(examples::MARKUP) {
+                return wrong("html", "words are shown without escaping");
+            }
+            for (ending, part) in [("txt", &mail.text), ("html", &mail.html)] {
+                if link.is_some() && !part.contains(examples::TOKEN) {
+                    return wrong(ending, "the link is not shown");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn render_mistake(&self, name: &str, error: &Error) -> TemplateError {
+        let error = innermost(error);
+        let name = error.name().unwrap_or(name);
+        let template = self.environment.get_template(name);
+        self.mistake(name, template.as_ref().map_or("", |template| template.source()), error)
+    }
+
+    /// Quotes the line: the engine does not say which of its words is unknown.
+    fn mistake(&self, name: &str, source: &str, error: &Error) -> TemplateError {
+        let mut what = error.kind().to_string();
+        if let Some(detail) = error.detail() {
+            what = format!("{what}: {detail}");
+        }
+        let line = error.line();
+        if let Some(quoted) = line.and_then(|line| source.lines().nth(line.saturating_sub(1))) {
+            what = format!("{what}, in: {}", quoted.trim());
+        }
+        TemplateError::Mistake { file: self.file(name), line, what }
+    }
+
+    /// How a template is called where people can look for it.
+    fn file(&self, name: &str) -> String {
+        let file = self.replaced.get(name).map(|file| file.display().to_string());
+        file.unwrap_or_else(|| format!("embedded {name}"))
+    }
+}
+
+/// An engine that escapes in `.html`, refuses unknown words and gives templates neither time nor files.
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_trim_blocks(true);
+    environment.set_lstrip_blocks(true);
+    environment.set_keep_trailing_newline(true);
+    environment
+}
+
+/// The files of a folder by the template that they replace.
+fn read(folder: &Path) -> Result<BTreeMap<&'static str, (PathBuf, String)>, TemplateError> {
+    let unreadable = |path: &Path| {
+        let path = path.to_owned();
+        |error| TemplateError::Unreadable(path, error)
+    };
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(unreadable(folder))? {
+        let entry = entry.map_err(unreadable(folder))?;
+        let (path, name) = (entry.path(), entry.file_name());
+        if name.as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let known = EMBEDDED.iter().find(|(known, _)| name == *known);
+        let Some((known, _)) = known else { return Err(TemplateError::Unknown(path)) };
+        let source = fs::read_to_string(&path).map_err(unreadable(&path))?;
+        files.insert(*known, (path, source));
+    }
+    Ok(files)
+}
+
+/// A mistake inside a block is told by the error that the outer ones have for a source.
+fn innermost(error: &Error) -> &Error {
+    let mut innermost = error;
+    while let Some(inner) = std::error::Error::source(innermost).and_then(|source| source.downcast_ref()) {
+        innermost = inner;
+    }
+    innermost
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    fn folder(files: &[(&str, &str)]) -> TempDir {
+        let folder = TempDir::new().unwrap();
+        for (name, source) in files {
+            fs::write(folder.path().join(name), source).unwrap();
+        }
+        folder
+    }
+
+    /// The error without the folder's path, which it must begin with.
+    fn refused(files: &[(&str, &str)]) -> String {
+        let folder = folder(files);
+        let told = Templates::load(Some(folder.path())).map(|_| ()).unwrap_err().to_string();
+        let prefix = format!("{}/", folder.path().display());
+        told.strip_prefix(&prefix).unwrap_or_else(|| panic!("{told}")).to_owned()
+    }
+
+    fn welcome(templates: &Templates) -> Rendered {
+        templates.render(&examples()[0], None, "Tenantry").unwrap()
+    }
+
+    #[test]
+    fn a_file_replaces_the_template_of_its_name() {
+        let welcome_txt = "{% extends 'layout.txt' %}{% block subject %}Ahoy\n {{ name }}{% endblock %}\
+                           {% block body %}Come aboard.{% endblock %}";
+        let folder = folder(&[("welcome.txt", welcome_txt), (".hidden", "")]);
+        let mail = welcome(&Templates::load(Some(folder.path())).unwrap());
+        assert_eq!(mail.subject, "Ahoy Ada <example>");
+        assert!(mail.text.contains("Come aboard.") && mail.text.contains("sent automatically by Tenantry"));
+        assert!(mail.html.contains("<title>Ahoy Ada &lt;example&gt;</title>"));
+    }
+
+    #[test]
+    fn an_empty_folder_changes_nothing() {
+        let folder = folder(&[]);
+        let mail = welcome(&Templates::load(Some(folder.path())).unwrap());
+        assert_eq!(mail.text, welcome(&Templates::embedded()).text);
+    }
+
+    #[test]
+    fn a_subject_is_cut() {
+        let long = format!("{{% block subject %}}{}{{% endblock %}}", "é".repeat(300));
+        let folder = folder(&[("welcome.txt", &format!("{long}{{{{ link }}}}"))]);
+        let mail = welcome(&Templates::load(Some(folder.path())).unwrap());
+        assert_eq!(mail.subject.chars().count(), MAX_SUBJECT_CHARS);
+    }
+
+    #[test]
+    fn a_mistake_names_file_line_and_what_is_wrong() {
+        let welcome =
+            |body: &str| format!("{{% extends 'layout.html' %}}\n{{% block body %}}\n{body}\n{{% endblock %}}");
+        for (name, source, told) in [
+            ("welcome.html", welcome("<p>{{ nmae }}"), "welcome.html:3: undefined value, in: <p>{{ nmae }}"),
+            ("welcome.html", welcome("{% if link %}"), "welcome.html:4: syntax error: "),
+            ("welcome.html", welcome("{{ name | shout }}"), "welcome.html:3: unknown filter: "),
+            ("welcome.html", welcome("{% if not ip %}x{% endif %}"), "welcome.html:3: undefined value, in: "),
+            ("welcome.html", welcome("{% if link %}{{ lnk }}{% endif %}"), "welcome.html:3: undefined value, in: "),
+            ("welcome.html", welcome("{% include 'foot.html' %}"), "welcome.html:3: "),
+            ("layout.html", "\n{{ self.bdy() }}".to_owned(), "layout.html:2: unknown block: "),
+            (
+                "welcome.txt",
+                "{% block subject %}\n{{ nmae }}{% endblock %}".to_owned(),
+                "welcome.txt:2: undefined value, in: ",
+            ),
+            ("layout.html", "{% block body %}{% endblock %}".to_owned(), "layout.html: the link is not shown"),
+            (
+                "layout.txt",
+                "{% block body %}{% endblock %}\n\n{{ now() }}".to_owned(),
+                "layout.txt:3: unknown function: ",
+            ),
+        ] {
+            let refused = refused(&[(name, &source)]);
+            assert!(refused.starts_with(told), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_mail_without_subject_or_link_is_refused() {
+        let link = "{{ link }}";
+        for (name, source, told) in [
+            ("welcome.txt", link.to_owned(), "welcome.txt: unknown block"),
+            (
+                "welcome.txt",
+                format!("{link}{{% block subject %}} {{% endblock %}}"),
+                "welcome.txt: the subject is empty",
+            ),
+            ("welcome.txt", "{% block subject %}Hi{% endblock %}".to_owned(), "welcome.txt: the link is not shown"),
+            ("reset_password.html", "Hi".to_owned(), "reset_password.html: the link is not shown"),
+        ] {
+            let refused = refused(&[(name, &source)]);
+            assert!(refused.starts_with(told), "{refused}");
+        }
+    }
+
+    #[test]
+    fn re6_a_template_that_does_not_escape_is_refused() {
+        let told = "welcome.html: words are shown without escaping";
+        assert_eq!(refused(&[("welcome.html", "{{ link }}{{ name | safe }}")]), told);
+        assert_eq!(refused(&[("welcome.html", "{{ link }}{% autoescape false %}{{ name }}{% endautoescape %}")]), told);
+    }
+
+    #[test]
+    fn a_file_without_effect_is_refused() {
+        assert_eq!(refused(&[("wellcome.txt", "")]), "wellcome.txt has not the name of a template");
+        assert_eq!(refused(&[("welcome.txt~", "")]), "welcome.txt~ has not the name of a template");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let folder = folder(&[]);
+        fs::write(folder.path().join("welcome.txt"), b"\xff").unwrap();
+        for path in [folder.path().join("welcome.txt"), folder.path().join("nowhere")] {
+            let asked = if path.ends_with("nowhere") { path.as_path() } else { folder.path() };
+            let told = Templates::load(Some(asked)).map(|_| ()).unwrap_err();
+            assert_eq!(told.to_string(), format!("{} cannot be read", path.display()));
+        }
+    }
+}

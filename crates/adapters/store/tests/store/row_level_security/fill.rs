@@ -1,0 +1,42 @@
+//! Rows to look for.
+
+use std::time::Duration;
+use tenantry_identity::{Attempts, Charge, Credential, Credentials, Links, PasswordHash, Quota, Registrations};
+use tenantry_jobs::JobQueue;
+use tenantry_kernel::{Action, Actor, Authorities, Event, Journal, Origin, RequestId, TenantId, UserId};
+use tenantry_tenancy::{DefaultRole, Invitations, Roles};
+
+use crate::support::Opened;
+
+/// A row in every table for a tenant of its own; for some, also one of no tenant.
+pub(super) async fn fill(opened: &Opened) -> (TenantId, UserId) {
+    let (tenant, person) = opened.tenant().await;
+    opened.session(person.id, Some(tenant.id)).await;
+    opened.session(person.id, None).await;
+    let origin = Origin { request: RequestId::new(&opened.world), ip: None, user_agent: None };
+    let actor = Actor::anonymous(origin).known_as(person.id, "Ada");
+    let now = opened.world.now();
+    let (link, registration) = (opened.new_link(&person), opened.new_registration(&person, &tenant));
+    let quota = Quota { limit: 1, window: Duration::from_secs(60) };
+    opened
+        .system(async |unit| {
+            let hash = PasswordHash::new("$argon2id$");
+            let credential = Credential { user: person.id, hash, version: 1, changed_at: now };
+            unit.insert_credential(&credential).await.unwrap();
+            unit.insert_registration(&registration).await.unwrap();
+            unit.put_link(&link).await.unwrap();
+            let role = unit.default_role(tenant.id, DefaultRole::Viewer).await.unwrap().unwrap();
+            let invitation = opened.new_invitation(tenant.id, &person, role.id);
+            unit.insert_invitation(&invitation).await.unwrap();
+            for owner in [Some(tenant.id), None] {
+                let event = Event::new(&opened.world, &actor.within(owner), Action::RoleCreated);
+                unit.append_event(event).await.unwrap();
+                unit.enqueue_job(&opened.new_job(owner)).await.unwrap();
+            }
+            unit.charge_attempts(&[Charge { key: opened.world.random(), quota }], now).await.unwrap();
+            unit.remember_source(opened.world.random(), opened.world.random(), now).await.unwrap();
+            unit.tenant_authority_changed(tenant.id).await.unwrap();
+        })
+        .await;
+    (tenant.id, person.id)
+}

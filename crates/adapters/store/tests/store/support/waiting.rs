@@ -1,0 +1,78 @@
+//! What waits for somebody: for the mailbox that it was sent to, or for a worker.
+
+use std::time::Duration;
+use tenantry_identity::{Link, LinkKind, PasswordHash, Person, Register, Registration};
+use tenantry_jobs::{NewJob, SealedSecret};
+use tenantry_kernel::{InvitationId, JobId, RegistrationId, RoleId, TenantId};
+use tenantry_tenancy::{Invitation, InvitationState, Tenant};
+
+use super::Opened;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl Opened {
+    pub(crate) fn new_link(&self, person: &Person) -> Link {
+        let now = self.world.now();
+        Link {
+            user: person.id,
+            kind: LinkKind::Reset,
+            email: person.email.clone(),
+            session: None,
+            token_hash: self.world.random(),
+            created_at: now,
+            expires_at: now.plus(DAY),
+        }
+    }
+
+    pub(crate) fn new_registration(&self, like: &Person, tenant: &Tenant) -> Registration {
+        let now = self.world.now();
+        Registration {
+            id: RegistrationId::new(&self.world),
+            wanted: Register {
+                email: like.email.clone(),
+                name: like.name.clone(),
+                hash: PasswordHash::new("$argon2id$"),
+                tenant_name: tenant.name.clone(),
+                tenant_slug: None,
+            },
+            token_hash: None,
+            created_at: now,
+            expires_at: now.plus(DAY),
+        }
+    }
+
+    pub(crate) fn new_invitation(&self, tenant: TenantId, by: &Person, role: RoleId) -> Invitation {
+        let now = self.world.now();
+        Invitation {
+            id: InvitationId::new(&self.world),
+            tenant,
+            email: by.email.clone(),
+            roles: vec![role],
+            state: InvitationState::Open,
+            invited_by: by.id,
+            token_hash: None,
+            expires_at: now.plus(DAY),
+            created_at: now,
+        }
+    }
+
+    /// A job with a secret, which may be done at once.
+    pub(crate) fn new_job(&self, tenant: Option<TenantId>) -> NewJob {
+        let now = self.world.now();
+        NewJob {
+            id: JobId::new(&self.world),
+            tenant,
+            queue: "errands",
+            kind: "errand",
+            version: 1,
+            payload: "{}".to_owned(),
+            secret: Some(SealedSecret { key_id: "k1".to_owned(), bytes: vec![7; 40], expires_at: now.plus(DAY) }),
+            priority: 0,
+            run_at: now,
+            max_attempts: 3,
+            unique_key: None,
+            trace: None,
+            created_at: now,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! `POST /auth/register/confirm`
+
+use actix_web::{HttpRequest, post};
+use secrecy::SecretString;
+use serde::Deserialize;
+use tenantry_identity::{
+    Candidate, ConfirmRegistration, IdentityError, LinkToken, Password, confirm_registration as confirm,
+    find_registration,
+};
+use tenantry_kernel::{Action, Actor, ErrorCode, Outcome};
+use tenantry_store::{Scope, SystemReason};
+use utoipa::ToSchema;
+use validator::Validate;
+
+use crate::{
+    Answer, App, Failure,
+    change::Attempt,
+    http::{
+        body::{Body, Fields, Reads},
+        openapi::{Of, Operation},
+        origin::origin_of,
+    },
+    refusals::Refused,
+};
+
+use super::{
+    guesses::{Tried, note_failed},
+    register::RegisteredView,
+    tokens::Transport,
+};
+
+pub(crate) const OPERATION: Operation = Operation::public(
+    "confirm_registration",
+    ConfirmRegistration::EVENTS,
+    &[ErrorCode::InvalidCredentials, ErrorCode::SlugTaken, ErrorCode::LinkInvalid, ErrorCode::RateLimited],
+)
+.with_cookie();
+
+const SCOPE: Scope = Scope::System(SystemReason::Link);
+
+/// The token of the mailed link, and the password chosen when registering.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "token": "kZp3vV0Jr1m8Q5h2Yx7dWcT9bNf4sLgEaUoKiRtMhPw", "password": "correct horse battery staple"
+}))]
+pub(crate) struct Confirmation {
+    #[schema(min_length = 1, max_length = 200, value_type = String)]
+    token: SecretString,
+    #[schema(max_length = 128, format = "password", value_type = String)]
+    password: SecretString,
+    /// `body` (default) or `cookie`: how the refresh token travels.
+    #[validate(length(max = 10))]
+    #[schema(max_length = 10, pattern = "^(body|cookie)$", nullable = false)]
+    transport: Option<String>,
+}
+
+impl Reads for Confirmation {
+    /// What cannot be a token or a password is a wrong one.
+    type Output = (Option<[u8; 32]>, Option<Password>, Transport);
+
+    fn read(self, fields: &mut Fields) -> Option<Self::Output> {
+        let transport = Transport::read(self.transport.as_deref(), fields)?;
+        Some((LinkToken::hash_of(&self.token), Password::parse(self.password).ok(), transport))
+    }
+}
+
+/// Confirm a registration by the mailed link, and be signed in.
+#[utoipa::path(
+    tag = "auth",
+    request_body = Confirmation,
+    responses((status = 201, description = "Registered and signed in.", body = Of<RegisteredView>))
+)]
+#[post("/auth/register/confirm")]
+pub(crate) async fn confirm_registration(app: App, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+    let (token_hash, password, transport) = body.read::<Confirmation>().await?;
+    let token_hash = token_hash.ok_or(IdentityError::LinkInvalid)?;
+    let origin = origin_of(&request);
+    let registration = find_registration(&mut app.store.read(SCOPE).await?, &app.world, &token_hash).await?;
+    let email = registration.wanted.email.clone();
+    let spent = app.charge_guess(&email, &origin).await?;
+    let by = Attempt { actor: Actor::anonymous(origin.clone()), action: Action::UserRegistered };
+    if let Err(failure) = app.compare_hash(password, registration.wanted.hash.clone()).await {
+        if failure.code == ErrorCode::InvalidCredentials {
+            let tried = Attempt { action: Action::SignInFailed, ..by };
+            note_failed(&app, Refused::new(&tried, Outcome::Failed, &failure), Tried { email, slug: None });
+        }
+        return Err(failure);
+    }
+    let command = ConfirmRegistration { token_hash, registration: registration.id, spent, ip: origin.ip };
+    app.change(by, SCOPE, async move |app, unit, actor| {
+        let made = confirm(unit, actor, &app.world, &app.secrets, &app.sessions, command.clone()).await?;
+        RegisteredView::answer(&made, &app.issue(&made.session, transport)?)
+    })
+    .await
+}
+
+impl App {
+    /// Compares a password with a hash that belongs to no account yet.
+    async fn compare_hash(
+        &self,
+        password: Option<Password>,
+        hash: tenantry_identity::PasswordHash,
+    ) -> Result<(), Failure> {
+        // Nobody is looked up: what `compare` knows of a candidate beside the hash is not used.
+        let nobody = tenantry_kernel::UserId::new(&self.world);
+        let candidate = Candidate { user: nobody, hash, credential_version: 0 };
+        self.compare(Some(candidate), password).await.map(|_| ())
+    }
+}

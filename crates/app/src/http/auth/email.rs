@@ -1,0 +1,185 @@
+//! `POST /auth/email/verify`, `/auth/email/resend` and `/auth/email/change`
+
+use actix_web::{HttpRequest, post};
+use secrecy::SecretString;
+use serde::Deserialize;
+use tenantry_identity::{
+    ChangeEmail, Guess, IdentityError, Link, LinkKind, LinkToken, Password, ResendVerification, Shown, VerifyEmail,
+    find_candidate, find_link, request_email_change, request_verification, verify_email as verify,
+};
+use tenantry_kernel::{Action, Actor, EmailAddress, ErrorCode, Origin, Outcome};
+use tenantry_store::{Scope, SystemReason};
+use utoipa::ToSchema;
+use validator::Validate;
+
+use crate::{
+    Answer, App, Failure,
+    change::Attempt,
+    http::{
+        body::{Body, Fields, Reads},
+        caller::{Caller, signed_in},
+        openapi::{Accepted, Of, Operation},
+        origin::origin_of,
+    },
+    refusals::Refused,
+};
+
+use super::guesses::{Tried, note_failed};
+
+pub(crate) const VERIFY: Operation = Operation::public(
+    "verify_email",
+    VerifyEmail::EVENTS,
+    &[
+        ErrorCode::Unauthenticated,
+        ErrorCode::TokenInvalid,
+        ErrorCode::TokenExpired,
+        ErrorCode::SessionEnded,
+        ErrorCode::InvalidCredentials,
+        ErrorCode::EmailTaken,
+        ErrorCode::LinkInvalid,
+        ErrorCode::RateLimited,
+    ],
+);
+pub(crate) const RESEND: Operation =
+    Operation::of::<ResendVerification>("resend_verification", &[ErrorCode::RateLimited]);
+pub(crate) const CHANGE: Operation =
+    Operation::of::<ChangeEmail>("change_email", &[ErrorCode::InvalidCredentials, ErrorCode::RateLimited]);
+
+const SCOPE: Scope = Scope::System(SystemReason::Link);
+
+/// The token of the mailed link, and the password unless there is an access token.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "token": "kZp3vV0Jr1m8Q5h2Yx7dWcT9bNf4sLgEaUoKiRtMhPw", "password": "correct horse battery staple"
+}))]
+pub(crate) struct Verification {
+    #[schema(min_length = 1, max_length = 200, value_type = String)]
+    token: SecretString,
+    /// Not needed by whoever is signed in as the person that the link is for.
+    #[schema(max_length = 128, format = "password", nullable = false, value_type = Option<String>)]
+    password: Option<SecretString>,
+}
+
+impl Reads for Verification {
+    /// What cannot be a token or a password is a wrong one.
+    type Output = (Option<[u8; 32]>, Option<Option<Password>>);
+
+    fn read(self, _: &mut Fields) -> Option<Self::Output> {
+        Some((LinkToken::hash_of(&self.token), self.password.map(|password| Password::parse(password).ok())))
+    }
+}
+
+/// Prove that an address is yours, by the link that was mailed there.
+///
+/// For a link of a change of address the account gets that address, and its other sessions and links end.
+#[utoipa::path(
+    tag = "auth",
+    request_body = Verification,
+    responses((status = 204, description = "It is yours."))
+)]
+#[post("/auth/email/verify")]
+pub(crate) async fn verify_email(app: App, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+    let (token_hash, password) = body.read::<Verification>().await?;
+    let caller = signed_in(&app, &request).await?;
+    let token_hash = token_hash.ok_or(IdentityError::LinkInvalid)?;
+    let kinds = [LinkKind::Verify, LinkKind::ChangeEmail];
+    let link = find_link(&mut app.store.read(SCOPE).await?, &app.world, &token_hash, &kinds).await?;
+    let origin = origin_of(&request);
+    let own = caller.filter(|known| known.authority.user == link.user);
+    let (actor, shown) = match (own, password) {
+        (Some(known), _) => (Actor::signed_in(&known.authority, origin.clone()), Shown::Session),
+        (None, Some(password)) => {
+            (Actor::anonymous(origin.clone()), app.show_password(&link, &origin, password).await?)
+        }
+        (None, None) => return Err(Failure::new(ErrorCode::Unauthenticated)),
+    };
+    let command = VerifyEmail { token_hash, user: link.user, shown, ip: origin.ip };
+    app.change(Attempt { actor, action: Action::UserEmailVerified }, SCOPE, async move |app, unit, actor| {
+        verify(unit, actor, &app.world, command.clone()).await?;
+        Ok(Answer::no_content())
+    })
+    .await
+}
+
+impl App {
+    /// Compares the password of the person whose link it is.
+    async fn show_password(&self, link: &Link, origin: &Origin, password: Option<Password>) -> Result<Shown, Failure> {
+        use tenantry_identity::People;
+        let gone = || Failure::from(IdentityError::LinkInvalid);
+        let mut unit = self.store.read(SCOPE).await?;
+        let email = unit.person_by_id(link.user).await?.ok_or_else(gone)?.email;
+        let candidate = find_candidate(&mut unit, &email).await?;
+        drop(unit);
+        let spent = self.charge_guess(&email, origin).await?;
+        match self.compare(candidate, password).await {
+            Ok((candidate, _)) => Ok(Shown::Password { credential_version: candidate.credential_version, spent }),
+            Err(failure) => {
+                if failure.code == ErrorCode::InvalidCredentials {
+                    let by = Attempt { actor: Actor::anonymous(origin.clone()), action: Action::SignInFailed };
+                    note_failed(self, Refused::new(&by, Outcome::Failed, &failure), Tried { email, slug: None });
+                }
+                Err(failure)
+            }
+        }
+    }
+}
+
+/// Have another link mailed that proves your address.
+#[utoipa::path(
+    tag = "auth",
+    responses((status = 202, description = "It goes there by mail, unless the address is proved.", body = Of<Accepted>))
+)]
+#[post("/auth/email/resend")]
+pub(crate) async fn resend_verification(app: App, caller: Caller<ResendVerification>) -> Result<Answer, Failure> {
+    app.charge(Guess::MailRequest(&caller.authority().email), &caller.origin).await?;
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        request_verification(unit, actor, &app.world, ResendVerification).await?;
+        Answer::accepted()
+    })
+    .await
+}
+
+/// Your password, and the address that you want.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "currentPassword": "correct horse battery staple", "newEmail": "ada.lovelace@example.com"
+}))]
+pub(crate) struct ChangedEmail {
+    #[schema(max_length = 128, format = "password", value_type = String)]
+    current_password: SecretString,
+    #[validate(length(max = 254))]
+    #[schema(max_length = 254, format = "email")]
+    new_email: String,
+}
+
+impl Reads for ChangedEmail {
+    /// What cannot be a password is a wrong one.
+    type Output = (Option<Password>, EmailAddress);
+
+    fn read(self, fields: &mut Fields) -> Option<Self::Output> {
+        let new_email = fields.take("newEmail", EmailAddress::parse(&self.new_email))?;
+        Some((Password::parse(self.current_password).ok(), new_email))
+    }
+}
+
+/// Ask for another address. It takes effect by the link that is mailed there; the old address is told.
+#[utoipa::path(
+    tag = "auth",
+    request_body = ChangedEmail,
+    responses((status = 202, description = "A link goes to the new address by mail.", body = Of<Accepted>))
+)]
+#[post("/auth/email/change")]
+pub(crate) async fn change_email(app: App, caller: Caller<ChangeEmail>, body: Body) -> Result<Answer, Failure> {
+    let (current, new_email) = body.read::<ChangedEmail>().await?;
+    let verified_version = app.confirm_own_password(&caller, current).await?;
+    // Only now, so that wrong guesses use up nobody's mails.
+    app.charge(Guess::Letter(&new_email), &caller.origin).await?;
+    let command = ChangeEmail { verified_version, new_email };
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        request_email_change(unit, actor, &app.world, command.clone()).await?;
+        Answer::accepted()
+    })
+    .await
+}

@@ -1,0 +1,114 @@
+//! `POST /auth/password/forgot` and `/auth/password/reset`
+
+use actix_web::{HttpRequest, post};
+use secrecy::SecretString;
+use serde::Deserialize;
+use tenantry_identity::{
+    Guess, IdentityError, LinkKind, LinkToken, Password, PasswordHasher, People, ResetPassword, find_link,
+    request_reset, reset_password as reset,
+};
+use tenantry_kernel::{Action, Actor, EmailAddress, ErrorCode};
+use tenantry_store::{Scope, SystemReason};
+use utoipa::ToSchema;
+use validator::Validate;
+
+use crate::{
+    Answer, App, Failure,
+    change::Attempt,
+    http::{
+        body::{Body, Fields, Reads},
+        openapi::{Accepted, Of, Operation},
+        origin::origin_of,
+    },
+};
+
+pub(crate) const FORGOT: Operation = Operation::public("forgot_password", &[], &[ErrorCode::RateLimited]);
+pub(crate) const RESET: Operation =
+    Operation::public("reset_password", ResetPassword::EVENTS, &[ErrorCode::WeakPassword, ErrorCode::LinkInvalid]);
+
+/// Whose password is forgotten.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "email": "ada@example.com" }))]
+pub(crate) struct Forgotten {
+    #[validate(length(max = 254))]
+    #[schema(max_length = 254, format = "email")]
+    email: String,
+}
+
+impl Reads for Forgotten {
+    type Output = EmailAddress;
+
+    fn read(self, fields: &mut Fields) -> Option<EmailAddress> {
+        fields.take("email", EmailAddress::parse(&self.email))
+    }
+}
+
+/// Have a link mailed by which a new password can be chosen. The answer is the same for any address.
+#[utoipa::path(
+    tag = "auth",
+    request_body = Forgotten,
+    responses((status = 202, description = "If there is an account, a link goes there by mail.", body = Of<Accepted>))
+)]
+#[post("/auth/password/forgot")]
+pub(crate) async fn forgot_password(app: App, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+    let email = body.read::<Forgotten>().await?;
+    let origin = origin_of(&request);
+    app.charge(Guess::MailRequest(&email), &origin).await?;
+    let by = Attempt { actor: Actor::anonymous(origin), action: Action::UserPasswordReset };
+    app.change(by, Scope::System(SystemReason::SignIn), async move |app, unit, actor| {
+        request_reset(unit, actor, &app.world, &email).await?;
+        Answer::accepted()
+    })
+    .await
+}
+
+/// The token of the mailed link, and the password that is to be.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "token": "kZp3vV0Jr1m8Q5h2Yx7dWcT9bNf4sLgEaUoKiRtMhPw", "password": "quartz jockey vows imply bedfog"
+}))]
+pub(crate) struct NewPassword {
+    #[schema(min_length = 1, max_length = 200, value_type = String)]
+    token: SecretString,
+    /// 8 to 128 characters, and not easy to guess.
+    #[schema(min_length = 8, max_length = 128, format = "password", value_type = String)]
+    password: SecretString,
+}
+
+impl Reads for NewPassword {
+    /// What cannot be a token is a wrong one.
+    type Output = (Option<[u8; 32]>, Password);
+
+    fn read(self, fields: &mut Fields) -> Option<Self::Output> {
+        Some((LinkToken::hash_of(&self.token), fields.take("password", Password::parse(self.password))?))
+    }
+}
+
+/// Choose a new password by the mailed link. Every session ends.
+#[utoipa::path(
+    tag = "auth",
+    request_body = NewPassword,
+    responses((status = 204, description = "It is changed. Sign in with it."))
+)]
+#[post("/auth/password/reset")]
+pub(crate) async fn reset_password(app: App, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+    const SCOPE: Scope = Scope::System(SystemReason::Link);
+    let (token_hash, password) = body.read::<NewPassword>().await?;
+    let token_hash = token_hash.ok_or(IdentityError::LinkInvalid)?;
+    let mut unit = app.store.read(SCOPE).await?;
+    let link = find_link(&mut unit, &app.world, &token_hash, &[LinkKind::Reset]).await?;
+    let person = unit.person_by_id(link.user).await?.ok_or(IdentityError::LinkInvalid)?;
+    drop(unit);
+    password.ensure_unguessable(&[person.email.as_str(), person.name.as_str()])?;
+    let hash = app.hasher.hash(password).await.map_err(IdentityError::from)?;
+    let origin = origin_of(&request);
+    let command = ResetPassword { token_hash, hash, ip: origin.ip };
+    let by = Attempt { actor: Actor::anonymous(origin), action: Action::UserPasswordReset };
+    app.change(by, SCOPE, async move |app, unit, actor| {
+        reset(unit, actor, &app.world, command.clone()).await?;
+        Ok(Answer::no_content())
+    })
+    .await
+}

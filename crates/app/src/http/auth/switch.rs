@@ -1,0 +1,123 @@
+//! `POST /auth/switch`
+
+use actix_web::{HttpRequest, post};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use tenantry_identity::{IdentityError, SwitchTenant, Switched, switch_tenant as switch};
+use tenantry_kernel::{ErrorCode, TenantId};
+use tenantry_store::{Scope, SystemReason};
+use utoipa::ToSchema;
+use validator::Validate;
+
+use crate::{
+    Answer, App, Failure,
+    answer::Decision,
+    http::{
+        body::{Body, Fields, Reads},
+        caller::Caller,
+        openapi::{Of, Operation},
+        tenant::TenantView,
+    },
+};
+
+use super::{
+    me::UserView,
+    tokens::{TokensView, Transport, presented},
+};
+
+pub(crate) const OPERATION: Operation =
+    Operation::of::<SwitchTenant>("switch_tenant", &[ErrorCode::TenantSuspended, ErrorCode::OriginNotAllowed])
+        .with_cookie();
+
+/// The organisation to go on in, and the refresh token of the session that asks.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "tenantId": "0192f0c1-2345-7abc-8def-0123456789ab", "refreshToken": "tr_AZLwwSNFerwAjQEjRWeJqwAAAAA…"
+}))]
+pub(crate) struct WantedTenant {
+    #[validate(length(max = 64))]
+    #[schema(value_type = crate::http::openapi::Id)]
+    tenant_id: String,
+    /// Left out when it travels in the cookie.
+    #[schema(max_length = 200, nullable = false, value_type = Option<String>)]
+    refresh_token: Option<SecretString>,
+    /// `true` ends the session that asks.
+    #[schema(nullable = false)]
+    end_current: Option<bool>,
+    /// `body` or `cookie`: how the refresh token travels; without it as the one that was shown.
+    #[validate(length(max = 10))]
+    #[schema(max_length = 10, pattern = "^(body|cookie)$", nullable = false)]
+    transport: Option<String>,
+}
+
+/// A wish to switch, taken apart.
+pub(crate) struct Wanted {
+    /// What is no id names nothing that is there.
+    tenant: Option<TenantId>,
+    refresh_token: Option<SecretString>,
+    end_current: bool,
+    transport: Option<Transport>,
+}
+
+impl Reads for WantedTenant {
+    type Output = Wanted;
+
+    fn read(self, fields: &mut Fields) -> Option<Wanted> {
+        let transport = match self.transport.as_deref() {
+            None => None,
+            given => Some(Transport::read(given, fields)?),
+        };
+        Some(Wanted {
+            tenant: self.tenant_id.parse().ok(),
+            refresh_token: self.refresh_token,
+            end_current: self.end_current.unwrap_or(false),
+            transport,
+        })
+    }
+}
+
+/// You, the organisation that you go on in, and the tokens of your session there.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SwitchedView {
+    user: UserView,
+    tenant: TenantView,
+    #[serde(flatten)]
+    tokens: TokensView,
+}
+
+/// Go on in another organisation of yours, by a session of its own. The one that asks stays, unless it is to end.
+#[utoipa::path(
+    tag = "auth",
+    request_body = WantedTenant,
+    responses((status = 200, description = "You are signed in there.", body = Of<SwitchedView>))
+)]
+#[post("/auth/switch")]
+pub(crate) async fn switch_tenant(
+    app: App,
+    caller: Caller<SwitchTenant>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<Answer, Failure> {
+    let wanted = body.read::<WantedTenant>().await?;
+    let shown = presented(&request, wanted.refresh_token)?;
+    let (token, travels) = shown.ok_or_else(|| Failure::new(ErrorCode::TokenInvalid))?;
+    let tenant = wanted.tenant.ok_or(IdentityError::Unknown { field: "tenantId" })?;
+    let command = SwitchTenant { tenant, token, end_current: wanted.end_current };
+    let transport = wanted.transport.unwrap_or(travels);
+    app.change(caller.attempt(), Scope::System(SystemReason::Switch), async move |app, unit, actor| {
+        let done = match switch(unit, actor, &app.world, &app.secrets, &app.sessions, command).await? {
+            Switched::There(done) => done,
+            Switched::Replayed => return Ok(Decision::RefusedAndKept(IdentityError::Replayed.into())),
+        };
+        let issued = app.issue(&done.session, transport)?;
+        let view = SwitchedView {
+            user: UserView::from(&done.person),
+            tenant: TenantView::from(&done.tenant),
+            tokens: issued.view.clone(),
+        };
+        Ok(Decision::Done(issued.on(Answer::ok(&view)?)))
+    })
+    .await
+}

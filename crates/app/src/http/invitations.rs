@@ -1,0 +1,230 @@
+//! `/invitations`: taking people in by a mailed link
+
+mod accept;
+
+use actix_web::{HttpRequest, delete, get, post, web};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use tenantry_identity::{Guess, Invite, People, Person, ResendInvitation, invite as make, resend_invitation as resend};
+use tenantry_kernel::{Direction, EmailAddress, ErrorCode, RoleId, Timestamp, UserId};
+use tenantry_store::Unit;
+use tenantry_tenancy::{
+    Invitation, Invitations, ListInvitations, RevokeInvitation, Role, Roles, revoke_invitation as revoke,
+};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+use validator::Validate;
+
+use crate::{Answer, App, Failure};
+
+use super::{
+    body::{Body, Fields, Reads},
+    caller::Caller,
+    openapi::{ListOf, Of, Operation},
+    page::{List, Paging},
+    path_id,
+    permissions::RoleReference,
+    query::read_query,
+    users::read_role_ids,
+};
+
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(list_invitations)
+        .service(create_invitation)
+        .service(accept::lookup_invitation)
+        .service(accept::accept_invitation)
+        .service(revoke_invitation)
+        .service(resend_invitation);
+}
+
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation::of::<ListInvitations>("list_invitations", &[ErrorCode::InvalidCursor]),
+    Operation::of::<Invite>(
+        "create_invitation",
+        &[ErrorCode::RoleEscalation, ErrorCode::EmailUnverified, ErrorCode::AlreadyMember, ErrorCode::RateLimited],
+    ),
+    Operation::of::<RevokeInvitation>("revoke_invitation", &[ErrorCode::InvalidState]),
+    Operation::of::<ResendInvitation>(
+        "resend_invitation",
+        &[ErrorCode::RoleEscalation, ErrorCode::EmailUnverified, ErrorCode::InvalidState, ErrorCode::RateLimited],
+    ),
+    accept::LOOKUP,
+    accept::ACCEPT,
+];
+
+/// An offer to join the organisation.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "id": "0192f0c1-2345-7abc-8def-0123456789ab", "email": "charles@example.com",
+    "roles": [{ "id": "0192f0c1-2345-7abc-8def-0123456789ac", "name": "member" }], "status": "open",
+    "invitedBy": { "id": "0192f0c1-2345-7abc-8def-0123456789ad", "name": "Ada Lovelace" },
+    "expiresAt": "2026-11-26T09:00:00.000Z", "createdAt": "2026-11-23T09:00:00.000Z"
+}))]
+pub(crate) struct InvitationView {
+    #[schema(format = "uuid")]
+    id: String,
+    #[schema(format = "email")]
+    email: String,
+    roles: Vec<RoleReference>,
+    /// `open`, `accepted`, `revoked` or `expired`.
+    status: &'static str,
+    invited_by: InviterReference,
+    #[schema(format = "date-time")]
+    expires_at: String,
+    #[schema(format = "date-time")]
+    created_at: String,
+}
+
+/// Who invites.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct InviterReference {
+    #[schema(format = "uuid")]
+    id: String,
+    /// `null` when they are no member any more.
+    #[schema(required = true)]
+    name: Option<String>,
+}
+
+/// Invitations as they are shown, with the names of roles and inviters.
+async fn views(unit: &mut Unit, invitations: &[Invitation], now: Timestamp) -> Result<Vec<InvitationView>, Failure> {
+    let role_ids: Vec<RoleId> = invitations.iter().flat_map(|invitation| invitation.roles.iter().copied()).collect();
+    let roles: HashMap<RoleId, Role> =
+        unit.roles_by_ids(&role_ids).await?.into_iter().map(|role| (role.id, role)).collect();
+    let inviters: Vec<UserId> = invitations.iter().map(|invitation| invitation.invited_by).collect();
+    let inviters: HashMap<UserId, Person> =
+        unit.people_by_ids(&inviters).await?.into_iter().map(|person| (person.id, person)).collect();
+    let view = |invitation: &Invitation| InvitationView {
+        id: invitation.id.to_string(),
+        email: invitation.email.to_string(),
+        roles: invitation
+            .roles
+            .iter()
+            .filter_map(|id| roles.get(id))
+            .map(|role| RoleReference { id: role.id.to_string(), name: role.name.to_string() })
+            .collect(),
+        status: invitation.status_at(now),
+        invited_by: InviterReference {
+            id: invitation.invited_by.to_string(),
+            name: inviters.get(&invitation.invited_by).map(|person| person.name.to_string()),
+        },
+        expires_at: invitation.expires_at.to_string(),
+        created_at: invitation.created_at.to_string(),
+    };
+    Ok(invitations.iter().map(view).collect())
+}
+
+async fn view(unit: &mut Unit, invitation: Invitation, now: Timestamp) -> Result<InvitationView, Failure> {
+    views(unit, &[invitation], now).await?.pop().ok_or_else(|| Failure::new(ErrorCode::NotFound))
+}
+
+/// List the invitations, newest first.
+#[utoipa::path(
+    tag = "invitations",
+    params(super::openapi::PageParameters),
+    responses((status = 200, description = "A page of invitations.", body = ListOf<InvitationView>))
+)]
+#[get("/invitations")]
+pub(crate) async fn list_invitations(
+    app: App,
+    caller: Caller<ListInvitations>,
+    request: HttpRequest,
+) -> Result<Answer, Failure> {
+    let query: Paging = read_query(&request)?;
+    let mut fields = Fields::default();
+    let list = List::new(&app, "invitations", &caller.tenant()?.id)?;
+    let page = list.request(query.limit.as_deref(), query.cursor.as_deref(), Direction::Descending, &mut fields)?;
+    fields.finish()?;
+    let limit = page.limit;
+    let mut unit = app.store.read(caller.scope()).await?;
+    let page = unit.page_invitations(page).await?;
+    let items = views(&mut unit, &page.items, app.world.now()).await?;
+    list.answer(&tenantry_kernel::Page { items, next: page.next }, limit)
+}
+
+/// Whom to invite, and what they are to hold.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "email": "charles@example.com", "roleIds": ["0192f0c1-2345-7abc-8def-0123456789ac"]
+}))]
+pub(crate) struct NewInvitation {
+    #[validate(length(max = 254))]
+    #[schema(max_length = 254, format = "email")]
+    email: String,
+    #[validate(length(min = 1, max = 50))]
+    #[schema(min_items = 1, max_items = 50, value_type = Vec<super::openapi::Id>)]
+    role_ids: Vec<String>,
+}
+
+impl Reads for NewInvitation {
+    type Output = Invite;
+
+    fn read(self, fields: &mut Fields) -> Option<Invite> {
+        let email = fields.take("email", EmailAddress::parse(&self.email));
+        let roles = read_role_ids(&self.role_ids, fields);
+        Some(Invite { email: email?, roles })
+    }
+}
+
+/// Invite somebody, or renew the open invitation of that address. You can give no more than you hold.
+#[utoipa::path(
+    tag = "invitations",
+    request_body = NewInvitation,
+    responses((status = 201, description = "The invitation, which goes there by mail.", body = Of<InvitationView>))
+)]
+#[post("/invitations")]
+pub(crate) async fn create_invitation(app: App, caller: Caller<Invite>, body: Body) -> Result<Answer, Failure> {
+    let command = body.read::<NewInvitation>().await?;
+    app.charge(Guess::Letter(&command.email), &caller.origin).await?;
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        let invitation = make(unit, actor, &app.world, &app.secrets, command.clone()).await?;
+        let id = invitation.id;
+        Answer::created(format_args!("invitations/{id}"), &view(unit, invitation, app.world.now()).await?)
+    })
+    .await
+}
+
+/// Withdraw an invitation.
+#[utoipa::path(
+    tag = "invitations",
+    params(("id" = String, Path, format = "uuid")),
+    responses((status = 204, description = "Its link is worth nothing any more."))
+)]
+#[delete("/invitations/{id}")]
+pub(crate) async fn revoke_invitation(
+    app: App,
+    caller: Caller<RevokeInvitation>,
+    id: web::Path<String>,
+) -> Result<Answer, Failure> {
+    let command = RevokeInvitation { id: path_id(&id)? };
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        revoke(unit, actor, &app.world, command).await?;
+        Ok(Answer::no_content())
+    })
+    .await
+}
+
+/// Mail an invitation again, with a new link. The older link is worth nothing any more.
+#[utoipa::path(
+    tag = "invitations",
+    params(("id" = String, Path, format = "uuid")),
+    responses((status = 200, description = "The renewed invitation.", body = Of<InvitationView>))
+)]
+#[post("/invitations/{id}/resend")]
+pub(crate) async fn resend_invitation(
+    app: App,
+    caller: Caller<ResendInvitation>,
+    id: web::Path<String>,
+) -> Result<Answer, Failure> {
+    let command = ResendInvitation { id: path_id(&id)? };
+    let invitation = app.store.read(caller.scope()).await?.invitation_by_id(command.id).await?;
+    let email = invitation.ok_or_else(|| Failure::new(ErrorCode::NotFound))?.email;
+    app.charge(Guess::Letter(&email), &caller.origin).await?;
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        let invitation = resend(unit, actor, &app.world, &app.secrets, command).await?;
+        Answer::ok(&view(unit, invitation, app.world.now()).await?)
+    })
+    .await
+}

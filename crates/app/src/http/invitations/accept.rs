@@ -1,0 +1,252 @@
+//! `POST /invitations/lookup` and `/invitations/accept`
+
+use actix_web::{HttpRequest, post};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use tenantry_identity::{
+    AcceptInvitation, Acceptor, IdentityError, LinkToken, Offer, Password, PasswordHasher, accept_invitation as accept,
+    find_candidate, find_offer,
+};
+use tenantry_kernel::{Action, Actor, ErrorCode, FieldError, Name, Origin, Outcome};
+use tenantry_store::{Scope, SystemReason};
+use utoipa::ToSchema;
+use validator::Validate;
+
+use crate::{
+    Answer, App, Failure,
+    authority::Known,
+    change::Attempt,
+    http::{
+        auth::{TenantReference, TokensView, Transport, Tried, UserView, note_failed},
+        body::{Body, Fields, Reads},
+        caller::signed_in,
+        openapi::{Of, Operation},
+        origin::origin_of,
+        tenant::TenantView,
+    },
+    refusals::Refused,
+};
+
+pub(crate) const LOOKUP: Operation = Operation::public("lookup_invitation", &[], &[ErrorCode::LinkInvalid]);
+pub(crate) const ACCEPT: Operation = Operation::public(
+    "accept_invitation",
+    AcceptInvitation::EVENTS,
+    &[
+        ErrorCode::TokenInvalid,
+        ErrorCode::TokenExpired,
+        ErrorCode::SessionEnded,
+        ErrorCode::InvalidCredentials,
+        ErrorCode::TenantSuspended,
+        ErrorCode::AlreadyMember,
+        ErrorCode::WeakPassword,
+        ErrorCode::LinkInvalid,
+        ErrorCode::RateLimited,
+    ],
+)
+.with_cookie();
+
+const LINK: Scope = Scope::System(SystemReason::Link);
+
+/// The token of a mailed link.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "token": "kZp3vV0Jr1m8Q5h2Yx7dWcT9bNf4sLgEaUoKiRtMhPw" }))]
+pub(crate) struct PresentedLink {
+    #[schema(min_length = 1, max_length = 200, value_type = String)]
+    token: SecretString,
+}
+
+impl Reads for PresentedLink {
+    /// What cannot be a token is a wrong one.
+    type Output = Option<[u8; 32]>;
+
+    fn read(self, _: &mut Fields) -> Option<Self::Output> {
+        Some(LinkToken::hash_of(&self.token))
+    }
+}
+
+/// An invitation as whoever holds its link sees it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OfferView {
+    tenant: TenantReference,
+    #[schema(format = "email")]
+    email: String,
+    /// What the person is called who invites.
+    inviter: String,
+    /// Whether accepting makes an account, with a name and a password.
+    new_person: bool,
+}
+
+/// See what a mailed invitation offers. The link stays good.
+#[utoipa::path(
+    tag = "invitations",
+    request_body = PresentedLink,
+    responses((status = 200, description = "The offer.", body = Of<OfferView>))
+)]
+#[post("/invitations/lookup")]
+pub(crate) async fn lookup_invitation(app: App, body: Body) -> Result<Answer, Failure> {
+    let token_hash = body.read::<PresentedLink>().await?.ok_or(IdentityError::LinkInvalid)?;
+    let offer = find_offer(&mut app.store.read(LINK).await?, &app.world, &token_hash).await?;
+    Answer::ok(&OfferView {
+        tenant: TenantReference::from(&offer.tenant),
+        email: offer.invitation.email.to_string(),
+        inviter: offer.inviter.to_string(),
+        new_person: offer.is_for_new_person(),
+    })
+}
+
+/// The token of the mailed link; for somebody new a name and a password, for somebody known the password unless there is
+/// an access token.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "token": "kZp3vV0Jr1m8Q5h2Yx7dWcT9bNf4sLgEaUoKiRtMhPw", "password": "correct horse battery staple",
+    "name": "Charles Babbage"
+}))]
+pub(crate) struct Acceptance {
+    #[schema(min_length = 1, max_length = 200, value_type = String)]
+    token: SecretString,
+    #[schema(max_length = 128, format = "password", nullable = false, value_type = Option<String>)]
+    password: Option<SecretString>,
+    #[validate(length(min = 1, max = 120))]
+    #[schema(min_length = 1, max_length = 120, nullable = false)]
+    name: Option<String>,
+    /// `body` (default) or `cookie`: how the refresh token travels.
+    #[validate(length(max = 10))]
+    #[schema(max_length = 10, pattern = "^(body|cookie)$", nullable = false)]
+    transport: Option<String>,
+}
+
+/// An acceptance, taken apart as far as that can be done before it is known who accepts.
+pub(crate) struct AcceptedOffer {
+    token_hash: Option<[u8; 32]>,
+    password: Option<SecretString>,
+    name: Option<Name>,
+    transport: Transport,
+}
+
+impl Reads for Acceptance {
+    type Output = AcceptedOffer;
+
+    fn read(self, fields: &mut Fields) -> Option<AcceptedOffer> {
+        let name = fields.take_if_any("name", self.name.as_deref().map(Name::parse));
+        let transport = Transport::read(self.transport.as_deref(), fields);
+        Some(AcceptedOffer {
+            token_hash: LinkToken::hash_of(&self.token),
+            password: self.password,
+            name: name?,
+            transport: transport?,
+        })
+    }
+}
+
+/// You, the organisation that you have joined, and your tokens.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct JoinedView {
+    user: UserView,
+    tenant: TenantView,
+    #[serde(flatten)]
+    tokens: TokensView,
+}
+
+/// Accept an invitation, and be signed in to the organisation.
+#[utoipa::path(
+    tag = "invitations",
+    request_body = Acceptance,
+    responses(
+        (status = 200, description = "Joined, by somebody who had an account.", body = Of<JoinedView>),
+        (status = 201, description = "Joined, by somebody new.", body = Of<JoinedView>),
+    )
+)]
+#[post("/invitations/accept")]
+pub(crate) async fn accept_invitation(app: App, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+    let accepted = body.read::<Acceptance>().await?;
+    let caller = signed_in(&app, &request).await?;
+    let token_hash = accepted.token_hash.ok_or(IdentityError::LinkInvalid)?;
+    let offer = find_offer(&mut app.store.read(LINK).await?, &app.world, &token_hash).await?;
+    let origin = origin_of(&request);
+    let transport = accepted.transport;
+    let caller = caller.filter(|known| known.authority.email == offer.invitation.email);
+    let actor = match &caller {
+        Some(known) => Actor::signed_in(&known.authority, origin.clone()),
+        None => Actor::anonymous(origin.clone()),
+    };
+    let as_whom = app.acceptor(&offer, caller.as_deref(), &origin, accepted).await?;
+    let command = AcceptInvitation { token_hash, as_whom, ip: origin.ip };
+    app.change(Attempt { actor, action: Action::InvitationAccepted }, LINK, async move |app, unit, actor| {
+        let joined = accept(unit, actor, &app.world, &app.secrets, &app.sessions, command.clone()).await?;
+        let issued = app.issue(&joined.session, transport)?;
+        let view = JoinedView {
+            user: UserView::from(&joined.person),
+            tenant: TenantView::from(&joined.tenant),
+            tokens: issued.view.clone(),
+        };
+        let answer = if joined.is_new { Answer::created("auth/me", &view)? } else { Answer::ok(&view)? };
+        Ok(issued.on(answer))
+    })
+    .await
+}
+
+impl App {
+    /// Who accepts, with the proof that they owe.
+    async fn acceptor(
+        &self,
+        offer: &Offer,
+        caller: Option<&Known>,
+        origin: &Origin,
+        accepted: AcceptedOffer,
+    ) -> Result<Acceptor, Failure> {
+        if offer.is_for_new_person() {
+            return self.new_acceptor(offer, accepted).await;
+        }
+        if let Some(known) = caller {
+            return Ok(Acceptor::SignedIn(known.authority.session));
+        }
+        let password = accepted.password.ok_or_else(|| Failure::invalid(vec![required("password")]))?;
+        let email = &offer.invitation.email;
+        let spent = self.charge_guess(email, origin).await?;
+        let candidate = find_candidate(&mut self.store.read(LINK).await?, email).await?;
+        match self.compare(candidate, Password::parse(password).ok()).await {
+            Ok((candidate, _)) => {
+                Ok(Acceptor::Known { user: candidate.user, credential_version: candidate.credential_version, spent })
+            }
+            Err(failure) => {
+                if failure.code == ErrorCode::InvalidCredentials {
+                    let by = Attempt { actor: Actor::anonymous(origin.clone()), action: Action::SignInFailed };
+                    let tried = Tried { email: email.clone(), slug: Some(Ok(offer.tenant.slug.clone())) };
+                    note_failed(self, Refused::new(&by, Outcome::Failed, &failure), tried);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    async fn new_acceptor(&self, offer: &Offer, accepted: AcceptedOffer) -> Result<Acceptor, Failure> {
+        let mut fields = Fields::default();
+        if accepted.name.is_none() {
+            fields.add(required("name"));
+        }
+        let password = match accepted.password {
+            None => {
+                fields.add(required("password"));
+                None
+            }
+            Some(password) => fields.take("password", Password::parse(password)),
+        };
+        let (Some(name), Some(password)) = (accepted.name, password) else {
+            fields.finish()?;
+            return Err(Failure::new(ErrorCode::ValidationFailed));
+        };
+        let tenant = &offer.tenant;
+        let own = [offer.invitation.email.as_str(), name.as_str(), tenant.name.as_str(), tenant.slug.as_str()];
+        password.ensure_unguessable(&own)?;
+        let hash = self.hasher.hash(password).await.map_err(IdentityError::from)?;
+        Ok(Acceptor::New { name, hash })
+    }
+}
+
+fn required(field: &str) -> FieldError {
+    FieldError::new(field, "required", "This field is required.")
+}

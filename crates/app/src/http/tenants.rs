@@ -1,0 +1,170 @@
+//! `/tenants`, and what the members of one do with it as a whole: leave it, hand it over
+
+use actix_web::{get, post};
+use serde::{Deserialize, Serialize};
+use tenantry_identity::{
+    FoundOwnTenant, Guess, IdentityError, LeaveTenant, OwnTenants, TransferOwnership, found_own_tenant,
+    leave_tenant as leave, transfer_ownership,
+};
+use tenantry_kernel::{ErrorCode, Name, UserId};
+use tenantry_store::{Scope, SystemReason};
+use tenantry_tenancy::{MembershipStatus, Memberships, Role, Slug, Tenant};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+use validator::Validate;
+
+use crate::{Answer, App, Failure, config::Registration};
+
+use super::{
+    body::{Body, Fields, Reads},
+    caller::Caller,
+    openapi::{Of, Operation},
+    permissions::RoleReference,
+    tenant::TenantView,
+};
+
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(list_tenants).service(create_tenant).service(transfer_tenant).service(leave_tenant);
+}
+
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation::of::<OwnTenants>("list_tenants", &[]),
+    Operation::of::<FoundOwnTenant>(
+        "create_tenant",
+        &[ErrorCode::RegistrationClosed, ErrorCode::SlugTaken, ErrorCode::RateLimited],
+    ),
+    Operation::of::<TransferOwnership>("transfer_tenant", &[ErrorCode::EmailUnverified, ErrorCode::InvalidState]),
+    Operation::of::<LeaveTenant>("leave_tenant", &[ErrorCode::LastOwner]),
+];
+
+/// An organisation, and what one is there.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OwnTenantView {
+    #[serde(flatten)]
+    tenant: TenantView,
+    roles: Vec<RoleReference>,
+}
+
+impl OwnTenantView {
+    fn new(tenant: &Tenant, held: &[Role]) -> Self {
+        let here = held.iter().filter(|role| role.tenant == tenant.id);
+        Self {
+            tenant: TenantView::from(tenant),
+            roles: here.map(|r| RoleReference { id: r.id.to_string(), name: r.name.to_string() }).collect(),
+        }
+    }
+}
+
+/// List the organisations that you belong to, in order of name.
+#[utoipa::path(
+    tag = "tenants",
+    responses((status = 200, description = "Your organisations.", body = Of<Vec<OwnTenantView>>))
+)]
+#[get("/tenants")]
+pub(crate) async fn list_tenants(app: App, caller: Caller<OwnTenants>) -> Result<Answer, Failure> {
+    let mut unit = app.store.read(Scope::Person(caller.user())).await?;
+    let memberships = unit.tenants_of(caller.user()).await?;
+    let held = unit.roles_held_by(caller.user()).await?;
+    let active = memberships.iter().filter(|(membership, _)| membership.status == MembershipStatus::Active);
+    let views: Vec<OwnTenantView> = active.map(|(_, tenant)| OwnTenantView::new(tenant, &held)).collect();
+    Answer::ok(&views)
+}
+
+/// What the new organisation is called.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({ "name": "Difference Engines" }))]
+pub(crate) struct NewTenant {
+    #[validate(length(min = 1, max = 120))]
+    #[schema(min_length = 1, max_length = 120)]
+    name: String,
+    /// Derived from the name when it is left out.
+    #[validate(length(min = 3, max = 63))]
+    #[schema(min_length = 3, max_length = 63, pattern = "^[a-z0-9](-?[a-z0-9])*$", nullable = false)]
+    slug: Option<String>,
+}
+
+impl Reads for NewTenant {
+    type Output = FoundOwnTenant;
+
+    fn read(self, fields: &mut Fields) -> Option<FoundOwnTenant> {
+        let name = fields.take("name", Name::parse(&self.name));
+        let slug = fields.take_if_any("slug", self.slug.as_deref().map(Slug::parse));
+        Some(FoundOwnTenant { name: name?, slug: slug? })
+    }
+}
+
+/// Found an organisation that you own. You stay where you are; switch to go on in it.
+#[utoipa::path(
+    tag = "tenants",
+    request_body = NewTenant,
+    responses((status = 201, description = "The organisation.", body = Of<TenantView>))
+)]
+#[post("/tenants")]
+pub(crate) async fn create_tenant(app: App, caller: Caller<FoundOwnTenant>, body: Body) -> Result<Answer, Failure> {
+    if app.config.registration == Registration::Closed {
+        return Err(Failure::new(ErrorCode::RegistrationClosed));
+    }
+    let command = body.read::<NewTenant>().await?;
+    app.charge(Guess::Registration, &caller.origin).await?;
+    app.change(caller.attempt(), Scope::System(SystemReason::Registration), async move |app, unit, actor| {
+        let tenant = found_own_tenant(unit, actor, &app.world, command.clone()).await?;
+        Answer::created("tenants", &TenantView::from(&tenant))
+    })
+    .await
+}
+
+/// Who is to own the organisation.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({ "userId": "0192f0c1-2345-7abc-8def-0123456789ab" }))]
+pub(crate) struct Transfer {
+    #[validate(length(max = 64))]
+    #[schema(value_type = super::openapi::Id)]
+    user_id: String,
+}
+
+impl Reads for Transfer {
+    /// What is no id names nobody.
+    type Output = Option<UserId>;
+
+    fn read(self, _: &mut Fields) -> Option<Option<UserId>> {
+        Some(self.user_id.parse().ok())
+    }
+}
+
+/// Hand the organisation over to another member. You keep `admin`.
+#[utoipa::path(
+    tag = "tenant",
+    request_body = Transfer,
+    responses((status = 204, description = "They own it."))
+)]
+#[post("/tenant/transfer")]
+pub(crate) async fn transfer_tenant(
+    app: App,
+    caller: Caller<TransferOwnership>,
+    body: Body,
+) -> Result<Answer, Failure> {
+    let user = body.read::<Transfer>().await?.ok_or(IdentityError::Unknown { field: "userId" })?;
+    let command = TransferOwnership { user };
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        transfer_ownership(unit, actor, &app.world, command).await?;
+        Ok(Answer::no_content())
+    })
+    .await
+}
+
+/// Leave the organisation. Your sessions in it end, this one too.
+#[utoipa::path(
+    tag = "tenant",
+    responses((status = 204, description = "You are no member any more."))
+)]
+#[post("/tenant/leave")]
+pub(crate) async fn leave_tenant(app: App, caller: Caller<LeaveTenant>) -> Result<Answer, Failure> {
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        leave(unit, actor, &app.world, LeaveTenant).await?;
+        Ok(Answer::no_content())
+    })
+    .await
+}

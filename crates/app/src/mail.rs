@@ -1,0 +1,47 @@
+//! Mails of this installation: what sends them, and where their links lead.
+
+use secrecy::{ExposeSecret, SecretString};
+use std::sync::Arc;
+use tenantry_identity::{LinkPurpose, Mailer};
+use tenantry_mail::{ConsoleMailer, FileMailer, MailSettings, Templates};
+
+use crate::{
+    StartError,
+    config::{Config, LinkPaths, MailConfig, MailTransport},
+};
+
+/// What sends the mails of this configuration.
+pub(crate) fn mailer(config: &MailConfig) -> Result<Arc<dyn Mailer>, StartError> {
+    let templates = Arc::new(Templates::load(config.templates.as_deref())?);
+    let from = MailSettings::parse_from(&config.from).map_err(|error| StartError::Sender(Box::new(error)))?;
+    let settings = MailSettings { from, product: config.product.clone() };
+    Ok(match &config.transport {
+        MailTransport::Console => Arc::new(ConsoleMailer::new(templates, settings)),
+        MailTransport::File(folder) => Arc::new(FileMailer::new(folder.clone(), templates, settings)),
+    })
+}
+
+/// Where mailed links lead: as configured, whatever a request says.
+#[derive(Debug)]
+pub(crate) struct LinkPages {
+    base: String,
+    paths: LinkPaths,
+}
+
+impl LinkPages {
+    pub(crate) fn new(config: &Config, public_url: &str) -> Self {
+        let base = config.mail.app_url.as_ref().map(|url| url.origin().ascii_serialization());
+        Self { base: base.unwrap_or_else(|| public_url.to_owned()), paths: config.mail.link_paths.clone() }
+    }
+
+    /// The whole address of a link.
+    pub(crate) fn link(&self, purpose: LinkPurpose, token: &SecretString) -> SecretString {
+        let path = match purpose {
+            LinkPurpose::Confirm => &self.paths.confirm,
+            LinkPurpose::Verify => &self.paths.verify,
+            LinkPurpose::Reset => &self.paths.reset,
+            LinkPurpose::Invite => &self.paths.invite,
+        };
+        SecretString::from(format!("{}{}", self.base, path.replace("{token}", token.expose_secret())))
+    }
+}

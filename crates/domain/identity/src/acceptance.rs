@@ -1,0 +1,305 @@
+//! Accepting an invitation: for the invited address alone, and giving no more than the inviter still holds at that
+//! moment.
+
+use std::{collections::HashSet, net::IpAddr};
+use tenantry_jobs::JobQueue;
+use tenantry_kernel::{
+    Action, Actor, Authorities, Denied, Event, Journal, Name, Permission, PermissionSet, RoleId, SessionId,
+    TenantStatus, UserId, World,
+};
+use tenantry_tenancy::{
+    Invitation, InvitationState, Invitations, Membership, MembershipStatus, Memberships, Role, Roles, Tenant, Tenants,
+    ensure_may_confer, role_names,
+};
+
+use crate::{
+    Attempts, Credentials, EndReason, IdentityError, Links, NewPerson, PasswordHash, People, Person, PersonStatus,
+    RefreshKeys, Registrations, Session, SessionPolicy, Sessions, Spent,
+    guessing::{give_back, note_seen},
+    recovery::set_password,
+    registration::{email_verified, insert_person},
+    sessions::{Beginning, note_ended, start_session},
+};
+
+/// An invitation as whoever holds its link may see it.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// The invitation.
+    pub invitation: Invitation,
+    /// The tenant.
+    pub tenant: Tenant,
+    /// What the inviter is called.
+    pub inviter: Name,
+    /// The account of the address, if there is one.
+    pub person: Option<Person>,
+    /// The roles that it gives.
+    pub roles: Vec<Role>,
+}
+
+impl Offer {
+    /// Whether whoever accepts chooses a password: there is no account, or nobody has proved that it is theirs.
+    pub fn is_for_new_person(&self) -> bool {
+        self.person.as_ref().is_none_or(|person| person.email_verified_at.is_none())
+    }
+}
+
+/// What an offer is read from.
+pub trait Offering: Invitations + Tenants + Roles + Memberships + People {}
+impl<T: Invitations + Tenants + Roles + Memberships + People + ?Sized> Offering for T {}
+
+/// Looks up an invitation by its link. It is there while it is open, its inviter holds all that it gives, and whoever it
+/// is for is not disabled.
+pub async fn find_offer(
+    unit: &mut (impl Offering + ?Sized),
+    world: &World,
+    token_hash: &[u8; 32],
+) -> Result<Offer, IdentityError> {
+    let gone = || IdentityError::LinkInvalid;
+    let invitation = unit.invitation_by_token(token_hash).await?;
+    let invitation = invitation.filter(|invitation| invitation.is_open(world.now())).ok_or_else(gone)?;
+    let tenant = unit.tenant_by_id(invitation.tenant).await?.ok_or_else(gone)?;
+    let inviter = unit.person_by_id(invitation.invited_by).await?.ok_or_else(gone)?;
+    let roles = unit.roles_by_ids(&invitation.roles).await?;
+    let held = held_in(unit, &inviter, &tenant).await?;
+    let may_invite = held.contains(Permission::INVITATIONS_MANAGE);
+    if roles.is_empty() || !may_invite || ensure_may_confer(held, &roles).is_err() {
+        return Err(gone());
+    }
+    let person = unit.person_by_email(&invitation.email).await?;
+    if person.as_ref().is_some_and(|person| person.status != PersonStatus::Enabled) {
+        return Err(gone());
+    }
+    Ok(Offer { invitation, tenant, inviter: inviter.name, person, roles })
+}
+
+/// What somebody may do in a tenant now, whether or not they are signed in.
+async fn held_in(
+    unit: &mut (impl Memberships + ?Sized),
+    person: &Person,
+    tenant: &Tenant,
+) -> Result<PermissionSet, IdentityError> {
+    let membership = unit.membership_in(tenant.id, person.id).await?;
+    let is_active = membership.is_some_and(|membership| membership.status == MembershipStatus::Active);
+    if !is_active || person.status != PersonStatus::Enabled {
+        return Ok(PermissionSet::EMPTY);
+    }
+    let roles = unit.roles_held_by(person.id).await?;
+    let here = roles.iter().filter(|role| role.tenant == tenant.id);
+    Ok(here.fold(PermissionSet::EMPTY, |set, role| set.union(role.permissions)))
+}
+
+/// Accept an invitation.
+#[derive(Debug, Clone)]
+pub struct AcceptInvitation {
+    /// The hash of the presented token.
+    pub token_hash: [u8; 32],
+    /// Who accepts.
+    pub as_whom: Acceptor,
+    /// Where the link was used.
+    pub ip: Option<IpAddr>,
+}
+
+/// Who accepts an invitation, as it was found before the unit began.
+#[derive(Debug, Clone)]
+pub enum Acceptor {
+    /// The person of the address, signed in by this session.
+    SignedIn(SessionId),
+    /// The person of the address, by their password.
+    Known {
+        /// Who.
+        user: UserId,
+        /// The version of the credential that was compared.
+        credential_version: i64,
+        /// What the try has cost.
+        spent: Option<Spent>,
+    },
+    /// Somebody new, or the owner of the mailbox where somebody else has made an unproved account.
+    New {
+        /// What they are called.
+        name: Name,
+        /// Their password's hash.
+        hash: PasswordHash,
+    },
+}
+
+impl AcceptInvitation {
+    /// The events that accepting can leave.
+    pub const EVENTS: &'static [Action] = &[
+        Action::InvitationAccepted,
+        Action::MembershipCreated,
+        Action::SessionStarted,
+        Action::UserRegistered,
+        Action::UserEmailVerified,
+        Action::UserPasswordReset,
+        Action::UserUpdated,
+        Action::SessionEnded,
+        Action::SignInFailed,
+    ];
+}
+
+/// Somebody who has joined.
+#[derive(Debug)]
+pub struct Joined {
+    /// Who.
+    pub person: Person,
+    /// The tenant.
+    pub tenant: Tenant,
+    /// Their session in it.
+    pub session: Session,
+    /// Whether their account was made by this.
+    pub is_new: bool,
+}
+
+/// What accepting writes to.
+pub trait Accepting:
+    Offering + Credentials + Sessions + Links + Registrations + Attempts + JobQueue + Authorities + Journal
+{
+}
+impl<T> Accepting for T where
+    T: Offering + Credentials + Sessions + Links + Registrations + Attempts + JobQueue + Authorities + Journal + ?Sized
+{
+}
+
+/// Makes the holder of the mailbox a member with the roles of the invitation, and a session of theirs in the tenant.
+pub async fn accept_invitation(
+    unit: &mut (impl Accepting + ?Sized),
+    actor: &Actor,
+    world: &World,
+    keys: &dyn RefreshKeys,
+    policy: &SessionPolicy,
+    command: AcceptInvitation,
+) -> Result<Joined, IdentityError> {
+    let tenant = find_offer(unit, world, &command.token_hash).await?.tenant.id;
+    // The tenant's lock comes first; what was read before it may have changed.
+    unit.lock_tenant(tenant).await?;
+    let offer = find_offer(unit, world, &command.token_hash).await?;
+    if offer.tenant.id != tenant {
+        return Err(IdentityError::LinkInvalid);
+    }
+    if offer.tenant.status != TenantStatus::Active {
+        return Err(Denied::TenantSuspended.into());
+    }
+    let Newcomer { person, origin_session, is_new } = newcomer(unit, actor, world, &offer, command.as_whom).await?;
+    let actor = &actor.known_as(person.id, person.name.as_str()).within(Some(tenant));
+
+    let membership = Membership {
+        tenant,
+        user: person.id,
+        status: MembershipStatus::Active,
+        version: 1,
+        joined_at: world.now(),
+        last_seen_at: None,
+    };
+    unit.insert_membership(&membership, &person.member_keys()).await?;
+    let ids: Vec<RoleId> = offer.roles.iter().map(|role| role.id).collect::<HashSet<_>>().into_iter().collect();
+    unit.replace_roles(tenant, person.id, &ids).await?;
+    let mut invitation = offer.invitation;
+    invitation.state = InvitationState::Accepted;
+    invitation.token_hash = None;
+    unit.update_invitation(&invitation).await?;
+
+    let accepted =
+        Event::new(world, actor, Action::InvitationAccepted).target(invitation.id, Some(person.email.as_str()));
+    unit.append_event(accepted).await?;
+    let joined = Event::new(world, actor, Action::MembershipCreated)
+        .target(person.id, Some(person.name.as_str()))
+        .set("roles", role_names(&offer.roles));
+    unit.append_event(joined).await?;
+    note_seen(unit, world, &person.email, command.ip).await?;
+    let beginning = origin_session.as_ref().map_or(Beginning::SignIn, Beginning::Sibling);
+    let session = start_session(unit, actor, world, keys, policy, beginning).await?;
+    Ok(Joined { person, tenant: offer.tenant, session, is_new })
+}
+
+/// Whoever joins, with their row locked.
+struct Newcomer {
+    person: Person,
+    origin_session: Option<Session>,
+    is_new: bool,
+}
+
+async fn newcomer(
+    unit: &mut (impl Accepting + ?Sized),
+    actor: &Actor,
+    world: &World,
+    offer: &Offer,
+    as_whom: Acceptor,
+) -> Result<Newcomer, IdentityError> {
+    let known = match &offer.person {
+        None => None,
+        Some(person) => unit.lock_person(person.id).await?,
+    };
+    if known.as_ref().is_some_and(|person| person.status != PersonStatus::Enabled) {
+        return Err(IdentityError::LinkInvalid);
+    }
+    let proved = known.clone().filter(|person| person.email_verified_at.is_some());
+    match (as_whom, proved) {
+        (Acceptor::SignedIn(session), Some(person)) => {
+            let session = unit.session_by_id(session).await?;
+            let session = session.filter(|s| s.user == person.id && s.ended.is_none());
+            let origin_session = Some(session.ok_or(IdentityError::SessionEnded)?);
+            Ok(Newcomer { person, origin_session, is_new: false })
+        }
+        (Acceptor::Known { user, credential_version, spent }, Some(person)) if user == person.id => {
+            let credential = unit.credential_of(person.id).await?.ok_or(IdentityError::InvalidCredentials)?;
+            if credential.version != credential_version {
+                return Err(IdentityError::InvalidCredentials);
+            }
+            if let Some(spent) = &spent {
+                give_back(unit, world, spent).await?;
+            }
+            Ok(Newcomer { person, origin_session: None, is_new: false })
+        }
+        (Acceptor::New { name, hash }, None) => {
+            let email = offer.invitation.email.clone();
+            unit.delete_registrations_of(&email).await?;
+            match known {
+                Some(person) => {
+                    let person = take_account(unit, actor, world, person, name, hash).await?;
+                    Ok(Newcomer { person, origin_session: None, is_new: false })
+                }
+                None => {
+                    let new = NewPerson { email, is_verified: true, name, hash: Some(hash) };
+                    let person = insert_person(unit, actor, world, new).await?;
+                    let actor = actor.known_as(person.id, person.name.as_str());
+                    unit.append_event(email_verified(world, &actor, &person)).await?;
+                    Ok(Newcomer { person, origin_session: None, is_new: true })
+                }
+            }
+        }
+        // The account has come or gone, or was proved, since the request looked: let the client look again.
+        _ => Err(IdentityError::LinkInvalid),
+    }
+}
+
+/// Gives an account that was made with this address, and never proved, to whoever has the mailbox: whoever made it keeps
+/// neither a session nor a link nor the password.
+async fn take_account(
+    unit: &mut (impl Accepting + ?Sized),
+    actor: &Actor,
+    world: &World,
+    before: Person,
+    name: Name,
+    hash: PasswordHash,
+) -> Result<Person, IdentityError> {
+    let now = world.now();
+    let mut person = Person { name, email_verified_at: Some(now), ..before.clone() };
+    unit.update_person(&person).await?;
+    person.version += 1;
+    unit.user_authority_changed(person.id).await?;
+    set_password(unit, world, person.id, hash).await?;
+    unit.delete_links_of(person.id).await?;
+    let actor = &actor.known_as(person.id, person.name.as_str());
+    let renamed = Event::new(world, actor, Action::UserUpdated)
+        .target(person.id, Some(person.name.as_str()))
+        .changed_personal("name", before.name.as_str(), person.name.as_str());
+    unit.append_event(renamed).await?;
+    let reset = Event::new(world, actor, Action::UserPasswordReset)
+        .target(person.id, Some(person.name.as_str()))
+        .changed_secret("password");
+    unit.append_event(reset).await?;
+    unit.append_event(email_verified(world, actor, &person)).await?;
+    let ended = unit.end_sessions_of_user(person.id, None, EndReason::AccountTaken, now).await?;
+    note_ended(unit, actor, world, &ended, EndReason::AccountTaken).await?;
+    Ok(person)
+}

@@ -1,0 +1,148 @@
+//! Inviting somebody into a tenant. Nobody invites to a right that they do not hold.
+
+use tenantry_jobs::{JobQueue, Sealer};
+use tenantry_kernel::{
+    Action, Actor, Authorities, Authority, Command, EmailAddress, Event, InvitationId, Journal, Permission,
+    Requirement, RoleId, TenantAuthority, World,
+};
+use tenantry_tenancy::{
+    Invitation, InvitationState, Invitations, Memberships, Role, Roles, TenancyError, ensure_may_confer, role_names,
+    wanted_roles,
+};
+
+use crate::{
+    IdentityError, LinkPurpose, LinkToken, Mail, People,
+    mails::{Enclosed, post},
+};
+
+/// Invite somebody.
+#[derive(Debug, Clone)]
+pub struct Invite {
+    /// The mailbox.
+    pub email: EmailAddress,
+    /// The roles to give; at least one.
+    pub roles: Vec<RoleId>,
+}
+
+impl Command for Invite {
+    const REQUIRES: Requirement = Requirement::All(&[Permission::INVITATIONS_MANAGE]);
+    const EVENTS: &'static [Action] = &[Action::InvitationCreated, Action::InvitationRenewed];
+}
+
+/// Mail an invitation again, with a new link.
+#[derive(Debug, Clone, Copy)]
+pub struct ResendInvitation {
+    /// Which invitation.
+    pub id: InvitationId,
+}
+
+impl Command for ResendInvitation {
+    const REQUIRES: Requirement = Invite::REQUIRES;
+    const EVENTS: &'static [Action] = &[Action::InvitationRenewed];
+}
+
+/// What inviting writes to.
+pub trait Inviting: Invitations + Roles + Memberships + People + JobQueue + Authorities + Journal {}
+impl<T: Invitations + Roles + Memberships + People + JobQueue + Authorities + Journal + ?Sized> Inviting for T {}
+
+/// Invites an address, or renews its open invitation with these roles and a new link.
+pub async fn invite(
+    unit: &mut (impl Inviting + ?Sized),
+    actor: &Actor,
+    world: &World,
+    sealer: &dyn Sealer,
+    command: Invite,
+) -> Result<Invitation, IdentityError> {
+    let held = lock_inviter::<Invite>(unit, actor, world).await?;
+    let roles = wanted_roles(unit, &command.roles).await?;
+    ensure_may_confer(held.permissions, &roles)?;
+    if unit.is_member_address(held.id, &command.email).await? {
+        return Err(TenancyError::AlreadyMember.into());
+    }
+    let inviter = actor.user.ok_or(IdentityError::SessionEnded)?;
+    let known = unit.open_invitation_to(held.id, &command.email).await?;
+    let (action, mut invitation) = match known {
+        Some(known) => (Action::InvitationRenewed, known),
+        None => (
+            Action::InvitationCreated,
+            Invitation {
+                id: InvitationId::new(world),
+                tenant: held.id,
+                email: command.email,
+                roles: Vec::new(),
+                state: InvitationState::Open,
+                invited_by: inviter,
+                token_hash: None,
+                expires_at: world.now(),
+                created_at: world.now(),
+            },
+        ),
+    };
+    invitation.roles = roles.iter().map(|role| role.id).collect();
+    send(unit, actor, world, sealer, &held, action, &mut invitation, &roles).await?;
+    Ok(invitation)
+}
+
+/// Mails an invitation again by somebody who holds what it gives; the older link is worth nothing from then on.
+pub async fn resend_invitation(
+    unit: &mut (impl Inviting + ?Sized),
+    actor: &Actor,
+    world: &World,
+    sealer: &dyn Sealer,
+    command: ResendInvitation,
+) -> Result<Invitation, IdentityError> {
+    let held = lock_inviter::<ResendInvitation>(unit, actor, world).await?;
+    let mut invitation = unit.invitation_by_id(command.id).await?.ok_or(IdentityError::NotFound)?;
+    if invitation.state != InvitationState::Open {
+        return Err(TenancyError::InvalidState.into());
+    }
+    let roles = unit.roles_by_ids(&invitation.roles).await?;
+    // A role may be deleted once the time of the invitation is over.
+    if roles.is_empty() {
+        return Err(TenancyError::InvalidState.into());
+    }
+    ensure_may_confer(held.permissions, &roles)?;
+    send(unit, actor, world, sealer, &held, Action::InvitationRenewed, &mut invitation, &roles).await?;
+    Ok(invitation)
+}
+
+async fn lock_inviter<C: Command>(
+    unit: &mut (impl Authorities + ?Sized),
+    actor: &Actor,
+    world: &World,
+) -> Result<TenantAuthority, IdentityError> {
+    let authority: Authority = unit.lock_authority(actor, world.now()).await?.ok_or(IdentityError::SessionEnded)?;
+    authority.require::<C>()?;
+    authority.require_verified_email()?;
+    Ok(authority.active_tenant()?.clone())
+}
+
+/// Gives the invitation a new link of the acting person's, keeps it and mails it.
+#[expect(clippy::too_many_arguments, reason = "the last steps of two use cases, with everything that they have found")]
+async fn send(
+    unit: &mut (impl Inviting + ?Sized),
+    actor: &Actor,
+    world: &World,
+    sealer: &dyn Sealer,
+    held: &TenantAuthority,
+    action: Action,
+    invitation: &mut Invitation,
+    roles: &[Role],
+) -> Result<(), IdentityError> {
+    let token = LinkToken::generate(world);
+    invitation.invited_by = actor.user.ok_or(IdentityError::SessionEnded)?;
+    invitation.token_hash = Some(token.hash());
+    invitation.expires_at = world.now().plus(LinkPurpose::Invite.lifetime());
+    match action {
+        Action::InvitationCreated => unit.insert_invitation(invitation).await?,
+        _ => unit.update_invitation(invitation).await?,
+    }
+    let event = Event::new(world, actor, action)
+        .target(invitation.id, Some(invitation.email.as_str()))
+        .set_personal("email", invitation.email.as_str())
+        .set("roles", role_names(roles));
+    unit.append_event(event).await?;
+    let mail = Mail::Invitation { tenant: held.name.clone(), inviter: actor.name.clone().unwrap_or_default() };
+    let enclosed = Enclosed { purpose: LinkPurpose::Invite, token: &token, expires_at: invitation.expires_at, sealer };
+    post(unit, actor, world, Some(held.id), &invitation.email, mail, Some(enclosed)).await
+}

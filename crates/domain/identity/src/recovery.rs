@@ -1,0 +1,129 @@
+//! A forgotten password: a link to the mailbox, and a new password for whoever uses it.
+
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use tenantry_jobs::{JobQueue, Kind, NewJob, RetryPolicy, Sealer};
+use tenantry_kernel::{Action, Actor, Authorities, EmailAddress, Event, Journal, World};
+
+use crate::{
+    Attempts, Credential, Credentials, EndReason, IdentityError, LinkKind, LinkPurpose, Links, Mail, PasswordHash,
+    People, PersonStatus, Sessions,
+    guessing::note_seen,
+    mails::{Enclosed, post},
+    passwords::password_changed,
+    registration::{ACCOUNT_RETRY, email_verified},
+    sessions::note_ended,
+    verification::{new_link, use_link},
+};
+
+/// Somebody says that they have forgotten the password of this address.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ResetRequested {
+    /// The address, which may have no account.
+    pub email: String,
+}
+
+impl Kind for ResetRequested {
+    const NAME: &'static str = "password_reset";
+    const VERSION: i32 = 1;
+    const QUEUE: &'static str = "accounts";
+    const RETRY: RetryPolicy = ACCOUNT_RETRY;
+}
+
+/// Has a link mailed in the background, if there is somebody to mail it to. The same for any address.
+pub async fn request_reset(
+    unit: &mut (impl JobQueue + ?Sized),
+    actor: &Actor,
+    world: &World,
+    email: &EmailAddress,
+) -> Result<(), IdentityError> {
+    let requested = ResetRequested { email: email.to_string() };
+    let job = NewJob::of(world, None, &requested)?.traced(actor.origin.request.to_string());
+    unit.enqueue_job(&job).await?;
+    Ok(())
+}
+
+/// Mails a link by which a new password can be chosen, if the address has an account that may be used.
+pub async fn prepare_reset(
+    unit: &mut (impl People + Links + JobQueue + ?Sized),
+    actor: &Actor,
+    world: &World,
+    sealer: &dyn Sealer,
+    requested: ResetRequested,
+) -> Result<(), IdentityError> {
+    let Ok(email) = EmailAddress::parse(&requested.email) else { return Ok(()) };
+    let Some(found) = unit.person_by_email(&email).await? else { return Ok(()) };
+    let person = unit.lock_person(found.id).await?.filter(|person| person.email == email);
+    let Some(person) = person.filter(|person| person.status == PersonStatus::Enabled) else { return Ok(()) };
+    let (link, token) = new_link(world, &person, LinkKind::Reset, LinkPurpose::Reset.lifetime());
+    unit.put_link(&link).await?;
+    let enclosed = Enclosed { purpose: LinkPurpose::Reset, token: &token, expires_at: link.expires_at, sealer };
+    let mail = Mail::ResetPassword { name: person.name.to_string() };
+    post(unit, actor, world, None, &person.email, mail, Some(enclosed)).await
+}
+
+/// Choose a new password by a mailed link. It was found unguessable and hashed before the unit began.
+#[derive(Debug, Clone)]
+pub struct ResetPassword {
+    /// The hash of the presented token.
+    pub token_hash: [u8; 32],
+    /// The new password's hash.
+    pub hash: PasswordHash,
+    /// Where the link was used.
+    pub ip: Option<IpAddr>,
+}
+
+impl ResetPassword {
+    /// The events that a reset can leave.
+    pub const EVENTS: &'static [Action] = &[Action::UserPasswordReset, Action::UserEmailVerified, Action::SessionEnded];
+}
+
+/// What a reset writes to.
+pub trait Resetting: Links + People + Credentials + Sessions + Attempts + JobQueue + Authorities + Journal {}
+impl<T: Links + People + Credentials + Sessions + Attempts + JobQueue + Authorities + Journal + ?Sized> Resetting
+    for T
+{
+}
+
+/// Sets the new password, ends every session and link of the person, and takes the address as proved.
+pub async fn reset_password(
+    unit: &mut (impl Resetting + ?Sized),
+    actor: &Actor,
+    world: &World,
+    command: ResetPassword,
+) -> Result<(), IdentityError> {
+    let (_, mut person) = use_link(unit, world, &command.token_hash, &[LinkKind::Reset]).await?;
+    let now = world.now();
+    let actor = &actor.known_as(person.id, person.name.as_str());
+    set_password(unit, world, person.id, command.hash).await?;
+    let event = Event::new(world, actor, Action::UserPasswordReset)
+        .target(person.id, Some(person.name.as_str()))
+        .changed_secret("password");
+    unit.append_event(event).await?;
+    if person.email_verified_at.is_none() {
+        person.email_verified_at = Some(now);
+        unit.update_person(&person).await?;
+        unit.user_authority_changed(person.id).await?;
+        unit.append_event(email_verified(world, actor, &person)).await?;
+    }
+    unit.delete_links_of(person.id).await?;
+    let ended = unit.end_sessions_of_user(person.id, None, EndReason::PasswordReset, now).await?;
+    note_ended(unit, actor, world, &ended, EndReason::PasswordReset).await?;
+    note_seen(unit, world, &person.email, command.ip).await?;
+    post(unit, actor, world, None, &person.email, password_changed(actor, world, &person), None).await
+}
+
+/// Replaces a person's password, or gives them their first.
+pub(crate) async fn set_password(
+    unit: &mut (impl Credentials + ?Sized),
+    world: &World,
+    user: tenantry_kernel::UserId,
+    hash: PasswordHash,
+) -> Result<(), IdentityError> {
+    let changed_at = world.now();
+    match unit.credential_of(user).await? {
+        Some(old) => unit.update_credential(&Credential { hash, version: old.version + 1, changed_at, ..old }).await?,
+        None => unit.insert_credential(&Credential { user, hash, version: 1, changed_at }).await?,
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! One person in several tenants: going on in another one by a sibling session, and founding one more.
+
+use tenantry_jobs::JobQueue;
+use tenantry_kernel::{
+    Action, Actor, Authorities, Command, Denied, Journal, Name, Requirement, TenantId, TenantStatus, World,
+};
+use tenantry_tenancy::{
+    FoundTenant, Founding, MembershipStatus, Memberships, Plan, Slug, TenancyError, Tenant, found_tenant,
+};
+
+use crate::{
+    EndReason, IdentityError, People, Person, RefreshKeys, RefreshToken, Session, SessionPolicy, Sessions,
+    sessions::{Beginning, Judgement, end_replayed, note_ended, start_session},
+};
+
+/// See the tenants that one belongs to.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnTenants;
+
+impl Command for OwnTenants {
+    const REQUIRES: Requirement = Requirement::SignedIn;
+    const EVENTS: &'static [Action] = &[];
+}
+
+/// Found a tenant of one's own.
+#[derive(Debug, Clone)]
+pub struct FoundOwnTenant {
+    /// What it is to be called.
+    pub name: Name,
+    /// The slug asked for; without one it is derived from the name.
+    pub slug: Option<Slug>,
+}
+
+impl Command for FoundOwnTenant {
+    const REQUIRES: Requirement = Requirement::SignedIn;
+    const EVENTS: &'static [Action] = &[Action::TenantCreated, Action::MembershipCreated];
+}
+
+/// Founds a tenant that the acting person owns. Their session stays where it is.
+pub async fn found_own_tenant(
+    unit: &mut (impl Founding + People + ?Sized),
+    actor: &Actor,
+    world: &World,
+    command: FoundOwnTenant,
+) -> Result<Tenant, IdentityError> {
+    let user = actor.user.ok_or(IdentityError::SessionEnded)?;
+    let person = unit.lock_person(user).await?.ok_or(IdentityError::SessionEnded)?;
+    let founding = FoundTenant {
+        name: command.name,
+        slug: command.slug,
+        plan: Plan::first(),
+        owner: person.id,
+        owner_name: person.name.clone(),
+        owner_keys: person.member_keys(),
+    };
+    Ok(found_tenant(unit, actor, world, founding).await?)
+}
+
+/// Go on in another tenant.
+#[derive(Debug, Clone, Copy)]
+pub struct SwitchTenant {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The acting session's refresh token: an access token alone opens no further session.
+    pub token: RefreshToken,
+    /// Whether the acting session ends.
+    pub end_current: bool,
+}
+
+impl Command for SwitchTenant {
+    const REQUIRES: Requirement = Requirement::SignedIn;
+    const EVENTS: &'static [Action] = &[Action::SessionStarted, Action::SessionEnded, Action::SessionReplayed];
+}
+
+/// What became of a wish to switch.
+#[derive(Debug)]
+pub enum Switched {
+    /// The person goes on there.
+    There(Box<Elsewhere>),
+    /// The refresh token was a copy, and every session of its sign-in has been ended. This must be committed.
+    Replayed,
+}
+
+/// Somebody who goes on in another tenant.
+#[derive(Debug)]
+pub struct Elsewhere {
+    /// Who.
+    pub person: Person,
+    /// The tenant.
+    pub tenant: Tenant,
+    /// Their session in it.
+    pub session: Session,
+}
+
+/// What switching writes to.
+pub trait Switching: People + Sessions + Memberships + JobQueue + Authorities + Journal {}
+impl<T: People + Sessions + Memberships + JobQueue + Authorities + Journal + ?Sized> Switching for T {}
+
+/// Opens a sibling of the acting session in another tenant of the person's. A tenant that is not theirs is not there.
+pub async fn switch_tenant(
+    unit: &mut (impl Switching + ?Sized),
+    actor: &Actor,
+    world: &World,
+    keys: &dyn RefreshKeys,
+    policy: &SessionPolicy,
+    command: SwitchTenant,
+) -> Result<Switched, IdentityError> {
+    let (user, acting) = actor.user.zip(actor.session).ok_or(IdentityError::SessionEnded)?;
+    let now = world.now();
+    let person = unit.lock_person(user).await?.ok_or(IdentityError::SessionEnded)?;
+    let session = unit.session_by_id(acting).await?.ok_or(IdentityError::SessionEnded)?;
+    let key = keys.key(&session.key_id).ok_or(IdentityError::TokenInvalid)?;
+    if command.token.session != session.id || !command.token.is_made_by(&key) {
+        return Err(IdentityError::TokenInvalid);
+    }
+    if !session.is_live(now, policy) {
+        return Err(IdentityError::SessionEnded);
+    }
+    match session.judge(command.token.rotation, now, policy) {
+        Judgement::Current | Judgement::SpentJustNow => {}
+        Judgement::Unknown => return Err(IdentityError::TokenInvalid),
+        Judgement::Replayed => {
+            end_replayed(unit, actor, world, &session).await?;
+            return Ok(Switched::Replayed);
+        }
+    }
+    let not_there = || IdentityError::Unknown { field: "tenantId" };
+    let mine = unit.tenants_of(user).await?;
+    let (_, tenant) = mine.into_iter().find(|(_, tenant)| tenant.id == command.tenant).ok_or_else(not_there)?;
+    // Held until the session is committed, so that a deactivation either sees the session or comes first.
+    let membership = unit.lock_membership(tenant.id, user).await?;
+    if membership.is_none_or(|membership| membership.status != MembershipStatus::Active) {
+        return Err(not_there());
+    }
+    if tenant.status == TenantStatus::Suspended {
+        return Err(TenancyError::from(Denied::TenantSuspended).into());
+    }
+    let there = actor.within(Some(tenant.id));
+    let sibling = start_session(unit, &there, world, keys, policy, Beginning::Sibling(&session)).await?;
+    if command.end_current {
+        let ended = unit.end_session(session.id, EndReason::Switched, now).await?;
+        note_ended(unit, actor, world, &ended, EndReason::Switched).await?;
+    }
+    Ok(Switched::There(Box::new(Elsewhere { person, tenant, session: sibling })))
+}

@@ -1,0 +1,302 @@
+//! Proving that an address is one's own, the first one and any later one.
+
+use serde::{Deserialize, Serialize};
+use std::{net::IpAddr, time::Duration};
+use tenantry_jobs::{JobQueue, Kind, NewJob, RetryPolicy, Sealer};
+use tenantry_kernel::{
+    Action, Actor, Authorities, Command, EmailAddress, Event, Journal, Requirement, SessionId, UserId, World,
+};
+
+use crate::{
+    Attempts, Credentials, EndReason, IdentityError, Link, LinkKind, LinkPurpose, LinkToken, Links, Mail, People,
+    Person, PersonStatus, Registrations, Sessions, Spent,
+    guessing::{give_back, note_seen},
+    mails::{Enclosed, post},
+    registration::{ACCOUNT_RETRY, email_verified},
+    sessions::note_ended,
+};
+
+/// A link to somebody's mailbox, and its token.
+pub(crate) fn new_link(world: &World, person: &Person, kind: LinkKind, lifetime: Duration) -> (Link, LinkToken) {
+    let (token, now) = (LinkToken::generate(world), world.now());
+    let link = Link {
+        user: person.id,
+        kind,
+        email: person.email.clone(),
+        session: None,
+        token_hash: token.hash(),
+        created_at: now,
+        expires_at: now.plus(lifetime),
+    };
+    (link, token)
+}
+
+/// Looks up a link of one of these kinds that may be used now.
+pub async fn find_link(
+    unit: &mut (impl Links + ?Sized),
+    world: &World,
+    token_hash: &[u8; 32],
+    kinds: &[LinkKind],
+) -> Result<Link, IdentityError> {
+    let found = unit.link_by_token(token_hash).await?;
+    let usable = found.filter(|link| kinds.contains(&link.kind) && world.now() < link.expires_at);
+    usable.ok_or(IdentityError::LinkInvalid)
+}
+
+/// Uses up a link, with its person's row locked. Whoever is disabled, or has another address by now than the one that
+/// the link was made for, has no link.
+pub(crate) async fn use_link(
+    unit: &mut (impl Links + People + ?Sized),
+    world: &World,
+    token_hash: &[u8; 32],
+    kinds: &[LinkKind],
+) -> Result<(Link, Person), IdentityError> {
+    let owner = find_link(unit, world, token_hash, kinds).await?.user;
+    let person = unit.lock_person(owner).await?.ok_or(IdentityError::LinkInvalid)?;
+    let link = find_link(unit, world, token_hash, kinds).await?;
+    let is_for_today = link.kind == LinkKind::ChangeEmail || link.email == person.email;
+    if link.user != person.id || person.status != PersonStatus::Enabled || !is_for_today {
+        return Err(IdentityError::LinkInvalid);
+    }
+    if unit.take_link(&link).await? { Ok((link, person)) } else { Err(IdentityError::LinkInvalid) }
+}
+
+/// Ask for another link that proves one's address.
+#[derive(Debug, Clone, Copy)]
+pub struct ResendVerification;
+
+impl Command for ResendVerification {
+    const REQUIRES: Requirement = Requirement::SignedIn;
+    const EVENTS: &'static [Action] = &[];
+}
+
+/// Somebody has asked for a link that proves their address.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct VerificationRequested {
+    /// Who.
+    pub user: UserId,
+}
+
+impl Kind for VerificationRequested {
+    const NAME: &'static str = "verification";
+    const VERSION: i32 = 1;
+    const QUEUE: &'static str = "accounts";
+    const RETRY: RetryPolicy = ACCOUNT_RETRY;
+}
+
+/// Has a link mailed in the background, if the address still is to be proved then.
+pub async fn request_verification(
+    unit: &mut (impl JobQueue + ?Sized),
+    actor: &Actor,
+    world: &World,
+    _: ResendVerification,
+) -> Result<(), IdentityError> {
+    let user = actor.user.ok_or(IdentityError::SessionEnded)?;
+    let job = NewJob::of(world, None, &VerificationRequested { user })?.traced(actor.origin.request.to_string());
+    unit.enqueue_job(&job).await?;
+    Ok(())
+}
+
+/// Mails a link that proves the person's address, unless it is proved. In the background.
+pub async fn prepare_verification(
+    unit: &mut (impl People + Links + JobQueue + ?Sized),
+    actor: &Actor,
+    world: &World,
+    sealer: &dyn Sealer,
+    requested: VerificationRequested,
+) -> Result<(), IdentityError> {
+    let Some(person) = unit.lock_person(requested.user).await? else { return Ok(()) };
+    if person.email_verified_at.is_some() || person.status != PersonStatus::Enabled {
+        return Ok(());
+    }
+    let (link, token) = new_link(world, &person, LinkKind::Verify, LinkPurpose::Verify.lifetime());
+    unit.put_link(&link).await?;
+    let enclosed = Enclosed { purpose: LinkPurpose::Verify, token: &token, expires_at: link.expires_at, sealer };
+    let mail = Mail::VerifyAddress { name: person.name.to_string() };
+    post(unit, actor, world, None, &person.email, mail, Some(enclosed)).await
+}
+
+/// How the owner of a link has shown that they are its person too.
+#[derive(Debug, Clone)]
+pub enum Shown {
+    /// They are signed in.
+    Session,
+    /// They know the password.
+    Password {
+        /// The version of the credential that was compared.
+        credential_version: i64,
+        /// What the try has cost.
+        spent: Option<Spent>,
+    },
+}
+
+/// Use a link that proves an address.
+#[derive(Debug, Clone)]
+pub struct VerifyEmail {
+    /// The hash of the presented token.
+    pub token_hash: [u8; 32],
+    /// The person who was found to be behind the request.
+    pub user: UserId,
+    /// How.
+    pub shown: Shown,
+    /// Where the link was used.
+    pub ip: Option<IpAddr>,
+}
+
+impl VerifyEmail {
+    /// The events that verifying can leave.
+    pub const EVENTS: &'static [Action] =
+        &[Action::UserEmailVerified, Action::UserEmailChanged, Action::SessionEnded, Action::SignInFailed];
+}
+
+/// What verifying writes to.
+pub trait Verifying:
+    Links + People + Credentials + Registrations + Sessions + Attempts + JobQueue + Authorities + Journal
+{
+}
+impl<T> Verifying for T where
+    T: Links + People + Credentials + Registrations + Sessions + Attempts + JobQueue + Authorities + Journal + ?Sized
+{
+}
+
+/// Notes that the address is the person's; for a link of a change, gives them the new address and ends every other link
+/// and every session but the one that asked for it.
+pub async fn verify_email(
+    unit: &mut (impl Verifying + ?Sized),
+    actor: &Actor,
+    world: &World,
+    command: VerifyEmail,
+) -> Result<(), IdentityError> {
+    let kinds = [LinkKind::Verify, LinkKind::ChangeEmail];
+    let (link, mut person) = use_link(unit, world, &command.token_hash, &kinds).await?;
+    if link.user != command.user {
+        return Err(IdentityError::LinkInvalid);
+    }
+    if let Shown::Password { credential_version, spent } = &command.shown {
+        let credential = unit.credential_of(person.id).await?.ok_or(IdentityError::InvalidCredentials)?;
+        if credential.version != *credential_version {
+            return Err(IdentityError::InvalidCredentials);
+        }
+        if let Some(spent) = spent {
+            give_back(unit, world, spent).await?;
+        }
+    }
+    let actor = &actor.known_as(person.id, person.name.as_str());
+    match link.kind {
+        LinkKind::ChangeEmail => take_over_address(unit, actor, world, &link, person).await?,
+        _ if person.email_verified_at.is_some() => {}
+        _ => {
+            person.email_verified_at = Some(world.now());
+            unit.update_person(&person).await?;
+            unit.user_authority_changed(person.id).await?;
+            unit.append_event(email_verified(world, actor, &person)).await?;
+        }
+    }
+    Ok(note_seen(unit, world, &link.email, command.ip).await?)
+}
+
+async fn take_over_address(
+    unit: &mut (impl Verifying + ?Sized),
+    actor: &Actor,
+    world: &World,
+    link: &Link,
+    mut person: Person,
+) -> Result<(), IdentityError> {
+    let (old, now) = (person.email.clone(), world.now());
+    person.email = link.email.clone();
+    person.email_verified_at = Some(now);
+    unit.update_person(&person).await?;
+    unit.delete_links_of(person.id).await?;
+    unit.delete_registrations_of(&person.email).await?;
+    unit.user_authority_changed(person.id).await?;
+    let event = Event::new(world, actor, Action::UserEmailChanged)
+        .target(person.id, Some(person.name.as_str()))
+        .changed_personal("email", old.as_str(), person.email.as_str());
+    unit.append_event(event).await?;
+    let reason = EndReason::EmailChanged;
+    let ended = unit.end_sessions_of_user(person.id, link.session, reason, now).await?;
+    note_ended(unit, actor, world, &ended, reason).await?;
+    let mail = Mail::AddressChanged { name: person.name.to_string(), new_email: person.email.to_string() };
+    post(unit, actor, world, None, &old, mail, None).await
+}
+
+/// Ask for another address. The current password was compared before the unit began.
+#[derive(Debug, Clone)]
+pub struct ChangeEmail {
+    /// The version of the credential that the password was compared with.
+    pub verified_version: i64,
+    /// The new address.
+    pub new_email: EmailAddress,
+}
+
+impl Command for ChangeEmail {
+    const REQUIRES: Requirement = Requirement::SignedIn;
+    /// Of a refusal; the change itself comes with [`VerifyEmail`].
+    const EVENTS: &'static [Action] = &[Action::UserEmailChanged];
+}
+
+/// Somebody has asked for another address.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EmailChangeRequested {
+    /// Who.
+    pub user: UserId,
+    /// By which session.
+    pub session: SessionId,
+    /// The new address.
+    pub new_email: String,
+}
+
+impl Kind for EmailChangeRequested {
+    const NAME: &'static str = "email_change";
+    const VERSION: i32 = 1;
+    const QUEUE: &'static str = "accounts";
+    const RETRY: RetryPolicy = ACCOUNT_RETRY;
+}
+
+/// Has both mailboxes told in the background; whether the new address is taken is looked up there.
+pub async fn request_email_change(
+    unit: &mut (impl People + Credentials + JobQueue + Authorities + ?Sized),
+    actor: &Actor,
+    world: &World,
+    command: ChangeEmail,
+) -> Result<(), IdentityError> {
+    let (user, session) = actor.user.zip(actor.session).ok_or(IdentityError::SessionEnded)?;
+    unit.lock_person(user).await?.ok_or(IdentityError::SessionEnded)?;
+    unit.authority_of(session, world.now()).await?.ok_or(IdentityError::SessionEnded)?;
+    let credential = unit.credential_of(user).await?.ok_or(IdentityError::InvalidCredentials)?;
+    if credential.version != command.verified_version {
+        return Err(IdentityError::InvalidCredentials);
+    }
+    let requested = EmailChangeRequested { user, session, new_email: command.new_email.to_string() };
+    let job = NewJob::of(world, None, &requested)?.traced(actor.origin.request.to_string());
+    unit.enqueue_job(&job).await?;
+    Ok(())
+}
+
+/// Writes to the old mailbox that a change was asked for, and to the new one how to confirm it; or, when that belongs to
+/// another account, to its owner. In the background.
+pub async fn prepare_email_change(
+    unit: &mut (impl People + Links + JobQueue + ?Sized),
+    actor: &Actor,
+    world: &World,
+    sealer: &dyn Sealer,
+    requested: EmailChangeRequested,
+) -> Result<(), IdentityError> {
+    let new_email = EmailAddress::parse(&requested.new_email).map_err(|_| IdentityError::NotFound)?;
+    let Some(person) = unit.lock_person(requested.user).await? else { return Ok(()) };
+    if person.status != PersonStatus::Enabled || person.email == new_email {
+        return Ok(());
+    }
+    let name = person.name.to_string();
+    let notice = Mail::AddressChangeRequested { name: name.clone(), new_email: new_email.to_string() };
+    post(unit, actor, world, None, &person.email, notice, None).await?;
+    if let Some(owner) = unit.person_by_email(&new_email).await? {
+        let mail = Mail::AddressInUse { name: owner.name.to_string() };
+        return post(unit, actor, world, None, &new_email, mail, None).await;
+    }
+    let (link, token) = new_link(world, &person, LinkKind::ChangeEmail, LinkPurpose::Verify.lifetime());
+    let link = Link { email: new_email.clone(), session: Some(requested.session), ..link };
+    unit.put_link(&link).await?;
+    let enclosed = Enclosed { purpose: LinkPurpose::Verify, token: &token, expires_at: link.expires_at, sealer };
+    post(unit, actor, world, None, &new_email, Mail::ConfirmNewAddress { name }, Some(enclosed)).await
+}

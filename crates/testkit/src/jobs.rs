@@ -1,0 +1,233 @@
+//! The suite of [`JobQueue`] and [`Worklist`].
+//!
+//! That no unit waits for another's claim is beyond this suite, since some stores have one writer at a time; whoever has
+//! more has a test of that.
+
+use std::time::Duration;
+use tenantry_jobs::{Claim, ClaimJobs, Claimed, Enqueued, Job, JobQueue, NewJob, Next, SealedSecret, Worklist};
+use tenantry_kernel::{JobId, TenantId, Timestamp};
+
+use crate::{
+    scene::{Directory, Scene},
+    units::Units,
+};
+
+mod claims;
+mod keys;
+mod leases;
+mod outcomes;
+mod secrets;
+mod walls;
+
+/// What this suite needs: the queue, and tenants whose business the jobs are.
+pub trait Ports: Directory + JobQueue + Worklist {}
+impl<T: Directory + JobQueue + Worklist + ?Sized> Ports for T {}
+
+/// Holds an adapter to what [`JobQueue`] and [`Worklist`] promise.
+///
+/// # Panics
+///
+/// At the first promise that is not kept.
+pub async fn contract(open: impl Units<Unit: Ports>) {
+    let scene = Scene::new(&open);
+    a_job_reads_back_as_enqueued(&scene).await;
+    a_job_is_there_once_its_unit_is_committed(&scene).await;
+    a_dropped_unit_leaves_no_job(&scene).await;
+    claims::contract(&scene).await;
+    leases::contract(&scene).await;
+    outcomes::contract(&scene).await;
+    secrets::contract(&scene).await;
+    keys::contract(&scene).await;
+    walls::contract(&scene).await;
+}
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const LEASE: Duration = Duration::from_millis(60_001);
+
+/// A job that may be done at once, and is tried three times.
+fn new_job(scene: &Scene<'_, impl Units>, tenant: Option<TenantId>) -> NewJob {
+    let now = scene.world.now();
+    NewJob {
+        id: JobId::new(&scene.world),
+        tenant,
+        queue: "errands",
+        kind: "errand",
+        version: 1,
+        payload: r#"{"to":"nobody"}"#.to_owned(),
+        secret: None,
+        priority: 0,
+        run_at: now,
+        max_attempts: 3,
+        unique_key: None,
+        trace: None,
+        created_at: now,
+    }
+}
+
+fn secret_until(expires_at: Timestamp) -> SealedSecret {
+    SealedSecret { key_id: "k1".to_owned(), bytes: (0..=255).collect(), expires_at }
+}
+
+/// The job as a worker gets it, in a form that can be compared.
+fn shown(job: &Job) -> String {
+    format!("{job:?}")
+}
+
+/// The same of a job that was enqueued, at this attempt.
+fn expected(job: &NewJob, attempt: u32) -> String {
+    shown(&Job {
+        id: job.id,
+        tenant: job.tenant,
+        queue: job.queue.to_owned(),
+        kind: job.kind.to_owned(),
+        version: job.version,
+        payload: job.payload.clone(),
+        secret: job.secret.clone(),
+        attempt,
+        max_attempts: job.max_attempts,
+        trace: job.trace.clone(),
+        created_at: job.created_at,
+    })
+}
+
+async fn enqueue(scene: &Scene<'_, impl Units<Unit: JobQueue>>, jobs: &[&NewJob]) {
+    scene
+        .system(async |unit| {
+            for job in jobs {
+                assert_eq!(unit.enqueue_job(job).await.unwrap(), Enqueued::Added);
+            }
+        })
+        .await;
+}
+
+/// How a new worker claims at this moment.
+fn claiming(scene: &Scene<'_, impl Units>, limit: u32) -> (ClaimJobs, Timestamp) {
+    let now = scene.world.now();
+    (ClaimJobs { limit, token: scene.world.uuid_v7(), until: now.plus(LEASE) }, now)
+}
+
+async fn claim(scene: &Scene<'_, impl Units<Unit: Worklist>>, limit: u32) -> Vec<Claimed> {
+    let (command, now) = claiming(scene, limit);
+    scene.system(async |unit| unit.claim_jobs(command, now).await.unwrap()).await
+}
+
+/// Claims the only job that is due.
+async fn claim_one(scene: &Scene<'_, impl Units<Unit: Worklist>>) -> Claimed {
+    let mut claimed = claim(scene, 100).await;
+    assert_eq!(claimed.len(), 1, "{claimed:?}");
+    claimed.remove(0)
+}
+
+/// Claims until so many jobs have come: a unit that was dropped may let go of its jobs a moment later.
+async fn claim_once_let_go(scene: &Scene<'_, impl Units<Unit: Worklist>>, count: usize) -> Vec<Claimed> {
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let mut claimed = Vec::new();
+    let all_have_come = async {
+        while claimed.len() < count {
+            claimed.extend(claim(scene, 100).await);
+        }
+    };
+    tokio::time::timeout(PATIENCE, all_have_come).await.unwrap();
+    assert_eq!(claimed.len(), count);
+    claimed
+}
+
+fn ids(claimed: &[Claimed]) -> Vec<JobId> {
+    claimed.iter().map(|claimed| claimed.job.id).collect()
+}
+
+async fn has_due(scene: &Scene<'_, impl Units<Unit: Worklist>>) -> bool {
+    let now = scene.world.now();
+    scene.look(async |unit| unit.has_due_jobs(now).await.unwrap()).await
+}
+
+async fn complete(scene: &Scene<'_, impl Units<Unit: Worklist>>, claim: Claim) -> bool {
+    let now = scene.world.now();
+    scene.system(async |unit| unit.complete_job(claim, now).await.unwrap()).await
+}
+
+async fn fail(scene: &Scene<'_, impl Units<Unit: Worklist>>, claim: Claim, next: Next) -> bool {
+    let now = scene.world.now();
+    scene.system(async |unit| unit.fail_job(claim, "it rained", next, now).await.unwrap()).await
+}
+
+async fn blank(scene: &Scene<'_, impl Units<Unit: Worklist>>) -> u64 {
+    let now = scene.world.now();
+    scene.system(async |unit| unit.blank_expired_secrets(now).await.unwrap()).await
+}
+
+/// Does whatever other scenarios have left, so that the queue is empty and no secret is kept.
+async fn clear(scene: &Scene<'_, impl Units<Unit: Worklist>>) {
+    scene.later(10 * 86_400_000);
+    loop {
+        let left = claim(scene, 100).await;
+        if left.is_empty() {
+            break;
+        }
+        for claimed in left {
+            assert!(complete(scene, claimed.claim).await);
+        }
+    }
+    blank(scene).await;
+}
+
+async fn a_job_reads_back_as_enqueued(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let acme = scene.tenant().await;
+    let least = NewJob {
+        queue: "",
+        version: i32::MIN,
+        payload: String::new(),
+        secret: Some(SealedSecret { key_id: String::new(), bytes: vec![], expires_at: scene.later(3) }),
+        priority: i32::MIN,
+        max_attempts: 1,
+        trace: Some(String::new()),
+        ..new_job(scene, None)
+    };
+    let most = NewJob {
+        queue: "größe \u{1F980}",
+        kind: "'; DROP TABLE jobs; --",
+        version: i32::MAX,
+        payload: r#"{"it's":"100% \"his\" _\\ \u0000"}"#.to_owned() + &"\u{1F980}".repeat(20_000),
+        secret: Some(secret_until(scene.later(86_400_001))),
+        priority: i32::MAX,
+        max_attempts: u32::MAX,
+        unique_key: Some("größe \u{1F980} '\"%_\\".to_owned()),
+        trace: Some("0af7651916cd43dd8448eb211c80319c/\u{1F980}".to_owned()),
+        created_at: scene.later(998),
+        ..new_job(scene, Some(acme.id()))
+    };
+    for job in [new_job(scene, Some(acme.id())), least, most] {
+        enqueue(scene, &[&job]).await;
+        let Claimed { job: found, claim } = claim_one(scene).await;
+        assert_eq!(shown(&found), expected(&job, 1));
+        assert_eq!(claim.job, job.id);
+        assert!(complete(scene, claim).await);
+    }
+}
+
+async fn a_job_is_there_once_its_unit_is_committed(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let job = new_job(scene, None);
+    scene
+        .system(async |unit| {
+            unit.enqueue_job(&job).await.unwrap();
+            assert!(!has_due(scene).await, "nobody else sees it yet");
+        })
+        .await;
+    assert!(has_due(scene).await);
+    assert_eq!(claim_one(scene).await.job.id, job.id);
+}
+
+async fn a_dropped_unit_leaves_no_job(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let acme = scene.tenant().await;
+    let job = NewJob { unique_key: Some("report".to_owned()), ..new_job(scene, Some(acme.id())) };
+    {
+        let mut unit = scene.units.begin(acme.scope()).await;
+        assert_eq!(unit.enqueue_job(&job).await.unwrap(), Enqueued::Added);
+    }
+    assert!(!has_due(scene).await);
+    assert!(claim(scene, 100).await.is_empty());
+    enqueue(scene, &[&job]).await;
+    assert_eq!(claim_one(scene).await.job.id, job.id, "its key was left free");
+}

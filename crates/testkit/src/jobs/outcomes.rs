@@ -1,0 +1,152 @@
+//! What becomes of a job: done, tried again, or given up.
+
+use tenantry_jobs::{Claim, NewJob, Next, Worklist};
+use tenantry_kernel::JobId;
+
+use super::{
+    LEASE, MILLISECOND, Ports, blank, claim, claim_once_let_go, claim_one, clear, complete, enqueue, expected, fail,
+    has_due, ids, new_job, secret_until, shown,
+};
+use crate::{
+    scene::Scene,
+    units::{TestScope, Units},
+};
+
+pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    a_job_is_done_once_and_its_secret_goes(scene).await;
+    a_failed_job_is_tried_again_at_its_time(scene).await;
+    a_dead_letter_is_never_tried_again_and_keeps_its_secret(scene).await;
+    only_the_claim_that_was_made_is_good(scene).await;
+    any_text_may_be_a_cause(scene).await;
+    a_dropped_unit_has_done_nothing(scene).await;
+}
+
+async fn a_job_is_done_once_and_its_secret_goes(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let ends = scene.world.now().plus(9 * LEASE);
+    let job = NewJob { secret: Some(secret_until(ends)), ..new_job(scene, None) };
+    let other = NewJob { secret: Some(secret_until(ends)), ..new_job(scene, None) };
+    enqueue(scene, &[&job, &other]).await;
+    let claimed = claim(scene, 100).await;
+    let done = claimed.iter().find(|claimed| claimed.job.id == job.id).unwrap().claim;
+    assert!(complete(scene, done).await);
+    assert!(!complete(scene, done).await);
+    for next in [Next::RetryAt(scene.world.now()), Next::Dead] {
+        assert!(!fail(scene, done, next).await, "{next:?}");
+    }
+    scene.clock.advance(LEASE);
+    assert_eq!(shown(&claim_one(scene).await.job), expected(&other, 2), "another's claim and secret stay");
+    scene.clock.set(ends);
+    assert_eq!(blank(scene).await, 1, "the secret of the other alone was there to be blanked");
+    assert_eq!(claim_one(scene).await.job.id, other.id, "what is done is never claimed again");
+}
+
+async fn a_failed_job_is_tried_again_at_its_time(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let acme = scene.tenant().await;
+    let secret = Some(secret_until(scene.world.now().plus(99 * LEASE)));
+    let (trace, unique_key) = (Some("0af7651916cd43dd".to_owned()), Some("report".to_owned()));
+    let job = NewJob { secret, trace, unique_key, ..new_job(scene, Some(acme.id())) };
+    enqueue(scene, &[&job]).await;
+    let first = claim_one(scene).await;
+    // Later than its lease would have ended, and than that.
+    let at = scene.world.now().plus(3 * LEASE);
+    assert!(fail(scene, first.claim, Next::RetryAt(at)).await);
+    assert!(!complete(scene, first.claim).await, "the claim was spent");
+    assert!(!fail(scene, first.claim, Next::Dead).await);
+    scene.clock.set(at.minus(MILLISECOND));
+    assert!(!has_due(scene).await);
+    assert!(claim(scene, 100).await.is_empty());
+    scene.clock.set(at);
+    assert!(has_due(scene).await);
+    let second = claim_one(scene).await;
+    assert_eq!(shown(&second.job), expected(&job, 2), "with its secret, and the attempt counted");
+
+    assert!(fail(scene, second.claim, Next::RetryAt(scene.world.now())).await);
+    let third = claim_one(scene).await;
+    assert_eq!(shown(&third.job), expected(&job, 3), "at once, where that was said");
+    assert!(complete(scene, third.claim).await);
+}
+
+async fn a_dead_letter_is_never_tried_again_and_keeps_its_secret(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let ends = scene.world.now().plus(9 * LEASE);
+    let job = NewJob { secret: Some(secret_until(ends)), ..new_job(scene, None) };
+    enqueue(scene, &[&job]).await;
+    let claimed = claim_one(scene).await;
+    assert!(fail(scene, claimed.claim, Next::Dead).await);
+    assert!(!complete(scene, claimed.claim).await);
+    for next in [Next::RetryAt(scene.world.now()), Next::Dead] {
+        assert!(!fail(scene, claimed.claim, next).await, "{next:?}");
+    }
+    assert!(!has_due(scene).await);
+    scene.clock.set(ends.minus(MILLISECOND));
+    assert!(claim(scene, 100).await.is_empty(), "not even when its lease would have ended");
+    assert_eq!(blank(scene).await, 0);
+    scene.clock.set(ends);
+    assert_eq!(blank(scene).await, 1);
+}
+
+async fn only_the_claim_that_was_made_is_good(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let waiting = NewJob { run_at: scene.world.now().plus(LEASE), ..new_job(scene, None) };
+    let [one, other] = [new_job(scene, None), new_job(scene, None)];
+    enqueue(scene, &[&waiting, &one, &other]).await;
+    let (first, second) = (claim(scene, 1).await.remove(0).claim, claim(scene, 1).await.remove(0).claim);
+    let token = scene.world.uuid_v7();
+    for wrong in [
+        Claim { token, ..first },
+        Claim { token: second.token, ..first },
+        Claim { job: second.job, ..first },
+        Claim { job: waiting.id, ..first },
+        Claim { job: waiting.id, token },
+        Claim { job: JobId::new(&scene.world), ..first },
+    ] {
+        assert!(!complete(scene, wrong).await, "{wrong:?}");
+        for next in [Next::RetryAt(scene.world.now()), Next::Dead] {
+            assert!(!fail(scene, wrong, next).await, "{wrong:?} {next:?}");
+        }
+    }
+    assert!(!has_due(scene).await);
+    assert!(complete(scene, first).await);
+    assert!(complete(scene, second).await);
+    scene.clock.set(waiting.run_at);
+    assert_eq!(claim_one(scene).await.job.id, waiting.id);
+}
+
+async fn any_text_may_be_a_cause(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let job = NewJob { max_attempts: 10, ..new_job(scene, None) };
+    enqueue(scene, &[&job]).await;
+    let now = scene.world.now();
+    for error in ["", "'; DROP TABLE jobs; --", "größe\n\u{1F980}\t\"%_\\", &"long ".repeat(2_000)] {
+        let claim = claim_one(scene).await.claim;
+        let failed = scene.system(async |unit| unit.fail_job(claim, error, Next::RetryAt(now), now).await).await;
+        assert!(failed.unwrap());
+    }
+    let claim = claim_one(scene).await.claim;
+    let failed = scene.system(async |unit| unit.fail_job(claim, "größe\n\u{1F980}", Next::Dead, now).await).await;
+    assert!(failed.unwrap());
+}
+
+async fn a_dropped_unit_has_done_nothing(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let jobs = [new_job(scene, None), new_job(scene, None), new_job(scene, None)];
+    let secret = Some(secret_until(scene.world.now()));
+    let with_secret = NewJob { secret, priority: -1, ..new_job(scene, None) };
+    enqueue(scene, &[&jobs[0], &jobs[1], &jobs[2], &with_secret]).await;
+    let claimed = claim(scene, 100).await;
+    let now = scene.world.now();
+    {
+        let mut unit = scene.units.begin(TestScope::System).await;
+        assert!(unit.complete_job(claimed[0].claim, now).await.unwrap());
+        assert!(unit.fail_job(claimed[1].claim, "it rained", Next::RetryAt(now), now).await.unwrap());
+        assert!(unit.fail_job(claimed[2].claim, "it rained", Next::Dead, now).await.unwrap());
+        assert_eq!(unit.blank_expired_secrets(now).await.unwrap(), 1);
+    }
+    assert!(!has_due(scene).await, "all are claimed still");
+    scene.clock.advance(LEASE);
+    let mut again = claim_once_let_go(scene, 4).await;
+    let secret = again.remove(ids(&again).iter().position(|id| *id == with_secret.id).unwrap());
+    assert_eq!(shown(&secret.job), expected(&with_secret, 2));
+}

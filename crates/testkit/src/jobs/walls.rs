@@ -1,0 +1,96 @@
+//! What a tenant's and a person's units must not see, and must not do, of the queue.
+
+use tenantry_jobs::{Enqueued, JobQueue, NewJob, Next, Worklist};
+use tenantry_kernel::{JobId, StoreError};
+
+use super::{
+    LEASE, Ports, claim_one, claiming, clear, complete, enqueue, expected, has_due, new_job, secret_until, shown,
+};
+use crate::{
+    scene::Scene,
+    units::{TestScope, Units},
+};
+
+pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    every_scope_enqueues_its_own(scene).await;
+    te1_a_job_of_another_tenant_is_refused(scene).await;
+    te1_only_system_units_work(scene).await;
+}
+
+async fn every_scope_enqueues_its_own(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let acme = scene.tenant().await;
+    let person = TestScope::Person(acme.owner.id);
+    for (scope, tenant) in [
+        (acme.scope(), Some(acme.id())),
+        (acme.scope(), None),
+        (person, None),
+        (TestScope::System, Some(acme.id())),
+        (TestScope::System, None),
+    ] {
+        let job = NewJob { unique_key: Some("one".to_owned()), ..new_job(scene, tenant) };
+        let enqueued = scene.change(scope, async |unit| unit.enqueue_job(&job).await.unwrap()).await;
+        assert_eq!(enqueued, Enqueued::Added, "{scope:?}");
+        let twin = NewJob { id: JobId::new(&scene.world), ..job.clone() };
+        let enqueued = scene.change(scope, async |unit| unit.enqueue_job(&twin).await.unwrap()).await;
+        assert_eq!(enqueued, Enqueued::Duplicate, "{scope:?}");
+        let claimed = claim_one(scene).await;
+        assert_eq!(shown(&claimed.job), expected(&job, 1), "{scope:?}");
+        assert!(complete(scene, claimed.claim).await);
+    }
+}
+
+async fn te1_a_job_of_another_tenant_is_refused(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let (acme, globex) = (scene.tenant().await, scene.tenant().await);
+    for (scope, tenant) in [
+        (acme.scope(), globex.id()),
+        (acme.scope_of(globex.owner.id), globex.id()),
+        (TestScope::Person(globex.owner.id), globex.id()),
+        (TestScope::Person(acme.owner.id), globex.id()),
+    ] {
+        let job = new_job(scene, Some(tenant));
+        scene
+            .change(scope, async |unit| {
+                must_be!(unit.enqueue_job(&job).await, Err(StoreError::Misuse(_)));
+            })
+            .await;
+        assert!(!has_due(scene).await, "{scope:?}");
+    }
+}
+
+/// Not even the jobs of one's own tenant are anybody's to see or to do.
+async fn te1_only_system_units_work(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let acme = scene.tenant().await;
+    let scopes = [acme.scope(), TestScope::Person(acme.owner.id)];
+    let secret = Some(secret_until(scene.world.now()));
+    let job = NewJob { secret, ..new_job(scene, Some(acme.id())) };
+    enqueue(scene, &[&job]).await;
+    let (command, now) = claiming(scene, 100);
+    for scope in scopes {
+        scene.look_as(scope, async |unit| must_be!(unit.has_due_jobs(now).await, Err(StoreError::Misuse(_)))).await;
+        scene
+            .change(scope, async |unit| {
+                must_be!(unit.claim_jobs(command, now).await, Err(StoreError::Misuse(_)));
+                must_be!(unit.blank_expired_secrets(now).await, Err(StoreError::Misuse(_)));
+            })
+            .await;
+    }
+    let claimed = claim_one(scene).await;
+    assert_eq!(shown(&claimed.job), expected(&job, 1));
+    for scope in scopes {
+        scene
+            .change(scope, async |unit| {
+                must_be!(unit.complete_job(claimed.claim, now).await, Err(StoreError::Misuse(_)));
+                for next in [Next::RetryAt(now), Next::Dead] {
+                    must_be!(unit.fail_job(claimed.claim, "", next, now).await, Err(StoreError::Misuse(_)));
+                }
+            })
+            .await;
+    }
+    scene.clock.advance(LEASE);
+    let again = claim_one(scene).await;
+    assert_eq!(shown(&again.job), expected(&job, 2), "nothing of it was changed");
+    assert!(complete(scene, again.claim).await);
+}
