@@ -1,9 +1,12 @@
-//! The servers that tests and benchmarks need: taken where they are named, else started privately and ended with us.
+//! What tests and benchmarks need of the machine. Servers are taken where they are named, else started privately and ended
+//! with us; programs are found, else installed where that is ours to do.
 
 mod account;
+mod browser;
 mod cluster;
 mod data_folder;
 mod log;
+mod packages;
 mod programs;
 
 use crate::process::Runner;
@@ -11,6 +14,8 @@ use anyhow::{Context, Result, bail, ensure};
 use cluster::Cluster;
 use programs::Programs;
 use std::path::PathBuf;
+
+pub(crate) use browser::Browser;
 
 const VARIABLE: &str = "TEST_DATABASE_URL";
 

@@ -1,16 +1,19 @@
-//! `cargo xtask test`: every test, with the servers that the tests need.
+//! `cargo xtask test`: every test, with the servers and programs that the tests need.
 
 use crate::{
     process::{Runner, cargo, cargo_has},
-    services::Postgres,
+    services::{Browser, Postgres},
 };
 use anyhow::{Result, bail};
 use std::process::{ExitCode, ExitStatus};
 
-/// Every test of the workspace, with a PostgreSQL that is found or started for them.
+/// Every test of the workspace, with a PostgreSQL and a browser that are found, started or installed for them.
 ///
 /// `TEST_DATABASE_URL` names a server to use: a role that may create databases, without superuser and by-pass rights.
-/// Without it a private server is started on a free port of the loopback address and ended with the tests. Arguments go to
+/// Without it a private server is started on a free port of the loopback address and ended with the tests.
+///
+/// `TEST_BROWSER` names a Chromium or Chrome and `TEST_CHROMEDRIVER` its chromedriver. Without them those on the `PATH` are
+/// used; as root on Debian they are installed first. `TEST_BROWSER=off` leaves the test in a browser out. Arguments go to
 /// cargo-nextest where it is present and else to `cargo test`; with nextest, the tests of one crate are
 /// `cargo xtask test -E 'package(tenantry-store)'`.
 #[derive(clap::Args)]
@@ -24,14 +27,19 @@ pub(crate) struct Options {
 pub(crate) fn run(runner: &mut Runner, options: &Options) -> Result<ExitCode> {
     refuse_packages(&options.arguments)?;
     let programs = programs(&options.arguments, cargo_has("nextest"));
+    let browser = Browser::find_or_install(runner)?;
     let postgres = Postgres::find_or_start(runner)?;
     let mut outcome = ExitCode::SUCCESS;
     for program in programs {
-        let status = runner.run(cargo(&program).env("TEST_DATABASE_URL", postgres.url()))?;
+        let mut command = cargo(&program);
+        command.env("TEST_DATABASE_URL", postgres.url()).envs(browser.variables());
+        let status = runner.run(&mut command)?;
         if !status.success() && outcome == ExitCode::SUCCESS {
             outcome = code(status);
         }
     }
+    // What was said at the beginning has long scrolled away.
+    browser.warn_if_off();
     Ok(outcome)
 }
 

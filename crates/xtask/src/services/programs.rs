@@ -1,8 +1,8 @@
 //! Finding PostgreSQL's server programs, and installing them where that is ours to do.
 
+use super::packages;
 use crate::process::Runner;
 use anyhow::{Context, Result, bail};
-use rustix::process::geteuid;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -26,7 +26,7 @@ impl Programs {
         if let Some(programs) = Self::find() {
             return Ok(programs);
         }
-        if !geteuid().is_root() || !Path::new("/etc/debian_version").exists() {
+        if !packages::are_ours_to_install() {
             bail!(
                 "the tests need PostgreSQL {OLDEST} or newer, and no server programs were found.\n\
                  Install them (Debian, Ubuntu: `sudo apt-get install postgresql`; macOS: `brew install postgresql`; elsewhere the \
@@ -69,10 +69,8 @@ impl Programs {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "programs are found by the PATH")]
 fn on_path() -> Option<Programs> {
-    let path = std::env::var_os("PATH")?;
-    let found = std::env::split_paths(&path).filter_map(|folder| folder.join("postgres").canonicalize().ok());
+    let found = packages::on_path("postgres").into_iter().filter_map(|program| program.canonicalize().ok());
     // Links are followed, because only some programs may be linked and the server looks for its own files beside itself.
     found.filter_map(|program| Programs::at(program.parent()?)).next()
 }
@@ -92,24 +90,14 @@ fn major_of(version: &str) -> Option<u32> {
 const NO_CLUSTER: (&str, &str) = ("/etc/postgresql-common/createcluster.d", "create_main_cluster = false\n");
 
 fn install(runner: &mut Runner) -> Result<()> {
-    eprintln!("==> installing PostgreSQL with apt-get");
     let file = Path::new(NO_CLUSTER.0).join("tenantry-xtask.conf");
     fs::create_dir_all(NO_CLUSTER.0)
         .and_then(|()| fs::write(&file, NO_CLUSTER.1))
         .context("cannot prepare the installation")?;
     // A machine as bare as this may lack curl too, by which a test runs the tour of the README.
-    let packages = ["install", "--quiet", "--yes", "--no-install-recommends", "postgresql", "curl"];
-    let installed = apt_get(runner, &["update", "--quiet"]).and_then(|()| apt_get(runner, &packages));
+    let installed = packages::install(runner, "PostgreSQL", &["postgresql", "curl"]);
     fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
     installed
-}
-
-fn apt_get(runner: &mut Runner, arguments: &[&str]) -> Result<()> {
-    let status = runner.run(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(arguments))?;
-    if !status.success() {
-        bail!("`apt-get {}` ended with {status}", arguments.join(" "));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
