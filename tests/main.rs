@@ -14,6 +14,7 @@ mod enumerations;
 mod faults;
 mod health;
 mod input;
+mod links;
 mod logs;
 mod openapi;
 mod permissions;

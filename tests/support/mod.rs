@@ -1,5 +1,6 @@
 //! What the tests are written with: a server of one's own, clients, people in tenants.
 
+mod browser;
 mod client;
 mod contract;
 mod dump;
@@ -21,6 +22,7 @@ mod waiting;
 pub(crate) mod walk;
 pub(crate) mod wire;
 
+pub(crate) use browser::Browser;
 pub(crate) use client::{Client, Reply};
 pub(crate) use estate::Estate;
 pub(crate) use jwt::{Forge, claims_of, header_of, sign_with_hmac, unsigned};
