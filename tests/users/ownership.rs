@@ -1,7 +1,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::{collections::BTreeMap, time::Duration};
 
-use crate::support::{Client, Member, Reply, Server, Tenant};
+use crate::support::{Client, Member, PASSWORD, Reply, Server, Tenant, rounds};
 
 /// A way to take ownership from somebody: the request, and what the journal calls it.
 type Way = (&'static str, Method, fn(&str, &str) -> String, fn() -> Option<Value>);
@@ -33,6 +34,121 @@ async fn active_owners(server: &Server, tenant: &Tenant) -> i64 {
     );
     server.sql.number(&sql).await
 }
+
+/// What an owner does about ownership, to whom.
+type Deed = (&'static str, Whom);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whom {
+    Oneself,
+    TheOther,
+    AThird,
+}
+
+/// Everything by which one of two owners may go, or hand over.
+const DEEDS: [Deed; 13] = [
+    ("leave", Whom::Oneself),
+    ("deactivate", Whom::Oneself),
+    ("deactivate", Whom::TheOther),
+    ("remove", Whom::Oneself),
+    ("remove", Whom::TheOther),
+    ("strip", Whom::Oneself),
+    ("strip", Whom::TheOther),
+    ("take the role", Whom::Oneself),
+    ("take the role", Whom::TheOther),
+    ("demote", Whom::Oneself),
+    ("demote", Whom::TheOther),
+    ("transfer", Whom::TheOther),
+    ("transfer", Whom::AThird),
+];
+
+/// Two owners of a tenant and an admin, each signed in to it.
+struct Trio {
+    tenant: Tenant,
+    owners: [Member; 2],
+    third: Member,
+    owning: String,
+    admin: String,
+}
+
+impl Trio {
+    /// A tenant of these people, who are all verified.
+    async fn new(server: &Server, [one, two, three]: &[Member; 3], slug: &str) -> Self {
+        // The sessions of earlier rounds make room for those of later ones.
+        let home = server.sign_in(&one.email, "home-one").await;
+        home.post("/tenants", json!({ "name": slug, "slug": slug })).await.is(201);
+        let owner = server.sign_in(&one.email, slug).await;
+        let tenant = Tenant { id: String::new(), slug: slug.to_owned(), owner: owner.clone() };
+        let id = owner.get("/tenant").await.is(200)["id"].as_str().unwrap().to_owned();
+        let tenant = Tenant { id, ..tenant };
+        server.join(&tenant, &two.email, "owner").await;
+        server.join(&tenant, &three.email, "admin").await;
+        let owners = [owner, server.sign_in(&two.email, slug).await];
+        let third = server.sign_in(&three.email, slug).await;
+        let (owning, admin) = (tenant.role("owner").await, tenant.role("admin").await);
+        Self { tenant, owners, third, owning, admin }
+    }
+
+    async fn do_it(&self, by: usize, (what, whom): Deed) -> Reply {
+        let actor = &self.owners[by];
+        let user = match whom {
+            Whom::Oneself => &actor.id,
+            Whom::TheOther => &self.owners[1 - by].id,
+            Whom::AThird => &self.third.id,
+        };
+        match what {
+            "leave" => actor.post("/tenant/leave", Value::Null).await,
+            "transfer" => actor.post("/tenant/transfer", json!({ "userId": user })).await,
+            "demote" => actor.put(&format!("/users/{user}/roles"), json!({ "roleIds": [self.admin] })).await,
+            _ => {
+                let way = WAYS.iter().find(|way| way.0 == what).unwrap();
+                try_way(actor, way, user, &self.owning).await
+            }
+        }
+    }
+}
+
+/// A refusal that says what has become of the other's power, or of one's own.
+fn is_fair(reply: &Reply, (what, _): Deed) -> bool {
+    let code = reply.body["error"]["code"].as_str().unwrap_or_default();
+    match (reply.status.as_u16(), code) {
+        (200 | 204, _) => true,
+        (409, "last_owner") | (403, "permission_denied") | (401, "session_ended") | (404, "not_found") => true,
+        // The heir is deactivated, or is no member any more.
+        (409, "invalid_state") | (422, "validation_failed") => what == "transfer",
+        _ => false,
+    }
+}
+
+/// Units of which only a part is there, in any tenant: each query counts some.
+const HALF: [(&str, &str); 4] = [
+    (
+        "a role without a membership",
+        "SELECT count(*) FROM membership_roles h WHERE NOT EXISTS
+        (SELECT 1 FROM memberships m WHERE m.tenant_id = h.tenant_id AND m.user_id = h.user_id)",
+    ),
+    (
+        "a session without an active membership",
+        "SELECT count(*) FROM sessions s WHERE s.ended_at IS NULL AND s.tenant_id IS NOT NULL AND NOT EXISTS
+        (SELECT 1 FROM memberships m
+         WHERE m.tenant_id = s.tenant_id AND m.user_id = s.user_id AND m.status = 'active')",
+    ),
+    (
+        "an end of a membership without its event, or the other way round",
+        "SELECT count(*) FROM tenants t WHERE
+        (SELECT count(*) FROM journal j WHERE j.tenant_id = t.id AND j.outcome = 'succeeded'
+         AND j.action = 'membership.created')
+        - (SELECT count(*) FROM journal j WHERE j.tenant_id = t.id AND j.outcome = 'succeeded'
+         AND j.action = 'membership.removed')
+        <> (SELECT count(*) FROM memberships m WHERE m.tenant_id = t.id)",
+    ),
+    (
+        "a deactivated membership without its event, or the other way round",
+        "SELECT count(*) FROM memberships m WHERE (m.status = 'deactivated') <> (EXISTS
+        (SELECT 1 FROM journal j WHERE j.tenant_id = m.tenant_id AND j.target_id = m.user_id
+         AND j.action = 'membership.deactivated' AND j.outcome = 'succeeded'))",
+    ),
+];
 
 /// A second owner, signed in.
 async fn second_owner(server: &Server, tenant: &Tenant) -> Member {
@@ -138,4 +254,72 @@ on_both_databases! {
             refused.refused(409, "last_owner");
         }
     }
+
+    async fn te4_of_two_owners_who_leave_or_are_demoted_or_hand_over_at_once_one_stays(server: Server) {
+        let people = [
+            server.verified_tenant("home-one").await.owner,
+            server.verified_tenant("home-two").await.owner,
+            server.verified_tenant("home-three").await.owner,
+        ];
+        let world = &server.app.world;
+        // In any order, and each once before any comes again.
+        let mut deeds: Vec<(Deed, Deed)> = DEEDS.iter().flat_map(|one| DEEDS.map(|two| (*one, two))).collect();
+        deeds.sort_by_cached_key(|_| world.random::<8>());
+        let mut ends = BTreeMap::new();
+        let usual = u32::try_from(DEEDS.len()).unwrap();
+        for (round, (by_first, by_second)) in (0..rounds(usual)).zip(deeds.iter().copied().cycle()) {
+            let trio = Trio::new(&server, &people, &format!("trio-{round}")).await;
+            let what = format!("{by_first:?} and {by_second:?} in round {round}");
+            // Now and then one of them is a moment later.
+            let [late, moment] = world.random::<2>();
+            let moments = [late & 1, (late >> 1) & 1].map(|is_late| u64::from(is_late) * u64::from(moment) * 20);
+            let [first, second] = moments.map(Duration::from_micros);
+            let (first, second) = tokio::join!(
+                async { tokio::time::sleep(first).await; trio.do_it(0, by_first).await },
+                async { tokio::time::sleep(second).await; trio.do_it(1, by_second).await },
+            );
+            let replies = [(by_first, first), (by_second, second)];
+            for (deed, reply) in &replies {
+                assert!(is_fair(reply, *deed), "{what}: {} {}", reply.status, reply.text);
+            }
+            // Whoever comes first is one of two owners, and may.
+            let done = replies.iter().filter(|(_, reply)| reply.status.is_success());
+            let done: Vec<Deed> = done.map(|(deed, _)| *deed).collect();
+            assert!(!done.is_empty(), "{what}: neither was done");
+            let owners = active_owners(&server, &trio.tenant).await;
+            assert!(owners >= 1, "{what}: {done:?} left nobody");
+            for (half, query) in HALF {
+                assert_eq!(server.sql.number(query).await, 0, "{what}: {half}");
+            }
+            // Nobody has done anything to the third, so a gift to them is there; and whoever owns it gets in.
+            let heirs = done.iter().filter(|deed| **deed == ("transfer", Whom::AThird)).count();
+            let mut kept = 0;
+            for person in &people {
+                let body = json!({ "email": person.email, "password": PASSWORD, "tenantSlug": trio.tenant.slug });
+                let reply = server.client().post("/auth/login", body).await;
+                if reply.status != 200 {
+                    reply.refused(401, "invalid_credentials");
+                    continue;
+                }
+                let member = Member::new(&server.client(), &reply.is(200));
+                let me = member.get("/auth/me").await.is(200);
+                let is_owner = me["roles"].as_array().unwrap().iter().any(|role| role["name"] == "owner");
+                assert!(heirs == 0 || is_owner || person.id != people[2].id, "{what}: the gift is lost");
+                assert_eq!(member.get("/auth/sessions").await.status, 200);
+                kept += i64::from(is_owner);
+            }
+            assert_eq!(kept, owners, "{what}");
+            let codes = replies.map(|(_, reply)| reply.body["error"]["code"].as_str().unwrap_or("done").to_owned());
+            for code in codes {
+                *ends.entry(code).or_insert(0) += 1;
+            }
+        }
+        tell(&ends);
+    }
+}
+
+/// How the deeds ended, in a line for whoever wants to see that they met at all.
+#[expect(clippy::print_stdout, reason = "the figures of a run that was asked for more rounds")]
+fn tell(ends: &BTreeMap<String, u32>) {
+    println!("TE4: {ends:?}");
 }
