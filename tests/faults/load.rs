@@ -75,6 +75,14 @@ pub(super) struct Call<'a> {
 
 impl Load {
     pub(super) fn start(url: &str) -> Self {
+        Self::of(url, |books, stop| books.work(stop))
+    }
+
+    /// Other work of as many hands.
+    pub(super) fn of<F>(url: &str, work: impl Fn(Books, Arc<AtomicBool>) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let http = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
         let url = Arc::new(RwLock::new(url.to_owned()));
         let books = Books {
@@ -86,7 +94,7 @@ impl Load {
             url,
         };
         let stop = Arc::new(AtomicBool::new(false));
-        let hand = |_| tokio::spawn(books.clone().work(stop.clone()));
+        let hand = |_| tokio::spawn(work(books.clone(), stop.clone()));
         Self { hands: (0..HANDS).map(hand).collect(), books, stop }
     }
 
