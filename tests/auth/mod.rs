@@ -8,5 +8,6 @@ mod races;
 mod refresh;
 mod register;
 mod sessions;
+mod timing;
 mod tokens;
 mod transport;
