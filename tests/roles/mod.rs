@@ -1,5 +1,6 @@
 mod escalation;
 mod names;
+mod property;
 
 use serde_json::json;
 

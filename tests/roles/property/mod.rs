@@ -1,0 +1,79 @@
+//! Over random sequences of grant, edit, invite, accept, assign, transfer, remove by random people: nobody ever holds a
+//! right that no giver held, and the tenant always has an owner.
+
+mod deeds;
+mod rights;
+mod town;
+
+use proptest::{
+    prelude::any,
+    strategy::{Strategy, ValueTree},
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+use std::collections::BTreeMap;
+
+use self::{
+    deeds::deeds,
+    rights::objection,
+    town::{Done, NUMBERS_PER_STEP, Town},
+};
+use crate::support::{Server, rounds};
+
+const STEPS: usize = 60;
+const USUAL_ROUNDS: u32 = 6;
+
+/// The numbers of a round: the same each time, so that a sequence that has failed can be run again.
+fn numbers(round: u32) -> Vec<u32> {
+    let mut seed = [0x5e; 32];
+    seed[..4].copy_from_slice(&round.to_be_bytes());
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
+    let wanted = STEPS * NUMBERS_PER_STEP + 2;
+    proptest::collection::vec(any::<u32>(), wanted).new_tree(&mut runner).unwrap().current()
+}
+
+/// What has happened in a round; it is told when the test fails, wherever that was.
+struct Story(Vec<String>);
+
+impl Drop for Story {
+    #[expect(clippy::print_stderr, reason = "a failing test shows what led there")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.0.join("\n"));
+        }
+    }
+}
+
+/// How often each deed was done, and how often refused.
+type Counts = BTreeMap<&'static str, [u32; 2]>;
+
+async fn play(server: &Server, round: u32, counts: &mut Counts) {
+    let numbers = numbers(round);
+    let mut story = Story(vec![format!("round {round}, numbers {numbers:?}")]);
+    let (first, rest) = numbers.split_at(2);
+    let mut town = Town::found(server, &format!("town-{round}"), [first[0], first[1]]).await;
+    let mut before = town.rights().await;
+    for (step, numbers) in rest.chunks_exact(NUMBERS_PER_STEP).enumerate() {
+        let done = town.step(&before, numbers.try_into().unwrap()).await;
+        let Done { deed, giver, was_done, told } = done;
+        story.0.push(format!("{step}. {told}"));
+        counts.entry(deed).or_default()[usize::from(!was_done)] += 1;
+        let after = town.rights().await;
+        if let Some(objection) = objection(&before, &after, &giver, was_done) {
+            panic!("round {round}, step {step}: {objection}\nbefore {before:#?}\nafter {after:#?}");
+        }
+        before = after;
+    }
+    town.everybody_is_told(&before).await;
+}
+
+on_both_databases! {
+    async fn te3_nobody_ever_holds_a_right_that_no_giver_held(server: Server) {
+        let (mut counts, rounds) = (Counts::new(), rounds(USUAL_ROUNDS));
+        for round in 0..rounds {
+            play(&server, round, &mut counts).await;
+        }
+        // Sequences in which nothing goes, or everything, would show nothing.
+        let both_seen = deeds().iter().all(|deed| counts.get(deed).is_some_and(|[done, refused]| *done > 0 && *refused > 0));
+        assert!(rounds < USUAL_ROUNDS || both_seen, "{counts:?}");
+    }
+}

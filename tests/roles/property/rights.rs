@@ -1,0 +1,151 @@
+//! Who holds what in a tenant, as its rows say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
+
+use crate::support::{Server, Sql, Tenant};
+
+/// Names of permissions.
+pub(super) type Names = BTreeSet<String>;
+
+/// What makes somebody an owner.
+pub(super) const OWNING: &str = "tenant:own";
+
+/// Everybody's rights in a tenant at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Rights {
+    /// What each role gives.
+    pub(super) roles: BTreeMap<String, Names>,
+    /// Everybody who has a place in the tenant.
+    pub(super) members: BTreeMap<String, Held>,
+}
+
+/// The place of one person.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Held {
+    pub(super) is_active: bool,
+    pub(super) roles: BTreeSet<String>,
+    /// What their roles give, whether or not they may act.
+    pub(super) names: Names,
+}
+
+impl Rights {
+    /// Reads them past the API. `defaults` are the roles whose permissions stand in the code.
+    pub(super) async fn read(server: &Server, tenant: &Tenant, defaults: &BTreeMap<String, Names>) -> Self {
+        let (sql, here) = (&server.sql, server.sql.id(&tenant.id));
+        let id = |column: &str| match sql {
+            Sql::Sqlite(_) => format!("lower(hex({column}))"),
+            Sql::Postgres(_) => format!("{column}::text"),
+        };
+        let rows = async |select: String| -> Vec<Vec<String>> {
+            let rows = sql.texts(&select).await;
+            rows.iter().map(|row| row.split('|').map(str::to_owned).collect()).collect()
+        };
+        let select = format!("SELECT {} || '|' || permissions FROM roles WHERE tenant_id = {here}", id("id"));
+        let mut roles: BTreeMap<String, Names> = BTreeMap::new();
+        for row in rows(select).await {
+            let (role, custom) = (hyphenated(&row[0]), row[1].split_whitespace().map(str::to_owned).collect());
+            let names = defaults.get(&role).cloned().unwrap_or(custom);
+            roles.insert(role, names);
+        }
+        let select = format!(
+            "SELECT {} || '|' || m.status || '|' || u.status FROM memberships m JOIN users u ON u.id = m.user_id \
+             WHERE m.tenant_id = {here}",
+            id("m.user_id")
+        );
+        let mut members: BTreeMap<String, Held> = BTreeMap::new();
+        for row in rows(select).await {
+            let is_active = row[1..] == ["active", "enabled"];
+            members.insert(hyphenated(&row[0]), Held { is_active, ..Held::default() });
+        }
+        let select = format!(
+            "SELECT {} || '|' || {} FROM membership_roles WHERE tenant_id = {here}",
+            id("user_id"),
+            id("role_id")
+        );
+        for row in rows(select).await {
+            let member = members.get_mut(&hyphenated(&row[0])).expect("whoever holds a role is a member");
+            member.roles.insert(hyphenated(&row[1]));
+            member.names.extend(roles[&hyphenated(&row[1])].iter().cloned());
+        }
+        Self { roles, members }
+    }
+
+    /// What somebody may do.
+    pub(super) fn of(&self, user: &str) -> Names {
+        self.members.get(user).filter(|held| held.is_active).map(|held| held.names.clone()).unwrap_or_default()
+    }
+
+    /// Everybody who owns the tenant and may act.
+    pub(super) fn owners(&self) -> Vec<&str> {
+        let owners = self.members.iter().filter(|(_, held)| held.is_active && held.names.contains(OWNING));
+        owners.map(|(user, _)| user.as_str()).collect()
+    }
+}
+
+fn hyphenated(id: &str) -> String {
+    id.parse::<Uuid>().unwrap().to_string()
+}
+
+/// What the model has against a step, if it has anything: it knows nothing but who held what before, who gave, and
+/// whether that was let through.
+pub(super) fn objection(before: &Rights, after: &Rights, giver: &str, was_done: bool) -> Option<String> {
+    if !was_done && before != after {
+        return Some("what was refused has changed something".to_owned());
+    }
+    let given = before.of(giver);
+    for (user, held) in &after.members {
+        let old = before.members.get(user).map(|held| held.names.clone()).unwrap_or_default();
+        let lacking: Vec<_> = held.names.difference(&old).filter(|name| !given.contains(*name)).collect();
+        if !lacking.is_empty() {
+            return Some(format!("{user} has come to {lacking:?}, which {giver} did not hold"));
+        }
+    }
+    for (role, names) in &after.roles {
+        let old = before.roles.get(role).cloned().unwrap_or_default();
+        let lacking: Vec<_> = names.difference(&old).filter(|name| !given.contains(*name)).collect();
+        if !lacking.is_empty() {
+            return Some(format!("the role {role} has come to {lacking:?}, which {giver} did not hold"));
+        }
+    }
+    after.owners().is_empty().then(|| "nobody owns the tenant any more".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(list: &[&str]) -> Names {
+        list.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn rights(members: &[(&str, bool, &[&str])], role: &[&str]) -> Rights {
+        let held = |is_active: bool, list: &[&str]| Held { is_active, names: names(list), ..Held::default() };
+        Rights {
+            roles: [("role".to_owned(), names(role))].into(),
+            members: members.iter().map(|(user, active, list)| ((*user).to_owned(), held(*active, list))).collect(),
+        }
+    }
+
+    #[test]
+    fn the_model_objects_to_what_must_not_be() {
+        let owner: (&str, bool, &[&str]) = ("olga", true, &[OWNING, "a", "b"]);
+        let before = rights(&[owner, ("bob", true, &["a"]), ("idle", false, &["b"])], &["a"]);
+        let with = |bob: &[&str], role: &[&str]| rights(&[owner, ("bob", true, bob), ("idle", false, &["b"])], role);
+        for (after, giver, is_right) in [
+            (with(&["a"], &["a"]), "bob", true),
+            (with(&["a", "b"], &["a"]), "olga", true),
+            (with(&["a", "b"], &["a"]), "bob", false),
+            (with(&["a", "b"], &["a"]), "idle", false),
+            (with(&["a", "b"], &["a"]), "nobody", false),
+            (with(&["a"], &["a", "b"]), "bob", false),
+            (with(&["a"], &["a", "b"]), "olga", true),
+            (with(&["a", OWNING], &["a"]), "bob", false),
+            (rights(&[("olga", false, &[OWNING]), ("bob", true, &["a"])], &["a"]), "olga", false),
+            (rights(&[owner, ("new", true, &["b"])], &["a"]), "bob", false),
+        ] {
+            assert_eq!(objection(&before, &after, giver, true).is_none(), is_right, "{giver}: {after:?}");
+        }
+        assert!(objection(&before, &with(&[], &["a"]), "olga", false).is_some());
+    }
+}

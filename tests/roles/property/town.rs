@@ -1,0 +1,223 @@
+//! A tenant with people of every kind, and the random things that they do.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+use super::{
+    deeds::{deeds, pick, subset},
+    rights::{Names, OWNING, Rights},
+};
+use crate::support::{Client, Member, PASSWORD, Reply, Server, Tenant};
+
+/// So many numbers decide about one step: who, what, on whom, with what.
+pub(super) const NUMBERS_PER_STEP: usize = 4;
+
+/// What was done, or refused.
+pub(super) struct Done {
+    pub(super) deed: &'static str,
+    /// Whose rights it rests on: the person who acts, or the one who invited whoever accepts.
+    pub(super) giver: String,
+    pub(super) was_done: bool,
+    /// For whoever reads the sequence.
+    pub(super) told: String,
+}
+
+pub(super) struct Resident {
+    pub(super) id: String,
+    pub(super) email: String,
+    client: Client,
+}
+
+/// An invitation as the model knows it.
+pub(super) struct Invited {
+    pub(super) id: String,
+    inviter: String,
+    pub(super) is_open: bool,
+}
+
+pub(super) struct Town<'a> {
+    server: &'a Server,
+    pub(super) tenant: Tenant,
+    /// The roles whose permissions stand in the code.
+    pub(super) defaults: BTreeMap<String, Names>,
+    pub(super) default_ids: Vec<String>,
+    pub(super) catalogue: Vec<String>,
+    pub(super) people: Vec<Resident>,
+    pub(super) guests: Vec<String>,
+    pub(super) invitations: Vec<Invited>,
+    /// Every token that was ever mailed, and which invitation it belonged to.
+    pub(super) links: Vec<(String, usize)>,
+}
+
+impl<'a> Town<'a> {
+    pub(super) async fn found(server: &'a Server, slug: &str, numbers: [u32; 2]) -> Self {
+        let tenant = server.verified_tenant(slug).await;
+        let owner = &tenant.owner;
+        let mut defaults = BTreeMap::new();
+        let mut default_ids = Vec::new();
+        for name in ["owner", "admin", "member", "viewer"] {
+            default_ids.push(tenant.role(name).await);
+        }
+        for role in owner.get("/roles?limit=100").await.is(200).as_array().unwrap() {
+            let names = role["permissions"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned());
+            defaults.insert(role["id"].as_str().unwrap().to_owned(), names.collect());
+        }
+        let catalogue = owner.get("/permissions").await.is(200);
+        let names = catalogue.as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap().to_owned());
+        let catalogue: Vec<String> = names.filter(|name| name != OWNING).collect();
+        let mut people =
+            vec![owner.clone(), server.member(&tenant, "owner").await, server.member(&tenant, "admin").await];
+        for number in numbers {
+            let chosen = subset(&catalogue, number);
+            let always = ["invitations:manage", "roles:update", "users:assign-roles"];
+            let names: Names = chosen.into_iter().chain(always.map(str::to_owned)).collect();
+            people.push(server.clerk(&tenant, &names.iter().map(String::as_str).collect::<Vec<_>>()).await);
+        }
+        people.push(server.member(&tenant, "viewer").await);
+        people.push(server.tenant(&format!("{slug}-outside")).await.owner);
+        for person in &people[1..] {
+            server.verify(person).await;
+        }
+        // Nobody has shown that this mailbox is theirs.
+        people.push(server.member(&tenant, "member").await);
+        let resident = |member: &Member| Resident {
+            id: member.id.clone(),
+            email: member.email.clone(),
+            client: member.client.clone(),
+        };
+        Self {
+            people: people.iter().map(resident).collect(),
+            guests: (0..3).map(|number| format!("guest-{number}@{slug}.example")).collect(),
+            server,
+            tenant,
+            default_ids,
+            defaults,
+            catalogue,
+            invitations: Vec::new(),
+            links: Vec::new(),
+        }
+    }
+
+    pub(super) async fn rights(&self) -> Rights {
+        Rights::read(self.server, &self.tenant, &self.defaults).await
+    }
+
+    /// Does what these numbers say, knowing who holds what.
+    pub(super) async fn step(&mut self, before: &Rights, numbers: [u32; NUMBERS_PER_STEP]) -> Done {
+        let [who, what, whom, with] = numbers;
+        let list = deeds();
+        let deed = *pick(&list, what);
+        let actor = self.actor(before, who);
+        let told = format!("{} {deed} {numbers:?}", self.people[actor].email);
+        let Some((method, path, body)) = self.wish(before, actor, deed, whom, with) else {
+            return self.accept(actor, whom, with, told).await;
+        };
+        let told = format!("{told} {path} {}", body.clone().unwrap_or_default());
+        let reply = self.act(actor, method, &path, body).await;
+        let was_done = reply.status.is_success();
+        let told = format!("{told}: {} {}", reply.status, reply.body["error"]["code"]);
+        if was_done && matches!(deed, "invite" | "resend") {
+            self.note_invitation(actor, &reply).await;
+        }
+        if was_done && deed == "revoke" {
+            let revoked = self.invitations.iter_mut().filter(|invited| path.ends_with(&invited.id));
+            revoked.for_each(|invited| invited.is_open = false);
+        }
+        Done { deed, giver: self.people[actor].id.clone(), was_done, told }
+    }
+
+    /// Of four times once an owner, twice somebody who owns nothing and may give something, and once anybody.
+    fn actor(&self, before: &Rights, number: u32) -> usize {
+        let may_give = ["users:assign-roles", "roles:update", "roles:create", "invitations:manage"];
+        let is_wanted = |person: &Resident| {
+            let names = before.of(&person.id);
+            match number % 4 {
+                0 => names.contains(OWNING),
+                1 | 2 => !names.contains(OWNING) && may_give.iter().any(|name| names.contains(*name)),
+                _ => true,
+            }
+        };
+        let wanted: Vec<usize> = (0..self.people.len()).filter(|at| is_wanted(&self.people[*at])).collect();
+        if wanted.is_empty() { number as usize % self.people.len() } else { *pick(&wanted, number >> 8) }
+    }
+
+    /// Asks as that person; whoever was signed out signs in again, if they may.
+    async fn act(&mut self, actor: usize, method: Method, path: &str, body: Option<Value>) -> Reply {
+        let person = &mut self.people[actor];
+        let reply = person.client.send(method.clone(), path, body.clone(), &[]).await;
+        assert!(!reply.status.is_server_error(), "{}", reply.text);
+        if reply.status != 401 {
+            return reply;
+        }
+        let credentials = json!({ "email": person.email, "password": PASSWORD, "tenantSlug": self.tenant.slug });
+        let signed_in = self.server.client().post("/auth/login", credentials).await;
+        if signed_in.status != 200 {
+            return reply;
+        }
+        person.client = Member::new(&self.server.client(), &signed_in.is(200)).client;
+        let reply = person.client.send(method, path, body, &[]).await;
+        assert!(!reply.status.is_server_error(), "{}", reply.text);
+        reply
+    }
+
+    /// Keeps what an answer says of an invitation, and its link out of the mailbox.
+    async fn note_invitation(&mut self, actor: usize, reply: &Reply) {
+        let data = &reply.body["data"];
+        let (id, inviter) = (data["id"].as_str().unwrap().to_owned(), self.people[actor].id.clone());
+        let place = match self.invitations.iter().position(|invited| invited.id == id) {
+            Some(place) => place,
+            None => {
+                self.invitations.push(Invited { id, inviter: inviter.clone(), is_open: true });
+                self.invitations.len() - 1
+            }
+        };
+        self.invitations[place].inviter = inviter;
+        let mail = self.server.mail(data["email"].as_str().unwrap(), "invites you").await;
+        self.links.push((mail.token().to_owned(), place));
+    }
+
+    /// Uses a link that was mailed at some time, signed in as somebody or not.
+    async fn accept(&mut self, actor: usize, whom: u32, with: u32, told: String) -> Done {
+        let Some((token, place)) = self.some_link(whom, with) else {
+            return Done { deed: "accept", giver: self.people[actor].id.clone(), was_done: false, told };
+        };
+        let giver = self.invitations[place].inviter.clone();
+        let client =
+            if (with >> 8).is_multiple_of(2) { self.server.client() } else { self.people[actor].client.clone() };
+        let body = json!({ "token": token, "password": PASSWORD, "name": "Gus Guest" });
+        let mut reply = client.post("/invitations/accept", body.clone()).await;
+        if reply.status == 401 {
+            reply = self.server.client().post("/invitations/accept", body).await;
+        }
+        assert!(!reply.status.is_server_error(), "{}", reply.text);
+        let told = format!("{told}: link of {giver}: {} {}", reply.status, reply.body["error"]["code"]);
+        let was_done = reply.status.is_success();
+        if was_done {
+            self.invitations[place].is_open = false;
+            let member = Member::new(&self.server.client(), &reply.body["data"]);
+            match self.people.iter_mut().find(|person| person.id == member.id) {
+                Some(person) => person.client = member.client,
+                None => self.people.push(Resident { id: member.id, email: member.email, client: member.client }),
+            }
+        }
+        Done { deed: "accept", giver, was_done, told }
+    }
+
+    /// What the API tells everybody who is signed in here of their rights is what the rows say.
+    pub(super) async fn everybody_is_told(&self, rights: &Rights) {
+        for person in &self.people {
+            let me = person.client.get("/auth/me").await;
+            if me.status == 200 && me.body["data"]["tenant"]["id"] == self.tenant.id.as_str() {
+                let me = me.is(200);
+                let told: Names = me["permissions"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|name| name.as_str().unwrap().to_owned())
+                    .collect();
+                assert_eq!(told, rights.of(&person.id), "{}", person.email);
+            }
+        }
+    }
+}
