@@ -148,7 +148,7 @@ impl Server {
     fn remove(&self, name: &str) -> Result<(), String> {
         let remove = async {
             let mut connection = PgConnection::connect(self.url.as_str()).await?;
-            execute(&mut connection, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await
+            drop_database(&mut connection, name).await
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let removed = runtime
@@ -179,10 +179,29 @@ async fn execute(connection: &mut PgConnection, statement: &str) -> Result<(), s
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(|_| ())
 }
 
+/// Removes a database, whoever is connected. A worker of the server itself, which vacuums it, is not ours to end; it is
+/// soon gone.
+async fn drop_database(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
+    const INSUFFICIENT_PRIVILEGE: &str = "42501";
+    let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+    let mut attempt = 1;
+    loop {
+        match execute(connection, &statement).await {
+            Err(error) if attempt < COPY_ATTEMPTS && has_code(&error, INSUFFICIENT_PRIVILEGE) => attempt += 1,
+            outcome => return outcome,
+        }
+        tokio::time::sleep(COPY_PAUSE).await;
+    }
+}
+
 /// Whether the statement failed because others are connected to the database, which passes.
 fn is_in_use(error: &sqlx::Error) -> bool {
     const OBJECT_IN_USE: &str = "55006";
-    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == OBJECT_IN_USE)
+    has_code(error, OBJECT_IN_USE)
+}
+
+fn has_code(error: &sqlx::Error, expected: &str) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == expected)
 }
 
 #[expect(

@@ -1,6 +1,6 @@
 //! Databases that are prepared once and copied for every test.
 
-use super::{Server, execute};
+use super::{Server, drop_database, execute};
 use sqlx::PgConnection;
 use std::{
     fmt,
@@ -81,19 +81,18 @@ impl Template {
             .await?;
         if exists {
             execute(connection, &format!("ALTER DATABASE {self} IS_TEMPLATE false")).await?;
-            execute(connection, &format!("DROP DATABASE {self} WITH (FORCE)")).await?;
+            drop_database(connection, &self.name).await?;
         }
         Ok(())
     }
 
-    /// Ends every connection and lets nobody in any more, since only a database without connections can be copied. What
-    /// says that it is whole comes last.
+    /// Ends every connection of ours and lets nobody in any more, since only a database without connections can be copied;
+    /// the server ends its own workers for that. What says that it is whole comes last.
     async fn close(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         execute(connection, &format!("ALTER DATABASE {self} ALLOW_CONNECTIONS false")).await?;
-        sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1")
-            .bind(&self.name)
-            .execute(&mut *connection)
-            .await?;
+        let ours =
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND usename = current_user";
+        sqlx::query(ours).bind(&self.name).execute(&mut *connection).await?;
         execute(connection, &format!("COMMENT ON DATABASE {self} IS '{}'", self.build)).await?;
         execute(connection, &format!("ALTER DATABASE {self} IS_TEMPLATE true")).await
     }
