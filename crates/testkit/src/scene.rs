@@ -7,8 +7,8 @@ use tenantry_kernel::{
     Timestamp, UserId, World,
 };
 use tenantry_tenancy::{
-    DefaultRole, Description, Membership, MembershipStatus, Memberships, Plan, Role, RoleName, Roles, Slug, Tenant,
-    Tenants, insert_default_roles,
+    DefaultRole, Description, Membership, Memberships, Plan, Role, RoleName, Roles, Slug, Tenant, Tenants,
+    insert_default_roles,
 };
 
 use crate::{
@@ -159,14 +159,7 @@ impl<'u, U: Units> Scene<'u, U> {
     }
 
     pub(crate) fn new_membership(&self, tenant: TenantId, user: UserId) -> Membership {
-        Membership {
-            tenant,
-            user,
-            status: MembershipStatus::Active,
-            version: 1,
-            joined_at: self.world.now(),
-            last_seen_at: None,
-        }
+        Membership::new(tenant, user, self.world.now())
     }
 
     /// A session of a sign-in of its own, good for a day.

@@ -182,14 +182,7 @@ pub async fn accept_invitation(
     let Newcomer { person, origin_session, is_new } = newcomer(unit, actor, world, &offer, command.as_whom).await?;
     let actor = &actor.known_as(person.id, person.name.as_str()).within(Some(tenant));
 
-    let membership = Membership {
-        tenant,
-        user: person.id,
-        status: MembershipStatus::Active,
-        version: 1,
-        joined_at: world.now(),
-        last_seen_at: None,
-    };
+    let membership = Membership::new(tenant, person.id, world.now());
     unit.insert_membership(&membership, &person.member_keys()).await?;
     let ids: Vec<RoleId> = offer.roles.iter().map(|role| role.id).collect::<HashSet<_>>().into_iter().collect();
     unit.replace_roles(tenant, person.id, &ids).await?;

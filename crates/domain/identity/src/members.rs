@@ -201,14 +201,7 @@ pub async fn add_member(
     role: &Role,
 ) -> Result<(), IdentityError> {
     unit.lock_tenant(tenant).await?;
-    let membership = Membership {
-        tenant,
-        user: person.id,
-        status: MembershipStatus::Active,
-        version: 1,
-        joined_at: world.now(),
-        last_seen_at: None,
-    };
+    let membership = Membership::new(tenant, person.id, world.now());
     unit.insert_membership(&membership, &person.member_keys()).await?;
     unit.replace_roles(tenant, person.id, &[role.id]).await?;
     let event = Event::new(world, &actor.within(Some(tenant)), Action::MembershipCreated)

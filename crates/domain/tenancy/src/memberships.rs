@@ -28,6 +28,14 @@ pub struct Membership {
     pub last_seen_at: Option<Timestamp>,
 }
 
+impl Membership {
+    /// Of somebody who joins now, may act at once, and has not done anything yet.
+    #[must_use]
+    pub const fn new(tenant: TenantId, user: UserId, joined_at: Timestamp) -> Self {
+        Self { tenant, user, status: MembershipStatus::Active, version: 1, joined_at, last_seen_at: None }
+    }
+}
+
 /// Whether a member may act in the tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MembershipStatus {

@@ -9,7 +9,7 @@ use tenantry_kernel::{
 };
 
 use crate::{
-    MemberKeys, Membership, MembershipStatus, Memberships, Plan, Roles, TenancyError, insert_default_roles,
+    MemberKeys, Membership, Memberships, Plan, Roles, TenancyError, insert_default_roles,
     roles::{lock_and_require, require_version},
 };
 
@@ -202,14 +202,7 @@ pub async fn found_tenant(
     let tenant = insert_with_free_slug(unit, world, &command).await?;
     let actor = actor.within(Some(tenant.id));
     let owner_role = insert_default_roles(unit, world, tenant.id).await?;
-    let membership = Membership {
-        tenant: tenant.id,
-        user: command.owner,
-        status: MembershipStatus::Active,
-        version: 1,
-        joined_at: tenant.created_at,
-        last_seen_at: None,
-    };
+    let membership = Membership::new(tenant.id, command.owner, tenant.created_at);
     unit.insert_membership(&membership, &command.owner_keys).await?;
     unit.replace_roles(membership.tenant, membership.user, &[owner_role.id]).await?;
 

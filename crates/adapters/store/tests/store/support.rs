@@ -6,9 +6,7 @@ use std::{future::Future, path::PathBuf, time::Duration};
 use tenantry_identity::{People, Person, PersonStatus, Session, Sessions};
 use tenantry_kernel::{EmailAddress, Name, SessionId, SignInId, StoreError, TenantId, TenantStatus, UserId, World};
 use tenantry_store::{ConnectError, Database, Scope, Store, StoreConfig, Synchronous, SystemReason, Unit};
-use tenantry_tenancy::{
-    MemberKeys, Membership, MembershipStatus, Memberships, Plan, Slug, Tenant, Tenants, insert_default_roles,
-};
+use tenantry_tenancy::{MemberKeys, Membership, Memberships, Plan, Slug, Tenant, Tenants, insert_default_roles};
 use tenantry_testkit::{
     TestScope, Units,
     databases::{self, TestDatabase},
@@ -129,14 +127,7 @@ impl Opened {
     }
 
     pub(crate) fn membership(&self, tenant: TenantId, user: UserId) -> Membership {
-        Membership {
-            tenant,
-            user,
-            status: MembershipStatus::Active,
-            version: 1,
-            joined_at: self.world.now(),
-            last_seen_at: None,
-        }
+        Membership::new(tenant, user, self.world.now())
     }
 
     pub(crate) async fn session(&self, user: UserId, tenant: Option<TenantId>) -> Session {
