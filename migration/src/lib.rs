@@ -14,6 +14,7 @@ mod m20261123_000006_authority_changes;
 mod m20261123_000007_row_level_security;
 mod m20261124_000001_links;
 mod m20261124_000002_jobs;
+mod m20261124_000003_job_queue;
 
 /// Every change, oldest first.
 pub struct Migrator;
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000007_row_level_security::Migration),
             Box::new(m20261124_000001_links::Migration),
             Box::new(m20261124_000002_jobs::Migration),
+            Box::new(m20261124_000003_job_queue::Migration),
         ]
     }
 }

@@ -9,6 +9,7 @@ use tenantry_crypto::{
     Argon2Parameters, Argon2Pool, JwtTokens, ServerSecrets, SigningKeys, SystemClock, SystemEntropy,
 };
 use tenantry_identity::{GuessPolicy, Mailer, Quota, SessionPolicy};
+use tenantry_jobs::WakeUp;
 use tenantry_kernel::World;
 use tenantry_store::{Database, Store, StoreConfig, Synchronous};
 use tokio_util::task::TaskTracker;
@@ -21,7 +22,7 @@ use crate::{
     mail::{self, LinkPages},
     refusals::Refusals,
     usage::Usage,
-    worker::WakeUp,
+    worker,
 };
 
 /// The composed application. Cloning is cheap.
@@ -49,7 +50,7 @@ pub struct Parts {
     pub(crate) usage: Usage,
     pub(crate) mailer: Arc<dyn Mailer>,
     pub(crate) link_pages: LinkPages,
-    pub(crate) wake_up: WakeUp,
+    pub(crate) wake_up: Arc<dyn WakeUp>,
     /// Changes under way, which a stop waits for.
     pub(crate) changes: TaskTracker,
     /// Whether the server is to be sent requests.
@@ -98,7 +99,7 @@ impl App {
             usage: Usage::default(),
             mailer: mail::mailer(&config.mail)?,
             link_pages: LinkPages::new(&config, &public_url),
-            wake_up: WakeUp::default(),
+            wake_up: worker::wake_up(),
             changes: TaskTracker::new(),
             ready: AtomicBool::new(false),
             public_url,

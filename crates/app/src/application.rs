@@ -4,20 +4,26 @@ use actix_web::{HttpServer, dev::ServerHandle};
 use std::{
     net::{SocketAddr, TcpListener},
     sync::atomic::Ordering,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tenantry_jobs::Worklist;
 use tenantry_kernel::StoreError;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    task::JoinHandle,
     time::timeout,
 };
-use tokio_util::sync::CancellationToken;
 
 use crate::{
-    App, StartError, app::store_config, authority::AuthorityReader, config::Config, http, schema, worker, worker::work,
+    App, StartError,
+    app::store_config,
+    authority::AuthorityReader,
+    config::Config,
+    http, schema,
+    worker::{self, RunningWorker},
 };
+
+/// What a worker is left of the grace to hand back what it could not end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A server that listens, and serves once it is run.
 pub struct Application {
@@ -109,28 +115,6 @@ impl Application {
     }
 }
 
-/// The worker of this process.
-struct RunningWorker {
-    stop: CancellationToken,
-    task: JoinHandle<()>,
-}
-
-impl RunningWorker {
-    fn start(app: &App) -> Self {
-        let stop = CancellationToken::new();
-        let task = actix_web::rt::spawn(work(app.clone(), stop.clone()));
-        Self { stop, task }
-    }
-
-    /// Takes no more jobs and ends those that it has.
-    async fn end(self) {
-        self.stop.cancel();
-        if self.task.await.is_err() {
-            tracing::error!("the worker panicked");
-        }
-    }
-}
-
 /// Works on jobs without serving anybody, until SIGTERM or SIGINT. It ends what it has begun within the grace.
 pub async fn run_worker(config: Config) -> Result<(), StartError> {
     let _serving = schema::claim_sqlite(&config)?;
@@ -148,7 +132,7 @@ pub async fn run_worker(config: Config) -> Result<(), StartError> {
     }
     tracing::info!(grace_ms = app.config.stop.grace.as_millis(), "stopping");
     tokio::select! {
-        stopped = timeout(app.config.stop.grace, worker.end()) => {
+        stopped = timeout(app.config.stop.grace, worker.end(app.config.stop.grace.saturating_sub(LAST_WORDS))) => {
             if stopped.is_err() {
                 tracing::warn!("not everything ended within the grace");
             }
@@ -163,13 +147,17 @@ pub async fn run_worker(config: Config) -> Result<(), StartError> {
 }
 
 async fn stop_in_order(app: &App, server: &ServerHandle, worker: Option<RunningWorker>) {
+    let began = Instant::now();
     app.ready.store(false, Ordering::Release);
     tokio::time::sleep(app.config.stop.delay).await;
+    if let Some(worker) = &worker {
+        worker.stop();
+    }
     server.stop(true).await;
     app.changes.close();
     app.changes.wait().await;
     if let Some(worker) = worker {
-        worker.end().await;
+        worker.end(app.config.stop.grace.saturating_sub(began.elapsed() + LAST_WORDS)).await;
     }
     app.refusals.settle(app, true).await;
     app.usage.settle(app).await;

@@ -4,7 +4,9 @@
 //! more has a test of that.
 
 use std::time::Duration;
-use tenantry_jobs::{Claim, ClaimJobs, Claimed, Enqueued, Job, JobQueue, NewJob, Next, SealedSecret, Worklist};
+use tenantry_jobs::{
+    Claim, ClaimJobs, Claimed, Enqueued, Job, JobQueue, NewJob, Outcome, SealedSecret, Settlement, Turn, Worklist,
+};
 use tenantry_kernel::{JobId, TenantId, Timestamp};
 
 use crate::{
@@ -41,6 +43,7 @@ pub async fn contract(open: impl Units<Unit: Ports>) {
     walls::contract(&scene).await;
 }
 
+const QUEUE: &str = "errands";
 const MILLISECOND: Duration = Duration::from_millis(1);
 const LEASE: Duration = Duration::from_millis(60_001);
 
@@ -50,7 +53,7 @@ fn new_job(scene: &Scene<'_, impl Units>, tenant: Option<TenantId>) -> NewJob {
     NewJob {
         id: JobId::new(&scene.world),
         tenant,
-        queue: "errands",
+        queue: QUEUE,
         kind: "errand",
         version: 1,
         payload: r#"{"to":"nobody"}"#.to_owned(),
@@ -68,9 +71,9 @@ fn secret_until(expires_at: Timestamp) -> SealedSecret {
     SealedSecret { key_id: "k1".to_owned(), bytes: (0..=255).collect(), expires_at }
 }
 
-/// The job as a worker gets it, in a form that can be compared.
+/// The job as a worker gets it, in a form that can be compared whatever its time became.
 fn shown(job: &Job) -> String {
-    format!("{job:?}")
+    format!("{:?}", Job { run_at: job.created_at, ..job.clone() })
 }
 
 /// The same of a job that was enqueued, at this attempt.
@@ -82,6 +85,7 @@ fn expected(job: &NewJob, attempt: u32) -> String {
         kind: job.kind.to_owned(),
         version: job.version,
         payload: job.payload.clone(),
+        run_at: job.run_at,
         secret: job.secret.clone(),
         attempt,
         max_attempts: job.max_attempts,
@@ -101,14 +105,39 @@ async fn enqueue(scene: &Scene<'_, impl Units<Unit: JobQueue>>, jobs: &[&NewJob]
 }
 
 /// How a new worker claims at this moment.
-fn claiming(scene: &Scene<'_, impl Units>, limit: u32) -> (ClaimJobs, Timestamp) {
+fn claiming(scene: &Scene<'_, impl Units>, limit: u32) -> (ClaimJobs<'static>, Timestamp) {
     let now = scene.world.now();
-    (ClaimJobs { limit, token: scene.world.uuid_v7(), until: now.plus(LEASE) }, now)
+    let (token, until) = (scene.world.uuid_v7(), now.plus(LEASE));
+    (ClaimJobs { queue: QUEUE, limit, tenant_limit: u32::MAX, after: Turn::default(), token, until }, now)
 }
 
 async fn claim(scene: &Scene<'_, impl Units<Unit: Worklist>>, limit: u32) -> Vec<Claimed> {
     let (command, now) = claiming(scene, limit);
-    scene.system(async |unit| unit.claim_jobs(command, now).await.unwrap()).await
+    claim_by(scene, command, now).await
+}
+
+/// Claims after what time alone has brought about.
+async fn claim_by(
+    scene: &Scene<'_, impl Units<Unit: Worklist>>,
+    command: ClaimJobs<'_>,
+    now: Timestamp,
+) -> Vec<Claimed> {
+    scene
+        .system(async |unit| {
+            unit.advance_jobs(now).await.unwrap();
+            let claims = unit.claim_jobs(command, now).await.unwrap();
+            assert_eq!(claims.unreadable, []);
+            claims.jobs
+        })
+        .await
+}
+
+fn retry_at(at: Timestamp) -> Outcome {
+    Outcome::RetryAt { at, error: "it rained".to_owned() }
+}
+
+fn dead() -> Outcome {
+    Outcome::Dead { error: "it rained".to_owned() }
 }
 
 /// Claims the only job that is due.
@@ -138,7 +167,7 @@ fn ids(claimed: &[Claimed]) -> Vec<JobId> {
 
 async fn has_due(scene: &Scene<'_, impl Units<Unit: Worklist>>) -> bool {
     let now = scene.world.now();
-    scene.look(async |unit| unit.has_due_jobs(now).await.unwrap()).await
+    scene.look(async |unit| unit.has_due_jobs(&[QUEUE], now).await.unwrap()).await
 }
 
 async fn complete(scene: &Scene<'_, impl Units<Unit: Worklist>>, claim: Claim) -> bool {
@@ -146,9 +175,10 @@ async fn complete(scene: &Scene<'_, impl Units<Unit: Worklist>>, claim: Claim) -
     scene.system(async |unit| unit.complete_job(claim, now).await.unwrap()).await
 }
 
-async fn fail(scene: &Scene<'_, impl Units<Unit: Worklist>>, claim: Claim, next: Next) -> bool {
+async fn fail(scene: &Scene<'_, impl Units<Unit: Worklist>>, claim: Claim, outcome: &Outcome) -> bool {
     let now = scene.world.now();
-    scene.system(async |unit| unit.fail_job(claim, "it rained", next, now).await.unwrap()).await
+    let settlement = Settlement { claim, outcome: outcome.clone() };
+    scene.system(async |unit| unit.settle_jobs(&[settlement], now).await.unwrap().is_empty()).await
 }
 
 async fn blank(scene: &Scene<'_, impl Units<Unit: Worklist>>) -> u64 {
@@ -198,9 +228,12 @@ async fn a_job_reads_back_as_enqueued(scene: &Scene<'_, impl Units<Unit: Ports>>
     };
     for job in [new_job(scene, Some(acme.id())), least, most] {
         enqueue(scene, &[&job]).await;
-        let Claimed { job: found, claim } = claim_one(scene).await;
+        let (command, now) = claiming(scene, 100);
+        let mut claimed = claim_by(scene, ClaimJobs { queue: job.queue, ..command }, now).await;
+        assert_eq!(claimed.len(), 1);
+        let Claimed { job: found, claim } = claimed.remove(0);
         assert_eq!(shown(&found), expected(&job, 1));
-        assert_eq!(claim.job, job.id);
+        assert_eq!((claim.job, found.run_at), (job.id, job.run_at));
         assert!(complete(scene, claim).await);
     }
 }

@@ -18,6 +18,7 @@ const PURE: &[&str] = &[
     "async-trait",
     "base64",
     "chrono",
+    "croner",
     "hex",
     "hmac",
     "secrecy",

@@ -115,6 +115,15 @@ keys! {
         meaning: "Mails to one mailbox that others can cause: forgotten passwords, links sent again, invitations, registrations to confirm." }
     MAIL_REQUESTS_PER_ADDRESS { takes: "a number and a time, NUMBER/TIME", example: "30/1h", default: "30/1h", unset: "",
         meaning: "Forgotten passwords and links sent again, from one address." }
+    JOBS_CONCURRENCY { takes: "a list of QUEUE=NUMBER (accounts, mail, maintenance; 1 to 1000), separated by commas",
+        example: "accounts=8,mail=16,maintenance=1", default: "accounts=8,mail=16,maintenance=1", unset: "",
+        meaning: "How many jobs of each queue a process does at the same time. A queue that is left out is left to other processes." }
+    JOBS_PER_TENANT { takes: "a number from 1 to 100000", example: "8", default: "8", unset: "",
+        meaning: "How many jobs of one tenant run at the same time, in all processes together; those without a tenant count as one." }
+    JOBS_KEEP_COMPLETED { takes: "a time from 0s to 3650d", example: "7d", default: "7d", unset: "",
+        meaning: "How long completed and cancelled jobs are kept to be looked at." }
+    JOBS_KEEP_DEAD { takes: "a time from 0s to 3650d", example: "90d", default: "90d", unset: "",
+        meaning: "How long dead letters are kept, to be looked at and tried again." }
     STOP_DELAY { takes: "a time from 0s to 5m", example: "3s", default: "", unset: "`0s`; `3s` in production",
         meaning: "How long a stopping server says that it is not ready, and still serves, so that load balancers notice." }
     STOP_GRACE { takes: "a time from 1s to 10m, longer than STOP_DELAY", example: "25s", default: "25s", unset: "",

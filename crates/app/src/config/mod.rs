@@ -46,6 +46,8 @@ pub struct Config {
     pub argon2: Argon2Config,
     /// How often passwords may be guessed; none means as often as one likes, for tests and benchmarks.
     pub guessing: Option<GuessingLimits>,
+    /// How jobs are done, and how long they are kept.
+    pub jobs: JobsConfig,
     /// How the server stops.
     pub stop: StopConfig,
     /// What is logged, and how.
@@ -220,6 +222,19 @@ pub struct Limit {
     pub attempts: u32,
     /// In how much time.
     pub window: Duration,
+}
+
+/// How jobs are done, and how long they are kept.
+#[derive(Debug, Clone)]
+pub struct JobsConfig {
+    /// The queues that this process serves, and how many jobs of each it does at the same time.
+    pub concurrency: Vec<(&'static str, u32)>,
+    /// How many jobs of one tenant run at the same time.
+    pub per_tenant: u32,
+    /// How long completed and cancelled jobs are kept.
+    pub keep_completed: Duration,
+    /// How long dead letters are kept.
+    pub keep_dead: Duration,
 }
 
 /// How the server stops.

@@ -8,8 +8,9 @@ use std::{
 };
 
 use super::{
-    Argon2Config, Config, Database, DatabaseConfig, Environment, GuessingLimits, HttpConfig, KeyConfig, LinkPaths,
-    LogConfig, LogFormat, MailConfig, MailTransport, Registration, SqliteSynchronous, StopConfig, TokenConfig,
+    Argon2Config, Config, Database, DatabaseConfig, Environment, GuessingLimits, HttpConfig, JobsConfig, KeyConfig,
+    LinkPaths, LogConfig, LogFormat, MailConfig, MailTransport, Registration, SqliteSynchronous, StopConfig,
+    TokenConfig,
     errors::Mistake,
     keys::{self, Key},
     layers::{Origin, Settings},
@@ -42,6 +43,7 @@ pub(super) fn read(settings: &mut Settings) -> Option<Config> {
     let tokens = tokens(settings);
     let argon2 = argon2(settings, production);
     let guessing = guessing(settings, production);
+    let jobs = jobs(settings);
     let stop = stop(settings, production);
     let log = log(settings);
     Some(Config {
@@ -55,6 +57,7 @@ pub(super) fn read(settings: &mut Settings) -> Option<Config> {
         tokens: tokens?,
         argon2: argon2?,
         guessing: guessing?,
+        jobs: jobs?,
         stop: stop?,
         log: log?,
     })
@@ -233,6 +236,20 @@ fn guessing(settings: &mut Settings, production: bool) -> Option<Option<Guessing
         mail_requests_per_address: mail_requests_per_address?,
     };
     Some(rate_limits?.then_some(limits))
+}
+
+fn jobs(settings: &mut Settings) -> Option<JobsConfig> {
+    let concurrency = settings.required(keys::JOBS_CONCURRENCY, values::queues);
+    let per_tenant = settings.required(keys::JOBS_PER_TENANT, |text| values::number(text, 1..=100_000));
+    let kept = |text: &str| values::duration(text, seconds(0..=3650 * DAY));
+    let keep_completed = settings.required(keys::JOBS_KEEP_COMPLETED, kept);
+    let keep_dead = settings.required(keys::JOBS_KEEP_DEAD, kept);
+    Some(JobsConfig {
+        concurrency: concurrency?,
+        per_tenant: per_tenant?,
+        keep_completed: keep_completed?,
+        keep_dead: keep_dead?,
+    })
 }
 
 fn stop(settings: &mut Settings, production: bool) -> Option<StopConfig> {

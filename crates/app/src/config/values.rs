@@ -13,7 +13,7 @@ use tenantry_mail::MailSettings;
 use url::Url;
 
 use super::{Database, Limit, MailTransport};
-use crate::logging;
+use crate::{logging, worker::QUEUES};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -53,6 +53,20 @@ pub(super) fn limit(text: &str) -> Option<Limit> {
     let attempts = number(attempts.trim(), 1..=MOST_ATTEMPTS)?;
     let window = duration(window.trim(), SECOND..=LONGEST_WINDOW)?;
     Some(Limit { attempts, window })
+}
+
+/// Queues, each with how many of its jobs are done at the same time: `mail=16,accounts=8`.
+pub(super) fn queues(text: &str) -> Option<Vec<(&'static str, u32)>> {
+    let mut queues: Vec<(&'static str, u32)> = Vec::new();
+    for item in items(text)? {
+        let (name, concurrency) = item.split_once('=')?;
+        let name = QUEUES.iter().copied().find(|queue| *queue == name.trim())?;
+        if queues.iter().any(|(queue, _)| *queue == name) {
+            return None;
+        }
+        queues.push((name, number(concurrency.trim(), 1..=1_000)?));
+    }
+    Some(queues)
 }
 
 /// An address to listen on.

@@ -1,5 +1,7 @@
 //! Jobs: what is to be done, with which words, and where it stands.
 
+use std::time::Duration;
+
 use serde::{Serialize, de::DeserializeOwned};
 use tenantry_kernel::{JobId, TenantId, Timestamp, World};
 
@@ -18,12 +20,16 @@ pub trait Kind: Serialize + DeserializeOwned {
     const QUEUE: &'static str;
     /// How often and when it is tried again.
     const RETRY: RetryPolicy;
+    /// How long one try may take. A try that takes longer is ended and counts as failed.
+    const TIME_LIMIT: Duration = Duration::from_secs(30);
 }
 
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobState {
-    /// Waits for its time, or for a worker.
+    /// Waits for its time.
+    Scheduled,
+    /// Waits for a worker.
     Ready,
     /// A worker has it under a lease.
     Running,
@@ -36,9 +42,14 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// Every state, in the order of a job's life.
+    pub const ALL: &[Self] =
+        &[Self::Scheduled, Self::Ready, Self::Running, Self::Completed, Self::Dead, Self::Cancelled];
+
     /// The name in the store.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Scheduled => "scheduled",
             Self::Ready => "ready",
             Self::Running => "running",
             Self::Completed => "completed",
@@ -49,9 +60,7 @@ impl JobState {
 
     /// The state of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Ready, Self::Running, Self::Completed, Self::Dead, Self::Cancelled]
-            .into_iter()
-            .find(|state| state.name() == name)
+        Self::ALL.iter().copied().find(|state| state.name() == name)
     }
 }
 
@@ -72,7 +81,7 @@ pub struct NewJob {
     pub payload: String,
     /// What of it is secret, encrypted.
     pub secret: Option<SealedSecret>,
-    /// Greater goes first.
+    /// Greater goes first, among the jobs of its queue and tenant.
     pub priority: i32,
     /// Not before this moment.
     pub run_at: Timestamp,
@@ -101,6 +110,8 @@ pub struct Job {
     pub version: i32,
     /// Its words, as JSON.
     pub payload: String,
+    /// When its time came.
+    pub run_at: Timestamp,
     /// What of it is secret, encrypted; gone once it is of no use any more.
     pub secret: Option<SealedSecret>,
     /// Which try this is, counted from 1.
@@ -146,6 +157,24 @@ impl NewJob {
             trace: None,
             created_at: now,
         })
+    }
+
+    /// The same, not before that moment.
+    #[must_use]
+    pub fn at(self, moment: Timestamp) -> Self {
+        Self { run_at: moment, ..self }
+    }
+
+    /// The same before, or after, the tenant's other jobs of the queue: greater goes first, and 0 is usual.
+    #[must_use]
+    pub fn with_priority(self, priority: i32) -> Self {
+        Self { priority, ..self }
+    }
+
+    /// The same, and the only live one of its tenant and kind that has this key.
+    #[must_use]
+    pub fn unique(self, key: impl Into<String>) -> Self {
+        Self { unique_key: Some(key.into()), ..self }
     }
 
     /// The same with a secret, which is encrypted for this job alone.

@@ -5,12 +5,22 @@
 //! word of a worker whose lease is over is refused. Handlers whose effect lies in the same store complete their job in
 //! the unit of that effect, and so do it exactly once.
 
+mod deaths;
+mod handler;
 mod jobs;
 mod queue;
 mod retry;
+mod schedules;
 mod secrets;
+mod wake_up;
 
+pub use deaths::note_deaths;
+pub use handler::{Done, Handler, JobFailure, LeaseLost, Try};
 pub use jobs::{Job, JobState, Kind, NewJob, PayloadError};
-pub use queue::{Claim, ClaimJobs, Claimed, Enqueued, JobQueue, Next, Worklist};
+pub use queue::{
+    Claim, ClaimJobs, Claimed, Claims, DeadLetter, Enqueued, JobQueue, Outcome, Settlement, Turn, Worklist,
+};
 pub use retry::RetryPolicy;
+pub use schedules::{CronError, CronExpression, Schedule, Schedules, fire_schedule, register_schedule};
 pub use secrets::{JobSecret, SealError, SealedSecret, Sealer};
+pub use wake_up::WakeUp;

@@ -7,7 +7,7 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use crate::{
-    Actor, ActorKind, CanonicalError, EventId, InvitationId, RequestId, RoleId, SessionId, StoreError, TenantId,
+    Actor, ActorKind, CanonicalError, EventId, InvitationId, JobId, RequestId, RoleId, SessionId, StoreError, TenantId,
     Timestamp, UserId, World, canonical_json,
 };
 
@@ -65,6 +65,10 @@ actions! {
     InvitationRenewed "invitation.renewed";
     InvitationRevoked "invitation.revoked";
     InvitationAccepted "invitation.accepted";
+    JobRetried "job.retried";
+    JobCancelled "job.cancelled";
+    JobDied "job.died";
+    CleanupRequested "cleanup.requested";
     AccessDenied "access.denied";
 }
 
@@ -120,11 +124,13 @@ pub enum TargetKind {
     Session,
     /// An invitation.
     Invitation,
+    /// A job.
+    Job,
 }
 
 impl TargetKind {
     /// Every kind.
-    pub const ALL: &[Self] = &[Self::Tenant, Self::User, Self::Role, Self::Session, Self::Invitation];
+    pub const ALL: &[Self] = &[Self::Tenant, Self::User, Self::Role, Self::Session, Self::Invitation, Self::Job];
 
     /// The public name.
     pub const fn name(self) -> &'static str {
@@ -134,6 +140,7 @@ impl TargetKind {
             Self::Role => "role",
             Self::Session => "session",
             Self::Invitation => "invitation",
+            Self::Job => "job",
         }
     }
 
@@ -168,6 +175,7 @@ target_from! {
     RoleId Role;
     SessionId Session;
     InvitationId Invitation;
+    JobId Job;
 }
 
 /// A value before or after a change: text, a whole number or a list of texts, so that it has one canonical form.

@@ -6,8 +6,8 @@ use tenantry_jobs::{NewJob, Worklist};
 use tenantry_kernel::JobId;
 
 use super::{
-    LEASE, MILLISECOND, Ports, claim, claim_once_let_go, claim_one, claiming, clear, complete, enqueue, has_due, ids,
-    new_job,
+    LEASE, MILLISECOND, Ports, QUEUE, claim, claim_once_let_go, claim_one, claiming, clear, complete, enqueue, has_due,
+    ids, new_job,
 };
 use crate::{
     scene::Scene,
@@ -104,8 +104,8 @@ async fn a_dropped_unit_has_claimed_nothing(scene: &Scene<'_, impl Units<Unit: P
     let (command, now) = claiming(scene, 1);
     {
         let mut unit = scene.units.begin(TestScope::System).await;
-        assert_eq!(unit.claim_jobs(command, now).await.unwrap().len(), 1);
-        assert!(!unit.has_due_jobs(now).await.unwrap());
+        assert_eq!(unit.claim_jobs(command, now).await.unwrap().jobs.len(), 1);
+        assert!(!unit.has_due_jobs(&[QUEUE], now).await.unwrap());
     }
     assert!(has_due(scene).await);
     let claimed = claim_once_let_go(scene, 1).await.remove(0);

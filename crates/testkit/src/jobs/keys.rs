@@ -1,11 +1,13 @@
 //! At most one live job of a tenant and kind has a key.
 
 use futures::future::join_all;
-use tenantry_jobs::{Enqueued, JobQueue, NewJob, Next, Worklist};
+use tenantry_jobs::{Enqueued, JobQueue, NewJob, Worklist};
 use tenantry_kernel::{JobId, TenantId};
 use uuid::Uuid;
 
-use super::{LEASE, Ports, claim, claim_one, clear, complete, enqueue, expected, fail, has_due, new_job, shown};
+use super::{
+    LEASE, Ports, claim, claim_one, clear, complete, dead, enqueue, expected, fail, has_due, new_job, retry_at, shown,
+};
 use crate::{scene::Scene, units::Units};
 
 pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
@@ -43,7 +45,7 @@ async fn a_live_job_keeps_its_key(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     let first = claim(scene, 1).await.remove(0);
     assert_eq!(first.job.id, job.id);
     assert_eq!(another(scene, &job).await, Enqueued::Duplicate, "while it runs");
-    assert!(fail(scene, first.claim, Next::RetryAt(scene.world.now())).await);
+    assert!(fail(scene, first.claim, &retry_at(scene.world.now())).await);
     assert_eq!(another(scene, &job).await, Enqueued::Duplicate, "while it waits to be tried again");
     assert_eq!(claim(scene, 100).await.len(), 2);
     scene.clock.advance(LEASE);
@@ -62,7 +64,7 @@ async fn a_key_is_free_once_its_job_is_over(scene: &Scene<'_, impl Units<Unit: P
     enqueue(scene, &[&job]).await;
     assert!(complete(scene, claim_one(scene).await.claim).await);
     assert_eq!(another(scene, &job).await, Enqueued::Added, "done");
-    assert!(fail(scene, claim_one(scene).await.claim, Next::Dead).await);
+    assert!(fail(scene, claim_one(scene).await.claim, &dead()).await);
     assert_eq!(another(scene, &job).await, Enqueued::Added, "given up");
     claim_one(scene).await;
     scene.clock.advance(LEASE);

@@ -1,12 +1,12 @@
 //! A worker that does not come back: its lease ends, somebody else does the job, and what it says too late counts for
 //! nothing.
 
-use tenantry_jobs::{NewJob, Next};
+use tenantry_jobs::NewJob;
 use tenantry_kernel::JobId;
 
 use super::{
-    LEASE, MILLISECOND, Ports, blank, claim, claim_one, clear, complete, enqueue, expected, fail, has_due, ids,
-    new_job, secret_until, shown,
+    LEASE, MILLISECOND, Ports, blank, claim, claim_one, clear, complete, dead, enqueue, expected, fail, has_due, ids,
+    new_job, retry_at, secret_until, shown,
 };
 use crate::{scene::Scene, units::Units};
 
@@ -48,8 +48,8 @@ async fn fa7_the_word_of_a_worker_that_was_replaced_is_refused(scene: &Scene<'_,
     let good = claim_one(scene).await.claim;
     let now = scene.world.now();
     assert!(!complete(scene, late).await);
-    for next in [Next::RetryAt(now), Next::Dead] {
-        assert!(!fail(scene, late, next).await, "{next:?}");
+    for outcome in [retry_at(now), dead()] {
+        assert!(!fail(scene, late, &outcome).await, "{outcome:?}");
     }
     assert!(!has_due(scene).await, "it is not tried again, whatever was said");
     scene.clock.advance(LEASE);
@@ -59,7 +59,7 @@ async fn fa7_the_word_of_a_worker_that_was_replaced_is_refused(scene: &Scene<'_,
     assert!(complete(scene, third.claim).await);
     for claim in [late, good, third.claim] {
         assert!(!complete(scene, claim).await);
-        assert!(!fail(scene, claim, Next::RetryAt(now)).await);
+        assert!(!fail(scene, claim, &retry_at(now)).await);
     }
     assert!(!has_due(scene).await, "what is done stays done");
 }
@@ -73,8 +73,8 @@ async fn fa7_a_claim_is_good_until_another_replaces_it(scene: &Scene<'_, impl Un
     scene.clock.set(until.plus(LEASE));
     let now = scene.world.now();
     assert!(complete(scene, claimed[0].claim).await, "nobody has come in between");
-    assert!(fail(scene, claimed[1].claim, Next::RetryAt(now)).await);
-    assert!(fail(scene, claimed[2].claim, Next::Dead).await);
+    assert!(fail(scene, claimed[1].claim, &retry_at(now)).await);
+    assert!(fail(scene, claimed[2].claim, &dead()).await);
     let again = claim_one(scene).await;
     assert_eq!((again.job.id, again.job.attempt), (claimed[1].job.id, 2));
 }
@@ -101,8 +101,8 @@ async fn fa7_a_lease_that_ended_at_the_last_attempt_makes_a_dead_letter(scene: &
         let now = scene.world.now();
         assert!(!has_due(scene).await);
         assert!(!complete(scene, last.claim).await);
-        for next in [Next::RetryAt(now), Next::Dead] {
-            assert!(!fail(scene, last.claim, next).await, "{next:?}");
+        for outcome in [retry_at(now), dead()] {
+            assert!(!fail(scene, last.claim, &outcome).await, "{outcome:?}");
         }
         let successor = NewJob { id: JobId::new(&scene.world), secret: None, ..job };
         enqueue(scene, &[&successor]).await;

@@ -1,11 +1,11 @@
 //! What becomes of a job: done, tried again, or given up.
 
-use tenantry_jobs::{Claim, NewJob, Next, Worklist};
+use tenantry_jobs::{Claim, NewJob, Outcome, Settlement, Worklist};
 use tenantry_kernel::JobId;
 
 use super::{
-    LEASE, MILLISECOND, Ports, blank, claim, claim_once_let_go, claim_one, clear, complete, enqueue, expected, fail,
-    has_due, ids, new_job, secret_until, shown,
+    LEASE, MILLISECOND, Ports, blank, claim, claim_once_let_go, claim_one, clear, complete, dead, enqueue, expected,
+    fail, has_due, ids, new_job, retry_at, secret_until, shown,
 };
 use crate::{
     scene::Scene,
@@ -31,8 +31,8 @@ async fn a_job_is_done_once_and_its_secret_goes(scene: &Scene<'_, impl Units<Uni
     let done = claimed.iter().find(|claimed| claimed.job.id == job.id).unwrap().claim;
     assert!(complete(scene, done).await);
     assert!(!complete(scene, done).await);
-    for next in [Next::RetryAt(scene.world.now()), Next::Dead] {
-        assert!(!fail(scene, done, next).await, "{next:?}");
+    for outcome in [retry_at(scene.world.now()), dead()] {
+        assert!(!fail(scene, done, &outcome).await, "{outcome:?}");
     }
     scene.clock.advance(LEASE);
     assert_eq!(shown(&claim_one(scene).await.job), expected(&other, 2), "another's claim and secret stay");
@@ -51,9 +51,9 @@ async fn a_failed_job_is_tried_again_at_its_time(scene: &Scene<'_, impl Units<Un
     let first = claim_one(scene).await;
     // Later than its lease would have ended, and than that.
     let at = scene.world.now().plus(3 * LEASE);
-    assert!(fail(scene, first.claim, Next::RetryAt(at)).await);
+    assert!(fail(scene, first.claim, &retry_at(at)).await);
     assert!(!complete(scene, first.claim).await, "the claim was spent");
-    assert!(!fail(scene, first.claim, Next::Dead).await);
+    assert!(!fail(scene, first.claim, &dead()).await);
     scene.clock.set(at.minus(MILLISECOND));
     assert!(!has_due(scene).await);
     assert!(claim(scene, 100).await.is_empty());
@@ -61,8 +61,9 @@ async fn a_failed_job_is_tried_again_at_its_time(scene: &Scene<'_, impl Units<Un
     assert!(has_due(scene).await);
     let second = claim_one(scene).await;
     assert_eq!(shown(&second.job), expected(&job, 2), "with its secret, and the attempt counted");
+    assert_eq!(second.job.run_at, at);
 
-    assert!(fail(scene, second.claim, Next::RetryAt(scene.world.now())).await);
+    assert!(fail(scene, second.claim, &retry_at(scene.world.now())).await);
     let third = claim_one(scene).await;
     assert_eq!(shown(&third.job), expected(&job, 3), "at once, where that was said");
     assert!(complete(scene, third.claim).await);
@@ -74,10 +75,10 @@ async fn a_dead_letter_is_never_tried_again_and_keeps_its_secret(scene: &Scene<'
     let job = NewJob { secret: Some(secret_until(ends)), ..new_job(scene, None) };
     enqueue(scene, &[&job]).await;
     let claimed = claim_one(scene).await;
-    assert!(fail(scene, claimed.claim, Next::Dead).await);
+    assert!(fail(scene, claimed.claim, &dead()).await);
     assert!(!complete(scene, claimed.claim).await);
-    for next in [Next::RetryAt(scene.world.now()), Next::Dead] {
-        assert!(!fail(scene, claimed.claim, next).await, "{next:?}");
+    for outcome in [retry_at(scene.world.now()), dead()] {
+        assert!(!fail(scene, claimed.claim, &outcome).await, "{outcome:?}");
     }
     assert!(!has_due(scene).await);
     scene.clock.set(ends.minus(MILLISECOND));
@@ -103,8 +104,8 @@ async fn only_the_claim_that_was_made_is_good(scene: &Scene<'_, impl Units<Unit:
         Claim { job: JobId::new(&scene.world), ..first },
     ] {
         assert!(!complete(scene, wrong).await, "{wrong:?}");
-        for next in [Next::RetryAt(scene.world.now()), Next::Dead] {
-            assert!(!fail(scene, wrong, next).await, "{wrong:?} {next:?}");
+        for outcome in [retry_at(scene.world.now()), dead()] {
+            assert!(!fail(scene, wrong, &outcome).await, "{wrong:?} {outcome:?}");
         }
     }
     assert!(!has_due(scene).await);
@@ -121,12 +122,28 @@ async fn any_text_may_be_a_cause(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     let now = scene.world.now();
     for error in ["", "'; DROP TABLE jobs; --", "größe\n\u{1F980}\t\"%_\\", &"long ".repeat(2_000)] {
         let claim = claim_one(scene).await.claim;
-        let failed = scene.system(async |unit| unit.fail_job(claim, error, Next::RetryAt(now), now).await).await;
-        assert!(failed.unwrap());
+        let failed = scene
+            .system(async |unit| {
+                unit.settle_jobs(
+                    &[Settlement { claim, outcome: Outcome::RetryAt { at: now, error: error.to_owned() } }],
+                    now,
+                )
+                .await
+            })
+            .await;
+        assert_eq!(failed.unwrap(), []);
     }
     let claim = claim_one(scene).await.claim;
-    let failed = scene.system(async |unit| unit.fail_job(claim, "größe\n\u{1F980}", Next::Dead, now).await).await;
-    assert!(failed.unwrap());
+    let failed = scene
+        .system(async |unit| {
+            unit.settle_jobs(
+                &[Settlement { claim, outcome: Outcome::Dead { error: "größe\n\u{1F980}".to_owned() } }],
+                now,
+            )
+            .await
+        })
+        .await;
+    assert_eq!(failed.unwrap(), []);
 }
 
 async fn a_dropped_unit_has_done_nothing(scene: &Scene<'_, impl Units<Unit: Ports>>) {
@@ -140,8 +157,14 @@ async fn a_dropped_unit_has_done_nothing(scene: &Scene<'_, impl Units<Unit: Port
     {
         let mut unit = scene.units.begin(TestScope::System).await;
         assert!(unit.complete_job(claimed[0].claim, now).await.unwrap());
-        assert!(unit.fail_job(claimed[1].claim, "it rained", Next::RetryAt(now), now).await.unwrap());
-        assert!(unit.fail_job(claimed[2].claim, "it rained", Next::Dead, now).await.unwrap());
+        assert_eq!(
+            unit.settle_jobs(&[Settlement { claim: claimed[1].claim, outcome: retry_at(now) }], now).await.unwrap(),
+            []
+        );
+        assert_eq!(
+            unit.settle_jobs(&[Settlement { claim: claimed[2].claim, outcome: dead() }], now).await.unwrap(),
+            []
+        );
         assert_eq!(unit.blank_expired_secrets(now).await.unwrap(), 1);
     }
     assert!(!has_due(scene).await, "all are claimed still");

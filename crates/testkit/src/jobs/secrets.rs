@@ -1,10 +1,11 @@
 //! Secrets go when their time is over, wherever their jobs stand.
 
-use tenantry_jobs::{NewJob, Next};
+use tenantry_jobs::NewJob;
 use tenantry_kernel::{JobId, Timestamp};
 
 use super::{
-    LEASE, MILLISECOND, Ports, blank, claim, clear, complete, enqueue, expected, fail, new_job, secret_until, shown,
+    LEASE, MILLISECOND, Ports, blank, claim, clear, complete, dead, enqueue, expected, fail, new_job, retry_at,
+    secret_until, shown,
 };
 use crate::{scene::Scene, units::Units};
 
@@ -55,11 +56,11 @@ impl Sample {
             for claimed in claim(scene, 100).await {
                 let (id, claim) = (claimed.job.id, claimed.claim);
                 if is_of(&self.failed_twice, id) {
-                    assert!(fail(scene, claim, Next::RetryAt(scene.world.now().plus(LEASE))).await);
+                    assert!(fail(scene, claim, &retry_at(scene.world.now().plus(LEASE))).await);
                 } else if is_of(&self.done, id) {
                     assert!(complete(scene, claim).await);
                 } else if is_of(&self.dead, id) {
-                    assert!(fail(scene, claim, Next::Dead).await);
+                    assert!(fail(scene, claim, &dead()).await);
                 }
             }
             scene.clock.advance(LEASE);

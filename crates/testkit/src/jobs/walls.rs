@@ -1,10 +1,11 @@
 //! What a tenant's and a person's units must not see, and must not do, of the queue.
 
-use tenantry_jobs::{Enqueued, JobQueue, NewJob, Next, Worklist};
+use tenantry_jobs::{Enqueued, JobQueue, NewJob, Settlement, Worklist};
 use tenantry_kernel::{JobId, StoreError};
 
 use super::{
-    LEASE, Ports, claim_one, claiming, clear, complete, enqueue, expected, has_due, new_job, secret_until, shown,
+    LEASE, Ports, QUEUE, claim_one, claiming, clear, complete, dead, enqueue, expected, has_due, new_job, retry_at,
+    secret_until, shown,
 };
 use crate::{
     scene::Scene,
@@ -69,7 +70,9 @@ async fn te1_only_system_units_work(scene: &Scene<'_, impl Units<Unit: Ports>>) 
     enqueue(scene, &[&job]).await;
     let (command, now) = claiming(scene, 100);
     for scope in scopes {
-        scene.look_as(scope, async |unit| must_be!(unit.has_due_jobs(now).await, Err(StoreError::Misuse(_)))).await;
+        scene
+            .look_as(scope, async |unit| must_be!(unit.has_due_jobs(&[QUEUE], now).await, Err(StoreError::Misuse(_))))
+            .await;
         scene
             .change(scope, async |unit| {
                 must_be!(unit.claim_jobs(command, now).await, Err(StoreError::Misuse(_)));
@@ -83,8 +86,9 @@ async fn te1_only_system_units_work(scene: &Scene<'_, impl Units<Unit: Ports>>) 
         scene
             .change(scope, async |unit| {
                 must_be!(unit.complete_job(claimed.claim, now).await, Err(StoreError::Misuse(_)));
-                for next in [Next::RetryAt(now), Next::Dead] {
-                    must_be!(unit.fail_job(claimed.claim, "", next, now).await, Err(StoreError::Misuse(_)));
+                for outcome in [retry_at(now), dead()] {
+                    let settlement = Settlement { claim: claimed.claim, outcome };
+                    must_be!(unit.settle_jobs(&[settlement], now).await, Err(StoreError::Misuse(_)));
                 }
             })
             .await;

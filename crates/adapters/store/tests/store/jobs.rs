@@ -3,7 +3,7 @@
 
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use std::{collections::HashSet, future::Future, time::Duration};
-use tenantry_jobs::{ClaimJobs, Claimed, JobQueue, NewJob, Next, Worklist};
+use tenantry_jobs::{Claim, ClaimJobs, Claimed, JobQueue, NewJob, Outcome, Settlement, Turn, Worklist};
 use tenantry_kernel::{JobId, Timestamp};
 use tenantry_store::Unit;
 use tokio::time::timeout;
@@ -12,6 +12,7 @@ use crate::support::{Opened, SYSTEM, postgres};
 
 on_both_databases! {
     what_became_of_a_job_is_written_down
+    fa8_a_job_whose_row_cannot_be_read_is_a_dead_letter_and_others_flow
 }
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -32,8 +33,22 @@ async fn enqueue(opened: &Opened, jobs: &[NewJob]) {
 }
 
 async fn claim(opened: &Opened, unit: &mut Unit, limit: u32, now: Timestamp) -> Vec<Claimed> {
-    let command = ClaimJobs { limit, token: opened.world.uuid_v7(), until: now.plus(LEASE) };
-    at_once(unit.claim_jobs(command, now)).await.unwrap()
+    let (token, until) = (opened.world.uuid_v7(), now.plus(LEASE));
+    let command = ClaimJobs { queue: "errands", limit, tenant_limit: u32::MAX, after: Turn::default(), token, until };
+    at_once(unit.claim_jobs(command, now)).await.unwrap().jobs
+}
+
+/// Does what time has brought about, in a unit of its own.
+async fn advance(opened: &Opened, now: Timestamp) {
+    opened.system(async |unit| at_once(unit.advance_jobs(now)).await.unwrap()).await;
+}
+
+fn snow() -> Outcome {
+    Outcome::Dead { error: "it snowed".to_owned() }
+}
+
+async fn settle(unit: &mut Unit, claim: Claim, outcome: Outcome, now: Timestamp) -> bool {
+    unit.settle_jobs(&[Settlement { claim, outcome }], now).await.unwrap().is_empty()
 }
 
 fn ids(claimed: &[Claimed]) -> HashSet<JobId> {
@@ -57,7 +72,7 @@ async fn written(opened: &Opened, kind: &str) -> String {
 }
 
 async fn what_became_of_a_job_is_written_down(opened: Opened) {
-    let kinds = ["done", "retried", "dead", "given_up", "blanked"];
+    let kinds = ["done", "retried", "dead", "given_up", "blanked", "discarded"];
     let max_attempts = |kind| if kind == "given_up" { 1 } else { 3 };
     let jobs = kinds.map(|kind| NewJob { kind, max_attempts: max_attempts(kind), ..opened.new_job(None) });
     enqueue(&opened, &jobs).await;
@@ -71,20 +86,26 @@ async fn what_became_of_a_job_is_written_down(opened: Opened) {
         let went_well = opened
             .system(async |unit| match kind {
                 "done" => unit.complete_job(claim, now).await.unwrap(),
-                "retried" => unit.fail_job(claim, "it rained", Next::RetryAt(now.plus(LEASE)), now).await.unwrap(),
-                "dead" | "blanked" => unit.fail_job(claim, "it snowed", Next::Dead, now).await.unwrap(),
+                "retried" => {
+                    let outcome = Outcome::RetryAt { at: now.plus(LEASE), error: "it rained".to_owned() };
+                    settle(unit, claim, outcome, now).await
+                }
+                "dead" | "blanked" => settle(unit, claim, snow(), now).await,
+                "discarded" => settle(unit, claim, Outcome::Discarded { error: "it hailed".to_owned() }, now).await,
                 _ => true,
             })
             .await;
         assert!(went_well, "{kind}");
     }
     let later = now.plus(LEASE);
+    advance(&opened, later).await;
     let retried = opened.system(async |unit| claim(&opened, unit, 100, later).await).await;
     assert_eq!(retried.len(), 1);
     for (kind, expected) in [
         ("done", "completed, no error, blank"),
         ("retried", "running, it rained, secret"),
         ("dead", "dead, it snowed, secret"),
+        ("discarded", "dead, it hailed, blank"),
         ("given_up", "dead, the last attempt did not end within its lease, secret"),
     ] {
         assert_eq!(written(&opened, kind).await, expected);
@@ -99,6 +120,30 @@ async fn what_became_of_a_job_is_written_down(opened: Opened) {
     assert_eq!((done, blanked), (true, 3));
     assert_eq!(written(&opened, "retried").await, "completed, no error, blank", "all's well that ends well");
     assert_eq!(written(&opened, "blanked").await, "dead, it snowed, blank");
+}
+
+async fn fa8_a_job_whose_row_cannot_be_read_is_a_dead_letter_and_others_flow(opened: Opened) {
+    for (column, change) in [
+        ("attempt", "attempt = -2"),
+        ("max_attempts", "max_attempts = 4294967296"),
+        ("secret", "secret_expires_at = NULL"),
+    ] {
+        let [poor, good] = ["poor", "good"].map(|kind| NewJob { kind, ..opened.new_job(None) });
+        enqueue(&opened, &[poor.clone(), good.clone()]).await;
+        opened.execute(&format!("UPDATE jobs SET {change} WHERE kind = 'poor' AND state = 'ready'")).await;
+        let now = opened.world.now();
+        let (token, until) = (opened.world.uuid_v7(), now.plus(LEASE));
+        let command =
+            ClaimJobs { queue: "errands", limit: 100, tenant_limit: 100, after: Turn::default(), token, until };
+        let claims = opened.system(async |unit| unit.claim_jobs(command, now).await.unwrap()).await;
+        assert_eq!(ids(&claims.jobs), HashSet::from([good.id]), "{column}");
+        assert_eq!(claims.unreadable.iter().map(|letter| letter.job).collect::<Vec<_>>(), [poor.id], "{column}");
+        assert!(claims.unreadable[0].error.contains(column), "{}", claims.unreadable[0].error);
+        assert!(written(&opened, "poor").await.starts_with("dead, "), "{column}");
+        let claimed = &claims.jobs[0];
+        assert!(opened.system(async |unit| unit.complete_job(claimed.claim, now).await.unwrap()).await);
+        opened.execute("DELETE FROM jobs").await;
+    }
 }
 
 #[tokio::test]
@@ -125,6 +170,7 @@ async fn fa7_nobody_waits_for_what_another_unit_has_claimed() {
             unit.commit().await.unwrap();
         }
         now = now.plus(LEASE);
+        advance(&opened, now).await;
     }
 }
 
@@ -161,12 +207,14 @@ async fn fa7_nobody_waits_for_what_another_unit_gives_up_or_completes() {
 
     let mut late = opened.store.begin(SYSTEM).await.unwrap();
     assert!(late.complete_job(claimed[0].claim, later).await.unwrap(), "nobody has given it up yet");
-    assert!(late.fail_job(claimed[1].claim, "it rained", Next::Dead, later).await.unwrap());
+    assert!(settle(&mut late, claimed[1].claim, snow(), later).await);
     let mut one = opened.store.begin(SYSTEM).await.unwrap();
-    assert!(claim(&opened, &mut one, 100, later).await.is_empty());
+    let given_up = at_once(one.advance_jobs(later)).await.unwrap();
+    assert_eq!(given_up.iter().map(|letter| letter.job).collect::<Vec<_>>(), [claimed[2].job.id]);
     let new = opened.new_job(None);
     enqueue(&opened, std::slice::from_ref(&new)).await;
     let mut other = opened.store.begin(SYSTEM).await.unwrap();
+    assert_eq!(at_once(other.advance_jobs(later)).await.unwrap(), [], "another unit gives it up");
     let found = claim(&opened, &mut other, 100, later).await;
     assert_eq!(ids(&found), HashSet::from([new.id]), "none is claimed beyond its last attempt");
     other.commit().await.unwrap();
@@ -176,6 +224,7 @@ async fn fa7_nobody_waits_for_what_another_unit_gives_up_or_completes() {
     // What was given up in vain is given up again, once the dropped unit has ended.
     at_once(async {
         while !written(&opened, &claimed[2].job.kind).await.starts_with("dead") {
+            advance(&opened, later).await;
             let found = opened.system(async |unit| claim(&opened, unit, 100, later).await).await;
             assert_eq!(ids(&found), HashSet::new());
         }

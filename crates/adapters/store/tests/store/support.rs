@@ -1,7 +1,7 @@
 //! Stores on throw-away databases.
 
 use secrecy::SecretString;
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use std::{future::Future, path::PathBuf, time::Duration};
 use tenantry_identity::{People, Person, PersonStatus, Session, Sessions};
 use tenantry_kernel::{EmailAddress, Name, SessionId, SignInId, StoreError, TenantId, TenantStatus, UserId, World};
@@ -78,6 +78,19 @@ impl Opened {
     /// A connection to PostgreSQL as the application's role, with nothing set.
     pub(crate) async fn connect(&self) -> PgConnection {
         PgConnection::connect(self.database.url()).await.unwrap()
+    }
+
+    /// Runs a statement behind the store's back.
+    pub(crate) async fn execute(&self, statement: &str) {
+        let statement = AssertSqlSafe(statement.to_owned());
+        if self.is_postgres() {
+            let mut connection = self.connect().await;
+            sqlx::raw_sql("SELECT set_config('app.system', 'on', false)").execute(&mut connection).await.unwrap();
+            assert!(sqlx::raw_sql(statement).execute(&mut connection).await.unwrap().rows_affected() > 0);
+        } else {
+            let mut connection = SqliteConnection::connect(self.database.url()).await.unwrap();
+            assert!(sqlx::raw_sql(statement).execute(&mut connection).await.unwrap().rows_affected() > 0);
+        }
     }
 
     /// Works in a System unit and commits it.

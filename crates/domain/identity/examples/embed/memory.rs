@@ -251,8 +251,8 @@ impl Journal for Memory {
 
 #[async_trait]
 impl JobQueue for Memory {
-    async fn enqueue_job(&mut self, job: &NewJob) -> Done<Enqueued> {
-        self.jobs.push(job.clone());
-        Ok(Enqueued::Added)
+    async fn enqueue_jobs(&mut self, jobs: &[NewJob]) -> Done<Vec<Enqueued>> {
+        self.jobs.extend_from_slice(jobs);
+        Ok(vec![Enqueued::Added; jobs.len()])
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 use tenantry_identity::{Attempts, Charge, Credential, Credentials, Links, PasswordHash, Quota, Registrations};
-use tenantry_jobs::JobQueue;
+use tenantry_jobs::{JobQueue, Schedules};
 use tenantry_kernel::{Action, Actor, Authorities, Event, Journal, Origin, RequestId, TenantId, UserId};
 use tenantry_tenancy::{DefaultRole, Invitations, Roles};
 
@@ -33,6 +33,8 @@ pub(super) async fn fill(opened: &Opened) -> (TenantId, UserId) {
                 unit.append_event(event).await.unwrap();
                 unit.enqueue_job(&opened.new_job(owner)).await.unwrap();
             }
+            unit.put_schedule("nightly", "0 3 * * *", now).await.unwrap();
+            unit.insert_tick("nightly", now, now).await.unwrap();
             unit.charge_attempts(&[Charge { key: opened.world.random(), quota }], now).await.unwrap();
             unit.remember_source(opened.world.random(), opened.world.random(), now).await.unwrap();
             unit.tenant_authority_changed(tenant.id).await.unwrap();

@@ -1,0 +1,137 @@
+//! Claiming, in two steps: whose turn it is, and what they get.
+
+use sea_orm::{ConnectionTrait, FromQueryResult};
+use serde::Serialize;
+use std::cmp::Reverse;
+use tenantry_jobs::{Claim, ClaimJobs, Claimed, Claims, DeadLetter, Job, Turn};
+use tenantry_kernel::{JobId, StoreError, TenantId, Timestamp};
+use uuid::Uuid;
+
+use super::row::{COLUMNS, JobRow};
+use crate::{Unit, failure::Failure};
+
+/// The lanes that have ready jobs, from the one after `$2` on and round again, found by one step in the index each: a
+/// lane with a hundred thousand jobs costs as much as one with a single job.
+const TURNS: &str = "\
+    WITH RECURSIVE turns (lane, first, place) AS ( \
+        SELECT first, first, 1 FROM (SELECT coalesce( \
+            (SELECT lane FROM jobs WHERE state = 'ready' AND queue = $1 AND lane > $2 ORDER BY lane LIMIT 1), \
+            (SELECT lane FROM jobs WHERE state = 'ready' AND queue = $1 ORDER BY lane LIMIT 1)) AS first) AS start \
+        WHERE first IS NOT NULL \
+        UNION ALL \
+        SELECT coalesce( \
+            (SELECT jobs.lane FROM jobs WHERE jobs.state = 'ready' AND jobs.queue = $1 AND jobs.lane > turns.lane \
+             ORDER BY jobs.lane LIMIT 1), first), first, place + 1 \
+        FROM turns WHERE place < $3 AND (place = 1 OR lane <> first) \
+    ) \
+    SELECT lane, (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE jobs.state = 'running' AND jobs.lane = turns.lane \
+                                        LIMIT $4) AS held) AS running \
+    FROM turns WHERE place = 1 OR lane <> first ORDER BY place";
+
+/// The rows are chosen once, before any is changed: PostgreSQL may evaluate a mere subquery anew for each row, and then
+/// the limit limits nothing.
+const CLAIM: &str = "\
+    WITH due AS MATERIALIZED ({chosen}) \
+    UPDATE jobs SET state = 'running', attempt = attempt + 1, lease_token = $3, lease_expires_at = $4 \
+    FROM due WHERE jobs.id = due.id \
+    RETURNING {columns}";
+
+const CHOSEN_OF_MANY_LANES: &str = "\
+    SELECT chosen.id FROM jsonb_to_recordset($1::jsonb) AS shares (lane uuid, share bigint) \
+    CROSS JOIN LATERAL ( \
+        SELECT id FROM jobs WHERE state = 'ready' AND queue = $2 AND jobs.lane = shares.lane \
+        ORDER BY priority DESC, run_at, id LIMIT shares.share FOR UPDATE SKIP LOCKED \
+    ) AS chosen";
+
+const CHOSEN_OF_ONE_LANE: &str = "\
+    SELECT id FROM jobs WHERE state = 'ready' AND queue = $2 AND lane = $1 \
+    ORDER BY priority DESC, run_at, id LIMIT $5";
+
+const BURY_UNREADABLE: &str = "\
+    UPDATE jobs SET state = 'dead', lease_token = NULL, lease_expires_at = NULL, last_error = $2, finished_at = $3 \
+    WHERE id = $1";
+
+#[derive(FromQueryResult)]
+struct LaneTurn {
+    lane: Uuid,
+    running: i64,
+}
+
+/// How many jobs a lane gets.
+#[derive(Serialize)]
+struct Share {
+    lane: Uuid,
+    share: u32,
+}
+
+impl Unit {
+    pub(super) async fn claim(&mut self, command: ClaimJobs<'_>, now: Timestamp) -> Result<Claims, StoreError> {
+        if command.limit == 0 {
+            return Ok(Claims { turn: command.after, ..Claims::default() });
+        }
+        let turns = self.turns(&command).await?;
+        let turn = turns.last().map_or(command.after, |last| Turn(Some(last.lane)));
+        let shares = shares(&turns, &command);
+        if shares.is_empty() {
+            return Ok(Claims { turn, ..Claims::default() });
+        }
+        let mut rows = Vec::new();
+        if self.is_postgres() {
+            let shares = serde_json::to_string(&shares).map_err(|error| StoreError::Failed(Box::new(error)))?;
+            let sql = CLAIM.replace("{chosen}", CHOSEN_OF_MANY_LANES).replace("{columns}", COLUMNS);
+            let values = [shares.into(), command.queue.into(), command.token.into(), command.until.utc().into()];
+            rows = self.run(self.transaction.query_all_raw(self.sql(&sql, values))).await?;
+        } else {
+            let sql = CLAIM.replace("{chosen}", CHOSEN_OF_ONE_LANE).replace("{columns}", COLUMNS);
+            for Share { lane, share } in shares {
+                let (token, until) = (command.token.into(), command.until.utc().into());
+                let values = [lane.into(), command.queue.into(), token, until, i64::from(share).into()];
+                rows.extend(self.run(self.transaction.query_all_raw(self.sql(&sql, values))).await?);
+            }
+        }
+        let rows: Result<Vec<JobRow>, _> = rows.iter().map(|row| JobRow::from_query_result(row, "")).collect();
+        let mut rows = rows.map_err(Failure::from)?;
+        rows.sort_by_key(|row| (Reverse(row.priority), row.run_at, row.id));
+        let mut claims = Claims { turn, ..Claims::default() };
+        for row in rows {
+            match read(row) {
+                Ok(job) => claims.jobs.push(Claimed { claim: Claim { job: job.id, token: command.token }, job }),
+                Err(letter) => claims.unreadable.push(letter),
+            }
+        }
+        for letter in &claims.unreadable {
+            let values = [letter.job.uuid().into(), letter.error.as_str().into(), now.utc().into()];
+            self.run(self.transaction.execute_raw(self.sql(BURY_UNREADABLE, values))).await?;
+        }
+        Ok(claims)
+    }
+
+    async fn turns(&self, command: &ClaimJobs<'_>) -> Result<Vec<LaneTurn>, StoreError> {
+        // Before every lane comes the one of nobody, which may have jobs too: without a turn the round begins behind the
+        // last lane.
+        let after = command.after.0.unwrap_or(Uuid::max());
+        let (limit, tenant_limit) = (i64::from(command.limit), i64::from(command.tenant_limit));
+        let values = [command.queue.into(), after.into(), (limit + 1).into(), tenant_limit.into()];
+        let rows = self.run(self.transaction.query_all_raw(self.sql(TURNS, values))).await?;
+        let turns: Result<Vec<LaneTurn>, _> = rows.iter().map(|row| LaneTurn::from_query_result(row, "")).collect();
+        let mut turns = turns.map_err(Failure::from)?;
+        turns.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(turns)
+    }
+}
+
+/// An equal share for each, less what is beyond a tenant's limit. There are no more lanes than jobs to be claimed.
+fn shares(turns: &[LaneTurn], command: &ClaimJobs<'_>) -> Vec<Share> {
+    let lanes = u32::try_from(turns.len()).unwrap_or(u32::MAX).max(1);
+    let equal = (command.limit / lanes).max(1);
+    let share = |turn: &LaneTurn| {
+        let running = u32::try_from(turn.running).unwrap_or(u32::MAX);
+        Share { lane: turn.lane, share: equal.min(command.tenant_limit.saturating_sub(running)) }
+    };
+    turns.iter().map(share).filter(|share| share.share > 0).collect()
+}
+
+fn read(row: JobRow) -> Result<Job, DeadLetter> {
+    let (job, tenant, kind) = (JobId::from_uuid(row.id), row.tenant_id.map(TenantId::from_uuid), row.kind.clone());
+    Job::try_from(row).map_err(|error| DeadLetter { job, tenant, kind, error: error.to_string() })
+}

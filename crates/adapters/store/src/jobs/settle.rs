@@ -1,0 +1,89 @@
+//! What became of jobs: each word counts only by the token of its claim.
+
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use std::collections::HashSet;
+use tenantry_jobs::{Claim, Outcome, Settlement};
+use tenantry_kernel::{JobId, StoreError, Timestamp};
+use uuid::Uuid;
+
+use crate::{Unit, failure::Failure};
+
+const COMPLETE: &str = "\
+    state = 'completed', lease_token = NULL, lease_expires_at = NULL, finished_at = $2, last_error = NULL, \
+    secret = NULL, secret_key_id = NULL, secret_expires_at = NULL";
+const RETRY: &str = "state = 'scheduled', lease_token = NULL, lease_expires_at = NULL, run_at = $2, last_error = $3";
+const BURY: &str = "state = 'dead', lease_token = NULL, lease_expires_at = NULL, finished_at = $2, last_error = $3";
+const DISCARD: &str = "\
+    state = 'dead', lease_token = NULL, lease_expires_at = NULL, finished_at = $2, last_error = $3, \
+    secret = NULL, secret_key_id = NULL, secret_expires_at = NULL";
+const SNOOZE: &str =
+    "state = 'scheduled', lease_token = NULL, lease_expires_at = NULL, run_at = $2, attempt = attempt - 1";
+const HAND_BACK: &str = "state = 'ready', lease_token = NULL, lease_expires_at = NULL, attempt = attempt - 1";
+const EXTEND: &str = "lease_expires_at = $2";
+
+#[derive(FromQueryResult)]
+struct Hit {
+    id: Uuid,
+}
+
+impl Unit {
+    pub(super) async fn settle(
+        &mut self,
+        settlements: &[Settlement],
+        now: Timestamp,
+    ) -> Result<Vec<Claim>, StoreError> {
+        let is_done = |settlement: &&Settlement| settlement.outcome == Outcome::Completed;
+        let done: Vec<Claim> = settlements.iter().filter(is_done).map(|settlement| settlement.claim).collect();
+        let mut refused = self.change_claimed(&done, COMPLETE, [now.utc().into()]).await?;
+        for Settlement { claim, outcome } in settlements {
+            let (change, at, error) = match outcome {
+                Outcome::Completed => continue,
+                Outcome::RetryAt { at, error } => (RETRY, Some(*at), Some(error.as_str())),
+                Outcome::Dead { error } => (BURY, Some(now), Some(error.as_str())),
+                Outcome::Discarded { error } => (DISCARD, Some(now), Some(error.as_str())),
+                Outcome::Snoozed { until } => (SNOOZE, Some(*until), None),
+                Outcome::HandedBack => (HAND_BACK, None, None),
+            };
+            let at = at.map(|at| Value::from(at.utc()));
+            let values = at.into_iter().chain(error.map(Value::from));
+            refused.extend(self.change_claimed(std::slice::from_ref(claim), change, values).await?);
+        }
+        Ok(refused)
+    }
+
+    pub(super) async fn extend(&mut self, claims: &[Claim], until: Timestamp) -> Result<Vec<Claim>, StoreError> {
+        self.change_claimed(claims, EXTEND, [until.utc().into()]).await
+    }
+
+    /// Changes the jobs of these claims, and returns the claims that are not good any more.
+    async fn change_claimed(
+        &mut self,
+        claims: &[Claim],
+        change: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<Claim>, StoreError> {
+        if claims.is_empty() {
+            return Ok(Vec::new());
+        }
+        let list = if self.is_postgres() {
+            "SELECT id, token FROM jsonb_to_recordset($1::jsonb) AS listed (id uuid, token uuid)"
+        } else {
+            "SELECT unhex(value ->> 'id', '-') AS id, unhex(value ->> 'token', '-') AS token FROM json_each($1)"
+        };
+        let sql = format!(
+            "WITH claims AS ({list}) UPDATE jobs SET {change} FROM claims \
+             WHERE jobs.id = claims.id AND jobs.lease_token = claims.token AND jobs.state = 'running' \
+             RETURNING jobs.id"
+        );
+        let listed: Vec<_> =
+            claims.iter().map(|claim| serde_json::json!({ "id": claim.job.uuid(), "token": claim.token })).collect();
+        let listed = Value::from(serde_json::Value::from(listed).to_string());
+        let statement = self.sql(&sql, std::iter::once(listed).chain(values));
+        let rows = self.run(self.transaction.query_all_raw(statement)).await?;
+        let mut hit = HashSet::with_capacity(rows.len());
+        for row in rows {
+            hit.insert(JobId::from_uuid(Hit::from_query_result(&row, "").map_err(Failure::from)?.id));
+        }
+        Ok(claims.iter().filter(|claim| !hit.contains(&claim.job)).copied().collect())
+    }
+}

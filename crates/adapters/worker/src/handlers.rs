@@ -1,0 +1,100 @@
+//! Which handler does the jobs of which kind.
+
+use futures::{FutureExt, future::BoxFuture};
+use std::{collections::HashMap, error::Error, fmt::Write, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use tenantry_jobs::{Claimed, Done, Handler, JobFailure, Kind, Outcome, RetryPolicy, Try};
+use tenantry_kernel::World;
+use tokio::time::timeout;
+
+/// Where a longer account of what went wrong is cut.
+const MAX_ERROR_CHARS: usize = 500;
+
+type Run = dyn Fn(Try) -> BoxFuture<'static, Result<Done, JobFailure>> + Send + Sync;
+
+struct Entry {
+    retry: RetryPolicy,
+    time_limit: Duration,
+    run: Arc<Run>,
+}
+
+/// The handlers of a program, each registered once for its kind.
+#[derive(Default)]
+pub struct Handlers(HashMap<&'static str, Entry>);
+
+/// What became of a try, and under which name it is counted.
+pub(crate) struct Ended {
+    /// What is to be noted; `None` when the handler has noted it in its own unit.
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) kind: &'static str,
+}
+
+impl Handlers {
+    /// None yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with a handler for the jobs of this kind.
+    ///
+    /// # Panics
+    ///
+    /// When the kind has a handler already: the program would do with one of them what the other is for.
+    #[must_use]
+    pub fn with<K: Kind + Send>(mut self, handler: impl Handler<K> + 'static) -> Self {
+        let handler = Arc::new(handler);
+        let run: Arc<Run> = Arc::new(move |of: Try| {
+            let handler = handler.clone();
+            async move { handler.run(of.job.words::<K>()?, &of).await }.boxed()
+        });
+        let entry = Entry { retry: K::RETRY, time_limit: K::TIME_LIMIT, run };
+        assert!(self.0.insert(K::NAME, entry).is_none(), "two handlers for jobs of the kind {:?}", K::NAME);
+        self
+    }
+
+    /// Does a job, whatever the handler does meanwhile.
+    pub(crate) async fn run(&self, claimed: Claimed, world: &World) -> Ended {
+        let (attempt, max_attempts) = (claimed.job.attempt, claimed.job.max_attempts);
+        let known = self.0.get_key_value(claimed.job.kind.as_str());
+        let (kind, retry) = known.map_or(("unknown", Self::OF_UNKNOWN_KIND), |(kind, entry)| (*kind, entry.retry));
+        let done = match known {
+            None => Err(JobFailure::again("this program knows no job of that kind")),
+            Some((_, entry)) => {
+                let running = AssertUnwindSafe((entry.run)(Try::new(claimed, world.clone()))).catch_unwind();
+                match timeout(entry.time_limit, running).await {
+                    Ok(Ok(done)) => done,
+                    Ok(Err(_)) => Err(JobFailure::again("it panicked")),
+                    Err(_) => Err(JobFailure::again("it took longer than it may")),
+                }
+            }
+        };
+        let outcome = match done {
+            Ok(Done::InUnit) => None,
+            Ok(Done::Outside) => Some(Outcome::Completed),
+            Ok(Done::Snooze { until }) => Some(Outcome::Snoozed { until }),
+            Err(failure) => {
+                let error = account(&*failure.cause);
+                Some(match retry.wait(attempt, world).filter(|_| attempt < max_attempts) {
+                    _ if failure.is_hopeless => Outcome::Discarded { error },
+                    Some(wait) => Outcome::RetryAt { at: world.now().plus(wait), error },
+                    None => Outcome::Dead { error },
+                })
+            }
+        };
+        Ended { outcome, kind }
+    }
+
+    /// A newer program may have enqueued it, and may be there to do it.
+    const OF_UNKNOWN_KIND: RetryPolicy =
+        RetryPolicy { max_attempts: u32::MAX, first: Duration::from_secs(5), longest: Duration::from_secs(60 * 60) };
+}
+
+/// An error with what caused it, on one line.
+fn account(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text.chars().take(MAX_ERROR_CHARS).map(|char| if char.is_control() { ' ' } else { char }).collect()
+}

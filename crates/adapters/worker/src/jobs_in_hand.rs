@@ -1,0 +1,129 @@
+//! What a worker has in hand: jobs that run, and what is yet to be noted of those that have ended.
+
+use std::collections::HashMap;
+use tenantry_jobs::{Claim, Claims, DeadLetter, Job, Outcome, Settlement};
+use tokio::task::AbortHandle;
+
+/// A job that runs, or has run and is not noted yet.
+struct InHand {
+    queue: usize,
+    job: Job,
+    task: AbortHandle,
+}
+
+/// A try that has ended.
+pub(crate) struct Report {
+    pub(crate) claim: Claim,
+    /// What is to be noted; `None` when the handler has done that.
+    pub(crate) outcome: Option<Outcome>,
+}
+
+/// Jobs keep their places until what became of them is noted.
+#[derive(Default)]
+pub(crate) struct JobsInHand {
+    jobs: HashMap<Claim, InHand>,
+    reports: Vec<Settlement>,
+}
+
+impl JobsInHand {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    pub(crate) fn take_up(&mut self, claim: Claim, queue: usize, job: Job, task: AbortHandle) {
+        self.jobs.insert(claim, InHand { queue, job, task });
+    }
+
+    pub(crate) fn has_ended(&mut self, report: Report) {
+        match report.outcome {
+            Some(outcome) if self.jobs.contains_key(&report.claim) => {
+                self.reports.push(Settlement { claim: report.claim, outcome });
+            }
+            // The lease was lost meanwhile, and with it the job.
+            Some(_) => {}
+            None => {
+                self.jobs.remove(&report.claim);
+            }
+        }
+    }
+
+    /// What is to be noted.
+    pub(crate) fn reports(&self) -> &[Settlement] {
+        &self.reports
+    }
+
+    /// The dead letters among what is to be noted.
+    pub(crate) fn dead(&self, refused: &[Claim]) -> Vec<DeadLetter> {
+        let good = self.reports.iter().filter(|settlement| !refused.contains(&settlement.claim));
+        good.filter_map(|settlement| DeadLetter::of(&self.jobs.get(&settlement.claim)?.job, &settlement.outcome))
+            .collect()
+    }
+
+    /// The claims of those that run still.
+    pub(crate) fn running(&self) -> Vec<Claim> {
+        let ended = |claim: &&Claim| self.reports.iter().any(|settlement| settlement.claim == **claim);
+        self.jobs.keys().filter(|claim| !ended(claim)).copied().collect()
+    }
+
+    /// How many of a queue's places will be taken once what is to be noted is noted.
+    pub(crate) fn taken(&self, queue: usize) -> usize {
+        let of_queue = |claim: &Claim| self.jobs.get(claim).is_some_and(|job| job.queue == queue);
+        let taken = self.jobs.values().filter(|job| job.queue == queue).count();
+        taken - self.reports.iter().filter(|settlement| of_queue(&settlement.claim)).count()
+    }
+
+    /// Everything that was to be noted is.
+    pub(crate) fn noted(&mut self, refused: &[Claim]) {
+        for settlement in self.reports.drain(..) {
+            let Some(InHand { job, .. }) = self.jobs.remove(&settlement.claim) else { continue };
+            if refused.contains(&settlement.claim) {
+                tracing::warn!(job = %job.id, kind = job.kind, "a job ended after its lease; the word on it was refused");
+            } else {
+                log(&job, &settlement.outcome);
+            }
+        }
+    }
+
+    /// Lets go of jobs that somebody else has by now.
+    pub(crate) fn lose(&mut self, lost: &[Claim]) {
+        for claim in lost {
+            let Some(InHand { job, task, .. }) = self.jobs.remove(claim) else { continue };
+            task.abort();
+            metrics::counter!("tenantry_job_heartbeats_lost_total").increment(1);
+            tracing::warn!(job = %job.id, kind = job.kind, "the lease of a job was lost; somebody else does it");
+        }
+    }
+
+    /// Stops what runs still, and gives it back untried.
+    pub(crate) fn hand_back(&mut self) {
+        for claim in self.running() {
+            if let Some(InHand { job, task, .. }) = self.jobs.get(&claim) {
+                task.abort();
+                tracing::info!(job = %job.id, kind = job.kind, "a job is handed back");
+            }
+            self.reports.push(Settlement { claim, outcome: Outcome::HandedBack });
+        }
+    }
+}
+
+/// Says which rows nobody could read.
+pub(crate) fn log_unreadable(claims: &Claims) {
+    for letter in &claims.unreadable {
+        tracing::error!(job = %letter.job, kind = letter.kind, error = letter.error, "a job cannot be read");
+    }
+}
+
+fn log(job: &Job, outcome: &Outcome) {
+    let (id, kind, attempt) = (job.id, job.kind.as_str(), job.attempt);
+    match outcome {
+        Outcome::Completed => tracing::debug!(job = %id, kind, "a job was done"),
+        Outcome::Snoozed { until } => tracing::debug!(job = %id, kind, %until, "a job waits"),
+        Outcome::HandedBack => {}
+        Outcome::RetryAt { at, error } => {
+            tracing::warn!(job = %id, kind, attempt, error, retry_at = %at, "a job failed");
+        }
+        Outcome::Dead { error } | Outcome::Discarded { error } => {
+            tracing::error!(job = %id, kind, attempt, error, "a job was given up");
+        }
+    }
+}

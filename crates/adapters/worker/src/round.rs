@@ -1,0 +1,89 @@
+//! One unit of a worker: what has ended is noted, what runs is kept, what is due is claimed, and one commit makes all of
+//! it last.
+
+use tenantry_jobs::{Claim, ClaimJobs, Claimed, Turn, Worklist, note_deaths};
+use tenantry_kernel::{StoreError, World};
+
+use crate::{
+    JobStore, WorkerConfig,
+    jobs_in_hand::{JobsInHand, log_unreadable},
+};
+
+/// What a round is to do beside noting what has ended.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Agenda {
+    pub(crate) renews: bool,
+    pub(crate) advances: bool,
+    pub(crate) claims: bool,
+}
+
+impl Agenda {
+    pub(crate) fn asks_anything(self) -> bool {
+        self.renews || self.advances || self.claims
+    }
+}
+
+/// What came of a round.
+#[derive(Default)]
+pub(crate) struct Round {
+    pub(crate) refused: Vec<Claim>,
+    pub(crate) lost: Vec<Claim>,
+    /// What was claimed, each with the place of its queue.
+    pub(crate) claimed: Vec<(usize, Claimed)>,
+    pub(crate) turns: Vec<Turn>,
+    /// Whether a queue gave all that was asked for, so that there may be more.
+    pub(crate) is_full: bool,
+}
+
+pub(crate) async fn round<S: JobStore>(
+    store: &S,
+    world: &World,
+    config: &WorkerConfig,
+    in_hand: &JobsInHand,
+    turns: &[Turn],
+    agenda: Agenda,
+) -> Result<Round, StoreError> {
+    let mut unit = store.begin().await?;
+    let now = world.now();
+    let mut round = Round { turns: turns.to_vec(), ..Round::default() };
+    if !in_hand.reports().is_empty() {
+        round.refused = unit.settle_jobs(in_hand.reports(), now).await?;
+        note_deaths(&mut unit, world, &in_hand.dead(&round.refused)).await?;
+    }
+    // Before anything is taken from those that gave no word: whoever slept too long must not take its own.
+    if agenda.renews {
+        round.lost = unit.extend_claims(&in_hand.running(), now.plus(config.lease)).await?;
+    }
+    if agenda.advances {
+        let dead = unit.advance_jobs(now).await?;
+        for letter in &dead {
+            tracing::error!(job = %letter.job, kind = letter.kind, error = letter.error, "a job was given up");
+        }
+        note_deaths(&mut unit, world, &dead).await?;
+    }
+    if agenda.claims {
+        for (place, queue) in config.queues.iter().enumerate() {
+            let taken = u32::try_from(in_hand.taken(place)).unwrap_or(u32::MAX);
+            let limit = queue.concurrency.saturating_sub(taken);
+            if limit == 0 {
+                continue;
+            }
+            let command = ClaimJobs {
+                queue: &queue.name,
+                limit,
+                tenant_limit: config.tenant_limit,
+                after: turns[place],
+                token: uuid::Uuid::from_bytes(world.random()),
+                until: now.plus(config.lease),
+            };
+            let claims = unit.claim_jobs(command, now).await?;
+            log_unreadable(&claims);
+            note_deaths(&mut unit, world, &claims.unreadable).await?;
+            round.turns[place] = claims.turn;
+            round.is_full |= claims.jobs.len() + claims.unreadable.len() >= limit as usize;
+            round.claimed.extend(claims.jobs.into_iter().map(|claimed| (place, claimed)));
+        }
+    }
+    store.commit(unit).await?;
+    Ok(round)
+}

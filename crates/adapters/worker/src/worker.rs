@@ -1,0 +1,279 @@
+//! The loop of a worker.
+
+use std::{sync::Arc, time::Duration};
+use tenantry_jobs::{Claimed, Schedule, Turn, WakeUp, Worklist};
+use tenantry_kernel::{StoreError, Timestamp, World};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::{
+    Handlers, JobStore, WorkerConfig,
+    jobs_in_hand::{JobsInHand, Report},
+    round::{Agenda, Round, round},
+    schedules::fire_until,
+};
+
+/// Does jobs until it is told to stop.
+pub struct Worker<S> {
+    store: S,
+    world: World,
+    wake_up: Arc<dyn WakeUp>,
+    handlers: Arc<Handlers>,
+    schedules: Vec<Schedule>,
+    config: WorkerConfig,
+}
+
+/// How often what time alone brings about is looked after while there is other work.
+const ADVANCE: Duration = Duration::from_millis(100);
+/// How often the last words of a worker that stops are tried.
+const LAST_TRIES: u32 = 5;
+
+impl<S: JobStore> Worker<S> {
+    /// A worker that has not begun.
+    pub fn new(
+        store: S,
+        world: World,
+        wake_up: Arc<dyn WakeUp>,
+        handlers: Handlers,
+        schedules: Vec<Schedule>,
+        config: WorkerConfig,
+    ) -> Self {
+        Self { store, world, wake_up, handlers: Arc::new(handlers), schedules, config }
+    }
+
+    /// Works until `stop`; then takes no more jobs, waits for those it has until `hand_back`, and hands back what is not
+    /// done by then.
+    pub async fn run(self, stop: CancellationToken, hand_back: CancellationToken) {
+        let schedules = tokio::spawn(fire_until(
+            stop.clone(),
+            self.store.clone(),
+            self.world.clone(),
+            self.schedules.clone(),
+            self.wake_up.clone(),
+        ));
+        let mut work = Work::new(&self);
+        work.until(&stop).await;
+        work.end(&hand_back).await;
+        if schedules.await.is_err() {
+            tracing::error!("the schedules of the worker panicked");
+        }
+    }
+}
+
+/// What a running worker keeps in mind.
+struct Work<'w, S> {
+    worker: &'w Worker<S>,
+    in_hand: JobsInHand,
+    turns: Vec<Turn>,
+    reports: (UnboundedSender<Report>, UnboundedReceiver<Report>),
+    /// When it looks at the table next, and how long after that.
+    next_look: Instant,
+    poll: Duration,
+    next_advance: Instant,
+    renewed: (Instant, Timestamp),
+    is_failing: bool,
+}
+
+impl<'w, S: JobStore> Work<'w, S> {
+    fn new(worker: &'w Worker<S>) -> Self {
+        let now = Instant::now();
+        Self {
+            worker,
+            in_hand: JobsInHand::default(),
+            turns: vec![Turn::default(); worker.config.queues.len()],
+            reports: unbounded_channel(),
+            next_look: now,
+            poll: worker.config.shortest_poll,
+            next_advance: now,
+            renewed: (now, worker.world.now()),
+            is_failing: false,
+        }
+    }
+
+    async fn until(&mut self, stop: &CancellationToken) {
+        // Whether there may be more than was claimed.
+        let mut is_full = false;
+        loop {
+            let has_reports = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                Some(report) = self.reports.1.recv() => {
+                    self.in_hand.has_ended(report);
+                    true
+                }
+                () = self.worker.wake_up.called(), if self.has_room() => {
+                    self.next_look = Instant::now();
+                    false
+                }
+                () = tokio::time::sleep_until(self.next_look) => false,
+            };
+            // Whoever ended meanwhile goes with the same commit.
+            tokio::task::yield_now().await;
+            while let Ok(report) = self.reports.1.try_recv() {
+                self.in_hand.has_ended(report);
+            }
+            let looks = Instant::now() >= self.next_look;
+            let mut agenda = Agenda {
+                renews: self.must_renew(),
+                advances: (looks || is_full) && Instant::now() >= self.next_advance,
+                claims: (looks || is_full) && self.has_room(),
+            };
+            // On some stores there is one writer, and an idle worker must not be it.
+            let is_idle = !has_reports && !is_full && self.in_hand.reports().is_empty() && !agenda.renews;
+            if is_idle && !self.is_failing {
+                match self.is_anything_due().await {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        self.rest();
+                        continue;
+                    }
+                    Err(error) => {
+                        self.note_failure(&error);
+                        continue;
+                    }
+                }
+                agenda.advances = true;
+            }
+            if self.in_hand.reports().is_empty() && !agenda.asks_anything() {
+                continue;
+            }
+            match self.round(agenda).await {
+                Ok(round) => {
+                    if agenda.claims {
+                        is_full = round.is_full;
+                    }
+                    if round.claimed.is_empty() && looks {
+                        self.rest();
+                    } else if !round.claimed.is_empty() {
+                        self.poll = self.worker.config.shortest_poll;
+                        self.next_look = Instant::now() + self.poll;
+                    }
+                    self.take_up(round);
+                }
+                Err(error) => self.note_failure(&error),
+            }
+        }
+    }
+
+    /// Waits for what runs, as long as it may, and then gives it back.
+    async fn end(&mut self, hand_back: &CancellationToken) {
+        while !self.in_hand.is_empty() {
+            tokio::select! {
+                biased;
+                () = hand_back.cancelled() => break,
+                Some(report) = self.reports.1.recv() => self.in_hand.has_ended(report),
+                () = tokio::time::sleep(self.worker.config.heartbeat) => {}
+            }
+            let agenda = Agenda { renews: self.must_renew(), ..Agenda::default() };
+            if let Err(error) = self.round(agenda).await.map(|round| self.take_up(round)) {
+                self.note_failure(&error);
+            }
+        }
+        self.in_hand.hand_back();
+        for _ in 0..LAST_TRIES {
+            if self.in_hand.reports().is_empty() {
+                break;
+            }
+            match self.round(Agenda::default()).await {
+                Ok(round) => self.take_up(round),
+                Err(error) => {
+                    self.note_failure(&error);
+                    tokio::time::sleep(self.worker.config.shortest_poll).await;
+                }
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let queues = self.worker.config.queues.iter().enumerate();
+        queues.into_iter().any(|(place, queue)| self.in_hand.taken(place) < queue.concurrency as usize)
+    }
+
+    /// By both clocks: the store goes by the wall clock, which may jump.
+    fn must_renew(&self) -> bool {
+        let (heartbeat, now) = (self.worker.config.heartbeat, self.worker.world.now());
+        let (at, by_wall_clock) = self.renewed;
+        !self.in_hand.is_empty()
+            && (at.elapsed() >= heartbeat || now.since(by_wall_clock) >= heartbeat || now < by_wall_clock)
+    }
+
+    async fn is_anything_due(&self) -> Result<bool, StoreError> {
+        let queues: Vec<&str> = self.worker.config.queues.iter().map(|queue| queue.name.as_str()).collect();
+        self.worker.store.read().await?.has_due_jobs(&queues, self.worker.world.now()).await
+    }
+
+    /// Nothing is to be had: the next look comes later.
+    fn rest(&mut self) {
+        self.poll = (self.poll * 2).min(self.worker.config.longest_poll);
+        self.next_look = Instant::now() + self.poll;
+    }
+
+    fn note_failure(&mut self, error: &StoreError) {
+        if !self.is_failing {
+            tracing::warn!(error = %error, "the queue does not answer; jobs wait");
+        }
+        self.is_failing = true;
+        self.poll = self.worker.config.longest_poll;
+        self.next_look = Instant::now() + self.poll;
+    }
+
+    async fn round(&mut self, agenda: Agenda) -> Result<Round, StoreError> {
+        let Worker { store, world, config, .. } = self.worker;
+        let (at, by_wall_clock) = (Instant::now(), world.now());
+        let round = round(store, world, config, &self.in_hand, &self.turns, agenda).await?;
+        self.is_failing = false;
+        if agenda.renews || self.in_hand.is_empty() {
+            self.renewed = (at, by_wall_clock);
+        }
+        if agenda.advances {
+            self.next_advance = at + ADVANCE;
+        }
+        Ok(round)
+    }
+
+    fn take_up(&mut self, round: Round) {
+        self.in_hand.noted(&round.refused);
+        self.in_hand.lose(&round.lost);
+        self.turns = round.turns;
+        for (queue, claimed) in round.claimed {
+            self.begin(queue, claimed);
+        }
+    }
+
+    fn begin(&mut self, queue: usize, claimed: Claimed) {
+        let (claim, job) = (claimed.claim, claimed.job.clone());
+        let (handlers, world, reports) =
+            (self.worker.handlers.clone(), self.worker.world.clone(), self.reports.0.clone());
+        let lag = world.now().since(job.run_at);
+        metrics::histogram!("tenantry_job_lag_seconds", "queue" => job.queue.clone()).record(lag.as_secs_f64());
+        let tenant = job.tenant.map(|tenant| tenant.to_string());
+        let span = tracing::info_span!("job", job = %job.id, kind = job.kind, tenant, trace = job.trace);
+        let run = async move {
+            let begun = Instant::now();
+            let ended = handlers.run(claimed, &world).await;
+            let outcome = ended.outcome.as_ref().map_or("completed", name);
+            metrics::histogram!("tenantry_job_run_seconds", "kind" => ended.kind, "outcome" => outcome)
+                .record(begun.elapsed().as_secs_f64());
+            // Nobody listens any more once the worker has ended.
+            let _ = reports.send(Report { claim, outcome: ended.outcome });
+        };
+        let task = tokio::spawn(run.instrument(span));
+        self.in_hand.take_up(claim, queue, job, task.abort_handle());
+    }
+}
+
+fn name(outcome: &tenantry_jobs::Outcome) -> &'static str {
+    use tenantry_jobs::Outcome;
+    match outcome {
+        Outcome::Completed => "completed",
+        Outcome::RetryAt { .. } => "failed",
+        Outcome::Dead { .. } => "dead",
+        Outcome::Discarded { .. } => "discarded",
+        Outcome::Snoozed { .. } => "snoozed",
+        Outcome::HandedBack => "handed_back",
+    }
+}

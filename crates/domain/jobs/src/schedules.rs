@@ -1,0 +1,145 @@
+//! What is done again and again at set times. A time at which a schedule is to fire is a tick: each fires once, however
+//! many processes there are and however the clock jumps; of ticks that were missed, the last fires.
+
+use async_trait::async_trait;
+use croner::Cron;
+use std::{fmt, str::FromStr};
+use tenantry_kernel::{JobId, StoreError, Timestamp, World};
+
+use crate::{JobQueue, Kind, NewJob, SealError};
+
+/// When a schedule fires: the five fields of cron (minute, hour, day of the month, month, day of the week), in UTC.
+#[derive(Clone)]
+pub struct CronExpression {
+    text: String,
+    cron: Cron,
+}
+
+/// The text is not a cron expression.
+#[derive(Debug, thiserror::Error)]
+#[error("not a cron expression of five fields: {0}")]
+pub struct CronError(String);
+
+impl CronExpression {
+    /// The last time at or before that moment; `None` when there has been none.
+    pub fn last_tick(&self, now: Timestamp) -> Option<Timestamp> {
+        self.cron.find_previous_occurrence(&now.utc(), true).ok().map(Timestamp::new)
+    }
+
+    /// The expression as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl FromStr for CronExpression {
+    type Err = CronError;
+
+    fn from_str(text: &str) -> Result<Self, CronError> {
+        let cron = Cron::from_str(text).map_err(|_| CronError(text.to_owned()))?;
+        Ok(Self { text: text.to_owned(), cron })
+    }
+}
+
+impl fmt::Debug for CronExpression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CronExpression({})", self.text)
+    }
+}
+
+/// What is enqueued at every tick.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    /// Its name, by which it is known in the store.
+    pub name: &'static str,
+    /// When it fires.
+    pub cron: CronExpression,
+    /// The job: its id and its times are those of the tick that it is enqueued for.
+    template: NewJob,
+}
+
+impl Schedule {
+    /// A job of this kind, without a tenant, at every tick. While one of them is live no other is added.
+    pub fn of<K: Kind>(world: &World, name: &'static str, cron: CronExpression, words: &K) -> Result<Self, SealError> {
+        let template = NewJob::of(world, None, words)?.unique(format!("schedule/{name}"));
+        Ok(Self { name, cron, template })
+    }
+
+    fn job(&self, world: &World) -> NewJob {
+        let now = world.now();
+        NewJob { id: JobId::new(world), run_at: now, created_at: now, ..self.template.clone() }
+    }
+}
+
+/// Where it is kept which schedules there are and which ticks have fired. Only for System units.
+#[async_trait]
+pub trait Schedules: Send {
+    /// Keeps a schedule under its name, with this expression. `true` when it was not known before.
+    async fn put_schedule(&mut self, name: &str, cron: &str, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Notes that a tick fires. `false` when it has fired before; of two units that try, one is told so.
+    async fn insert_tick(&mut self, name: &str, tick: Timestamp, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Forgets ticks that fired before that moment, but for the last of each schedule; returns how many they were.
+    async fn delete_ticks(&mut self, before: Timestamp) -> Result<u64, StoreError>;
+}
+
+/// Makes a schedule known. One that is new waits for its next tick: what came before it was made was not missed.
+pub async fn register_schedule(
+    unit: &mut (impl Schedules + ?Sized),
+    world: &World,
+    schedule: &Schedule,
+) -> Result<(), StoreError> {
+    let now = world.now();
+    if unit.put_schedule(schedule.name, schedule.cron.as_str(), now).await?
+        && let Some(tick) = schedule.cron.last_tick(now)
+    {
+        unit.insert_tick(schedule.name, tick, now).await?;
+    }
+    Ok(())
+}
+
+/// Fires the last tick of a schedule, unless it has fired. Returns the tick, which needs no second try.
+pub async fn fire_schedule(
+    unit: &mut (impl Schedules + JobQueue + ?Sized),
+    world: &World,
+    schedule: &Schedule,
+) -> Result<Option<Timestamp>, StoreError> {
+    let now = world.now();
+    let Some(tick) = schedule.cron.last_tick(now) else { return Ok(None) };
+    if unit.insert_tick(schedule.name, tick, now).await? {
+        unit.enqueue_job(&schedule.job(world)).await?;
+    }
+    Ok(Some(tick))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        serde_json::from_value(serde_json::Value::from(text)).expect("a time")
+    }
+
+    #[test]
+    fn the_last_tick_is_the_one_at_or_before_a_moment() {
+        let quarterly: CronExpression = "*/15 * * * *".parse().expect("cron");
+        for (now, tick) in [
+            ("2026-11-24T10:15:00.000Z", "2026-11-24T10:15:00.000Z"),
+            ("2026-11-24T10:15:00.001Z", "2026-11-24T10:15:00.000Z"),
+            ("2026-11-24T10:29:59.999Z", "2026-11-24T10:15:00.000Z"),
+            ("2026-11-24T00:14:59.999Z", "2026-11-24T00:00:00.000Z"),
+        ] {
+            assert_eq!(quarterly.last_tick(at(now)), Some(at(tick)), "{now}");
+        }
+        let sundays: CronExpression = "30 3 * * 0".parse().expect("cron");
+        assert_eq!(sundays.last_tick(at("2026-11-24T10:00:00.000Z")), Some(at("2026-11-22T03:30:00.000Z")));
+    }
+
+    #[test]
+    fn what_is_no_expression_is_refused() {
+        for text in ["", "* * * *", "61 * * * *", "soon"] {
+            assert!(text.parse::<CronExpression>().is_err(), "{text}");
+        }
+    }
+}
