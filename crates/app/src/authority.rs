@@ -16,7 +16,7 @@ use tenantry_kernel::{Authorities, Authority, ErrorCode, SessionId, StoreError, 
 use tenantry_store::{AuthorityChange, AuthorityFeed, Scope, StoreConfig, SystemReason};
 use uuid::Uuid;
 
-use crate::{App, Failure};
+use crate::{App, Failure, logging};
 
 /// What a session may do, as it was looked up.
 pub(crate) struct Known {
@@ -170,7 +170,7 @@ impl App {
             return;
         }
         let (app, known) = (self.clone(), known.clone());
-        let marking = actix_web::rt::spawn(self.changes.track_future(async move {
+        let marking = actix_web::rt::spawn(logging::inherit(self.changes.track_future(async move {
             let marked: Result<(), StoreError> = async {
                 let mut unit = app.store.begin(Scope::System(SystemReason::Token)).await?;
                 unit.mark_rotation_seen(known.authority.session, rotation).await?;
@@ -182,7 +182,7 @@ impl App {
                 Err(error) => tracing::debug!(%error, "a rotation could not be marked as seen"),
             }
             known.marking.store(false, Ordering::Release);
-        }));
+        })));
         let waited = tokio::time::timeout(Self::MARKING, marking).await;
         tracing::trace!(in_time = waited.is_ok(), "marked a rotation as seen");
     }

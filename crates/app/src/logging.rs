@@ -3,6 +3,10 @@
 //! An entry is one line whatever was put into it (HARDENING IN5). `tracing-subscriber` alone does not see to that: its
 //! compact format passes line breaks of messages and of `%value` fields through, and both formats pass U+2028 and the like.
 
+mod context;
+
+pub(crate) use context::{LogContext, identify_by, inherit};
+
 use std::{
     fmt::{self, Write},
     io::{self, IsTerminal},
@@ -14,7 +18,11 @@ use tracing::{
 use tracing_subscriber::{
     EnvFilter, Layer as _,
     field::RecordFields,
-    fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter, format::Writer},
+    fmt::{
+        FmtContext, FormatEvent, FormatFields, MakeWriter,
+        format::{Compact, Format, Writer},
+        time::FormatTime,
+    },
     layer::SubscriberExt,
     registry::LookupSpan,
     util::{SubscriberInitExt, TryInitError},
@@ -57,7 +65,7 @@ where
     // complaints about a log that cannot be written would go to standard error too, and panic when that is gone
     let base = tracing_subscriber::fmt::layer().with_writer(writer).log_internal_errors(false);
     let layer = if pretty {
-        let layer = base.compact().fmt_fields(OneLineFields);
+        let layer = base.compact().fmt_fields(OneLineFields).map_event_format(OneLineText);
         if terminal { layer.boxed() } else { layer.with_ansi(false).boxed() }
     } else {
         base.json().with_current_span(false).map_event_format(OneLineJson).boxed()
@@ -148,6 +156,33 @@ impl Visit for OneLineVisitor<'_> {
     }
 }
 
+/// An entry for people, with the context of the request at its end.
+struct OneLineText<F>(F);
+
+impl<S, N, T> FormatEvent<S, N> for OneLineText<Format<Compact, T>>
+where
+    S: Subscriber + for<'lookup> LookupSpan<'lookup>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+    T: FormatTime + Clone,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        // a writer of our own does not know that the one beneath it shows colours
+        let format = self.0.clone().with_ansi(writer.has_ansi_escapes());
+        format.format_event(context, Writer::new(&mut WithoutEnd(&mut writer)), event)?;
+        context::write_text(&mut writer)?;
+        writer.write_char('\n')
+    }
+}
+
+/// Leaves out the one line break that reaches it, which ends the entry: others are escaped already.
+struct WithoutEnd<'a, 'w>(&'a mut Writer<'w>);
+
+impl Write for WithoutEnd<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write_str(text.trim_end_matches('\n'))
+    }
+}
+
 /// JSON in which the characters that JSON allows in strings, but that break lines elsewhere, are escaped too.
 struct OneLineJson<F>(F);
 
@@ -158,21 +193,35 @@ where
     F: FormatEvent<S, N>,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        self.0.format_event(context, Writer::new(&mut JsonEscaping(&mut writer)), event)
+        let mut writer = JsonEscaping { writer: &mut writer, has_begun: false };
+        self.0.format_event(context, Writer::new(&mut writer), event)
     }
 }
 
-/// The one line break that reaches it ends the entry: those in strings are escaped already.
-struct JsonEscaping<'a, 'w>(&'a mut Writer<'w>);
+/// Puts the context of the request first. The one line break that reaches it ends the entry: those in strings are
+/// escaped already.
+struct JsonEscaping<'a, 'w> {
+    writer: &'a mut Writer<'w>,
+    has_begun: bool,
+}
 
 impl Write for JsonEscaping<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut text = text;
+        if !self.has_begun
+            && let Some(members) = text.strip_prefix('{')
+        {
+            self.has_begun = true;
+            self.writer.write_char('{')?;
+            context::write_json(self.writer)?;
+            text = members;
+        }
         let special = |c: char| c != '\n' && must_be_escaped(c);
         for part in text.split_inclusive(special) {
             let plain = part.trim_end_matches(special);
-            self.0.write_str(plain)?;
+            self.writer.write_str(plain)?;
             for c in part[plain.len()..].chars() {
-                write!(self.0, "\\u{:04x}", u32::from(c))?;
+                write!(self.writer, "\\u{:04x}", u32::from(c))?;
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use tenantry_identity::{
     VerificationRequested, prepare_email_change, prepare_registration, prepare_reset, prepare_verification,
 };
 use tenantry_jobs::{Claimed, Job, Kind, RetryPolicy, Worklist};
-use tenantry_kernel::{Actor, Coded, RequestId};
+use tenantry_kernel::{Actor, Coded, RequestId, TraceContext};
 use tenantry_store::Unit;
 
 use crate::App;
@@ -107,8 +107,8 @@ async fn in_unit(
     work: impl AsyncFn(&mut Unit, &Actor) -> Result<(), IdentityError>,
 ) -> Result<Done, JobFailure> {
     const TRIES: u32 = 5;
-    let request = claimed.job.trace.as_deref().and_then(|trace| trace.parse().ok());
-    let actor = Actor::system(request.unwrap_or_else(|| RequestId::new(&app.world)));
+    let trace = claimed.job.trace.as_deref().and_then(|trace| trace.parse::<TraceContext>().ok());
+    let actor = Actor::system(trace.unwrap_or_else(|| RequestId::new(&app.world).into()));
     let mut tries = 1;
     loop {
         let mut unit = app.store.begin(SCOPE).await?;

@@ -8,7 +8,7 @@ use tenantry_kernel::{EmailAddress, Origin, TenantId, UserId};
 use tenantry_store::{Scope, SystemReason};
 use tenantry_tenancy::{Memberships, Slug};
 
-use crate::{App, Failure, refusals::Refused};
+use crate::{App, Failure, logging, refusals::Refused};
 
 pub(super) const SCOPE: Scope = Scope::System(SystemReason::SignIn);
 
@@ -98,5 +98,5 @@ pub(crate) fn note_failed(app: &App, refused: Refused, tried: Tried) {
             app.refusals.note(&app, refused).await;
         }
     });
-    actix_web::rt::spawn(noting);
+    actix_web::rt::spawn(logging::inherit(noting));
 }
