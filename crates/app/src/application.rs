@@ -16,7 +16,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    App, StartError, app::store_config, authority::AuthorityReader, config::Config, http, schema, worker, worker::work,
+    App, StartError, app::store_config, authority::AuthorityReader, config::Config, http, monitoring, schema, worker,
+    worker::work,
 };
 
 /// A server that listens, and serves once it is run.
@@ -67,6 +68,7 @@ impl Application {
         let Self { app, address, listener, works, _serving } = self;
         let reader = AuthorityReader::start(app.clone(), store_config(&app.config))?;
         let grace = app.config.stop.grace;
+        let metrics = monitoring::serve(&app)?;
         let server = HttpServer::new({
             let app = app.clone();
             move || http::service(app.clone())
@@ -104,6 +106,9 @@ impl Application {
         }
         housekeeping.abort();
         drop(reader);
+        if let Some(metrics) = metrics {
+            metrics.end().await;
+        }
         tracing::info!("stopped");
         Ok(())
     }
@@ -138,6 +143,7 @@ pub async fn run_worker(config: Config) -> Result<(), StartError> {
     let app = App::compose(config, address).await?;
     schema::bring_up_to_date(&app.store, &app.config).await?;
     let housekeeping = actix_web::rt::spawn(keep_house(app.clone()));
+    let metrics = monitoring::serve(&app)?;
     let worker = RunningWorker::start(&app);
     tracing::info!("working");
     let mut terminate = signal(SignalKind::terminate())?;
@@ -158,6 +164,9 @@ pub async fn run_worker(config: Config) -> Result<(), StartError> {
     }
     housekeeping.abort();
     app.store.close().await;
+    if let Some(metrics) = metrics {
+        metrics.end().await;
+    }
     tracing::info!("stopped");
     Ok(())
 }

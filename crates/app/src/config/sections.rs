@@ -43,6 +43,7 @@ pub(super) fn read(settings: &mut Settings) -> Option<Config> {
     let argon2 = argon2(settings, production);
     let guessing = guessing(settings, production);
     let stop = stop(settings, production);
+    let metrics_address = settings.optional(keys::METRICS_ADDR, |text| text.parse().ok());
     let log = log(settings);
     Some(Config {
         environment: environment?,
@@ -56,6 +57,7 @@ pub(super) fn read(settings: &mut Settings) -> Option<Config> {
         argon2: argon2?,
         guessing: guessing?,
         stop: stop?,
+        metrics_address: metrics_address?,
         log: log?,
     })
 }

@@ -6,7 +6,7 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
     http::{
-        ConnectionType,
+        ConnectionType, StatusCode,
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
     middleware::Next,
@@ -48,10 +48,14 @@ async fn answer(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = trace.request;
+    let measured = app.monitoring.as_ref().map(|monitoring| monitoring.http.begin(request.method()));
     let body = watch_body(&mut request);
 
     let Ok(outcome) = AssertUnwindSafe(next.call(request)).catch_unwind().await else {
         tracing::error!("a request panicked");
+        if let Some(measured) = measured {
+            measured.end(None, StatusCode::INTERNAL_SERVER_ERROR);
+        }
         return Err(panicked(&app, id));
     };
     let mut response = outcome?.map_into_boxed_body();
@@ -64,6 +68,9 @@ async fn answer(
         body.close_if_unread(&mut response);
     }
     add_headers(response.headers_mut(), &app, id);
+    if let Some(measured) = measured {
+        measured.end(Some(response.request()), response.status());
+    }
     Ok(response)
 }
 

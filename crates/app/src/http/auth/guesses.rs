@@ -24,7 +24,10 @@ impl App {
         let mut unit = self.store.begin(SCOPE).await?;
         let charged = charge(&mut unit, &self.world, &policy, guess, origin.ip).await?;
         unit.commit().await?;
-        charged.map(Some).map_err(Failure::too_many)
+        charged.map(Some).map_err(|wait| {
+            metrics::counter!("tenantry_guesses_refused_total").increment(1);
+            Failure::too_many(wait)
+        })
     }
 
     /// Compares a password with what is kept of the candidate's. It costs one hash whether there is a candidate or
