@@ -4,6 +4,7 @@
 //! compact format passes line breaks of messages and of `%value` fields through, and both formats pass U+2028 and the like.
 
 mod context;
+mod entries;
 
 pub(crate) use context::{LogContext, identify_by, inherit};
 
@@ -12,23 +13,19 @@ use std::{
     io::{self, IsTerminal},
 };
 use tracing::{
-    Event, Subscriber,
+    Subscriber,
     field::{Field, Visit},
 };
 use tracing_subscriber::{
     EnvFilter, Layer as _,
     field::RecordFields,
-    fmt::{
-        FmtContext, FormatEvent, FormatFields, MakeWriter,
-        format::{Compact, Format, Writer},
-        time::FormatTime,
-    },
+    fmt::{FormatFields, MakeWriter, format::Writer},
     layer::SubscriberExt,
-    registry::LookupSpan,
     util::{SubscriberInitExt, TryInitError},
 };
 
 use crate::config::{LogConfig, LogFormat};
+use entries::{OneLineJson, OneLineText};
 
 /// Why the log cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -156,78 +153,6 @@ impl Visit for OneLineVisitor<'_> {
     }
 }
 
-/// An entry for people, with the context of the request at its end.
-struct OneLineText<F>(F);
-
-impl<S, N, T> FormatEvent<S, N> for OneLineText<Format<Compact, T>>
-where
-    S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    N: for<'writer> FormatFields<'writer> + 'static,
-    T: FormatTime + Clone,
-{
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        // a writer of our own does not know that the one beneath it shows colours
-        let format = self.0.clone().with_ansi(writer.has_ansi_escapes());
-        format.format_event(context, Writer::new(&mut WithoutEnd(&mut writer)), event)?;
-        context::write_text(&mut writer)?;
-        writer.write_char('\n')
-    }
-}
-
-/// Leaves out the one line break that reaches it, which ends the entry: others are escaped already.
-struct WithoutEnd<'a, 'w>(&'a mut Writer<'w>);
-
-impl Write for WithoutEnd<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.write_str(text.trim_end_matches('\n'))
-    }
-}
-
-/// JSON in which the characters that JSON allows in strings, but that break lines elsewhere, are escaped too.
-struct OneLineJson<F>(F);
-
-impl<S, N, F> FormatEvent<S, N> for OneLineJson<F>
-where
-    S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    N: for<'writer> FormatFields<'writer> + 'static,
-    F: FormatEvent<S, N>,
-{
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let mut writer = JsonEscaping { writer: &mut writer, has_begun: false };
-        self.0.format_event(context, Writer::new(&mut writer), event)
-    }
-}
-
-/// Puts the context of the request first. The one line break that reaches it ends the entry: those in strings are
-/// escaped already.
-struct JsonEscaping<'a, 'w> {
-    writer: &'a mut Writer<'w>,
-    has_begun: bool,
-}
-
-impl Write for JsonEscaping<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut text = text;
-        if !self.has_begun
-            && let Some(members) = text.strip_prefix('{')
-        {
-            self.has_begun = true;
-            self.writer.write_char('{')?;
-            context::write_json(self.writer)?;
-            text = members;
-        }
-        let special = |c: char| c != '\n' && must_be_escaped(c);
-        for part in text.split_inclusive(special) {
-            let plain = part.trim_end_matches(special);
-            self.writer.write_str(plain)?;
-            for c in part[plain.len()..].chars() {
-                write!(self.writer, "\\u{:04x}", u32::from(c))?;
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -290,6 +215,26 @@ mod tests {
         for name in ["path", "shown", "late"] {
             assert_eq!(json["spans"][0][name], NASTY, "{name}");
         }
+    }
+
+    #[test]
+    fn an_entry_of_a_request_carries_its_context() {
+        const ID: &str = "0192f0c1-2345-7abc-8def-0123456789ab";
+        let log = || {
+            let trace = ID.parse().expect("a trace");
+            futures::executor::block_on(LogContext::new(trace).around(async { info!(port = 3000, "told") }));
+            info!("told outside");
+        };
+        let text = logged("info", LogFormat::Pretty, false, log);
+        let context = format!(" port=3000 request_id={ID} trace_id=0192f0c123457abc8def0123456789ab\n");
+        assert!(text.contains(&context) && text.ends_with("told outside\n"), "{text}");
+        let coloured = logged("info", LogFormat::Pretty, true, log);
+        assert!(coloured.contains("\u{1b}[") && coloured.contains(&format!("request_id={ID}")), "{coloured}");
+        let text = logged("info", LogFormat::Json, false, log);
+        let entries: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        assert_eq!((&entries[0]["request_id"], &entries[0]["fields"]["port"]), (&ID.into(), &3000.into()));
+        assert!(entries[1]["request_id"].is_null(), "{text}");
     }
 
     #[test]
