@@ -1,5 +1,6 @@
 //! The log of a whole walk, at its most talkative, through the real subscriber.
 
+use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use std::{
@@ -14,7 +15,7 @@ use tenantry_crypto::{ServerSecrets, SigningKeys, SystemEntropy};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::support::{
-    Kind, PASSWORD, Server,
+    Client, Kind, PASSWORD, Reply, Server, eventually,
     walk::{self, Walk},
 };
 
@@ -119,9 +120,8 @@ async fn lines_stay_whole(kind: Kind) {
     let agents = ["a\u{2028}b", "\u{1b}[31mred", "x\ty", "\u{85}next", "\u{202e}drawkcab", "\"}{\"level\":\"ERROR\""];
     for agent in agents {
         let header = agent.replace('\u{1b}', " ");
-        let request =
-            owner.raw(reqwest::Method::GET, "/roles?sort=%0d%0aINFO+forged").header("user-agent", header.as_bytes());
-        owner.finish(request, &reqwest::Method::GET, "/api/v1/roles").await.refused(422, "validation_failed");
+        let request = owner.raw(Method::GET, "/roles?sort=%0d%0aINFO+forged").header("user-agent", header.as_bytes());
+        owner.finish(request, &Method::GET, "/api/v1/roles").await.refused(422, "validation_failed");
         let body = json!({ "email": "nobody@example.com", "password": PASSWORD, "tenantSlug": agent });
         owner.post("/auth/login", body).await;
         owner.post("/roles", json!({ "name": agent, "permissions": [agent] })).await.refused(422, "validation_failed");
@@ -148,6 +148,67 @@ fn in5_an_entry_is_one_line_whatever_clients_send_sqlite() {
 #[test]
 fn in5_an_entry_is_one_line_whatever_clients_send_postgres() {
     runtime().block_on(lines_stay_whole(Kind::Postgres));
+}
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const PARENT: &str = "00f067aa0ba902b7";
+
+/// What is logged for one refused request of the owner that carries these headers.
+async fn entry_of(owner: &Client, headers: &[(&str, &str)]) -> (Reply, Value) {
+    let sink = Sink::of_this_process();
+    let unknown = "/roles/0192f0c1-2345-7abc-8def-0123456789ab";
+    let reply = owner.send(Method::GET, unknown, None, headers).await;
+    let id = reply.request_id().to_string();
+    let log = sink.text();
+    let entries = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut of_request = entries.filter(|entry| entry["request_id"] == id.as_str());
+    let entry = of_request.find(|entry| entry["fields"]["message"] == "a request was refused");
+    (reply, entry.unwrap_or_else(|| panic!("no entry of {id}")))
+}
+
+async fn entries_say_whose_they_are(kind: Kind) {
+    let trusting = Server::start(kind, walk::settings().set("TRUSTED_PROXIES", "1").set("LOG_LEVEL", "trace")).await;
+    let acme = trusting.tenant("acme").await;
+    let own = |reply: &Reply| reply.request_id().simple().to_string();
+    let (reply, entry) = entry_of(&acme.owner, &[]).await;
+    assert_eq!(entry["trace_id"], own(&reply));
+    assert_eq!((&entry["tenant"], &entry["user"]), (&json!(acme.id), &json!(acme.owner.id)));
+    assert!(!entry.to_string().contains(&acme.slug) && !entry.to_string().contains('@'), "{entry}");
+
+    let given = format!("00-{TRACE}-{PARENT}-01");
+    assert_eq!(entry_of(&acme.owner, &[("traceparent", &given)]).await.1["trace_id"], TRACE);
+    for bad in [format!("00-{TRACE}-{PARENT}"), format!("ff-{TRACE}-{PARENT}-01"), given.to_uppercase(), "x\t\"".into()]
+    {
+        let (reply, entry) = entry_of(&acme.owner, &[("traceparent", &bad)]).await;
+        assert_eq!(entry["trace_id"], own(&reply), "{bad}");
+    }
+    let (reply, entry) = entry_of(&acme.owner, &[("traceparent", &given), ("traceparent", &given)]).await;
+    assert_eq!(entry["trace_id"], own(&reply), "nobody can say which of two is meant");
+
+    let untrusting = Server::start(kind, walk::settings().set("LOG_LEVEL", "trace")).await;
+    let owner = untrusting.tenant("acme").await.owner;
+    let (reply, entry) = entry_of(&owner, &[("traceparent", &given)]).await;
+    assert_eq!(entry["trace_id"], own(&reply), "anybody could have sent it");
+
+    let body = json!({ "email": acme.owner.email });
+    let headers = [("traceparent", given.as_str())];
+    let reply = trusting.client().send(Method::POST, "/auth/password/forgot", Some(body), &headers).await;
+    let trace = format!("00-{TRACE}-{:016x}-01/{}", reply.request_id().as_u64_pair().1, reply.request_id());
+    let caused = format!("SELECT kind FROM jobs WHERE trace = '{trace}'");
+    // what was asked for, and the mail that it causes in turn
+    let has_caused_two = async || trusting.sql.texts(&caused).await.len() == 2;
+    eventually("the request's jobs carry its trace", has_caused_two).await;
+    assert!(trusting.sql.texts(&caused).await.iter().any(|kind| kind == "mail"));
+}
+
+#[test]
+fn an_entry_says_whose_request_and_which_trace_it_is_of_sqlite() {
+    runtime().block_on(entries_say_whose_they_are(Kind::Sqlite));
+}
+
+#[test]
+fn an_entry_says_whose_request_and_which_trace_it_is_of_postgres() {
+    runtime().block_on(entries_say_whose_they_are(Kind::Postgres));
 }
 
 fn runtime() -> tokio::runtime::Runtime {

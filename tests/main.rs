@@ -18,6 +18,7 @@ mod invitations;
 mod links;
 mod logs;
 mod mails;
+mod metrics;
 mod openapi;
 mod permissions;
 mod readme;

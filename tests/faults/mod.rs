@@ -8,6 +8,7 @@ mod keep_alive;
 mod kill;
 mod ledger;
 mod load;
+mod metrics;
 mod outbox;
 mod postgres;
 mod process;

@@ -64,6 +64,6 @@ impl Server {
     }
 
     fn operator(&self) -> Actor {
-        Actor::operator(Origin { request: RequestId::new(&self.app.world), ip: None, user_agent: None })
+        Actor::operator(Origin { trace: RequestId::new(&self.app.world).into(), ip: None, user_agent: None })
     }
 }

@@ -101,7 +101,7 @@ impl Server {
         };
         let roles = unit.page_roles(page).await.unwrap().items;
         let wanted = roles.iter().find(|r| r.tenant == found.id && r.name.key() == fold(role)).unwrap();
-        let origin = Origin { request: RequestId::new(world), ip: None, user_agent: None };
+        let origin = Origin { trace: RequestId::new(world).into(), ip: None, user_agent: None };
         add_member(&mut unit, &Actor::operator(origin), world, found.id, &person, wanted).await.unwrap();
         unit.commit().await.unwrap();
     }

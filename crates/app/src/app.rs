@@ -20,6 +20,7 @@ use crate::{
     config::{self, Config},
     keys::Keys,
     mail::{self, LinkPages},
+    monitoring::Monitoring,
     refusals::Refusals,
     usage::Usage,
     worker,
@@ -47,6 +48,8 @@ pub struct Parts {
     pub(crate) guessing: Option<GuessPolicy>,
     pub(crate) authority: AuthorityCache,
     pub(crate) refusals: Refusals,
+    /// What is counted and measured, where `METRICS_ADDR` is set.
+    pub(crate) monitoring: Option<Monitoring>,
     pub(crate) usage: Usage,
     pub(crate) mailer: Arc<dyn Mailer>,
     pub(crate) link_pages: LinkPages,
@@ -71,6 +74,8 @@ impl App {
 
     /// Puts the adapters together. Nothing is listened to and no schema is changed.
     pub(crate) async fn compose(config: Config, address: SocketAddr) -> Result<Self, StartError> {
+        // first of all: whoever keeps a handle of a metric takes it from the recorder that is there then
+        let monitoring = config.metrics_address.map(Monitoring::new).transpose()?;
         let keys = Keys::load(&config)?;
         let signing = SigningKeys::parse(&keys.signing).map_err(|e| StartError::keys("SIGNING_KEYS", e))?;
         let secrets = ServerSecrets::parse(&keys.secrets).map_err(|e| StartError::keys("SERVER_SECRETS", e))?;
@@ -96,6 +101,7 @@ impl App {
             guessing: config.guessing.as_ref().map(guess_policy),
             authority: AuthorityCache::new(),
             refusals: Refusals::default(),
+            monitoring,
             usage: Usage::default(),
             mailer: mail::mailer(&config.mail)?,
             link_pages: LinkPages::new(&config, &public_url),

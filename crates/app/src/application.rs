@@ -18,7 +18,7 @@ use crate::{
     app::store_config,
     authority::AuthorityReader,
     config::Config,
-    http, schema,
+    http, monitoring, schema,
     worker::{self, RunningWorker},
 };
 
@@ -73,6 +73,7 @@ impl Application {
         let Self { app, address, listener, works, _serving } = self;
         let reader = AuthorityReader::start(app.clone(), store_config(&app.config))?;
         let grace = app.config.stop.grace;
+        let metrics = monitoring::serve(&app)?;
         let server = HttpServer::new({
             let app = app.clone();
             move || http::service(app.clone())
@@ -110,6 +111,9 @@ impl Application {
         }
         housekeeping.abort();
         drop(reader);
+        if let Some(metrics) = metrics {
+            metrics.end().await;
+        }
         tracing::info!("stopped");
         Ok(())
     }
@@ -122,6 +126,7 @@ pub async fn run_worker(config: Config) -> Result<(), StartError> {
     let app = App::compose(config, address).await?;
     schema::bring_up_to_date(&app.store, &app.config).await?;
     let housekeeping = actix_web::rt::spawn(keep_house(app.clone()));
+    let metrics = monitoring::serve(&app)?;
     let worker = RunningWorker::start(&app);
     tracing::info!("working");
     let mut terminate = signal(SignalKind::terminate())?;
@@ -142,6 +147,9 @@ pub async fn run_worker(config: Config) -> Result<(), StartError> {
     }
     housekeeping.abort();
     app.store.close().await;
+    if let Some(metrics) = metrics {
+        metrics.end().await;
+    }
     tracing::info!("stopped");
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What sessions may do, kept in the process and never trusted longer than the changes to it are being read.
 
 use bytes::Bytes;
+use metrics::{Counter, counter};
 use moka::sync::Cache;
 use std::{
     hash::{BuildHasher, RandomState},
@@ -12,11 +13,13 @@ use std::{
     time::{Duration, Instant},
 };
 use tenantry_identity::{AccessClaims, AccessTokens, Sessions, TokenError};
-use tenantry_kernel::{Authorities, Authority, ErrorCode, SessionId, StoreError, TenantId, Timestamp, UserId};
+use tenantry_kernel::{
+    Authorities, Authority, ErrorCode, ErrorKind, SessionId, StoreError, TenantId, Timestamp, UserId,
+};
 use tenantry_store::{AuthorityChange, AuthorityFeed, Scope, StoreConfig, SystemReason};
 use uuid::Uuid;
 
-use crate::{App, Failure};
+use crate::{App, Failure, logging};
 
 /// What a session may do, as it was looked up.
 pub(crate) struct Known {
@@ -44,6 +47,30 @@ pub(crate) struct AuthorityCache {
     epoch: Instant,
     /// When the last successful reading of changes began, in milliseconds since the epoch; 0 before the first.
     read_began_ms: AtomicU64,
+    looked_up: LookUps,
+}
+
+/// How authority and tokens were found, for the metrics.
+struct LookUps {
+    hit: Counter,
+    missed: Counter,
+    bypassed: Counter,
+    token_hit: Counter,
+    token_missed: Counter,
+}
+
+impl LookUps {
+    fn new() -> Self {
+        let authority = |result: &'static str| counter!("tenantry_authority_lookups_total", "result" => result);
+        let token = |result: &'static str| counter!("tenantry_token_lookups_total", "result" => result);
+        Self {
+            hit: authority("hit"),
+            missed: authority("miss"),
+            bypassed: authority("bypassed"),
+            token_hit: token("hit"),
+            token_missed: token("miss"),
+        }
+    }
 }
 
 impl AuthorityCache {
@@ -63,6 +90,7 @@ impl AuthorityCache {
             hasher: RandomState::new(),
             epoch: Instant::now(),
             read_began_ms: AtomicU64::new(0),
+            looked_up: LookUps::new(),
         }
     }
 
@@ -89,9 +117,18 @@ impl AuthorityCache {
     }
 
     fn is_vouched_for(&self) -> bool {
+        self.feed_age().is_some_and(|age| age < Self::VOUCHED)
+    }
+
+    /// How long ago the last successful reading of changes began; nothing before the first.
+    pub(crate) fn feed_age(&self) -> Option<Duration> {
         let read_began = self.read_began_ms.load(Ordering::Acquire);
-        let age = self.epoch.elapsed().saturating_sub(Duration::from_millis(read_began));
-        read_began > 0 && age < Self::VOUCHED
+        (read_began > 0).then(|| self.epoch.elapsed().saturating_sub(Duration::from_millis(read_began)))
+    }
+
+    /// How many sessions' authorities and how many tokens are kept, about.
+    pub(crate) fn sizes(&self) -> (u64, u64) {
+        (self.entries.entry_count(), self.tokens.entry_count())
     }
 
     fn vouch(&self, read_began: Instant) {
@@ -106,6 +143,16 @@ impl App {
 
     /// What the bearer of an access token may do now.
     pub(crate) async fn authority_of(&self, token: &str, digest: [u8; 32]) -> Result<Arc<Known>, Failure> {
+        let found = self.find_authority(token, digest).await;
+        if let Err(failure) = &found
+            && failure.code.kind() == ErrorKind::Unauthenticated
+        {
+            counter!("tenantry_tokens_refused_total", "reason" => failure.code.name()).increment(1);
+        }
+        found
+    }
+
+    async fn find_authority(&self, token: &str, digest: [u8; 32]) -> Result<Arc<Known>, Failure> {
         let now = self.world.now();
         let claims = self.claims_of(token, digest)?;
         claims.check_time(now.unix_seconds()).map_err(token_failure)?;
@@ -126,8 +173,10 @@ impl App {
     /// The claims of a genuine token; its signature is checked once.
     pub(crate) fn claims_of(&self, token: &str, digest: [u8; 32]) -> Result<AccessClaims, Failure> {
         if let Some(claims) = self.authority.tokens.get(&digest) {
+            self.authority.looked_up.token_hit.increment(1);
             return Ok(claims);
         }
+        self.authority.looked_up.token_missed.increment(1);
         let claims = self.tokens.verify(token).map_err(token_failure)?;
         self.authority.tokens.insert(digest, claims.clone());
         Ok(claims)
@@ -141,8 +190,10 @@ impl App {
             && let Some(known) = cache.entries.get(&claims.session)
             && known.stamp == stamp
         {
+            cache.looked_up.hit.increment(1);
             return Ok(known);
         }
+        if vouched_for { &cache.looked_up.missed } else { &cache.looked_up.bypassed }.increment(1);
         let mut unit = self.store.read(Scope::System(SystemReason::Authority)).await?;
         let authority = unit.authority_of(claims.session, now).await?;
         let authority = authority.ok_or_else(|| Failure::new(ErrorCode::SessionEnded))?;
@@ -170,7 +221,7 @@ impl App {
             return;
         }
         let (app, known) = (self.clone(), known.clone());
-        let marking = actix_web::rt::spawn(self.changes.track_future(async move {
+        let marking = actix_web::rt::spawn(logging::inherit(self.changes.track_future(async move {
             let marked: Result<(), StoreError> = async {
                 let mut unit = app.store.begin(Scope::System(SystemReason::Token)).await?;
                 unit.mark_rotation_seen(known.authority.session, rotation).await?;
@@ -182,7 +233,7 @@ impl App {
                 Err(error) => tracing::debug!(%error, "a rotation could not be marked as seen"),
             }
             known.marking.store(false, Ordering::Release);
-        }));
+        })));
         let waited = tokio::time::timeout(Self::MARKING, marking).await;
         tracing::trace!(in_time = waited.is_ok(), "marked a rotation as seen");
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use tenantry_kernel::{Action, Actor, ErrorKind, Outcome};
 use tenantry_store::{Scope, Unit};
 
-use crate::{Answer, App, Failure, answer::Decision, refusals::Refused};
+use crate::{Answer, App, Failure, answer::Decision, logging, refusals::Refused};
 
 /// How often a change is tried when others come between.
 const TRIES: u32 = 5;
@@ -34,7 +34,7 @@ impl App {
             }
             outcome
         });
-        actix_web::rt::spawn(task).await.map_err(Failure::internal)?
+        actix_web::rt::spawn(logging::inherit(task)).await.map_err(Failure::internal)?
     }
 
     async fn attempt<W, D>(&self, actor: &Actor, scope: Scope, work: &W) -> Result<Answer, Failure>

@@ -3,24 +3,29 @@
 //! An entry is one line whatever was put into it (HARDENING IN5). `tracing-subscriber` alone does not see to that: its
 //! compact format passes line breaks of messages and of `%value` fields through, and both formats pass U+2028 and the like.
 
+mod context;
+mod entries;
+
+pub(crate) use context::{LogContext, identify_by, inherit};
+
 use std::{
     fmt::{self, Write},
     io::{self, IsTerminal},
 };
 use tracing::{
-    Event, Subscriber,
+    Subscriber,
     field::{Field, Visit},
 };
 use tracing_subscriber::{
     EnvFilter, Layer as _,
     field::RecordFields,
-    fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter, format::Writer},
+    fmt::{FormatFields, MakeWriter, format::Writer},
     layer::SubscriberExt,
-    registry::LookupSpan,
     util::{SubscriberInitExt, TryInitError},
 };
 
 use crate::config::{LogConfig, LogFormat};
+use entries::{OneLineJson, OneLineText};
 
 /// Why the log cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +62,7 @@ where
     // complaints about a log that cannot be written would go to standard error too, and panic when that is gone
     let base = tracing_subscriber::fmt::layer().with_writer(writer).log_internal_errors(false);
     let layer = if pretty {
-        let layer = base.compact().fmt_fields(OneLineFields);
+        let layer = base.compact().fmt_fields(OneLineFields).map_event_format(OneLineText);
         if terminal { layer.boxed() } else { layer.with_ansi(false).boxed() }
     } else {
         base.json().with_current_span(false).map_event_format(OneLineJson).boxed()
@@ -148,37 +153,6 @@ impl Visit for OneLineVisitor<'_> {
     }
 }
 
-/// JSON in which the characters that JSON allows in strings, but that break lines elsewhere, are escaped too.
-struct OneLineJson<F>(F);
-
-impl<S, N, F> FormatEvent<S, N> for OneLineJson<F>
-where
-    S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    N: for<'writer> FormatFields<'writer> + 'static,
-    F: FormatEvent<S, N>,
-{
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        self.0.format_event(context, Writer::new(&mut JsonEscaping(&mut writer)), event)
-    }
-}
-
-/// The one line break that reaches it ends the entry: those in strings are escaped already.
-struct JsonEscaping<'a, 'w>(&'a mut Writer<'w>);
-
-impl Write for JsonEscaping<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let special = |c: char| c != '\n' && must_be_escaped(c);
-        for part in text.split_inclusive(special) {
-            let plain = part.trim_end_matches(special);
-            self.0.write_str(plain)?;
-            for c in part[plain.len()..].chars() {
-                write!(self.0, "\\u{:04x}", u32::from(c))?;
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,6 +215,26 @@ mod tests {
         for name in ["path", "shown", "late"] {
             assert_eq!(json["spans"][0][name], NASTY, "{name}");
         }
+    }
+
+    #[test]
+    fn an_entry_of_a_request_carries_its_context() {
+        const ID: &str = "0192f0c1-2345-7abc-8def-0123456789ab";
+        let log = || {
+            let trace = ID.parse().expect("a trace");
+            futures::executor::block_on(LogContext::new(trace).around(async { info!(port = 3000, "told") }));
+            info!("told outside");
+        };
+        let text = logged("info", LogFormat::Pretty, false, log);
+        let context = format!(" port=3000 request_id={ID} trace_id=0192f0c123457abc8def0123456789ab\n");
+        assert!(text.contains(&context) && text.ends_with("told outside\n"), "{text}");
+        let coloured = logged("info", LogFormat::Pretty, true, log);
+        assert!(coloured.contains("\u{1b}[") && coloured.contains(&format!("request_id={ID}")), "{coloured}");
+        let text = logged("info", LogFormat::Json, false, log);
+        let entries: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        assert_eq!((&entries[0]["request_id"], &entries[0]["fields"]["port"]), (&ID.into(), &3000.into()));
+        assert!(entries[1]["request_id"].is_null(), "{text}");
     }
 
     #[test]

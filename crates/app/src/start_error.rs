@@ -31,6 +31,12 @@ pub enum StartError {
     /// The sender of mails is none.
     #[error("MAIL_FROM cannot be used: {0}")]
     Sender(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Metrics cannot be served.
+    #[error("metrics cannot be served on {0}; set METRICS_ADDR to an address of this machine and a free port")]
+    Metrics(std::net::SocketAddr, #[source] std::io::Error),
+    /// Metrics cannot be recorded.
+    #[error("metrics cannot be recorded: {0}")]
+    Recorder(String),
     /// The hashing threads could not be started.
     #[error(transparent)]
     Hasher(#[from] Argon2Error),

@@ -49,7 +49,7 @@ impl Log {
     /// The person, as whom the tenant knows them.
     fn actor(self, scene: &Scene<'_, impl Units>) -> Actor {
         let origin = Origin {
-            request: RequestId::new(&scene.world),
+            trace: RequestId::new(&scene.world).into(),
             ip: Some("2001:db8::7".parse().unwrap()),
             user_agent: Some("test/1.0 \u{1F980}".to_owned()),
         };

@@ -185,7 +185,7 @@ impl<'u, U: Units> Scene<'u, U> {
 
     /// Somebody who acts in a tenant, or in none.
     pub(crate) fn actor(&self, person: &Person, tenant: Option<TenantId>) -> Actor {
-        let origin = Origin { request: RequestId::new(&self.world), ip: None, user_agent: None };
+        let origin = Origin { trace: RequestId::new(&self.world).into(), ip: None, user_agent: None };
         Actor::anonymous(origin).known_as(person.id, person.name.as_str()).within(tenant)
     }
 

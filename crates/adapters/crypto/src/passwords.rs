@@ -3,6 +3,7 @@
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, PasswordHash as Phc, Version};
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use std::{
     fmt, io,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -11,6 +12,7 @@ use std::{
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::{self, JoinHandle},
+    time::Instant,
 };
 use subtle::ConstantTimeEq;
 use tenantry_identity::{HasherError, Password, PasswordHash, PasswordHasher, Verdict};
@@ -60,12 +62,50 @@ pub enum Argon2Error {
 /// Dropping the pool waits for the hashes that are under way, tens of milliseconds, and ends its threads.
 pub struct Argon2Pool {
     today: Params,
+    load: Load,
     // the order matters: the threads end once the queue is gone
     queue: SyncSender<Job>,
     _threads: Threads,
 }
 
 type Job = Box<dyn FnOnce(&mut Worker) + Send>;
+
+/// How busy the pool is, for the metrics.
+#[derive(Clone)]
+struct Load {
+    waiting: Gauge,
+    running: Gauge,
+    refused: Counter,
+    seconds: Histogram,
+}
+
+impl Load {
+    fn new() -> Self {
+        Self {
+            waiting: gauge!("tenantry_password_hashes", "state" => "waiting"),
+            running: gauge!("tenantry_password_hashes", "state" => "running"),
+            refused: counter!("tenantry_password_hashes_refused_total"),
+            seconds: histogram!("tenantry_password_hash_seconds"),
+        }
+    }
+}
+
+/// A hash that is being made, also if that panics.
+struct Running<'a>(&'a Load, Instant);
+
+impl<'a> Running<'a> {
+    fn begin(load: &'a Load) -> Self {
+        load.running.increment(1.0);
+        Self(load, Instant::now())
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.decrement(1.0);
+        self.0.seconds.record(self.1.elapsed());
+    }
+}
 
 struct Threads(Vec<JoinHandle<()>>);
 
@@ -87,7 +127,7 @@ impl Argon2Pool {
         let (queue, jobs) = sync_channel(capacity);
         let jobs = Arc::new(Mutex::new(jobs));
         let usual = today.block_count();
-        let mut pool = Self { today, queue, _threads: Threads(Vec::new()) };
+        let mut pool = Self { today, load: Load::new(), queue, _threads: Threads(Vec::new()) };
         for number in 0..threads.max(1) {
             let jobs = Arc::clone(&jobs);
             let thread = thread::Builder::new().name(format!("argon2-{number}")).spawn(move || work(&jobs, usual))?;
@@ -102,17 +142,27 @@ impl Argon2Pool {
         task: impl FnOnce(&mut Worker) -> Result<T, HasherError> + Send + 'static,
     ) -> Result<T, HasherError> {
         let (reply, answer) = oneshot::channel();
+        let load = self.load.clone();
         let job: Job = Box::new(move |worker| {
+            load.waiting.decrement(1.0);
             if !reply.is_closed() {
+                let _running = Running::begin(&load);
                 // an error only says that nobody waits any more
                 let _ = reply.send(task(worker));
             }
         });
-        match self.queue.try_send(job) {
-            Ok(()) => answer.await.unwrap_or_else(|_| Err(HasherError::Failed("the hash panicked".into()))),
-            Err(TrySendError::Full(_)) => Err(HasherError::Busy),
-            Err(TrySendError::Disconnected(_)) => Err(HasherError::Failed("the threads have ended".into())),
+        self.load.waiting.increment(1.0);
+        if let Err(error) = self.queue.try_send(job) {
+            self.load.waiting.decrement(1.0);
+            return Err(match error {
+                TrySendError::Full(_) => {
+                    self.load.refused.increment(1);
+                    HasherError::Busy
+                }
+                TrySendError::Disconnected(_) => HasherError::Failed("the threads have ended".into()),
+            });
         }
+        answer.await.unwrap_or_else(|_| Err(HasherError::Failed("the hash panicked".into())))
     }
 }
 

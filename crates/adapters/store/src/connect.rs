@@ -1,7 +1,8 @@
 //! Opening the database: pools, time limits, and what production refuses.
 
+use metrics::counter;
 use sea_orm::{
-    DatabaseConnection, SqliteTransactionMode, SqlxPostgresConnector, SqlxSqliteConnector, TransactionOptions,
+    DatabaseConnection, DbErr, SqliteTransactionMode, SqlxPostgresConnector, SqlxSqliteConnector, TransactionOptions,
     TransactionTrait,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -80,6 +81,23 @@ pub struct Store {
     pub(crate) config: Arc<StoreConfig>,
     statements: Arc<AtomicU64>,
     distrust: Distrust,
+}
+
+/// How full a pool of connections is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolFigures {
+    /// `postgres`, or on SQLite `writer` and `reader`.
+    pub pool: &'static str,
+    /// Connections in use.
+    pub used: usize,
+    /// Connections that wait to be used.
+    pub idle: usize,
+}
+
+impl PoolFigures {
+    fn new(pool: &'static str, open: u32, idle: usize) -> Self {
+        Self { pool, used: usize::try_from(open).unwrap_or(usize::MAX).saturating_sub(idle), idle }
+    }
 }
 
 /// Until when returned connections must prove themselves, because the database has lately not answered in time.
@@ -181,10 +199,30 @@ impl Store {
         self.statements.fetch_add(1, Ordering::Relaxed);
         let begun = timeout_at(deadline, pool.begin_with_options(options)).await;
         // Whatever the database says to somebody who only wants in, it is not to be had now.
-        let transaction = self.watch(begun)?.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        let transaction = self.watch(begun)?.map_err(|error| {
+            if matches!(error, DbErr::ConnectionAcquire(_)) {
+                counter!("tenantry_db_acquire_failures_total").increment(1);
+            }
+            StoreError::Unavailable(Box::new(error))
+        })?;
         let unit = Unit::new(transaction, scope, deadline, self.clone());
         unit.announce_scope().await?;
         Ok(unit)
+    }
+
+    /// How full each pool is.
+    pub fn pools(&self) -> Vec<PoolFigures> {
+        let of_sqlite = |name, pool: &SqlitePool| PoolFigures::new(name, pool.size(), pool.num_idle());
+        match &self.config.database {
+            Database::Sqlite(_) => vec![
+                of_sqlite("writer", self.writer.get_sqlite_connection_pool()),
+                of_sqlite("reader", self.reader.get_sqlite_connection_pool()),
+            ],
+            Database::Postgres(_) => {
+                let pool = self.writer.get_postgres_connection_pool();
+                vec![PoolFigures::new("postgres", pool.size(), pool.num_idle())]
+            }
+        }
     }
 
     /// How many statements were sent since the store was opened, those that open and close units included.
@@ -200,6 +238,7 @@ impl Store {
     pub(crate) fn watch<T>(&self, outcome: Result<T, tokio::time::error::Elapsed>) -> Result<T, StoreError> {
         outcome.map_err(|_| {
             self.distrust.begin();
+            counter!("tenantry_db_deadlines_passed_total").increment(1);
             DeadlinePassed.into()
         })
     }

@@ -26,6 +26,6 @@ mod usage;
 
 pub use authority::AuthorityChange;
 pub use authority_feed::AuthorityFeed;
-pub use connect::{ConnectError, Database, Store, StoreConfig, Synchronous};
+pub use connect::{ConnectError, Database, PoolFigures, Store, StoreConfig, Synchronous};
 pub use scope::{Scope, SystemReason};
 pub use unit::{Committed, Unit};

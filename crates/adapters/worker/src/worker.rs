@@ -1,14 +1,14 @@
 //! The loop of a worker.
 
 use std::{sync::Arc, time::Duration};
-use tenantry_jobs::{Claimed, Schedule, Turn, WakeUp, Worklist};
-use tenantry_kernel::{StoreError, Timestamp, World};
+use tenantry_jobs::{Claimed, Job, Schedule, Turn, WakeUp, Worklist};
+use tenantry_kernel::{StoreError, Timestamp, TraceContext, World};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::{
     Handlers, JobStore, WorkerConfig,
@@ -250,8 +250,7 @@ impl<'w, S: JobStore> Work<'w, S> {
             (self.worker.handlers.clone(), self.worker.world.clone(), self.reports.0.clone());
         let lag = world.now().since(job.run_at);
         metrics::histogram!("tenantry_job_lag_seconds", "queue" => job.queue.clone()).record(lag.as_secs_f64());
-        let tenant = job.tenant.map(|tenant| tenant.to_string());
-        let span = tracing::info_span!("job", job = %job.id, kind = job.kind, tenant, trace = job.trace);
+        let span = span(&job);
         let run = async move {
             let begun = Instant::now();
             let ended = handlers.run(claimed, &world).await;
@@ -264,6 +263,14 @@ impl<'w, S: JobStore> Work<'w, S> {
         let task = tokio::spawn(run.instrument(span));
         self.in_hand.take_up(claim, queue, job, task.abort_handle());
     }
+}
+
+/// What log entries of a job carry: whose it is, and the request that caused it.
+fn span(job: &Job) -> Span {
+    let tenant = job.tenant.map(|tenant| tenant.to_string());
+    let trace = job.trace.as_deref().and_then(|trace| trace.parse::<TraceContext>().ok());
+    let (request_id, trace_id) = trace.map(|trace| (trace.request.to_string(), trace.trace.to_string())).unzip();
+    tracing::info_span!("job", job = %job.id, kind = job.kind, queue = job.queue, tenant, request_id, trace_id)
 }
 
 fn name(outcome: &tenantry_jobs::Outcome) -> &'static str {

@@ -49,7 +49,7 @@ async fn change<W>(app: &App, action: Action, work: W) -> Result<String, Failure
 where
     W: AsyncFn(&App, &mut Unit, &Actor) -> Result<String, Failure> + 'static,
 {
-    let origin = Origin { request: RequestId::new(&app.world), ip: None, user_agent: None };
+    let origin = Origin { trace: RequestId::new(&app.world).into(), ip: None, user_agent: None };
     let by = Attempt { actor: Actor::operator(origin), action };
     let answer = app.change(by, SCOPE, async move |app: &App, unit: &mut Unit, actor: &Actor| {
         let line = work(app, unit, actor).await?;

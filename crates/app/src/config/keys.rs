@@ -128,6 +128,8 @@ keys! {
         meaning: "How long a stopping server says that it is not ready, and still serves, so that load balancers notice." }
     STOP_GRACE { takes: "a time from 1s to 10m, longer than STOP_DELAY", example: "25s", default: "25s", unset: "",
         meaning: "A server that is told to stop has exited after so long." }
+    METRICS_ADDR { takes: "an IP address and a port", example: "127.0.0.1:9464", default: "", unset: "none are served",
+        meaning: "Where `serve` and `worker` serve Prometheus metrics, at `/metrics`. Port 0 takes a free one; the address is logged. Keep it where only your monitoring reaches it." }
     LOG_LEVEL { takes: "a level (off, error, warn, info, debug, trace) or a list of TARGET=LEVEL, separated by commas",
         example: "info,sqlx=warn", default: "info", unset: "", meaning: "What is logged." }
     LOG_FORMAT { takes: "auto, pretty or json", example: "json", default: "auto", unset: "",

@@ -50,6 +50,8 @@ pub struct Config {
     pub jobs: JobsConfig,
     /// How the server stops.
     pub stop: StopConfig,
+    /// Where metrics are served, if they are.
+    pub metrics_address: Option<SocketAddr>,
     /// What is logged, and how.
     pub log: LogConfig,
 }

@@ -45,6 +45,7 @@ pub(super) fn read(settings: &mut Settings) -> Option<Config> {
     let guessing = guessing(settings, production);
     let jobs = jobs(settings);
     let stop = stop(settings, production);
+    let metrics_address = settings.optional(keys::METRICS_ADDR, |text| text.parse().ok());
     let log = log(settings);
     Some(Config {
         environment: environment?,
@@ -59,6 +60,7 @@ pub(super) fn read(settings: &mut Settings) -> Option<Config> {
         guessing: guessing?,
         jobs: jobs?,
         stop: stop?,
+        metrics_address: metrics_address?,
         log: log?,
     })
 }

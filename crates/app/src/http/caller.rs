@@ -7,7 +7,7 @@ use std::{marker::PhantomData, sync::Arc};
 use tenantry_kernel::{Action, Actor, Authority, Command, ErrorCode, Origin, TenantAuthority, UserId};
 use tenantry_store::Scope;
 
-use crate::{App, Failure, authority::Known, change::Attempt};
+use crate::{App, Failure, authority::Known, change::Attempt, logging};
 
 use super::origin::origin_of;
 
@@ -76,6 +76,7 @@ impl<C: Command + 'static> FromRequest for Caller<C> {
             let app = app_of(&request);
             let token = bearer(&request).ok_or_else(|| Failure::new(ErrorCode::Unauthenticated))?;
             let known = app.authority_of(token, Sha256::digest(token).into()).await?;
+            logging::identify_by(&known.authority);
             let caller = Self { known, origin: origin_of(&request), command: PhantomData };
             if let Err(denied) = C::REQUIRES.check(caller.authority()) {
                 let failure = Failure::from(denied);
@@ -91,7 +92,11 @@ impl<C: Command + 'static> FromRequest for Caller<C> {
 pub(crate) async fn signed_in(app: &App, request: &HttpRequest) -> Result<Option<Arc<Known>>, Failure> {
     match bearer(request) {
         None => Ok(None),
-        Some(token) => app.authority_of(token, Sha256::digest(token).into()).await.map(Some),
+        Some(token) => {
+            let known = app.authority_of(token, Sha256::digest(token).into()).await?;
+            logging::identify_by(&known.authority);
+            Ok(Some(known))
+        }
     }
 }
 

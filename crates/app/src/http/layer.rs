@@ -6,22 +6,22 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
     http::{
-        ConnectionType,
+        ConnectionType, StatusCode,
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
     middleware::Next,
 };
 use futures::FutureExt;
 use std::{cell::Cell, panic::AssertUnwindSafe, rc::Rc};
-use tenantry_kernel::{ErrorCode, ErrorKind, RequestId};
+use tenantry_kernel::{ErrorCode, ErrorKind, RequestId, TraceContext};
 
-use crate::{App, Failure, failure::chain};
+use crate::{App, Failure, failure::chain, logging::LogContext};
 
 use super::{
     caller::app_of,
     connection::{BODY_DEADLINE, Socket, TimedBody},
     errors::{failure_of_status, render},
-    origin::choose_request_id,
+    origin::choose_trace,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -32,21 +32,35 @@ const TRANSPORT_SECURITY: HeaderValue = HeaderValue::from_static("max-age=630720
 
 /// Wraps every request, outermost of all.
 pub(crate) async fn around(
-    mut request: ServiceRequest,
+    request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let app = app_of(request.request()).clone();
-    let id = choose_request_id(request.request(), &app);
-    request.extensions_mut().insert(id);
+    let trace = choose_trace(request.request(), &app);
+    request.extensions_mut().insert(trace);
+    LogContext::new(trace).around(answer(app, trace, request, next)).await
+}
+
+async fn answer(
+    app: App,
+    trace: TraceContext,
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let id = trace.request;
+    let measured = app.monitoring.as_ref().map(|monitoring| monitoring.http.begin(request.method()));
     let body = watch_body(&mut request);
 
     let Ok(outcome) = AssertUnwindSafe(next.call(request)).catch_unwind().await else {
-        tracing::error!(request_id = %id, "a request panicked");
+        tracing::error!("a request panicked");
+        if let Some(measured) = measured {
+            measured.end(None, StatusCode::INTERNAL_SERVER_ERROR);
+        }
         return Err(panicked(&app, id));
     };
     let mut response = outcome?.map_into_boxed_body();
     if let Some(failure) = failure_of(&response) {
-        log(&failure, &response, id);
+        log(&failure, &response);
         let rendered = render(&failure, Some(id));
         response = replace(response, rendered);
     }
@@ -54,6 +68,9 @@ pub(crate) async fn around(
         body.close_if_unread(&mut response);
     }
     add_headers(response.headers_mut(), &app, id);
+    if let Some(measured) = measured {
+        measured.end(Some(response.request()), response.status());
+    }
     Ok(response)
 }
 
@@ -101,14 +118,14 @@ fn failure_of(response: &ServiceResponse<BoxBody>) -> Option<Failure> {
 }
 
 /// The cause of a failure is told once, here.
-fn log(failure: &Failure, response: &ServiceResponse<BoxBody>, id: RequestId) {
+fn log(failure: &Failure, response: &ServiceResponse<BoxBody>) {
     let cause = response.response().error().and_then(|error| error.as_error::<Failure>());
     let cause = cause.and_then(|failure| failure.cause.as_deref()).map(|cause| chain(cause)).unwrap_or_default();
     let code = failure.code.name();
     match failure.code.kind() {
-        ErrorKind::Internal => tracing::error!(request_id = %id, code, cause, "a request failed"),
-        ErrorKind::Unavailable => tracing::warn!(request_id = %id, code, cause, "a request could not be served"),
-        _ => tracing::debug!(request_id = %id, code, cause, "a request was refused"),
+        ErrorKind::Internal => tracing::error!(code, cause, "a request failed"),
+        ErrorKind::Unavailable => tracing::warn!(code, cause, "a request could not be served"),
+        _ => tracing::debug!(code, cause, "a request was refused"),
     }
 }
 

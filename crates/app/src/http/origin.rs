@@ -6,7 +6,7 @@ use std::{
     net::IpAddr,
     sync::atomic::{AtomicBool, Ordering},
 };
-use tenantry_kernel::{ErrorCode, Origin, RequestId};
+use tenantry_kernel::{ErrorCode, Origin, RequestId, TraceContext};
 
 use crate::{App, Failure};
 
@@ -18,24 +18,34 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 pub(crate) fn origin_of(request: &HttpRequest) -> Origin {
     let app = app_of(request);
     Origin {
-        request: request_id_of(request, app),
+        trace: trace_of(request, app),
         ip: address_of(request, app.config.http.trusted_proxies.unwrap_or(0)),
         user_agent: request.headers().get(header::USER_AGENT).and_then(|value| one_line(value.as_bytes())),
     }
 }
 
-/// The id that the layer gave the request.
-fn request_id_of(request: &HttpRequest, app: &App) -> RequestId {
-    let known = request.extensions().get::<RequestId>().copied();
-    known.unwrap_or_else(|| RequestId::new(&app.world))
+/// The trace that the layer gave the request.
+fn trace_of(request: &HttpRequest, app: &App) -> TraceContext {
+    let known = request.extensions().get::<TraceContext>().copied();
+    known.unwrap_or_else(|| RequestId::new(&app.world).into())
 }
 
-/// The id of a new request: a trusted proxy's, where it is a UUID, else one of ours.
-pub(crate) fn choose_request_id(request: &HttpRequest, app: &App) -> RequestId {
-    let trusted = app.config.http.trusted_proxies.unwrap_or(0) > 0;
-    let given = if trusted { request.headers().get("x-request-id") } else { None };
-    let given = given.and_then(|value| value.to_str().ok()).and_then(|text| uuid::Uuid::try_parse(text).ok());
-    given.map_or_else(|| RequestId::new(&app.world), RequestId::from_uuid)
+/// The id and the trace of a new request: a trusted proxy's, where the one is a UUID and the other a `traceparent`, else
+/// ones of ours.
+pub(crate) fn choose_trace(request: &HttpRequest, app: &App) -> TraceContext {
+    if app.config.http.trusted_proxies.unwrap_or(0) == 0 {
+        return RequestId::new(&app.world).into();
+    }
+    let given = only_header(request, "x-request-id").and_then(|text| uuid::Uuid::try_parse(text).ok());
+    let id = given.map_or_else(|| RequestId::new(&app.world), RequestId::from_uuid);
+    let within = only_header(request, "traceparent").and_then(|parent| TraceContext::within(id, parent).ok());
+    within.unwrap_or_else(|| id.into())
+}
+
+/// The header, unless there are several of that name, of which nobody could say which is meant.
+fn only_header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
+    let mut values = request.headers().get_all(name);
+    values.next().filter(|_| values.next().is_none())?.to_str().ok()
 }
 
 /// The address that the outermost trusted proxy saw, counted from the right of `X-Forwarded-For`: what stands

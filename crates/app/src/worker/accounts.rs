@@ -6,7 +6,7 @@ use tenantry_identity::{
     prepare_email_change, prepare_registration, prepare_reset, prepare_verification,
 };
 use tenantry_jobs::{Done, Handler, JobFailure, Kind, Try};
-use tenantry_kernel::{Actor, Coded, RequestId};
+use tenantry_kernel::{Actor, Coded, RequestId, TraceContext};
 use tenantry_store::Unit;
 
 use super::SCOPE;
@@ -56,8 +56,8 @@ impl Prepare for EmailChangeRequested {
 impl<K: Prepare + 'static> Handler<K> for Accounts {
     async fn run(&self, words: K, of: &Try) -> Result<Done, JobFailure> {
         let Self(app) = self;
-        let request = of.job.trace.as_deref().and_then(|trace| trace.parse().ok());
-        let actor = Actor::system(request.unwrap_or_else(|| RequestId::new(&app.world)));
+        let trace = of.job.trace.as_deref().and_then(|trace| trace.parse::<TraceContext>().ok());
+        let actor = Actor::system(trace.unwrap_or_else(|| RequestId::new(&app.world).into()));
         let mut tries = 1;
         loop {
             let mut unit = app.store.begin(SCOPE).await?;

@@ -194,7 +194,7 @@ pub(crate) async fn post(
         link_seconds: enclosed.as_ref().map(|link| link.expires_at.since(now).as_secs()),
         mail,
     };
-    let job = NewJob::of(world, tenant, &letter)?.traced(actor.origin.request.to_string());
+    let job = NewJob::of(world, tenant, &letter)?.traced(actor.origin.trace.to_string());
     let job = match enclosed {
         None => job,
         Some(link) => {

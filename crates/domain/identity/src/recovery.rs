@@ -38,7 +38,7 @@ pub async fn request_reset(
     email: &EmailAddress,
 ) -> Result<(), IdentityError> {
     let requested = ResetRequested { email: email.to_string() };
-    let job = NewJob::of(world, None, &requested)?.traced(actor.origin.request.to_string());
+    let job = NewJob::of(world, None, &requested)?.traced(actor.origin.trace.to_string());
     unit.enqueue_job(&job).await?;
     Ok(())
 }

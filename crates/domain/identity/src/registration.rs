@@ -258,7 +258,7 @@ pub async fn request_registration(
     };
     unit.insert_registration(&registration).await?;
     let requested = RegistrationRequested { registration: registration.id };
-    let job = NewJob::of(world, None, &requested)?.traced(actor.origin.request.to_string());
+    let job = NewJob::of(world, None, &requested)?.traced(actor.origin.trace.to_string());
     unit.enqueue_job(&job).await?;
     Ok(())
 }

@@ -92,7 +92,7 @@ pub async fn request_verification(
     _: ResendVerification,
 ) -> Result<(), IdentityError> {
     let user = actor.user.ok_or(IdentityError::SessionEnded)?;
-    let job = NewJob::of(world, None, &VerificationRequested { user })?.traced(actor.origin.request.to_string());
+    let job = NewJob::of(world, None, &VerificationRequested { user })?.traced(actor.origin.trace.to_string());
     unit.enqueue_job(&job).await?;
     Ok(())
 }
@@ -268,7 +268,7 @@ pub async fn request_email_change(
         return Err(IdentityError::InvalidCredentials);
     }
     let requested = EmailChangeRequested { user, session, new_email: command.new_email.to_string() };
-    let job = NewJob::of(world, None, &requested)?.traced(actor.origin.request.to_string());
+    let job = NewJob::of(world, None, &requested)?.traced(actor.origin.trace.to_string());
     unit.enqueue_job(&job).await?;
     Ok(())
 }

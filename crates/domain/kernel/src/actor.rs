@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::{Authority, RequestId, SessionId, TenantId, UserId};
+use crate::{Authority, SessionId, TenantId, TraceContext, UserId};
 
 /// What sort of actor it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +34,8 @@ impl ActorKind {
 /// Where a request came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// The id that the answer and the log carry too.
-    pub request: RequestId,
+    /// The request, and the trace that it is part of.
+    pub trace: TraceContext,
     /// The client's address, as far as proxies are trusted to tell it.
     pub ip: Option<IpAddr>,
     /// The client's own description, at most [`Origin::MAX_USER_AGENT_CHARS`] characters, on one line.
@@ -91,8 +91,8 @@ impl Actor {
     }
 
     /// Tenantry itself, in the background.
-    pub fn system(request: RequestId) -> Self {
-        let origin = Origin { request, ip: None, user_agent: None };
+    pub fn system(trace: impl Into<TraceContext>) -> Self {
+        let origin = Origin { trace: trace.into(), ip: None, user_agent: None };
         Self { kind: ActorKind::System, ..Self::anonymous(origin) }
     }
 

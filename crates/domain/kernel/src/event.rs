@@ -332,7 +332,7 @@ impl Event {
             on_behalf_of: actor.on_behalf_of,
             target: None,
             changes: Vec::new(),
-            request: actor.origin.request,
+            request: actor.origin.trace.request,
             count: 1,
             personal: PersonalPart {
                 actor_name: actor.name.clone(),

@@ -14,6 +14,7 @@ mod ids;
 mod page;
 mod permission;
 mod text;
+mod trace;
 mod world;
 
 pub use actor::{Actor, ActorKind, Origin};
@@ -30,4 +31,5 @@ pub use ids::{
 pub use page::{Direction, MAX_LIMIT, Page, PageRequest};
 pub use permission::{CATALOGUE, Permission, PermissionInfo, PermissionSet, UnknownPermission};
 pub use text::{Name, TextError, bounded_line, fold, upper_bound};
+pub use trace::{TraceContext, TraceError, TraceId};
 pub use world::{Clock, Entropy, Timestamp, World};

@@ -53,7 +53,7 @@ fn event() -> Event {
         tenant: Some(log().tenant),
         on_behalf_of: Some(UserId::from_uuid(id(3))),
         origin: Origin {
-            request: RequestId::from_uuid(id(4)),
+            trace: RequestId::from_uuid(id(4)).into(),
             ip: Some("2001:db8:0:0::7".parse().unwrap()),
             user_agent: Some("Mozilla/5.0 (\\; <b>\u{2028}</b>)".to_owned()),
         },

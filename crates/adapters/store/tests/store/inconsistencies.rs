@@ -48,7 +48,7 @@ async fn an_impossible_row_is_told_by_its_table_and_column(opened: Opened) {
         created_at: opened.world.now(),
         updated_at: opened.world.now(),
     };
-    let origin = Origin { request: RequestId::new(&opened.world), ip: None, user_agent: None };
+    let origin = Origin { trace: RequestId::new(&opened.world).into(), ip: None, user_agent: None };
     let event = Event::new(&opened.world, &Actor::operator(origin), Action::RoleCreated);
     let (link, registration) = (opened.new_link(&person), opened.new_registration(&person, &tenant));
     let invitation = opened.new_invitation(tenant.id, &person, role.id);

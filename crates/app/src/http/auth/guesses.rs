@@ -8,7 +8,7 @@ use tenantry_kernel::{EmailAddress, Origin, TenantId, UserId};
 use tenantry_store::{Scope, SystemReason};
 use tenantry_tenancy::{Memberships, Slug};
 
-use crate::{App, Failure, refusals::Refused};
+use crate::{App, Failure, logging, refusals::Refused};
 
 pub(super) const SCOPE: Scope = Scope::System(SystemReason::SignIn);
 
@@ -24,7 +24,10 @@ impl App {
         let mut unit = self.store.begin(SCOPE).await?;
         let charged = charge(&mut unit, &self.world, &policy, guess, origin.ip).await?;
         unit.commit().await?;
-        charged.map(Some).map_err(Failure::too_many)
+        charged.map(Some).map_err(|wait| {
+            metrics::counter!("tenantry_guesses_refused_total").increment(1);
+            Failure::too_many(wait)
+        })
     }
 
     /// Compares a password with what is kept of the candidate's. It costs one hash whether there is a candidate or
@@ -98,5 +101,5 @@ pub(crate) fn note_failed(app: &App, refused: Refused, tried: Tried) {
             app.refusals.note(&app, refused).await;
         }
     });
-    actix_web::rt::spawn(noting);
+    actix_web::rt::spawn(logging::inherit(noting));
 }

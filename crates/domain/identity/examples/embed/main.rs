@@ -96,7 +96,7 @@ struct Service {
 impl Service {
     /// Who asks: somebody at an address, not yet known to be anybody.
     fn somebody(&self) -> Actor {
-        Actor::anonymous(Origin { request: RequestId::new(&self.world), ip: Some(self.address), user_agent: None })
+        Actor::anonymous(Origin { trace: RequestId::new(&self.world).into(), ip: Some(self.address), user_agent: None })
     }
 
     async fn register(&mut self, email: &str, name: &str, password: &str) -> Result<Person, Failure> {

@@ -13,7 +13,7 @@ pub(super) async fn fill(opened: &Opened) -> (TenantId, UserId) {
     let (tenant, person) = opened.tenant().await;
     opened.session(person.id, Some(tenant.id)).await;
     opened.session(person.id, None).await;
-    let origin = Origin { request: RequestId::new(&opened.world), ip: None, user_agent: None };
+    let origin = Origin { trace: RequestId::new(&opened.world).into(), ip: None, user_agent: None };
     let actor = Actor::anonymous(origin).known_as(person.id, "Ada");
     let now = opened.world.now();
     let (link, registration) = (opened.new_link(&person), opened.new_registration(&person, &tenant));

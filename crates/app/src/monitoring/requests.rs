@@ -1,0 +1,130 @@
+//! Requests by route, method and status. Each series is looked up by its place and registered when it is first needed,
+//! so that counting a request formats nothing and takes no lock.
+
+use actix_web::{
+    HttpRequest,
+    http::{Method, StatusCode},
+};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use std::{collections::HashMap, sync::OnceLock, time::Instant};
+
+use crate::http::document;
+
+/// What no route takes: strangers must not be able to make label values.
+const UNMATCHED: &str = "unmatched";
+/// Routes that the OpenAPI document leaves out.
+const UNDOCUMENTED: [&str; 6] =
+    ["/openapi.json", "/docs", "/docs/{_:.*}", "/links/page.js", "/links/page.css", "/links/{purpose}"];
+/// The methods told apart; all others are one.
+const METHODS: [Method; 7] =
+    [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD, Method::OPTIONS];
+const OTHER: &str = "other";
+
+/// The first of the statuses.
+const FIRST_STATUS: u16 = 100;
+/// One more than the last of them.
+const STATUSES: u16 = 600;
+
+/// Requests as they are counted.
+pub(crate) struct HttpMetrics {
+    places: HashMap<&'static str, usize>,
+    routes: Vec<Route>,
+    in_flight: Gauge,
+}
+
+struct Route {
+    pattern: &'static str,
+    methods: [OnceLock<Series>; METHODS.len() + 1],
+}
+
+/// The series of one route and method.
+struct Series {
+    duration: Histogram,
+    statuses: Box<[OnceLock<Counter>]>,
+}
+
+/// A request that is being handled. Dropping it counts it out, with or without an answer.
+pub(crate) struct Measured<'a> {
+    metrics: &'a HttpMetrics,
+    method: usize,
+    began: Instant,
+}
+
+impl HttpMetrics {
+    pub(super) fn new() -> Self {
+        let documented = document()["paths"].as_object().into_iter().flat_map(|paths| paths.keys().map(String::as_str));
+        let patterns: Vec<&'static str> = [UNMATCHED].into_iter().chain(UNDOCUMENTED).chain(documented).collect();
+        let routes = patterns.iter().map(|pattern| Route { pattern, methods: Default::default() }).collect();
+        let places = patterns.iter().zip(0..).map(|(pattern, place)| (*pattern, place)).collect();
+        Self { places, routes, in_flight: gauge!("http_requests_in_flight") }
+    }
+
+    pub(crate) fn begin(&self, method: &Method) -> Measured<'_> {
+        self.in_flight.increment(1.0);
+        let method = METHODS.iter().position(|known| known == method).unwrap_or(METHODS.len());
+        Measured { metrics: self, method, began: Instant::now() }
+    }
+
+    /// The route that took a request. That of a path without parameters is the path.
+    fn route_of(&self, request: &HttpRequest) -> &Route {
+        let of = |pattern: &str| self.places.get(pattern).copied();
+        let place = of(request.path()).or_else(|| of(&request.match_pattern()?));
+        &self.routes[place.unwrap_or(0)]
+    }
+}
+
+impl Route {
+    fn series(&self, method: usize) -> &Series {
+        self.methods[method].get_or_init(|| Series {
+            duration: histogram!(
+                "http_request_duration_seconds", "method" => method_name(method), "route" => self.pattern
+            ),
+            statuses: (FIRST_STATUS..STATUSES).map(|_| OnceLock::new()).collect(),
+        })
+    }
+
+    fn count(&self, method: usize, status: StatusCode, series: &Series) {
+        let place = usize::from(status.as_u16().clamp(FIRST_STATUS, STATUSES - 1) - FIRST_STATUS);
+        let counter = series.statuses[place].get_or_init(|| {
+            let status = status.as_u16().to_string();
+            counter!(
+                "http_requests_total", "method" => method_name(method), "route" => self.pattern, "status" => status
+            )
+        });
+        counter.increment(1);
+    }
+}
+
+fn method_name(place: usize) -> &'static str {
+    const NAMES: [&str; METHODS.len()] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+    NAMES.get(place).copied().unwrap_or(OTHER)
+}
+
+impl Measured<'_> {
+    /// Notes the answer; the request is not known any more after a panic.
+    pub(crate) fn end(self, request: Option<&HttpRequest>, status: StatusCode) {
+        let route = request.map_or(&self.metrics.routes[0], |request| self.metrics.route_of(request));
+        let series = route.series(self.method);
+        series.duration.record(self.began.elapsed());
+        route.count(self.method, status, series);
+    }
+}
+
+impl Drop for Measured<'_> {
+    fn drop(&mut self) {
+        self.metrics.in_flight.decrement(1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_stand_where_their_names_do() {
+        for (place, method) in METHODS.iter().enumerate() {
+            assert_eq!(method_name(place), method.as_str());
+        }
+        assert_eq!(method_name(METHODS.len()), OTHER);
+    }
+}
