@@ -38,12 +38,15 @@ pub struct SmtpTimeouts {
     pub command: Duration,
     /// For a whole mail, waiting for a free connection included.
     pub send: Duration,
+    /// How long a connection is kept for the next mail; servers themselves hang up after some minutes.
+    pub idle: Duration,
 }
 
 impl Default for SmtpTimeouts {
-    /// 10 s to connect, 10 s for a command, 20 s in all.
+    /// 10 s to connect, 10 s for a command, 20 s in all; 20 s until a connection that nobody uses is closed.
     fn default() -> Self {
-        Self { connect: Duration::from_secs(10), command: Duration::from_secs(10), send: Duration::from_secs(20) }
+        let seconds = Duration::from_secs;
+        Self { connect: seconds(10), command: seconds(10), send: seconds(20), idle: seconds(20) }
     }
 }
 
@@ -131,7 +134,7 @@ impl SmtpMailer {
         };
         // Only after a receipt is it known what the next answer belongs to.
         connection.send(message).await?;
-        self.pool.keep(connection);
+        self.pool.keep(connection, self.timeouts.idle);
         Ok(())
     }
 }

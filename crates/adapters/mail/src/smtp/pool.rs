@@ -4,7 +4,7 @@
 //! the midst of a mail would give its late answer to the next mail, which would count as sent though it was refused.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 use tokio::{
@@ -19,13 +19,18 @@ use super::{
 
 /// How many conversations there are at the same time; providers refuse many more.
 const MAX_CONNECTIONS: usize = 8;
-/// How long one is kept that nobody uses; servers themselves hang up after some minutes.
-const KEPT_IDLE: Duration = Duration::from_secs(20);
 
 /// The conversations of one server.
 pub(crate) struct Pool {
     slots: Semaphore,
-    idle: Arc<Mutex<Vec<Idle>>>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Default)]
+struct Kept {
+    idle: Vec<Idle>,
+    /// Whether somebody watches over their time.
+    is_watched: bool,
 }
 
 struct Idle {
@@ -35,7 +40,7 @@ struct Idle {
 
 impl Pool {
     pub(crate) fn new() -> Self {
-        Self { slots: Semaphore::new(MAX_CONNECTIONS), idle: Arc::default() }
+        Self { slots: Semaphore::new(MAX_CONNECTIONS), kept: Arc::default() }
     }
 
     /// Leave to hold one conversation.
@@ -46,40 +51,46 @@ impl Pool {
     /// One that still answers, if there is one.
     pub(crate) async fn take(&self) -> Option<Connection> {
         loop {
-            let mut connection = lock(&self.idle).pop()?.connection;
+            let mut connection = lock(&self.kept).idle.pop()?.connection;
             if connection.is_alive().await {
                 return Some(connection);
             }
         }
     }
 
-    /// Keeps one that is between two mails. Where none was kept, somebody begins to watch over their time.
-    pub(crate) fn keep(&self, connection: Connection) {
-        let mut idle = lock(&self.idle);
-        idle.push(Idle { connection, until: Instant::now() + KEPT_IDLE });
-        if idle.len() == 1 {
-            tokio::spawn(close_in_time(Arc::downgrade(&self.idle)));
+    /// Keeps one that is between two mails for so long.
+    pub(crate) fn keep(&self, connection: Connection, time: Duration) {
+        let mut kept = lock(&self.kept);
+        kept.idle.push(Idle { connection, until: Instant::now() + time });
+        if !std::mem::replace(&mut kept.is_watched, true) {
+            tokio::spawn(close_in_time(Arc::downgrade(&self.kept)));
         }
     }
 }
 
-/// Closes what has been kept long enough, until nothing is kept any more.
-async fn close_in_time(idle: std::sync::Weak<Mutex<Vec<Idle>>>) {
-    loop {
-        let Some(next) = idle.upgrade().and_then(|idle| lock(&idle).iter().map(|idle| idle.until).min()) else {
-            return;
-        };
+/// Closes what has been kept long enough, until nothing is kept any more or the pool is gone.
+async fn close_in_time(kept: Weak<Mutex<Kept>>) {
+    while let Some(next) = kept.upgrade().and_then(|kept| next_end(&kept)) {
         sleep_until(next).await;
-        let Some(kept) = idle.upgrade() else { return };
         let now = Instant::now();
-        let over: Vec<Idle> = lock(&kept).extract_if(.., |idle| idle.until <= now).collect();
-        drop(kept);
+        let over: Vec<Idle> = match kept.upgrade() {
+            Some(kept) => lock(&kept).idle.extract_if(.., |idle| idle.until <= now).collect(),
+            None => return,
+        };
         for Idle { connection, .. } in over {
             connection.close().await;
         }
     }
 }
 
-fn lock(idle: &Mutex<Vec<Idle>>) -> std::sync::MutexGuard<'_, Vec<Idle>> {
-    idle.lock().unwrap_or_else(PoisonError::into_inner)
+/// When the first is to be closed. If there is none, nobody watches any more.
+fn next_end(kept: &Mutex<Kept>) -> Option<Instant> {
+    let mut kept = lock(kept);
+    let next = kept.idle.iter().map(|idle| idle.until).min();
+    kept.is_watched = next.is_some();
+    next
+}
+
+fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }

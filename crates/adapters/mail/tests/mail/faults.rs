@@ -8,7 +8,7 @@ use crate::support::{letter_to, mailer_to, only_mail, permanent, temporary};
 
 const ADA: &str = "ada@example.com";
 /// More than a mail may take here.
-const LONG: Duration = Duration::from_secs(3);
+const LONG: Duration = Duration::from_secs(5);
 
 #[tokio::test]
 async fn fa9_a_refused_connection_is_temporary() {
@@ -135,6 +135,23 @@ async fn fa9_a_kept_connection_that_the_server_has_closed_costs_no_mail() {
     server.reopen();
     mailer.send(&letter_to(ADA)).await.unwrap();
     assert_eq!((server.connections(), server.mails().len()), (2, 3));
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_uses_is_closed() {
+    let server = SmtpServer::start().await;
+    let mailer = mailer_to(&server.url(), None);
+    let farewells = || server.heard().iter().filter(|heard| heard.line == "QUIT").count();
+    // twice, so that whoever watches over them has stopped and begins again
+    for round in 1..=2 {
+        mailer.send(&letter_to(ADA)).await.unwrap();
+        let began = Instant::now();
+        while farewells() < round {
+            assert!(began.elapsed() < LONG, "it is not closed");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(server.connections(), round);
+    }
 }
 
 #[tokio::test]

@@ -23,9 +23,10 @@ pub(crate) fn settings() -> MailSettings {
 /// A mailer to the server of that address, with short time limits.
 pub(crate) fn mailer_to(url: &str, authorities: Option<&Path>) -> SmtpMailer {
     let timeouts = SmtpTimeouts {
-        connect: Duration::from_millis(600),
-        command: Duration::from_millis(400),
-        send: Duration::from_secs(1),
+        connect: Duration::from_millis(1500),
+        command: Duration::from_secs(1),
+        send: Duration::from_millis(2500),
+        idle: Duration::from_secs(2),
     };
     let server = SmtpServer::parse(url).unwrap();
     SmtpMailer::new(server, authorities, templates(), settings()).unwrap().with_timeouts(timeouts)
