@@ -13,6 +13,7 @@ mod outbox;
 mod postgres;
 mod process;
 mod settings;
+mod smtp;
 mod sqlite;
 mod start;
 mod stop;

@@ -14,7 +14,7 @@ use tenantry_crypto::{KeyList, KeyListError, ServerSecrets, SigningKeys};
 use crate::{
     config::{Config, ConfigErrors, Database, MailTransport},
     keys::Keys,
-    mail::mailer,
+    mail::{mailer, smtp_mailer},
 };
 
 /// What was found, thing by thing.
@@ -73,7 +73,7 @@ pub async fn run_doctor(loaded: Result<Config, ConfigErrors>) -> Report {
         look_at_folder(&folder, &mut report);
     }
     look_at_keys(&config, &mut report);
-    look_at_mail(&config, &mut report);
+    look_at_mail(&config, &mut report).await;
     database::look(&config, &mut report).await;
     report
 }
@@ -88,7 +88,7 @@ fn folders(config: &Config) -> Vec<PathBuf> {
     };
     let of_mail = match &config.mail.transport {
         MailTransport::File(folder) => Some(folder.as_path()),
-        MailTransport::Console => None,
+        MailTransport::Console | MailTransport::Smtp(_) => None,
     };
     let named = of_keys.into_iter().chain(of_database).chain(of_mail);
     let mut folders: Vec<PathBuf> =
@@ -120,7 +120,8 @@ fn try_to_write(folder: &Path) -> io::Result<()> {
     fs::remove_file(&probe)
 }
 
-fn look_at_mail(config: &Config, report: &mut Report) {
+/// Asks an SMTP server too, within its time limits. Nothing is sent.
+async fn look_at_mail(config: &Config, report: &mut Report) {
     if let Err(error) = mailer(&config.mail) {
         return report.problem("mail", error.to_string());
     }
@@ -129,6 +130,20 @@ fn look_at_mail(config: &Config, report: &mut Report) {
         MailTransport::Console => report.fine("mail", format!("from {from}, printed to standard output")),
         MailTransport::File(folder) => {
             report.fine("mail", format!("from {from}, as files into {}", folder.display()));
+        }
+        MailTransport::Smtp(server) => {
+            let place = format!("{}:{}", server.host, server.port);
+            let checked = match smtp_mailer(&config.mail, server) {
+                Ok(mailer) => mailer.check().await.map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            match checked {
+                Ok(()) => report.fine("mail", format!("from {from}, to the SMTP server at {place}, which answers")),
+                Err(why) => {
+                    let mend = "see that it runs, and that MAIL_URL names its host, port, TLS, user and password";
+                    report.problem("mail", format!("the SMTP server at {place} cannot be used ({why}): {mend}"));
+                }
+            }
         }
     }
 }
@@ -246,5 +261,25 @@ mod tests {
         fs::write(&file, "SIGNING_KEYS=c2hvcnQ=\nSERVER_SECRETS=c2hvcnQ=\n").expect("a file");
         let (_, text) = looked();
         assert!(text.contains("SIGNING_KEYS: cannot be used") && !text.contains("c2hvcnQ"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn an_smtp_server_is_asked_and_its_password_not_told() {
+        let folder = TempDir::new().expect("a folder");
+        let server = tenantry_testkit::smtp::SmtpServer::start().await;
+        let looked = async |url: &str| {
+            let mut report = Report::default();
+            look_at_mail(&config(folder.path(), &[("MAIL_URL", url)]), &mut report).await;
+            (report.is_healthy(), report.to_string())
+        };
+        let (is_healthy, text) = looked(&server.url()).await;
+        assert!(is_healthy && text.contains(&server.address().to_string()), "{text}");
+        assert!(server.mails().is_empty());
+        let signing_in = server.url().replace("smtp://", "smtp://ada:planted@");
+        let (is_healthy, text) = looked(&signing_in).await;
+        assert!(!is_healthy && text.contains("MAIL_URL") && !text.contains("planted"), "{text}");
+        server.close().await;
+        let (is_healthy, text) = looked(&server.url()).await;
+        assert!(!is_healthy && text.contains("refused") && text.contains("see that it runs"), "{text}");
     }
 }

@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use tenantry_identity::{LinkPurpose, Mailer};
-use tenantry_mail::{ConsoleMailer, FileMailer, MailSettings, Templates};
+use tenantry_mail::{ConsoleMailer, FileMailer, MailSettings, SmtpMailer, SmtpServer, Templates};
 
 use crate::{
     StartError,
@@ -12,13 +12,25 @@ use crate::{
 
 /// What sends the mails of this configuration.
 pub(crate) fn mailer(config: &MailConfig) -> Result<Arc<dyn Mailer>, StartError> {
-    let templates = Arc::new(Templates::load(config.templates.as_deref())?);
-    let from = MailSettings::parse_from(&config.from).map_err(|error| StartError::Sender(Box::new(error)))?;
-    let settings = MailSettings { from, product: config.product.clone() };
+    let (templates, settings) = appearance(config)?;
     Ok(match &config.transport {
         MailTransport::Console => Arc::new(ConsoleMailer::new(templates, settings)),
         MailTransport::File(folder) => Arc::new(FileMailer::new(folder.clone(), templates, settings)),
+        MailTransport::Smtp(server) => Arc::new(smtp_mailer(config, server)?),
     })
+}
+
+/// What sends the mails of this configuration to that server.
+pub(crate) fn smtp_mailer(config: &MailConfig, server: &SmtpServer) -> Result<SmtpMailer, StartError> {
+    let (templates, settings) = appearance(config)?;
+    Ok(SmtpMailer::new(server.clone(), config.authorities.as_deref(), templates, settings)?)
+}
+
+/// How mails look.
+fn appearance(config: &MailConfig) -> Result<(Arc<Templates>, MailSettings), StartError> {
+    let templates = Arc::new(Templates::load(config.templates.as_deref())?);
+    let from = MailSettings::parse_from(&config.from).map_err(|error| StartError::Sender(Box::new(error)))?;
+    Ok((templates, MailSettings { from, product: config.product.clone() }))
 }
 
 /// Where mailed links lead: as configured, whatever a request says.

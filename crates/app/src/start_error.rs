@@ -28,6 +28,9 @@ pub enum StartError {
     /// A mail template cannot be used.
     #[error("MAIL_TEMPLATES: {0}")]
     Templates(#[from] tenantry_mail::TemplateError),
+    /// The SMTP server cannot be spoken to as configured.
+    #[error("MAIL_CA_FILE or MAIL_URL cannot be used: {0}")]
+    Smtp(#[from] tenantry_mail::SmtpSetupError),
     /// The sender of mails is none.
     #[error("MAIL_FROM cannot be used: {0}")]
     Sender(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -1,6 +1,6 @@
 //! What tests of Tenantry are made with: a contract suite for each group of ports, which every adapter has to pass, and
-//! throw-away databases to run it on. It knows the domain's ports and no adapter, so that a new adapter is proved with the
-//! same tests.
+//! throw-away databases and mail servers to run it on. It knows the domain's ports and no adapter, so that a new adapter
+//! is proved with the same tests.
 //!
 //! Whoever writes an adapter says once how its units are opened and committed ([`Units`]). Then each suite is one line:
 //!
@@ -30,11 +30,13 @@ pub mod jobs;
 pub mod journal;
 pub mod ledger;
 pub mod links;
+pub mod mailer;
 pub mod memberships;
 pub mod people;
 pub mod registrations;
 pub mod roles;
 pub mod sessions;
+pub mod smtp;
 pub mod tenants;
 pub mod units;
 pub mod world;

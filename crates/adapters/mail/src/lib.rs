@@ -1,5 +1,5 @@
-//! The mails: how they look, and where they go. A folder takes one `.eml` for each letter, the console shows the text
-//! part of each.
+//! The mails: how they look, and where they go. An SMTP server sends them on; a folder takes one `.eml` for each letter,
+//! the console shows the text part of each.
 //!
 //! Every template is embedded and can be replaced by a file of the same name; all are rendered once when they are
 //! loaded, so that a mistake in one is found at the start and not when somebody waits for a mail. The words of people
@@ -11,6 +11,7 @@ mod examples;
 mod file;
 mod message;
 mod settings;
+mod smtp;
 mod templates;
 mod words;
 
@@ -23,4 +24,5 @@ pub use console::ConsoleMailer;
 pub use file::FileMailer;
 pub use lettre::message::Mailbox;
 pub use settings::{FromError, MailSettings};
+pub use smtp::{SmtpCheckError, SmtpLogin, SmtpMailer, SmtpSecurity, SmtpServer, SmtpSetupError, SmtpTimeouts};
 pub use templates::{TemplateError, Templates};

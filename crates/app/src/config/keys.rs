@@ -65,8 +65,11 @@ keys! {
         meaning: "Who may register: everybody; everybody who confirms their address by a mailed link; or nobody but through the command line." }
     PRODUCT_NAME { takes: "1 to 80 characters on one line", example: "Acme Cloud", default: "Tenantry", unset: "",
         meaning: "What the product is called in mails." }
-    MAIL_URL { takes: "console: or file:FOLDER", example: "file:./data/mail", default: "console:", unset: "",
-        meaning: "Where mails go: to standard output, for development, or as one .eml file each into a folder. Production refuses `console:`." }
+    MAIL_URL { takes: "smtp://USER:PASSWORD@HOST:PORT?tls=required (or opportunistic, or none), smtps://USER:PASSWORD@HOST:PORT, file:FOLDER or console:; with special characters of user and password percent-encoded, and both and the port only where they are needed",
+        example: "file:./data/mail", default: "console:", unset: "",
+        meaning: "Where mails go: to an SMTP server (`smtp:` with STARTTLS, port 587; `smtps:` with TLS from the start, port 465), as one .eml file each into a folder, or to standard output, for development. Production refuses `console:`. See [mail.md](mail.md)." }
+    MAIL_CA_FILE { takes: "a file of certificates in PEM", example: "./mail-ca.pem", default: "", unset: "the authorities of the operating system",
+        meaning: "Authorities that the certificate of the SMTP server may also be of." }
     MAIL_FROM { takes: "an e-mail address, with or without a name", example: "Acme <no-reply@acme.example>",
         default: "Tenantry <no-reply@localhost.localdomain>", unset: "", meaning: "The sender of mails. Production needs one of its own." }
     MAIL_TEMPLATES { takes: "a folder", example: "./mail-templates", default: "", unset: "the built-in ones",

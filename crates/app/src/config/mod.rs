@@ -21,6 +21,7 @@ use std::{
     path::PathBuf,
     time::Duration,
 };
+use tenantry_mail::SmtpServer;
 use url::Url;
 
 /// Everything that can be set. Printing it shows no secret.
@@ -126,6 +127,8 @@ pub struct MailConfig {
     pub transport: MailTransport,
     /// The sender, as it was written; the mail adapter reads it.
     pub from: String,
+    /// Authorities to trust beside those of the operating system, for the SMTP server.
+    pub authorities: Option<PathBuf>,
     /// Templates that take the place of built-in ones.
     pub templates: Option<PathBuf>,
     /// Where mailed links lead, if that was said; else to the public URL.
@@ -135,12 +138,14 @@ pub struct MailConfig {
 }
 
 /// Where mails go.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum MailTransport {
     /// To standard output.
     Console,
     /// Into a folder.
     File(PathBuf),
+    /// To an SMTP server.
+    Smtp(SmtpServer),
 }
 
 /// Where links of each purpose lead, with `{token}` where the token goes.

@@ -136,17 +136,23 @@ fn mail(settings: &mut Settings, production: bool) -> Option<MailConfig> {
     let product = settings.required(keys::PRODUCT_NAME, values::product_name);
     let transport = settings.required(keys::MAIL_URL, values::mail_transport);
     let from = settings.required(keys::MAIL_FROM, values::sender);
+    let authorities = settings.optional(keys::MAIL_CA_FILE, |text| Some(PathBuf::from(text)));
     let templates = settings.optional(keys::MAIL_TEMPLATES, |text| Some(PathBuf::from(text)));
     let app_url = settings.optional(keys::APP_URL, values::origin_url);
     let confirm = settings.required(keys::LINK_PATH_CONFIRM, values::link_path);
     let verify = settings.required(keys::LINK_PATH_VERIFY, values::link_path);
     let reset = settings.required(keys::LINK_PATH_RESET, values::link_path);
     let invite = settings.required(keys::LINK_PATH_INVITE, values::link_path);
+    if let Some(MailTransport::Smtp(server)) = &transport
+        && server.shows_password()
+    {
+        settings.refuse(keys::MAIL_URL, "must not send a password without TLS to another machine: remove `tls=none`");
+    }
     if production {
-        if transport == Some(MailTransport::Console) {
+        if matches!(transport, Some(MailTransport::Console)) {
             settings.refuse(
                 keys::MAIL_URL,
-                "must not be `console:` in production, where nobody would read it; set MAIL_URL=file:FOLDER",
+                "must not be `console:` in production, where nobody would read it; set MAIL_URL=smtps://USER:PASSWORD@HOST",
             );
         }
         if settings.get(keys::MAIL_FROM).is_none_or(|setting| setting.origin == Origin::Default) {
@@ -162,6 +168,7 @@ fn mail(settings: &mut Settings, production: bool) -> Option<MailConfig> {
         product: product?,
         transport: transport?,
         from: from?,
+        authorities: authorities?,
         templates: templates?,
         app_url: app_url?,
         link_paths: LinkPaths { confirm: confirm?, verify: verify?, reset: reset?, invite: invite? },

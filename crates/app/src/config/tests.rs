@@ -129,7 +129,7 @@ fn every_mistake_is_listed_at_once_with_what_to_set() {
     let expected = [
         "PORT must be a number from 0 to 65535, for example PORT=3000 (set in the environment)",
         "PUBLIC_URL must be an https address in production, for example PUBLIC_URL=https://api.example.com",
-        "MAIL_URL must not be `console:` in production, where nobody would read it; set MAIL_URL=file:FOLDER",
+        "MAIL_URL must not be `console:` in production, where nobody would read it; set MAIL_URL=smtps://USER:PASSWORD@HOST",
         "MAIL_FROM must be set in production",
         "SERVER_SECRETS must be secrets of at least 32 bytes, each BASE64 or ID:BASE64, separated by commas (set in the environment)",
         "SIGNING_KEYS must be set in production; `openssl genpkey -algorithm ed25519 -outform DER | base64 -w0` makes a new one",
@@ -150,6 +150,7 @@ fn what_production_refuses() {
         ("REGISTRATION", "invited"),
         ("MAIL_URL", ""),
         ("MAIL_URL", "console:"),
+        ("MAIL_URL", "smtp://ada:secret@smtp.example.com?tls=none"),
         ("MAIL_FROM", ""),
         ("APP_URL", "http://app.example.com"),
         ("ARGON2_MEMORY_KIB", "8"),
@@ -165,6 +166,23 @@ fn whoever_registers_in_production_confirms_the_address_unless_it_is_said_otherw
     assert_eq!(registration(""), Registration::Verified);
     assert_eq!(registration("verified"), Registration::Verified);
     assert_eq!(registration("open"), Registration::Open);
+}
+
+#[test]
+fn mails_go_to_an_smtp_server_in_production_too() {
+    let mail = production(&[("MAIL_URL", "smtps://ada:s%40cret@smtp.example.com"), ("MAIL_CA_FILE", "ca.pem")]);
+    let mail = mail.expect("good").mail;
+    let MailTransport::Smtp(server) = mail.transport else { panic!("{:?}", mail.transport) };
+    assert_eq!((server.host.as_str(), server.port), ("smtp.example.com", 465));
+    assert_eq!(server.login.expect("a login").password.expose_secret(), "s@cret");
+    assert_eq!(mail.authorities.as_deref(), Some(Path::new("ca.pem")));
+    let told = mistakes(load(&[("MAIL_URL", "smtp://ada:planted@smtp.example.com?tls=none")]));
+    assert_eq!(
+        told,
+        [
+            "MAIL_URL must not send a password without TLS to another machine: remove `tls=none` (set in the environment)"
+        ]
+    );
 }
 
 #[test]
@@ -293,6 +311,7 @@ fn no_secret_is_printed_or_repeated() {
         ("SERVER_SECRETS", "planted-server-secret"),
         ("HEALTH_TOKEN", "planted-health-token"),
         ("DATABASE_URL", "postgres://u:planted-password@h/d"),
+        ("MAIL_URL", "smtp://u:planted-password@h"),
     ];
     let printed = format!("{:?}", load(&secrets).expect("good"));
     assert!(printed.contains("REDACTED") && !printed.contains("planted"), "{printed}");
@@ -302,6 +321,7 @@ fn no_secret_is_printed_or_repeated() {
         ("SERVER_SECRETS", ",planted-server-secret"),
         ("HEALTH_TOKEN", "planted"),
         ("DATABASE_URL", "postgresql+planted://u:planted-password@h/d"),
+        ("MAIL_URL", "smtp://u:planted-password@h?tls=planted"),
     ];
     let told = mistakes(load(&wrong));
     assert_eq!(told.len(), wrong.len());

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 use tenantry_kernel::bounded_line;
-use tenantry_mail::MailSettings;
+use tenantry_mail::{MailSettings, SmtpServer};
 use url::Url;
 
 use super::{Database, Limit, MailTransport};
@@ -117,6 +117,7 @@ pub(super) fn mail_transport(text: &str) -> Option<MailTransport> {
     match text.split_once(':')? {
         ("console", "") => Some(MailTransport::Console),
         ("file", folder) if !folder.is_empty() => Some(MailTransport::File(PathBuf::from(folder))),
+        ("smtp" | "smtps", _) => SmtpServer::parse(text).map(MailTransport::Smtp),
         _ => None,
     }
 }

@@ -1,0 +1,166 @@
+//! Mail by SMTP (RFC 5321), to whatever sends it on.
+
+mod connection;
+mod failure;
+mod pool;
+mod server;
+
+use async_trait::async_trait;
+use lettre::{
+    Message,
+    transport::smtp::{
+        client::{Certificate, TlsParameters},
+        extension::ClientId,
+    },
+};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tenantry_identity::{Mailer, MailerError, Outgoing};
+use tokio::time::timeout;
+
+use crate::{MailSettings, Templates, composer::Composer};
+use connection::Connection;
+use failure::{Failure, Step};
+use pool::Pool;
+
+pub use server::{SmtpLogin, SmtpSecurity, SmtpServer};
+
+/// How long a server may take. lettre waits for ever for one that accepts a connection and says nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct SmtpTimeouts {
+    /// For the connection, with TLS and the sign-in.
+    pub connect: Duration,
+    /// For the answer to one command.
+    pub command: Duration,
+    /// For a whole mail, waiting for a free connection included.
+    pub send: Duration,
+    /// How long a connection is kept for the next mail; servers themselves hang up after some minutes.
+    pub idle: Duration,
+}
+
+impl Default for SmtpTimeouts {
+    /// 10 s to connect, 10 s for a command, 20 s in all; 20 s until a connection that nobody uses is closed.
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { connect: seconds(10), command: seconds(10), send: seconds(20), idle: seconds(20) }
+    }
+}
+
+/// The server cannot be spoken to as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum SmtpSetupError {
+    /// The file of additional authorities cannot be read.
+    #[error("{} cannot be read: {source}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file of additional authorities holds none.
+    #[error("{} holds no certificate in PEM that can be trusted", .0.display())]
+    NoCertificate(PathBuf),
+    /// TLS cannot be prepared.
+    #[error("TLS cannot be prepared: {0}")]
+    Tls(#[source] lettre::transport::smtp::Error),
+}
+
+/// The server could not be reached, or did not let us in.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SmtpCheckError(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+/// Hands every letter to an SMTP server, over connections that are kept for the next one.
+///
+/// A letter that the server refuses for good (5xx, of the recipient or of the letter) is permanent. All else is
+/// temporary, a wrong password and a refused sender too: they concern every letter, so that none is lost before the
+/// operator has mended it. Where a connection ends before the receipt, the server may have the letter; the next try has
+/// the same `Message-ID`.
+pub struct SmtpMailer {
+    server: SmtpServer,
+    tls: TlsParameters,
+    hello: ClientId,
+    pool: Pool,
+    composer: Composer,
+    timeouts: SmtpTimeouts,
+}
+
+impl SmtpMailer {
+    /// A mailer for this server. It trusts the authorities of the operating system and, where a file of them is named,
+    /// those in it (PEM). Nothing is connected to yet.
+    pub fn new(
+        server: SmtpServer,
+        authorities: Option<&Path>,
+        templates: Arc<Templates>,
+        settings: MailSettings,
+    ) -> Result<Self, SmtpSetupError> {
+        let tls = tls_parameters(&server.host, authorities)?;
+        // The name of this machine is often one that no server knows; the sender's domain is one that is ours.
+        let hello = ClientId::Domain(settings.from.email.domain().to_owned());
+        let composer = Composer::new(templates, settings);
+        Ok(Self { server, tls, hello, pool: Pool::new(), composer, timeouts: SmtpTimeouts::default() })
+    }
+
+    /// The same with other time limits.
+    #[must_use]
+    pub fn with_timeouts(self, timeouts: SmtpTimeouts) -> Self {
+        Self { timeouts, ..self }
+    }
+
+    /// Whether the server is there, lets us in and answers. Nothing is sent.
+    pub async fn check(&self) -> Result<(), SmtpCheckError> {
+        let mut connection = self.connect().await.map_err(|failure| SmtpCheckError(Box::new(failure)))?;
+        if !connection.is_alive().await {
+            let failure = Failure::silence(Step::Connecting, self.timeouts.command);
+            return Err(SmtpCheckError(Box::new(failure)));
+        }
+        connection.close().await;
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<Connection, Failure> {
+        Connection::open(&self.server, &self.tls, &self.hello, self.timeouts).await
+    }
+
+    async fn deliver(&self, message: &Message) -> Result<(), Failure> {
+        let _slot = self.pool.slot().await?;
+        let mut connection = match self.pool.take().await {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        // Only after a receipt is it known what the next answer belongs to.
+        connection.send(message).await?;
+        self.pool.keep(connection, self.timeouts.idle);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Mailer for SmtpMailer {
+    async fn send(&self, letter: &Outgoing) -> Result<(), MailerError> {
+        let message = self.composer.compose(letter)?;
+        let limit = self.timeouts.send;
+        let sent = timeout(limit, self.deliver(&message)).await;
+        let sent = sent.unwrap_or_else(|_| Err(Failure::silence(Step::Message, limit)));
+        sent.map_err(|failure| failure.into_mailer_error(letter.link.as_ref()))
+    }
+}
+
+fn tls_parameters(host: &str, authorities: Option<&Path>) -> Result<TlsParameters, SmtpSetupError> {
+    let mut tls = TlsParameters::builder(host.to_owned());
+    if let Some(file) = authorities {
+        let pem = fs::read(file).map_err(|source| SmtpSetupError::Unreadable { file: file.to_owned(), source })?;
+        let none = || SmtpSetupError::NoCertificate(file.to_owned());
+        if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {
+            return Err(none());
+        }
+        let certificate = Certificate::from_pem(&pem).map_err(|_| none())?;
+        tls = tls.add_root_certificate(certificate);
+        return tls.build().map_err(|_| none());
+    }
+    tls.build().map_err(SmtpSetupError::Tls)
+}

@@ -1,0 +1,131 @@
+//! One conversation with an SMTP server: opening it, and handing over mails. Each step has a time limit, which lettre
+//! itself only knows for the connection.
+
+use lettre::{
+    Message,
+    transport::smtp::{
+        Error as SmtpError,
+        authentication::{Credentials, Mechanism},
+        client::{AsyncSmtpConnection, TlsParameters},
+        commands::{Data, Mail, Rcpt},
+        extension::{ClientId, Extension, MailBodyParameter, MailParameter},
+    },
+};
+use secrecy::ExposeSecret;
+use std::time::Duration;
+use tokio::time::timeout;
+
+use super::{
+    SmtpTimeouts,
+    failure::{Failure, Step},
+    server::{SmtpSecurity, SmtpServer},
+};
+
+/// How long a server is given to take its leave.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// An open conversation, signed in where that is wanted. Whoever drops it in the midst of a mail closes it.
+pub(crate) struct Connection {
+    smtp: AsyncSmtpConnection,
+    limits: SmtpTimeouts,
+}
+
+impl Connection {
+    /// Connects, secures and signs in, all within the time limit of connecting.
+    pub(crate) async fn open(
+        server: &SmtpServer,
+        tls: &TlsParameters,
+        hello: &ClientId,
+        limits: SmtpTimeouts,
+    ) -> Result<Self, Failure> {
+        let mut step = Step::Connecting;
+        let opened = timeout(limits.connect, Self::converse(server, tls, hello, limits, &mut step)).await;
+        opened.unwrap_or_else(|_| Err(Failure::silence(step, limits.connect)))
+    }
+
+    async fn converse(
+        server: &SmtpServer,
+        tls: &TlsParameters,
+        hello: &ClientId,
+        limits: SmtpTimeouts,
+        step: &mut Step,
+    ) -> Result<Self, Failure> {
+        let at_once = (server.security == SmtpSecurity::Tls).then(|| tls.clone());
+        let address = (server.host.as_str(), server.port);
+        let connected = AsyncSmtpConnection::connect_tokio1(address, None, hello, at_once, None).await;
+        let mut smtp = connected.map_err(|error| Failure::of(*step, &error))?;
+
+        *step = Step::Securing;
+        match server.security {
+            SmtpSecurity::StartTls | SmtpSecurity::Opportunistic if smtp.can_starttls() => {
+                smtp.starttls(tls.clone(), hello).await.map_err(|error| Failure::of(*step, &error))?;
+            }
+            SmtpSecurity::StartTls => return Err(Failure::other(*step, "it does not offer STARTTLS")),
+            SmtpSecurity::Opportunistic if server.login.is_some() => {
+                return Err(Failure::other(*step, "it does not offer STARTTLS, and a password is not sent in clear"));
+            }
+            SmtpSecurity::Tls | SmtpSecurity::Opportunistic | SmtpSecurity::None => {}
+        }
+
+        *step = Step::SigningIn;
+        if let Some(login) = &server.login {
+            let credentials = Credentials::new(login.user.clone(), login.password.expose_secret().to_owned());
+            let signed_in = smtp.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await;
+            signed_in.map_err(|error| Failure::of(*step, &error))?;
+        }
+        Ok(Self { smtp, limits })
+    }
+
+    /// Whether the server still answers.
+    pub(crate) async fn is_alive(&mut self) -> bool {
+        timeout(self.limits.command, self.smtp.test_connected()).await.unwrap_or(false)
+    }
+
+    /// Hands over one mail. After a failure the conversation is good for nothing more.
+    pub(crate) async fn send(&mut self, message: &Message) -> Result<(), Failure> {
+        let (envelope, text) = (message.envelope(), message.formatted());
+        let addresses = envelope.from().into_iter().chain(envelope.to());
+        let has_wide_address = addresses.into_iter().any(|address| !address.to_string().is_ascii());
+        let options = self.options(has_wide_address, &text)?;
+        self.ask(Step::Sender, Mail::new(envelope.from().cloned(), options)).await?;
+        for recipient in envelope.to() {
+            self.ask(Step::Recipient, Rcpt::new(recipient.clone(), Vec::new())).await?;
+        }
+        self.ask(Step::Data, Data).await?;
+        // A server may look long at what it was given. That it takes no longer than a mail may take is seen to outside.
+        self.smtp.message(&text).await.map_err(|error| Failure::of(Step::Message, &error))?;
+        Ok(())
+    }
+
+    /// What the server must be able to do for this mail (RFC 6531 and RFC 6152).
+    fn options(&self, has_wide_address: bool, text: &[u8]) -> Result<Vec<MailParameter>, Failure> {
+        let server = self.smtp.server_info();
+        let mut options = Vec::new();
+        if has_wide_address {
+            if !server.supports_feature(Extension::SmtpUtfEight) {
+                return Err(Failure::impossible(Step::Recipient, "the server takes addresses in ASCII only"));
+            }
+            options.push(MailParameter::SmtpUtfEight);
+        }
+        if !text.is_ascii() {
+            if !server.supports_feature(Extension::EightBitMime) {
+                return Err(Failure::impossible(Step::Recipient, "the server takes mails in ASCII only"));
+            }
+            options.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+        }
+        Ok(options)
+    }
+
+    async fn ask(&mut self, step: Step, command: impl std::fmt::Display) -> Result<(), Failure> {
+        let limit = self.limits.command;
+        match timeout(limit, self.smtp.command(command)).await {
+            Ok(answer) => answer.map(drop).map_err(|error: SmtpError| Failure::of(step, &error)),
+            Err(_) => Err(Failure::silence(step, limit)),
+        }
+    }
+
+    /// Takes leave, if the server lets us.
+    pub(crate) async fn close(mut self) {
+        let _ = timeout(FAREWELL, self.smtp.quit()).await;
+    }
+}

@@ -1,0 +1,84 @@
+//! The contract suite of the port, on every mailer.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+    sync::{Arc, Mutex},
+};
+use tempfile::TempDir;
+use tenantry_mail::{ConsoleMailer, FileMailer};
+use tenantry_testkit::{
+    mailer::{Outbox, Sent, contract},
+    smtp,
+};
+
+use crate::support::{mailer_to, read, settings, templates};
+
+struct Mailbox<'a>(&'a smtp::SmtpServer);
+
+impl Outbox for Mailbox<'_> {
+    async fn sent(&self) -> Vec<Sent> {
+        let mails = self.0.mails();
+        let sent = mails.iter().map(|mail| {
+            let sent = read(mail.text.as_bytes());
+            assert_eq!((mail.from.as_str(), &mail.to), ("no-reply@mail.example.com", &vec![sent.to.clone()]));
+            sent
+        });
+        sent.collect()
+    }
+}
+
+struct Folder<'a>(&'a Path);
+
+impl Outbox for Folder<'_> {
+    async fn sent(&self) -> Vec<Sent> {
+        let Ok(files) = fs::read_dir(self.0) else { return Vec::new() };
+        files.map(|file| read(&fs::read(file.unwrap().path()).unwrap())).collect()
+    }
+}
+
+/// What stands on a terminal.
+#[derive(Clone, Default)]
+struct Screen(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Screen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Outbox for Screen {
+    async fn sent(&self) -> Vec<Sent> {
+        let shown = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let letters = shown.split("---------- mail ").skip(1);
+        let sent = letters.map(|letter| {
+            let (id, rest) = letter.split_once("\nTo: ").unwrap();
+            let (to, text) = rest.split_once('\n').unwrap();
+            Sent { id: id.to_owned(), to: to.to_owned(), text: text.to_owned() }
+        });
+        sent.collect()
+    }
+}
+
+#[tokio::test]
+async fn smtp() {
+    let server = smtp::SmtpServer::start().await;
+    contract(&mailer_to(&server.url(), None), &Mailbox(&server)).await;
+}
+
+#[tokio::test]
+async fn file() {
+    let folder = TempDir::new().unwrap();
+    contract(&FileMailer::new(folder.path(), templates(), settings()), &Folder(folder.path())).await;
+}
+
+#[tokio::test]
+async fn console() {
+    let screen = Screen::default();
+    contract(&ConsoleMailer::to(screen.clone(), templates(), settings()), &screen).await;
+}

@@ -1,0 +1,194 @@
+//! An SMTP server that refuses, hangs and hangs up.
+
+use std::time::{Duration, Instant};
+use tenantry_identity::Mailer;
+use tenantry_testkit::smtp::{Fault, SmtpOptions, SmtpServer, Step};
+
+use crate::support::{letter_to, mailer_to, only_mail, permanent, temporary};
+
+const ADA: &str = "ada@example.com";
+/// More than a mail may take here.
+const LONG: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn fa9_a_refused_connection_is_temporary() {
+    let server = SmtpServer::start().await;
+    let (mailer, letter) = (mailer_to(&server.url(), None), letter_to(ADA));
+    server.close().await;
+    let told = temporary(mailer.send(&letter).await);
+    assert!(told.starts_with("the mail server could not be reached: ") && told.contains("refused"), "{told}");
+    server.reopen();
+    mailer.send(&letter).await.unwrap();
+    only_mail(&server);
+}
+
+#[tokio::test]
+async fn fa9_what_is_refused_for_now_goes_later() {
+    for (step, answer) in [
+        (Step::Greeting, "421 4.3.2 busy"),
+        (Step::Greeting, "554 5.7.1 not you"),
+        (Step::Hello, "421 4.3.2 busy"),
+        (Step::Sender, "451 4.3.0 later"),
+        (Step::Sender, "550 5.7.1 not from there"),
+        (Step::Recipient, "421 4.3.2 busy"),
+        (Step::Recipient, "450 4.2.1 greylisted"),
+        (Step::Recipient, "451 4.3.0 later"),
+        (Step::Recipient, "530 5.7.0 sign in first"),
+        (Step::Data, "451 4.3.0 later"),
+        (Step::Message, "421 4.3.2 busy"),
+        (Step::Message, "451 4.3.0 later"),
+    ] {
+        let server = SmtpServer::start().await;
+        let (mailer, letter) = (mailer_to(&server.url(), None), letter_to(ADA));
+        server.fail(Fault::answer(step, answer).times(1));
+        let told = temporary(mailer.send(&letter).await);
+        assert!(told.ends_with(answer), "{told} at {step:?}");
+        assert_eq!(server.mails(), [], "{answer} at {step:?}");
+        mailer.send(&letter).await.unwrap();
+        only_mail(&server);
+    }
+}
+
+#[tokio::test]
+async fn fa9_what_is_refused_for_good_is_permanent() {
+    for (step, answer) in [
+        (Step::Recipient, "550 5.1.1 no such user"),
+        (Step::Recipient, "553 5.1.3 no such address"),
+        (Step::Data, "554 5.5.1 no"),
+        (Step::Message, "552 5.3.4 too long"),
+        (Step::Message, "554 5.7.1 looks like spam"),
+    ] {
+        let server = SmtpServer::start().await;
+        server.fail(Fault::answer(step, answer).to(ADA));
+        let mailer = mailer_to(&server.url(), None);
+        let told = permanent(mailer.send(&letter_to(ADA)).await);
+        assert!(told.ends_with(answer), "{told} at {step:?}");
+        mailer.send(&letter_to("charles@example.com")).await.unwrap();
+        assert_eq!(only_mail(&server).to, ["charles@example.com"]);
+    }
+}
+
+#[tokio::test]
+async fn fa9_a_server_that_hangs_holds_nobody_for_long() {
+    for step in [Step::Greeting, Step::Hello, Step::Sender, Step::Recipient, Step::Data, Step::Message] {
+        let server = SmtpServer::start().await;
+        server.fail(Fault::hang(step).times(1));
+        let (mailer, letter) = (mailer_to(&server.url(), None), letter_to(ADA));
+        let began = Instant::now();
+        let told = temporary(mailer.send(&letter).await);
+        assert!(told.contains("no answer within") && began.elapsed() < LONG, "{told} at {step:?}");
+        mailer.send(&letter).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn fa9_a_server_that_hangs_up_is_temporary() {
+    for step in [Step::Greeting, Step::Hello, Step::Sender, Step::Recipient, Step::Data, Step::Message] {
+        let server = SmtpServer::start().await;
+        server.fail(Fault::drop(step).times(1));
+        let (mailer, letter) = (mailer_to(&server.url(), None), letter_to(ADA));
+        temporary(mailer.send(&letter).await);
+        mailer.send(&letter).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn fa9_a_mail_without_a_receipt_comes_again_with_the_same_id() {
+    for fault in [Fault::drop(Step::Message), Fault::hang(Step::Message)] {
+        let server = SmtpServer::start().await;
+        server.fail(fault.times(1));
+        let (mailer, letter) = (mailer_to(&server.url(), None), letter_to(ADA));
+        temporary(mailer.send(&letter).await);
+        mailer.send(&letter).await.unwrap();
+        let mails = server.mails();
+        assert_eq!(mails.len(), 2);
+        assert_eq!(mails[0].text, mails[1].text);
+        assert_eq!(mails[0].header("Message-ID"), Some(&*format!("<{}@mail.example.com>", letter.job)));
+        assert_eq!(mails[0].header("Date"), Some("Tue, 24 Nov 2026 13:41:37 +0000"));
+    }
+}
+
+#[tokio::test]
+async fn fa9_a_late_answer_is_never_taken_for_that_to_the_next_mail() {
+    let server = SmtpServer::start().await;
+    let mailer = mailer_to(&server.url(), None);
+    mailer.send(&letter_to("first@example.com")).await.unwrap();
+    // cut short from outside, as a job whose time is over
+    server.fail(Fault::hang(Step::Message).to("cut@example.com"));
+    let cut = letter_to("cut@example.com");
+    let limit = Duration::from_millis(100);
+    assert!(tokio::time::timeout(limit, mailer.send(&cut)).await.is_err());
+    server.fail(Fault::answer(Step::Message, "554 5.7.1 no").to(ADA));
+    permanent(mailer.send(&letter_to(ADA)).await);
+    let connections: Vec<usize> = server.heard().iter().map(|heard| heard.connection).collect();
+    assert_eq!(connections.last(), Some(&1), "the conversation that was cut short was gone on with");
+}
+
+#[tokio::test]
+async fn fa9_a_kept_connection_that_the_server_has_closed_costs_no_mail() {
+    let server = SmtpServer::start().await;
+    let mailer = mailer_to(&server.url(), None);
+    mailer.send(&letter_to(ADA)).await.unwrap();
+    mailer.send(&letter_to(ADA)).await.unwrap();
+    assert_eq!(server.connections(), 1, "a connection is kept for the next mail");
+    server.close().await;
+    server.reopen();
+    mailer.send(&letter_to(ADA)).await.unwrap();
+    assert_eq!((server.connections(), server.mails().len()), (2, 3));
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_uses_is_closed() {
+    let server = SmtpServer::start().await;
+    let mailer = mailer_to(&server.url(), None);
+    let farewells = || server.heard().iter().filter(|heard| heard.line == "QUIT").count();
+    // twice, so that whoever watches over them has stopped and begins again
+    for round in 1..=2 {
+        mailer.send(&letter_to(ADA)).await.unwrap();
+        let began = Instant::now();
+        while farewells() < round {
+            assert!(began.elapsed() < LONG, "it is not closed");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(server.connections(), round);
+    }
+}
+
+#[tokio::test]
+async fn no_more_connections_are_open_than_a_provider_bears() {
+    let server = SmtpServer::start().await;
+    let mailer = mailer_to(&server.url(), None);
+    let letters: Vec<_> = (0..40).map(|n| letter_to(&format!("ada{n}@example.com"))).collect();
+    for sent in futures::future::join_all(letters.iter().map(|letter| mailer.send(letter))).await {
+        sent.unwrap();
+    }
+    assert_eq!(server.mails().len(), 40);
+    assert!((1..=8).contains(&server.connections()), "{}", server.connections());
+}
+
+#[tokio::test]
+async fn an_address_beyond_ascii_needs_a_server_that_takes_it() {
+    let address = "josé@example.com";
+    let server = SmtpServer::start().await;
+    mailer_to(&server.url(), None).send(&letter_to(address)).await.unwrap();
+    assert_eq!(only_mail(&server).to, [address]);
+    assert!(server.heard().iter().any(|heard| heard.line.ends_with(" SMTPUTF8 BODY=8BITMIME")));
+
+    let server = SmtpServer::start_with(SmtpOptions { takes_utf8: false, ..SmtpOptions::default() }).await;
+    let told = permanent(mailer_to(&server.url(), None).send(&letter_to(address)).await);
+    assert!(told.contains("ASCII"), "{told}");
+}
+
+#[tokio::test]
+async fn the_check_asks_and_sends_nothing() {
+    let server = SmtpServer::start().await;
+    let mailer = mailer_to(&server.url(), None);
+    mailer.check().await.unwrap();
+    let lines: Vec<String> = server.heard().into_iter().map(|heard| heard.line).collect();
+    assert_eq!(lines, ["EHLO mail.example.com", "NOOP", "QUIT"]);
+    server.fail(Fault::hang(Step::Greeting));
+    let began = Instant::now();
+    let told = mailer.check().await.unwrap_err().to_string();
+    assert!(told.contains("no answer within") && began.elapsed() < LONG, "{told}");
+    assert_eq!(server.mails(), []);
+}

@@ -1,0 +1,8 @@
+//! The mailers against what they send to.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod contracts;
+mod faults;
+mod security;
+mod support;

@@ -1,0 +1,112 @@
+//! The suite of [`Mailer`].
+
+use secrecy::SecretString;
+use std::future::Future;
+use tenantry_identity::{Letter, LinkPurpose, Mail, Mailer, MailerError, Outgoing};
+use tenantry_kernel::{JobId, Timestamp, World};
+
+use crate::world::{TestClock, TestEntropy};
+
+/// What has been sent, as the suite wants to see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// What a repeat is told by: the `Message-ID`, or whatever takes its place.
+    pub id: String,
+    /// The mailbox.
+    pub to: String,
+    /// The text as people read it.
+    pub text: String,
+}
+
+/// Where a mailer puts its letters, to be looked at.
+pub trait Outbox: Sync {
+    /// Everything that was sent so far. A repeat may stand there once or twice.
+    fn sent(&self) -> impl Future<Output = Vec<Sent>> + Send;
+}
+
+/// Holds an adapter to what [`Mailer`] promises. The outbox must be empty and nobody else's.
+///
+/// # Panics
+///
+/// At the first promise that is not kept.
+pub async fn contract(mailer: &impl Mailer, outbox: &impl Outbox) {
+    let world = World::new(TestClock::at(Timestamp::from_unix_millis(1_795_527_697_123).unwrap()), TestEntropy);
+    what_cannot_be_sent_is_permanent_and_leaves_nothing(mailer, outbox, &world).await;
+    a_letter_has_gone_to_its_mailbox_when_sending_returns(mailer, outbox, &world).await;
+    a_repeat_is_told_by_its_id(mailer, outbox, &world).await;
+    many_letters_at_once_all_go(mailer, outbox, &world).await;
+}
+
+fn letter(world: &World, to: &str) -> Outgoing {
+    let mail = Mail::AccountExists { name: "Ada".to_owned() };
+    let letter = Letter { to: to.to_owned(), link: None, link_seconds: None, mail };
+    Outgoing { job: JobId::new(world), written_at: world.now(), letter, link: None }
+}
+
+async fn sent_to(outbox: &impl Outbox, to: &str) -> Vec<Sent> {
+    outbox.sent().await.into_iter().filter(|sent| sent.to == to).collect()
+}
+
+async fn what_cannot_be_sent_is_permanent_and_leaves_nothing(
+    mailer: &impl Mailer,
+    outbox: &impl Outbox,
+    world: &World,
+) {
+    for address in ["", "planted", "planted@", "a@example.com\r\nBcc: planted@example.com"] {
+        let error = mailer.send(&letter(world, address)).await.unwrap_err();
+        assert!(!format!("{error:?}").contains("planted"), "{error:?}");
+        must_be!(error, MailerError::Permanent(_));
+    }
+    let mut without_link = letter(world, "ada@example.com");
+    without_link.letter.link = Some(LinkPurpose::Reset);
+    must_be!(mailer.send(&without_link).await, Err(MailerError::Permanent(_)));
+    assert_eq!(outbox.sent().await, []);
+}
+
+async fn a_letter_has_gone_to_its_mailbox_when_sending_returns(
+    mailer: &impl Mailer,
+    outbox: &impl Outbox,
+    world: &World,
+) {
+    const LINK: &str = "https://app.example.com/links/reset#AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+    let mut letter = letter(world, "charles@example.com");
+    letter.letter.mail = Mail::ResetPassword { name: "Charles".to_owned() };
+    letter.letter.link = Some(LinkPurpose::Reset);
+    letter.letter.link_seconds = Some(1_800);
+    letter.link = Some(SecretString::from(LINK));
+    mailer.send(&letter).await.unwrap();
+    let sent = outbox.sent().await;
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    assert_eq!(sent[0].to, "charles@example.com");
+    assert!(sent[0].text.contains(LINK) && sent[0].text.contains("Charles"), "{sent:?}");
+}
+
+async fn a_repeat_is_told_by_its_id(mailer: &impl Mailer, outbox: &impl Outbox, world: &World) {
+    let (first, second) = (letter(world, "twice@example.com"), letter(world, "twice@example.com"));
+    for letter in [&first, &second, &first] {
+        mailer.send(letter).await.unwrap();
+    }
+    let mut sent = sent_to(outbox, "twice@example.com").await;
+    assert!(matches!(sent.len(), 2 | 3), "{sent:?}");
+    sent.sort_by(|one, other| one.id.cmp(&other.id));
+    sent.dedup();
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    assert_ne!(sent[0].id, sent[1].id);
+    for letter in [first, second] {
+        let job = letter.job.to_string();
+        assert!(sent.iter().any(|sent| sent.id.contains(&job)), "{job} is in no id of {sent:?}");
+    }
+}
+
+async fn many_letters_at_once_all_go(mailer: &impl Mailer, outbox: &impl Outbox, world: &World) {
+    const MANY: usize = 20;
+    let letters: Vec<Outgoing> = (0..MANY).map(|n| letter(world, &format!("many{n}@example.com"))).collect();
+    for sent in futures::future::join_all(letters.iter().map(|letter| mailer.send(letter))).await {
+        sent.unwrap();
+    }
+    for letter in letters {
+        let sent = sent_to(outbox, &letter.letter.to).await;
+        assert_eq!(sent.len(), 1, "{} in {sent:?}", letter.letter.to);
+        assert!(sent[0].id.contains(&letter.job.to_string()));
+    }
+}

@@ -1,0 +1,45 @@
+//! TLS with certificates that nobody trusts but who is told to.
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use std::sync::Arc;
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivateKeyDer},
+};
+
+/// Whether and how a test server encrypts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// Not at all.
+    None,
+    /// When the client asks by `STARTTLS`.
+    StartTls,
+    /// From the first byte.
+    Tls,
+}
+
+/// An authority of one's own, and a server certificate of it.
+pub(super) struct Identity {
+    /// The authority's certificate, in PEM.
+    pub(super) authority: String,
+    pub(super) acceptor: TlsAcceptor,
+}
+
+impl Identity {
+    /// For a server of these names or IP addresses.
+    pub(super) fn new(names: &[String]) -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &authority).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        Self { authority: authority.pem(), acceptor: TlsAcceptor::from(Arc::new(config)) }
+    }
+}
