@@ -11,6 +11,7 @@ mod load;
 mod outbox;
 mod postgres;
 mod process;
+mod redis;
 mod settings;
 mod sqlite;
 mod start;

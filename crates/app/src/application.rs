@@ -16,7 +16,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    App, StartError, app::store_config, authority::AuthorityReader, config::Config, http, schema, worker, worker::work,
+    App, StartError,
+    app::store_config,
+    authority::{AuthorityReader, heed_messages},
+    config::Config,
+    http, schema, worker,
+    worker::work,
 };
 
 /// A server that listens, and serves once it is run.
@@ -80,6 +85,7 @@ impl Application {
         let handle = server.handle();
         let mut running = actix_web::rt::spawn(server);
         let housekeeping = actix_web::rt::spawn(keep_house(app.clone()));
+        let heeding = actix_web::rt::spawn(heed_messages(app.clone()));
         let worker = works.then(|| RunningWorker::start(&app));
         app.ready.store(true, Ordering::Release);
         tracing::info!(%address, url = %app.public_url, "listening");
@@ -103,6 +109,7 @@ impl Application {
             _ = interrupt.recv() => tracing::warn!("a second signal: stopping at once"),
         }
         housekeeping.abort();
+        heeding.abort();
         drop(reader);
         tracing::info!("stopped");
         Ok(())

@@ -9,30 +9,24 @@ use tenantry_jobs::{ClaimJobs, Claimed, Next, Worklist};
 use tenantry_kernel::StoreError;
 use tenantry_store::{Committed, Scope, SystemReason};
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{App, failure::chain};
+use crate::{App, authority::published, failure::chain};
 use handlers::{Done, JobFailure, handle, retry_policy_of};
 
 pub(crate) const SCOPE: Scope = Scope::System(SystemReason::Worker);
 
-/// Wakes the workers of this process. Whoever enqueues without it is noticed at the next look at the table.
-#[derive(Clone, Default)]
-pub(crate) struct WakeUp(Arc<Notify>);
-
-impl WakeUp {
-    pub(crate) fn call(&self) {
-        self.0.notify_one();
-    }
-}
-
 impl App {
-    /// Tells everybody in this process who must hear of what was committed.
+    /// Tells everybody who must hear of what was committed: this process at once, others by messages if there are any.
     pub(crate) fn announce(&self, committed: &Committed) {
         self.authority.forget(&committed.power);
+        self.invalidation.publish(&published(&committed.power));
+        for tenant in &committed.holdings {
+            self.forget_holders(*tenant);
+        }
         if committed.has_enqueued {
             self.wake_up.call();
         }
@@ -73,7 +67,7 @@ pub(crate) async fn work(app: App, stop: CancellationToken) {
         if claimed.is_empty() {
             drop(slot);
             tokio::select! {
-                () = app.wake_up.0.notified() => {}
+                () = app.wake_up.called() => {}
                 () = tokio::time::sleep(LOOK) => {}
                 () = stop.cancelled() => {}
             }

@@ -9,8 +9,10 @@ mod jobs;
 mod queue;
 mod retry;
 mod secrets;
+mod wake_up;
 
 pub use jobs::{Job, JobState, Kind, NewJob, PayloadError};
 pub use queue::{Claim, ClaimJobs, Claimed, Enqueued, JobQueue, Next, Worklist};
 pub use retry::RetryPolicy;
 pub use secrets::{JobSecret, SealError, SealedSecret, Sealer};
+pub use wake_up::WakeUp;
