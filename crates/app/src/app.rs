@@ -118,8 +118,11 @@ impl App {
     }
 }
 
+/// The cache, the messages and the waking.
+type Shared = (Caching, Arc<dyn Invalidation>, Arc<dyn WakeUp>);
+
 /// What processes share where there is a Redis, and its twins in this one where there is none.
-fn shared(config: &Config, world: &World) -> Result<(Caching, Arc<dyn Invalidation>, Arc<dyn WakeUp>), StartError> {
+fn shared(config: &Config, world: &World) -> Result<Shared, StartError> {
     let Some(url) = &config.redis else {
         let cached = Caching::new(Arc::new(LocalCache::new()));
         return Ok((cached, Arc::new(LocalHub::default().join()), Arc::new(LocalWakeUp::default())));

@@ -54,7 +54,7 @@ impl App {
 /// Reading through the cache: one reader of a value at a time, and no failure of the cache is a reader's.
 pub(crate) struct Caching {
     cache: Arc<dyn Cache>,
-    flights: Mutex<HashMap<Flight, Arc<OnceCell<Arc<[u8]>>>>>,
+    flights: Mutex<HashMap<Flight, Arc<Landed>>>,
     /// By hash of the prefix. What shares one is by-passed now and then without need.
     forgettings: Box<[Forgetting]>,
     hasher: RandomState,
@@ -62,6 +62,9 @@ pub(crate) struct Caching {
 
 /// A reading, and how often its prefix was forgotten before: who comes after a change joins no reading from before it.
 type Flight = (String, u64);
+
+/// What a reading brought, once it has.
+type Landed = OnceCell<Arc<[u8]>>;
 
 #[derive(Default)]
 struct Forgetting {
@@ -169,7 +172,7 @@ impl Caching {
 struct Landing<'a> {
     caching: &'a Caching,
     flight: Flight,
-    cell: Arc<OnceCell<Arc<[u8]>>>,
+    cell: Arc<Landed>,
 }
 
 impl Drop for Landing<'_> {
