@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::support::{Client, Kind, Member, Server, Tenant, eventually, rounds, within};
 
 mod blindness;
+mod redis;
 
 /// How late a change at one server may be felt at another.
 const FELT: Duration = Duration::from_millis(250);
@@ -47,7 +48,11 @@ struct Felt {
 
 impl Felt {
     async fn within(&mut self, what: &str, is_so: impl AsyncFn() -> bool) {
-        self.latest = self.latest.max(within(FELT, what, is_so).await);
+        self.within_limit(FELT, what, is_so).await;
+    }
+
+    async fn within_limit(&mut self, limit: Duration, what: &str, is_so: impl AsyncFn() -> bool) {
+        self.latest = self.latest.max(within(limit, what, is_so).await);
         self.times += 1;
     }
 }

@@ -12,6 +12,7 @@ mod metrics;
 mod outbox;
 mod postgres;
 mod process;
+mod redis;
 mod settings;
 mod smtp;
 mod sqlite;

@@ -5,25 +5,28 @@ use std::{
     ops::Deref,
     sync::{Arc, atomic::AtomicBool},
 };
+use tenantry_cache::Invalidation;
 use tenantry_crypto::{
     Argon2Parameters, Argon2Pool, JwtTokens, ServerSecrets, SigningKeys, SystemClock, SystemEntropy,
 };
 use tenantry_identity::{GuessPolicy, Mailer, Quota, SessionPolicy};
 use tenantry_jobs::WakeUp;
 use tenantry_kernel::World;
+use tenantry_local::{LocalCache, LocalHub, LocalWakeUp};
+use tenantry_redis::{Limits, Redis, RedisCache, RedisInvalidation, RedisWakeUp};
 use tenantry_store::{Database, Store, StoreConfig, Synchronous};
 use tokio_util::task::TaskTracker;
 
 use crate::{
     StartError,
     authority::AuthorityCache,
+    cached::Caching,
     config::{self, Config},
     keys::Keys,
     mail::{self, LinkPages},
     monitoring::Monitoring,
     refusals::Refusals,
     usage::Usage,
-    worker,
 };
 
 /// The composed application. Cloning is cheap.
@@ -53,6 +56,8 @@ pub struct Parts {
     pub(crate) usage: Usage,
     pub(crate) mailer: Arc<dyn Mailer>,
     pub(crate) link_pages: LinkPages,
+    pub(crate) cached: Caching,
+    pub(crate) invalidation: Arc<dyn Invalidation>,
     pub(crate) wake_up: Arc<dyn WakeUp>,
     /// Changes under way, which a stop waits for.
     pub(crate) changes: TaskTracker,
@@ -85,8 +90,10 @@ impl App {
         let parameters =
             Argon2Parameters { memory_kib: config.argon2.memory_kib, iterations: config.argon2.iterations };
         let hasher = Argon2Pool::new(parameters, threads, threads * Self::WAITING_HASHES_PER_THREAD)?;
+        let world = World::new(SystemClock, SystemEntropy);
+        let (cached, invalidation, wake_up) = shared(&config, &world)?;
         let parts = Parts {
-            world: World::new(SystemClock, SystemEntropy),
+            world,
             store: Store::connect(store_config(&config)).await?,
             jwks: signing.jwks().to_string(),
             tokens: JwtTokens::new(signing, public_url.clone(), audience),
@@ -105,7 +112,9 @@ impl App {
             usage: Usage::default(),
             mailer: mail::mailer(&config.mail)?,
             link_pages: LinkPages::new(&config, &public_url),
-            wake_up: worker::wake_up(),
+            cached,
+            invalidation,
+            wake_up,
             changes: TaskTracker::new(),
             ready: AtomicBool::new(false),
             public_url,
@@ -113,6 +122,20 @@ impl App {
         };
         Ok(Self(Arc::new(parts)))
     }
+}
+
+/// The cache, the messages and the waking.
+type Shared = (Caching, Arc<dyn Invalidation>, Arc<dyn WakeUp>);
+
+/// What processes share where there is a Redis, and its twins in this one where there is none.
+fn shared(config: &Config, world: &World) -> Result<Shared, StartError> {
+    let Some(url) = &config.redis else {
+        let cached = Caching::new(Arc::new(LocalCache::new()));
+        return Ok((cached, Arc::new(LocalHub::default().join()), Arc::new(LocalWakeUp::default())));
+    };
+    let redis = Redis::open(url.clone(), Limits::default(), world.clone())?;
+    let cached = Caching::new(Arc::new(RedisCache::new(&redis)));
+    Ok((cached, Arc::new(RedisInvalidation::new(&redis)), Arc::new(RedisWakeUp::new(&redis))))
 }
 
 pub(crate) fn store_config(config: &Config) -> StoreConfig {

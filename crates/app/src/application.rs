@@ -16,7 +16,7 @@ use tokio::{
 use crate::{
     App, StartError,
     app::store_config,
-    authority::AuthorityReader,
+    authority::{AuthorityReader, heed_messages},
     config::Config,
     http, monitoring, schema,
     worker::{self, RunningWorker},
@@ -87,6 +87,7 @@ impl Application {
         let handle = server.handle();
         let mut running = actix_web::rt::spawn(server);
         let housekeeping = actix_web::rt::spawn(keep_house(app.clone()));
+        let heeding = actix_web::rt::spawn(heed_messages(app.clone()));
         let worker = works.then(|| RunningWorker::start(&app));
         app.ready.store(true, Ordering::Release);
         tracing::info!(%address, url = %app.public_url, "listening");
@@ -110,6 +111,7 @@ impl Application {
             _ = interrupt.recv() => tracing::warn!("a second signal: stopping at once"),
         }
         housekeeping.abort();
+        heeding.abort();
         drop(reader);
         if let Some(metrics) = metrics {
             metrics.end().await;

@@ -12,6 +12,7 @@ use std::{
     thread::JoinHandle,
     time::{Duration, Instant},
 };
+use tenantry_cache::Change;
 use tenantry_identity::{AccessClaims, AccessTokens, Sessions, TokenError};
 use tenantry_kernel::{
     Authorities, Authority, ErrorCode, ErrorKind, SessionId, StoreError, TenantId, Timestamp, UserId,
@@ -244,6 +245,29 @@ fn token_failure(error: TokenError) -> Failure {
         TokenError::Invalid => ErrorCode::TokenInvalid,
         TokenError::Expired => ErrorCode::TokenExpired,
     })
+}
+
+/// The changes, for other processes.
+pub(crate) fn published(changes: &[AuthorityChange]) -> Vec<Change> {
+    let published = |change: &AuthorityChange| match *change {
+        AuthorityChange::Session(id) => Change::Session(id),
+        AuthorityChange::User(id) => Change::User(id),
+        AuthorityChange::Tenant(id) => Change::Tenant(id),
+    };
+    changes.iter().map(published).collect()
+}
+
+/// Forgets what other processes say has changed. It only hurries: [`AuthorityReader`] sees the same in the database.
+pub(crate) async fn heed_messages(app: App) {
+    let heard = |change: Change| match change {
+        Change::Session(id) => AuthorityChange::Session(id),
+        Change::User(id) => AuthorityChange::User(id),
+        Change::Tenant(id) => AuthorityChange::Tenant(id),
+    };
+    loop {
+        let changes: Vec<AuthorityChange> = app.invalidation.received().await.into_iter().map(heard).collect();
+        app.authority.forget(&changes);
+    }
 }
 
 /// Reads changes of authority on a thread and a connection of its own, so that a busy process or a full pool cannot

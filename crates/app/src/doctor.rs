@@ -9,7 +9,9 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf, absolute},
 };
-use tenantry_crypto::{KeyList, KeyListError, ServerSecrets, SigningKeys};
+use tenantry_crypto::{KeyList, KeyListError, ServerSecrets, SigningKeys, SystemClock, SystemEntropy};
+use tenantry_kernel::World;
+use tenantry_redis::{Limits, Redis};
 
 use crate::{
     config::{Config, ConfigErrors, Database, MailTransport},
@@ -75,6 +77,7 @@ pub async fn run_doctor(loaded: Result<Config, ConfigErrors>) -> Report {
     look_at_keys(&config, &mut report);
     look_at_mail(&config, &mut report).await;
     database::look(&config, &mut report).await;
+    look_at_redis(&config, &mut report).await;
     report
 }
 
@@ -146,6 +149,30 @@ async fn look_at_mail(config: &Config, report: &mut Report) {
             }
         }
     }
+}
+
+async fn look_at_redis(config: &Config, report: &mut Report) {
+    let Some(url) = &config.redis else { return };
+    const MEND: &str = "start it or correct REDIS_URL; until then requests are served without it";
+    let redis = Redis::open(url.clone(), Limits::default(), World::new(SystemClock, SystemEntropy));
+    let asked = match redis {
+        Ok(redis) => redis.ask_version().await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match asked {
+        Ok(version) if is_old(&version) => {
+            report.problem("redis", format!("version {version} is too old: use {OLDEST_REDIS} or newer"));
+        }
+        Ok(version) => report.fine("redis", format!("answers, version {version}")),
+        Err(error) => report.problem("redis", format!("{error}: {MEND}")),
+    }
+}
+
+/// Older ones do not speak the protocol by which messages are heard.
+const OLDEST_REDIS: u32 = 6;
+
+fn is_old(version: &str) -> bool {
+    version.split('.').next().and_then(|major| major.parse::<u32>().ok()).is_none_or(|major| major < OLDEST_REDIS)
 }
 
 fn look_at_keys(config: &Config, report: &mut Report) {
@@ -231,6 +258,21 @@ mod tests {
             look_at_folder(&path, &mut report);
             assert!(!report.is_healthy(), "{report}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_redis_that_is_not_there_is_a_problem_and_told_without_its_password() {
+        let folder = TempDir::new().expect("a folder");
+        let mut report = Report::default();
+        look_at_redis(&config(folder.path(), &[("REDIS_URL", "redis://u:planted@127.0.0.1:1")]), &mut report).await;
+        assert!(!report.is_healthy(), "{report}");
+        assert!(report.to_string().contains("REDIS_URL") && !report.to_string().contains("planted"), "{report}");
+    }
+
+    #[test]
+    fn old_versions_of_redis_are_told() {
+        assert!(is_old("5.0.14") && is_old("none"));
+        assert!(!is_old("6.0.0") && !is_old("7.0.15"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod answer;
 mod app;
 mod application;
 mod authority;
+mod cached;
 mod change;
 pub mod cli;
 pub mod config;

@@ -3,16 +3,14 @@
 mod accounts;
 mod letters;
 
-use std::sync::Arc;
 use tenantry_identity::{EmailChangeRequested, Letter, RegistrationRequested, ResetRequested, VerificationRequested};
-use tenantry_jobs::{Kind, WakeUp};
+use tenantry_jobs::Kind;
 use tenantry_kernel::StoreError;
 use tenantry_store::{Committed, Scope, SystemReason, Unit};
 use tenantry_worker::{Handlers, JobStore, QueueConfig, Worker, WorkerConfig};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::App;
+use crate::{App, authority::published};
 use accounts::Accounts;
 use letters::Letters;
 
@@ -21,25 +19,14 @@ pub(crate) const SCOPE: Scope = Scope::System(SystemReason::Worker);
 /// The queues of this program.
 pub(crate) const QUEUES: &[&str] = &[RegistrationRequested::QUEUE, Letter::QUEUE, "maintenance"];
 
-/// Wakes the workers of this process. Whoever enqueues without it is noticed at the next look at the table.
-#[derive(Default)]
-pub(crate) struct LocalWakeUp(Notify);
-
-#[async_trait::async_trait]
-impl WakeUp for LocalWakeUp {
-    fn call(&self) {
-        self.0.notify_one();
-    }
-
-    async fn called(&self) {
-        self.0.notified().await;
-    }
-}
-
 impl App {
-    /// Tells everybody in this process who must hear of what was committed.
+    /// Tells everybody who must hear of what was committed: this process at once, others by messages if there are any.
     pub(crate) fn announce(&self, committed: &Committed) {
         self.authority.forget(&committed.power);
+        self.invalidation.publish(&published(&committed.power));
+        for tenant in &committed.holdings {
+            self.forget_holders(*tenant);
+        }
         if committed.has_enqueued {
             self.wake_up.call();
         }
@@ -110,8 +97,4 @@ impl RunningWorker {
             tracing::error!("the worker panicked");
         }
     }
-}
-
-pub(crate) fn wake_up() -> Arc<dyn WakeUp> {
-    Arc::new(LocalWakeUp::default())
 }

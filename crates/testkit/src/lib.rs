@@ -23,8 +23,10 @@ mod must;
 
 pub mod attempts;
 pub mod authorities;
+pub mod cache;
 pub mod credentials;
 pub mod databases;
+pub mod invalidation;
 pub mod invitations;
 pub mod jobs;
 pub mod journal;
@@ -33,12 +35,14 @@ pub mod links;
 pub mod mailer;
 pub mod memberships;
 pub mod people;
+pub mod redis;
 pub mod registrations;
 pub mod roles;
 pub mod sessions;
 pub mod smtp;
 pub mod tenants;
 pub mod units;
+pub mod wake_up;
 pub mod world;
 
 mod paging;

@@ -69,6 +69,21 @@ pub fn test_world() -> (World, TestClock) {
     (World::new(clock.clone(), TestEntropy), clock)
 }
 
+/// The machine's clock.
+struct RealClock;
+
+impl Clock for RealClock {
+    #[expect(clippy::disallowed_methods, reason = "here is where a test looks at the machine's clock")]
+    fn now(&self) -> Timestamp {
+        Timestamp::new(chrono::Utc::now())
+    }
+}
+
+/// A world whose clock goes, for what several processes share.
+pub fn real() -> World {
+    World::new(RealClock, TestEntropy)
+}
+
 /// The moment so many milliseconds after the beginning of 1970.
 ///
 /// # Panics

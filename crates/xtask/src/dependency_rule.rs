@@ -9,6 +9,7 @@ const DOMAIN: &[(&str, &[&str])] = &[
     ("tenantry-tenancy", &["tenantry-kernel"]),
     ("tenantry-audit", &["tenantry-kernel"]),
     ("tenantry-jobs", &["tenantry-kernel"]),
+    ("tenantry-cache", &["tenantry-kernel"]),
     ("tenantry-identity", &["tenantry-kernel", "tenantry-tenancy", "tenantry-jobs"]),
 ];
 

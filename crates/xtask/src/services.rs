@@ -8,6 +8,7 @@ mod data_folder;
 mod log;
 mod packages;
 mod programs;
+mod redis;
 
 use crate::process::Runner;
 use anyhow::{Context, Result, bail, ensure};
@@ -16,6 +17,7 @@ use programs::Programs;
 use std::path::PathBuf;
 
 pub(crate) use browser::Browser;
+pub(crate) use redis::Redis;
 
 const VARIABLE: &str = "TEST_DATABASE_URL";
 

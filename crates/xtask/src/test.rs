@@ -2,15 +2,16 @@
 
 use crate::{
     process::{Runner, cargo, cargo_has},
-    services::{Browser, Postgres},
+    services::{Browser, Postgres, Redis},
 };
 use anyhow::{Result, bail};
 use std::process::{ExitCode, ExitStatus};
 
-/// Every test of the workspace, with a PostgreSQL and a browser that are found, started or installed for them.
+/// Every test of the workspace, with a PostgreSQL, a Redis and a browser that are found, started or installed for them.
 ///
 /// `TEST_DATABASE_URL` names a server to use: a role that may create databases, without superuser and by-pass rights.
-/// Without it a private server is started on a free port of the loopback address and ended with the tests.
+/// Without it a private server is started on a free port of the loopback address and ended with the tests. `TEST_REDIS_URL`
+/// does the same for Redis.
 ///
 /// `TEST_BROWSER` names a Chromium or Chrome and `TEST_CHROMEDRIVER` its chromedriver. Without them those on the `PATH` are
 /// used; as root on Debian they are installed first. `TEST_BROWSER=off` leaves the test in a browser out. Arguments go to
@@ -29,10 +30,11 @@ pub(crate) fn run(runner: &mut Runner, options: &Options) -> Result<ExitCode> {
     let programs = programs(&options.arguments, cargo_has("nextest"));
     let browser = Browser::find_or_install(runner)?;
     let postgres = Postgres::find_or_start(runner)?;
+    let redis = Redis::find_or_start(runner)?;
     let mut outcome = ExitCode::SUCCESS;
     for program in programs {
         let mut command = cargo(&program);
-        command.env("TEST_DATABASE_URL", postgres.url()).envs(browser.variables());
+        command.env("TEST_DATABASE_URL", postgres.url()).env(Redis::VARIABLE, redis.url()).envs(browser.variables());
         let status = runner.run(&mut command)?;
         if !status.success() && outcome == ExitCode::SUCCESS {
             outcome = code(status);

@@ -228,6 +228,7 @@ impl Memberships for Unit {
             .filter(holding::Column::TenantId.eq(tenant.uuid()))
             .filter(holding::Column::UserId.eq(user.uuid()));
         self.run(delete.exec(&self.transaction)).await?;
+        self.holdings.push(tenant);
         if roles.is_empty() {
             return Ok(());
         }
@@ -251,8 +252,10 @@ impl Memberships for Unit {
     }
 
     async fn delete_membership(&mut self, user: UserId) -> Result<(), StoreError> {
+        let tenant = self.tenant()?;
+        self.holdings.push(tenant);
         let delete = row::Entity::delete_many()
-            .filter(Column::TenantId.eq(self.tenant()?.uuid()))
+            .filter(Column::TenantId.eq(tenant.uuid()))
             .filter(Column::UserId.eq(user.uuid()));
         let done = self.run(delete.exec(&self.transaction)).await?;
         hit_one(done.rows_affected, "memberships")

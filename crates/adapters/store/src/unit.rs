@@ -18,6 +18,7 @@ pub struct Unit {
     store: Store,
     announced: Vec<AuthorityChange>,
     pub(crate) has_enqueued: bool,
+    pub(crate) holdings: Vec<TenantId>,
 }
 
 /// What others must hear of once a unit was committed.
@@ -27,6 +28,8 @@ pub struct Committed {
     pub power: Vec<AuthorityChange>,
     /// Whether there is work for workers.
     pub has_enqueued: bool,
+    /// The tenants in which somebody holds other roles than before.
+    pub holdings: Vec<TenantId>,
 }
 
 /// A table whose rows belong to tenants.
@@ -37,7 +40,7 @@ pub(crate) trait TenantTable: EntityTrait {
 
 impl Unit {
     pub(crate) fn new(transaction: DatabaseTransaction, scope: Scope, deadline: Instant, store: Store) -> Self {
-        Self { transaction, scope, deadline, store, announced: Vec::new(), has_enqueued: false }
+        Self { transaction, scope, deadline, store, announced: Vec::new(), has_enqueued: false, holdings: Vec::new() }
     }
 
     /// Makes everything in the unit last, and returns what others must hear of.
@@ -45,7 +48,7 @@ impl Unit {
         self.store.count_statement();
         let committed = timeout_at(self.deadline, self.transaction.commit()).await;
         self.store.watch(committed)?.map_err(Failure::from)?;
-        Ok(Committed { power: self.announced, has_enqueued: self.has_enqueued })
+        Ok(Committed { power: self.announced, has_enqueued: self.has_enqueued, holdings: self.holdings })
     }
 
     /// Tells PostgreSQL the scope, for its policies. The settings end with the transaction.

@@ -61,6 +61,9 @@ keys! {
         meaning: "With `normal` commits are faster and the last ones may be lost when the power fails." }
     ALLOW_RLS_BYPASS { takes: "on or off", example: "off", default: "off", unset: "",
         meaning: "Lets production use a database role that row-level security does not bind: a superuser, or one with BYPASSRLS." }
+    REDIS_URL { takes: "redis://[USER:PASSWORD@]HOST[:PORT][/NUMBER], with special characters of the password percent-encoded",
+        example: "redis://127.0.0.1:6379", default: "", unset: "none; each process keeps to itself",
+        meaning: "A Redis that processes share: cached counts, and messages that hurry changes of power and jobs. The server serves without it too." }
     REGISTRATION { takes: "open, verified or closed", example: "closed", default: "", unset: "`open`; `verified` in production",
         meaning: "Who may register: everybody; everybody who confirms their address by a mailed link; or nobody but through the command line." }
     PRODUCT_NAME { takes: "1 to 80 characters on one line", example: "Acme Cloud", default: "Tenantry", unset: "",

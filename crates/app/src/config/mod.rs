@@ -35,6 +35,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// Where the data is.
     pub database: DatabaseConfig,
+    /// The Redis that processes share, if there is one; the URL may hold a password.
+    pub redis: Option<SecretString>,
     /// Who may register.
     pub registration: Registration,
     /// What people are written, and where mailed links lead.

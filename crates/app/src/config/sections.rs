@@ -37,6 +37,7 @@ pub(super) fn read(settings: &mut Settings) -> Option<Config> {
     let data_dir = settings.required(keys::DATA_DIR, |text| Some(PathBuf::from(text)));
     let http = http(settings, production);
     let database = database(settings, data_dir.as_deref());
+    let redis = settings.optional(keys::REDIS_URL, values::redis);
     let registration = registration(settings, production);
     let mail = mail(settings, production);
     let keys = keys(settings, production);
@@ -52,6 +53,7 @@ pub(super) fn read(settings: &mut Settings) -> Option<Config> {
         data_dir: data_dir?,
         http: http?,
         database: database?,
+        redis: redis?,
         registration: registration?,
         mail: mail?,
         keys: keys?,

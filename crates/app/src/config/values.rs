@@ -10,6 +10,7 @@ use std::{
 };
 use tenantry_kernel::bounded_line;
 use tenantry_mail::{MailSettings, SmtpServer};
+use tenantry_redis::Redis;
 use url::Url;
 
 use super::{Database, Limit, MailTransport};
@@ -103,6 +104,12 @@ pub(super) fn database(text: &str) -> Option<Database> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "postgres" | "postgresql"))?;
     let has_host = url.has_host() || url.query_pairs().any(|(name, _)| name == "host");
     has_host.then(|| Database::Postgres(text.into()))
+}
+
+/// The address of a Redis.
+pub(super) fn redis(text: &str) -> Option<SecretString> {
+    let url = SecretString::from(text);
+    Redis::check_url(&url).is_ok().then_some(url)
 }
 
 /// What a product may be called in a mail.
@@ -253,6 +260,16 @@ mod tests {
             "postgres://u:p#w@h:x/d",
         ] {
             assert!(database(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_redis_is_reached_by_its_own_scheme_only() {
+        for good in ["redis://127.0.0.1", "redis://u:p%40@redis.example:6379/2"] {
+            assert!(redis(good).is_some(), "{good}");
+        }
+        for bad in ["", "127.0.0.1:6379", "rediss://h", "unix:///run/redis.sock", "redis://", "redis://h/x"] {
+            assert!(redis(bad).is_none(), "{bad}");
         }
     }
 

@@ -169,10 +169,9 @@ pub(crate) async fn list_roles(app: App, caller: Caller<ReadRoles>, request: Htt
     let page = list.request(query.limit.as_deref(), query.cursor.as_deref(), Direction::Descending, &mut fields)?;
     fields.finish()?;
     let limit = page.limit;
-    let mut unit = app.store.read(caller.scope()).await?;
-    let page = unit.page_roles(page).await?;
+    let page = app.store.read(caller.scope()).await?.page_roles(page).await?;
     let ids: Vec<RoleId> = page.items.iter().map(|role| role.id).collect();
-    let holders: HashMap<RoleId, u64> = unit.count_holders(&ids).await?.into_iter().collect();
+    let holders: HashMap<RoleId, u64> = app.holders_of(&ids, caller.scope()).await?.into_iter().collect();
     let page = page.map(|role| RoleView::new(&role, holders.get(&role.id).copied().unwrap_or(0)));
     list.answer(&page, limit)
 }
@@ -202,9 +201,9 @@ pub(crate) async fn create_role(app: App, caller: Caller<CreateRole>, body: Body
 #[get("/roles/{id}")]
 pub(crate) async fn get_role(app: App, caller: Caller<ReadRoles>, id: web::Path<String>) -> Result<Answer, Failure> {
     let id: RoleId = super::path_id(&id)?;
-    let mut unit = app.store.read(caller.scope()).await?;
-    let role = unit.role_by_id(id).await?.ok_or_else(|| Failure::new(ErrorCode::NotFound))?;
-    let holders = unit.count_holders(&[id]).await?.first().map_or(0, |(_, holders)| *holders);
+    let role = app.store.read(caller.scope()).await?.role_by_id(id).await?;
+    let role = role.ok_or_else(|| Failure::new(ErrorCode::NotFound))?;
+    let holders = app.holders_of(&[id], caller.scope()).await?.first().map_or(0, |(_, holders)| *holders);
     Ok(Answer::ok(&RoleView::new(&role, holders))?.etag(role.version))
 }
 

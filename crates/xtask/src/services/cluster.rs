@@ -94,7 +94,7 @@ impl Drop for Cluster {
 }
 
 /// A port that nobody uses at this moment.
-fn free_port() -> Result<u16> {
+pub(super) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on the loopback address")?;
     Ok(listener.local_addr()?.port())
 }

@@ -1,0 +1,9 @@
+//! Cache, invalidation and wake-up within one process: what serves where no Redis is named.
+
+mod cache;
+mod invalidation;
+mod wake_up;
+
+pub use cache::LocalCache;
+pub use invalidation::{LocalHub, LocalInvalidation};
+pub use wake_up::LocalWakeUp;

@@ -1,0 +1,234 @@
+//! Commands to Redis: on a thread of their own, within a limit, behind a breaker.
+
+use deadpool_redis::{Connection, Manager, Pool, Runtime};
+use metrics::{gauge, histogram};
+use redis::{AsyncConnectionConfig, ErrorKind, RedisError};
+use secrecy::{ExposeSecret, SecretString};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tenantry_cache::CacheError;
+use tenantry_kernel::World;
+use tokio::{runtime::Handle, sync::oneshot, time::timeout};
+
+use crate::breaker::Breaker;
+
+/// The address is none of Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be redis://[USER:PASSWORD@]HOST[:PORT][/NUMBER]")]
+pub struct RedisUrlError;
+
+/// How long Redis is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// One command, a connection for it included.
+    pub command: Duration,
+    /// Between two looks at whether it is well.
+    pub heartbeat: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { command: Duration::from_millis(100), heartbeat: Duration::from_millis(250) }
+    }
+}
+
+/// A Redis, which need not be there. Cloning is cheap; its thread ends with the last clone.
+#[derive(Clone)]
+pub struct Redis(Arc<Parts>);
+
+struct Parts {
+    shared: Arc<Shared>,
+    runtime: Handle,
+    /// Dropping it ends the thread.
+    _life: oneshot::Sender<()>,
+}
+
+/// What commands need; tasks on the thread hold it too, and do not keep the thread alive.
+pub(crate) struct Shared {
+    pool: Pool,
+    pub(crate) breaker: Breaker,
+    pub(crate) limits: Limits,
+    pub(crate) world: World,
+    pub(crate) url: SecretString,
+}
+
+impl Redis {
+    /// The epoch of the whole cache.
+    pub(crate) const EPOCH: &'static str = "tenantry:epoch";
+    const CONNECTIONS: usize = 8;
+
+    /// Whether this may be the address of a Redis.
+    pub fn check_url(url: &SecretString) -> Result<(), RedisUrlError> {
+        client(url).map(drop)
+    }
+
+    /// Starts the thread. Redis itself is not waited for, now or later.
+    pub fn open(url: SecretString, limits: Limits, world: World) -> io::Result<Self> {
+        let invalid = |_| io::Error::from(io::ErrorKind::InvalidInput);
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(limits.command))
+            .set_response_timeout(Some(limits.command));
+        let client = client(&url).map_err(invalid)?;
+        let manager = Manager::new_with_config(client.get_connection_info().clone(), config)
+            .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+        let pool = Pool::builder(manager)
+            .max_size(Self::CONNECTIONS)
+            .wait_timeout(Some(limits.command))
+            .create_timeout(Some(limits.command))
+            .recycle_timeout(Some(limits.command))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(io::Error::other)?;
+        let shared = Arc::new(Shared { pool, breaker: Breaker::default(), limits, world, url });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (life, ended) = oneshot::channel();
+        handle.spawn(watch(shared.clone()));
+        std::thread::Builder::new().name("redis".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                // It ends when the sender is dropped.
+                let _ = ended.await;
+            });
+        })?;
+        gauge!("tenantry_redis_breaker_open").set(0.0);
+        Ok(Self(Arc::new(Parts { shared, runtime: handle, _life: life })))
+    }
+
+    /// Whether Redis is not asked at present.
+    pub fn is_bypassed(&self) -> bool {
+        self.0.shared.breaker.is_open()
+    }
+
+    /// Asks it once, whatever the breaker says, and answers with its version.
+    pub async fn ask_version(&self) -> Result<String, CacheError> {
+        let shared = self.0.shared.clone();
+        let info = self.on_thread(async move {
+            shared
+                .ask(async |connection| redis::cmd("INFO").arg("server").query_async::<String>(connection).await)
+                .await
+        });
+        let info = info.await?;
+        let version = info.lines().find_map(|line| line.strip_prefix("redis_version:"));
+        version.map(str::to_owned).ok_or_else(|| CacheError::Failed("it does not tell its version".to_owned()))
+    }
+
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        self.0.shared.clone()
+    }
+
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.runtime.spawn(task);
+    }
+
+    /// Runs on the thread of Redis, and is waited for little longer than a command may take.
+    pub(crate) async fn on_thread<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, CacheError>> + Send + 'static,
+    ) -> Result<T, CacheError> {
+        let limit = self.0.shared.limits.command + self.0.shared.limits.command / 5;
+        match timeout(limit, self.0.runtime.spawn(work)).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(CacheError::Failed("its thread has ended".to_owned())),
+            Err(_) => Err(CacheError::Failed("no answer in time".to_owned())),
+        }
+    }
+}
+
+impl Shared {
+    /// Sends a command unless the breaker is open, and lets it know how that went.
+    pub(crate) async fn command<T>(
+        &self,
+        send: impl AsyncFnOnce(&mut Connection) -> Result<T, RedisError>,
+    ) -> Result<T, CacheError> {
+        if self.breaker.is_open() {
+            return Err(CacheError::Bypassed);
+        }
+        let outcome = self.ask(send).await;
+        match &outcome {
+            Ok(_) => self.breaker.succeeded(),
+            Err(error) => {
+                let opened = self.breaker.failed();
+                self.note_opening(opened, error);
+            }
+        }
+        outcome
+    }
+
+    /// A deletion that is not told, whatever the reason, keeps this process from the cache until the epoch has moved.
+    pub(crate) async fn deletion(
+        &self,
+        send: impl AsyncFnOnce(&mut Connection) -> Result<(), RedisError>,
+    ) -> Result<(), CacheError> {
+        let outcome = self.command(send).await;
+        if let Err(error) = &outcome {
+            let opened = self.breaker.could_not_tell();
+            self.note_opening(opened, error);
+        }
+        outcome
+    }
+
+    fn note_opening(&self, opened: bool, error: &CacheError) {
+        if opened {
+            gauge!("tenantry_redis_breaker_open").set(1.0);
+            tracing::warn!(%error, "Redis does not answer; it is not asked until it does");
+        }
+    }
+
+    /// One command with its connection, within the limit.
+    async fn ask<T>(&self, send: impl AsyncFnOnce(&mut Connection) -> Result<T, RedisError>) -> Result<T, CacheError> {
+        let began = Instant::now();
+        let asked = timeout(self.limits.command, async {
+            let mut connection = self.pool.get().await.map_err(|error| CacheError::Failed(error.to_string()))?;
+            let outcome = send(&mut connection).await;
+            if outcome
+                .as_ref()
+                .is_err_and(|error| error.kind() != ErrorKind::Server(redis::ServerErrorKind::ResponseError))
+            {
+                // What is still to come on it would be taken for the answer to something else.
+                drop(Connection::take(connection));
+            }
+            outcome.map_err(|error| CacheError::Failed(error.to_string()))
+        })
+        .await;
+        histogram!("tenantry_redis_command_seconds").record(began.elapsed());
+        asked.unwrap_or_else(|_| Err(CacheError::Failed("no answer in time".to_owned())))
+    }
+
+    /// A value that was never there before.
+    pub(crate) fn token(&self) -> String {
+        self.world.random::<12>().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Notices a Redis that stops answering before a request does, and one that is well again.
+async fn watch(shared: Arc<Shared>) {
+    let mut heartbeat = tokio::time::interval(shared.limits.heartbeat);
+    heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        heartbeat.tick().await;
+        if !shared.breaker.is_open() {
+            // Its failure is noted by the breaker, which is all that is wanted.
+            let _ = shared.command(async |connection| redis::cmd("PING").query_async::<()>(connection).await).await;
+            continue;
+        }
+        let (probe, epoch) = (shared.breaker.begin_probe(), shared.token());
+        let moved = shared
+            .ask(async |connection| redis::cmd("SET").arg(Redis::EPOCH).arg(epoch).query_async::<()>(connection).await)
+            .await;
+        if moved.is_ok() && shared.breaker.close_after(probe) {
+            gauge!("tenantry_redis_breaker_open").set(0.0);
+            tracing::info!("Redis answers again");
+        }
+    }
+}
+
+fn client(url: &SecretString) -> Result<redis::Client, RedisUrlError> {
+    let url = url.expose_secret();
+    if !url.starts_with("redis://") {
+        return Err(RedisUrlError);
+    }
+    redis::Client::open(url).map_err(|_| RedisUrlError)
+}

@@ -1,0 +1,29 @@
+//! The contract suites, on the Redis that `TEST_REDIS_URL` names.
+
+use std::time::Duration;
+use tenantry_redis::{Limits, Redis, RedisCache, RedisInvalidation, RedisWakeUp};
+use tenantry_testkit::{cache, invalidation, redis::shared_url, wake_up, world};
+
+/// Two handles on one Redis, as of two processes. They are patient, for the machine may be busy with other tests.
+fn two() -> [Redis; 2] {
+    let limits = Limits { command: Duration::from_secs(5), ..Limits::default() };
+    [(); 2].map(|()| Redis::open(shared_url().into(), limits, world::real()).expect("a thread"))
+}
+
+#[tokio::test]
+async fn cache_contract() {
+    let [one, other] = two();
+    cache::contract(&RedisCache::new(&one), &RedisCache::new(&other)).await;
+}
+
+#[tokio::test]
+async fn invalidation_contract() {
+    let [one, other] = two();
+    invalidation::contract(&RedisInvalidation::new(&one), &RedisInvalidation::new(&other)).await;
+}
+
+#[tokio::test]
+async fn wake_up_contract() {
+    let [one, other] = two();
+    wake_up::contract(&RedisWakeUp::new(&one), Some(&RedisWakeUp::new(&other))).await;
+}

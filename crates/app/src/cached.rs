@@ -1,0 +1,196 @@
+//! What is remembered beside the database, for how long, and what makes it be forgotten: this file is the whole list.
+//!
+//! | use | what | lives | forgotten when |
+//! |---|---|---|---|
+//! | `role-holders` | how many members hold each of some roles | 1 s | any holding of the tenant changes (`Committed::holdings`) |
+//!
+//! A cached value decides nothing: who may do what is [`crate::authority`]'s alone. Whoever changes something sees it on
+//! the next request at the same process. Other processes hear of it by the cache they share, and where they cannot, their
+//! values are too old after a second.
+
+use metrics::{counter, histogram};
+use serde::{Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tenantry_cache::{Cache, CacheError, Key, Lookup, Prefix, Use};
+use tenantry_kernel::{RoleId, TenantId};
+use tenantry_store::Scope;
+use tenantry_tenancy::Roles;
+use tokio::sync::OnceCell;
+
+use crate::{App, Failure};
+
+/// How many members hold a role.
+const ROLE_HOLDERS: Use = Use { name: "role-holders", version: 1, ttl: Duration::from_secs(1) };
+
+impl App {
+    /// How many members hold each of these roles of the scope's tenant; roles that nobody holds may be left out.
+    pub(crate) async fn holders_of(&self, roles: &[RoleId], scope: Scope) -> Result<Vec<(RoleId, u64)>, Failure> {
+        let load = async || Ok(self.store.read(scope).await?.count_holders(roles).await?);
+        let Scope::Tenant { tenant, .. } = scope else { return load().await };
+        if roles.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut digest = Sha256::new();
+        roles.iter().for_each(|role| digest.update(role.uuid().as_bytes()));
+        let key = Prefix::new(&ROLE_HOLDERS, tenant).key([hex(&digest.finalize()).as_str()]);
+        self.cached.read(self, &key, load).await
+    }
+
+    /// Holdings of the tenant have changed.
+    pub(crate) fn forget_holders(&self, tenant: TenantId) {
+        self.cached.forget(self, Prefix::new(&ROLE_HOLDERS, tenant));
+    }
+}
+
+/// Reading through the cache: one reader of a value at a time, and no failure of the cache is a reader's.
+pub(crate) struct Caching {
+    cache: Arc<dyn Cache>,
+    flights: Mutex<HashMap<Flight, Arc<Landed>>>,
+    /// By hash of the prefix. What shares one is by-passed now and then without need.
+    forgettings: Box<[Forgetting]>,
+    hasher: RandomState,
+}
+
+/// A reading, and how often its prefix was forgotten before: who comes after a change joins no reading from before it.
+type Flight = (String, u64);
+
+/// What a reading brought, once it has.
+type Landed = OnceCell<Arc<[u8]>>;
+
+#[derive(Default)]
+struct Forgetting {
+    times: AtomicU64,
+    /// Deletions that the cache has not confirmed.
+    under_way: AtomicU32,
+}
+
+impl Caching {
+    const FORGETTINGS: usize = 1 << 10;
+
+    pub(crate) fn new(cache: Arc<dyn Cache>) -> Self {
+        Self {
+            cache,
+            flights: Mutex::default(),
+            forgettings: (0..Self::FORGETTINGS).map(|_| Forgetting::default()).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    fn forgetting(&self, prefix: &Prefix) -> &Forgetting {
+        &self.forgettings[self.hasher.hash_one(prefix.as_str()) as usize % Self::FORGETTINGS]
+    }
+
+    /// The value of the cache, else the loaded one, which is stored beside the answer.
+    async fn read<T: Serialize + DeserializeOwned>(
+        &self,
+        app: &App,
+        key: &Key,
+        load: impl AsyncFnOnce() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let forgetting = self.forgetting(key.prefix());
+        let times = forgetting.times.load(Ordering::Acquire);
+        if forgetting.under_way.load(Ordering::Acquire) > 0 {
+            count(key, "bypassed");
+            return load().await;
+        }
+        let flight = (key.as_str().to_owned(), times);
+        let cell =
+            self.flights.lock().unwrap_or_else(PoisonError::into_inner).entry(flight.clone()).or_default().clone();
+        let landing = Landing { caching: self, flight, cell: cell.clone() };
+        let bytes = cell.get_or_try_init(|| self.find_or_load(app, key, load)).await?;
+        drop(landing);
+        serde_json::from_slice(bytes).map_err(Failure::internal)
+    }
+
+    async fn find_or_load<T: Serialize + DeserializeOwned>(
+        &self,
+        app: &App,
+        key: &Key,
+        load: impl AsyncFnOnce() -> Result<T, Failure>,
+    ) -> Result<Arc<[u8]>, Failure> {
+        let began = Instant::now();
+        let found = self.cache.get(key).await;
+        histogram!("tenantry_cache_lookup_seconds", "use" => key.prefix().usage().name).record(began.elapsed());
+        let stamp = match found {
+            Ok(Lookup::Hit(bytes)) if serde_json::from_slice::<T>(&bytes).is_ok() => {
+                count(key, "hit");
+                return Ok(bytes.into());
+            }
+            Ok(Lookup::Hit(_)) => {
+                count(key, "error");
+                None
+            }
+            Ok(Lookup::Miss(stamp)) => {
+                count(key, "miss");
+                Some(stamp)
+            }
+            Err(CacheError::Bypassed) => {
+                count(key, "bypassed");
+                None
+            }
+            Err(CacheError::Failed(_)) => {
+                count(key, "error");
+                None
+            }
+        };
+        let bytes: Arc<[u8]> = serde_json::to_vec(&load().await?).map_err(Failure::internal)?.into();
+        if let Some(stamp) = stamp {
+            let (cache, key, bytes) = (self.cache.clone(), key.clone(), bytes.clone());
+            tokio::spawn(app.changes.track_future(async move {
+                // The cache notes its failures itself, and nobody waits for this.
+                let _ = cache.set(&key, &stamp, &bytes).await;
+            }));
+        }
+        Ok(bytes)
+    }
+
+    /// From its return on, this process gives out nothing from before; others follow as soon as they can be told.
+    fn forget(&self, app: &App, prefix: Prefix) {
+        let forgetting = self.forgetting(&prefix);
+        forgetting.under_way.fetch_add(1, Ordering::AcqRel);
+        forgetting.times.fetch_add(1, Ordering::AcqRel);
+        let app = app.clone();
+        let changes = app.changes.clone();
+        tokio::spawn(changes.track_future(async move {
+            // After a failure the cache by-passes itself until nothing from before can be found in it.
+            let _ = app.cached.cache.delete_prefix(&prefix).await;
+            app.cached.forgetting(&prefix).under_way.fetch_sub(1, Ordering::AcqRel);
+        }));
+    }
+}
+
+/// Takes a reading off the list when it is over, also when its reader went away.
+struct Landing<'a> {
+    caching: &'a Caching,
+    flight: Flight,
+    cell: Arc<Landed>,
+}
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        let mut flights = self.caching.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_ours = flights.get(&self.flight).is_some_and(|cell| Arc::ptr_eq(cell, &self.cell));
+        // The list, this reader's two, and those of whoever waits still for a reader who failed.
+        let is_last = Arc::strong_count(&self.cell) <= 3;
+        if is_ours && (self.cell.initialized() || is_last) {
+            flights.remove(&self.flight);
+        }
+    }
+}
+
+fn count(key: &Key, result: &'static str) {
+    counter!("tenantry_cache_requests_total", "use" => key.prefix().usage().name, "result" => result).increment(1);
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,78 @@
+//! Telling other processes whose power has changed, to hurry what the database will tell them anyway.
+
+use async_trait::async_trait;
+use std::{fmt, str::FromStr};
+use tenantry_kernel::{SessionId, TenantId, UserId};
+use uuid::Uuid;
+
+/// Messages between processes about changes that were committed. They may be lost; nothing may rest on them alone.
+#[async_trait]
+pub trait Invalidation: Send + Sync {
+    /// Tells the others. Never waits and never fails: what cannot be sent is dropped.
+    fn publish(&self, changes: &[Change]);
+
+    /// Waits for what others have told; what this process has published itself does not come back.
+    async fn received(&self) -> Vec<Change>;
+}
+
+/// Whose power has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// One session's.
+    Session(SessionId),
+    /// That of every session of a person.
+    User(UserId),
+    /// That of every session in a tenant.
+    Tenant(TenantId),
+}
+
+/// A message that another release may understand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is no change of power")]
+pub struct UnknownChange;
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Session(id) => write!(f, "session={id}"),
+            Self::User(id) => write!(f, "user={id}"),
+            Self::Tenant(id) => write!(f, "tenant={id}"),
+        }
+    }
+}
+
+impl FromStr for Change {
+    type Err = UnknownChange;
+
+    fn from_str(text: &str) -> Result<Self, UnknownChange> {
+        let (what, id) = text.split_once('=').ok_or(UnknownChange)?;
+        let id = Uuid::parse_str(id).map_err(|_| UnknownChange)?;
+        match what {
+            "session" => Ok(Self::Session(SessionId::from_uuid(id))),
+            "user" => Ok(Self::User(UserId::from_uuid(id))),
+            "tenant" => Ok(Self::Tenant(TenantId::from_uuid(id))),
+            _ => Err(UnknownChange),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let id = Uuid::from_u128(9);
+        let changes = [
+            Change::Session(SessionId::from_uuid(id)),
+            Change::User(UserId::from_uuid(id)),
+            Change::Tenant(TenantId::from_uuid(id)),
+        ];
+        for change in changes {
+            assert_eq!(change.to_string().parse(), Ok(change));
+        }
+        for bad in ["", "user", "user=", "user=x", "planet=00000000-0000-0000-0000-000000000009"] {
+            assert_eq!(bad.parse::<Change>(), Err(UnknownChange), "{bad}");
+        }
+    }
+}
