@@ -1,10 +1,11 @@
 //! Measures the real server from outside, beside what it could be at best: a bare route, hashing alone, the same
-//! statements without a server. `cargo xtask bench` builds and runs it.
+//! statements without a server; and the queue as whoever embeds it uses it. `cargo xtask bench` builds and runs it.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program says what it found")]
 
 mod bare;
 mod hashing;
+mod jobs;
 mod load;
 mod measure;
 mod people;
@@ -16,13 +17,19 @@ mod wire;
 use anyhow::Result;
 use clap::Parser;
 use measure::Run;
-use std::{path::PathBuf, process::ExitCode};
+use report::Figure;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 /// Measures the real server from outside.
 #[derive(Parser)]
 enum Task {
     /// Measure, and print a table.
     Run(Run),
+    /// Measure the queue, and print a table.
+    Jobs(jobs::Run),
     /// Serve an answer by a bare route.
     #[command(hide = true)]
     Bare {
@@ -37,17 +44,20 @@ enum Task {
 fn main() -> Result<ExitCode> {
     match Task::parse() {
         Task::Bare { answer, port } => bare::serve(&answer, port).map(|()| ExitCode::SUCCESS),
-        Task::Run(run) => tokio::runtime::Runtime::new()?.block_on(measure(&run)),
+        Task::Run(run) => tokio::runtime::Runtime::new()?.block_on(async {
+            let circumstances = run.circumstances().await?;
+            tell(&circumstances, &run.figures().await?, run.write.as_deref(), report::SERVER)
+        }),
+        Task::Jobs(run) => tokio::runtime::Runtime::new()?
+            .block_on(async { tell(&run.circumstances(), &run.figures().await?, run.write.as_deref(), report::QUEUE) }),
     }
 }
 
-async fn measure(run: &Run) -> Result<ExitCode> {
-    let circumstances = run.circumstances().await?;
-    let figures = run.figures().await?;
-    let report = format!("{circumstances}\n\n{}", report::table(&figures));
+fn tell(circumstances: &str, figures: &[Figure], document: Option<&Path>, place: [&str; 2]) -> Result<ExitCode> {
+    let report = format!("{circumstances}\n\n{}", report::table(figures));
     println!("{report}");
-    if let Some(document) = &run.write {
-        report::put_into(document, &report)?;
+    if let Some(document) = document {
+        report::put_into(document, place, &report)?;
     }
     let missed = figures.iter().filter(|figure| !figure.reaches_its_bar()).count();
     eprintln!("==> {} figures, {missed} below their bar", figures.len());

@@ -14,6 +14,8 @@ pub(crate) enum Bar {
     RatioAtLeast(f64),
     /// The figure itself.
     Under(f64),
+    /// The same the other way.
+    Over(f64),
 }
 
 /// One thing that was measured, once in each round, beside what it is compared with.
@@ -60,6 +62,7 @@ impl Figure {
             Bar::RatioAtMost(most) => self.ratio() <= most,
             Bar::RatioAtLeast(least) => self.ratio() >= least,
             Bar::Under(limit) => self.ours() < limit,
+            Bar::Over(limit) => self.ours() > limit,
         }
     }
 }
@@ -79,6 +82,7 @@ impl fmt::Display for Figure {
             Bar::RatioAtMost(most) => format!("at most {most}"),
             Bar::RatioAtLeast(least) => format!("at least {least}"),
             Bar::Under(limit) => format!("under {limit} {unit}"),
+            Bar::Over(limit) => format!("over {limit} {unit}"),
         };
         let verdict = if self.reaches_its_bar() { "" } else { ": **missed**" };
         write!(f, "| {what} | {place} | {} {unit} | {reference} | {ratio} | {bar}{verdict} |", digits(self.ours()))
@@ -91,13 +95,17 @@ pub(crate) fn table(figures: &[Figure]) -> String {
     figures.iter().fold(head.to_owned(), |table, figure| table + &format!("{figure}\n"))
 }
 
-/// Puts the report between the markers of a document.
-pub(crate) fn put_into(document: &Path, report: &str) -> Result<()> {
-    const MARKERS: [&str; 2] = ["<!-- the last run -->\n", "<!-- end -->\n"];
+/// Between which marks of a document the table of the server stands.
+pub(crate) const SERVER: [&str; 2] = ["<!-- the last run -->\n", "<!-- end -->\n"];
+/// And that of the queue.
+pub(crate) const QUEUE: [&str; 2] = ["<!-- the last run of jobs -->\n", "<!-- end of jobs -->\n"];
+
+/// Puts the report between these marks of a document.
+pub(crate) fn put_into(document: &Path, marks: [&str; 2], report: &str) -> Result<()> {
     let text = fs::read_to_string(document)?;
-    let parts = text.split_once(MARKERS[0]).and_then(|(head, rest)| Some((head, rest.split_once(MARKERS[1])?.1)));
+    let parts = text.split_once(marks[0]).and_then(|(head, rest)| Some((head, rest.split_once(marks[1])?.1)));
     let (head, tail) = parts.with_context(|| format!("{} has no markers", document.display()))?;
-    fs::write(document, format!("{head}{}\n{report}\n{}{tail}", MARKERS[0], MARKERS[1]))?;
+    fs::write(document, format!("{head}{}\n{report}\n{}{tail}", marks[0], marks[1]))?;
     Ok(())
 }
 

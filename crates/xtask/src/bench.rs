@@ -2,7 +2,7 @@
 
 use crate::{
     process::{Runner, cargo},
-    services::Postgres,
+    services::{Postgres, Redis},
 };
 use anyhow::{Context, Result, bail};
 use cargo_metadata::MetadataCommand;
@@ -13,7 +13,7 @@ use std::process::{Command, ExitCode};
 /// PostgreSQL is a private one that waits for the disk at every commit. docs/performance.md says what is measured.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Passed on to the program that measures, such as `--rounds 1 --only me,refresh` or `--write docs/performance.md`.
+    /// `jobs` measures the queue instead of the server. The rest is passed on to the program that measures, such as `--rounds 1 --only me,refresh` or `--write docs/performance.md`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
@@ -28,8 +28,17 @@ pub(crate) fn run(runner: &mut Runner, options: &Options) -> Result<ExitCode> {
     let programs = metadata.target_directory.join("release");
     let postgres = Postgres::start(runner, true)?;
     let mut bench = Command::new(programs.join("tenantry-bench"));
-    bench.arg("run").arg("--tenantry").arg(programs.join("tenantry"));
-    bench.args(["--postgres", postgres.url(), "--pgbench"]).arg(postgres.program("pgbench")?);
-    let status = runner.run(bench.args(&options.arguments))?;
+    let status = match options.arguments.split_first() {
+        Some((part, rest)) if part == "jobs" => {
+            let redis = Redis::find_or_start(runner)?;
+            bench.args(["jobs", "--postgres", postgres.url(), "--redis", redis.url()]);
+            runner.run(bench.args(rest))?
+        }
+        _ => {
+            bench.arg("run").arg("--tenantry").arg(programs.join("tenantry"));
+            bench.args(["--postgres", postgres.url(), "--pgbench"]).arg(postgres.program("pgbench")?);
+            runner.run(bench.args(&options.arguments))?
+        }
+    };
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

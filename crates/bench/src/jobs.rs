@@ -1,0 +1,60 @@
+//! The queue, measured as whoever embeds it uses it: its store on a database that waits for the disk at every commit, and
+//! its worker, in this process.
+
+mod cost;
+mod latency;
+mod place;
+mod throughput;
+
+use anyhow::Result;
+use std::path::PathBuf;
+
+use crate::report::Figure;
+use place::Place;
+
+/// How a run is to be.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Run {
+    /// A PostgreSQL that waits for the disk, and a role that may make databases
+    #[arg(long)]
+    postgres: String,
+    /// A Redis that wakes workers
+    #[arg(long)]
+    redis: String,
+    /// How many jobs of no effect
+    #[arg(long, default_value_t = 50_000)]
+    jobs: usize,
+    /// How often everything is measured
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Put the table between the markers of this document too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write: Option<PathBuf>,
+    /// Only these parts
+    #[arg(long, value_delimiter = ',', default_value = "throughput,latency,cost")]
+    only: Vec<String>,
+}
+
+impl Run {
+    /// What the figures were made with, in a sentence.
+    pub(crate) fn circumstances(&self) -> String {
+        let Self { jobs, rounds, .. } = self;
+        format!("{jobs} jobs of no effect, {} at once, {rounds} rounds.", place::CONCURRENCY)
+    }
+
+    /// Measures everything, and says on stderr how far it is.
+    pub(crate) async fn figures(&self) -> Result<Vec<Figure>> {
+        let wants = |part: &str| self.only.iter().any(|wanted| wanted == part);
+        let mut figures = Vec::new();
+        if wants("throughput") {
+            figures.extend(throughput::figures(&self.postgres, self.jobs, self.rounds).await?);
+        }
+        if wants("latency") {
+            figures.extend(latency::figures(&self.postgres, &self.redis).await?);
+        }
+        if wants("cost") {
+            figures.push(cost::figure(&Place::postgres(&self.postgres, "bench_cost").await?).await?);
+        }
+        Ok(figures)
+    }
+}
