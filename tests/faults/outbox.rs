@@ -1,4 +1,4 @@
-//! Killed while mails are written and sent: each committed change has its mail, and nothing else has one.
+//! Killed while mails are written and sent, with Redis emptied and killed in between: each committed change has its mail, and nothing else has one.
 
 use mail_parser::MessageParser;
 use reqwest::Method;
@@ -12,7 +12,10 @@ use std::{
     },
     time::Duration,
 };
-use tenantry_testkit::ledger::{Line, Outcome, Verdict};
+use tenantry_testkit::{
+    ledger::{Line, Outcome, Verdict},
+    redis::RedisServer,
+};
 
 use super::{
     answer_within, kills,
@@ -75,15 +78,25 @@ const MAILS: &[(&str, &str, &str)] = &[
 on_each_database! {
     async fn fa1_every_committed_change_has_its_mail_and_no_other_has_one(kind: Kind) {
         let place = Place::new(kind).await;
-        let mut server = Process::start(&place, &settings()).await;
+        let mut redis = RedisServer::start();
+        let settings = settings().set("REDIS_URL", &redis.url());
+        let mut server = Process::start(&place, &settings).await;
         let sql = place.sql().await;
         let load = Load::of(server.url(), |books, stop| work(books, sql.clone(), stop));
-        for _ in 0..kills() {
+        for kill in 0..kills() {
             load.progress(BETWEEN_KILLS).await;
             tokio::time::sleep(some_of(SOME_MOMENT)).await;
             server.kill();
-            server = Process::start(&place, &settings()).await;
+            server = Process::start(&place, &settings).await;
             load.redirect(server.url());
+            // What Redis holds and says must make no difference.
+            if kill % 2 == 0 {
+                redis.ask("FLUSHALL");
+            } else {
+                redis.kill();
+                load.progress(BETWEEN_KILLS / 4).await;
+                redis.restart();
+            }
         }
         load.progress(2 * BETWEEN_KILLS).await;
         let books = load.finish().await;

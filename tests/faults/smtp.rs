@@ -150,6 +150,8 @@ on_each_database! {
         assert!(told.starts_with("1 ") && told.ends_with("550 5.1.1 no such user"), "{told}");
         assert_eq!(post.delivered("ada@example.com").await, 1);
         assert!(smtp.mails_to("gone@example.com").is_empty());
+        let events = "SELECT count(*) FROM journal WHERE action = 'job.died' AND outcome = 'failed'";
+        assert_eq!(post.sql.number(events).await, 1);
         let given_up = post.server.entry("a job was given up").unwrap();
         assert!(given_up["error"].as_str().unwrap().ends_with("550 5.1.1 no such user"), "{given_up}");
     }
