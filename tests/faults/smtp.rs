@@ -82,7 +82,7 @@ impl Post {
         let what = format!("the mail to {email} fails");
         let failed = async || {
             let jobs = self.jobs_to(email).await;
-            jobs.into_iter().find(|job| job.starts_with("ready 1 ") && !job.ends_with(' '))
+            jobs.into_iter().find(|job| job.starts_with("scheduled 1 ") && !job.ends_with(' '))
         };
         answer_within(DELIVERED, &what, failed).await.0
     }

@@ -61,7 +61,7 @@ impl Cluster {
         let volatile = VOLATILE.iter().filter(|_| !durable).map(|setting| (*setting).to_owned());
 
         let mut command = folder.command(Path::new("/bin/sh"));
-        command.args(["-c", include_str!("guard.sh"), "guard"]).arg(folder.path());
+        command.args(["-c", include_str!("guard.sh"), "guard", "QUIT"]).arg(folder.path());
         command.arg(folder.server()).arg("-D").arg(folder.data());
         command.args(own.into_iter().chain(volatile).flat_map(|setting| ["-c".to_owned(), setting]));
         // A process group of its own: ctrl-c must end the tests first and the server after them.

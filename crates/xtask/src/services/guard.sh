@@ -1,15 +1,17 @@
 # Runs a server and ends it when standard input closes, which the kernel does for whoever started us, however they end.
-# Arguments: the folder to remove afterwards, then the server's command line.
+# Arguments: the signal that ends the server at once, the folder to remove afterwards, then the server's command line.
 
-folder=$1
-shift
+signal=$1
+folder=$2
+shift 2
 exec 3<&0
 
 "$@" 3<&- &
 server=$!
 
-# SIGQUIT: the data is thrown away, so nothing need be written first.
-{ cat <&3 >/dev/null; kill -QUIT "$server"; } &
+# The data is thrown away, so nothing need be written first. A shell's background program ignores SIGQUIT unless it says
+# otherwise itself, as PostgreSQL does.
+{ cat <&3 >/dev/null; kill -s "$signal" "$server"; } &
 watch=$!
 
 wait "$server"

@@ -77,7 +77,7 @@ impl Guarded {
     fn spawn(program: &Path, port: u16, log: &Log) -> Result<Self> {
         let folder = TempDir::with_prefix("tenantry-redis-").context("cannot make a temporary folder")?;
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", include_str!("guard.sh"), "guard"]).arg(folder.path()).arg(program);
+        command.args(["-c", include_str!("guard.sh"), "guard", "KILL"]).arg(folder.path()).arg(program);
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
         // A process group of its own: ctrl-c must end the tests first and the server after them.
         let command = log.collect(&mut command)?.current_dir(folder.path()).stdin(Stdio::piped()).process_group(0);
