@@ -9,6 +9,7 @@ mod application;
 mod authority;
 mod cached;
 mod change;
+mod clean_up;
 pub mod cli;
 pub mod config;
 mod doctor;
@@ -24,7 +25,7 @@ mod start_error;
 mod usage;
 mod worker;
 
-pub use admin::run_admin;
+pub use admin::{run_admin, run_jobs};
 pub use answer::Answer;
 pub use app::App;
 pub use application::{Application, run_worker};

@@ -40,6 +40,7 @@ pub mod registrations;
 pub mod roles;
 pub mod sessions;
 pub mod smtp;
+pub mod sweeps;
 pub mod tenants;
 pub mod units;
 pub mod wake_up;
