@@ -14,11 +14,15 @@ use crate::{
     units::Units,
 };
 
+mod batches;
 mod claims;
+mod heartbeats;
 mod keys;
 mod leases;
 mod outcomes;
 mod secrets;
+mod turns;
+mod untried;
 mod walls;
 
 /// What this suite needs: the queue, and tenants whose business the jobs are.
@@ -37,7 +41,11 @@ pub async fn contract(open: impl Units<Unit: Ports>) {
     a_dropped_unit_leaves_no_job(&scene).await;
     claims::contract(&scene).await;
     leases::contract(&scene).await;
+    heartbeats::contract(&scene).await;
     outcomes::contract(&scene).await;
+    untried::contract(&scene).await;
+    batches::contract(&scene).await;
+    turns::contract(&scene).await;
     secrets::contract(&scene).await;
     keys::contract(&scene).await;
     walls::contract(&scene).await;

@@ -34,6 +34,7 @@ pub mod memberships;
 pub mod people;
 pub mod registrations;
 pub mod roles;
+pub mod schedules;
 pub mod sessions;
 pub mod tenants;
 pub mod units;

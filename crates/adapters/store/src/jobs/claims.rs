@@ -21,7 +21,9 @@ const TURNS: &str = "\
         UNION ALL \
         SELECT coalesce( \
             (SELECT jobs.lane FROM jobs WHERE jobs.state = 'ready' AND jobs.queue = $1 AND jobs.lane > turns.lane \
-             ORDER BY jobs.lane LIMIT 1), first), first, place + 1 \
+             ORDER BY jobs.lane LIMIT 1), \
+            (SELECT jobs.lane FROM jobs WHERE jobs.state = 'ready' AND jobs.queue = $1 ORDER BY jobs.lane LIMIT 1)), \
+            first, place + 1 \
         FROM turns WHERE place < $3 AND (place = 1 OR lane <> first) \
     ) \
     SELECT lane, (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE jobs.state = 'running' AND jobs.lane = turns.lane \

@@ -17,6 +17,6 @@ macro_rules! contracts {
 }
 
 contracts! {
-    attempts authorities credentials invitations jobs journal links memberships people registrations roles sessions
-    tenants units
+    attempts authorities credentials invitations jobs journal links memberships people registrations roles schedules
+    sessions tenants units
 }
