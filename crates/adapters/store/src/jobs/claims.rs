@@ -11,7 +11,8 @@ use super::row::{COLUMNS, JobRow};
 use crate::{Unit, failure::Failure};
 
 /// The lanes that have ready jobs, from the one after `$2` on and round again, found by one step in the index each: a
-/// lane with a hundred thousand jobs costs as much as one with a single job.
+/// lane with a hundred thousand jobs costs as much as one with a single job. Every lease ends at some time: that this is
+/// said leads SQLite to the index of what runs, where it would else read the whole lane.
 const TURNS: &str = "\
     WITH RECURSIVE turns (lane, first, place) AS ( \
         SELECT first, first, 1 FROM (SELECT coalesce( \
@@ -27,7 +28,7 @@ const TURNS: &str = "\
         FROM turns WHERE place < $3 AND (place = 1 OR lane <> first) \
     ) \
     SELECT lane, (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE jobs.state = 'running' AND jobs.lane = turns.lane \
-                                        LIMIT $4) AS held) AS running \
+                                        AND jobs.lease_expires_at IS NOT NULL LIMIT $4) AS held) AS running \
     FROM turns WHERE place = 1 OR lane <> first ORDER BY place";
 
 /// The rows are chosen once, before any is changed: PostgreSQL may evaluate a mere subquery anew for each row, and then
