@@ -11,19 +11,23 @@ use super::row::{COLUMNS, JobRow};
 use crate::{Unit, failure::Failure};
 
 /// The lanes that have ready jobs, from the one after `$2` on and round again, found by one step in the index each: a
-/// lane with a hundred thousand jobs costs as much as one with a single job. Every lease ends at some time: that this is
-/// said leads SQLite to the index of what runs, where it would else read the whole lane.
+/// lane with a hundred thousand jobs costs as much as one with a single job. The order of the whole index
+/// is asked for, since PostgreSQL might else look for ready jobs among all that a lane ever had. Every lease ends at some
+/// time: that this is said leads SQLite to the index of what runs, where it would else read the whole lane.
 const TURNS: &str = "\
     WITH RECURSIVE turns (lane, first, place) AS ( \
         SELECT first, first, 1 FROM (SELECT coalesce( \
-            (SELECT lane FROM jobs WHERE state = 'ready' AND queue = $1 AND lane > $2 ORDER BY lane LIMIT 1), \
-            (SELECT lane FROM jobs WHERE state = 'ready' AND queue = $1 ORDER BY lane LIMIT 1)) AS first) AS start \
+            (SELECT lane FROM jobs WHERE state = 'ready' AND queue = $1 AND lane > $2 \
+             ORDER BY lane, priority DESC, run_at, id LIMIT 1), \
+            (SELECT lane FROM jobs WHERE state = 'ready' AND queue = $1 \
+             ORDER BY lane, priority DESC, run_at, id LIMIT 1)) AS first) AS start \
         WHERE first IS NOT NULL \
         UNION ALL \
         SELECT coalesce( \
             (SELECT jobs.lane FROM jobs WHERE jobs.state = 'ready' AND jobs.queue = $1 AND jobs.lane > turns.lane \
-             ORDER BY jobs.lane LIMIT 1), \
-            (SELECT jobs.lane FROM jobs WHERE jobs.state = 'ready' AND jobs.queue = $1 ORDER BY jobs.lane LIMIT 1)), \
+             ORDER BY jobs.lane, jobs.priority DESC, jobs.run_at, jobs.id LIMIT 1), \
+            (SELECT jobs.lane FROM jobs WHERE jobs.state = 'ready' AND jobs.queue = $1 \
+             ORDER BY jobs.lane, jobs.priority DESC, jobs.run_at, jobs.id LIMIT 1)), \
             first, place + 1 \
         FROM turns WHERE place < $3 AND (place = 1 OR lane <> first) \
     ) \
