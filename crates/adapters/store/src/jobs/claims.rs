@@ -40,8 +40,12 @@ const TURNS: &str = "\
 const CLAIM: &str = "\
     WITH due AS MATERIALIZED ({chosen}) \
     UPDATE jobs SET state = 'running', attempt = attempt + 1, lease_token = $3, lease_expires_at = $4 \
-    FROM due WHERE jobs.id = due.id \
+    {hit} \
     RETURNING {columns}";
+
+/// As an array, of which PostgreSQL expects few rows: for a join it might read the whole table.
+const HIT_ON_POSTGRES: &str = "WHERE jobs.id = ANY (ARRAY (SELECT id FROM due))";
+const HIT_ON_SQLITE: &str = "FROM due WHERE jobs.id = due.id";
 
 const CHOSEN_OF_MANY_LANES: &str = "\
     SELECT chosen.id FROM jsonb_to_recordset($1::jsonb) AS shares (lane uuid, share bigint) \
@@ -85,11 +89,17 @@ impl Unit {
         let mut rows = Vec::new();
         if self.is_postgres() {
             let shares = serde_json::to_string(&shares).map_err(|error| StoreError::Failed(Box::new(error)))?;
-            let sql = CLAIM.replace("{chosen}", CHOSEN_OF_MANY_LANES).replace("{columns}", COLUMNS);
+            let sql = CLAIM
+                .replace("{chosen}", CHOSEN_OF_MANY_LANES)
+                .replace("{hit}", HIT_ON_POSTGRES)
+                .replace("{columns}", COLUMNS);
             let values = [shares.into(), command.queue.into(), command.token.into(), command.until.utc().into()];
             rows = self.run(self.transaction.query_all_raw(self.sql(&sql, values))).await?;
         } else {
-            let sql = CLAIM.replace("{chosen}", CHOSEN_OF_ONE_LANE).replace("{columns}", COLUMNS);
+            let sql = CLAIM
+                .replace("{chosen}", CHOSEN_OF_ONE_LANE)
+                .replace("{hit}", HIT_ON_SQLITE)
+                .replace("{columns}", COLUMNS);
             for Share { lane, share } in shares {
                 let (token, until) = (command.token.into(), command.until.utc().into());
                 let values = [lane.into(), command.queue.into(), token, until, i64::from(share).into()];
