@@ -14,12 +14,16 @@ use crate::{
     units::Units,
 };
 
+mod batches;
 mod board;
 mod claims;
+mod heartbeats;
 mod keys;
 mod leases;
 mod outcomes;
 mod secrets;
+mod turns;
+mod untried;
 mod walls;
 
 /// What this suite needs: the queue, and tenants whose business the jobs are.
@@ -39,7 +43,11 @@ pub async fn contract(open: impl Units<Unit: Ports>) {
     board::contract(&scene).await;
     claims::contract(&scene).await;
     leases::contract(&scene).await;
+    heartbeats::contract(&scene).await;
     outcomes::contract(&scene).await;
+    untried::contract(&scene).await;
+    batches::contract(&scene).await;
+    turns::contract(&scene).await;
     secrets::contract(&scene).await;
     keys::contract(&scene).await;
     walls::contract(&scene).await;

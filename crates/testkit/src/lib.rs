@@ -38,6 +38,7 @@ pub mod people;
 pub mod redis;
 pub mod registrations;
 pub mod roles;
+pub mod schedules;
 pub mod sessions;
 pub mod smtp;
 pub mod sweeps;

@@ -38,6 +38,9 @@ const PURE: &[&str] = &[
 /// Adapters and the crates of ours, outside the domain, that each may use.
 const ADAPTER_EXTRAS: &[(&str, &str)] = &[("tenantry-store", "tenantry-migration")];
 
+/// Adapters and the other adapters that their tests and examples are made with.
+const TRIED_WITH: &[(&str, &str)] = &[("tenantry-worker", "tenantry-store")];
+
 /// Where in the house a crate lives, which decides what it may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -154,7 +157,11 @@ fn refusal_inside(member: &Member, place: Place, dependency: &Dependency, target
         (Place::Domain, _) => Some("a domain crate declares ports, and the crates outside implement them"),
 
         (Place::Adapter | Place::Testkit, Place::Domain) => None,
-        (Place::Adapter, Place::Adapter) => Some("adapters never see each other; what joins them is `app`"),
+        (Place::Adapter, Place::Adapter) => {
+            let allowed =
+                dependency.development && TRIED_WITH.contains(&(member.name.as_str(), dependency.name.as_str()));
+            (!allowed).then_some("adapters never see each other; what joins them is `app`")
+        }
         (Place::Adapter, Place::App) => Some("`app` uses adapters, never the reverse"),
         (Place::Adapter, Place::Migration) => {
             let allowed = ADAPTER_EXTRAS.contains(&(member.name.as_str(), dependency.name.as_str()));
@@ -200,6 +207,7 @@ mod tests {
             ("tenantry-identity", "crates/domain/identity"),
             ("tenantry-store", "crates/adapters/store"),
             ("tenantry-crypto", "crates/adapters/crypto"),
+            ("tenantry-worker", "crates/adapters/worker"),
             ("tenantry-app", "crates/app"),
             ("tenantry-bench", "crates/bench"),
             ("tenantry-migration", "migration"),
@@ -247,6 +255,7 @@ mod tests {
             &["tenantry-store", "tenantry-crypto", "tenantry-identity", "actix-web"],
             &["tenantry-migration"],
         );
+        assert_allowed("tenantry-worker", &["tenantry-kernel", "tokio"], &["tenantry-store", "tenantry-testkit"]);
         assert_allowed("tenantry-testkit", &["tenantry-kernel", "tenantry-identity", "sqlx"], &[]);
         assert_allowed("tenantry-migration", &["sea-orm-migration"], &["tenantry-testkit"]);
     }

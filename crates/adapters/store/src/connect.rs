@@ -299,6 +299,8 @@ pub(crate) fn postgres_options(url: &SecretString, config: &StoreConfig) -> Resu
             ("statement_timeout", deadline.as_str()),
             ("lock_timeout", deadline.as_str()),
             ("idle_in_transaction_session_timeout", "10000"),
+            // No statement here is so long that compiling it pays: on a large table it took longer than all the rest.
+            ("jit", "off"),
         ])
         .disable_statement_logging())
 }

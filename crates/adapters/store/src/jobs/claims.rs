@@ -11,21 +11,28 @@ use super::row::{COLUMNS, JobRow};
 use crate::{Unit, failure::Failure};
 
 /// The lanes that have ready jobs, from the one after `$2` on and round again, found by one step in the index each: a
-/// lane with a hundred thousand jobs costs as much as one with a single job.
+/// lane with a hundred thousand jobs costs as much as one with a single job. The order of the whole index
+/// is asked for, since PostgreSQL might else look for ready jobs among all that a lane ever had. Every lease ends at some
+/// time: that this is said leads SQLite to the index of what runs, where it would else read the whole lane.
 const TURNS: &str = "\
     WITH RECURSIVE turns (lane, first, place) AS ( \
         SELECT first, first, 1 FROM (SELECT coalesce( \
-            (SELECT lane FROM jobs WHERE state = 'ready' AND queue = $1 AND lane > $2 ORDER BY lane LIMIT 1), \
-            (SELECT lane FROM jobs WHERE state = 'ready' AND queue = $1 ORDER BY lane LIMIT 1)) AS first) AS start \
+            (SELECT lane FROM jobs WHERE state = 'ready' AND queue = $1 AND lane > $2 \
+             ORDER BY lane, priority DESC, run_at, id LIMIT 1), \
+            (SELECT lane FROM jobs WHERE state = 'ready' AND queue = $1 \
+             ORDER BY lane, priority DESC, run_at, id LIMIT 1)) AS first) AS start \
         WHERE first IS NOT NULL \
         UNION ALL \
         SELECT coalesce( \
             (SELECT jobs.lane FROM jobs WHERE jobs.state = 'ready' AND jobs.queue = $1 AND jobs.lane > turns.lane \
-             ORDER BY jobs.lane LIMIT 1), first), first, place + 1 \
+             ORDER BY jobs.lane, jobs.priority DESC, jobs.run_at, jobs.id LIMIT 1), \
+            (SELECT jobs.lane FROM jobs WHERE jobs.state = 'ready' AND jobs.queue = $1 \
+             ORDER BY jobs.lane, jobs.priority DESC, jobs.run_at, jobs.id LIMIT 1)), \
+            first, place + 1 \
         FROM turns WHERE place < $3 AND (place = 1 OR lane <> first) \
     ) \
     SELECT lane, (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE jobs.state = 'running' AND jobs.lane = turns.lane \
-                                        LIMIT $4) AS held) AS running \
+                                        AND jobs.lease_expires_at IS NOT NULL LIMIT $4) AS held) AS running \
     FROM turns WHERE place = 1 OR lane <> first ORDER BY place";
 
 /// The rows are chosen once, before any is changed: PostgreSQL may evaluate a mere subquery anew for each row, and then
@@ -33,8 +40,12 @@ const TURNS: &str = "\
 const CLAIM: &str = "\
     WITH due AS MATERIALIZED ({chosen}) \
     UPDATE jobs SET state = 'running', attempt = attempt + 1, lease_token = $3, lease_expires_at = $4 \
-    FROM due WHERE jobs.id = due.id \
+    {hit} \
     RETURNING {columns}";
+
+/// As an array, of which PostgreSQL expects few rows: for a join it might read the whole table.
+const HIT_ON_POSTGRES: &str = "WHERE jobs.id = ANY (ARRAY (SELECT id FROM due))";
+const HIT_ON_SQLITE: &str = "FROM due WHERE jobs.id = due.id";
 
 const CHOSEN_OF_MANY_LANES: &str = "\
     SELECT chosen.id FROM jsonb_to_recordset($1::jsonb) AS shares (lane uuid, share bigint) \
@@ -78,11 +89,17 @@ impl Unit {
         let mut rows = Vec::new();
         if self.is_postgres() {
             let shares = serde_json::to_string(&shares).map_err(|error| StoreError::Failed(Box::new(error)))?;
-            let sql = CLAIM.replace("{chosen}", CHOSEN_OF_MANY_LANES).replace("{columns}", COLUMNS);
+            let sql = CLAIM
+                .replace("{chosen}", CHOSEN_OF_MANY_LANES)
+                .replace("{hit}", HIT_ON_POSTGRES)
+                .replace("{columns}", COLUMNS);
             let values = [shares.into(), command.queue.into(), command.token.into(), command.until.utc().into()];
             rows = self.run(self.transaction.query_all_raw(self.sql(&sql, values))).await?;
         } else {
-            let sql = CLAIM.replace("{chosen}", CHOSEN_OF_ONE_LANE).replace("{columns}", COLUMNS);
+            let sql = CLAIM
+                .replace("{chosen}", CHOSEN_OF_ONE_LANE)
+                .replace("{hit}", HIT_ON_SQLITE)
+                .replace("{columns}", COLUMNS);
             for Share { lane, share } in shares {
                 let (token, until) = (command.token.into(), command.until.utc().into());
                 let values = [lane.into(), command.queue.into(), token, until, i64::from(share).into()];

@@ -17,6 +17,6 @@ macro_rules! contracts {
 }
 
 contracts! {
-    attempts authorities credentials invitations jobs journal links memberships people registrations roles sessions
-    sweeps tenants units
+    attempts authorities credentials invitations jobs journal links memberships people registrations roles schedules
+    sessions sweeps tenants units
 }

@@ -1,0 +1,202 @@
+//! A queue with workers.
+
+use async_trait::async_trait;
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+use tenantry_jobs::{JobQueue, Kind, NewJob, Schedule, WakeUp};
+use tenantry_kernel::{Clock, StoreError, Timestamp, World};
+use tenantry_store::{Database, Scope, Store, StoreConfig, Synchronous, SystemReason, Unit};
+use tenantry_testkit::{
+    databases::{self, TestDatabase},
+    world::{TestEntropy, moment},
+};
+use tenantry_worker::{Handlers, JobStore, QueueConfig, Worker, WorkerConfig};
+use tokio::{sync::Notify, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+const SCOPE: Scope = Scope::System(SystemReason::Worker);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct WallClock;
+
+impl Clock for WallClock {
+    #[expect(clippy::disallowed_methods, reason = "a worker's leases and its sleeps go by the same time")]
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        moment(i64::try_from(since.as_millis()).unwrap())
+    }
+}
+
+/// One worker's way to the store, which may be cut.
+#[derive(Clone)]
+pub(crate) struct Line {
+    store: Store,
+    is_cut: Arc<AtomicBool>,
+}
+
+impl Line {
+    pub(crate) fn cut(&self, is_cut: bool) {
+        self.is_cut.store(is_cut, Ordering::SeqCst);
+    }
+
+    fn holds(&self) -> Result<(), StoreError> {
+        if self.is_cut.load(Ordering::SeqCst) { Err(StoreError::Unavailable("it was cut".into())) } else { Ok(()) }
+    }
+}
+
+impl JobStore for Line {
+    type Unit = Unit;
+
+    async fn read(&self) -> Result<Unit, StoreError> {
+        self.holds()?;
+        self.store.read(SCOPE).await
+    }
+
+    async fn begin(&self) -> Result<Unit, StoreError> {
+        self.holds()?;
+        self.store.begin(SCOPE).await
+    }
+
+    async fn commit(&self, unit: Unit) -> Result<(), StoreError> {
+        unit.commit().await.map(|_| ())
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Bell(Notify);
+
+#[async_trait]
+impl WakeUp for Bell {
+    fn call(&self) {
+        self.0.notify_one();
+    }
+
+    async fn called(&self) {
+        self.0.notified().await;
+    }
+}
+
+pub(crate) struct Shop {
+    pub(crate) store: Store,
+    pub(crate) world: World,
+    pub(crate) bell: Arc<Bell>,
+    database: TestDatabase,
+}
+
+/// A worker at work.
+pub(crate) struct Working {
+    pub(crate) stop: CancellationToken,
+    pub(crate) hand_back: CancellationToken,
+    pub(crate) task: JoinHandle<()>,
+}
+
+impl Working {
+    pub(crate) async fn end(self) {
+        self.stop.cancel();
+        self.hand_back.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+/// Three places for errands and one for parcels, with short leases and short naps.
+pub(crate) fn config() -> WorkerConfig {
+    let queue = |name: &str, concurrency| QueueConfig { name: name.to_owned(), concurrency };
+    WorkerConfig {
+        lease: Duration::from_secs(1),
+        heartbeat: Duration::from_millis(250),
+        shortest_poll: Duration::from_millis(10),
+        longest_poll: Duration::from_millis(50),
+        ..WorkerConfig::new(vec![queue("errands", 3), queue("parcels", 1)], 100)
+    }
+}
+
+impl Shop {
+    pub(crate) async fn open() -> Self {
+        Self::open_by(World::new(WallClock, TestEntropy)).await
+    }
+
+    pub(crate) async fn open_by(world: World) -> Self {
+        let database = databases::sqlite();
+        let file = database.url().strip_prefix("sqlite://").unwrap().split('?').next().unwrap();
+        let store = Store::connect(StoreConfig {
+            database: Database::Sqlite(PathBuf::from(file)),
+            pool_size: 4,
+            deadline: PATIENCE,
+            synchronous: Synchronous::Normal,
+        });
+        let store = store.await.unwrap();
+        store.migrate().await.unwrap();
+        Self { store, world, bell: Arc::default(), database }
+    }
+
+    pub(crate) fn line(&self) -> Line {
+        Line { store: self.store.clone(), is_cut: Arc::default() }
+    }
+
+    pub(crate) fn job<K: Kind>(&self, words: &K) -> NewJob {
+        NewJob::of(&self.world, None, words).unwrap()
+    }
+
+    pub(crate) async fn enqueue(&self, jobs: &[NewJob]) {
+        let mut unit = self.store.begin(SCOPE).await.unwrap();
+        unit.enqueue_jobs(jobs).await.unwrap();
+        unit.commit().await.unwrap();
+    }
+
+    pub(crate) fn work(&self, handlers: Handlers) -> Working {
+        self.work_by(self.line(), handlers, Vec::new(), config())
+    }
+
+    pub(crate) fn work_by(
+        &self,
+        line: Line,
+        handlers: Handlers,
+        schedules: Vec<Schedule>,
+        config: WorkerConfig,
+    ) -> Working {
+        let worker = Worker::new(line, self.world.clone(), self.bell.clone(), handlers, schedules, config);
+        let (stop, hand_back) = (CancellationToken::new(), CancellationToken::new());
+        let task = tokio::spawn(worker.run(stop.clone(), hand_back.clone()));
+        Working { stop, hand_back, task }
+    }
+
+    async fn connect(&self) -> SqliteConnection {
+        SqliteConnection::connect(self.database.url()).await.unwrap()
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.connect().await).await.unwrap();
+        assert!(done.rows_affected() > 0, "{sql}");
+    }
+
+    /// How many rows there are of this.
+    pub(crate) async fn count(&self, from: &str) -> i64 {
+        let sql = AssertSqlSafe(format!("SELECT count(*) FROM {from}"));
+        sqlx::query_scalar(sql).fetch_one(&mut self.connect().await).await.unwrap()
+    }
+
+    /// Waits until there are so many rows of this, and says how long that took.
+    pub(crate) async fn comes_to(&self, count: i64, from: &str) -> Duration {
+        let began = Instant::now();
+        loop {
+            let found = self.count(from).await;
+            if found == count {
+                return began.elapsed();
+            }
+            assert!(began.elapsed() < PATIENCE, "{found} instead of {count} rows of {from}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// How many events tell of a death of a job of this kind.
+    pub(crate) async fn deaths(&self, kind: &str) -> i64 {
+        self.count(&format!("journal WHERE action = 'job.died' AND changes LIKE '%\"{kind}\"%'")).await
+    }
+}

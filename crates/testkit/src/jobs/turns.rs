@@ -1,0 +1,217 @@
+//! Tenants take turns, and none runs more at the same time than it may.
+
+use std::collections::HashMap;
+use tenantry_jobs::{ClaimJobs, Claimed, NewJob, Turn, Worklist};
+use tenantry_kernel::TenantId;
+
+use super::{LEASE, Ports, claiming, clear, complete, enqueue, fail, new_job, retry_at};
+use crate::{
+    scene::{SampleTenant, Scene},
+    units::Units,
+};
+
+pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    fa13_tenants_take_turns_whatever_their_backlog(scene).await;
+    fa13_a_batch_is_shared(scene).await;
+    fa13_a_round_goes_on_where_it_was(scene).await;
+    fa13_priority_counts_among_a_tenants_own(scene).await;
+    fa13_a_tenant_runs_no_more_than_it_may(scene).await;
+    fa13_the_limit_holds_for_all_queues_together(scene).await;
+    queues_are_apart(scene).await;
+}
+
+/// Whose jobs were claimed; jobs of nobody are one sort.
+type Lane = Option<TenantId>;
+
+/// Enqueues so many jobs of each, those of the first before those of the next.
+async fn backlog(scene: &Scene<'_, impl Units<Unit: Ports>>, of: &[(Lane, usize)]) {
+    for (lane, count) in of {
+        let jobs: Vec<NewJob> = (0..*count).map(|_| new_job(scene, *lane)).collect();
+        enqueue(scene, &jobs.iter().collect::<Vec<_>>()).await;
+        scene.later(1);
+    }
+}
+
+/// A worker that goes round the tenants.
+struct Round {
+    turn: Turn,
+    limit: u32,
+    tenant_limit: u32,
+}
+
+impl Round {
+    fn by(limit: u32) -> Self {
+        Self { turn: Turn::default(), limit, tenant_limit: u32::MAX }
+    }
+
+    async fn claim(&mut self, scene: &Scene<'_, impl Units<Unit: Ports>>) -> Vec<Claimed> {
+        let (command, now) = claiming(scene, self.limit);
+        let command = ClaimJobs { after: self.turn, tenant_limit: self.tenant_limit, ..command };
+        let claims = scene
+            .system(async |unit| {
+                unit.advance_jobs(now).await.unwrap();
+                unit.claim_jobs(command, now).await.unwrap()
+            })
+            .await;
+        assert_eq!(claims.unreadable, []);
+        self.turn = claims.turn;
+        claims.jobs
+    }
+
+    /// Whose jobs so many claims bring.
+    async fn lanes(&mut self, scene: &Scene<'_, impl Units<Unit: Ports>>, claims: usize) -> HashMap<Lane, usize> {
+        let mut found = HashMap::new();
+        for _ in 0..claims {
+            for claimed in self.claim(scene).await {
+                *found.entry(claimed.job.tenant).or_default() += 1;
+            }
+        }
+        found
+    }
+}
+
+fn counts<const N: usize>(of: [(Lane, usize); N]) -> HashMap<Lane, usize> {
+    HashMap::from(of)
+}
+
+async fn two_tenants(scene: &Scene<'_, impl Units<Unit: Ports>>) -> [Lane; 2] {
+    [scene.tenant().await, scene.tenant().await].map(|tenant: SampleTenant| Some(tenant.id()))
+}
+
+async fn fa13_tenants_take_turns_whatever_their_backlog(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    for flood_is_first in [true, false] {
+        clear(scene).await;
+        let mut tenants = two_tenants(scene).await;
+        tenants.sort();
+        if flood_is_first {
+            tenants.reverse();
+        }
+        let [small, flood] = tenants;
+        backlog(scene, &[(flood, 40), (None, 1), (small, 2)]).await;
+        let mut round = Round::by(1);
+        assert_eq!(round.lanes(scene, 3).await, counts([(flood, 1), (None, 1), (small, 1)]), "each has its turn");
+        assert_eq!(round.lanes(scene, 2).await, counts([(flood, 1), (small, 1)]), "of two that are left");
+        assert_eq!(round.lanes(scene, 10).await, counts([(flood, 10)]), "nobody waits for those that have nothing");
+        backlog(scene, &[(small, 1)]).await;
+        assert_eq!(round.lanes(scene, 2).await, counts([(flood, 1), (small, 1)]), "a tenant comes back");
+    }
+}
+
+async fn fa13_a_batch_is_shared(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let [acme, globex] = two_tenants(scene).await;
+    backlog(scene, &[(acme, 40), (globex, 40)]).await;
+    assert_eq!(Round::by(10).lanes(scene, 1).await, counts([(acme, 5), (globex, 5)]));
+    backlog(scene, &[(None, 40)]).await;
+    assert_eq!(Round::by(9).lanes(scene, 1).await, counts([(acme, 3), (globex, 3), (None, 3)]), "nobody is a tenant");
+    clear(scene).await;
+    backlog(scene, &[(acme, 40), (globex, 1)]).await;
+    let found = Round::by(10).lanes(scene, 1).await;
+    assert_eq!(found.get(&globex), Some(&1), "with all that it has: {found:?}");
+    assert!((5..=9).contains(&found[&acme]), "{found:?}");
+}
+
+async fn fa13_a_round_goes_on_where_it_was(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let mut lanes = vec![None];
+    for _ in 0..4 {
+        lanes.push(Some(scene.tenant().await.id()));
+    }
+    backlog(scene, &lanes.iter().map(|lane| (*lane, 20)).collect::<Vec<_>>()).await;
+    // Fewer at a time than there are tenants: those behind wait for the next claims, and those do not begin anew.
+    for limit in [1, 2, 3] {
+        let found = Round::by(limit).lanes(scene, 5).await;
+        let expected = lanes.iter().map(|lane| (*lane, usize::try_from(limit).unwrap())).collect();
+        assert_eq!(found, expected, "five claims of {limit} among five");
+    }
+    // Where the round was there may be nothing any more.
+    let mut round = Round::by(1);
+    let gone = round.claim(scene).await.remove(0).job.tenant;
+    let (command, now) = claiming(scene, 100);
+    scene.system(async |unit| while !unit.claim_jobs(command, now).await.unwrap().jobs.is_empty() {}).await;
+    let rest: Vec<Lane> = lanes.iter().copied().filter(|lane| *lane != gone).collect();
+    backlog(scene, &rest.iter().map(|lane| (*lane, 1)).collect::<Vec<_>>()).await;
+    assert_eq!(round.lanes(scene, 4).await, rest.iter().map(|lane| (*lane, 1)).collect());
+}
+
+async fn fa13_priority_counts_among_a_tenants_own(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let [pushing, modest] = two_tenants(scene).await;
+    let jobs: Vec<NewJob> = [(pushing, i32::MAX), (modest, i32::MIN), (modest, 0), (pushing, i32::MAX - 1)]
+        .map(|(lane, priority)| NewJob { priority, ..new_job(scene, lane) })
+        .into();
+    enqueue(scene, &jobs.iter().collect::<Vec<_>>()).await;
+    let mut round = Round::by(1);
+    for expected in [[&jobs[0], &jobs[2]], [&jobs[3], &jobs[1]]] {
+        let mut found = [round.claim(scene).await.remove(0).job.id, round.claim(scene).await.remove(0).job.id];
+        let mut expected = expected.map(|job| job.id);
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected, "one of each, and each its own greatest");
+    }
+}
+
+async fn fa13_a_tenant_runs_no_more_than_it_may(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let [acme, globex] = two_tenants(scene).await;
+    backlog(scene, &[(acme, 10), (globex, 2), (None, 5)]).await;
+    let mut round = Round { tenant_limit: 3, ..Round::by(30) };
+    let first = round.claim(scene).await;
+    let of = |lane: Lane| first.iter().filter(|claimed| claimed.job.tenant == lane).collect::<Vec<_>>();
+    assert_eq!((of(acme).len(), of(globex).len(), of(None).len()), (3, 2, 3));
+    assert_eq!(round.lanes(scene, 3).await, counts([]), "what is left waits, whoever asks");
+
+    let [done, failed, left] = of(acme)[..] else { panic!("three were claimed") };
+    assert!(complete(scene, done.claim).await);
+    assert!(fail(scene, failed.claim, &retry_at(scene.world.now().plus(9 * LEASE))).await);
+    assert_eq!(round.lanes(scene, 3).await, counts([(acme, 2)]), "two places were left");
+    backlog(scene, &[(globex, 5)]).await;
+    assert_eq!(round.lanes(scene, 3).await, counts([(globex, 1)]), "another's places are its own");
+
+    // What nobody gave a word on runs no more, and is in line again.
+    scene.clock.advance(LEASE);
+    let found = round.lanes(scene, 1).await;
+    assert_eq!(found, counts([(acme, 3), (globex, 3), (None, 3)]), "three places each again");
+    assert!(!complete(scene, left.claim).await);
+}
+
+async fn fa13_the_limit_holds_for_all_queues_together(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let [acme, globex] = two_tenants(scene).await;
+    backlog(scene, &[(acme, 5), (globex, 1)]).await;
+    let parcels = [acme, globex].map(|lane| NewJob { queue: "parcels", ..new_job(scene, lane) });
+    enqueue(scene, &[&parcels[0], &parcels[1]]).await;
+    let mut round = Round { tenant_limit: 2, ..Round::by(20) };
+    assert_eq!(round.lanes(scene, 1).await, counts([(acme, 2), (globex, 1)]));
+    let (command, now) = claiming(scene, 20);
+    let command = ClaimJobs { queue: "parcels", tenant_limit: 2, ..command };
+    let claims = scene.system(async |unit| unit.claim_jobs(command, now).await.unwrap()).await;
+    let found: Vec<Lane> = claims.jobs.iter().map(|claimed| claimed.job.tenant).collect();
+    assert_eq!(found, [globex], "the other tenant runs two already");
+    scene.clock.advance(LEASE);
+    let command = ClaimJobs { tenant_limit: u32::MAX, until: scene.world.now().plus(LEASE), ..command };
+    for claimed in super::claim_by(scene, command, scene.world.now()).await {
+        assert!(complete(scene, claimed.claim).await);
+    }
+}
+
+async fn queues_are_apart(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let acme = Some(scene.tenant().await.id());
+    let parcel = NewJob { queue: "parcels", priority: i32::MAX, ..new_job(scene, acme) };
+    enqueue(scene, &[&parcel]).await;
+    backlog(scene, &[(acme, 2)]).await;
+    let errands = Round::by(100).claim(scene).await;
+    assert_eq!(errands.len(), 2);
+    assert!(errands.iter().all(|claimed| claimed.job.id != parcel.id));
+    let (command, now) = claiming(scene, 100);
+    for (queues, expected) in
+        [(&["errands"][..], false), (&["parcels"], true), (&["errands", "parcels"], true), (&[], false)]
+    {
+        let found = scene.look(async |unit| unit.has_due_jobs(queues, now).await.unwrap()).await;
+        assert_eq!(found, expected, "{queues:?}");
+    }
+    let parcels = super::claim_by(scene, ClaimJobs { queue: "parcels", ..command }, now).await;
+    assert_eq!(super::ids(&parcels), [parcel.id]);
+    assert!(complete(scene, parcels[0].claim).await);
+}

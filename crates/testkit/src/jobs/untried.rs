@@ -1,0 +1,107 @@
+//! Tries that are not counted, and jobs that are hopeless before their last.
+
+use tenantry_jobs::{NewJob, Outcome, Worklist};
+use tenantry_kernel::JobId;
+
+use super::{
+    LEASE, MILLISECOND, Ports, blank, claim, claim_one, claiming, clear, complete, enqueue, expected, fail, has_due,
+    new_job, secret_until, shown,
+};
+use crate::{scene::Scene, units::Units};
+
+pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    a_snoozed_job_waits_and_has_spent_no_attempt(scene).await;
+    a_job_that_was_handed_back_is_ready_at_once_and_has_spent_no_attempt(scene).await;
+    a_discarded_job_is_a_dead_letter_without_its_secret(scene).await;
+    fa7_what_is_said_late_is_refused(scene).await;
+}
+
+fn discarded() -> Outcome {
+    Outcome::Discarded { error: "it makes no sense".to_owned() }
+}
+
+/// A job with everything that could get lost, and one attempt more than one.
+fn full_job(scene: &Scene<'_, impl Units>) -> NewJob {
+    let secret = Some(secret_until(scene.world.now().plus(99 * LEASE)));
+    NewJob { secret, unique_key: Some("report".to_owned()), max_attempts: 2, ..new_job(scene, None) }
+}
+
+async fn a_snoozed_job_waits_and_has_spent_no_attempt(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let job = full_job(scene);
+    enqueue(scene, &[&job]).await;
+    // More often than it may be tried.
+    for _ in 0..5 {
+        let claimed = claim_one(scene).await;
+        assert_eq!(shown(&claimed.job), expected(&job, 1));
+        let until = scene.world.now().plus(2 * LEASE);
+        assert!(fail(scene, claimed.claim, &Outcome::Snoozed { until }).await);
+        assert!(!complete(scene, claimed.claim).await, "the claim was spent");
+        scene.clock.set(until.minus(MILLISECOND));
+        assert!(!has_due(scene).await);
+        assert!(claim(scene, 100).await.is_empty());
+        scene.clock.set(until);
+        assert!(has_due(scene).await);
+    }
+    let last = claim_one(scene).await;
+    assert_eq!((shown(&last.job), last.job.run_at), (expected(&job, 1), scene.world.now()));
+    scene.clock.advance(LEASE);
+    assert_eq!(claim_one(scene).await.job.attempt, 2, "a try that was counted is");
+}
+
+async fn a_job_that_was_handed_back_is_ready_at_once_and_has_spent_no_attempt(
+    scene: &Scene<'_, impl Units<Unit: Ports>>,
+) {
+    clear(scene).await;
+    let job = full_job(scene);
+    enqueue(scene, &[&job]).await;
+    for _ in 0..5 {
+        // Nothing has come with time, and so nothing is moved on.
+        let (command, now) = claiming(scene, 100);
+        let mut claims = scene.system(async |unit| unit.claim_jobs(command, now).await.unwrap()).await.jobs;
+        assert_eq!(claims.len(), 1);
+        let claimed = claims.remove(0);
+        assert_eq!((shown(&claimed.job), claimed.job.run_at), (expected(&job, 1), job.run_at), "it keeps its place");
+        assert!(fail(scene, claimed.claim, &Outcome::HandedBack).await);
+        assert!(has_due(scene).await);
+        assert!(!complete(scene, claimed.claim).await, "the claim was spent");
+        assert!(!fail(scene, claimed.claim, &Outcome::HandedBack).await, "no attempt is given back twice");
+    }
+    assert!(complete(scene, claim_one(scene).await.claim).await);
+}
+
+async fn a_discarded_job_is_a_dead_letter_without_its_secret(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let job = full_job(scene);
+    enqueue(scene, &[&job]).await;
+    let claimed = claim_one(scene).await;
+    assert!(fail(scene, claimed.claim, &discarded()).await);
+    assert!(!complete(scene, claimed.claim).await);
+    scene.clock.advance(9 * LEASE);
+    assert!(!has_due(scene).await);
+    assert!(claim(scene, 100).await.is_empty());
+    scene.clock.advance(99 * LEASE);
+    assert_eq!(blank(scene).await, 0, "its secret went with it");
+    let successor = NewJob { id: JobId::new(&scene.world), secret: None, ..job };
+    enqueue(scene, &[&successor]).await;
+    assert_eq!(claim_one(scene).await.job.id, successor.id, "its key is free");
+}
+
+async fn fa7_what_is_said_late_is_refused(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let outcomes = [Outcome::Snoozed { until: scene.world.now() }, Outcome::HandedBack, discarded()];
+    for outcome in outcomes {
+        clear(scene).await;
+        let job = NewJob { max_attempts: 9, ..full_job(scene) };
+        enqueue(scene, &[&job]).await;
+        let late = claim_one(scene).await.claim;
+        scene.clock.advance(LEASE);
+        let good = claim_one(scene).await.claim;
+        assert!(!fail(scene, late, &outcome).await, "{outcome:?}");
+        assert!(!has_due(scene).await, "{outcome:?}");
+        scene.clock.advance(LEASE);
+        let third = claim_one(scene).await;
+        assert_eq!(shown(&third.job), expected(&job, 3), "{outcome:?} gave no attempt back and took no secret");
+        assert!(!fail(scene, good, &outcome).await, "{outcome:?}");
+        assert!(complete(scene, third.claim).await);
+    }
+}

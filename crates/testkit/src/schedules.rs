@@ -1,0 +1,238 @@
+//! The suite of [`Schedules`], and of [`register_schedule`] and [`fire_schedule`] over it.
+
+use futures::future::join_all;
+use serde::{Deserialize, Serialize};
+use std::{collections::HashSet, time::Duration};
+use tenantry_jobs::{
+    ClaimJobs, JobQueue, Kind, RetryPolicy, Schedule, Schedules, Turn, Worklist, fire_schedule, register_schedule,
+};
+use tenantry_kernel::{StoreError, Timestamp};
+
+use crate::{
+    scene::{Directory, Scene},
+    units::{TestScope, Units},
+    world::moment,
+};
+
+/// What this suite needs: schedules, the queue that they enqueue to, and tenants to whom they are no business.
+pub trait Ports: Directory + Schedules + JobQueue + Worklist {}
+impl<T: Directory + Schedules + JobQueue + Worklist + ?Sized> Ports for T {}
+
+/// Holds an adapter to what [`Schedules`] promises.
+///
+/// # Panics
+///
+/// At the first promise that is not kept.
+pub async fn contract(open: impl Units<Unit: Ports>) {
+    let scene = Scene::new(&open);
+    fa12_a_new_schedule_waits_for_its_next_tick(&scene).await;
+    fa12_of_missed_ticks_the_last_fires(&scene).await;
+    fa12_each_tick_fires_once_however_the_clock_jumps(&scene).await;
+    fa12_of_many_units_one_fires(&scene).await;
+    fa12_a_tick_of_a_dropped_unit_fires_again(&scene).await;
+    a_tick_fires_into_nothing_while_its_last_job_is_live(&scene).await;
+    a_schedule_is_new_once(&scene).await;
+    ticks_are_forgotten_but_for_the_last(&scene).await;
+    te1_schedules_are_no_tenants_business(&scene).await;
+}
+
+#[derive(Serialize, Deserialize)]
+struct Sweep;
+
+impl Kind for Sweep {
+    const NAME: &'static str = "sweep";
+    const VERSION: i32 = 1;
+    const QUEUE: &'static str = "sweeping";
+    const RETRY: RetryPolicy =
+        RetryPolicy { max_attempts: 2, first: Duration::from_secs(1), longest: Duration::from_secs(1) };
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// Every five minutes.
+const CRON: &str = "*/5 * * * *";
+
+fn schedule(scene: &Scene<'_, impl Units>, name: &'static str) -> Schedule {
+    Schedule::of(&scene.world, name, CRON.parse().unwrap(), &Sweep).unwrap()
+}
+
+/// A time so many minutes and milliseconds after one at which [`CRON`] fires.
+fn at(minutes: u32, millis: u64) -> Timestamp {
+    moment(1_795_430_100_000).plus(minutes * MINUTE).plus(Duration::from_millis(millis))
+}
+
+/// A schedule that was made known shortly after a tick.
+async fn registered(scene: &Scene<'_, impl Units<Unit: Ports>>, name: &'static str) -> Schedule {
+    scene.clock.set(at(0, 1));
+    let schedule = schedule(scene, name);
+    scene.system(async |unit| register_schedule(unit, &scene.world, &schedule).await.unwrap()).await;
+    schedule
+}
+
+/// Fires what is to fire now, and returns its tick.
+async fn fire(scene: &Scene<'_, impl Units<Unit: Ports>>, schedule: &Schedule) -> Option<Timestamp> {
+    scene.system(async |unit| fire_schedule(unit, &scene.world, schedule).await.unwrap()).await
+}
+
+/// How many jobs wait. They are done, so that the next tick adds one again.
+async fn jobs(scene: &Scene<'_, impl Units<Unit: Ports>>) -> usize {
+    let now = scene.world.now();
+    let (token, until) = (scene.world.uuid_v7(), now.plus(MINUTE));
+    let limits = ClaimJobs { queue: Sweep::QUEUE, limit: 100, tenant_limit: 100, after: Turn::default(), token, until };
+    scene
+        .system(async |unit| {
+            let claimed = unit.claim_jobs(limits, now).await.unwrap().jobs;
+            for claimed in &claimed {
+                assert_eq!(
+                    (claimed.job.kind.as_str(), claimed.job.tenant, claimed.job.run_at),
+                    (Sweep::NAME, None, now)
+                );
+                assert!(unit.complete_job(claimed.claim, now).await.unwrap());
+            }
+            claimed.len()
+        })
+        .await
+}
+
+async fn fa12_a_new_schedule_waits_for_its_next_tick(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let schedule = registered(scene, "new").await;
+    assert_eq!((fire(scene, &schedule).await, jobs(scene).await), (Some(at(0, 0)), 0), "that tick was not missed");
+    scene.clock.set(at(4, 59_999));
+    assert_eq!((fire(scene, &schedule).await, jobs(scene).await), (Some(at(0, 0)), 0));
+    scene.clock.set(at(5, 0));
+    assert_eq!((fire(scene, &schedule).await, jobs(scene).await), (Some(at(5, 0)), 1));
+    assert_eq!((fire(scene, &schedule).await, jobs(scene).await), (Some(at(5, 0)), 0), "once");
+    // Another start of the program does not make it new.
+    scene.clock.set(at(10, 1));
+    scene.system(async |unit| register_schedule(unit, &scene.world, &schedule).await.unwrap()).await;
+    assert_eq!((fire(scene, &schedule).await, jobs(scene).await), (Some(at(10, 0)), 1), "it was missed");
+}
+
+async fn fa12_of_missed_ticks_the_last_fires(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let schedule = registered(scene, "missed").await;
+    scene.clock.set(at(3 * 60 + 4, 7));
+    assert_eq!((fire(scene, &schedule).await, jobs(scene).await), (Some(at(3 * 60, 0)), 1));
+    for minutes in 3 * 60 + 4..3 * 60 + 10 {
+        scene.clock.set(at(minutes, 0));
+        let is_next = minutes == 3 * 60 + 5;
+        fire(scene, &schedule).await;
+        assert_eq!(jobs(scene).await, usize::from(is_next), "{minutes}");
+    }
+}
+
+async fn fa12_each_tick_fires_once_however_the_clock_jumps(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let schedule = registered(scene, "jumpy").await;
+    let mut fired = HashSet::from([at(0, 0)]);
+    let minutes = [0, 5, 7, 5, 60, 61, 3, 6, 59, 60, 12, 14, 9, 11, 64, 65, 0, 1_440, 65, 62, 1_441, 66];
+    for (index, minutes) in minutes.into_iter().enumerate() {
+        scene.clock.set(at(minutes, 3));
+        let tick = fire(scene, &schedule).await.unwrap();
+        assert_eq!(tick, at(minutes - minutes % 5, 0));
+        assert_eq!(jobs(scene).await, usize::from(fired.insert(tick)), "at {minutes} minutes, the {index}th");
+    }
+}
+
+async fn fa12_of_many_units_one_fires(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let schedule = registered(scene, "common").await;
+    for minutes in [5, 10, 15] {
+        scene.clock.set(at(minutes, 0));
+        let ticks = join_all((0..8).map(|_| fire(scene, &schedule))).await;
+        assert_eq!(ticks, [Some(at(minutes, 0)); 8]);
+        assert_eq!(jobs(scene).await, 1);
+    }
+    // The key of their jobs would hide it if two had fired.
+    let tick = at(20, 0);
+    let told =
+        join_all((0..8).map(|_| {
+            scene.system(async |unit| unit.insert_tick(schedule.name, tick, scene.world.now()).await.unwrap())
+        }))
+        .await;
+    assert_eq!(told.iter().filter(|is_first| **is_first).count(), 1, "{told:?}");
+}
+
+async fn fa12_a_tick_of_a_dropped_unit_fires_again(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let schedule = registered(scene, "dropped").await;
+    scene.clock.set(at(5, 0));
+    {
+        let mut unit = scene.units.begin(TestScope::System).await;
+        assert_eq!(fire_schedule(&mut unit, &scene.world, &schedule).await.unwrap(), Some(at(5, 0)));
+    }
+    assert_eq!(jobs(scene).await, 0);
+    fire(scene, &schedule).await;
+    assert_eq!(jobs(scene).await, 1);
+}
+
+async fn a_tick_fires_into_nothing_while_its_last_job_is_live(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let (slow, other) = (registered(scene, "slow").await, registered(scene, "other").await);
+    for minutes in [5, 10, 15] {
+        scene.clock.set(at(minutes, 0));
+        fire(scene, &slow).await;
+    }
+    // One of each: the last ticks have added nothing, and would not after it either.
+    let now = scene.world.now();
+    fire(scene, &other).await;
+    let (token, until) = (scene.world.uuid_v7(), now.plus(MINUTE));
+    let all = ClaimJobs { queue: Sweep::QUEUE, limit: 100, tenant_limit: 100, after: Turn::default(), token, until };
+    let claimed = scene.system(async |unit| unit.claim_jobs(all, now).await.unwrap().jobs).await;
+    assert_eq!(claimed.len(), 2, "one of each");
+    for claimed in claimed {
+        assert!(scene.system(async |unit| unit.complete_job(claimed.claim, now).await.unwrap()).await);
+    }
+    fire(scene, &slow).await;
+    assert_eq!(jobs(scene).await, 0);
+}
+
+async fn a_schedule_is_new_once(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let now = scene.world.now();
+    let put = async |name: &'static str, cron: &'static str| {
+        scene.system(async |unit| unit.put_schedule(name, cron, now).await.unwrap()).await
+    };
+    assert!(put("once", CRON).await);
+    assert!(!put("once", CRON).await);
+    assert!(!put("once", "0 * * * *").await, "another expression is no other schedule");
+    assert!(put("größe '; DROP TABLE schedules; --", CRON).await);
+    let told = join_all((0..8).map(|_| put("at once", CRON))).await;
+    assert_eq!(told.iter().filter(|is_new| **is_new).count(), 1, "{told:?}");
+    let dropped = {
+        let mut unit = scene.units.begin(TestScope::System).await;
+        unit.put_schedule("dropped put", CRON, now).await.unwrap()
+    };
+    assert!(dropped && put("dropped put", CRON).await);
+}
+
+async fn ticks_are_forgotten_but_for_the_last(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    // What the other scenarios left.
+    scene.system(async |unit| unit.delete_ticks(at(99_999, 0)).await.unwrap()).await;
+    let (one, other) = (registered(scene, "forgetful").await, registered(scene, "quiet").await);
+    for minutes in [5, 10, 15, 20] {
+        scene.clock.set(at(minutes, 0));
+        fire(scene, &one).await;
+        jobs(scene).await;
+    }
+    let forget = async |before| scene.system(async |unit| unit.delete_ticks(before).await.unwrap()).await;
+    assert_eq!(forget(at(10, 0)).await, 2, "the first tick and that of 5 minutes, and none that came later");
+    assert_eq!(forget(at(10, 0)).await, 0);
+    assert_eq!(forget(at(60, 0)).await, 2);
+    fire(scene, &one).await;
+    assert_eq!(jobs(scene).await, 0, "the last is known still");
+    scene.clock.set(at(4, 0));
+    fire(scene, &other).await;
+    assert_eq!(jobs(scene).await, 0, "and so is the only one of the other");
+}
+
+async fn te1_schedules_are_no_tenants_business(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let schedule = registered(scene, "ours").await;
+    let acme = scene.tenant().await;
+    let now = scene.world.now();
+    for scope in [acme.scope(), TestScope::Person(acme.owner.id)] {
+        scene
+            .change(scope, async |unit| {
+                must_be!(unit.put_schedule("theirs", CRON, now).await, Err(StoreError::Misuse(_)));
+                must_be!(unit.insert_tick(schedule.name, at(5, 0), now).await, Err(StoreError::Misuse(_)));
+                must_be!(unit.delete_ticks(now).await, Err(StoreError::Misuse(_)));
+            })
+            .await;
+    }
+    scene.clock.set(at(5, 0));
+    fire(scene, &schedule).await;
+    assert_eq!(jobs(scene).await, 1);
+}
