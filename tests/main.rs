@@ -15,6 +15,7 @@ mod faults;
 mod health;
 mod input;
 mod invitations;
+mod jobs;
 mod links;
 mod logs;
 mod mails;

@@ -15,6 +15,7 @@ mod m20261123_000007_row_level_security;
 mod m20261124_000001_links;
 mod m20261124_000002_jobs;
 mod m20261124_000003_job_queue;
+mod m20261124_000004_clean_up;
 
 /// Every change, oldest first.
 pub struct Migrator;
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000001_links::Migration),
             Box::new(m20261124_000002_jobs::Migration),
             Box::new(m20261124_000003_job_queue::Migration),
+            Box::new(m20261124_000004_clean_up::Migration),
         ]
     }
 }

@@ -7,13 +7,15 @@ use crate::support::{
     walk::{self, Walk},
 };
 
-/// What no request can cause: the operator does these at the command line, and refused reads carry the last.
+/// What no request can cause: the operator does these at the command line, a job dies by itself, and refused reads carry
+/// the last.
 const NOT_OVER_HTTP: &[Action] = &[
     Action::TenantSuspended,
     Action::TenantResumed,
     Action::TenantPlanChanged,
     Action::UserDisabled,
     Action::UserEnabled,
+    Action::JobDied,
     Action::AccessDenied,
 ];
 

@@ -75,7 +75,7 @@ on_both_databases! {
     async fn te1_lists_show_nothing_of_another_tenant_whatever_is_asked(server: Server) {
         let (own, other) = (Estate::of(&server, "own").await, Estate::of(&server, "other").await);
         let owner = &own.tenant.owner;
-        for list in ["/users?limit=100", "/roles?limit=100", "/audit-logs?limit=100", "/auth/sessions", "/permissions"] {
+        for list in ["/users?limit=100", "/roles?limit=100", "/audit-logs?limit=100", "/jobs?limit=100", "/auth/sessions", "/permissions"] {
             let text = owner.get(list).await.text;
             for id in other.every_id() {
                 assert!(!text.contains(id), "{list} shows {id}");

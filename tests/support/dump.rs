@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use super::sql::Sql;
 
+/// Clean-up is scheduled once an hour, whenever that is.
+const SCHEDULING: [&str; 2] = ["schedules", "schedule_ticks"];
+
 /// What moves by itself: times of use are written every half minute.
 const MOVING: [&str; 2] = ["last_used_at", "last_seen_at"];
 
@@ -20,7 +23,7 @@ impl Sql {
     pub(crate) async fn dump(&self) -> BTreeMap<String, Vec<String>> {
         self.settled().await;
         let mut dump = BTreeMap::new();
-        for table in self.tables().await {
+        for table in self.tables().await.into_iter().filter(|table| !SCHEDULING.contains(&table.as_str())) {
             let sql = self.rows_as_text(&table).await;
             dump.insert(table, self.texts(&sql).await);
         }
@@ -37,16 +40,17 @@ impl Sql {
     }
 
     async fn rows_as_text(&self, table: &str) -> String {
+        let which = if table == "jobs" { "WHERE NOT (kind = 'cleanup' AND tenant_id IS NULL)" } else { "" };
         match self {
             Self::Sqlite(_) => {
                 let columns = self.texts(&format!("SELECT name FROM pragma_table_info('{table}')")).await;
                 let steady = columns.iter().filter(|column| !MOVING.contains(&column.as_str()));
                 let quoted: Vec<String> = steady.map(|column| format!("quote(\"{column}\")")).collect();
-                format!("SELECT {} FROM \"{table}\" ORDER BY 1", quoted.join(" || ', ' || "))
+                format!("SELECT {} FROM \"{table}\" {which} ORDER BY 1", quoted.join(" || ', ' || "))
             }
             Self::Postgres(_) => {
                 let less: Vec<String> = MOVING.iter().map(|column| format!(" - '{column}'")).collect();
-                format!("SELECT (to_jsonb(t){})::text FROM \"{table}\" t ORDER BY 1", less.concat())
+                format!("SELECT (to_jsonb(t){})::text FROM \"{table}\" t {which} ORDER BY 1", less.concat())
             }
         }
     }

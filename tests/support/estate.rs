@@ -21,6 +21,8 @@ pub(crate) struct Estate {
     pub(crate) invitation: String,
     /// An entry of the audit log.
     pub(crate) entry: String,
+    /// A mail that was sent in the background.
+    pub(crate) job: String,
 }
 
 impl Estate {
@@ -37,13 +39,14 @@ impl Estate {
         let invitation = owner.post("/invitations", guest).await.is(201)["id"].as_str().unwrap().to_owned();
         let entries = owner.get("/audit-logs").await.is(200);
         let entry = entries[0]["id"].as_str().unwrap().to_owned();
-        Self { tenant, member, free_role, held_role, session, invitation, entry }
+        let job = owner.get("/jobs").await.is(200)[0]["id"].as_str().unwrap().to_owned();
+        Self { tenant, member, free_role, held_role, session, invitation, entry, job }
     }
 
     /// Everything of it that has an id.
-    pub(crate) fn every_id(&self) -> [&str; 7] {
-        let Self { tenant, member, free_role, held_role, session, invitation, entry } = self;
-        [&tenant.id, &member.id, free_role, held_role, session, invitation, entry]
+    pub(crate) fn every_id(&self) -> [&str; 8] {
+        let Self { tenant, member, free_role, held_role, session, invitation, entry, job } = self;
+        [&tenant.id, &member.id, free_role, held_role, session, invitation, entry, job]
     }
 
     /// The ids of things here that the operation can be tried on.
@@ -56,6 +59,7 @@ impl Estate {
             "revoke_invitation" | "resend_invitation" => vec![&self.invitation],
             "end_session" => vec![&self.session],
             "get_entry" => vec![&self.entry],
+            "get_job" | "retry_job" | "cancel_job" => vec![&self.job],
             // An operation that is new and takes ids belongs above.
             other => {
                 assert_eq!(route.ids(), 0, "say what {other} can be tried on");

@@ -1,6 +1,7 @@
 //! A walk through the whole API: every operation does what it is for, leaves what it declares, and fails in every way
 //! that is its own. The enumerations, the canaries in the log and whatever else must hold everywhere look at it.
 
+mod jobs;
 mod mailed;
 
 use reqwest::Method;
@@ -55,6 +56,7 @@ impl<'a> Walk<'a> {
         walk.the_roles(&acme).await;
         walk.the_members(&acme).await;
         walk.by_mail(&acme).await;
+        walk.jobs().await;
         walk.reading(&acme).await;
         walk.too_often(&acme).await;
         walk

@@ -51,6 +51,11 @@ impl Answer {
         Self::with(202, &Nothing {}, None)
     }
 
+    /// 202 with where it can be followed.
+    pub fn accepted_with(data: &impl Serialize) -> Result<Self, Failure> {
+        Self::with(202, data, None)
+    }
+
     /// 204.
     pub fn no_content() -> Self {
         Self { status: 204, headers: Vec::new(), body: Bytes::new() }

@@ -124,14 +124,16 @@ pub(crate) fn store_config(config: &Config) -> StoreConfig {
     }
 }
 
+/// For how long an address is known from which somebody signed in.
+pub(crate) const KNOWN_ADDRESS_FOR: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
+
 fn guess_policy(limits: &config::GuessingLimits) -> GuessPolicy {
-    const KNOWN_ADDRESS_DAYS: u64 = 30;
     let quota = |limit: config::Limit| Quota { limit: limit.attempts, window: limit.window };
     GuessPolicy {
         per_account_and_address: quota(limits.per_account_and_address),
         per_address: quota(limits.per_address),
         per_account: quota(limits.per_account),
-        known_address_for: std::time::Duration::from_secs(KNOWN_ADDRESS_DAYS * 24 * 60 * 60),
+        known_address_for: KNOWN_ADDRESS_FOR,
         registrations_per_address: quota(limits.registrations_per_address),
         mails_per_recipient: quota(limits.mails_per_recipient),
         mail_requests_per_address: quota(limits.mail_requests_per_address),

@@ -5,7 +5,8 @@ use clap::{
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 use std::path::PathBuf;
-use tenantry_kernel::{EmailAddress, Name, TenantId};
+use tenantry_jobs::{CleanUpTarget, JobState};
+use tenantry_kernel::{EmailAddress, JobId, Name, TenantId};
 use tenantry_tenancy::{PLANS, Plan, RoleName, Slug};
 
 const AFTER_HELP: &str = "\
@@ -88,6 +89,103 @@ Environment:
         #[command(subcommand)]
         command: AdminCommand,
     },
+    /// Look at background work, try it again, call it off, and clean up.
+    ///
+    /// These commands work on the database directly, beside a running server.
+    Jobs {
+        /// What to do.
+        #[command(subcommand)]
+        command: JobsCommand,
+    },
+}
+
+/// What the operator can see of background work and do about it.
+#[derive(Debug, Subcommand)]
+pub enum JobsCommand {
+    /// List jobs, newest first.
+    #[command(
+        after_help = "Examples:\n  tenantry jobs list --state dead\n  tenantry jobs list --tenant acme --kind mail --json"
+    )]
+    List(ListJobs),
+    /// Show one job.
+    Show(ShowJob),
+    /// Try a dead or cancelled job again, with all its attempts before it.
+    Retry(JobArgument),
+    /// Call off a job that has not begun.
+    Cancel(JobArgument),
+    /// Show how much work waits in each queue.
+    Stats(OutputArgument),
+    /// Delete what is over: of one tenant, or of the whole installation.
+    #[command(
+        after_help = "Examples:\n  tenantry jobs cleanup --dry-run\n  tenantry jobs cleanup --tenant acme --target finished_jobs"
+    )]
+    Cleanup(CleanUpArguments),
+}
+
+/// Which jobs are listed.
+#[derive(Debug, Args)]
+pub struct ListJobs {
+    /// Of this tenant only, by its slug or its id
+    #[arg(long, value_name = "SLUG_OR_ID", value_parser = TenantSelector::parse)]
+    pub tenant: Option<TenantSelector>,
+    /// Of this queue only
+    #[arg(long)]
+    pub queue: Option<String>,
+    /// Of this kind only
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// In this state only
+    #[arg(long, value_parser = state_parser())]
+    pub state: Option<JobState>,
+    /// How many at most, 1 to 1000
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+    /// In which form.
+    #[command(flatten)]
+    pub output: OutputArgument,
+}
+
+/// A job to show.
+#[derive(Debug, Args)]
+pub struct ShowJob {
+    /// The job.
+    #[command(flatten)]
+    pub job: JobArgument,
+    /// In which form.
+    #[command(flatten)]
+    pub output: OutputArgument,
+}
+
+/// Names a job.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct JobArgument {
+    /// The id of the job, as `tenantry jobs list` shows it
+    pub id: JobId,
+}
+
+/// In which form something is printed.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct OutputArgument {
+    /// Print JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What is cleaned up.
+#[derive(Debug, Args)]
+pub struct CleanUpArguments {
+    /// Rows of this tenant only, by its slug or its id
+    #[arg(long, value_name = "SLUG_OR_ID", value_parser = TenantSelector::parse)]
+    pub tenant: Option<TenantSelector>,
+    /// Only this; may be repeated (else everything)
+    #[arg(long = "target", value_name = "TARGET", value_parser = target_parser())]
+    pub targets: Vec<CleanUpTarget>,
+    /// Only count
+    #[arg(long)]
+    pub dry_run: bool,
+    /// In which form.
+    #[command(flatten)]
+    pub output: OutputArgument,
 }
 
 /// What the operator of an installation can do.
@@ -214,6 +312,16 @@ pub enum TenantSelector {
 fn plan_parser() -> impl TypedValueParser<Value = &'static Plan> {
     let plans = PLANS.iter().map(|plan| PossibleValue::new(plan.name).help(plan.description));
     PossibleValuesParser::new(plans).try_map(|name| Plan::named(&name))
+}
+
+fn state_parser() -> impl TypedValueParser<Value = JobState> {
+    PossibleValuesParser::new(JobState::ALL.iter().map(|state| state.name()))
+        .try_map(|name| JobState::from_name(&name).ok_or("is no state"))
+}
+
+fn target_parser() -> impl TypedValueParser<Value = CleanUpTarget> {
+    PossibleValuesParser::new(CleanUpTarget::ALL.iter().map(|target| target.name()))
+        .try_map(|name| CleanUpTarget::from_name(&name).ok_or("is no target"))
 }
 
 impl TenantSelector {

@@ -8,6 +8,7 @@ mod app;
 mod application;
 mod authority;
 mod change;
+mod clean_up;
 pub mod cli;
 pub mod config;
 mod doctor;
@@ -22,7 +23,7 @@ mod start_error;
 mod usage;
 mod worker;
 
-pub use admin::run_admin;
+pub use admin::{run_admin, run_jobs};
 pub use answer::Answer;
 pub use app::App;
 pub use application::{Application, run_worker};

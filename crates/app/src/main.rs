@@ -12,7 +12,7 @@ use tenantry_app::{
     App, Application,
     cli::{Cli, Command},
     config::{Config, ConfigErrors, Sources},
-    http, logging, run_admin, run_doctor, run_worker,
+    http, logging, run_admin, run_doctor, run_jobs, run_worker,
 };
 use tokio::net::TcpSocket;
 
@@ -57,6 +57,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             print(&report.to_string())?;
             Ok(if report.is_healthy() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
         }
+        Command::Jobs { command } => configured(sources, async |config| print(&run_jobs(config, command).await?)),
         Command::Admin { command } => configured(sources, async |config| print(&run_admin(config, command).await?)),
     }
 }

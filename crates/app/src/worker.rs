@@ -1,11 +1,12 @@
 //! The worker of this program: which queues it serves, what does the jobs of each kind, and where its units come from.
 
 mod accounts;
+mod clean_up;
 mod letters;
 
 use std::sync::Arc;
 use tenantry_identity::{EmailChangeRequested, Letter, RegistrationRequested, ResetRequested, VerificationRequested};
-use tenantry_jobs::{Kind, WakeUp};
+use tenantry_jobs::{CleanUp, Kind, Schedule, WakeUp};
 use tenantry_kernel::StoreError;
 use tenantry_store::{Committed, Scope, SystemReason, Unit};
 use tenantry_worker::{Handlers, JobStore, QueueConfig, Worker, WorkerConfig};
@@ -14,12 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::App;
 use accounts::Accounts;
+use clean_up::CleanUps;
 use letters::Letters;
 
 pub(crate) const SCOPE: Scope = Scope::System(SystemReason::Worker);
 
 /// The queues of this program.
-pub(crate) const QUEUES: &[&str] = &[RegistrationRequested::QUEUE, Letter::QUEUE, "maintenance"];
+pub(crate) const QUEUES: &[&str] = &[RegistrationRequested::QUEUE, Letter::QUEUE, CleanUp::QUEUE];
 
 /// Wakes the workers of this process. Whoever enqueues without it is noticed at the next look at the table.
 #[derive(Default)]
@@ -78,12 +80,13 @@ impl RunningWorker {
             .with::<RegistrationRequested>(Accounts(app.clone()))
             .with::<ResetRequested>(Accounts(app.clone()))
             .with::<VerificationRequested>(Accounts(app.clone()))
-            .with::<EmailChangeRequested>(Accounts(app.clone()));
+            .with::<EmailChangeRequested>(Accounts(app.clone()))
+            .with::<CleanUp>(CleanUps(app.clone()));
         let queues = app.config.jobs.concurrency.iter();
         let queues =
             queues.map(|(name, concurrency)| QueueConfig { name: (*name).to_owned(), concurrency: *concurrency });
         let config = WorkerConfig::new(queues.collect(), app.config.jobs.per_tenant);
-        let worker = Worker::new(app.clone(), app.world.clone(), app.wake_up.clone(), handlers, Vec::new(), config);
+        let worker = Worker::new(app.clone(), app.world.clone(), app.wake_up.clone(), handlers, schedules(app), config);
         let (stop, hand_back) = (CancellationToken::new(), CancellationToken::new());
         let task = tokio::spawn(worker.run(stop.clone(), hand_back.clone()));
         Self { stop, hand_back, task }
@@ -110,6 +113,13 @@ impl RunningWorker {
             tracing::error!("the worker panicked");
         }
     }
+}
+
+/// What is done again and again. What cannot be read is a defect that a test of this file finds.
+fn schedules(app: &App) -> Vec<Schedule> {
+    // Not on the hour, when everybody's schedules fire.
+    let cron = "17 * * * *".parse().map(|cron| Schedule::of(&app.world, "cleanup", cron, &CleanUp::everything()));
+    vec![cron.unwrap_or_else(|error| unreachable!("{error}")).unwrap_or_else(|error| unreachable!("{error}"))]
 }
 
 pub(crate) fn wake_up() -> Arc<dyn WakeUp> {

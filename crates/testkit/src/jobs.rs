@@ -1,11 +1,11 @@
-//! The suite of [`JobQueue`] and [`Worklist`].
+//! The suite of [`JobQueue`], [`Worklist`] and [`Jobs`].
 //!
 //! That no unit waits for another's claim is beyond this suite, since some stores have one writer at a time; whoever has
 //! more has a test of that.
 
 use std::time::Duration;
 use tenantry_jobs::{
-    Claim, ClaimJobs, Claimed, Enqueued, Job, JobQueue, NewJob, Outcome, SealedSecret, Settlement, Turn, Worklist,
+    Claim, ClaimJobs, Claimed, Enqueued, Job, JobQueue, Jobs, NewJob, Outcome, SealedSecret, Settlement, Turn, Worklist,
 };
 use tenantry_kernel::{JobId, TenantId, Timestamp};
 
@@ -14,6 +14,7 @@ use crate::{
     units::Units,
 };
 
+mod board;
 mod claims;
 mod keys;
 mod leases;
@@ -22,10 +23,10 @@ mod secrets;
 mod walls;
 
 /// What this suite needs: the queue, and tenants whose business the jobs are.
-pub trait Ports: Directory + JobQueue + Worklist {}
-impl<T: Directory + JobQueue + Worklist + ?Sized> Ports for T {}
+pub trait Ports: Directory + JobQueue + Worklist + Jobs {}
+impl<T: Directory + JobQueue + Worklist + Jobs + ?Sized> Ports for T {}
 
-/// Holds an adapter to what [`JobQueue`] and [`Worklist`] promise.
+/// Holds an adapter to what [`JobQueue`], [`Worklist`] and [`Jobs`] promise.
 ///
 /// # Panics
 ///
@@ -35,6 +36,7 @@ pub async fn contract(open: impl Units<Unit: Ports>) {
     a_job_reads_back_as_enqueued(&scene).await;
     a_job_is_there_once_its_unit_is_committed(&scene).await;
     a_dropped_unit_leaves_no_job(&scene).await;
+    board::contract(&scene).await;
     claims::contract(&scene).await;
     leases::contract(&scene).await;
     outcomes::contract(&scene).await;

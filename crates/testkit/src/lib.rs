@@ -35,6 +35,7 @@ pub mod people;
 pub mod registrations;
 pub mod roles;
 pub mod sessions;
+pub mod sweeps;
 pub mod tenants;
 pub mod units;
 pub mod world;

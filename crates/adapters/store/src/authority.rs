@@ -119,8 +119,11 @@ impl Unit {
             AuthorityChange::User(id) => (None, Some(id.uuid()), None),
             AuthorityChange::Tenant(id) => (None, None, Some(id.uuid())),
         };
-        let sql = "INSERT INTO authority_changes (session_id, user_id, tenant_id) VALUES ($1, $2, $3)";
-        let statement = self.sql(sql, [session.into(), user.into(), tenant.into()]);
+        let now = if self.is_postgres() { "now()" } else { "strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')" };
+        let sql = format!(
+            "INSERT INTO authority_changes (session_id, user_id, tenant_id, changed_at) VALUES ($1, $2, $3, {now})"
+        );
+        let statement = self.sql(&sql, [session.into(), user.into(), tenant.into()]);
         self.run(self.transaction.execute_raw(statement)).await?;
         self.announce(change);
         Ok(())

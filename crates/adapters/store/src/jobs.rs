@@ -1,10 +1,12 @@
 //! The queue: this table is its only truth.
 
+mod board;
 mod claims;
 mod enqueue;
 mod row;
 mod schedules;
 mod settle;
+mod sweep;
 mod worklist;
 
 use crate::Unit;

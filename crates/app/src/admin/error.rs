@@ -1,5 +1,5 @@
 use std::{error::Error, path::PathBuf};
-use tenantry_kernel::{EmailAddress, ErrorKind, StoreError};
+use tenantry_kernel::{EmailAddress, ErrorKind, JobId, StoreError};
 use tenantry_tenancy::{RoleName, Slug};
 
 use crate::{Failure, StartError};
@@ -29,6 +29,22 @@ pub enum AdminError {
         /// The name asked for.
         role: RoleName,
     },
+    /// No job has that id.
+    #[error("there is no job {0}: `tenantry jobs list` shows those that are kept")]
+    UnknownJob(JobId),
+    /// The job has moved on, or never was where it would have to be.
+    #[error("job {id} is {state}: {possible}")]
+    JobState {
+        /// The job.
+        id: JobId,
+        /// Where it stands.
+        state: &'static str,
+        /// What would have to be so.
+        possible: &'static str,
+    },
+    /// A tenant has no rows of its own of that.
+    #[error("no tenant has rows of its own of {0}: leave out --tenant, or name another --target")]
+    NotOfTenant(&'static str),
     /// Nobody has that address.
     #[error("nobody has an account with the address {0}")]
     UnknownPerson(EmailAddress),

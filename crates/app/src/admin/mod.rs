@@ -3,11 +3,13 @@
 mod account;
 mod database;
 mod error;
+mod jobs;
 mod keys;
 mod people;
 mod tenants;
 
 pub use error::AdminError;
+pub use jobs::run_jobs;
 
 use tenantry_kernel::{Action, Actor, Origin, RequestId};
 use tenantry_store::{Scope, SystemReason, Unit};

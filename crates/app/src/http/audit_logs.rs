@@ -63,7 +63,7 @@ pub(crate) struct ActorView {
 /// What it was done to.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TargetView {
-    /// `tenant`, `user`, `role`, `session` or `invitation`.
+    /// `tenant`, `user`, `role`, `session`, `invitation` or `job`.
     r#type: &'static str,
     #[schema(format = "uuid")]
     id: String,
@@ -143,8 +143,8 @@ struct EntryQuery {
     /// Who did it.
     #[param(format = "uuid")]
     actor_id: Option<String>,
-    /// `tenant`, `user`, `role`, `session` or `invitation`.
-    #[param(pattern = "^(tenant|user|role|session|invitation)$")]
+    /// `tenant`, `user`, `role`, `session`, `invitation` or `job`.
+    #[param(pattern = "^(tenant|user|role|session|invitation|job)$")]
     target_type: Option<String>,
     /// What it was done to.
     #[param(format = "uuid")]

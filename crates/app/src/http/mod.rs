@@ -11,6 +11,7 @@ mod errors;
 mod health;
 mod if_match;
 mod invitations;
+mod jobs;
 mod layer;
 mod links;
 mod openapi;
@@ -74,6 +75,7 @@ fn routes(config: &mut ServiceConfig<'_>) {
         .configure(users::routes)
         .configure(roles::routes)
         .configure(permissions::routes)
+        .configure(jobs::routes)
         .configure(audit_logs::routes);
     config.service(api).configure(health::routes).configure(well_known::routes);
 }

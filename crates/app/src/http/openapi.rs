@@ -9,7 +9,7 @@ use utoipa::{IntoParams, OpenApi, ToSchema, openapi::OpenApi as Document};
 use utoipa_actix_web::AppExt;
 
 use super::{
-    audit_logs, auth, errors::status_of, health, invitations, permissions, roles, routes, tenant, tenants, users,
+    audit_logs, auth, errors::status_of, health, invitations, jobs, permissions, roles, routes, tenant, tenants, users,
     well_known,
 };
 
@@ -186,6 +186,7 @@ pub(crate) struct IfMatchHeader {
         (name = "users", description = "Who is a member, and with which roles."),
         (name = "roles", description = "Named sets of permissions."),
         (name = "permissions", description = "What can be allowed, and what is."),
+        (name = "jobs", description = "Work in the background: where it stands, trying again, calling off, clean-up."),
         (name = "audit", description = "Who did what."),
         (name = "health", description = "For load balancers and people who look after the service."),
     )
@@ -202,6 +203,7 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
         users::OPERATIONS,
         roles::OPERATIONS,
         permissions::OPERATIONS,
+        jobs::OPERATIONS,
         audit_logs::OPERATIONS,
         health::OPERATIONS,
         well_known::OPERATIONS,

@@ -18,5 +18,5 @@ macro_rules! contracts {
 
 contracts! {
     attempts authorities credentials invitations jobs journal links memberships people registrations roles sessions
-    tenants units
+    sweeps tenants units
 }

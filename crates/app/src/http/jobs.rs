@@ -1,0 +1,313 @@
+//! `/jobs`: background work of the organisation
+
+use actix_web::{HttpRequest, get, post, web};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, time::Duration};
+use tenantry_jobs::{
+    CancelJob, CleanUpTarget, JobFilter, JobState, JobStatus, Jobs, QueueStats, ReadJobs, RequestCleanUp, RetryJob,
+    cancel_job as cancel, request_clean_up, retry_job as retry,
+};
+use tenantry_kernel::{Direction, ErrorCode, JobId, Timestamp};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+use validator::Validate;
+
+use crate::{Answer, App, Failure};
+
+use super::{
+    body::{Body, Fields, Reads},
+    caller::Caller,
+    openapi::{Accepted, ListOf, Of, Operation, PageParameters},
+    page::List,
+    path_id,
+    query::read_query,
+};
+
+pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(job_stats)
+        .service(list_jobs)
+        .service(clean_up)
+        .service(get_job)
+        .service(retry_job)
+        .service(cancel_job);
+}
+
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation::of::<ReadJobs>("job_stats", &[]),
+    Operation::of::<ReadJobs>("list_jobs", &[ErrorCode::InvalidCursor]),
+    Operation::of::<RequestCleanUp>("clean_up", &[]).with_optional_body(),
+    Operation::of::<ReadJobs>("get_job", &[]),
+    Operation::of::<RetryJob>("retry_job", &[ErrorCode::InvalidState]),
+    Operation::of::<CancelJob>("cancel_job", &[ErrorCode::InvalidState]),
+];
+
+/// A piece of background work. What it is about is not shown.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "id": "0192f0c1-2345-7abc-8def-0123456789ab", "queue": "mail", "kind": "mail", "state": "dead", "attempt": 8,
+    "maxAttempts": 8, "runAt": "2026-11-23T09:00:00.000Z", "lastError": "the server did not answer", "result": null,
+    "createdAt": "2026-11-23T09:00:00.000Z"
+}))]
+pub(crate) struct JobView {
+    #[schema(format = "uuid")]
+    id: String,
+    queue: String,
+    kind: String,
+    /// `scheduled`, `ready`, `running`, `completed`, `dead` or `cancelled`.
+    state: &'static str,
+    /// How often it was tried, since it was last retried by hand.
+    attempt: u32,
+    max_attempts: u32,
+    /// When its time comes, or came.
+    #[schema(format = "date-time")]
+    run_at: String,
+    /// What went wrong at the last try.
+    #[schema(required = true)]
+    last_error: Option<String>,
+    /// What it has to tell: of a clean-up, how many rows of each target were removed, or with `dryRun` would be.
+    #[schema(required = true)]
+    result: Option<BTreeMap<String, u64>>,
+    #[schema(format = "date-time")]
+    created_at: String,
+}
+
+impl TryFrom<JobStatus> for JobView {
+    type Error = Failure;
+
+    fn try_from(job: JobStatus) -> Result<Self, Failure> {
+        let result = job.result.as_deref().map(serde_json::from_str).transpose();
+        Ok(Self {
+            id: job.id.to_string(),
+            queue: job.queue,
+            kind: job.kind,
+            state: job.state.name(),
+            attempt: job.attempt,
+            max_attempts: job.max_attempts,
+            run_at: job.run_at.to_string(),
+            last_error: job.last_error,
+            result: result.map_err(Failure::internal)?,
+            created_at: job.created_at.to_string(),
+        })
+    }
+}
+
+/// How much work waits in a queue.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "queue": "mail", "ready": 3, "scheduled": 1, "running": 2, "dead": 0, "completedLastHour": 120,
+    "oldestReadySeconds": 4
+}))]
+pub(crate) struct QueueView {
+    queue: String,
+    ready: u64,
+    scheduled: u64,
+    running: u64,
+    dead: u64,
+    completed_last_hour: u64,
+    /// For how long the oldest ready job has waited; `null` when none is ready.
+    #[schema(required = true)]
+    oldest_ready_seconds: Option<u64>,
+}
+
+impl QueueView {
+    fn of(stats: QueueStats, now: Timestamp) -> Self {
+        let QueueStats { figures, completed } = stats;
+        Self {
+            oldest_ready_seconds: figures.oldest_ready_seconds(now),
+            queue: figures.queue,
+            ready: figures.ready,
+            scheduled: figures.scheduled,
+            running: figures.running,
+            dead: figures.dead,
+            completed_last_hour: completed,
+        }
+    }
+}
+
+/// See how much of the organisation's work waits, by queue. A queue without any is left out.
+#[utoipa::path(
+    tag = "jobs",
+    responses((status = 200, description = "The queues, by name.", body = Of<Vec<QueueView>>))
+)]
+#[get("/jobs/stats")]
+pub(crate) async fn job_stats(app: App, caller: Caller<ReadJobs>) -> Result<Answer, Failure> {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let now = app.world.now();
+    let mut unit = app.store.read(caller.scope()).await?;
+    let queues: Vec<QueueView> =
+        unit.queue_stats(now.minus(HOUR)).await?.into_iter().map(|stats| QueueView::of(stats, now)).collect();
+    Answer::ok(&queues)
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct JobQuery {
+    #[param(ignore)]
+    limit: Option<String>,
+    #[param(ignore)]
+    cursor: Option<String>,
+    /// The queue that it waits in.
+    #[param(max_length = 64)]
+    queue: Option<String>,
+    /// The name of its kind.
+    #[param(max_length = 64)]
+    kind: Option<String>,
+    /// `scheduled`, `ready`, `running`, `completed`, `dead` or `cancelled`.
+    #[param(pattern = "^(scheduled|ready|running|completed|dead|cancelled)$")]
+    state: Option<String>,
+}
+
+impl JobQuery {
+    const MAX_NAME_BYTES: usize = 64;
+
+    fn filter(&self, fields: &mut Fields) -> JobFilter {
+        let name = |text: &String| {
+            let is_name = text.len() <= Self::MAX_NAME_BYTES && text.bytes().all(|b| b.is_ascii_graphic());
+            if is_name { Ok(text.clone()) } else { Err("must be a name of at most 64 characters") }
+        };
+        let state = |text: &str| JobState::from_name(text).ok_or("must be a state of jobs");
+        JobFilter {
+            tenant: None,
+            queue: fields.take_if_any("queue", self.queue.as_ref().map(name)).flatten(),
+            kind: fields.take_if_any("kind", self.kind.as_ref().map(name)).flatten(),
+            state: fields.take_if_any("state", self.state.as_deref().map(state)).flatten(),
+        }
+    }
+}
+
+/// List the organisation's background work, newest first.
+#[utoipa::path(
+    tag = "jobs",
+    params(PageParameters, JobQuery),
+    responses((status = 200, description = "A page of jobs.", body = ListOf<JobView>))
+)]
+#[get("/jobs")]
+pub(crate) async fn list_jobs(app: App, caller: Caller<ReadJobs>, request: HttpRequest) -> Result<Answer, Failure> {
+    let query: JobQuery = read_query(&request)?;
+    let mut fields = Fields::default();
+    let filter = query.filter(&mut fields);
+    let list = List::new(&app, "jobs", &(&caller.tenant()?.id, [&query.queue, &query.kind, &query.state]))?;
+    let page =
+        list.request::<JobId>(query.limit.as_deref(), query.cursor.as_deref(), Direction::Descending, &mut fields)?;
+    fields.finish()?;
+    let limit = page.limit;
+    let page = app.store.read(caller.scope()).await?.page_jobs(&filter, page).await?;
+    let items: Vec<JobView> = page.items.into_iter().map(JobView::try_from).collect::<Result<_, _>>()?;
+    list.answer(&tenantry_kernel::Page { items, next: page.next }, limit)
+}
+
+/// Read where a job stands.
+#[utoipa::path(
+    tag = "jobs",
+    params(("id" = String, Path, format = "uuid")),
+    responses((status = 200, description = "The job.", body = Of<JobView>))
+)]
+#[get("/jobs/{id}")]
+pub(crate) async fn get_job(app: App, caller: Caller<ReadJobs>, id: web::Path<String>) -> Result<Answer, Failure> {
+    let id: JobId = path_id(&id)?;
+    let job = app.store.read(caller.scope()).await?.job_by_id(id).await?;
+    Answer::ok(&JobView::try_from(job.ok_or_else(|| Failure::new(ErrorCode::NotFound))?)?)
+}
+
+/// Try a job again that was given up or called off, with all its attempts before it.
+#[utoipa::path(
+    tag = "jobs",
+    params(("id" = String, Path, format = "uuid")),
+    responses((status = 202, description = "It is ready again.", body = Of<Accepted>))
+)]
+#[post("/jobs/{id}/retry")]
+pub(crate) async fn retry_job(app: App, caller: Caller<RetryJob>, id: web::Path<String>) -> Result<Answer, Failure> {
+    let command = RetryJob { id: path_id(&id)? };
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        retry(unit, actor, &app.world, command).await?;
+        Answer::accepted()
+    })
+    .await
+}
+
+/// Call a job off that has not begun.
+#[utoipa::path(
+    tag = "jobs",
+    params(("id" = String, Path, format = "uuid")),
+    responses((status = 202, description = "It will not be done.", body = Of<Accepted>))
+)]
+#[post("/jobs/{id}/cancel")]
+pub(crate) async fn cancel_job(app: App, caller: Caller<CancelJob>, id: web::Path<String>) -> Result<Answer, Failure> {
+    let command = CancelJob { id: path_id(&id)? };
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        cancel(unit, actor, &app.world, command).await?;
+        Answer::accepted()
+    })
+    .await
+}
+
+/// The name of what can be cleaned up, in a request.
+#[derive(ToSchema)]
+#[schema(value_type = String, max_length = 64, pattern = "^(expired_invitations|ended_sessions|finished_jobs)$")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct TargetName(String);
+
+/// What is to be cleaned up.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({ "targets": ["ended_sessions"], "dryRun": true }))]
+pub(crate) struct NewCleanUp {
+    /// Any of `expired_invitations`, `ended_sessions` and `finished_jobs`; all of them when left out.
+    #[validate(length(min = 1, max = 3))]
+    #[schema(min_items = 1, max_items = 3, value_type = Option<Vec<TargetName>>)]
+    targets: Option<Vec<String>>,
+    /// Whether rows are only counted.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+impl Reads for NewCleanUp {
+    type Output = RequestCleanUp;
+
+    fn read(self, fields: &mut Fields) -> Option<RequestCleanUp> {
+        let Some(names) = self.targets else { return Some(everything(self.dry_run)) };
+        let mut targets = Vec::with_capacity(names.len());
+        for (place, name) in names.iter().enumerate() {
+            let own = |target: &CleanUpTarget| CleanUpTarget::OF_TENANT.contains(target);
+            let target = CleanUpTarget::from_name(name).filter(own).ok_or("is not a target of an organisation");
+            targets.extend(fields.take(&format!("targets[{place}]"), target));
+        }
+        targets.sort_unstable();
+        targets.dedup();
+        Some(RequestCleanUp { targets, dry_run: self.dry_run })
+    }
+}
+
+fn everything(dry_run: bool) -> RequestCleanUp {
+    RequestCleanUp { targets: CleanUpTarget::OF_TENANT.to_vec(), dry_run }
+}
+
+/// Where a clean-up can be followed.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CleanUpView {
+    /// The job that does it; its `result` tells how many rows of each target there were.
+    #[schema(format = "uuid")]
+    job_id: String,
+}
+
+/// Clean up what is of no use any more, of the organisation's own rows.
+#[utoipa::path(
+    tag = "jobs",
+    request_body = NewCleanUp,
+    responses((status = 202, description = "It will be seen to.", body = Of<CleanUpView>))
+)]
+#[post("/jobs/cleanup")]
+pub(crate) async fn clean_up(app: App, caller: Caller<RequestCleanUp>, body: Body) -> Result<Answer, Failure> {
+    let command = body.read_if_any::<NewCleanUp>().await?.unwrap_or_else(|| everything(false));
+    let tenant = caller.tenant()?.id;
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        let job = request_clean_up(unit, actor, &app.world, tenant, command.clone()).await?;
+        Answer::accepted_with(&CleanUpView { job_id: job.to_string() })
+    })
+    .await
+}

@@ -1,0 +1,50 @@
+use tenantry_kernel::{Coded, Denied, ErrorCode, FieldError, StoreError};
+
+use crate::SealError;
+
+/// Why something about a job cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The actor may not do this.
+    #[error("denied: {0}")]
+    Denied(#[from] Denied),
+    /// The actor's session ended while the request was under way.
+    #[error("the session has ended")]
+    SessionEnded,
+    /// No such job, or none that the actor may see.
+    #[error("not found")]
+    NotFound,
+    /// It is not in a state that allows this, or another job has taken its place.
+    #[error("not in a state that allows this")]
+    InvalidState,
+    /// The words of a new job could not be written.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Coded for JobError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Denied(denied) => denied.code(),
+            Self::SessionEnded => ErrorCode::SessionEnded,
+            Self::NotFound => ErrorCode::NotFound,
+            Self::InvalidState => ErrorCode::InvalidState,
+            Self::Seal(_) => ErrorCode::Internal,
+            Self::Store(error) => error.code(),
+        }
+    }
+
+    fn details(&self) -> Vec<FieldError> {
+        match self {
+            Self::Denied(denied) => denied.details(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_collision(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_collision())
+    }
+}

@@ -1,0 +1,94 @@
+//! What people do with jobs: look, try again, call off.
+
+use tenantry_kernel::{
+    Action, Actor, ActorKind, Authorities, Command, Event, JobId, Journal, Permission, Requirement, World,
+};
+
+use crate::{JobError, JobStatus, Jobs};
+
+/// See background jobs.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadJobs;
+
+impl Command for ReadJobs {
+    const REQUIRES: Requirement = Requirement::All(&[Permission::JOBS_READ]);
+    const EVENTS: &'static [Action] = &[];
+}
+
+/// Try a job again that was given up or called off.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryJob {
+    /// Which job.
+    pub id: JobId,
+}
+
+impl Command for RetryJob {
+    const REQUIRES: Requirement = Requirement::All(&[Permission::JOBS_MANAGE]);
+    const EVENTS: &'static [Action] = &[Action::JobRetried];
+}
+
+/// Call a job off that has not begun.
+#[derive(Debug, Clone, Copy)]
+pub struct CancelJob {
+    /// Which job.
+    pub id: JobId,
+}
+
+impl Command for CancelJob {
+    const REQUIRES: Requirement = Requirement::All(&[Permission::JOBS_MANAGE]);
+    const EVENTS: &'static [Action] = &[Action::JobCancelled];
+}
+
+/// Makes a dead letter or a cancelled job ready again, with all its attempts before it. One whose secret is gone ends as
+/// a dead letter again, by its handler.
+pub async fn retry_job(
+    unit: &mut (impl Jobs + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    command: RetryJob,
+) -> Result<(), JobError> {
+    require::<RetryJob>(unit, actor, world).await?;
+    let job = unit.job_by_id(command.id).await?.ok_or(JobError::NotFound)?;
+    if !unit.revive_job(job.id, world.now()).await? {
+        return Err(JobError::InvalidState);
+    }
+    unit.append_event(event(world, actor, Action::JobRetried, &job)).await?;
+    Ok(())
+}
+
+/// Calls a job off that waits, for its time or for a worker. Its secret is blanked.
+pub async fn cancel_job(
+    unit: &mut (impl Jobs + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    command: CancelJob,
+) -> Result<(), JobError> {
+    require::<CancelJob>(unit, actor, world).await?;
+    let job = unit.job_by_id(command.id).await?.ok_or(JobError::NotFound)?;
+    if !unit.call_off_job(job.id, world.now()).await? {
+        return Err(JobError::InvalidState);
+    }
+    unit.append_event(event(world, actor, Action::JobCancelled, &job)).await?;
+    Ok(())
+}
+
+/// Looks up anew what a signed-in person may do. The operator needs no right.
+pub(crate) async fn require<C: Command>(
+    unit: &mut (impl Authorities + ?Sized),
+    actor: &Actor,
+    world: &World,
+) -> Result<(), JobError> {
+    if actor.kind == ActorKind::Operator {
+        return Ok(());
+    }
+    let authority = unit.lock_authority(actor, world.now()).await?.ok_or(JobError::SessionEnded)?;
+    Ok(authority.require::<C>()?)
+}
+
+fn event(world: &World, actor: &Actor, action: Action, job: &JobStatus) -> Event {
+    Event::new(world, actor, action)
+        .within(job.tenant)
+        .target(job.id, Some(&job.kind))
+        .set("kind", job.kind.as_str())
+        .set("stateBefore", job.state.name())
+}

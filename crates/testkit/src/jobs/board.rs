@@ -1,0 +1,235 @@
+//! What people see of jobs and do with them.
+
+use tenantry_jobs::{JobFilter, JobState, JobStatus, Jobs, NewJob};
+use tenantry_kernel::{Direction, JobId, PageRequest, StoreError};
+
+use super::{LEASE, Ports, claim, claim_one, clear, complete, dead, enqueue, fail, ids, new_job, secret_until};
+use crate::{
+    scene::{SampleTenant, Scene},
+    units::{TestScope, Units},
+};
+
+pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    a_job_is_shown_as_it_stands(scene).await;
+    pages_run_by_id_and_keep_to_their_filter(scene).await;
+    queues_are_counted_by_state(scene).await;
+    a_dead_or_cancelled_job_is_revived_with_all_its_attempts(scene).await;
+    a_job_is_not_revived_beside_a_live_one_of_its_key(scene).await;
+    only_what_waits_is_called_off_and_its_secret_goes(scene).await;
+    te1_another_tenants_jobs_are_not_there(scene).await;
+}
+
+async fn shown(scene: &Scene<'_, impl Units<Unit: Ports>>, scope: TestScope, id: JobId) -> Option<JobStatus> {
+    scene.look_as(scope, async |unit| unit.job_by_id(id).await.unwrap()).await
+}
+
+async fn state(scene: &Scene<'_, impl Units<Unit: Ports>>, id: JobId) -> JobState {
+    shown(scene, TestScope::System, id).await.unwrap().state
+}
+
+async fn revive(scene: &Scene<'_, impl Units<Unit: Ports>>, scope: TestScope, id: JobId) -> bool {
+    let now = scene.world.now();
+    scene.change(scope, async |unit| unit.revive_job(id, now).await.unwrap()).await
+}
+
+async fn call_off(scene: &Scene<'_, impl Units<Unit: Ports>>, scope: TestScope, id: JobId) -> bool {
+    let now = scene.world.now();
+    scene.change(scope, async |unit| unit.call_off_job(id, now).await.unwrap()).await
+}
+
+async fn bury(scene: &Scene<'_, impl Units<Unit: Ports>>, job: &NewJob) {
+    enqueue(scene, &[job]).await;
+    let claimed = claim_one(scene).await;
+    assert!(fail(scene, claimed.claim, &dead()).await);
+}
+
+fn newest(limit: u32, after: Option<JobId>) -> PageRequest<JobId> {
+    PageRequest { limit, after, direction: Direction::Descending }
+}
+
+async fn a_job_is_shown_as_it_stands(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let acme = scene.tenant().await;
+    let job = NewJob { secret: Some(secret_until(scene.later(5))), ..new_job(scene, Some(acme.id())) };
+    bury(scene, &job).await;
+    let wanted = JobStatus {
+        id: job.id,
+        tenant: Some(acme.id()),
+        queue: job.queue.to_owned(),
+        kind: job.kind.to_owned(),
+        state: JobState::Dead,
+        attempt: 1,
+        max_attempts: 3,
+        run_at: job.run_at,
+        last_error: Some("it rained".to_owned()),
+        result: None,
+        created_at: job.created_at,
+        finished_at: Some(scene.world.now()),
+    };
+    assert_eq!(shown(scene, acme.scope(), job.id).await.as_ref(), Some(&wanted));
+    let told = r#"{"rows":3}"#;
+    scene.system(async |unit| unit.put_job_result(job.id, told).await.unwrap()).await;
+    let wanted = JobStatus { result: Some(told.to_owned()), ..wanted };
+    assert_eq!(shown(scene, TestScope::System, job.id).await, Some(wanted));
+    scene
+        .change(acme.scope(), async |unit| {
+            must_be!(unit.put_job_result(job.id, told).await, Err(StoreError::Misuse(_)));
+        })
+        .await;
+}
+
+async fn pages_run_by_id_and_keep_to_their_filter(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let acme = scene.tenant().await;
+    let mut jobs = Vec::new();
+    for (queue, kind) in [("errands", "errand"), ("errands", "walk"), ("post", "errand"), ("errands", "errand")] {
+        scene.later(1);
+        jobs.push(NewJob { queue, kind, ..new_job(scene, Some(acme.id())) });
+    }
+    enqueue(scene, &jobs.iter().collect::<Vec<_>>()).await;
+    assert!(call_off(scene, acme.scope(), jobs[0].id).await);
+    let page = async |scope, filter: JobFilter, page| {
+        let page = scene.look_as(scope, async |unit| unit.page_jobs(&filter, page).await.unwrap()).await;
+        (page.items.into_iter().map(|job| job.id).collect::<Vec<_>>(), page.next)
+    };
+    let own = acme.scope();
+    let all: Vec<JobId> = jobs.iter().rev().map(|job| job.id).collect();
+    assert_eq!(page(own, JobFilter::default(), newest(3, None)).await, (all[..3].to_vec(), Some(all[2])));
+    assert_eq!(page(own, JobFilter::default(), newest(3, Some(all[2]))).await, (all[3..].to_vec(), None));
+    let post = JobFilter { queue: Some("post".to_owned()), ..JobFilter::default() };
+    assert_eq!(page(own, post, newest(9, None)).await.0, [jobs[2].id]);
+    let walks = JobFilter { kind: Some("walk".to_owned()), ..JobFilter::default() };
+    assert_eq!(page(own, walks, newest(9, None)).await.0, [jobs[1].id]);
+    let off = JobFilter { state: Some(JobState::Cancelled), ..JobFilter::default() };
+    assert_eq!(page(own, off, newest(9, None)).await.0, [jobs[0].id]);
+    let of_tenant = JobFilter { tenant: Some(acme.id()), ..JobFilter::default() };
+    assert_eq!(page(TestScope::System, of_tenant, newest(9, None)).await.0, all);
+    for job in &jobs[1..] {
+        assert!(call_off(scene, acme.scope(), job.id).await);
+    }
+}
+
+async fn queues_are_counted_by_state(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let acme = scene.tenant().await;
+    let (done, buried) = (new_job(scene, Some(acme.id())), new_job(scene, Some(acme.id())));
+    enqueue(scene, &[&done]).await;
+    assert!(complete(scene, claim_one(scene).await.claim).await);
+    bury(scene, &buried).await;
+    let running = new_job(scene, Some(acme.id()));
+    enqueue(scene, &[&running]).await;
+    let in_hand = claim_one(scene).await;
+    let (first, second) = (new_job(scene, Some(acme.id())), new_job(scene, Some(acme.id())));
+    let since = scene.later(1);
+    let waiting = NewJob { run_at: since.plus(LEASE), ..new_job(scene, Some(acme.id())) };
+    enqueue(scene, &[&first, &second, &waiting]).await;
+    let stats = scene.look_as(acme.scope(), async |unit| unit.queue_stats(done.created_at).await.unwrap()).await;
+    assert_eq!(stats.len(), 1, "{stats:?}");
+    let figures = &stats[0].figures;
+    assert_eq!((figures.ready, figures.scheduled, figures.running, figures.dead), (2, 1, 1, 1));
+    assert_eq!((stats[0].completed, figures.oldest_ready), (1, Some(first.run_at)));
+    let stats = scene.look_as(acme.scope(), async |unit| unit.queue_stats(since).await.unwrap()).await;
+    assert_eq!(stats[0].completed, 0, "it was completed before that");
+    let of_all = scene.look(async |unit| unit.queue_figures().await.unwrap()).await;
+    let of_all = of_all.iter().find(|figures| figures.queue == done.queue).unwrap();
+    // Other scenarios leave dead letters.
+    assert_eq!((of_all.ready, of_all.scheduled, of_all.running), (2, 1, 1), "{of_all:?}");
+    assert!(of_all.dead >= 1 && of_all.oldest_ready == Some(first.run_at), "{of_all:?}");
+    scene.look_as(acme.scope(), async |unit| must_be!(unit.queue_figures().await, Err(StoreError::Misuse(_)))).await;
+    assert!(complete(scene, in_hand.claim).await);
+}
+
+async fn a_dead_or_cancelled_job_is_revived_with_all_its_attempts(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let acme = scene.tenant().await;
+    let job = new_job(scene, Some(acme.id()));
+    bury(scene, &job).await;
+    scene.later(7);
+    assert!(revive(scene, acme.scope(), job.id).await);
+    let revived = shown(scene, acme.scope(), job.id).await.unwrap();
+    assert_eq!((revived.state, revived.attempt, revived.finished_at), (JobState::Ready, 0, None));
+    assert_eq!(revived.run_at, scene.world.now());
+    assert!(!revive(scene, acme.scope(), job.id).await, "it is ready already");
+    assert!(call_off(scene, acme.scope(), job.id).await);
+    assert!(revive(scene, TestScope::System, job.id).await);
+    let again = claim_one(scene).await;
+    assert_eq!((again.job.id, again.job.attempt), (job.id, 1));
+    assert!(!revive(scene, acme.scope(), job.id).await, "it is under way");
+    assert!(complete(scene, again.claim).await);
+    assert!(!revive(scene, acme.scope(), job.id).await, "it is done");
+    assert_eq!(state(scene, job.id).await, JobState::Completed);
+}
+
+async fn a_job_is_not_revived_beside_a_live_one_of_its_key(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let acme = scene.tenant().await;
+    let job = NewJob { unique_key: Some("report".to_owned()), ..new_job(scene, Some(acme.id())) };
+    bury(scene, &job).await;
+    let live = NewJob { id: JobId::new(&scene.world), ..job.clone() };
+    enqueue(scene, &[&live]).await;
+    assert!(!revive(scene, acme.scope(), job.id).await);
+    assert_eq!(state(scene, job.id).await, JobState::Dead);
+    assert!(complete(scene, claim_one(scene).await.claim).await);
+    assert!(revive(scene, acme.scope(), job.id).await);
+}
+
+async fn only_what_waits_is_called_off_and_its_secret_goes(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let acme = scene.tenant().await;
+    let now = scene.world.now();
+    let secret = Some(secret_until(now.plus(LEASE)));
+    let ready = NewJob { secret: secret.clone(), ..new_job(scene, Some(acme.id())) };
+    let scheduled = NewJob { secret, run_at: now.plus(LEASE), ..new_job(scene, Some(acme.id())) };
+    enqueue(scene, &[&ready, &scheduled]).await;
+    for job in [&ready, &scheduled] {
+        assert!(call_off(scene, acme.scope(), job.id).await);
+        assert_eq!(state(scene, job.id).await, JobState::Cancelled);
+        assert!(!call_off(scene, acme.scope(), job.id).await, "it is called off already");
+    }
+    scene.clock.advance(LEASE);
+    assert_eq!(ids(&claim(scene, 100).await), []);
+    assert!(revive(scene, acme.scope(), ready.id).await);
+    let claimed = claim_one(scene).await;
+    assert!(claimed.job.secret.is_none(), "its secret was blanked");
+    assert!(!call_off(scene, acme.scope(), ready.id).await, "it is under way");
+    assert!(complete(scene, claimed.claim).await);
+    assert!(!call_off(scene, acme.scope(), ready.id).await, "it is done");
+}
+
+async fn te1_another_tenants_jobs_are_not_there(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    let (acme, globex) = (scene.tenant().await, scene.tenant().await);
+    for tenant in [Some(globex.id()), None] {
+        let (waiting, buried) = (new_job(scene, tenant), new_job(scene, tenant));
+        bury(scene, &buried).await;
+        enqueue(scene, &[&waiting]).await;
+        for scope in [acme.scope(), acme.scope_of(globex.owner.id)] {
+            assert_eq!(shown(scene, scope, waiting.id).await, None);
+            assert!(!call_off(scene, scope, waiting.id).await);
+            assert!(!revive(scene, scope, buried.id).await);
+            let everything = JobFilter { tenant, ..JobFilter::default() };
+            let seen =
+                scene.look_as(scope, async |unit| unit.page_jobs(&everything, newest(100, None)).await.unwrap()).await;
+            assert_eq!(seen.items, []);
+            let stats = scene.look_as(scope, async |unit| unit.queue_stats(waiting.created_at).await.unwrap()).await;
+            assert_eq!(stats, []);
+        }
+        assert_eq!(state(scene, waiting.id).await, JobState::Ready);
+        assert_eq!(state(scene, buried.id).await, JobState::Dead);
+        assert!(complete(scene, claim_one(scene).await.claim).await);
+    }
+    nobody_without_a_tenant_looks(scene, &acme).await;
+}
+
+async fn nobody_without_a_tenant_looks(scene: &Scene<'_, impl Units<Unit: Ports>>, acme: &SampleTenant) {
+    let job = new_job(scene, Some(acme.id()));
+    let scope = TestScope::Person(acme.owner.id);
+    scene.look_as(scope, async |unit| must_be!(unit.job_by_id(job.id).await, Err(StoreError::Misuse(_)))).await;
+    let now = scene.world.now();
+    scene
+        .change(scope, async |unit| {
+            must_be!(unit.revive_job(job.id, now).await, Err(StoreError::Misuse(_)));
+            must_be!(unit.call_off_job(job.id, now).await, Err(StoreError::Misuse(_)));
+        })
+        .await;
+}

@@ -1,0 +1,221 @@
+//! The suite of [`Sweeper`].
+
+use std::time::Duration;
+use tenantry_identity::{
+    Attempts, Charge, Link, LinkKind, Links, PasswordHash, Quota, Register, Registration, Registrations, Sessions,
+};
+use tenantry_jobs::{JobQueue, JobState, Jobs, NewJob, Schedules, Stale, Sweep, SweepMode, Sweeper};
+use tenantry_kernel::{Authorities, InvitationId, JobId, RegistrationId, StoreError, TenantId, Timestamp};
+use tenantry_tenancy::{Invitation, InvitationState, Invitations};
+
+use crate::{
+    scene::{Directory, SampleTenant, Scene, name},
+    units::Units,
+};
+
+/// What this suite needs: everything that leaves rows behind.
+pub trait Ports:
+    Directory
+    + Attempts
+    + Authorities
+    + Invitations
+    + JobQueue
+    + Jobs
+    + Links
+    + Registrations
+    + Schedules
+    + Sessions
+    + Sweeper
+{
+}
+impl<T> Ports for T where
+    T: Directory
+        + Attempts
+        + Authorities
+        + Invitations
+        + JobQueue
+        + Jobs
+        + Links
+        + Registrations
+        + Schedules
+        + Sessions
+        + Sweeper
+        + ?Sized
+{
+}
+
+const OF_TENANTS: [Stale; 3] = [Stale::Invitations, Stale::Sessions, Stale::Jobs(JobState::Cancelled)];
+const OF_NO_TENANT: [Stale; 6] = [
+    Stale::Links,
+    Stale::Registrations,
+    Stale::Attempts,
+    Stale::KnownSources,
+    Stale::AuthorityChanges,
+    Stale::ScheduleTicks,
+];
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Holds an adapter to what [`Sweeper`] promises.
+///
+/// # Panics
+///
+/// At the first promise that is not kept.
+pub async fn contract(open: impl Units<Unit: Ports>) {
+    let scene = Scene::new(&open);
+    let (acme, globex) = (scene.tenant().await, scene.tenant().await);
+    let over = scene.world.now().plus(HOUR);
+    for tenant in [&acme, &globex] {
+        leave_rows(&scene, tenant, over).await;
+        leave_rows(&scene, tenant, over).await;
+    }
+    let later = over.plus(Duration::from_millis(1));
+    te1_a_tenants_sweep_leaves_every_other_row(&scene, &acme, &globex, over, later).await;
+    everything_that_is_over_goes_a_portion_at_a_time(&scene, over, later).await;
+    only_system_units_sweep(&scene, &globex, later).await;
+}
+
+async fn sweep(
+    scene: &Scene<'_, impl Units<Unit: Ports>>,
+    rows: Stale,
+    tenant: Option<TenantId>,
+    before: Timestamp,
+    mode: SweepMode,
+) -> u64 {
+    scene.system(async |unit| unit.sweep(rows, Sweep { tenant, before, mode }).await.unwrap()).await
+}
+
+/// One row of every sort whose last moment this is.
+async fn leave_rows(scene: &Scene<'_, impl Units<Unit: Ports>>, of: &SampleTenant, over: Timestamp) {
+    let now = scene.world.now();
+    let person = scene.person().await.id;
+    let invitation = Invitation {
+        id: InvitationId::new(&scene.world),
+        tenant: of.id(),
+        email: scene.new_email("guest"),
+        roles: vec![],
+        state: InvitationState::Open,
+        invited_by: of.owner.id,
+        token_hash: None,
+        expires_at: over,
+        created_at: now,
+    };
+    let mut session = scene.new_session(of.owner.id, Some(of.id()));
+    session.expires_at = over;
+    let link = Link {
+        user: person,
+        kind: LinkKind::Verify,
+        email: scene.new_email("link"),
+        session: None,
+        token_hash: scene.world.random(),
+        created_at: now,
+        expires_at: over,
+    };
+    let registration = Registration {
+        id: RegistrationId::new(&scene.world),
+        wanted: Register {
+            email: scene.new_email("nobody"),
+            name: name("Nobody"),
+            hash: PasswordHash::new("$argon2id$".to_owned()),
+            tenant_name: name("Nowhere"),
+            tenant_slug: None,
+        },
+        token_hash: None,
+        created_at: now,
+        expires_at: over,
+    };
+    let job = NewJob {
+        id: JobId::new(&scene.world),
+        tenant: Some(of.id()),
+        queue: "errands",
+        kind: "errand",
+        version: 1,
+        payload: "{}".to_owned(),
+        secret: None,
+        priority: 0,
+        run_at: now,
+        max_attempts: 1,
+        unique_key: None,
+        trace: None,
+        created_at: now,
+    };
+    let key = scene.world.random();
+    let quota = Quota { limit: 1, window: over.since(now) };
+    scene
+        .system(async |unit| {
+            unit.insert_invitation(&invitation).await.unwrap();
+            unit.insert_session(&session).await.unwrap();
+            unit.put_link(&link).await.unwrap();
+            unit.insert_registration(&registration).await.unwrap();
+            unit.enqueue_job(&job).await.unwrap();
+            assert!(unit.call_off_job(job.id, over).await.unwrap());
+            unit.charge_attempts(&[Charge { key, quota }], now).await.unwrap();
+            unit.remember_source(key, key, over).await.unwrap();
+            unit.tenant_authority_changed(of.id()).await.unwrap();
+            unit.put_schedule("sweeping", "* * * * *", now).await.unwrap();
+            // Two ticks, of which the last stays.
+            let place = u64::from(u32::from_be_bytes([key[0], key[1], key[2], key[3]]));
+            unit.insert_tick("sweeping", now.plus(Duration::from_secs(place)), over).await.unwrap();
+        })
+        .await;
+}
+
+async fn te1_a_tenants_sweep_leaves_every_other_row(
+    scene: &Scene<'_, impl Units<Unit: Ports>>,
+    acme: &SampleTenant,
+    globex: &SampleTenant,
+    over: Timestamp,
+    later: Timestamp,
+) {
+    let delete = SweepMode::Delete { at_most: 100 };
+    for rows in OF_TENANTS {
+        let of = |tenant: &SampleTenant| Some(tenant.id());
+        assert_eq!(sweep(scene, rows, of(acme), over, SweepMode::Count).await, 0, "{rows:?} are not over yet");
+        assert_eq!(sweep(scene, rows, of(acme), over, delete).await, 0, "{rows:?} are not over yet");
+        assert_eq!(sweep(scene, rows, of(acme), later, SweepMode::Count).await, 2, "{rows:?}");
+        assert_eq!(sweep(scene, rows, of(acme), later, delete).await, 2, "{rows:?}: counting deletes nothing");
+        assert_eq!(sweep(scene, rows, of(acme), later, SweepMode::Count).await, 0, "{rows:?}");
+        assert_eq!(sweep(scene, rows, of(globex), later, SweepMode::Count).await, 2, "{rows:?}");
+    }
+    for rows in OF_NO_TENANT {
+        scene
+            .system(async |unit| {
+                let sweep = Sweep { tenant: Some(acme.id()), before: later, mode: SweepMode::Count };
+                must_be!(unit.sweep(rows, sweep).await, Err(StoreError::Misuse(_)));
+            })
+            .await;
+    }
+}
+
+async fn everything_that_is_over_goes_a_portion_at_a_time(
+    scene: &Scene<'_, impl Units<Unit: Ports>>,
+    over: Timestamp,
+    later: Timestamp,
+) {
+    let portion = SweepMode::Delete { at_most: 1 };
+    for rows in OF_TENANTS.into_iter().chain(OF_NO_TENANT) {
+        // When authority changed is told by the store's clock, which is no scene's.
+        const AGE: Duration = Duration::from_secs(100 * 365 * 86_400);
+        let (over, later) = match rows {
+            Stale::AuthorityChanges => (over.minus(AGE), over.plus(AGE)),
+            _ => (over, later),
+        };
+        assert_eq!(sweep(scene, rows, None, over, portion).await, 0, "{rows:?} are not over yet");
+        let left = sweep(scene, rows, None, later, SweepMode::Count).await;
+        assert!(left >= 2, "{rows:?}: {left}");
+        for _ in 0..left {
+            assert_eq!(sweep(scene, rows, None, later, portion).await, 1, "{rows:?}");
+        }
+        assert_eq!(sweep(scene, rows, None, later, portion).await, 0, "{rows:?}");
+    }
+}
+
+async fn only_system_units_sweep(scene: &Scene<'_, impl Units<Unit: Ports>>, globex: &SampleTenant, later: Timestamp) {
+    for rows in OF_TENANTS.into_iter().chain(OF_NO_TENANT) {
+        scene
+            .change(globex.scope(), async |unit| {
+                let sweep = Sweep { tenant: Some(globex.id()), before: later, mode: SweepMode::Count };
+                must_be!(unit.sweep(rows, sweep).await, Err(StoreError::Misuse(_)));
+            })
+            .await;
+    }
+}
