@@ -6,7 +6,7 @@ mod letters;
 
 use tenantry_identity::{EmailChangeRequested, Letter, RegistrationRequested, ResetRequested, VerificationRequested};
 use tenantry_jobs::{CleanUp, Kind, Schedule};
-use tenantry_kernel::StoreError;
+use tenantry_kernel::{StoreError, World};
 use tenantry_store::{Committed, Scope, SystemReason, Unit};
 use tenantry_worker::{Handlers, JobStore, QueueConfig, Worker, WorkerConfig};
 use tokio_util::sync::CancellationToken;
@@ -73,7 +73,8 @@ impl RunningWorker {
         let queues =
             queues.map(|(name, concurrency)| QueueConfig { name: (*name).to_owned(), concurrency: *concurrency });
         let config = WorkerConfig::new(queues.collect(), app.config.jobs.per_tenant);
-        let worker = Worker::new(app.clone(), app.world.clone(), app.wake_up.clone(), handlers, schedules(app), config);
+        let worker =
+            Worker::new(app.clone(), app.world.clone(), app.wake_up.clone(), handlers, schedules(&app.world), config);
         let (stop, hand_back) = (CancellationToken::new(), CancellationToken::new());
         let task = tokio::spawn(worker.run(stop.clone(), hand_back.clone()));
         Self { stop, hand_back, task }
@@ -103,8 +104,20 @@ impl RunningWorker {
 }
 
 /// What is done again and again. What cannot be read is a defect that a test of this file finds.
-fn schedules(app: &App) -> Vec<Schedule> {
+fn schedules(world: &World) -> Vec<Schedule> {
     // Not on the hour, when everybody's schedules fire.
-    let cron = "17 * * * *".parse().map(|cron| Schedule::of(&app.world, "cleanup", cron, &CleanUp::everything()));
+    let cron = "17 * * * *".parse().map(|cron| Schedule::of(world, "cleanup", cron, &CleanUp::everything()));
     vec![cron.unwrap_or_else(|error| unreachable!("{error}")).unwrap_or_else(|error| unreachable!("{error}"))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenantry_crypto::{SystemClock, SystemEntropy};
+
+    #[test]
+    fn every_schedule_can_be_read() {
+        let names: Vec<_> = schedules(&World::new(SystemClock, SystemEntropy)).iter().map(|s| s.name).collect();
+        assert_eq!(names, ["cleanup"]);
+    }
 }

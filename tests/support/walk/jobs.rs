@@ -14,6 +14,7 @@ impl Walk<'_> {
         let sent = self.call(owner, "GET /jobs?state=completed", NOTHING).await.is(200)[0]["id"].clone();
         let sent = format!("/jobs/{}", sent.as_str().unwrap());
         self.call(owner, &format!("GET {sent}"), NOTHING).await.is(200);
+        self.call(owner, "GET /jobs?cursor=x", NOTHING).await.refused(400, "invalid_cursor");
         self.call(owner, &format!("POST {sent}/retry"), NOTHING).await.refused(409, "invalid_state");
         self.call(owner, &format!("POST {sent}/cancel"), NOTHING).await.refused(409, "invalid_state");
         let body = json!({ "targets": ["ended_sessions"], "dryRun": true });

@@ -245,6 +245,12 @@ pub(crate) async fn cancel_job(app: App, caller: Caller<CancelJob>, id: web::Pat
     .await
 }
 
+/// The name of what can be cleaned up, in a request.
+#[derive(ToSchema)]
+#[schema(value_type = String, max_length = 64, pattern = "^(expired_invitations|ended_sessions|finished_jobs)$")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct TargetName(String);
+
 /// What is to be cleaned up.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -252,7 +258,7 @@ pub(crate) async fn cancel_job(app: App, caller: Caller<CancelJob>, id: web::Pat
 pub(crate) struct NewCleanUp {
     /// Any of `expired_invitations`, `ended_sessions` and `finished_jobs`; all of them when left out.
     #[validate(length(min = 1, max = 3))]
-    #[schema(min_items = 1, max_items = 3)]
+    #[schema(min_items = 1, max_items = 3, value_type = Option<Vec<TargetName>>)]
     targets: Option<Vec<String>>,
     /// Whether rows are only counted.
     #[serde(default)]

@@ -2,9 +2,10 @@
 
 use metrics::{counter, gauge};
 use std::time::Duration;
+use tenantry_jobs::{Jobs, QueueFigures};
 use tokio::time::timeout;
 
-use crate::App;
+use crate::{App, worker};
 
 use super::process;
 
@@ -37,5 +38,23 @@ fn from_this_process(app: &App) {
 
 /// Everything that takes a statement; whether the database answered.
 async fn from_the_database(app: &App) -> bool {
-    app.store.ping().await.is_ok()
+    let figures = async { app.store.read(worker::SCOPE).await?.queue_figures().await }.await;
+    let Ok(figures) = figures else { return false };
+    let now = app.world.now();
+    for queue in worker::QUEUES {
+        let of_queue = figures.iter().find(|figures| figures.queue == *queue);
+        let count = |of: fn(&QueueFigures) -> u64| of_queue.map_or(0, of) as f64;
+        for (state, jobs) in [
+            ("ready", count(|queue| queue.ready)),
+            ("scheduled", count(|queue| queue.scheduled)),
+            ("running", count(|queue| queue.running)),
+            ("dead", count(|queue| queue.dead)),
+        ] {
+            gauge!("tenantry_jobs", "queue" => *queue, "state" => state).set(jobs);
+        }
+        let oldest = of_queue.and_then(|queue| queue.oldest_ready);
+        gauge!("tenantry_job_oldest_ready_seconds", "queue" => *queue)
+            .set(oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64()));
+    }
+    true
 }
