@@ -31,8 +31,6 @@ pub(crate) struct Round {
     /// What was claimed, each with the place of its queue.
     pub(crate) claimed: Vec<(usize, Claimed)>,
     pub(crate) turns: Vec<Turn>,
-    /// Whether a queue gave all that was asked for, so that there may be more.
-    pub(crate) is_full: bool,
 }
 
 pub(crate) async fn round<S: JobStore>(
@@ -80,7 +78,6 @@ pub(crate) async fn round<S: JobStore>(
             log_unreadable(&claims);
             note_deaths(&mut unit, world, &claims.unreadable).await?;
             round.turns[place] = claims.turn;
-            round.is_full |= claims.jobs.len() + claims.unreadable.len() >= limit as usize;
             round.claimed.extend(claims.jobs.into_iter().map(|claimed| (place, claimed)));
         }
     }

@@ -95,8 +95,8 @@ impl<'w, S: JobStore> Work<'w, S> {
     }
 
     async fn until(&mut self, stop: &CancellationToken) {
-        // Whether there may be more than was claimed.
-        let mut is_full = false;
+        // Whether the last claim brought something, so that the next may: it costs little beside what is to be noted anyway.
+        let mut is_busy = false;
         loop {
             let has_reports = tokio::select! {
                 biased;
@@ -119,11 +119,11 @@ impl<'w, S: JobStore> Work<'w, S> {
             let looks = Instant::now() >= self.next_look;
             let mut agenda = Agenda {
                 renews: self.must_renew(),
-                advances: (looks || is_full) && Instant::now() >= self.next_advance,
-                claims: (looks || is_full) && self.has_room(),
+                advances: (looks || is_busy) && Instant::now() >= self.next_advance,
+                claims: (looks || is_busy) && self.has_room(),
             };
             // On some stores there is one writer, and an idle worker must not be it.
-            let is_idle = !has_reports && !is_full && self.in_hand.reports().is_empty() && !agenda.renews;
+            let is_idle = !has_reports && !is_busy && self.in_hand.reports().is_empty() && !agenda.renews;
             if is_idle && !self.is_failing {
                 match self.is_anything_due().await {
                     Ok(true) => {}
@@ -144,7 +144,7 @@ impl<'w, S: JobStore> Work<'w, S> {
             match self.round(agenda).await {
                 Ok(round) => {
                     if agenda.claims {
-                        is_full = round.is_full;
+                        is_busy = !round.claimed.is_empty();
                     }
                     if round.claimed.is_empty() && looks {
                         self.rest();

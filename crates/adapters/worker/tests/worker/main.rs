@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly, and so may what helps it")]
 
+#[path = "../../examples/embed/main.rs"]
+mod embed;
 mod kinds;
 mod leases;
 mod schedules;
@@ -9,3 +11,8 @@ mod shop;
 mod stop;
 mod tries;
 mod wake_up;
+
+#[test]
+fn a_service_can_embed_the_queue() {
+    embed::main().unwrap();
+}
