@@ -37,7 +37,7 @@ impl Kind for Crash {
     const RETRY: RetryPolicy = RetryPolicy { max_attempts: 3, first: SOON, longest: SOON };
 }
 
-/// Panics.
+/// Panics. It has more tries than [`Crash`] can cost it, so that it is its own panics that it dies of.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Panic {}
 
@@ -45,5 +45,5 @@ impl Kind for Panic {
     const NAME: &'static str = "panic";
     const VERSION: i32 = 1;
     const QUEUE: &'static str = QUEUE;
-    const RETRY: RetryPolicy = RetryPolicy { max_attempts: 3, first: SOON, longest: SOON };
+    const RETRY: RetryPolicy = RetryPolicy { max_attempts: 6, first: SOON, longest: SOON };
 }
