@@ -88,7 +88,7 @@ impl Application {
         let mut running = actix_web::rt::spawn(server);
         let housekeeping = actix_web::rt::spawn(keep_house(app.clone()));
         let heeding = actix_web::rt::spawn(heed_messages(app.clone()));
-        let worker = works.then(|| RunningWorker::start(&app));
+        let worker = works.then(|| RunningWorker::start(&app)).transpose()?;
         app.ready.store(true, Ordering::Release);
         tracing::info!(%address, url = %app.public_url, "listening");
 
@@ -129,7 +129,7 @@ pub async fn run_worker(config: Config) -> Result<(), StartError> {
     schema::bring_up_to_date(&app.store, &app.config).await?;
     let housekeeping = actix_web::rt::spawn(keep_house(app.clone()));
     let metrics = monitoring::serve(&app)?;
-    let worker = RunningWorker::start(&app);
+    let worker = RunningWorker::start(&app)?;
     tracing::info!("working");
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -31,6 +31,12 @@ pub enum StartError {
     /// The SMTP server cannot be spoken to as configured.
     #[error("MAIL_CA_FILE or MAIL_URL cannot be used: {0}")]
     Smtp(#[from] tenantry_mail::SmtpSetupError),
+    /// A schedule says no times.
+    #[error(transparent)]
+    Cron(#[from] tenantry_jobs::CronError),
+    /// The job of a schedule cannot be written.
+    #[error("the job of a schedule cannot be written: {0}")]
+    ScheduledJob(#[from] tenantry_jobs::SealError),
     /// The sender of mails is none.
     #[error("MAIL_FROM cannot be used: {0}")]
     Sender(#[source] Box<dyn std::error::Error + Send + Sync>),

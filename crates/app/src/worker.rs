@@ -11,7 +11,7 @@ use tenantry_store::{Committed, Scope, SystemReason, Unit};
 use tenantry_worker::{Handlers, JobStore, QueueConfig, Worker, WorkerConfig};
 use tokio_util::sync::CancellationToken;
 
-use crate::{App, authority::published};
+use crate::{App, StartError, authority::published};
 use accounts::Accounts;
 use clean_up::CleanUps;
 use letters::Letters;
@@ -61,7 +61,8 @@ pub(crate) struct RunningWorker {
 }
 
 impl RunningWorker {
-    pub(crate) fn start(app: &App) -> Self {
+    pub(crate) fn start(app: &App) -> Result<Self, StartError> {
+        let schedules = schedules(&app.world)?;
         let handlers = Handlers::new()
             .with::<Letter>(Letters(app.clone()))
             .with::<RegistrationRequested>(Accounts(app.clone()))
@@ -72,12 +73,11 @@ impl RunningWorker {
         let queues = app.config.jobs.concurrency.iter();
         let queues =
             queues.map(|(name, concurrency)| QueueConfig { name: (*name).to_owned(), concurrency: *concurrency });
-        let config = WorkerConfig::new(queues.collect(), app.config.jobs.per_tenant);
-        let worker =
-            Worker::new(app.clone(), app.world.clone(), app.wake_up.clone(), handlers, schedules(&app.world), config);
+        let config = WorkerConfig::new(queues.collect(), Some(app.config.jobs.per_tenant));
+        let worker = Worker::new(app.clone(), app.world.clone(), app.wake_up.clone(), handlers, schedules, config);
         let (stop, hand_back) = (CancellationToken::new(), CancellationToken::new());
         let task = tokio::spawn(worker.run(stop.clone(), hand_back.clone()));
-        Self { stop, hand_back, task }
+        Ok(Self { stop, hand_back, task })
     }
 
     /// Takes no more jobs from now on.
@@ -103,21 +103,8 @@ impl RunningWorker {
     }
 }
 
-/// What is done again and again. What cannot be read is a defect that a test of this file finds.
-fn schedules(world: &World) -> Vec<Schedule> {
+/// What is done again and again.
+fn schedules(world: &World) -> Result<Vec<Schedule>, StartError> {
     // Not on the hour, when everybody's schedules fire.
-    let cron = "17 * * * *".parse().map(|cron| Schedule::of(world, "cleanup", cron, &CleanUp::everything()));
-    vec![cron.unwrap_or_else(|error| unreachable!("{error}")).unwrap_or_else(|error| unreachable!("{error}"))]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tenantry_crypto::{SystemClock, SystemEntropy};
-
-    #[test]
-    fn every_schedule_can_be_read() {
-        let names: Vec<_> = schedules(&World::new(SystemClock, SystemEntropy)).iter().map(|s| s.name).collect();
-        assert_eq!(names, ["cleanup"]);
-    }
+    Ok(vec![Schedule::of(world, "cleanup", "17 * * * *".parse()?, &CleanUp::everything())?])
 }

@@ -118,7 +118,7 @@ async fn enqueue(scene: &Scene<'_, impl Units<Unit: JobQueue>>, jobs: &[&NewJob]
 fn claiming(scene: &Scene<'_, impl Units>, limit: u32) -> (ClaimJobs<'static>, Timestamp) {
     let now = scene.world.now();
     let (token, until) = (scene.world.uuid_v7(), now.plus(LEASE));
-    (ClaimJobs { queue: QUEUE, limit, tenant_limit: u32::MAX, after: Turn::default(), token, until }, now)
+    (ClaimJobs { queue: QUEUE, limit, tenant_limit: None, after: Turn::default(), token, until }, now)
 }
 
 async fn claim(scene: &Scene<'_, impl Units<Unit: Worklist>>, limit: u32) -> Vec<Claimed> {

@@ -4,7 +4,8 @@ use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::{collections::HashSet, time::Duration};
 use tenantry_jobs::{
-    ClaimJobs, JobQueue, Kind, RetryPolicy, Schedule, Schedules, Turn, Worklist, fire_schedule, register_schedule,
+    ClaimJobs, JobQueue, Kind, RetryPolicy, Schedule, Schedules, Stale, SweepMode, Sweeper, Turn, Worklist,
+    fire_schedule, register_schedule,
 };
 use tenantry_kernel::{StoreError, Timestamp};
 
@@ -14,9 +15,10 @@ use crate::{
     world::moment,
 };
 
-/// What this suite needs: schedules, the queue that they enqueue to, and tenants to whom they are no business.
-pub trait Ports: Directory + Schedules + JobQueue + Worklist {}
-impl<T: Directory + Schedules + JobQueue + Worklist + ?Sized> Ports for T {}
+/// What this suite needs: schedules, the queue that they enqueue to, what sweeps their ticks, and tenants to whom they are
+/// no business.
+pub trait Ports: Directory + Schedules + JobQueue + Worklist + Sweeper {}
+impl<T: Directory + Schedules + JobQueue + Worklist + Sweeper + ?Sized> Ports for T {}
 
 /// Holds an adapter to what [`Schedules`] promises.
 ///
@@ -77,7 +79,8 @@ async fn fire(scene: &Scene<'_, impl Units<Unit: Ports>>, schedule: &Schedule) -
 async fn jobs(scene: &Scene<'_, impl Units<Unit: Ports>>) -> usize {
     let now = scene.world.now();
     let (token, until) = (scene.world.uuid_v7(), now.plus(MINUTE));
-    let limits = ClaimJobs { queue: Sweep::QUEUE, limit: 100, tenant_limit: 100, after: Turn::default(), token, until };
+    let limits =
+        ClaimJobs { queue: Sweep::QUEUE, limit: 100, tenant_limit: Some(100), after: Turn::default(), token, until };
     scene
         .system(async |unit| {
             let claimed = unit.claim_jobs(limits, now).await.unwrap().jobs;
@@ -171,7 +174,8 @@ async fn a_tick_fires_into_nothing_while_its_last_job_is_live(scene: &Scene<'_, 
     let now = scene.world.now();
     fire(scene, &other).await;
     let (token, until) = (scene.world.uuid_v7(), now.plus(MINUTE));
-    let all = ClaimJobs { queue: Sweep::QUEUE, limit: 100, tenant_limit: 100, after: Turn::default(), token, until };
+    let all =
+        ClaimJobs { queue: Sweep::QUEUE, limit: 100, tenant_limit: Some(100), after: Turn::default(), token, until };
     let claimed = scene.system(async |unit| unit.claim_jobs(all, now).await.unwrap().jobs).await;
     assert_eq!(claimed.len(), 2, "one of each");
     for claimed in claimed {
@@ -200,15 +204,18 @@ async fn a_schedule_is_new_once(scene: &Scene<'_, impl Units<Unit: Ports>>) {
 }
 
 async fn ticks_are_forgotten_but_for_the_last(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let forget = async |before| {
+        let sweep = tenantry_jobs::Sweep { tenant: None, before, mode: SweepMode::Delete { at_most: 1_000 } };
+        scene.system(async |unit| unit.sweep(Stale::ScheduleTicks, sweep).await.unwrap()).await
+    };
     // What the other scenarios left.
-    scene.system(async |unit| unit.delete_ticks(at(99_999, 0)).await.unwrap()).await;
+    forget(at(99_999, 0)).await;
     let (one, other) = (registered(scene, "forgetful").await, registered(scene, "quiet").await);
     for minutes in [5, 10, 15, 20] {
         scene.clock.set(at(minutes, 0));
         fire(scene, &one).await;
         jobs(scene).await;
     }
-    let forget = async |before| scene.system(async |unit| unit.delete_ticks(before).await.unwrap()).await;
     assert_eq!(forget(at(10, 0)).await, 2, "the first tick and that of 5 minutes, and none that came later");
     assert_eq!(forget(at(10, 0)).await, 0);
     assert_eq!(forget(at(60, 0)).await, 2);
@@ -228,7 +235,6 @@ async fn te1_schedules_are_no_tenants_business(scene: &Scene<'_, impl Units<Unit
             .change(scope, async |unit| {
                 must_be!(unit.put_schedule("theirs", CRON, now).await, Err(StoreError::Misuse(_)));
                 must_be!(unit.insert_tick(schedule.name, at(5, 0), now).await, Err(StoreError::Misuse(_)));
-                must_be!(unit.delete_ticks(now).await, Err(StoreError::Misuse(_)));
             })
             .await;
     }

@@ -16,8 +16,8 @@ pub struct QueueConfig {
 pub struct WorkerConfig {
     /// The queues that it serves. The first is claimed from first, and none can take another's places.
     pub queues: Vec<QueueConfig>,
-    /// How many jobs of one tenant run at the same time at most, in all processes together.
-    pub tenant_limit: u32,
+    /// How many jobs of one tenant run at the same time at most, in all processes together; `None` is as many as there are.
+    pub tenant_limit: Option<u32>,
     /// For how long a claim is good without a word. Longer means that the jobs of a killed worker wait longer; shorter,
     /// that a worker which is merely slow loses its own.
     pub lease: Duration,
@@ -31,7 +31,7 @@ pub struct WorkerConfig {
 
 impl WorkerConfig {
     /// Leases of 10 s, renewed every 3 s, and looks after 20 to 500 ms.
-    pub fn new(queues: Vec<QueueConfig>, tenant_limit: u32) -> Self {
+    pub fn new(queues: Vec<QueueConfig>, tenant_limit: Option<u32>) -> Self {
         Self {
             queues,
             tenant_limit,

@@ -1,14 +1,32 @@
 //! What a worker has in hand: jobs that run, and what is yet to be noted of those that have ended.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 use tenantry_jobs::{Claim, Claims, DeadLetter, Job, Outcome, Settlement};
 use tokio::task::AbortHandle;
 
-/// A job that runs, or has run and is not noted yet.
-struct InHand {
-    queue: usize,
-    job: Job,
-    task: AbortHandle,
+/// A job that waits for a place, runs, or has run and is not noted yet.
+pub(crate) struct InHand {
+    pub(crate) queue: usize,
+    pub(crate) job: Job,
+    pub(crate) task: AbortHandle,
+    pub(crate) beginning: Beginning,
+}
+
+/// Whether a job may begin still: either its task begins it, or the worker gives it back.
+#[derive(Clone, Default)]
+pub(crate) struct Beginning(Arc<AtomicBool>);
+
+impl Beginning {
+    /// `true` for whoever decides first.
+    pub(crate) fn decide(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
 }
 
 /// A try that has ended.
@@ -30,8 +48,8 @@ impl JobsInHand {
         self.jobs.is_empty()
     }
 
-    pub(crate) fn take_up(&mut self, claim: Claim, queue: usize, job: Job, task: AbortHandle) {
-        self.jobs.insert(claim, InHand { queue, job, task });
+    pub(crate) fn take_up(&mut self, claim: Claim, job: InHand) {
+        self.jobs.insert(claim, job);
     }
 
     pub(crate) fn has_ended(&mut self, report: Report) {
@@ -65,11 +83,14 @@ impl JobsInHand {
         self.jobs.keys().filter(|claim| !ended(claim)).copied().collect()
     }
 
-    /// How many of a queue's places will be taken once what is to be noted is noted.
-    pub(crate) fn taken(&self, queue: usize) -> usize {
-        let of_queue = |claim: &Claim| self.jobs.get(claim).is_some_and(|job| job.queue == queue);
-        let taken = self.jobs.values().filter(|job| job.queue == queue).count();
-        taken - self.reports.iter().filter(|settlement| of_queue(&settlement.claim)).count()
+    /// How many more jobs of a queue are of use once what is to be noted is noted: one for each free place, and one for
+    /// each job that has just ended, since about as many will have ended when the next have come.
+    pub(crate) fn room(&self, queue: usize, places: usize) -> usize {
+        let of_queue = |report: &&Settlement| self.jobs.get(&report.claim).is_some_and(|job| job.queue == queue);
+        let reports = || self.reports.iter().filter(of_queue);
+        let taken = self.jobs.values().filter(|job| job.queue == queue).count() - reports().count();
+        let ended = reports().filter(|report| report.outcome != Outcome::HandedBack).count();
+        (places + ended.min(places)).saturating_sub(taken)
     }
 
     /// Everything that was to be noted is.
@@ -91,6 +112,18 @@ impl JobsInHand {
             task.abort();
             metrics::counter!("tenantry_job_heartbeats_lost_total").increment(1);
             tracing::warn!(job = %job.id, kind = job.kind, "the lease of a job was lost; somebody else does it");
+        }
+    }
+
+    /// Gives back what waits for a place still: somebody else may have one.
+    pub(crate) fn hand_back_waiting(&mut self) {
+        for claim in self.running() {
+            if let Some(InHand { task, beginning, .. }) = self.jobs.get(&claim)
+                && beginning.decide()
+            {
+                task.abort();
+                self.reports.push(Settlement { claim, outcome: Outcome::HandedBack });
+            }
         }
     }
 

@@ -61,14 +61,13 @@ pub(crate) async fn round<S: JobStore>(
     }
     if agenda.claims {
         for (place, queue) in config.queues.iter().enumerate() {
-            let taken = u32::try_from(in_hand.taken(place)).unwrap_or(u32::MAX);
-            let limit = queue.concurrency.saturating_sub(taken);
-            if limit == 0 {
+            let room = in_hand.room(place, queue.concurrency as usize);
+            if room == 0 {
                 continue;
             }
             let command = ClaimJobs {
                 queue: &queue.name,
-                limit,
+                limit: u32::try_from(room).unwrap_or(u32::MAX),
                 tenant_limit: config.tenant_limit,
                 after: turns[place],
                 token: uuid::Uuid::from_bytes(world.random()),

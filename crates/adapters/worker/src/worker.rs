@@ -4,15 +4,18 @@ use std::{sync::Arc, time::Duration};
 use tenantry_jobs::{Claimed, Job, Schedule, Turn, WakeUp, Worklist};
 use tenantry_kernel::{StoreError, Timestamp, TraceContext, World};
 use tokio::{
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    sync::{
+        Semaphore,
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    },
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
 use crate::{
-    Handlers, JobStore, WorkerConfig,
-    jobs_in_hand::{JobsInHand, Report},
+    Handlers, JobStore, QueueConfig, WorkerConfig,
+    jobs_in_hand::{Beginning, InHand, JobsInHand, Report},
     round::{Agenda, Round, round},
     schedules::fire_until,
 };
@@ -68,6 +71,8 @@ impl<S: JobStore> Worker<S> {
 struct Work<'w, S> {
     worker: &'w Worker<S>,
     in_hand: JobsInHand,
+    /// For each queue, as many as may run at once: some are claimed before there is a place for them.
+    places: Vec<Arc<Semaphore>>,
     turns: Vec<Turn>,
     reports: (UnboundedSender<Report>, UnboundedReceiver<Report>),
     /// When it looks at the table next, and how long after that.
@@ -81,9 +86,11 @@ struct Work<'w, S> {
 impl<'w, S: JobStore> Work<'w, S> {
     fn new(worker: &'w Worker<S>) -> Self {
         let now = Instant::now();
+        let places = |queue: &QueueConfig| Arc::new(Semaphore::new(queue.concurrency as usize));
         Self {
             worker,
             in_hand: JobsInHand::default(),
+            places: worker.config.queues.iter().map(places).collect(),
             turns: vec![Turn::default(); worker.config.queues.len()],
             reports: unbounded_channel(),
             next_look: now,
@@ -111,17 +118,16 @@ impl<'w, S: JobStore> Work<'w, S> {
                 }
                 () = tokio::time::sleep_until(self.next_look) => false,
             };
-            // Whoever ended meanwhile goes with the same commit.
-            tokio::task::yield_now().await;
-            while let Ok(report) = self.reports.1.try_recv() {
-                self.in_hand.has_ended(report);
-            }
+            self.gather_reports().await;
             let looks = Instant::now() >= self.next_look;
             let mut agenda = Agenda {
                 renews: self.must_renew(),
                 advances: (looks || is_busy) && Instant::now() >= self.next_advance,
                 claims: (looks || is_busy) && self.has_room(),
             };
+            if agenda.renews {
+                self.in_hand.hand_back_waiting();
+            }
             // On some stores there is one writer, and an idle worker must not be it.
             let is_idle = !has_reports && !is_busy && self.in_hand.reports().is_empty() && !agenda.renews;
             if is_idle && !self.is_failing {
@@ -161,16 +167,22 @@ impl<'w, S: JobStore> Work<'w, S> {
 
     /// Waits for what runs, as long as it may, and then gives it back.
     async fn end(&mut self, hand_back: &CancellationToken) {
-        while !self.in_hand.is_empty() {
+        self.in_hand.hand_back_waiting();
+        loop {
+            let agenda = Agenda { renews: self.must_renew(), ..Agenda::default() };
+            if (agenda.renews || !self.in_hand.reports().is_empty())
+                && let Err(error) = self.round(agenda).await.map(|round| self.take_up(round))
+            {
+                self.note_failure(&error);
+            }
+            if self.in_hand.is_empty() {
+                break;
+            }
             tokio::select! {
                 biased;
                 () = hand_back.cancelled() => break,
                 Some(report) = self.reports.1.recv() => self.in_hand.has_ended(report),
                 () = tokio::time::sleep(self.worker.config.heartbeat) => {}
-            }
-            let agenda = Agenda { renews: self.must_renew(), ..Agenda::default() };
-            if let Err(error) = self.round(agenda).await.map(|round| self.take_up(round)) {
-                self.note_failure(&error);
             }
         }
         self.in_hand.hand_back();
@@ -188,9 +200,21 @@ impl<'w, S: JobStore> Work<'w, S> {
         }
     }
 
+    /// Whoever ends meanwhile goes with the same commit. Short jobs, of which each moment brings more, are awaited.
+    async fn gather_reports(&mut self) {
+        loop {
+            tokio::task::yield_now().await;
+            let Ok(report) = self.reports.1.try_recv() else { return };
+            self.in_hand.has_ended(report);
+            while let Ok(report) = self.reports.1.try_recv() {
+                self.in_hand.has_ended(report);
+            }
+        }
+    }
+
     fn has_room(&self) -> bool {
         let queues = self.worker.config.queues.iter().enumerate();
-        queues.into_iter().any(|(place, queue)| self.in_hand.taken(place) < queue.concurrency as usize)
+        queues.into_iter().any(|(place, queue)| self.in_hand.room(place, queue.concurrency as usize) > 0)
     }
 
     /// By both clocks: the store goes by the wall clock, which may jump.
@@ -248,10 +272,18 @@ impl<'w, S: JobStore> Work<'w, S> {
         let (claim, job) = (claimed.claim, claimed.job.clone());
         let (handlers, world, reports) =
             (self.worker.handlers.clone(), self.worker.world.clone(), self.reports.0.clone());
-        let lag = world.now().since(job.run_at);
-        metrics::histogram!("tenantry_job_lag_seconds", "queue" => job.queue.clone()).record(lag.as_secs_f64());
+        let places = self.places[queue].clone();
+        let beginning = Beginning::default();
+        let decision = beginning.clone();
         let span = span(&job);
         let run = async move {
+            let Ok(_place) = places.acquire().await else { return };
+            if !decision.decide() {
+                return;
+            }
+            let lag = world.now().since(claimed.job.run_at);
+            metrics::histogram!("tenantry_job_lag_seconds", "queue" => claimed.job.queue.clone())
+                .record(lag.as_secs_f64());
             let begun = Instant::now();
             let ended = handlers.run(claimed, &world).await;
             let outcome = ended.outcome.as_ref().map_or("completed", name);
@@ -261,7 +293,7 @@ impl<'w, S: JobStore> Work<'w, S> {
             let _ = reports.send(Report { claim, outcome: ended.outcome });
         };
         let task = tokio::spawn(run.instrument(span));
-        self.in_hand.take_up(claim, queue, job, task.abort_handle());
+        self.in_hand.take_up(claim, InHand { queue, job, task: task.abort_handle(), beginning });
     }
 }
 

@@ -114,7 +114,7 @@ impl Place {
             self.wake_up.clone(),
             Handlers::new().with::<Nothing>(handler),
             Vec::new(),
-            WorkerConfig::new(queues, u32::MAX),
+            WorkerConfig::new(queues, None),
         );
         let stop = CancellationToken::new();
         let task = tokio::spawn(worker.run(stop.clone(), CancellationToken::new()));

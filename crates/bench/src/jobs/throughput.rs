@@ -18,7 +18,7 @@ const LEASE: Duration = Duration::from_secs(600);
 const RAW_CLAIM: &str = "\
     UPDATE jobs SET state = 'running', attempt = attempt + 1, lease_token = $1, lease_expires_at = now() + interval '1 hour' \
     WHERE id = ANY (ARRAY(SELECT id FROM jobs WHERE state = 'ready' AND queue = $2 \
-                          ORDER BY priority DESC, run_at, id LIMIT $3 FOR UPDATE SKIP LOCKED)) \
+                          ORDER BY lane, priority DESC, run_at, id LIMIT $3 FOR UPDATE SKIP LOCKED)) \
     RETURNING id, payload";
 
 pub(super) async fn figures(url: &str, jobs: usize, rounds: usize) -> Result<Vec<Figure>> {
@@ -73,7 +73,7 @@ async fn our_claims(place: &Place, jobs: usize) -> Result<Duration> {
         let token = Uuid::from_bytes(place.world.random());
         let (limit, until) = (CONCURRENCY, now.plus(LEASE));
         let mut unit = place.store.begin(SYSTEM).await?;
-        let command = ClaimJobs { queue: QUEUE, limit, tenant_limit: u32::MAX, after, token, until };
+        let command = ClaimJobs { queue: QUEUE, limit, tenant_limit: None, after, token, until };
         let claims = unit.claim_jobs(command, now).await?;
         unit.commit().await?;
         ensure!(!claims.jobs.is_empty(), "the queue was empty too early");
@@ -83,7 +83,7 @@ async fn our_claims(place: &Place, jobs: usize) -> Result<Duration> {
     Ok(began.elapsed())
 }
 
-/// The least that a claim can be: one statement, one commit.
+/// The least that a claim can be: one statement in the order of the index, one commit.
 async fn raw_claims(place: &Place, jobs: usize) -> Result<Duration> {
     let url = place.url.as_deref().context("raw claims are measured on PostgreSQL")?;
     let mut connection = PgConnection::connect(url).await?;

@@ -45,8 +45,8 @@ pub struct ClaimJobs<'a> {
     /// How many at most.
     pub limit: u32,
     /// How many jobs of one tenant run at the same time at most, whoever runs them. Claims at the same moment may each
-    /// reckon without the other, and so go beyond it by what they take.
-    pub tenant_limit: u32,
+    /// reckon without the other, and so go beyond it by what they take. `None` is no limit, and nothing is counted.
+    pub tenant_limit: Option<u32>,
     /// Whose turn it was last.
     pub after: Turn,
     /// The token of the leases; a new random one for each call.

@@ -79,9 +79,6 @@ pub trait Schedules: Send {
 
     /// Notes that a tick fires. `false` when it has fired before; of two units that try, one is told so.
     async fn insert_tick(&mut self, name: &str, tick: Timestamp, now: Timestamp) -> Result<bool, StoreError>;
-
-    /// Forgets ticks that fired before that moment, but for the last of each schedule; returns how many they were.
-    async fn delete_ticks(&mut self, before: Timestamp) -> Result<u64, StoreError>;
 }
 
 /// Makes a schedule known. One that is new waits for its next tick: what came before it was made was not missed.

@@ -36,12 +36,12 @@ async fn backlog(scene: &Scene<'_, impl Units<Unit: Ports>>, of: &[(Lane, usize)
 struct Round {
     turn: Turn,
     limit: u32,
-    tenant_limit: u32,
+    tenant_limit: Option<u32>,
 }
 
 impl Round {
     fn by(limit: u32) -> Self {
-        Self { turn: Turn::default(), limit, tenant_limit: u32::MAX }
+        Self { turn: Turn::default(), limit, tenant_limit: None }
     }
 
     async fn claim(&mut self, scene: &Scene<'_, impl Units<Unit: Ports>>) -> Vec<Claimed> {
@@ -155,7 +155,7 @@ async fn fa13_a_tenant_runs_no_more_than_it_may(scene: &Scene<'_, impl Units<Uni
     clear(scene).await;
     let [acme, globex] = two_tenants(scene).await;
     backlog(scene, &[(acme, 10), (globex, 2), (None, 5)]).await;
-    let mut round = Round { tenant_limit: 3, ..Round::by(30) };
+    let mut round = Round { tenant_limit: Some(3), ..Round::by(30) };
     let first = round.claim(scene).await;
     let of = |lane: Lane| first.iter().filter(|claimed| claimed.job.tenant == lane).collect::<Vec<_>>();
     assert_eq!((of(acme).len(), of(globex).len(), of(None).len()), (3, 2, 3));
@@ -181,15 +181,15 @@ async fn fa13_the_limit_holds_for_all_queues_together(scene: &Scene<'_, impl Uni
     backlog(scene, &[(acme, 5), (globex, 1)]).await;
     let parcels = [acme, globex].map(|lane| NewJob { queue: "parcels", ..new_job(scene, lane) });
     enqueue(scene, &[&parcels[0], &parcels[1]]).await;
-    let mut round = Round { tenant_limit: 2, ..Round::by(20) };
+    let mut round = Round { tenant_limit: Some(2), ..Round::by(20) };
     assert_eq!(round.lanes(scene, 1).await, counts([(acme, 2), (globex, 1)]));
     let (command, now) = claiming(scene, 20);
-    let command = ClaimJobs { queue: "parcels", tenant_limit: 2, ..command };
+    let command = ClaimJobs { queue: "parcels", tenant_limit: Some(2), ..command };
     let claims = scene.system(async |unit| unit.claim_jobs(command, now).await.unwrap()).await;
     let found: Vec<Lane> = claims.jobs.iter().map(|claimed| claimed.job.tenant).collect();
     assert_eq!(found, [globex], "the other tenant runs two already");
     scene.clock.advance(LEASE);
-    let command = ClaimJobs { tenant_limit: u32::MAX, until: scene.world.now().plus(LEASE), ..command };
+    let command = ClaimJobs { tenant_limit: None, until: scene.world.now().plus(LEASE), ..command };
     for claimed in super::claim_by(scene, command, scene.world.now()).await {
         assert!(complete(scene, claimed.claim).await);
     }

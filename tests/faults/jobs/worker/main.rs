@@ -120,7 +120,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let jobs = Jobs { store: store.await?, world: world.clone() };
     let handlers = Handlers::new().with::<Nap>(jobs.clone()).with::<Crash>(jobs.clone()).with::<Panic>(jobs.clone());
     let queues = vec![QueueConfig { name: QUEUE.to_owned(), concurrency: 8 }];
-    let config = WorkerConfig { lease: millis(lease)?, heartbeat: millis(heartbeat)?, ..WorkerConfig::new(queues, 6) };
+    let config =
+        WorkerConfig { lease: millis(lease)?, heartbeat: millis(heartbeat)?, ..WorkerConfig::new(queues, Some(6)) };
     let worker = Worker::new(jobs, world, Arc::new(Silence), handlers, Vec::new(), config);
     worker.run(CancellationToken::new(), CancellationToken::new()).await;
     Ok(())

@@ -11,24 +11,29 @@ use super::row::{COLUMNS, JobRow};
 use crate::{Unit, failure::Failure};
 
 /// The lanes that have ready jobs, from the one after `$2` on and round again, found by one step in the index each: a
-/// lane with a hundred thousand jobs costs as much as one with a single job. The order of the whole index
-/// is asked for, since PostgreSQL might else look for ready jobs among all that a lane ever had. Every lease ends at some
-/// time: that this is said leads SQLite to the index of what runs, where it would else read the whole lane.
+/// lane with a hundred thousand jobs costs as much as one with a single job. No step is taken twice, since PostgreSQL
+/// reads past all that was claimed from a lane since it was last vacuumed. The order of the whole index is asked for,
+/// since it might else look for ready jobs among all that a lane ever had. Every lease ends at some time: that this is
+/// said leads SQLite to the index of what runs, where it would else read the whole lane.
 const TURNS: &str = "\
-    WITH RECURSIVE turns (lane, first, place) AS ( \
-        SELECT first, first, 1 FROM (SELECT coalesce( \
-            (SELECT lane FROM jobs WHERE state = 'ready' AND queue = $1 AND lane > $2 \
-             ORDER BY lane, priority DESC, run_at, id LIMIT 1), \
-            (SELECT lane FROM jobs WHERE state = 'ready' AND queue = $1 \
-             ORDER BY lane, priority DESC, run_at, id LIMIT 1)) AS first) AS start \
-        WHERE first IS NOT NULL \
+    WITH RECURSIVE ahead AS MATERIALIZED ( \
+        SELECT (SELECT lane FROM jobs WHERE state = 'ready' AND queue = $1 AND lane > $2 \
+                ORDER BY lane, priority DESC, run_at, id LIMIT 1) AS lane \
+    ), start AS MATERIALIZED ( \
+        SELECT coalesce(lane, (SELECT lane FROM jobs WHERE state = 'ready' AND queue = $1 \
+                               ORDER BY lane, priority DESC, run_at, id LIMIT 1)) AS lane, \
+               lane IS NULL AS is_least \
+        FROM ahead \
+    ), turns (lane, first, is_least, place) AS ( \
+        SELECT lane, lane, is_least, 1 FROM start WHERE lane IS NOT NULL \
         UNION ALL \
         SELECT coalesce( \
             (SELECT jobs.lane FROM jobs WHERE jobs.state = 'ready' AND jobs.queue = $1 AND jobs.lane > turns.lane \
              ORDER BY jobs.lane, jobs.priority DESC, jobs.run_at, jobs.id LIMIT 1), \
-            (SELECT jobs.lane FROM jobs WHERE jobs.state = 'ready' AND jobs.queue = $1 \
-             ORDER BY jobs.lane, jobs.priority DESC, jobs.run_at, jobs.id LIMIT 1)), \
-            first, place + 1 \
+            CASE WHEN is_least THEN first \
+                 ELSE (SELECT jobs.lane FROM jobs WHERE jobs.state = 'ready' AND jobs.queue = $1 \
+                       ORDER BY jobs.lane, jobs.priority DESC, jobs.run_at, jobs.id LIMIT 1) END), \
+            first, is_least, place + 1 \
         FROM turns WHERE place < $3 AND (place = 1 OR lane <> first) \
     ) \
     SELECT lane, (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE jobs.state = 'running' AND jobs.lane = turns.lane \
@@ -127,8 +132,8 @@ impl Unit {
         // Before every lane comes the one of nobody, which may have jobs too: without a turn the round begins behind the
         // last lane.
         let after = command.after.0.unwrap_or(Uuid::max());
-        let (limit, tenant_limit) = (i64::from(command.limit), i64::from(command.tenant_limit));
-        let values = [command.queue.into(), after.into(), (limit + 1).into(), tenant_limit.into()];
+        let (limit, counted) = (i64::from(command.limit), i64::from(command.tenant_limit.unwrap_or(0)));
+        let values = [command.queue.into(), after.into(), (limit + 1).into(), counted.into()];
         let rows = self.run(self.transaction.query_all_raw(self.sql(TURNS, values))).await?;
         let turns: Result<Vec<LaneTurn>, _> = rows.iter().map(|row| LaneTurn::from_query_result(row, "")).collect();
         let mut turns = turns.map_err(Failure::from)?;
@@ -143,7 +148,8 @@ fn shares(turns: &[LaneTurn], command: &ClaimJobs<'_>) -> Vec<Share> {
     let equal = (command.limit / lanes).max(1);
     let share = |turn: &LaneTurn| {
         let running = u32::try_from(turn.running).unwrap_or(u32::MAX);
-        Share { lane: turn.lane, share: equal.min(command.tenant_limit.saturating_sub(running)) }
+        let left = command.tenant_limit.map_or(u32::MAX, |limit| limit.saturating_sub(running));
+        Share { lane: turn.lane, share: equal.min(left) }
     };
     turns.iter().map(share).filter(|share| share.share > 0).collect()
 }

@@ -35,13 +35,44 @@ impl JobQueue for Unit {
 impl Unit {
     async fn insert_jobs(&mut self, jobs: &[NewJob]) -> Result<u64, StoreError> {
         let values = jobs.iter().flat_map(values);
-        let done = self.run(self.transaction.execute_raw(self.sql(&insert(jobs.len()), values))).await?;
+        let done = self.run(self.transaction.execute_raw(self.sql(&self.enqueuing(jobs), values))).await?;
         let added = done.rows_affected();
         if added != 0 && added != jobs.len() as u64 {
             return Err(StoreError::Inconsistent { table: "jobs", column: "id" });
         }
         self.has_enqueued |= added > 0;
         Ok(added)
+    }
+
+    /// SQLite looks a numbered place up among all of them, each time that it is bound; those without a number it counts.
+    fn enqueuing(&self, jobs: &[NewJob]) -> String {
+        let is_numbered = self.is_postgres();
+        let mut sql = "INSERT INTO jobs (id, tenant_id, queue, kind, version, payload, secret, secret_key_id, \
+                       secret_expires_at, priority, run_at, state, attempt, max_attempts, unique_key, trace, created_at) \
+                       VALUES "
+            .to_owned();
+        for row in 0..jobs.len() {
+            sql.push_str(if row == 0 { "(" } else { ", (" });
+            for column in 0..COLUMNS {
+                // Every attempt is yet to come.
+                sql.push_str(match column {
+                    0 => "",
+                    12 => ", 0, ",
+                    _ => ", ",
+                });
+                if is_numbered {
+                    let _ = write!(sql, "${}", row * COLUMNS + column + 1);
+                } else {
+                    sql.push('?');
+                }
+            }
+            sql.push(')');
+        }
+        // To look for twins costs PostgreSQL a look into each unique index.
+        if jobs.iter().any(|job| job.unique_key.is_some()) {
+            sql.push_str(" ON CONFLICT DO NOTHING");
+        }
+        sql
     }
 
     fn require_may_enqueue(&self, job: &NewJob) -> Result<(), StoreError> {
@@ -51,32 +82,6 @@ impl Unit {
             None => Err(StoreError::Misuse("a unit of nobody was asked to enqueue a job")),
         }
     }
-}
-
-fn insert(rows: usize) -> String {
-    let mut sql = "INSERT INTO jobs (id, tenant_id, queue, kind, version, payload, secret, secret_key_id, \
-                   secret_expires_at, priority, run_at, state, attempt, max_attempts, unique_key, trace, created_at) \
-                   VALUES "
-        .to_owned();
-    for row in 0..rows {
-        let mut place = row * COLUMNS;
-        sql.push_str(if row == 0 { "(" } else { ", (" });
-        for column in 0..COLUMNS {
-            place += 1;
-            // Every attempt is yet to come.
-            let lead = if column == 0 {
-                ""
-            } else if column == 12 {
-                ", 0, "
-            } else {
-                ", "
-            };
-            let _ = write!(sql, "{lead}${place}");
-        }
-        sql.push(')');
-    }
-    sql.push_str(" ON CONFLICT DO NOTHING");
-    sql
 }
 
 fn values(job: &NewJob) -> [Value; COLUMNS] {

@@ -10,10 +10,6 @@ use crate::Unit;
 const INSERT: &str = "INSERT INTO schedules (name, cron, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 const UPDATE: &str = "UPDATE schedules SET cron = $2 WHERE name = $1 AND cron <> $2";
 const TICK: &str = "INSERT INTO schedule_ticks (schedule, tick, fired_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-const FORGET: &str = "\
-    DELETE FROM schedule_ticks WHERE fired_at < $1 AND EXISTS \
-        (SELECT 1 FROM schedule_ticks AS later \
-         WHERE later.schedule = schedule_ticks.schedule AND later.tick > schedule_ticks.tick)";
 
 #[async_trait]
 impl Schedules for Unit {
@@ -31,10 +27,5 @@ impl Schedules for Unit {
         self.require_system()?;
         let insert = self.sql(TICK, [name.into(), tick.utc().into(), now.utc().into()]);
         Ok(self.run(self.transaction.execute_raw(insert)).await?.rows_affected() == 1)
-    }
-
-    async fn delete_ticks(&mut self, before: Timestamp) -> Result<u64, StoreError> {
-        self.require_system()?;
-        Ok(self.run(self.transaction.execute_raw(self.sql(FORGET, [before.utc().into()]))).await?.rows_affected())
     }
 }

@@ -34,7 +34,7 @@ async fn enqueue(opened: &Opened, jobs: &[NewJob]) {
 
 async fn claim(opened: &Opened, unit: &mut Unit, limit: u32, now: Timestamp) -> Vec<Claimed> {
     let (token, until) = (opened.world.uuid_v7(), now.plus(LEASE));
-    let command = ClaimJobs { queue: "errands", limit, tenant_limit: u32::MAX, after: Turn::default(), token, until };
+    let command = ClaimJobs { queue: "errands", limit, tenant_limit: None, after: Turn::default(), token, until };
     at_once(unit.claim_jobs(command, now)).await.unwrap().jobs
 }
 
@@ -134,7 +134,7 @@ async fn fa8_a_job_whose_row_cannot_be_read_is_a_dead_letter_and_others_flow(ope
         let now = opened.world.now();
         let (token, until) = (opened.world.uuid_v7(), now.plus(LEASE));
         let command =
-            ClaimJobs { queue: "errands", limit: 100, tenant_limit: 100, after: Turn::default(), token, until };
+            ClaimJobs { queue: "errands", limit: 100, tenant_limit: Some(100), after: Turn::default(), token, until };
         let claims = opened.system(async |unit| unit.claim_jobs(command, now).await.unwrap()).await;
         assert_eq!(ids(&claims.jobs), HashSet::from([good.id]), "{column}");
         assert_eq!(claims.unreadable.iter().map(|letter| letter.job).collect::<Vec<_>>(), [poor.id], "{column}");

@@ -160,7 +160,7 @@ pub(crate) async fn main() -> Result<(), Failure> {
     let (deliver, mut delivered) = mpsc::unbounded_channel();
     let handlers = Handlers::new().with::<Order>(Billing(service.clone())).with::<Bill>(Delivery(deliver));
     let queue = |name: &str, concurrency| QueueConfig { name: name.to_owned(), concurrency };
-    let config = WorkerConfig::new(vec![queue(Order::QUEUE, 4), queue(Bill::QUEUE, 2)], 10);
+    let config = WorkerConfig::new(vec![queue(Order::QUEUE, 4), queue(Bill::QUEUE, 2)], Some(10));
     let worker =
         Worker::new(service.clone(), service.world.clone(), service.bell.clone(), handlers, Vec::new(), config);
     let (stop, hand_back) = (CancellationToken::new(), CancellationToken::new());

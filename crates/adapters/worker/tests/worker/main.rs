@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly, and so may what helps it")]
 
+mod ahead;
 #[path = "../../examples/embed/main.rs"]
 mod embed;
 mod kinds;

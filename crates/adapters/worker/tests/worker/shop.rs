@@ -113,7 +113,7 @@ pub(crate) fn config() -> WorkerConfig {
         heartbeat: Duration::from_millis(250),
         shortest_poll: Duration::from_millis(10),
         longest_poll: Duration::from_millis(50),
-        ..WorkerConfig::new(vec![queue("errands", 3), queue("parcels", 1)], 100)
+        ..WorkerConfig::new(vec![queue("errands", 3), queue("parcels", 1)], Some(100))
     }
 }
 
