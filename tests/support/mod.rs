@@ -36,7 +36,8 @@ pub(crate) use people::{Member, PASSWORD, Tenant};
 pub(crate) use record::Record;
 pub(crate) use server::{Kind, Place, Server, Settings};
 pub(crate) use sql::Sql;
-pub(crate) use waiting::{eventually, rounds, within};
+pub(crate) use tenantry_testkit::rounds;
+pub(crate) use waiting::{eventually, within};
 pub(crate) use wire::Wire;
 
 /// Makes of each `async fn name(server: Server)` one test on SQLite and one on PostgreSQL. `settings (NAME = "value");`

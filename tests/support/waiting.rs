@@ -1,4 +1,4 @@
-//! Waiting for what must come true, and counting how often a race is run.
+//! Waiting for what must come true.
 
 use std::{
     sync::{
@@ -7,18 +7,6 @@ use std::{
     },
     time::{Duration, Instant},
 };
-
-/// How often a race is run: `usual` times, or as often as `TENANTRY_ROUNDS` says.
-///
-/// The usual number keeps the suite short. `TENANTRY_ROUNDS=200 cargo xtask test -E 'binary(e2e) and test(se1_)'` shows
-/// the figure that the project promises.
-#[expect(clippy::disallowed_methods, reason = "a switch of the tests, not of the program")]
-pub(crate) fn rounds(usual: u32) -> u32 {
-    match std::env::var("TENANTRY_ROUNDS") {
-        Ok(text) => text.parse().expect("TENANTRY_ROUNDS is a number"),
-        Err(_) => usual,
-    }
-}
 
 /// Waits until something is so.
 pub(crate) async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {

@@ -21,10 +21,13 @@ mod heartbeats;
 mod keys;
 mod leases;
 mod outcomes;
+mod property;
 mod secrets;
 mod turns;
 mod untried;
 mod walls;
+
+pub use property::{USUAL_ROUNDS, property};
 
 /// What this suite needs: the queue, and tenants whose business the jobs are.
 pub trait Ports: Directory + JobQueue + Worklist + Jobs {}
@@ -88,7 +91,12 @@ fn shown(job: &Job) -> String {
 
 /// The same of a job that was enqueued, at this attempt.
 fn expected(job: &NewJob, attempt: u32) -> String {
-    shown(&Job {
+    shown(&at_attempt(job, attempt))
+}
+
+/// A job that was enqueued, as a worker gets it at this attempt.
+fn at_attempt(job: &NewJob, attempt: u32) -> Job {
+    Job {
         id: job.id,
         tenant: job.tenant,
         queue: job.queue.to_owned(),
@@ -101,7 +109,7 @@ fn expected(job: &NewJob, attempt: u32) -> String {
         max_attempts: job.max_attempts,
         trace: job.trace.clone(),
         created_at: job.created_at,
-    })
+    }
 }
 
 async fn enqueue(scene: &Scene<'_, impl Units<Unit: JobQueue>>, jobs: &[&NewJob]) {

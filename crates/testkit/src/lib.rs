@@ -48,7 +48,9 @@ pub mod wake_up;
 pub mod world;
 
 mod paging;
+mod rounds;
 mod scene;
 
+pub use rounds::rounds;
 pub use scene::Directory;
 pub use units::{TestScope, Units};

@@ -15,7 +15,8 @@ pub enum Enqueued {
     Duplicate,
 }
 
-/// A worker's right to a job: it is good until somebody else's lease replaces it.
+/// A worker's right to a job: it is good until it is noted what became of the try, or that its lease has ended
+/// ([`Worklist::advance_jobs`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// The job.

@@ -15,6 +15,7 @@ use crate::{
 
 pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     what_became_of_many_is_noted_at_once(scene).await;
+    fa7_of_two_claims_to_a_job_the_late_one_is_refused(scene).await;
     many_are_enqueued_at_once(scene).await;
     of_many_the_second_of_a_key_is_left_out(scene).await;
     te1_one_job_of_another_tenant_refuses_all(scene).await;
@@ -66,6 +67,24 @@ async fn what_became_of_many_is_noted_at_once(scene: &Scene<'_, impl Units<Unit:
     scene.clock.advance(99 * LEASE);
     // Of the dead, the one that was tried again, the one that waited, and the one that was handed back.
     assert_eq!(super::blank(scene).await, 4, "{}", dead.job);
+}
+
+/// Whoever has claimed again what it had given no word on speaks of both claims at once.
+async fn fa7_of_two_claims_to_a_job_the_late_one_is_refused(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    for late_is_first in [true, false] {
+        clear(scene).await;
+        enqueue(scene, &[&new_job(scene, None), &new_job(scene, None)]).await;
+        let late = claim(scene, 100).await[0].claim;
+        scene.clock.advance(LEASE);
+        let mut claims: Vec<Claim> = claim(scene, 100).await.iter().map(|claimed| claimed.claim).collect();
+        claims.insert(if late_is_first { 0 } else { claims.len() }, late);
+        let (now, until) = (scene.world.now(), scene.world.now().plus(LEASE));
+        let refused = scene.system(async |unit| unit.extend_claims(&claims, until).await.unwrap()).await;
+        assert_eq!(refused, [late]);
+        let done = claims.iter().map(|claim| Settlement { claim: *claim, outcome: Outcome::Completed });
+        let done: Vec<Settlement> = done.collect();
+        assert_eq!(scene.system(async |unit| unit.settle_jobs(&done, now).await.unwrap()).await, [late]);
+    }
 }
 
 /// More than any statement takes.

@@ -1,7 +1,7 @@
 //! What became of jobs: each word counts only by the token of its claim.
 
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use tenantry_jobs::{Claim, Outcome, Settlement};
 use tenantry_kernel::{JobId, StoreError, Timestamp};
 use uuid::Uuid;
@@ -62,9 +62,6 @@ impl Unit {
         change: &str,
         values: impl IntoIterator<Item = Value>,
     ) -> Result<Vec<Claim>, StoreError> {
-        if claims.is_empty() {
-            return Ok(Vec::new());
-        }
         let list = if self.is_postgres() {
             "SELECT id, token FROM jsonb_to_recordset($1::jsonb) AS listed (id uuid, token uuid)"
         } else {
@@ -77,15 +74,38 @@ impl Unit {
              WHERE jobs.id = claims.id AND jobs.lease_token = claims.token \
              RETURNING jobs.id"
         );
-        let listed: Vec<_> =
-            claims.iter().map(|claim| serde_json::json!({ "id": claim.job.uuid(), "token": claim.token })).collect();
-        let listed = Value::from(serde_json::Value::from(listed).to_string());
-        let statement = self.sql(&sql, std::iter::once(listed).chain(values));
-        let rows = self.run(self.transaction.query_all_raw(statement)).await?;
-        let mut hit = HashSet::with_capacity(rows.len());
-        for row in rows {
-            hit.insert(JobId::from_uuid(Hit::from_query_result(&row, "").map_err(Failure::from)?.id));
+        let values: Vec<Value> = values.into_iter().collect();
+        let mut refused = Vec::new();
+        for claims in each_job_once(claims) {
+            let listed: Vec<_> = claims
+                .iter()
+                .map(|claim| serde_json::json!({ "id": claim.job.uuid(), "token": claim.token }))
+                .collect();
+            let listed = Value::from(serde_json::Value::from(listed).to_string());
+            let statement = self.sql(&sql, std::iter::once(listed).chain(values.iter().cloned()));
+            let rows = self.run(self.transaction.query_all_raw(statement)).await?;
+            let mut hit = HashSet::with_capacity(rows.len());
+            for row in rows {
+                hit.insert(JobId::from_uuid(Hit::from_query_result(&row, "").map_err(Failure::from)?.id));
+            }
+            refused.extend(claims.into_iter().filter(|claim| !hit.contains(&claim.job)));
         }
-        Ok(claims.iter().filter(|claim| !hit.contains(&claim.job)).copied().collect())
+        Ok(refused)
     }
+}
+
+/// The claims in lists of which none names a job twice, since a statement tells only which jobs it has hit. Almost always
+/// that is one list: a worker has two claims to a job when it has claimed again what it had given no word on.
+fn each_job_once(claims: &[Claim]) -> Vec<Vec<Claim>> {
+    let mut named: HashMap<JobId, usize> = HashMap::with_capacity(claims.len());
+    let mut lists: Vec<Vec<Claim>> = Vec::new();
+    for claim in claims {
+        let times = named.entry(claim.job).or_default();
+        if *times == lists.len() {
+            lists.push(Vec::new());
+        }
+        lists[*times].push(*claim);
+        *times += 1;
+    }
+    lists
 }

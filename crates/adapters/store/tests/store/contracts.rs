@@ -1,4 +1,4 @@
-//! Every contract suite of the test kit, on both databases.
+//! Every contract suite of the test kit, and the queue against its model, on both databases.
 
 macro_rules! contracts {
     ($($suite:ident)*) => {$(
@@ -19,4 +19,21 @@ macro_rules! contracts {
 contracts! {
     attempts authorities credentials invitations jobs journal links memberships people registrations roles schedules
     sessions sweeps tenants units
+}
+
+mod queue_property {
+    use tenantry_testkit::{
+        jobs::{USUAL_ROUNDS, property},
+        rounds,
+    };
+
+    #[tokio::test]
+    async fn sqlite() {
+        property(&crate::support::sqlite().await, rounds(USUAL_ROUNDS)).await;
+    }
+
+    #[tokio::test]
+    async fn postgres() {
+        property(&crate::support::postgres().await, rounds(USUAL_ROUNDS)).await;
+    }
 }

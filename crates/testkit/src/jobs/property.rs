@@ -1,0 +1,107 @@
+//! Random histories of a queue against a model: whatever workers do, crash and say too late, every job that was
+//! committed is done as the ports promise, and ends once.
+
+mod claims;
+mod deeds;
+mod entry;
+mod model;
+mod play;
+mod steps;
+mod turns;
+
+#[cfg(test)]
+mod objections;
+
+use proptest::{
+    strategy::{Strategy, ValueTree},
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+
+use self::{
+    model::Seen,
+    play::{Cast, Play},
+    steps::{Step, steps},
+};
+use super::Ports;
+use crate::{scene::Scene, units::Units};
+
+/// Rounds enough to see everything that is looked for, in a few seconds.
+pub const USUAL_ROUNDS: u32 = 15;
+
+/// How many shorter histories are tried to explain one that has failed.
+const SHORTER: u32 = 200;
+
+/// What has to be seen, or the histories show nothing.
+const SIGHTS: [&str; 15] = [
+    "added",
+    "called off",
+    "came back",
+    "came due",
+    "claimed",
+    "dropped with changes",
+    "duplicate",
+    "given up",
+    "held to the limit of a tenant",
+    "late",
+    "passed over",
+    "renewed",
+    "revived",
+    "succeeded",
+    "word taken",
+];
+
+/// Holds an adapter to a model of the queue over so many random histories, which are the same each time.
+///
+/// # Panics
+///
+/// When the adapter and the model differ, with the number of the round and the shortest history that was found to show it.
+pub async fn property(open: impl Units<Unit: Ports>, rounds: u32) {
+    let scene = Scene::new(&open);
+    let cast = Cast::of(&scene).await;
+    let mut seen = Seen::new();
+    for round in 0..rounds {
+        let mut history = history(round);
+        match Play::of(&scene, &cast).await.run(&history.current()).await {
+            Ok(sights) => sights.into_iter().for_each(|(what, count)| *seen.entry(what).or_default() += count),
+            Err(objection) => {
+                let (steps, objection) = shortest(&scene, &cast, &mut history, objection).await;
+                let told: Vec<String> = steps.iter().map(|step| format!("{step:?}")).collect();
+                panic!("round {round}: {objection}\nafter\n{}", told.join("\n"));
+            }
+        }
+    }
+    let has_seen_all = SIGHTS.iter().all(|what| seen.contains_key(what));
+    assert!(rounds < USUAL_ROUNDS || has_seen_all, "of {SIGHTS:?} this was seen: {seen:?}");
+}
+
+fn history(round: u32) -> impl ValueTree<Value = Vec<Step>> {
+    let mut seed = [0x6a; 32];
+    seed[..4].copy_from_slice(&round.to_be_bytes());
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
+    steps().new_tree(&mut runner).unwrap()
+}
+
+/// The shortest history that still fails. Proptest's own runner knows no futures.
+async fn shortest(
+    scene: &Scene<'_, impl Units<Unit: Ports>>,
+    cast: &Cast,
+    history: &mut impl ValueTree<Value = Vec<Step>>,
+    objection: String,
+) -> (Vec<Step>, String) {
+    let mut found = (history.current(), objection);
+    let mut goes_on = history.simplify();
+    for _ in 0..SHORTER {
+        if !goes_on {
+            break;
+        }
+        let steps = history.current();
+        goes_on = match Play::of(scene, cast).await.run(&steps).await {
+            Ok(_) => history.complicate(),
+            Err(objection) => {
+                found = (steps, objection);
+                history.simplify()
+            }
+        };
+    }
+    found
+}

@@ -1,0 +1,103 @@
+//! What a claim may bring.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
+use tenantry_jobs::{ClaimJobs, Claims, JobState};
+use tenantry_kernel::Timestamp;
+
+use super::{
+    entry::{Entry, Lease},
+    model::{Checked, Lane, Model, ensure},
+    turns::Shares,
+};
+use crate::jobs::{expected, shown};
+
+/// A claim, and whose it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) worker: usize,
+    pub(super) command: ClaimJobs<'static>,
+    pub(super) now: Timestamp,
+}
+
+impl Model {
+    pub(super) fn claim(&mut self, asked: &Asked, claims: &Claims) -> Checked {
+        let Asked { worker, command, now } = asked;
+        ensure(claims.unreadable.is_empty(), || format!("unreadable are {:?}", claims.unreadable))?;
+        let (found, limit) = (claims.jobs.len(), usize::try_from(command.limit).unwrap());
+        ensure(found <= limit, || format!("{found} jobs were claimed, of at most {limit}"))?;
+        let able = self.able(command);
+        let mut got: BTreeMap<Lane, u32> = BTreeMap::new();
+        let mut last: BTreeMap<Lane, Place> = BTreeMap::new();
+        for claimed in &claims.jobs {
+            let (job, claim) = (&claimed.job, claimed.claim);
+            let entry = self.jobs.get_mut(&job.id).ok_or_else(|| format!("nobody has committed {job:?}"))?;
+            ensure(entry.state == JobState::Ready && entry.job.queue == command.queue && entry.run_at <= *now, || {
+                format!("not to be claimed is {entry:?}")
+            })?;
+            let place = place(entry);
+            entry.begin_try(Lease { token: command.token, until: command.until });
+            let (is, should) = (shown(job), expected(&entry.job, entry.attempt));
+            ensure(is == should && job.run_at == entry.run_at, || {
+                format!("{is} at {} should be {entry:?}", job.run_at)
+            })?;
+            ensure(self.is_good(&claim), || format!("no right to {} is {claim:?}", job.id))?;
+            *got.entry(job.tenant).or_default() += 1;
+            last.entry(job.tenant).and_modify(|last| *last = place.max(*last)).or_insert(place);
+            self.note("claimed");
+        }
+        self.check_order(command, &last)?;
+        for (lane, got) in &got {
+            let may = able.get(lane).copied().unwrap_or_default();
+            ensure(*got <= may, || format!("{lane:?} got {got} jobs and may have {may} more at the same time"))?;
+        }
+        if limit > 0 {
+            let lanes = self.jobs.values().map(|entry| entry.job.tenant).collect::<BTreeSet<Lane>>().len();
+            let waits = self.waits.entry((*worker, command.queue)).or_default();
+            if waits.check(&Shares { able, got, limit, lanes })? {
+                self.note("passed over");
+            }
+        }
+        Ok(())
+    }
+
+    /// How many jobs each lane may give: those that are ready, but no more than may run beside what runs.
+    fn able(&mut self, command: &ClaimJobs<'_>) -> BTreeMap<Lane, u32> {
+        let (mut ready, mut running): (BTreeMap<Lane, u32>, BTreeMap<Lane, u32>) = Default::default();
+        for entry in self.jobs.values() {
+            match entry.state {
+                JobState::Ready if entry.job.queue == command.queue => *ready.entry(entry.job.tenant).or_default() += 1,
+                JobState::Running => *running.entry(entry.job.tenant).or_default() += 1,
+                _ => {}
+            }
+        }
+        for (lane, ready) in &mut ready {
+            let room = command.tenant_limit.saturating_sub(running.get(lane).copied().unwrap_or_default());
+            if room < *ready {
+                *ready = room;
+                self.note("held to the limit of a tenant");
+            }
+        }
+        ready.retain(|_, able| *able > 0);
+        ready
+    }
+
+    /// What is left has no better place in its lane than what was taken.
+    fn check_order(&self, command: &ClaimJobs<'_>, last: &BTreeMap<Lane, Place>) -> Checked {
+        let is_ready = |entry: &&Entry| entry.state == JobState::Ready && entry.job.queue == command.queue;
+        for left in self.jobs.values().filter(is_ready) {
+            let is_behind = last.get(&left.job.tenant).is_none_or(|last| place(left) >= *last);
+            ensure(is_behind, || format!("passed over for one behind it was {left:?}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Greater priority goes first, then the oldest.
+type Place = (Reverse<i32>, Timestamp);
+
+fn place(entry: &Entry) -> Place {
+    (Reverse(entry.job.priority), entry.run_at)
+}

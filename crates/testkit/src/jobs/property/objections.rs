@@ -1,0 +1,119 @@
+//! The model objects to what a store may not answer. Each wrong answer is one step from a right one, which is taken.
+
+mod claimed;
+mod said;
+
+use std::time::Duration;
+use tenantry_jobs::{Claim, ClaimJobs, Claimed, Claims, DeadLetter, Enqueued, JobStatus, NewJob, Turn};
+use tenantry_kernel::{JobId, TenantId, Timestamp, World};
+
+use super::{
+    claims::Asked,
+    model::{Checked, Model},
+};
+use crate::{jobs::at_attempt, world::test_world};
+
+const LEASE: Duration = Duration::from_secs(60);
+
+/// A model, and what a store without fault would tell it.
+#[derive(Clone)]
+struct Told {
+    model: Model,
+    world: World,
+    now: Timestamp,
+}
+
+fn objects_to(answer: Checked, objection: &str) {
+    let found = answer.expect_err(objection);
+    assert!(found.contains(objection), "expected {objection:?}, found {found:?}");
+}
+
+impl Told {
+    fn nothing() -> Self {
+        let world = test_world().0;
+        let now = world.now();
+        Self { model: Model::default(), world, now }
+    }
+
+    fn job(&self, tenant: Option<TenantId>) -> NewJob {
+        NewJob {
+            id: JobId::new(&self.world),
+            tenant,
+            queue: "errands",
+            kind: "errand",
+            version: 1,
+            payload: "{}".to_owned(),
+            secret: None,
+            priority: 0,
+            run_at: self.now,
+            max_attempts: 2,
+            unique_key: None,
+            trace: None,
+            created_at: self.now,
+        }
+    }
+
+    fn tenant(&self) -> Option<TenantId> {
+        Some(TenantId::new(&self.world))
+    }
+
+    fn enqueued(&mut self, jobs: &[&NewJob]) {
+        for job in jobs {
+            self.model.enqueue(std::slice::from_ref(job), &[Enqueued::Added]).unwrap();
+        }
+    }
+
+    fn asked(&self, limit: u32) -> Asked {
+        let (token, until) = (self.world.uuid_v7(), self.now.plus(LEASE));
+        let (after, tenant_limit) = (Turn::default(), u32::MAX);
+        Asked {
+            worker: 0,
+            command: ClaimJobs { queue: "errands", limit, tenant_limit, after, token, until },
+            now: self.now,
+        }
+    }
+
+    /// The jobs at their attempts, as this claim brings them.
+    fn brought(asked: &Asked, jobs: &[(&NewJob, u32)]) -> Claims {
+        let brought = |(job, attempt): &(&NewJob, u32)| Claimed {
+            job: at_attempt(job, *attempt),
+            claim: Claim { job: job.id, token: asked.command.token },
+        };
+        Claims { jobs: jobs.iter().map(brought).collect(), ..Claims::default() }
+    }
+
+    /// Claims by a claim for as many, and is told that it brought them.
+    fn claim(&mut self, jobs: &[(&NewJob, u32)]) -> Checked<Claim> {
+        let asked = self.asked(u32::try_from(jobs.len()).unwrap());
+        self.model.claim(&asked, &Self::brought(&asked, jobs))?;
+        Ok(Claim { job: jobs[0].0.id, token: asked.command.token })
+    }
+
+    /// Lets leases end.
+    fn lease_ends(&mut self) {
+        self.now = self.now.plus(LEASE);
+    }
+
+    fn letter(job: &NewJob) -> DeadLetter {
+        DeadLetter { job: job.id, tenant: job.tenant, kind: job.kind.to_owned(), error: String::new() }
+    }
+
+    /// The only job as the store has to have it.
+    fn status(&self) -> JobStatus {
+        let entry = self.model.jobs.values().next().unwrap();
+        JobStatus {
+            id: entry.job.id,
+            tenant: entry.job.tenant,
+            queue: entry.job.queue.to_owned(),
+            kind: entry.job.kind.to_owned(),
+            state: entry.state,
+            attempt: entry.attempt,
+            max_attempts: entry.job.max_attempts,
+            run_at: entry.run_at,
+            last_error: None,
+            result: None,
+            created_at: entry.job.created_at,
+            finished_at: None,
+        }
+    }
+}
