@@ -65,8 +65,7 @@ const MOVE_AND_INDEX: &[&str] = &[
     "CREATE INDEX jobs_ready ON jobs (queue, lane, priority DESC, run_at, id) WHERE state = 'ready'",
     "CREATE INDEX jobs_scheduled ON jobs (run_at) WHERE state = 'scheduled'",
     "CREATE INDEX jobs_running ON jobs (lane, lease_expires_at) WHERE state = 'running'",
-    "CREATE INDEX jobs_finished ON jobs (lane, state, finished_at) WHERE finished_at IS NOT NULL",
-    "CREATE INDEX jobs_dead ON jobs (queue) WHERE state = 'dead'",
+    "CREATE INDEX jobs_finished ON jobs (state, lane, finished_at) WHERE finished_at IS NOT NULL",
     "CREATE INDEX jobs_secret ON jobs (secret_expires_at) WHERE secret IS NOT NULL",
     "CREATE INDEX jobs_lane ON jobs (lane, id)",
     "CREATE UNIQUE INDEX jobs_unique ON jobs (lane, kind, unique_key)

@@ -85,12 +85,13 @@ impl JobsInHand {
 
     /// How many more jobs of a queue are of use once what is to be noted is noted: one for each free place, and one for
     /// each job that has just ended, since about as many will have ended when the next have come.
-    pub(crate) fn room(&self, queue: usize, places: usize) -> usize {
+    pub(crate) fn room(&self, queue: usize, places: u32) -> u32 {
+        let places = places as usize;
         let of_queue = |report: &&Settlement| self.jobs.get(&report.claim).is_some_and(|job| job.queue == queue);
         let reports = || self.reports.iter().filter(of_queue);
         let taken = self.jobs.values().filter(|job| job.queue == queue).count() - reports().count();
         let ended = reports().filter(|report| report.outcome != Outcome::HandedBack).count();
-        (places + ended.min(places)).saturating_sub(taken)
+        u32::try_from((places + ended.min(places)).saturating_sub(taken)).unwrap_or(u32::MAX)
     }
 
     /// Everything that was to be noted is.

@@ -10,16 +10,17 @@ use crate::{
 };
 
 /// What a round is to do beside noting what has ended.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Agenda {
     pub(crate) renews: bool,
     pub(crate) advances: bool,
-    pub(crate) claims: bool,
+    /// How many jobs are claimed of each queue.
+    pub(crate) claims: Vec<u32>,
 }
 
 impl Agenda {
-    pub(crate) fn asks_anything(self) -> bool {
-        self.renews || self.advances || self.claims
+    pub(crate) fn asks_anything(&self) -> bool {
+        self.renews || self.advances || self.claims.iter().any(|limit| *limit > 0)
     }
 }
 
@@ -39,7 +40,7 @@ pub(crate) async fn round<S: JobStore>(
     config: &WorkerConfig,
     in_hand: &JobsInHand,
     turns: &[Turn],
-    agenda: Agenda,
+    agenda: &Agenda,
 ) -> Result<Round, StoreError> {
     let mut unit = store.begin().await?;
     let now = world.now();
@@ -59,26 +60,20 @@ pub(crate) async fn round<S: JobStore>(
         }
         note_deaths(&mut unit, world, &dead).await?;
     }
-    if agenda.claims {
-        for (place, queue) in config.queues.iter().enumerate() {
-            let room = in_hand.room(place, queue.concurrency as usize);
-            if room == 0 {
-                continue;
-            }
-            let command = ClaimJobs {
-                queue: &queue.name,
-                limit: u32::try_from(room).unwrap_or(u32::MAX),
-                tenant_limit: config.tenant_limit,
-                after: turns[place],
-                token: uuid::Uuid::from_bytes(world.random()),
-                until: now.plus(config.lease),
-            };
-            let claims = unit.claim_jobs(command, now).await?;
-            log_unreadable(&claims);
-            note_deaths(&mut unit, world, &claims.unreadable).await?;
-            round.turns[place] = claims.turn;
-            round.claimed.extend(claims.jobs.into_iter().map(|claimed| (place, claimed)));
-        }
+    for (place, limit) in agenda.claims.iter().copied().enumerate().filter(|(_, limit)| *limit > 0) {
+        let command = ClaimJobs {
+            queue: &config.queues[place].name,
+            limit,
+            tenant_limit: config.tenant_limit,
+            after: turns[place],
+            token: uuid::Uuid::from_bytes(world.random()),
+            until: now.plus(config.lease),
+        };
+        let claims = unit.claim_jobs(command, now).await?;
+        log_unreadable(&claims);
+        note_deaths(&mut unit, world, &claims.unreadable).await?;
+        round.turns[place] = claims.turn;
+        round.claimed.extend(claims.jobs.into_iter().map(|claimed| (place, claimed)));
     }
     store.commit(unit).await?;
     Ok(round)

@@ -74,6 +74,9 @@ struct Work<'w, S> {
     /// For each queue, as many as may run at once: some are claimed before there is a place for them.
     places: Vec<Arc<Semaphore>>,
     turns: Vec<Turn>,
+    /// For each queue, whether the last claim brought something, so that the next may: beside what is to be noted anyway
+    /// it costs little.
+    is_busy: Vec<bool>,
     reports: (UnboundedSender<Report>, UnboundedReceiver<Report>),
     /// When it looks at the table next, and how long after that.
     next_look: Instant,
@@ -91,6 +94,7 @@ impl<'w, S: JobStore> Work<'w, S> {
             worker,
             in_hand: JobsInHand::default(),
             places: worker.config.queues.iter().map(places).collect(),
+            is_busy: vec![false; worker.config.queues.len()],
             turns: vec![Turn::default(); worker.config.queues.len()],
             reports: unbounded_channel(),
             next_look: now,
@@ -102,8 +106,6 @@ impl<'w, S: JobStore> Work<'w, S> {
     }
 
     async fn until(&mut self, stop: &CancellationToken) {
-        // Whether the last claim brought something, so that the next may: it costs little beside what is to be noted anyway.
-        let mut is_busy = false;
         loop {
             let has_reports = tokio::select! {
                 biased;
@@ -112,7 +114,7 @@ impl<'w, S: JobStore> Work<'w, S> {
                     self.in_hand.has_ended(report);
                     true
                 }
-                () = self.worker.wake_up.called(), if self.has_room() => {
+                () = self.worker.wake_up.called(), if self.room().any(|room| room > 0) => {
                     self.next_look = Instant::now();
                     false
                 }
@@ -120,14 +122,17 @@ impl<'w, S: JobStore> Work<'w, S> {
             };
             self.gather_reports().await;
             let looks = Instant::now() >= self.next_look;
-            let mut agenda = Agenda {
-                renews: self.must_renew(),
-                advances: (looks || is_busy) && Instant::now() >= self.next_advance,
-                claims: (looks || is_busy) && self.has_room(),
-            };
-            if agenda.renews {
+            let is_busy = self.is_busy.contains(&true);
+            let renews = self.must_renew();
+            if renews {
                 self.in_hand.hand_back_waiting();
             }
+            let asks = |is_busy: bool, room| if looks || is_busy { room } else { 0 };
+            let mut agenda = Agenda {
+                renews,
+                advances: (looks || is_busy) && Instant::now() >= self.next_advance,
+                claims: self.is_busy.iter().zip(self.room()).map(|(is_busy, room)| asks(*is_busy, room)).collect(),
+            };
             // On some stores there is one writer, and an idle worker must not be it.
             let is_idle = !has_reports && !is_busy && self.in_hand.reports().is_empty() && !agenda.renews;
             if is_idle && !self.is_failing {
@@ -147,10 +152,10 @@ impl<'w, S: JobStore> Work<'w, S> {
             if self.in_hand.reports().is_empty() && !agenda.asks_anything() {
                 continue;
             }
-            match self.round(agenda).await {
+            match self.round(&agenda).await {
                 Ok(round) => {
-                    if agenda.claims {
-                        is_busy = !round.claimed.is_empty();
+                    for (queue, _) in agenda.claims.iter().enumerate().filter(|(_, limit)| **limit > 0) {
+                        self.is_busy[queue] = round.claimed.iter().any(|(of, _)| *of == queue);
                     }
                     if round.claimed.is_empty() && looks {
                         self.rest();
@@ -171,7 +176,7 @@ impl<'w, S: JobStore> Work<'w, S> {
         loop {
             let agenda = Agenda { renews: self.must_renew(), ..Agenda::default() };
             if (agenda.renews || !self.in_hand.reports().is_empty())
-                && let Err(error) = self.round(agenda).await.map(|round| self.take_up(round))
+                && let Err(error) = self.round(&agenda).await.map(|round| self.take_up(round))
             {
                 self.note_failure(&error);
             }
@@ -190,7 +195,7 @@ impl<'w, S: JobStore> Work<'w, S> {
             if self.in_hand.reports().is_empty() {
                 break;
             }
-            match self.round(Agenda::default()).await {
+            match self.round(&Agenda::default()).await {
                 Ok(round) => self.take_up(round),
                 Err(error) => {
                     self.note_failure(&error);
@@ -212,9 +217,10 @@ impl<'w, S: JobStore> Work<'w, S> {
         }
     }
 
-    fn has_room(&self) -> bool {
+    /// How many more jobs of each queue are of use.
+    fn room(&self) -> impl Iterator<Item = u32> {
         let queues = self.worker.config.queues.iter().enumerate();
-        queues.into_iter().any(|(place, queue)| self.in_hand.room(place, queue.concurrency as usize) > 0)
+        queues.map(|(place, queue)| self.in_hand.room(place, queue.concurrency))
     }
 
     /// By both clocks: the store goes by the wall clock, which may jump.
@@ -245,7 +251,7 @@ impl<'w, S: JobStore> Work<'w, S> {
         self.next_look = Instant::now() + self.poll;
     }
 
-    async fn round(&mut self, agenda: Agenda) -> Result<Round, StoreError> {
+    async fn round(&mut self, agenda: &Agenda) -> Result<Round, StoreError> {
         let Worker { store, world, config, .. } = self.worker;
         let (at, by_wall_clock) = (Instant::now(), world.now());
         let round = round(store, world, config, &self.in_hand, &self.turns, agenda).await?;

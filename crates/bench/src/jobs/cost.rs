@@ -18,7 +18,7 @@ use super::place::{Nothing, Place};
 use crate::report::{Bar, Figure};
 
 const PAIRS: usize = 10;
-const CHANGES: usize = 400;
+const CHANGES: usize = 1_000;
 
 pub(super) async fn figure(place: &Place) -> Result<Figure> {
     eprintln!("==> cost of an enqueuing");

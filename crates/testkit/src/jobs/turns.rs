@@ -16,6 +16,7 @@ pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     fa13_a_round_goes_on_where_it_was(scene).await;
     fa13_priority_counts_among_a_tenants_own(scene).await;
     fa13_a_tenant_runs_no_more_than_it_may(scene).await;
+    fa13_nobody_waits_for_tenants_that_have_all_they_may(scene).await;
     fa13_the_limit_holds_for_all_queues_together(scene).await;
     queues_are_apart(scene).await;
 }
@@ -173,6 +174,19 @@ async fn fa13_a_tenant_runs_no_more_than_it_may(scene: &Scene<'_, impl Units<Uni
     let found = round.lanes(scene, 1).await;
     assert_eq!(found, counts([(acme, 3), (globex, 3), (None, 3)]), "three places each again");
     assert!(!complete(scene, left.claim).await);
+}
+
+async fn fa13_nobody_waits_for_tenants_that_have_all_they_may(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    clear(scene).await;
+    for _ in 0..5 {
+        backlog(scene, &[(Some(scene.tenant().await.id()), 3)]).await;
+    }
+    let mut round = Round { tenant_limit: Some(1), ..Round::by(5) };
+    assert_eq!(round.claim(scene).await.len(), 5, "each runs one");
+    let free = Some(scene.tenant().await.id());
+    backlog(scene, &[(free, 2)]).await;
+    let mut by_one = Round { limit: 1, ..round };
+    assert_eq!(by_one.lanes(scene, 1).await, counts([(free, 1)]), "in the first claim, however few it asks for");
 }
 
 async fn fa13_the_limit_holds_for_all_queues_together(scene: &Scene<'_, impl Units<Unit: Ports>>) {

@@ -81,7 +81,8 @@ const FIGURES: &str = "\
         FROM jobs WHERE state = 'ready' GROUP BY queue \
         UNION ALL SELECT queue, 0, count(*), 0, 0, NULL FROM jobs WHERE state = 'scheduled' GROUP BY queue \
         UNION ALL SELECT queue, 0, 0, count(*), 0, NULL FROM jobs WHERE state = 'running' GROUP BY queue \
-        UNION ALL SELECT queue, 0, 0, 0, count(*), NULL FROM jobs WHERE state = 'dead' GROUP BY queue \
+        UNION ALL SELECT queue, 0, 0, 0, count(*), NULL FROM jobs \
+                  WHERE state = 'dead' AND finished_at IS NOT NULL GROUP BY queue \
     ) AS parts \
     GROUP BY queue ORDER BY queue";
 

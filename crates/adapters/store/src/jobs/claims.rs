@@ -67,10 +67,19 @@ const BURY_UNREADABLE: &str = "\
     UPDATE jobs SET state = 'dead', lease_token = NULL, lease_expires_at = NULL, last_error = $2, finished_at = $3 \
     WHERE id = $1";
 
+/// How many lanes are looked at when those that came first have all that they may: others are not to wait for them.
+const MANY_LANES: u32 = 100;
+
 #[derive(FromQueryResult)]
-struct LaneTurn {
+struct LaneRow {
     lane: Uuid,
     running: i64,
+}
+
+/// A lane whose turn it is, and how many more of its jobs may run.
+struct LaneTurn {
+    lane: Uuid,
+    room: u32,
 }
 
 /// How many jobs a lane gets.
@@ -85,9 +94,13 @@ impl Unit {
         if command.limit == 0 {
             return Ok(Claims { turn: command.after, ..Claims::default() });
         }
-        let turns = self.turns(&command).await?;
-        let turn = turns.last().map_or(command.after, |last| Turn(Some(last.lane)));
-        let shares = shares(&turns, &command);
+        let mut turns = self.turns(&command, command.after, command.limit).await?;
+        let mut turn = turns.last().map_or(command.after, |last| Turn(Some(last.lane)));
+        if turns.len() == command.limit as usize && turns.iter().all(|turn| turn.room == 0) {
+            turns = self.turns(&command, turn, command.limit.max(MANY_LANES)).await?;
+            turn = turns.last().map_or(turn, |last| Turn(Some(last.lane)));
+        }
+        let shares = shares(&turns, command.limit);
         if shares.is_empty() {
             return Ok(Claims { turn, ..Claims::default() });
         }
@@ -128,29 +141,33 @@ impl Unit {
         Ok(claims)
     }
 
-    async fn turns(&self, command: &ClaimJobs<'_>) -> Result<Vec<LaneTurn>, StoreError> {
+    /// The lanes whose turn it is, up to the one that takes the last of what is to be claimed.
+    async fn turns(&self, command: &ClaimJobs<'_>, after: Turn, lanes: u32) -> Result<Vec<LaneTurn>, StoreError> {
         // Before every lane comes the one of nobody, which may have jobs too: without a turn the round begins behind the
         // last lane.
-        let after = command.after.0.unwrap_or(Uuid::max());
-        let (limit, counted) = (i64::from(command.limit), i64::from(command.tenant_limit.unwrap_or(0)));
-        let values = [command.queue.into(), after.into(), (limit + 1).into(), counted.into()];
+        let after = after.0.unwrap_or(Uuid::max());
+        let counted = i64::from(command.tenant_limit.unwrap_or(0));
+        let values = [command.queue.into(), after.into(), (i64::from(lanes) + 1).into(), counted.into()];
         let rows = self.run(self.transaction.query_all_raw(self.sql(TURNS, values))).await?;
-        let turns: Result<Vec<LaneTurn>, _> = rows.iter().map(|row| LaneTurn::from_query_result(row, "")).collect();
-        let mut turns = turns.map_err(Failure::from)?;
-        turns.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let (mut turns, mut left) = (Vec::with_capacity(rows.len()), command.limit);
+        for row in rows.iter().take(lanes as usize) {
+            if left == 0 {
+                break;
+            }
+            let LaneRow { lane, running } = LaneRow::from_query_result(row, "").map_err(Failure::from)?;
+            let running = u32::try_from(running).unwrap_or(u32::MAX);
+            let room = command.tenant_limit.map_or(u32::MAX, |limit| limit.saturating_sub(running));
+            left -= u32::from(room > 0);
+            turns.push(LaneTurn { lane, room });
+        }
         Ok(turns)
     }
 }
 
-/// An equal share for each, less what is beyond a tenant's limit. There are no more lanes than jobs to be claimed.
-fn shares(turns: &[LaneTurn], command: &ClaimJobs<'_>) -> Vec<Share> {
-    let lanes = u32::try_from(turns.len()).unwrap_or(u32::MAX).max(1);
-    let equal = (command.limit / lanes).max(1);
-    let share = |turn: &LaneTurn| {
-        let running = u32::try_from(turn.running).unwrap_or(u32::MAX);
-        let left = command.tenant_limit.map_or(u32::MAX, |limit| limit.saturating_sub(running));
-        Share { lane: turn.lane, share: equal.min(left) }
-    };
+/// An equal share for each, less what it may not have. No more of them have room than there are jobs to be claimed.
+fn shares(turns: &[LaneTurn], limit: u32) -> Vec<Share> {
+    let equal = (limit / u32::try_from(turns.len()).unwrap_or(u32::MAX).max(1)).max(1);
+    let share = |turn: &LaneTurn| Share { lane: turn.lane, share: equal.min(turn.room) };
     turns.iter().map(share).filter(|share| share.share > 0).collect()
 }
 

@@ -32,20 +32,20 @@ impl Unit {
         settlements: &[Settlement],
         now: Timestamp,
     ) -> Result<Vec<Claim>, StoreError> {
-        let is_done = |settlement: &&Settlement| settlement.outcome == Outcome::Completed;
-        let done: Vec<Claim> = settlements.iter().filter(is_done).map(|settlement| settlement.claim).collect();
-        let mut refused = self.change_claimed(&done, COMPLETE, [now.utc().into()]).await?;
+        let all = |outcome: Outcome| -> Vec<Claim> {
+            settlements.iter().filter(|it| it.outcome == outcome).map(|it| it.claim).collect()
+        };
+        let mut refused = self.change_claimed(&all(Outcome::Completed), COMPLETE, [now.utc().into()]).await?;
+        refused.extend(self.change_claimed(&all(Outcome::HandedBack), HAND_BACK, []).await?);
         for Settlement { claim, outcome } in settlements {
             let (change, at, error) = match outcome {
-                Outcome::Completed => continue,
-                Outcome::RetryAt { at, error } => (RETRY, Some(*at), Some(error.as_str())),
-                Outcome::Dead { error } => (BURY, Some(now), Some(error.as_str())),
-                Outcome::Discarded { error } => (DISCARD, Some(now), Some(error.as_str())),
-                Outcome::Snoozed { until } => (SNOOZE, Some(*until), None),
-                Outcome::HandedBack => (HAND_BACK, None, None),
+                Outcome::Completed | Outcome::HandedBack => continue,
+                Outcome::RetryAt { at, error } => (RETRY, *at, Some(error.as_str())),
+                Outcome::Dead { error } => (BURY, now, Some(error.as_str())),
+                Outcome::Discarded { error } => (DISCARD, now, Some(error.as_str())),
+                Outcome::Snoozed { until } => (SNOOZE, *until, None),
             };
-            let at = at.map(|at| Value::from(at.utc()));
-            let values = at.into_iter().chain(error.map(Value::from));
+            let values = std::iter::once(Value::from(at.utc())).chain(error.map(Value::from));
             refused.extend(self.change_claimed(std::slice::from_ref(claim), change, values).await?);
         }
         Ok(refused)

@@ -17,6 +17,7 @@ use crate::{
 };
 
 const PLACES: usize = 3;
+const LONG: &str = "jobs WHERE payload LIKE '%long%'";
 
 /// Ends short errands at once and long ones never, and counts the long ones that have begun.
 fn counting(begun: &Arc<AtomicUsize>) -> Handlers {
@@ -45,9 +46,16 @@ async fn until(holds: impl AsyncFn() -> bool) {
 
 /// After short jobs a worker expects the next to be short as well, and claims more than it has places for.
 async fn enqueue_long_after_short(shop: &Shop) {
-    let job = |to| shop.job(&Errand::to(to));
-    let [short, long] = ["short", "long"].map(|to| [to; 2 * PLACES].map(job));
-    shop.enqueue(&[short, long].concat()).await;
+    for to in ["short", "long"] {
+        shop.enqueue(&[(); 2 * PLACES].map(|()| shop.job(&Errand::to(to)))).await;
+        // Those of the same millisecond are in no order.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+async fn until_more_are_claimed_than_run(shop: &Shop) {
+    let claimed = format!("{LONG} AND state = 'running'");
+    until(async || shop.count(&claimed).await > 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,15 +63,16 @@ async fn what_was_claimed_too_early_is_given_back_untried_and_runs_elsewhere() {
     let shop = Shop::open().await;
     let config = WorkerConfig { lease: Duration::from_secs(8), heartbeat: Duration::from_secs(2), ..config() };
     let (first, other) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let first_worker = shop.work_by(shop.line(), counting(&first), Vec::new(), config.clone());
     enqueue_long_after_short(&shop).await;
+    let first_worker = shop.work_by(shop.line(), counting(&first), Vec::new(), config.clone());
     until(async || first.load(Ordering::SeqCst) == PLACES).await;
-    until(async || shop.count("jobs WHERE state = 'running'").await > 3).await;
+    until_more_are_claimed_than_run(&shop).await;
 
     let other_worker = shop.work_by(shop.line(), counting(&other), Vec::new(), config);
     until(async || other.load(Ordering::SeqCst) == PLACES).await;
     assert_eq!(first.load(Ordering::SeqCst), PLACES, "no more run than there are places");
-    assert_eq!(shop.count("jobs WHERE state = 'running' AND attempt = 1").await, 6, "that it waited costs it no try");
+    let untouched = format!("{LONG} AND state = 'running' AND attempt = 1");
+    assert_eq!(shop.count(&untouched).await, 6, "that it waited costs it no try");
     first_worker.end().await;
     other_worker.end().await;
 }
@@ -73,11 +82,13 @@ async fn fa10_a_stopping_worker_gives_back_at_once_what_has_not_begun() {
     let shop = Shop::open().await;
     let config = WorkerConfig { lease: Duration::from_secs(80), heartbeat: Duration::from_secs(20), ..config() };
     let begun = Arc::new(AtomicUsize::new(0));
-    let working = shop.work_by(shop.line(), counting(&begun), Vec::new(), config);
     enqueue_long_after_short(&shop).await;
+    let working = shop.work_by(shop.line(), counting(&begun), Vec::new(), config);
     until(async || begun.load(Ordering::SeqCst) == PLACES).await;
+    until_more_are_claimed_than_run(&shop).await;
     working.stop.cancel();
-    shop.comes_to(3, "jobs WHERE state = 'ready' AND attempt = 0").await;
-    assert_eq!(shop.count("jobs WHERE state = 'running' AND attempt = 1").await, 3, "what runs may end");
+    shop.comes_to(3, &format!("{LONG} AND state = 'ready' AND attempt = 0")).await;
+    let running = format!("{LONG} AND state = 'running' AND attempt = 1");
+    assert_eq!(shop.count(&running).await, 3, "what runs may end");
     working.end().await;
 }

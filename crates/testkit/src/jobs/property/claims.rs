@@ -74,7 +74,8 @@ impl Model {
             }
         }
         for (lane, ready) in &mut ready {
-            let room = command.tenant_limit.saturating_sub(running.get(lane).copied().unwrap_or_default());
+            let running = running.get(lane).copied().unwrap_or_default();
+            let room = command.tenant_limit.map_or(u32::MAX, |limit| limit.saturating_sub(running));
             if room < *ready {
                 *ready = room;
                 self.note("held to the limit of a tenant");

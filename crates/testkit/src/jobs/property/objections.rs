@@ -65,7 +65,7 @@ impl Told {
 
     fn asked(&self, limit: u32) -> Asked {
         let (token, until) = (self.world.uuid_v7(), self.now.plus(LEASE));
-        let (after, tenant_limit) = (Turn::default(), u32::MAX);
+        let (after, tenant_limit) = (Turn::default(), None);
         Asked {
             worker: 0,
             command: ClaimJobs { queue: "errands", limit, tenant_limit, after, token, until },

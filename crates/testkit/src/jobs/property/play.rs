@@ -167,7 +167,7 @@ impl<'p, 'u, U: Units<Unit: Ports>> Play<'p, 'u, U> {
                     worker: 0,
                     queue,
                     limit: 1_000,
-                    tenant_limit: u32::MAX,
+                    tenant_limit: None,
                     lease: 1,
                     advances: true,
                     kept: true,

@@ -87,10 +87,10 @@ fn no_tenant_runs_more_than_it_may() {
     told.enqueued(&[&jobs[0], &jobs[1]]);
     told.claim(&[(&jobs[0], 1)]).unwrap();
     let mut asked = told.asked(1);
-    (asked.command.queue, asked.command.tenant_limit) = ("parcels", 1);
+    (asked.command.queue, asked.command.tenant_limit) = ("parcels", Some(1));
     let brought = Told::brought(&asked, &[(&jobs[1], 1)]);
     objects_to(told.clone().model.claim(&asked, &brought), "may have 0 more");
-    asked.command.tenant_limit = 2;
+    asked.command.tenant_limit = Some(2);
     told.model.claim(&asked, &brought).unwrap();
 }
 
