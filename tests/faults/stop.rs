@@ -24,7 +24,7 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 /// How often it is seen to serve while it says that it is not ready.
 const SEEN_SERVING: u32 = 3;
 /// So long before the end of the delay something begins that cannot be done before that.
-const MARGIN: Duration = Duration::from_millis(400);
+const MARGIN: Duration = Duration::from_millis(1_000);
 
 on_each_database! {
     async fn fa10_a_stopping_server_finishes_what_it_has_begun(kind: Kind) {

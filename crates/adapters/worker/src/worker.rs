@@ -150,6 +150,10 @@ impl<'w, S: JobStore> Work<'w, S> {
                 agenda.advances = true;
             }
             if self.in_hand.reports().is_empty() && !agenda.asks_anything() {
+                // Every place is taken: until one is free there is nothing to look for.
+                if looks {
+                    self.rest();
+                }
                 continue;
             }
             match self.round(&agenda).await {
