@@ -13,6 +13,7 @@ mod documents;
 mod enumerations;
 mod faults;
 mod health;
+mod idempotency;
 mod input;
 mod invitations;
 mod jobs;

@@ -11,6 +11,8 @@ use crate::support::{
 /// What the requests of this file do not reach, and the test that does.
 const ELSEWHERE: &[(ErrorCode, &str)] = &[
     (ErrorCode::Timeout, "in2_slow_senders_are_answered_and_closed (it takes the deadline's 15 s)"),
+    (ErrorCode::IdempotencyMismatch, "a_key_is_good_for_one_request_only, in tests/idempotency"),
+    (ErrorCode::IdempotencyInProgress, "while_the_first_runs_the_others_are_told_so, in tests/idempotency"),
     (ErrorCode::Internal, "in4_a_panic_is_answered_and_the_process_lives, in crates/app/src/http/layer.rs"),
     (ErrorCode::Unavailable, "a_database_that_is_away_shows_in_readiness_and_in_nothing_else, in tests/health.rs"),
 ];

@@ -108,12 +108,9 @@ impl OneRoute<'_> {
 
     async fn refuses_what_does_not_fit(&self) {
         let owner = &self.acme.tenant.owner;
-        let places: Vec<&str> = self.route.shape["parameters"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|p| p["in"].as_str().unwrap())
-            .collect();
+        let parameters = || self.route.shape["parameters"].as_array().into_iter().flatten();
+        let places: Vec<&str> = parameters().map(|p| p["in"].as_str().unwrap()).collect();
+        let headers: Vec<&str> = parameters().map(|p| p["name"].as_str().unwrap()).collect();
         if self.route.body_schema().is_some() {
             let json = ("content-type", "application/json");
             self.raw(&[json], "{", 400, "malformed_body").await;
@@ -137,7 +134,13 @@ impl OneRoute<'_> {
             self.record.note(&reply);
             reply.refused(404, "not_found");
         }
-        if places.contains(&"header") {
+        if headers.contains(&"Idempotency-Key") {
+            let body = self.acme.body_for(self.route);
+            let reply = self.route.ask(owner, &self.path(), body, &[("idempotency-key", "two words")]).await;
+            self.record.note(&reply);
+            reply.refused(400, "idempotency_key_invalid");
+        }
+        if headers.contains(&"If-Match") {
             let body = self.acme.body_for(self.route);
             let reply = self.route.ask(owner, &self.path(), body, &[("if-match", "\"999\"")]).await;
             self.record.note(&reply);

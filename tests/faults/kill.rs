@@ -1,11 +1,17 @@
 //! Killed with no chance to say anything.
 
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use super::{
     kills,
-    ledger::{assert_clean, report},
+    ledger::{assert_clean, assert_done_once, report, report_replays},
     load::Load,
     on_each_database,
     process::{Process, settings},
@@ -39,6 +45,25 @@ on_each_database! {
         assert_ne!(*books.unanswered.read().unwrap(), [""; 0], "no kill came while somebody waited for an answer");
         report("FA1", &books);
         assert_clean(&books, &place.sql().await).await;
+    }
+
+    async fn fa2_whoever_lost_an_answer_asks_again_and_hears_the_first(kind: Kind) {
+        let place = Place::new(kind).await;
+        let mut server = Process::start(&place, &settings()).await;
+        let replays = Arc::new(AtomicUsize::new(0));
+        let load = Load::of(server.url(), |books, stop| books.insist(stop, replays.clone()));
+        for _ in 0..kills() {
+            load.progress(BETWEEN_KILLS).await;
+            tokio::time::sleep(some_of(SOME_MOMENT)).await;
+            server.kill();
+            server = Process::start(&place, &settings()).await;
+            load.redirect(server.url());
+        }
+        load.progress(BETWEEN_KILLS).await;
+        let books = load.finish().await;
+        report("FA2", &books);
+        report_replays(replays.load(Ordering::Relaxed));
+        assert_done_once(&books, &place.sql().await).await;
     }
 
     async fn se2_an_old_token_replayed_after_a_kill_ends_the_sign_in(kind: Kind) {

@@ -162,6 +162,26 @@ pub(super) async fn assert_clean(books: &Books, sql: &Sql) {
     }
 }
 
+/// Fails unless each role that was asked for under a key is there, and came about once.
+pub(super) async fn assert_done_once(books: &Books, sql: &Sql) {
+    let (_, query) = FOUND.iter().find(|(what, _)| *what == "role").unwrap();
+    let found = sql.texts(query).await;
+    assert_eq!(books.ledger.judge("role", found.iter().map(|pair| split(pair))), Verdict::default());
+    let asked = books.lines(Outcome::Acknowledged).iter().filter(|line| line.what == "role").count();
+    assert_eq!(found.len(), asked, "everybody asked until they heard an answer");
+    for (what, query) in PARTIAL {
+        assert_eq!(sql.number(query).await, 0, "{what}");
+    }
+    let answers = "SELECT count(*) FROM answers";
+    assert_eq!(usize::try_from(sql.number(answers).await).unwrap(), asked, "each change left its answer");
+    assert_eq!(*books.misdeeds.read().unwrap(), [""; 0]);
+}
+
+#[expect(clippy::print_stdout, reason = "the figure of a run that was asked for more rounds")]
+pub(super) fn report_replays(replays: usize) {
+    println!("FA2: {replays} answers were lost with a killed server and given again");
+}
+
 /// How the requests ended, in a line for whoever wants to see that something happened at all.
 #[expect(clippy::print_stdout, reason = "the figures of a run that was asked for more rounds")]
 pub(super) fn report(test: &str, books: &Books) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::{
     sync::{
         Arc, RwLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -62,6 +62,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) request_id: String,
     pub(super) body: Value,
+    /// Whether an earlier request of the same key was answered so.
+    pub(super) is_replayed: bool,
 }
 
 /// A request of somebody.
@@ -71,6 +73,8 @@ pub(super) struct Call<'a> {
     pub(super) token: &'a str,
     pub(super) agent: &'a str,
     pub(super) body: Value,
+    /// What the request is named by, so that it can be sent again.
+    pub(super) key: Option<&'a str>,
 }
 
 impl Load {
@@ -133,6 +137,9 @@ impl Books {
         if !call.token.is_empty() {
             request = request.bearer_auth(call.token);
         }
+        if let Some(key) = call.key {
+            request = request.header("idempotency-key", key);
+        }
         if !call.body.is_null() {
             request = request.json(&call.body);
         }
@@ -151,10 +158,11 @@ impl Books {
         if took > ANSWERED || (status.is_server_error() && !(status == 503 && says_when)) {
             self.misdeeds.write().unwrap().push(format!("{} was answered {status} after {took:?}", call.path));
         }
+        let is_replayed = answer.headers().contains_key("idempotency-replayed");
         let id = answer.headers().get("x-request-id").map(|id| id.to_str().unwrap().to_owned());
         // The status has come: whatever becomes of the body, the client was told.
         let body = answer.json().await.unwrap_or_default();
-        Some(Answer { status, request_id: id.unwrap_or_default(), body })
+        Some(Answer { status, request_id: id.unwrap_or_default(), body, is_replayed })
     }
 
     async fn work(self, stop: Arc<AtomicBool>) {
@@ -200,6 +208,32 @@ impl Books {
         let token = signed_in["data"]["accessToken"].as_str()?;
         let logout = Call { token, ..home.call(Method::POST, "/auth/logout", Value::Null) };
         self.change("ended", home, &agent, logout).await.map(|_| ())
+    }
+
+    /// Makes roles, each under a key of its own, and asks with it until the answer is heard. Counts answers that were
+    /// given before.
+    pub(super) async fn insist(self, stop: Arc<AtomicBool>, replays: Arc<AtomicUsize>) {
+        let home = loop {
+            match self.register().await {
+                Some(home) => break home,
+                None if stop.load(Ordering::Relaxed) => return,
+                None => tokio::time::sleep(REST).await,
+            }
+        };
+        while !stop.load(Ordering::Relaxed) {
+            let name = self.ledger.canary();
+            let line = self.ledger.before("role", &home.slug, &name);
+            let role = json!({ "name": name, "description": name, "permissions": ["users:read"] });
+            let made = loop {
+                let call = Call { key: Some(&name), ..home.call(Method::POST, "/roles", role.clone()) };
+                match self.call(call).await {
+                    Some(answer) if answer.status.is_success() => break answer,
+                    _ => tokio::time::sleep(REST).await,
+                }
+            };
+            replays.fetch_add(usize::from(made.is_replayed), Ordering::Relaxed);
+            self.ledger.after(line, made.status.as_u16(), &made.request_id);
+        }
     }
 
     async fn register(&self) -> Option<Home> {
@@ -255,7 +289,7 @@ impl Home {
 
     /// A request of the owner.
     pub(super) fn call<'a>(&'a self, method: Method, path: &'a str, body: Value) -> Call<'a> {
-        Call { method, path, token: &self.token, agent: &self.slug, body }
+        Call { method, path, token: &self.token, agent: &self.slug, body, key: None }
     }
 
     fn email(&self) -> String {

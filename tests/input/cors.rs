@@ -44,7 +44,7 @@ on_both_databases! {
             assert_eq!(asked.header("access-control-allow-origin"), origin);
             assert_eq!(asked.header("access-control-allow-credentials"), "true");
             assert_eq!(listed(&asked, "access-control-allow-methods"), ["delete", "get", "patch", "post", "put"]);
-            assert_eq!(listed(&asked, "access-control-allow-headers"), ["authorization", "content-type", "if-match"]);
+            assert_eq!(listed(&asked, "access-control-allow-headers"), ["authorization", "content-type", "idempotency-key", "if-match"]);
             for path in ["/roles", "/nothing", "/roles?limit=0"] {
                 let reply = owner.send(Method::GET, path, None, &[("origin", origin)]).await;
                 assert_eq!(reply.header("access-control-allow-origin"), origin, "{path}");

@@ -5,7 +5,7 @@ use tenantry_kernel::ErrorCode;
 use super::{Reply, routes::route};
 
 /// Headers that only some answers of a status carry.
-const OPTIONAL: &[&str] = &["Set-Cookie"];
+const OPTIONAL: &[&str] = &["Set-Cookie", "Idempotency-Replayed"];
 
 /// What lies behind, and is nobody's business.
 const INTERNAL: &[&str] = &[
@@ -71,7 +71,7 @@ pub(crate) fn hold(reply: &Reply) {
         let is_there = reply.headers.contains_key(name.as_str());
         assert!(is_there || OPTIONAL.contains(&name.as_str()), "{id} answered {status} without {name}");
     }
-    for name in ["ETag", "Location", "Set-Cookie", "Retry-After", "WWW-Authenticate"] {
+    for name in ["ETag", "Location", "Set-Cookie", "Retry-After", "WWW-Authenticate", "Idempotency-Replayed"] {
         let is_there = reply.headers.contains_key(name);
         assert!(!is_there || declares(name), "{id} answered {status} with {name}, which is not documented");
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde::Serialize;
-use std::fmt::Display;
+use std::{borrow::Cow, fmt::Display};
 
 use crate::Failure;
 
@@ -12,7 +12,7 @@ pub struct Answer {
     /// The HTTP status.
     pub status: u16,
     /// Headers beside those that every answer has.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(Cow<'static, str>, String)>,
     /// The body; JSON, or nothing.
     pub body: Bytes,
 }
@@ -69,7 +69,7 @@ impl Answer {
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+        self.headers.push((name.into(), value.into()));
         self
     }
 

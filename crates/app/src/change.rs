@@ -4,7 +4,7 @@ use std::time::Duration;
 use tenantry_kernel::{Action, Actor, ErrorKind, Outcome};
 use tenantry_store::{Scope, Unit};
 
-use crate::{Answer, App, Failure, answer::Decision, logging, refusals::Refused};
+use crate::{Answer, App, Failure, answer::Decision, logging, once::Once, refusals::Refused};
 
 /// How often a change is tried when others come between.
 const TRIES: u32 = 5;
@@ -14,6 +14,15 @@ const TRIES: u32 = 5;
 pub(crate) struct Attempt {
     pub(crate) actor: Actor,
     pub(crate) action: Action,
+    /// Where the caller has named the request by a key.
+    pub(crate) once: Option<Once>,
+}
+
+impl Attempt {
+    /// Of somebody who sends no key.
+    pub(crate) fn new(actor: Actor, action: Action) -> Self {
+        Self { actor, action, once: None }
+    }
 }
 
 impl App {
@@ -28,7 +37,7 @@ impl App {
     {
         let app = self.clone();
         let task = self.changes.track_future(async move {
-            let outcome = app.attempt(&by.actor, scope, &work).await;
+            let outcome = app.attempt(&by, scope, &work).await;
             if let Err(failure) = &outcome {
                 app.note_denial(&by, failure).await;
             }
@@ -37,14 +46,14 @@ impl App {
         actix_web::rt::spawn(logging::inherit(task)).await.map_err(Failure::internal)?
     }
 
-    async fn attempt<W, D>(&self, actor: &Actor, scope: Scope, work: &W) -> Result<Answer, Failure>
+    async fn attempt<W, D>(&self, by: &Attempt, scope: Scope, work: &W) -> Result<Answer, Failure>
     where
         W: AsyncFn(&App, &mut Unit, &Actor) -> Result<D, Failure>,
         D: Into<Decision>,
     {
         let mut tries = 1;
         loop {
-            match self.attempt_once(actor, scope, work).await {
+            match self.attempt_once(by, scope, work).await {
                 Err(failure) if failure.is_collision() && tries < TRIES => {
                     let spread = u64::from(self.world.random::<1>()[0] % 16);
                     tokio::time::sleep(Duration::from_millis(spread * u64::from(tries))).await;
@@ -55,18 +64,47 @@ impl App {
         }
     }
 
-    async fn attempt_once<W, D>(&self, actor: &Actor, scope: Scope, work: &W) -> Result<Answer, Failure>
+    async fn attempt_once<W, D>(&self, by: &Attempt, scope: Scope, work: &W) -> Result<Answer, Failure>
     where
         W: AsyncFn(&App, &mut Unit, &Actor) -> Result<D, Failure>,
         D: Into<Decision>,
     {
         let mut unit = self.store.begin(scope).await?;
-        let decision = work(self, &mut unit, actor).await?.into();
+        let decision = match self.decide(by, &mut unit, work).await {
+            Ok(decision) => decision,
+            Err(failure) => {
+                // Dropped, it would hold its key until the connection is used again, and whoever asks next would be told that
+                // this one is still at work.
+                if by.once.is_some()
+                    && let Err(error) = unit.roll_back().await
+                {
+                    tracing::debug!(%error, "a unit was not rolled back, and ends with its connection");
+                }
+                return Err(failure);
+            }
+        };
         self.announce(&unit.commit().await?);
         match decision {
             Decision::Done(answer) => Ok(answer),
             Decision::RefusedAndKept(failure) => Err(failure),
         }
+    }
+
+    /// Does the work, unless the request was answered before.
+    async fn decide<W, D>(&self, by: &Attempt, unit: &mut Unit, work: &W) -> Result<Decision, Failure>
+    where
+        W: AsyncFn(&App, &mut Unit, &Actor) -> Result<D, Failure>,
+        D: Into<Decision>,
+    {
+        let Some(once) = &by.once else { return Ok(work(self, unit, &by.actor).await?.into()) };
+        if let Some(answer) = self.claim(once, unit).await? {
+            return Ok(Decision::Done(answer));
+        }
+        let decision = work(self, unit, &by.actor).await?.into();
+        if let Decision::Done(answer) = &decision {
+            self.remember(once, unit, answer).await?;
+        }
+        Ok(decision)
     }
 
     /// A signed-in person who may not do something leaves a trace.

@@ -1,6 +1,7 @@
 //! How long what is over is kept, and its going in small units.
 
 use std::{collections::BTreeMap, time::Duration};
+use tenantry_idempotency::REMEMBERED_FOR;
 use tenantry_jobs::{CleanUpTarget, JobState, Stale, Sweep, SweepMode, Sweeper};
 use tenantry_kernel::{StoreError, TenantId, Timestamp};
 
@@ -67,6 +68,7 @@ fn stale(app: &App, target: CleanUpTarget) -> Vec<(Stale, Timestamp)> {
         CleanUpTarget::Attempts => {
             vec![(Stale::Attempts, before(KEEP_ATTEMPTS)), (Stale::KnownSources, before(KNOWN_ADDRESS_FOR))]
         }
+        CleanUpTarget::Answers => vec![(Stale::Answers, before(REMEMBERED_FOR))],
         CleanUpTarget::AuthorityChanges => vec![(Stale::AuthorityChanges, before(KEEP_AUTHORITY_CHANGES))],
         CleanUpTarget::ScheduleTicks => vec![(Stale::ScheduleTicks, before(KEEP_TICKS))],
     }

@@ -19,6 +19,7 @@ mod keys;
 pub mod logging;
 mod mail;
 mod monitoring;
+mod once;
 mod refusals;
 mod schema;
 mod start_error;

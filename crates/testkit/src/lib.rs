@@ -21,6 +21,7 @@
 #[macro_use]
 mod must;
 
+pub mod answers;
 pub mod attempts;
 pub mod authorities;
 pub mod cache;

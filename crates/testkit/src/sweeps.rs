@@ -1,6 +1,7 @@
 //! The suite of [`Sweeper`].
 
 use std::time::Duration;
+use tenantry_idempotency::{Answers, Fingerprint, Given, IdempotencyKey, Keyed, Remembered};
 use tenantry_identity::{
     Attempts, Charge, Link, LinkKind, Links, PasswordHash, Quota, Register, Registration, Registrations, Sessions,
 };
@@ -16,6 +17,7 @@ use crate::{
 /// What this suite needs: everything that leaves rows behind.
 pub trait Ports:
     Directory
+    + Answers
     + Attempts
     + Authorities
     + Invitations
@@ -30,6 +32,7 @@ pub trait Ports:
 }
 impl<T> Ports for T where
     T: Directory
+        + Answers
         + Attempts
         + Authorities
         + Invitations
@@ -44,7 +47,7 @@ impl<T> Ports for T where
 {
 }
 
-const OF_TENANTS: [Stale; 3] = [Stale::Invitations, Stale::Sessions, Stale::Jobs(JobState::Cancelled)];
+const OF_TENANTS: [Stale; 4] = [Stale::Invitations, Stale::Sessions, Stale::Jobs(JobState::Cancelled), Stale::Answers];
 const OF_NO_TENANT: [Stale; 6] = [
     Stale::Links,
     Stale::Registrations,
@@ -138,6 +141,18 @@ async fn leave_rows(scene: &Scene<'_, impl Units<Unit: Ports>>, of: &SampleTenan
         trace: None,
         created_at: now,
     };
+    let keyed = Keyed {
+        tenant: Some(of.id()),
+        person: of.owner.id,
+        route: "POST /errands".to_owned(),
+        key: IdempotencyKey::parse(job.id.to_string().as_bytes()).unwrap(),
+    };
+    let answer = Remembered {
+        secret_id: "k1".to_owned(),
+        fingerprint: Fingerprint::from_bytes(scene.world.random()),
+        given: Given { status: 204, headers: vec![], body: vec![] },
+        answered_at: over,
+    };
     let key = scene.world.random();
     let quota = Quota { limit: 1, window: over.since(now) };
     scene
@@ -148,6 +163,7 @@ async fn leave_rows(scene: &Scene<'_, impl Units<Unit: Ports>>, of: &SampleTenan
             unit.insert_registration(&registration).await.unwrap();
             unit.enqueue_job(&job).await.unwrap();
             assert!(unit.call_off_job(job.id, over).await.unwrap());
+            unit.remember_answer(&keyed, &answer).await.unwrap();
             unit.charge_attempts(&[Charge { key, quota }], now).await.unwrap();
             unit.remember_source(key, key, over).await.unwrap();
             unit.tenant_authority_changed(of.id()).await.unwrap();

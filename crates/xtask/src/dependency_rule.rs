@@ -10,6 +10,7 @@ const DOMAIN: &[(&str, &[&str])] = &[
     ("tenantry-audit", &["tenantry-kernel"]),
     ("tenantry-jobs", &["tenantry-kernel"]),
     ("tenantry-cache", &["tenantry-kernel"]),
+    ("tenantry-idempotency", &["tenantry-kernel"]),
     ("tenantry-identity", &["tenantry-kernel", "tenantry-tenancy", "tenantry-jobs"]),
 ];
 

@@ -24,6 +24,8 @@ pub enum Purpose {
     Cursors,
     /// Secrets of jobs.
     Payloads,
+    /// Fingerprints of requests with an idempotency key.
+    Fingerprints,
 }
 
 impl Purpose {
@@ -33,6 +35,7 @@ impl Purpose {
             Self::Refresh => b"tenantry/v1/refresh",
             Self::Cursors => b"tenantry/v1/cursors",
             Self::Payloads => b"tenantry/v1/payloads",
+            Self::Fingerprints => b"tenantry/v1/fingerprints",
         }
     }
 }
@@ -48,6 +51,7 @@ struct ServerSecret {
     refresh: Zeroizing<[u8; 32]>,
     cursors: Zeroizing<[u8; 32]>,
     payloads: Zeroizing<[u8; 32]>,
+    fingerprints: Zeroizing<[u8; 32]>,
 }
 
 impl ServerSecrets {
@@ -124,6 +128,7 @@ impl ServerSecret {
             refresh: derive(&secret, Purpose::Refresh),
             cursors: derive(&secret, Purpose::Cursors),
             payloads: derive(&secret, Purpose::Payloads),
+            fingerprints: derive(&secret, Purpose::Fingerprints),
         })
     }
 
@@ -132,6 +137,7 @@ impl ServerSecret {
             Purpose::Refresh => &self.refresh,
             Purpose::Cursors => &self.cursors,
             Purpose::Payloads => &self.payloads,
+            Purpose::Fingerprints => &self.fingerprints,
         }
     }
 }
@@ -178,9 +184,11 @@ mod tests {
         let refresh = "c905f531a5897dac0d242b5ca016604cb9d9f2200229f50f44df0d911ea44593";
         let cursors = "913080f3057d6da8c95f605ab2942579601c61abb564621d62a7295c8e7976b8";
         let payloads = "6ccd3557baf33482cf7f30a0e3bf107b268a8583c6b296a719c0a969c607974b";
+        let fingerprints = "315e345073e63f628dfc1425eb0648cf2f28595f0857034d650a73201d6a43d3";
         assert_eq!(told(Purpose::Refresh), ("4c75b8ad".into(), refresh.into()));
         assert_eq!(told(Purpose::Cursors), ("4c75b8ad".into(), cursors.into()));
         assert_eq!(told(Purpose::Payloads), ("4c75b8ad".into(), payloads.into()));
+        assert_eq!(told(Purpose::Fingerprints), ("4c75b8ad".into(), fingerprints.into()));
     }
 
     #[test]

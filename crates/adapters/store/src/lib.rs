@@ -2,6 +2,7 @@
 //!
 //! The small database serves as the second implementation, so there is none to keep in step.
 
+mod answers;
 mod authority;
 mod authority_feed;
 mod connect;

@@ -51,6 +51,13 @@ impl Unit {
         Ok(Committed { power: self.announced, has_enqueued: self.has_enqueued, holdings: self.holdings })
     }
 
+    /// Forgets everything in the unit and lets go of what it holds. Dropping it does so too, a little later.
+    pub async fn roll_back(self) -> Result<(), StoreError> {
+        self.store.count_statement();
+        let rolled_back = timeout_at(self.deadline, self.transaction.rollback()).await;
+        Ok(self.store.watch(rolled_back)?.map_err(Failure::from)?)
+    }
+
     /// Tells PostgreSQL the scope, for its policies. The settings end with the transaction.
     pub(crate) async fn announce_scope(&self) -> Result<(), StoreError> {
         if !self.is_postgres() {

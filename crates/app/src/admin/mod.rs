@@ -52,7 +52,7 @@ where
     W: AsyncFn(&App, &mut Unit, &Actor) -> Result<String, Failure> + 'static,
 {
     let origin = Origin { trace: RequestId::new(&app.world).into(), ip: None, user_agent: None };
-    let by = Attempt { actor: Actor::operator(origin), action };
+    let by = Attempt::new(Actor::operator(origin), action);
     let answer = app.change(by, SCOPE, async move |app: &App, unit: &mut Unit, actor: &Actor| {
         let line = work(app, unit, actor).await?;
         Ok(Answer { status: 200, headers: Vec::new(), body: line.into() })

@@ -12,6 +12,8 @@ use validator::{Validate, ValidationErrors};
 
 use crate::Failure;
 
+use super::idempotency::ReadBody;
+
 /// The most bytes of a JSON body.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
 
@@ -20,6 +22,7 @@ pub(crate) struct Body {
     is_json: bool,
     is_compressed: bool,
     declared_bytes: Option<u64>,
+    read: Option<ReadBody>,
     payload: actix_web::dev::Payload,
 }
 
@@ -49,6 +52,7 @@ impl FromRequest for Body {
             is_json: essence.eq_ignore_ascii_case("application/json"),
             is_compressed: encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity")),
             declared_bytes: length.and_then(|length| length.parse().ok()),
+            read: ReadBody::of(request),
             payload: payload.take(),
         }))
     }
@@ -90,6 +94,9 @@ impl Body {
         }
         if bytes.is_empty() && !self.is_json && self.declared_bytes.is_some_and(|bytes| bytes > 0) {
             return Err(Failure::new(ErrorCode::UnsupportedMediaType));
+        }
+        if let Some(read) = self.read {
+            read.note(&bytes);
         }
         Ok(bytes)
     }

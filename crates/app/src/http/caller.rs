@@ -9,7 +9,7 @@ use tenantry_store::Scope;
 
 use crate::{App, Failure, authority::Known, change::Attempt, logging};
 
-use super::origin::origin_of;
+use super::{idempotency::KeyedRequest, origin::origin_of};
 
 impl FromRequest for App {
     type Error = Failure;
@@ -29,6 +29,7 @@ pub(crate) fn app_of(request: &HttpRequest) -> &App {
 pub(crate) struct Caller<C> {
     pub(crate) known: Arc<Known>,
     pub(crate) origin: Origin,
+    keyed: Option<KeyedRequest>,
     command: PhantomData<C>,
 }
 
@@ -55,9 +56,10 @@ impl<C: Command> Caller<C> {
         Actor::signed_in(self.authority(), self.origin.clone())
     }
 
-    /// The caller trying to give the command.
+    /// The caller trying to give the command, once the body has been read.
     pub(crate) fn attempt(&self) -> Attempt {
-        Attempt { actor: self.actor(), action: action_of::<C>() }
+        let once = self.keyed.as_ref().map(KeyedRequest::once);
+        Attempt { actor: self.actor(), action: action_of::<C>(), once }
     }
 }
 
@@ -77,12 +79,13 @@ impl<C: Command + 'static> FromRequest for Caller<C> {
             let token = bearer(&request).ok_or_else(|| Failure::new(ErrorCode::Unauthenticated))?;
             let known = app.authority_of(token, Sha256::digest(token).into()).await?;
             logging::identify_by(&known.authority);
-            let caller = Self { known, origin: origin_of(&request), command: PhantomData };
+            let mut caller = Self { known, origin: origin_of(&request), keyed: None, command: PhantomData };
             if let Err(denied) = C::REQUIRES.check(caller.authority()) {
                 let failure = Failure::from(denied);
                 app.note_denial(&caller.attempt(), &failure).await;
                 return Err(failure);
             }
+            caller.keyed = KeyedRequest::of(&request, caller.authority())?;
             Ok(caller)
         })
     }

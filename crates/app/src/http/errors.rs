@@ -100,7 +100,7 @@ impl Responder for Answer {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = HttpResponseBuilder::new(status);
         for (name, value) in self.headers {
-            response.append_header((name, value));
+            response.append_header((name.as_ref(), value));
         }
         if self.body.is_empty() {
             return response.finish();

@@ -177,6 +177,9 @@ impl Reads for NewInvitation {
 #[post("/invitations")]
 pub(crate) async fn create_invitation(app: App, caller: Caller<Invite>, body: Body) -> Result<Answer, Failure> {
     let command = body.read::<NewInvitation>().await?;
+    if let Some(answer) = app.answered_before(&caller.attempt(), caller.scope()).await? {
+        return Ok(answer);
+    }
     app.charge(Guess::Letter(&command.email), &caller.origin).await?;
     app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
         let invitation = make(unit, actor, &app.world, &app.secrets, command.clone()).await?;
@@ -219,6 +222,9 @@ pub(crate) async fn resend_invitation(
     id: web::Path<String>,
 ) -> Result<Answer, Failure> {
     let command = ResendInvitation { id: path_id(&id)? };
+    if let Some(answer) = app.answered_before(&caller.attempt(), caller.scope()).await? {
+        return Ok(answer);
+    }
     let invitation = app.store.read(caller.scope()).await?.invitation_by_id(command.id).await?;
     let email = invitation.ok_or_else(|| Failure::new(ErrorCode::NotFound))?.email;
     app.charge(Guess::Letter(&email), &caller.origin).await?;

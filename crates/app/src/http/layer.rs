@@ -21,6 +21,7 @@ use super::{
     caller::app_of,
     connection::{BODY_DEADLINE, Socket, TimedBody},
     errors::{failure_of_status, render},
+    idempotency,
     origin::choose_trace,
 };
 
@@ -51,14 +52,20 @@ async fn answer(
     let measured = app.monitoring.as_ref().map(|monitoring| monitoring.http.begin(request.method()));
     let body = watch_body(&mut request);
 
-    let Ok(outcome) = AssertUnwindSafe(next.call(request)).catch_unwind().await else {
+    let handled = async {
+        if idempotency::has_no_place(&request) {
+            return Ok(request.error_response(Failure::new(ErrorCode::IdempotencyKeyInvalid)));
+        }
+        next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+    };
+    let Ok(outcome) = AssertUnwindSafe(handled).catch_unwind().await else {
         tracing::error!("a request panicked");
         if let Some(measured) = measured {
             measured.end(None, StatusCode::INTERNAL_SERVER_ERROR);
         }
         return Err(panicked(&app, id));
     };
-    let mut response = outcome?.map_into_boxed_body();
+    let mut response = outcome?;
     if let Some(failure) = failure_of(&response) {
         log(&failure, &response);
         let rendered = render(&failure, Some(id));

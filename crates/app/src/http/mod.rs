@@ -9,6 +9,7 @@ mod docs;
 mod error_codes;
 mod errors;
 mod health;
+mod idempotency;
 mod if_match;
 mod invitations;
 mod jobs;

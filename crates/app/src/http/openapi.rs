@@ -1,9 +1,10 @@
 //! The OpenAPI document: what the handlers say, completed from one table of operations with everything that all of
 //! them share.
 
-use actix_web::dev::ResourceDef;
+use actix_web::{dev::ResourceDef, http::Method};
 use serde_json::{Map, Value, json};
 use std::{collections::HashSet, sync::OnceLock};
+use tenantry_idempotency::IdempotencyKey;
 use tenantry_kernel::{Action, Command, ErrorCode, Permission, Requirement};
 use utoipa::{IntoParams, OpenApi, ToSchema, openapi::OpenApi as Document};
 use utoipa_actix_web::AppExt;
@@ -56,6 +57,12 @@ impl Operation {
     /// The same, with a body that may be left out.
     pub(crate) const fn with_optional_body(self) -> Self {
         Self { body_is_optional: true, ..self }
+    }
+
+    /// Whether requests of this method can be named by an `Idempotency-Key`: those that change something for somebody
+    /// signed in, and whose answer shows nothing that is shown once.
+    fn takes_key(&self, method: &str) -> bool {
+        matches!(method, "post" | "patch") && self.requires.is_some() && !self.sets_cookie
     }
 
     /// Every code that the operation can answer: its own, and what follows from its shape.
@@ -235,8 +242,8 @@ fn complete(collected: Document) -> Value {
     name_data(&mut document["components"]["schemas"]);
     if let Some(paths) = document["paths"].as_object_mut() {
         for item in paths.values_mut().filter_map(Value::as_object_mut) {
-            for shape in item.values_mut().filter(|shape| shape.get("operationId").is_some()) {
-                complete_operation(shape);
+            for (method, shape) in item.iter_mut().filter(|(_, shape)| shape.get("operationId").is_some()) {
+                complete_operation(method, shape);
             }
         }
     }
@@ -260,9 +267,18 @@ fn name_data(schemas: &mut Value) {
     }
 }
 
-fn complete_operation(shape: &mut Value) {
+fn complete_operation(method: &str, shape: &mut Value) {
     let Some(operation) = operations().find(|operation| shape["operationId"] == operation.id) else { return };
-    let codes = operation.codes(shape);
+    let mut codes = operation.codes(shape);
+    let takes_key = operation.takes_key(method);
+    if takes_key {
+        add_key(shape);
+        codes.extend([
+            ErrorCode::IdempotencyKeyInvalid,
+            ErrorCode::IdempotencyMismatch,
+            ErrorCode::IdempotencyInProgress,
+        ]);
+    }
     shape["security"] = match operation.requires {
         Some(_) => json!([{ "bearer": [] }]),
         None => json!([]),
@@ -283,11 +299,29 @@ fn complete_operation(shape: &mut Value) {
         if status.starts_with('2') && operation.is_versioned {
             add_header(response, "ETag", "The version of what is answered, for `If-Match`.", "string");
         }
+        if status.starts_with('2') && takes_key {
+            add_header(response, "Idempotency-Replayed", "`true` when this was answered before.", "string");
+        }
         if status.starts_with('2') && operation.sets_cookie {
             add_header(response, "Set-Cookie", "The refresh token, where it travels so.", "string");
         }
     }
     add_failures(responses, &codes);
+}
+
+fn add_key(shape: &mut Value) {
+    let key = json!({
+        "in": "header",
+        "name": "Idempotency-Key",
+        "required": false,
+        "description": "Names the request, so that it is done once however often it is sent: for 24 hours the first \
+            success is answered again, with `Idempotency-Replayed: true`.",
+        "schema": { "type": "string", "minLength": 1, "maxLength": IdempotencyKey::MAX_CHARS, "pattern": "^[!-~]+$" }
+    });
+    match shape["parameters"].as_array_mut() {
+        Some(parameters) => parameters.push(key),
+        None => shape["parameters"] = json!([key]),
+    }
 }
 
 fn requirement_value(requirement: Requirement) -> Value {
@@ -370,17 +404,36 @@ fn failure_schema() -> Value {
     })
 }
 
-/// The methods that a path takes, in upper case; none for an unknown path.
-pub(crate) fn methods_of(path: &str) -> Vec<String> {
-    static ROUTES: OnceLock<Vec<(ResourceDef, Vec<String>)>> = OnceLock::new();
+/// What a path takes.
+struct Route {
+    path: ResourceDef,
+    /// Each method in upper case, with the shape of its operation.
+    methods: Vec<(String, &'static Value)>,
+}
+
+fn route_of(path: &str) -> Option<&'static Route> {
+    static ROUTES: OnceLock<Vec<Route>> = OnceLock::new();
     let routes = ROUTES.get_or_init(|| {
         let paths = document()["paths"].as_object();
         let routes = paths.into_iter().flatten().map(|(path, item)| {
-            let methods = item.as_object().into_iter().flat_map(Map::keys).map(|method| method.to_uppercase());
-            (ResourceDef::new(path.as_str()), methods.collect())
+            let methods = item.as_object().into_iter().flatten();
+            let methods = methods.map(|(method, shape)| (method.to_uppercase(), shape)).collect();
+            Route { path: ResourceDef::new(path.as_str()), methods }
         });
         routes.collect()
     });
-    let found = routes.iter().find(|(route, _)| route.is_match(path));
-    found.map(|(_, methods)| methods.clone()).unwrap_or_default()
+    routes.iter().find(|route| route.path.is_match(path))
+}
+
+/// The methods that a path takes, in upper case; none for an unknown path.
+pub(crate) fn methods_of(path: &str) -> Vec<String> {
+    let methods = route_of(path).into_iter().flat_map(|route| &route.methods);
+    methods.map(|(method, _)| method.clone()).collect()
+}
+
+/// Whether a request can be named by an `Idempotency-Key`; `None` for what is no route.
+pub(crate) fn takes_key(method: &Method, path: &str) -> Option<bool> {
+    let (_, shape) = route_of(path)?.methods.iter().find(|(name, _)| name == method.as_str())?;
+    let parameters = shape["parameters"].as_array();
+    Some(parameters.is_some_and(|list| list.iter().any(|parameter| parameter["name"] == "Idempotency-Key")))
 }

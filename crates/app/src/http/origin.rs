@@ -10,7 +10,7 @@ use tenantry_kernel::{ErrorCode, Origin, RequestId, TraceContext};
 
 use crate::{App, Failure};
 
-use super::caller::app_of;
+use super::{caller::app_of, idempotency};
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
@@ -106,6 +106,7 @@ pub(crate) fn cors(origins: &[String]) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
         .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH])
+        .allowed_header(idempotency::HEADER)
         .expose_headers(["X-Request-Id", "ETag", "Location", "Retry-After", "RateLimit", "RateLimit-Policy"])
         .supports_credentials()
         .block_on_origin_mismatch(false)

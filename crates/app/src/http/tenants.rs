@@ -107,6 +107,9 @@ pub(crate) async fn create_tenant(app: App, caller: Caller<FoundOwnTenant>, body
         return Err(Failure::new(ErrorCode::RegistrationClosed));
     }
     let command = body.read::<NewTenant>().await?;
+    if let Some(answer) = app.answered_before(&caller.attempt(), caller.scope()).await? {
+        return Ok(answer);
+    }
     app.charge(Guess::Registration, &caller.origin).await?;
     app.change(caller.attempt(), Scope::System(SystemReason::Registration), async move |app, unit, actor| {
         let tenant = found_own_tenant(unit, actor, &app.world, command.clone()).await?;

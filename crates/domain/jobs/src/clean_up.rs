@@ -35,6 +35,7 @@ targets! {
     ExpiredLinks "expired_links" "Mailed links of persons whose time is over.";
     ExpiredRegistrations "expired_registrations" "Registrations that nobody confirmed.";
     Attempts "attempts" "Counters of tries whose window is over, and addresses long unused.";
+    Answers "answers" "Answers kept for requests with an idempotency key, once their time is over.";
     AuthorityChanges "authority_changes" "Notes that somebody's power has changed, which every process has read.";
     ScheduleTicks "schedule_ticks" "Times at which schedules have fired.";
 }

@@ -23,6 +23,8 @@ pub enum Stale {
     Attempts,
     /// Sources from which nobody signed in at or after the moment.
     KnownSources,
+    /// Answers that were given before the moment. Those of a session in a tenant belong to it.
+    Answers,
     /// Notes of changed authority that were made before the moment, by the store's own clock.
     AuthorityChanges,
     /// Ticks that fired before the moment, but for the last of each schedule.

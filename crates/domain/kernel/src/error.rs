@@ -71,6 +71,7 @@ macro_rules! codes {
 codes! {
     MalformedBody "malformed_body" Malformed "The body is not valid JSON in UTF-8, or its framing is broken.";
     InvalidCursor "invalid_cursor" Malformed "The cursor was not made by this list with these filters. Start again from the first page.";
+    IdempotencyKeyInvalid "idempotency_key_invalid" Malformed "The Idempotency-Key is not 1 to 255 visible characters, or this route takes none.";
     Unauthenticated "unauthenticated" Unauthenticated "This needs an access token in the Authorization header.";
     TokenInvalid "token_invalid" Unauthenticated "The token is not one of ours.";
     TokenExpired "token_expired" Unauthenticated "The token has expired. Refresh it or sign in again.";
@@ -94,12 +95,14 @@ codes! {
     LastOwner "last_owner" Conflict "The organisation would be left without an active owner.";
     AlreadyMember "already_member" Conflict "This person is a member of the organisation already.";
     InvalidState "invalid_state" Conflict "It is not in a state that allows this.";
+    IdempotencyInProgress "idempotency_in_progress" Conflict "The first request with this Idempotency-Key is still at work. Ask again in a moment.";
     VersionConflict "version_conflict" Stale "It was changed since you read it. Read it again and decide anew.";
     PayloadTooLarge "payload_too_large" TooLarge "The body is larger than this route takes.";
     UnsupportedMediaType "unsupported_media_type" UnsupportedMedia "This route takes application/json, not compressed.";
     ValidationFailed "validation_failed" Invalid "Some fields are not valid; details names them.";
     WeakPassword "weak_password" Invalid "The password is too easy to guess. Take a longer one, or one made of unrelated words.";
     LinkInvalid "link_invalid" Invalid "The link is not valid any more: it was used, replaced or withdrawn, or its time is over.";
+    IdempotencyMismatch "idempotency_mismatch" Invalid "This Idempotency-Key was used for another request. Take a new one.";
     RateLimited "rate_limited" TooMany "Too many attempts. Wait for as long as Retry-After says.";
     Internal "internal" Internal "Something went wrong on our side. The request id helps us to find it.";
     Unavailable "unavailable" Unavailable "The service cannot answer right now. Try again after Retry-After.";

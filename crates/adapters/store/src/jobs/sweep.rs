@@ -34,6 +34,7 @@ fn place(rows: Stale) -> Place {
         }
         Stale::Attempts => Place { table: "attempts", over: "resets_at < $1".to_owned(), tenant: None },
         Stale::KnownSources => Place { table: "known_sources", over: "succeeded_at < $1".to_owned(), tenant: None },
+        Stale::Answers => Place { table: "answers", over: "answered_at < $1".to_owned(), tenant: Some("lane") },
         // What has no time is older than the column.
         Stale::AuthorityChanges => Place {
             table: "authority_changes",

@@ -17,7 +17,7 @@ macro_rules! contracts {
 }
 
 contracts! {
-    attempts authorities credentials invitations jobs journal links memberships people registrations roles schedules
+    answers attempts authorities credentials invitations jobs journal links memberships people registrations roles schedules
     sessions sweeps tenants units
 }
 

@@ -135,7 +135,8 @@ async fn te6_a_forgotten_filter_shows_the_scoped_tenant_only() {
     assert_eq!(count(&mut connection, "tenants").await, 1);
     assert_eq!(number(&mut connection, format!("SELECT count(*) FROM users WHERE id = '{ada}'")).await, 1);
     assert_eq!(count(&mut connection, "users").await, 1, "its only member");
-    for table in ["credentials", "links", "registrations", "attempts", "known_sources", "authority_changes"] {
+    for table in ["credentials", "links", "registrations", "attempts", "known_sources", "authority_changes", "answers"]
+    {
         assert_eq!(count(&mut connection, table).await, 0, "{table}");
     }
 
@@ -152,7 +153,7 @@ async fn te6_a_forgotten_filter_shows_a_person_their_own_only() {
     let ((_, ada), _) = (fill(&opened).await, fill(&opened).await);
     let mut connection = opened.connect().await;
     set_scope(&mut connection, "", &ada.to_string(), "").await;
-    for table in ["links", "credentials", "sessions", "memberships", "membership_roles"] {
+    for table in ["links", "credentials", "sessions", "memberships", "membership_roles", "answers"] {
         let foreign = format!("SELECT count(*) FROM {table} WHERE user_id <> '{ada}'");
         assert_eq!(number(&mut connection, foreign).await, 0, "{table}");
         assert!(count(&mut connection, table).await > 0, "{table}");
@@ -182,7 +183,7 @@ async fn te6_a_forgotten_filter_changes_the_scoped_tenant_only() {
          (SELECT count(*) FROM journal) + (SELECT count(*) FROM journal_parts) + \
          (SELECT count(*) FROM users) + (SELECT count(*) FROM credentials) + (SELECT count(*) FROM tenants) + \
          (SELECT count(*) FROM attempts) + (SELECT count(*) FROM known_sources) + \
-         (SELECT count(*) FROM authority_changes)"
+         (SELECT count(*) FROM authority_changes) + (SELECT count(*) FROM answers)"
     );
     let before = number(&mut connection, rows.clone()).await;
 

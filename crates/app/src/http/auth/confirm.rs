@@ -79,7 +79,7 @@ pub(crate) async fn confirm_registration(app: App, request: HttpRequest, body: B
     let registration = find_registration(&mut app.store.read(SCOPE).await?, &app.world, &token_hash).await?;
     let email = registration.wanted.email.clone();
     let spent = app.charge_guess(&email, &origin).await?;
-    let by = Attempt { actor: Actor::anonymous(origin.clone()), action: Action::UserRegistered };
+    let by = Attempt::new(Actor::anonymous(origin.clone()), Action::UserRegistered);
     if let Err(failure) = app.compare_hash(password, registration.wanted.hash.clone()).await {
         if failure.code == ErrorCode::InvalidCredentials {
             let tried = Attempt { action: Action::SignInFailed, ..by };

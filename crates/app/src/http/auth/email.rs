@@ -95,7 +95,7 @@ pub(crate) async fn verify_email(app: App, request: HttpRequest, body: Body) -> 
         (None, None) => return Err(Failure::new(ErrorCode::Unauthenticated)),
     };
     let command = VerifyEmail { token_hash, user: link.user, shown, ip: origin.ip };
-    app.change(Attempt { actor, action: Action::UserEmailVerified }, SCOPE, async move |app, unit, actor| {
+    app.change(Attempt::new(actor, Action::UserEmailVerified), SCOPE, async move |app, unit, actor| {
         verify(unit, actor, &app.world, command.clone()).await?;
         Ok(Answer::no_content())
     })
@@ -116,7 +116,7 @@ impl App {
             Ok((candidate, _)) => Ok(Shown::Password { credential_version: candidate.credential_version, spent }),
             Err(failure) => {
                 if failure.code == ErrorCode::InvalidCredentials {
-                    let by = Attempt { actor: Actor::anonymous(origin.clone()), action: Action::SignInFailed };
+                    let by = Attempt::new(Actor::anonymous(origin.clone()), Action::SignInFailed);
                     note_failed(self, Refused::new(&by, Outcome::Failed, &failure), Tried { email, slug: None });
                 }
                 Err(failure)
@@ -132,6 +132,9 @@ impl App {
 )]
 #[post("/auth/email/resend")]
 pub(crate) async fn resend_verification(app: App, caller: Caller<ResendVerification>) -> Result<Answer, Failure> {
+    if let Some(answer) = app.answered_before(&caller.attempt(), caller.scope()).await? {
+        return Ok(answer);
+    }
     app.charge(Guess::MailRequest(&caller.authority().email), &caller.origin).await?;
     app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
         request_verification(unit, actor, &app.world, ResendVerification).await?;
@@ -173,6 +176,9 @@ impl Reads for ChangedEmail {
 #[post("/auth/email/change")]
 pub(crate) async fn change_email(app: App, caller: Caller<ChangeEmail>, body: Body) -> Result<Answer, Failure> {
     let (current, new_email) = body.read::<ChangedEmail>().await?;
+    if let Some(answer) = app.answered_before(&caller.attempt(), caller.scope()).await? {
+        return Ok(answer);
+    }
     let verified_version = app.confirm_own_password(&caller, current).await?;
     // Only now, so that wrong guesses use up nobody's mails.
     app.charge(Guess::Letter(&new_email), &caller.origin).await?;

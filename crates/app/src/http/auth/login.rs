@@ -119,7 +119,7 @@ pub(crate) async fn login(app: App, request: HttpRequest, body: Body) -> Result<
     if let Err(failure) = &outcome
         && matches!(failure.code, ErrorCode::InvalidCredentials | ErrorCode::TenantSuspended | ErrorCode::RateLimited)
     {
-        let by = Attempt { actor: Actor::anonymous(origin), action: Action::SignInFailed };
+        let by = Attempt::new(Actor::anonymous(origin), Action::SignInFailed);
         note_failed(
             &app,
             Refused::new(&by, Outcome::Failed, failure),
@@ -140,7 +140,7 @@ async fn sign_in(app: &App, origin: &Origin, wanted: &Try) -> Result<Answer, Fai
     };
     let command = SignIn { candidate, slug, renewed_hash, spent };
     let transport = wanted.transport;
-    let by = Attempt { actor: Actor::anonymous(origin.clone()), action: Action::SignInFailed };
+    let by = Attempt::new(Actor::anonymous(origin.clone()), Action::SignInFailed);
     app.change(by, SCOPE, async move |app, unit, actor| {
         let done = complete_sign_in(unit, actor, &app.world, &app.secrets, &app.sessions, command.clone()).await?;
         let issued = app.issue(&done.session, transport)?;

@@ -59,7 +59,7 @@ pub(crate) async fn logout(app: App, request: HttpRequest, body: Body) -> Result
         None => session_of_refresh_token(&app, &request, in_body).await?,
     };
     let Some(session) = session else { return Ok(answer) };
-    let by = Attempt { actor: Actor::anonymous(origin_of(&request)), action: Action::SessionEnded };
+    let by = Attempt::new(Actor::anonymous(origin_of(&request)), Action::SessionEnded);
     app.change(by, Scope::System(SystemReason::Token), async move |app, unit, actor| {
         log_out(unit, actor, &app.world, LogOut { session, siblings }).await?;
         Ok(answer.clone())

@@ -58,6 +58,9 @@ impl Reads for ChangedPassword {
 #[post("/auth/password/change")]
 pub(crate) async fn change_password(app: App, caller: Caller<ChangePassword>, body: Body) -> Result<Answer, Failure> {
     let (current, new) = body.read::<ChangedPassword>().await?;
+    if let Some(answer) = app.answered_before(&caller.attempt(), caller.scope()).await? {
+        return Ok(answer);
+    }
     new.ensure_unguessable(&own_words(&caller))?;
     let verified_version = app.confirm_own_password(&caller, current).await?;
     let hash = app.hasher.hash(new).await.map_err(IdentityError::from)?;

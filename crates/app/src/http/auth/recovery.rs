@@ -55,7 +55,7 @@ pub(crate) async fn forgot_password(app: App, request: HttpRequest, body: Body) 
     let email = body.read::<Forgotten>().await?;
     let origin = origin_of(&request);
     app.charge(Guess::MailRequest(&email), &origin).await?;
-    let by = Attempt { actor: Actor::anonymous(origin), action: Action::UserPasswordReset };
+    let by = Attempt::new(Actor::anonymous(origin), Action::UserPasswordReset);
     app.change(by, Scope::System(SystemReason::SignIn), async move |app, unit, actor| {
         request_reset(unit, actor, &app.world, &email).await?;
         Answer::accepted()
@@ -105,7 +105,7 @@ pub(crate) async fn reset_password(app: App, request: HttpRequest, body: Body) -
     let hash = app.hasher.hash(password).await.map_err(IdentityError::from)?;
     let origin = origin_of(&request);
     let command = ResetPassword { token_hash, hash, ip: origin.ip };
-    let by = Attempt { actor: Actor::anonymous(origin), action: Action::UserPasswordReset };
+    let by = Attempt::new(Actor::anonymous(origin), Action::UserPasswordReset);
     app.change(by, SCOPE, async move |app, unit, actor| {
         reset(unit, actor, &app.world, command.clone()).await?;
         Ok(Answer::no_content())

@@ -41,7 +41,7 @@ pub(crate) async fn refresh(app: App, request: HttpRequest, body: Body) -> Resul
     let Some((token, transport)) = presented(&request, in_body)? else {
         return Err(Failure::new(ErrorCode::Unauthenticated));
     };
-    let by = Attempt { actor: Actor::anonymous(origin_of(&request)), action: Action::SessionReplayed };
+    let by = Attempt::new(Actor::anonymous(origin_of(&request)), Action::SessionReplayed);
     app.change(by, Scope::System(SystemReason::Token), async move |app, unit, actor| {
         let command = Refresh { token };
         match refresh_session(unit, actor, &app.world, &app.secrets, &app.sessions, command).await? {

@@ -164,7 +164,7 @@ pub(crate) async fn register(app: App, request: HttpRequest, body: Body) -> Resu
         tenant_name: wanted.tenant_name,
         tenant_slug: wanted.tenant_slug,
     };
-    let by = Attempt { actor: Actor::anonymous(origin), action: Action::UserRegistered };
+    let by = Attempt::new(Actor::anonymous(origin), Action::UserRegistered);
     let transport = wanted.transport;
     app.change(by, Scope::System(SystemReason::Registration), async move |app, unit, actor| {
         if is_verified {

@@ -175,7 +175,7 @@ pub(crate) async fn accept_invitation(app: App, request: HttpRequest, body: Body
     };
     let as_whom = app.acceptor(&offer, caller.as_deref(), &origin, accepted).await?;
     let command = AcceptInvitation { token_hash, as_whom, ip: origin.ip };
-    app.change(Attempt { actor, action: Action::InvitationAccepted }, LINK, async move |app, unit, actor| {
+    app.change(Attempt::new(actor, Action::InvitationAccepted), LINK, async move |app, unit, actor| {
         let joined = accept(unit, actor, &app.world, &app.secrets, &app.sessions, command.clone()).await?;
         let issued = app.issue(&joined.session, transport)?;
         let view = JoinedView {
@@ -214,7 +214,7 @@ impl App {
             }
             Err(failure) => {
                 if failure.code == ErrorCode::InvalidCredentials {
-                    let by = Attempt { actor: Actor::anonymous(origin.clone()), action: Action::SignInFailed };
+                    let by = Attempt::new(Actor::anonymous(origin.clone()), Action::SignInFailed);
                     let tried = Tried { email: email.clone(), slug: Some(Ok(offer.tenant.slug.clone())) };
                     note_failed(self, Refused::new(&by, Outcome::Failed, &failure), tried);
                 }

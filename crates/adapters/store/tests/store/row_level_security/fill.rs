@@ -1,9 +1,10 @@
 //! Rows to look for.
 
 use std::time::Duration;
+use tenantry_idempotency::{Answers, Fingerprint, Given, IdempotencyKey, Keyed, Remembered};
 use tenantry_identity::{Attempts, Charge, Credential, Credentials, Links, PasswordHash, Quota, Registrations};
 use tenantry_jobs::{JobQueue, Schedules};
-use tenantry_kernel::{Action, Actor, Authorities, Event, Journal, Origin, RequestId, TenantId, UserId};
+use tenantry_kernel::{Action, Actor, Authorities, Event, Journal, Origin, RequestId, TenantId, Timestamp, UserId};
 use tenantry_tenancy::{DefaultRole, Invitations, Roles};
 
 use crate::support::Opened;
@@ -38,7 +39,22 @@ pub(super) async fn fill(opened: &Opened) -> (TenantId, UserId) {
             unit.charge_attempts(&[Charge { key: opened.world.random(), quota }], now).await.unwrap();
             unit.remember_source(opened.world.random(), opened.world.random(), now).await.unwrap();
             unit.tenant_authority_changed(tenant.id).await.unwrap();
+            for tenant in [Some(tenant.id), None] {
+                let (keyed, answer) = answer(tenant, person.id, now);
+                unit.remember_answer(&keyed, &answer).await.unwrap();
+            }
         })
         .await;
     (tenant.id, person.id)
+}
+
+fn answer(tenant: Option<TenantId>, person: UserId, now: Timestamp) -> (Keyed, Remembered) {
+    let key = IdempotencyKey::parse(b"k").unwrap();
+    let answer = Remembered {
+        secret_id: "k1".to_owned(),
+        fingerprint: Fingerprint::from_bytes([0; 32]),
+        given: Given { status: 204, headers: vec![], body: vec![] },
+        answered_at: now,
+    };
+    (Keyed { tenant, person, route: "POST /errands".to_owned(), key }, answer)
 }

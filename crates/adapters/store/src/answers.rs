@@ -1,0 +1,139 @@
+//! Answers that are given again: rows, queries, and nothing else.
+
+use async_trait::async_trait;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, Insert, IntoActiveModel, QueryFilter, Select, sea_query::OnConflict,
+};
+use tenantry_idempotency::{Answers, Claim, Fingerprint, Given, Keyed, Remembered};
+use tenantry_kernel::{StoreError, TenantId, Timestamp};
+use uuid::Uuid;
+
+use crate::Unit;
+
+mod row {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "answers")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub lane: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub user_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub route: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub key: String,
+        pub secret_id: String,
+        pub fingerprint: Vec<u8>,
+        pub status: i32,
+        pub headers: String,
+        pub body: Vec<u8>,
+        pub answered_at: ChronoDateTimeUtc,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use row::Column;
+
+fn lane(keyed: &Keyed) -> Uuid {
+    keyed.tenant.map(TenantId::uuid).unwrap_or_default()
+}
+
+fn row_of(keyed: &Keyed, answer: &Remembered) -> Result<row::Model, StoreError> {
+    let Given { status, headers, body } = &answer.given;
+    Ok(row::Model {
+        lane: lane(keyed),
+        user_id: keyed.person.uuid(),
+        route: keyed.route.clone(),
+        key: keyed.key.as_str().to_owned(),
+        secret_id: answer.secret_id.clone(),
+        fingerprint: answer.fingerprint.bytes().to_vec(),
+        status: (*status).into(),
+        headers: serde_json::to_string(headers).map_err(|error| StoreError::Failed(Box::new(error)))?,
+        body: body.clone(),
+        answered_at: answer.answered_at.utc(),
+    })
+}
+
+impl TryFrom<row::Model> for Remembered {
+    type Error = StoreError;
+
+    fn try_from(row: row::Model) -> Result<Self, StoreError> {
+        let inconsistent = |column| StoreError::Inconsistent { table: "answers", column };
+        let fingerprint = row.fingerprint.try_into().map_err(|_| inconsistent("fingerprint"))?;
+        Ok(Self {
+            secret_id: row.secret_id,
+            fingerprint: Fingerprint::from_bytes(fingerprint),
+            given: Given {
+                status: u16::try_from(row.status).map_err(|_| inconsistent("status"))?,
+                headers: serde_json::from_str(&row.headers).map_err(|_| inconsistent("headers"))?,
+                body: row.body,
+            },
+            answered_at: Timestamp::new(row.answered_at),
+        })
+    }
+}
+
+impl Unit {
+    /// Keys are their person's own, in the tenant that the unit is for.
+    fn require_keyed(&self, keyed: &Keyed) -> Result<(), StoreError> {
+        self.require_own(keyed.person)?;
+        match keyed.tenant {
+            Some(tenant) => self.require_tenant(tenant),
+            None if self.scope.tenant().is_none() => Ok(()),
+            None => Err(StoreError::Misuse("a key of no tenant was used in one")),
+        }
+    }
+
+    fn answer_rows(keyed: &Keyed, since: Timestamp) -> Select<row::Entity> {
+        row::Entity::find()
+            .filter(Column::Lane.eq(lane(keyed)))
+            .filter(Column::UserId.eq(keyed.person.uuid()))
+            .filter(Column::Route.eq(&keyed.route))
+            .filter(Column::Key.eq(keyed.key.as_str()))
+            .filter(Column::AnsweredAt.gte(since.utc()))
+    }
+}
+
+#[async_trait]
+impl Answers for Unit {
+    async fn claim_key(&mut self, keyed: &Keyed, since: Timestamp) -> Result<Claim, StoreError> {
+        self.require_keyed(keyed)?;
+        // On SQLite this unit is the only one that writes.
+        if self.is_postgres() {
+            let name = format!("{} {} {} {}", lane(keyed), keyed.person, keyed.route, keyed.key.as_str());
+            let lock = "SELECT 1 WHERE pg_try_advisory_xact_lock(hashtextextended($1, 0))";
+            if self.run(self.transaction.query_one_raw(self.sql(lock, [name.into()]))).await?.is_none() {
+                return Ok(Claim::Running);
+            }
+        }
+        Ok(self.answer_of(keyed, since).await?.map_or(Claim::First, Claim::Answered))
+    }
+
+    async fn answer_of(&mut self, keyed: &Keyed, since: Timestamp) -> Result<Option<Remembered>, StoreError> {
+        self.require_keyed(keyed)?;
+        self.one(Self::answer_rows(keyed, since)).await?.map(Remembered::try_from).transpose()
+    }
+
+    async fn remember_answer(&mut self, keyed: &Keyed, answer: &Remembered) -> Result<(), StoreError> {
+        self.require_keyed(keyed)?;
+        let replace = OnConflict::columns([Column::Lane, Column::UserId, Column::Route, Column::Key])
+            .update_columns([
+                Column::SecretId,
+                Column::Fingerprint,
+                Column::Status,
+                Column::Headers,
+                Column::Body,
+                Column::AnsweredAt,
+            ])
+            .to_owned();
+        let insert = Insert::one(row_of(keyed, answer)?.into_active_model()).on_conflict(replace);
+        self.run(insert.exec_without_returning(&self.transaction)).await?;
+        Ok(())
+    }
+}

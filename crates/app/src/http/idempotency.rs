@@ -1,0 +1,72 @@
+//! `Idempotency-Key`: which requests have one, and what of them counts as the same.
+
+use actix_web::{HttpMessage, HttpRequest, dev::ServiceRequest, http::header};
+use sha2::{Digest, Sha256};
+use std::{cell::Cell, rc::Rc};
+use tenantry_idempotency::{IdempotencyKey, Keyed, Request};
+use tenantry_kernel::{Authority, ErrorCode};
+
+use crate::{Failure, once::Once};
+
+use super::openapi;
+
+pub(super) const HEADER: &str = "idempotency-key";
+
+/// Whether the request names a key on a route that takes none.
+pub(super) fn has_no_place(request: &ServiceRequest) -> bool {
+    request.headers().contains_key(HEADER) && openapi::takes_key(request.method(), request.path()) == Some(false)
+}
+
+/// What was read of the body of a request with a key: handlers read it when they have learnt who calls.
+#[derive(Clone, Default)]
+pub(crate) struct ReadBody(Rc<Cell<Option<[u8; 32]>>>);
+
+impl ReadBody {
+    /// What is kept with the request, where it has a key.
+    pub(super) fn of(request: &HttpRequest) -> Option<Self> {
+        request.headers().contains_key(HEADER).then(|| {
+            let mut extensions = request.extensions_mut();
+            if !extensions.contains::<Self>() {
+                extensions.insert(Self::default());
+            }
+            extensions.get::<Self>().cloned().unwrap_or_default()
+        })
+    }
+
+    /// Notes the body, or what stands for it where the same contents can come in other bytes.
+    pub(crate) fn note(&self, body: &[u8]) {
+        self.0.set(Some(Sha256::digest(body).into()));
+    }
+}
+
+/// A request with a key, whose body may not have been read yet.
+pub(crate) struct KeyedRequest {
+    keyed: Keyed,
+    request: Request,
+    body: ReadBody,
+}
+
+impl KeyedRequest {
+    /// The request of this caller, if it has a key.
+    pub(super) fn of(request: &HttpRequest, caller: &Authority) -> Result<Option<Self>, Failure> {
+        let Some(body) = ReadBody::of(request) else { return Ok(None) };
+        let invalid = || Failure::new(ErrorCode::IdempotencyKeyInvalid);
+        let mut keys = request.headers().get_all(HEADER);
+        let (Some(key), None) = (keys.next(), keys.next()) else { return Err(invalid()) };
+        let key = IdempotencyKey::parse(key.as_bytes()).map_err(|_| invalid())?;
+        let method = request.method().to_string();
+        let route = format!("{method} {}", request.match_pattern().unwrap_or_default());
+        let if_match = request.headers().get(header::IF_MATCH).map(|tag| String::from_utf8_lossy(tag.as_bytes()));
+        let target = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+        Ok(Some(Self {
+            keyed: Keyed { tenant: caller.tenant_id(), person: caller.user, route, key },
+            request: Request { method, target, if_match: if_match.map(Into::into), body: None },
+            body,
+        }))
+    }
+
+    /// The request as far as it has been read.
+    pub(super) fn once(&self) -> Once {
+        Once { keyed: self.keyed.clone(), request: Request { body: self.body.0.get(), ..self.request.clone() } }
+    }
+}

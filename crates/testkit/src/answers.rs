@@ -1,0 +1,226 @@
+//! The suite of [`Answers`].
+
+use std::{sync::Arc, time::Duration};
+use tenantry_idempotency::{Answers, Claim, Fingerprint, Given, IdempotencyKey, Keyed, Remembered};
+use tenantry_kernel::{StoreError, Timestamp};
+
+use crate::{
+    scene::{Directory, Scene},
+    units::{TestScope, Units},
+};
+
+/// What this suite needs: somebody whose keys they are.
+pub trait Ports: Directory + Answers {}
+impl<T> Ports for T where T: Directory + Answers + ?Sized {}
+
+/// Holds an adapter to what [`Answers`] promises.
+///
+/// # Panics
+///
+/// At the first promise that is not kept.
+pub async fn contract(open: impl Units<Unit: Ports>) {
+    let scene = Scene::new(&open);
+    an_answer_reads_back_as_it_was_given(&scene).await;
+    what_is_not_committed_was_not_answered(&scene).await;
+    an_answer_is_forgotten_in_time_and_another_takes_its_place(&scene).await;
+    te5_every_part_of_a_key_counts_and_none_runs_into_the_next(&scene).await;
+    one_unit_at_a_time_holds_a_key(&scene).await;
+    nobody_reads_or_writes_answers_of_others(&scene).await;
+}
+
+async fn keyed(scene: &Scene<'_, impl Units<Unit: Ports>>) -> (TestScope, Keyed) {
+    let tenant = scene.tenant().await;
+    let keyed = Keyed {
+        tenant: Some(tenant.id()),
+        person: tenant.owner.id,
+        route: "POST /api/v1/roles".to_owned(),
+        key: key(&scene.world.uuid_v7().to_string()),
+    };
+    (tenant.scope(), keyed)
+}
+
+fn key(text: &str) -> IdempotencyKey {
+    IdempotencyKey::parse(text.as_bytes()).unwrap()
+}
+
+fn answer(scene: &Scene<'_, impl Units<Unit: Ports>>, body: &str) -> Remembered {
+    Remembered {
+        secret_id: "k1".to_owned(),
+        fingerprint: Fingerprint::from_bytes(scene.world.random()),
+        given: Given {
+            status: 201,
+            headers: vec![
+                ("Location".to_owned(), "/api/v1/roles/1".to_owned()),
+                ("ETag".to_owned(), "\"1\"".to_owned()),
+            ],
+            body: body.as_bytes().to_vec(),
+        },
+        answered_at: scene.later(1),
+    }
+}
+
+async fn remember(scene: &Scene<'_, impl Units<Unit: Ports>>, scope: TestScope, keyed: &Keyed, answer: &Remembered) {
+    scene
+        .change(scope, async |unit| {
+            assert_eq!(unit.claim_key(keyed, answer.answered_at).await.unwrap(), Claim::First, "{keyed:?}");
+            unit.remember_answer(keyed, answer).await.unwrap();
+        })
+        .await;
+}
+
+async fn known(
+    scene: &Scene<'_, impl Units<Unit: Ports>>,
+    scope: TestScope,
+    keyed: &Keyed,
+    since: Timestamp,
+) -> Option<Remembered> {
+    let read = scene.look_as(scope, async |unit| unit.answer_of(keyed, since).await.unwrap()).await;
+    let claimed = scene.change(scope, async |unit| unit.claim_key(keyed, since).await.unwrap()).await;
+    assert_eq!(claimed, read.clone().map_or(Claim::First, Claim::Answered));
+    read
+}
+
+async fn an_answer_reads_back_as_it_was_given(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let (scope, of_tenant) = keyed(scene).await;
+    let person = scene.person().await.id;
+    let of_nobody = Keyed { tenant: None, person, ..of_tenant.clone() };
+    for (scope, keyed) in [(scope, of_tenant), (TestScope::Person(person), of_nobody)] {
+        let began = scene.world.now();
+        assert_eq!(known(scene, scope, &keyed, began).await, None);
+        let first = answer(scene, "{\"größe\":\"\u{1F980}\0\"}");
+        remember(scene, scope, &keyed, &first).await;
+        assert_eq!(known(scene, scope, &keyed, began).await, Some(first.clone()));
+        let system = scene.look(async |unit| unit.answer_of(&keyed, began).await.unwrap()).await;
+        assert_eq!(system, Some(first));
+
+        let empty = Keyed { key: key("empty"), ..keyed };
+        let given = Given { status: 204, headers: vec![], body: vec![] };
+        let nothing = Remembered { given, ..answer(scene, "") };
+        remember(scene, scope, &empty, &nothing).await;
+        assert_eq!(known(scene, scope, &empty, began).await, Some(nothing));
+    }
+}
+
+async fn what_is_not_committed_was_not_answered(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let (scope, keyed) = keyed(scene).await;
+    let began = scene.world.now();
+    let lost = answer(scene, "lost");
+    {
+        let mut unit = scene.units.begin(scope).await;
+        assert_eq!(unit.claim_key(&keyed, began).await.unwrap(), Claim::First);
+        unit.remember_answer(&keyed, &lost).await.unwrap();
+        assert_eq!(unit.answer_of(&keyed, began).await.unwrap(), Some(lost));
+    }
+    assert_eq!(known(scene, scope, &keyed, began).await, None);
+}
+
+async fn an_answer_is_forgotten_in_time_and_another_takes_its_place(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let (scope, keyed) = keyed(scene).await;
+    let began = scene.world.now();
+    let first = answer(scene, "first");
+    remember(scene, scope, &keyed, &first).await;
+    let at = first.answered_at;
+    assert_eq!(known(scene, scope, &keyed, at).await, Some(first));
+    assert_eq!(known(scene, scope, &keyed, at.plus(Duration::from_millis(1))).await, None);
+    let second = answer(scene, "second");
+    remember(scene, scope, &keyed, &second).await;
+    assert_eq!(known(scene, scope, &keyed, began).await, Some(second));
+}
+
+async fn te5_every_part_of_a_key_counts_and_none_runs_into_the_next(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let (scope, one) = keyed(scene).await;
+    let (other_scope, other) = keyed(scene).await;
+    let one = Keyed { key: key("a"), route: "POST /x".to_owned(), ..one };
+    let alike = [
+        (scope, Keyed { key: key("aa"), ..one.clone() }),
+        (scope, Keyed { key: key("A"), ..one.clone() }),
+        (scope, Keyed { key: key("x/a"), route: "POST /".to_owned(), ..one.clone() }),
+        (scope, Keyed { route: "PATCH /x".to_owned(), ..one.clone() }),
+        (other_scope, Keyed { key: key("a"), route: "POST /x".to_owned(), ..other }),
+        (TestScope::Person(one.person), Keyed { tenant: None, ..one.clone() }),
+    ];
+    let began = scene.world.now();
+    remember(scene, scope, &one, &answer(scene, "one")).await;
+    for (scope, keyed) in &alike {
+        assert_eq!(known(scene, *scope, keyed, began).await, None, "{keyed:?}");
+    }
+    for (place, (scope, keyed)) in alike.iter().enumerate() {
+        remember(scene, *scope, keyed, &answer(scene, &place.to_string())).await;
+    }
+    for (place, (scope, keyed)) in alike.iter().enumerate() {
+        let told = known(scene, *scope, keyed, began).await.unwrap();
+        assert_eq!(told.given.body, place.to_string().into_bytes());
+    }
+    assert_eq!(known(scene, scope, &one, began).await.unwrap().given.body, b"one");
+}
+
+/// Of many units that want a key at once one does the work; each other waits for it or is told that it runs.
+async fn one_unit_at_a_time_holds_a_key<U: Units<Unit: Ports>>(scene: &Scene<'_, U>) {
+    let (scope, keyed) = keyed(scene).await;
+    let began = scene.world.now();
+    let answers: Arc<[Remembered]> = (0..8).map(|place| answer(scene, &format!("answer {place}"))).collect();
+    let tries = answers.iter().map(async |answer| {
+        let mut unit = scene.units.begin(scope).await;
+        let claim = unit.claim_key(&keyed, began).await.unwrap();
+        if claim == Claim::First {
+            unit.remember_answer(&keyed, answer).await.unwrap();
+        }
+        U::commit(unit).await.unwrap();
+        claim
+    });
+    let claims = futures::future::join_all(tries).await;
+    let firsts: Vec<usize> = (0..claims.len()).filter(|place| claims[*place] == Claim::First).collect();
+    assert_eq!(firsts.len(), 1, "{claims:?}");
+    let done = &answers[firsts[0]];
+    assert_eq!(known(scene, scope, &keyed, began).await.as_ref(), Some(done));
+    for claim in claims {
+        assert!(
+            claim == Claim::First || claim == Claim::Running || claim == Claim::Answered(done.clone()),
+            "{claim:?}"
+        );
+    }
+
+    // Whoever held it and gave up leaves it free.
+    let other = Keyed { key: key("given-up"), ..keyed };
+    for _ in 0..2 {
+        let mut unit = scene.units.begin(scope).await;
+        assert_eq!(unit.claim_key(&other, began).await.unwrap(), Claim::First);
+        drop(unit);
+    }
+}
+
+async fn nobody_reads_or_writes_answers_of_others(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let (scope, keyed) = keyed(scene).await;
+    let began = scene.world.now();
+    let given = answer(scene, "mine");
+    remember(scene, scope, &keyed, &given).await;
+    let (tenant, stranger) = (scene.tenant().await, scene.person().await.id);
+    let own = keyed.tenant.unwrap();
+    let others = [
+        tenant.scope(),
+        TestScope::Tenant { tenant: own, person: stranger },
+        TestScope::Tenant { tenant: tenant.id(), person: keyed.person },
+        TestScope::Person(keyed.person),
+        TestScope::Person(stranger),
+    ];
+    for scope in others {
+        scene
+            .look_as(scope, async |unit| {
+                must_be!(unit.answer_of(&keyed, began).await, Err(StoreError::Misuse(_)));
+            })
+            .await;
+        scene
+            .change(scope, async |unit| {
+                must_be!(unit.claim_key(&keyed, began).await, Err(StoreError::Misuse(_)));
+                must_be!(unit.remember_answer(&keyed, &given).await, Err(StoreError::Misuse(_)));
+            })
+            .await;
+    }
+    let of_none = Keyed { tenant: None, ..keyed.clone() };
+    scene
+        .look_as(scope, async |unit| {
+            must_be!(unit.answer_of(&of_none, began).await, Err(StoreError::Misuse(_)));
+        })
+        .await;
+    assert_eq!(known(scene, scope, &keyed, began).await, Some(given));
+}
