@@ -86,6 +86,9 @@ impl Place {
             .set("ARGON2_ITERATIONS", "1")
             .set("STOP_GRACE", "5s")
             .set("MAIL_URL", &format!("file:{}", self.mail_folder().display()))
+            // How full the disk of this machine is must not decide.
+            .set("HEALTH_DISK_WARN_PERCENT", "0")
+            .set("HEALTH_DISK_FAIL_PERCENT", "0")
             .set("LOG_LEVEL", "warn");
         if let Some(database) = &self.database {
             settings = settings.set("DATABASE_URL", database.url());

@@ -9,7 +9,7 @@ use tenantry_cache::Invalidation;
 use tenantry_crypto::{
     Argon2Parameters, Argon2Pool, JwtTokens, ServerSecrets, SigningKeys, SystemClock, SystemEntropy,
 };
-use tenantry_identity::{GuessPolicy, Mailer, Quota, SessionPolicy};
+use tenantry_identity::{GuessPolicy, Quota, SessionPolicy};
 use tenantry_jobs::WakeUp;
 use tenantry_kernel::World;
 use tenantry_local::{LocalCache, LocalHub, LocalWakeUp};
@@ -22,11 +22,13 @@ use crate::{
     authority::AuthorityCache,
     cached::Caching,
     config::{self, Config},
+    health::Health,
     keys::Keys,
-    mail::{self, LinkPages},
-    monitoring::Monitoring,
+    mail::{LinkPages, Outbox},
+    monitoring::{HttpMetrics, Monitoring},
     refusals::Refusals,
     usage::Usage,
+    watchdog::Watchdog,
 };
 
 /// The composed application. Cloning is cheap.
@@ -53,9 +55,14 @@ pub struct Parts {
     pub(crate) refusals: Refusals,
     /// What is counted and measured, where `METRICS_ADDR` is set.
     pub(crate) monitoring: Option<Monitoring>,
+    pub(crate) requests: HttpMetrics,
+    pub(crate) watchdog: Watchdog,
+    pub(crate) health: Health,
     pub(crate) usage: Usage,
-    pub(crate) mailer: Arc<dyn Mailer>,
+    pub(crate) outbox: Outbox,
     pub(crate) link_pages: LinkPages,
+    /// The Redis that processes share, if there is one.
+    pub(crate) redis: Option<Redis>,
     pub(crate) cached: Caching,
     pub(crate) invalidation: Arc<dyn Invalidation>,
     pub(crate) wake_up: Arc<dyn WakeUp>,
@@ -91,7 +98,8 @@ impl App {
             Argon2Parameters { memory_kib: config.argon2.memory_kib, iterations: config.argon2.iterations };
         let hasher = Argon2Pool::new(parameters, threads, threads * Self::WAITING_HASHES_PER_THREAD)?;
         let world = World::new(SystemClock, SystemEntropy);
-        let (cached, invalidation, wake_up) = shared(&config, &world)?;
+        let redis = config.redis.clone().map(|url| Redis::open(url, Limits::default(), world.clone())).transpose()?;
+        let (cached, invalidation, wake_up) = shared(redis.as_ref());
         let parts = Parts {
             world,
             store: Store::connect(store_config(&config)).await?,
@@ -109,9 +117,13 @@ impl App {
             authority: AuthorityCache::new(),
             refusals: Refusals::default(),
             monitoring,
+            requests: HttpMetrics::new(),
+            watchdog: Watchdog::start()?,
+            health: Health::default(),
             usage: Usage::default(),
-            mailer: mail::mailer(&config.mail)?,
+            outbox: Outbox::new(&config.mail)?,
             link_pages: LinkPages::new(&config, &public_url),
+            redis,
             cached,
             invalidation,
             wake_up,
@@ -128,14 +140,13 @@ impl App {
 type Shared = (Caching, Arc<dyn Invalidation>, Arc<dyn WakeUp>);
 
 /// What processes share where there is a Redis, and its twins in this one where there is none.
-fn shared(config: &Config, world: &World) -> Result<Shared, StartError> {
-    let Some(url) = &config.redis else {
+fn shared(redis: Option<&Redis>) -> Shared {
+    let Some(redis) = redis else {
         let cached = Caching::new(Arc::new(LocalCache::new()));
-        return Ok((cached, Arc::new(LocalHub::default().join()), Arc::new(LocalWakeUp::default())));
+        return (cached, Arc::new(LocalHub::default().join()), Arc::new(LocalWakeUp::default()));
     };
-    let redis = Redis::open(url.clone(), Limits::default(), world.clone())?;
-    let cached = Caching::new(Arc::new(RedisCache::new(&redis)));
-    Ok((cached, Arc::new(RedisInvalidation::new(&redis)), Arc::new(RedisWakeUp::new(&redis))))
+    let cached = Caching::new(Arc::new(RedisCache::new(redis)));
+    (cached, Arc::new(RedisInvalidation::new(redis)), Arc::new(RedisWakeUp::new(redis)))
 }
 
 pub(crate) fn store_config(config: &Config) -> StoreConfig {

@@ -76,7 +76,10 @@ impl Application {
         let metrics = monitoring::serve(&app)?;
         let server = HttpServer::new({
             let app = app.clone();
-            move || http::service(app.clone())
+            move || {
+                actix_web::rt::spawn(app.watchdog.watch_runtime("a thread that serves HTTP"));
+                http::service(app.clone())
+            }
         })
         .workers(app.config.http.workers)
         .shutdown_timeout(grace.as_secs())
@@ -86,6 +89,7 @@ impl Application {
         .run();
         let handle = server.handle();
         let mut running = actix_web::rt::spawn(server);
+        let watching = actix_web::rt::spawn(app.watchdog.watch_runtime("the main thread"));
         let housekeeping = actix_web::rt::spawn(keep_house(app.clone()));
         let heeding = actix_web::rt::spawn(heed_messages(app.clone()));
         let worker = works.then(|| RunningWorker::start(&app)).transpose()?;
@@ -110,6 +114,7 @@ impl Application {
             _ = terminate.recv() => tracing::warn!("a second signal: stopping at once"),
             _ = interrupt.recv() => tracing::warn!("a second signal: stopping at once"),
         }
+        watching.abort();
         housekeeping.abort();
         heeding.abort();
         drop(reader);
@@ -127,6 +132,7 @@ pub async fn run_worker(config: Config) -> Result<(), StartError> {
     let address = config.http.bind_address();
     let app = App::compose(config, address).await?;
     schema::bring_up_to_date(&app.store, &app.config).await?;
+    let watching = actix_web::rt::spawn(app.watchdog.watch_runtime("the main thread"));
     let housekeeping = actix_web::rt::spawn(keep_house(app.clone()));
     let metrics = monitoring::serve(&app)?;
     let worker = RunningWorker::start(&app)?;
@@ -147,6 +153,7 @@ pub async fn run_worker(config: Config) -> Result<(), StartError> {
         _ = terminate.recv() => tracing::warn!("a second signal: stopping at once"),
         _ = interrupt.recv() => tracing::warn!("a second signal: stopping at once"),
     }
+    watching.abort();
     housekeeping.abort();
     app.store.close().await;
     if let Some(metrics) = metrics {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use tenantry_jobs::{CleanUpTarget, JobState};
 use tenantry_kernel::{EmailAddress, JobId, Name, TenantId};
 use tenantry_tenancy::{PLANS, Plan, RoleName, Slug};
+use url::Url;
 
 const AFTER_HELP: &str = "\
 Settings come from the environment, from .env in development, from the file of --config, and from built-in defaults.
@@ -79,8 +80,19 @@ Environment:
     /// Print the OpenAPI document of the API.
     #[command(after_help = "Example:\n  tenantry openapi > openapi.json")]
     Openapi,
-    /// Check the settings, the keys, the mail and the database, and say what to mend.
+    /// Check the settings and everything outside the program, and say what to mend.
+    ///
+    /// Looks at the keys, the folders and the disk, the mail, the database and its queue, and Redis. It exits with 1 when
+    /// there is a problem; a warning is none.
     Doctor,
+    /// Ask a running server whether it is ready, for containers; exits with 0 when it is.
+    ///
+    /// Without an address it asks for readiness at HOST and PORT of the settings.
+    #[command(after_help = "Examples:\n  tenantry healthcheck\n  tenantry healthcheck http://127.0.0.1:9464/livez")]
+    Healthcheck {
+        /// What to ask instead, for example /livez at METRICS_ADDR of a worker
+        url: Option<Url>,
+    },
     /// Manage tenants, people and keys as the operator of the installation.
     ///
     /// These commands work on the database directly, beside a running server, which feels their effect within a second.
@@ -409,6 +421,8 @@ mod tests {
             "tenantry migrate",
             "tenantry openapi",
             "tenantry doctor",
+            "tenantry healthcheck",
+            "tenantry healthcheck http://127.0.0.1:9464/livez",
         ] {
             assert!(parse(line).is_ok(), "{line}");
         }

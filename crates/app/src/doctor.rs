@@ -4,19 +4,16 @@
 mod database;
 
 use secrecy::SecretString;
-use std::{
-    fmt, fs, io,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf, absolute},
-};
+use std::{fmt, fs, os::unix::fs::PermissionsExt, path::Path, time::Instant};
 use tenantry_crypto::{KeyList, KeyListError, ServerSecrets, SigningKeys, SystemClock, SystemEntropy};
 use tenantry_kernel::World;
 use tenantry_redis::{Limits, Redis};
 
 use crate::{
-    config::{Config, ConfigErrors, Database, MailTransport},
+    config::{Config, ConfigErrors, MailTransport},
+    health::{FolderError, Judgement, Status, folders, judge_space, try_folder},
     keys::Keys,
-    mail::{mailer, smtp_mailer},
+    mail::Outbox,
 };
 
 /// What was found, thing by thing.
@@ -26,23 +23,40 @@ pub struct Report(Vec<Finding>);
 /// How one thing is.
 #[derive(Debug)]
 struct Finding {
-    is_problem: bool,
+    status: Status,
     thing: String,
     text: String,
 }
 
 impl Report {
-    /// Whether nothing needs to be mended.
+    /// Whether nothing must be mended now. A warning tells of what will have to be, or can be lived with for a while.
     pub fn is_healthy(&self) -> bool {
-        self.0.iter().all(|finding| !finding.is_problem)
+        self.0.iter().all(|finding| finding.status != Status::Fail)
     }
 
     fn fine(&mut self, thing: impl Into<String>, text: impl Into<String>) {
-        self.0.push(Finding { is_problem: false, thing: thing.into(), text: text.into() });
+        self.note(Status::Pass, thing, text);
+    }
+
+    fn warning(&mut self, thing: impl Into<String>, text: impl Into<String>) {
+        self.note(Status::Warn, thing, text);
     }
 
     fn problem(&mut self, thing: impl Into<String>, text: impl Into<String>) {
-        self.0.push(Finding { is_problem: true, thing: thing.into(), text: text.into() });
+        self.note(Status::Fail, thing, text);
+    }
+
+    /// What `/health` says of a thing, and what to do where that is not well.
+    fn judged(&mut self, thing: &str, (status, observed): Judgement, mend: &str) {
+        match status {
+            Status::Pass => self.fine(thing, observed),
+            Status::Warn => self.warning(thing, format!("{observed}: {mend}")),
+            Status::Fail => self.problem(thing, format!("{observed}: {mend}")),
+        }
+    }
+
+    fn note(&mut self, status: Status, thing: impl Into<String>, text: impl Into<String>) {
+        self.0.push(Finding { status, thing: thing.into(), text: text.into() });
     }
 }
 
@@ -51,12 +65,18 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, finding) in self.0.iter().enumerate() {
             let separator = if position == 0 { "" } else { "\n" };
-            let verdict = if finding.is_problem { "problem" } else { "ok" };
+            let verdict = match finding.status {
+                Status::Pass => "ok",
+                Status::Warn => "warning",
+                Status::Fail => "problem",
+            };
             write!(f, "{separator}{verdict:<8} {}: {}", finding.thing, finding.text)?;
         }
         Ok(())
     }
 }
+
+const MAKE_ROOM: &str = "remove what is not needed, or make the disk larger; a full one stops all changes";
 
 /// Looks at everything that the configuration names, or at what is wrong with the configuration.
 pub async fn run_doctor(loaded: Result<Config, ConfigErrors>) -> Report {
@@ -71,9 +91,11 @@ pub async fn run_doctor(loaded: Result<Config, ConfigErrors>) -> Report {
     let purpose = if config.environment.is_production() { "production" } else { "development" };
     let url = config.http.public_url(config.http.bind_address());
     report.fine("configuration", format!("for {purpose}, at {url}"));
-    for folder in folders(&config) {
-        look_at_folder(&folder, &mut report);
+    let folders = folders(&config);
+    for folder in &folders {
+        look_at_folder(folder, &mut report);
     }
+    report.judged("disk", judge_space(&folders, &config.health), MAKE_ROOM);
     look_at_keys(&config, &mut report);
     look_at_mail(&config, &mut report).await;
     database::look(&config, &mut report).await;
@@ -81,80 +103,58 @@ pub async fn run_doctor(loaded: Result<Config, ConfigErrors>) -> Report {
     report
 }
 
-/// Where files of ours are, or will be.
-fn folders(config: &Config) -> Vec<PathBuf> {
-    let keeps_keys = config.keys.signing_keys.is_none() || config.keys.server_secrets.is_none();
-    let of_keys = keeps_keys.then_some(config.data_dir.as_path());
-    let of_database = match &config.database.url {
-        Database::Sqlite(file) => file.parent(),
-        Database::Postgres(_) => None,
-    };
-    let of_mail = match &config.mail.transport {
-        MailTransport::File(folder) => Some(folder.as_path()),
-        MailTransport::Console | MailTransport::Smtp(_) => None,
-    };
-    let named = of_keys.into_iter().chain(of_database).chain(of_mail);
-    let mut folders: Vec<PathBuf> =
-        named.map(|folder| absolute(Path::new(".").join(folder)).unwrap_or_else(|_| folder.to_owned())).collect();
-    folders.dedup();
-    folders
-}
-
 fn look_at_folder(folder: &Path, report: &mut Report) {
     const MEND: &str = "give this user the right, or set DATA_DIR, DATABASE_URL or MAIL_URL to another place";
     let shown = folder.display();
-    let Some(there) = folder.ancestors().find(|ancestor| ancestor.exists()) else {
-        return report.problem("folder", format!("{shown} cannot be looked for: {MEND}"));
-    };
-    if !there.is_dir() {
-        return report.problem("folder", format!("{} is a file: remove it, or name another folder", there.display()));
+    match try_folder(folder) {
+        Ok(true) => report.fine("folder", format!("{shown} can be written")),
+        Ok(false) => report.fine("folder", format!("{shown} does not exist yet; it is made when it is needed")),
+        Err(error @ FolderError::File(_)) => {
+            report.problem("folder", format!("{error}: remove it, or name another folder"));
+        }
+        Err(error) => report.problem("folder", format!("{error}: {MEND}")),
     }
-    match try_to_write(there) {
-        Err(error) => report.problem("folder", format!("{} cannot be written ({error}): {MEND}", there.display())),
-        Ok(()) if there == folder => report.fine("folder", format!("{shown} can be written")),
-        Ok(()) => report.fine("folder", format!("{shown} does not exist yet; it is made when it is needed")),
-    }
-}
-
-/// Permissions alone do not tell: the file system may be read-only, or full.
-fn try_to_write(folder: &Path) -> io::Result<()> {
-    let probe = folder.join(format!(".tenantry-doctor-{}", std::process::id()));
-    fs::File::create_new(&probe)?;
-    fs::remove_file(&probe)
 }
 
 /// Asks an SMTP server too, within its time limits. Nothing is sent.
 async fn look_at_mail(config: &Config, report: &mut Report) {
-    if let Err(error) = mailer(&config.mail) {
-        return report.problem("mail", error.to_string());
-    }
-    let (from, to) = (&config.mail.from, &config.mail.transport);
-    match to {
-        MailTransport::Console => report.fine("mail", format!("from {from}, printed to standard output")),
-        MailTransport::File(folder) => {
+    let outbox = match Outbox::new(&config.mail) {
+        Ok(outbox) => outbox,
+        Err(error) => return report.problem("mail", error.to_string()),
+    };
+    let from = &config.mail.from;
+    match (&outbox, &config.mail.transport) {
+        (Outbox::File(_, folder), _) => {
             report.fine("mail", format!("from {from}, as files into {}", folder.display()));
         }
-        MailTransport::Smtp(server) => {
+        (Outbox::Smtp(mailer), MailTransport::Smtp(server)) => {
             let place = format!("{}:{}", server.host, server.port);
-            let checked = match smtp_mailer(&config.mail, server) {
-                Ok(mailer) => mailer.check().await.map_err(|error| error.to_string()),
-                Err(error) => Err(error.to_string()),
-            };
-            match checked {
-                Ok(()) => report.fine("mail", format!("from {from}, to the SMTP server at {place}, which answers")),
+            let began = Instant::now();
+            match mailer.check().await {
+                Ok(()) => {
+                    let took = took(began);
+                    report.fine("mail", format!("from {from}, to the SMTP server at {place}, which answers in {took}"));
+                }
                 Err(why) => {
                     let mend = "see that it runs, and that MAIL_URL names its host, port, TLS, user and password";
                     report.problem("mail", format!("the SMTP server at {place} cannot be used ({why}): {mend}"));
                 }
             }
         }
+        _ => report.fine("mail", format!("from {from}, printed to standard output")),
     }
+}
+
+/// How long something took, for people.
+fn took(began: Instant) -> String {
+    format!("{} ms", began.elapsed().as_millis())
 }
 
 async fn look_at_redis(config: &Config, report: &mut Report) {
     let Some(url) = &config.redis else { return };
     const MEND: &str = "start it or correct REDIS_URL; until then requests are served without it";
     let redis = Redis::open(url.clone(), Limits::default(), World::new(SystemClock, SystemEntropy));
+    let began = Instant::now();
     let asked = match redis {
         Ok(redis) => redis.ask_version().await.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
@@ -163,7 +163,7 @@ async fn look_at_redis(config: &Config, report: &mut Report) {
         Ok(version) if is_old(&version) => {
             report.problem("redis", format!("version {version} is too old: use {OLDEST_REDIS} or newer"));
         }
-        Ok(version) => report.fine("redis", format!("answers, version {version}")),
+        Ok(version) => report.fine("redis", format!("answers in {}, version {version}", took(began))),
         Err(error) => report.problem("redis", format!("{error}: {MEND}")),
     }
 }
@@ -248,18 +248,6 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
     }
 
-    #[test]
-    fn a_file_in_the_place_of_a_folder_is_a_problem() {
-        let folder = TempDir::new().expect("a folder");
-        let file = folder.path().join("file");
-        fs::write(&file, "").expect("a file");
-        for path in [file.clone(), file.join("below")] {
-            let mut report = Report::default();
-            look_at_folder(&path, &mut report);
-            assert!(!report.is_healthy(), "{report}");
-        }
-    }
-
     #[tokio::test]
     async fn a_redis_that_is_not_there_is_a_problem_and_told_without_its_password() {
         let folder = TempDir::new().expect("a folder");
@@ -273,16 +261,6 @@ mod tests {
     fn old_versions_of_redis_are_told() {
         assert!(is_old("5.0.14") && is_old("none"));
         assert!(!is_old("6.0.0") && !is_old("7.0.15"));
-    }
-
-    #[test]
-    fn only_folders_that_are_used_are_looked_at() {
-        let folder = TempDir::new().expect("a folder");
-        assert_eq!(folders(&config(folder.path(), &[])), [folder.path()]);
-        let elsewhere = [("DATABASE_URL", "sqlite:/elsewhere/a.db")];
-        assert_eq!(folders(&config(folder.path(), &elsewhere)), [folder.path(), Path::new("/elsewhere")]);
-        let all = [("DATABASE_URL", "postgres://u@h/d"), ("SIGNING_KEYS", "a"), ("SERVER_SECRETS", "b")];
-        assert!(folders(&config(folder.path(), &all)).is_empty());
     }
 
     #[test]

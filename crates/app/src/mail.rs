@@ -1,29 +1,49 @@
 //! Mails of this installation: what sends them, and where their links lead.
 
 use secrecy::{ExposeSecret, SecretString};
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 use tenantry_identity::{LinkPurpose, Mailer};
-use tenantry_mail::{ConsoleMailer, FileMailer, MailSettings, SmtpMailer, SmtpServer, Templates};
+use tenantry_mail::{ConsoleMailer, FileMailer, MailSettings, SmtpMailer, Templates};
 
 use crate::{
     StartError,
     config::{Config, LinkPaths, MailConfig, MailTransport},
 };
 
-/// What sends the mails of this configuration.
-pub(crate) fn mailer(config: &MailConfig) -> Result<Arc<dyn Mailer>, StartError> {
-    let (templates, settings) = appearance(config)?;
-    Ok(match &config.transport {
-        MailTransport::Console => Arc::new(ConsoleMailer::new(templates, settings)),
-        MailTransport::File(folder) => Arc::new(FileMailer::new(folder.clone(), templates, settings)),
-        MailTransport::Smtp(server) => Arc::new(smtp_mailer(config, server)?),
-    })
+/// Where the mails of this configuration go.
+#[derive(Clone)]
+pub(crate) enum Outbox {
+    /// To standard output.
+    Console(Arc<ConsoleMailer>),
+    /// Into this folder.
+    File(Arc<FileMailer>, PathBuf),
+    /// To an SMTP server.
+    Smtp(Arc<SmtpMailer>),
 }
 
-/// What sends the mails of this configuration to that server.
-pub(crate) fn smtp_mailer(config: &MailConfig, server: &SmtpServer) -> Result<SmtpMailer, StartError> {
-    let (templates, settings) = appearance(config)?;
-    Ok(SmtpMailer::new(server.clone(), config.authorities.as_deref(), templates, settings)?)
+impl Outbox {
+    pub(crate) fn new(config: &MailConfig) -> Result<Self, StartError> {
+        let (templates, settings) = appearance(config)?;
+        Ok(match &config.transport {
+            MailTransport::Console => Self::Console(Arc::new(ConsoleMailer::new(templates, settings))),
+            MailTransport::File(folder) => {
+                Self::File(Arc::new(FileMailer::new(folder.clone(), templates, settings)), folder.clone())
+            }
+            MailTransport::Smtp(server) => {
+                let authorities = config.authorities.as_deref();
+                Self::Smtp(Arc::new(SmtpMailer::new(server.clone(), authorities, templates, settings)?))
+            }
+        })
+    }
+
+    /// What sends them.
+    pub(crate) fn mailer(&self) -> &dyn Mailer {
+        match self {
+            Self::Console(mailer) => &**mailer,
+            Self::File(mailer, _) => &**mailer,
+            Self::Smtp(mailer) => &**mailer,
+        }
+    }
 }
 
 /// How mails look.

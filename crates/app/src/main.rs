@@ -12,7 +12,7 @@ use tenantry_app::{
     App, Application,
     cli::{Cli, Command},
     config::{Config, ConfigErrors, Sources},
-    http, logging, run_admin, run_doctor, run_jobs, run_worker,
+    http, logging, readiness_url, run_admin, run_doctor, run_healthcheck, run_jobs, run_worker,
 };
 use tokio::net::TcpSocket;
 
@@ -56,6 +56,14 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             let report = actix_web::rt::System::new().block_on(run_doctor(Config::load(sources)));
             print(&report.to_string())?;
             Ok(if report.is_healthy() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+        }
+        Command::Healthcheck { url } => {
+            let url = match url {
+                Some(url) => url,
+                None => readiness_url(&Config::load(sources)?)?,
+            };
+            print(&actix_web::rt::System::new().block_on(run_healthcheck(url))?)?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Jobs { command } => configured(sources, async |config| print(&run_jobs(config, command).await?)),
         Command::Admin { command } => configured(sources, async |config| print(&run_admin(config, command).await?)),

@@ -1,12 +1,15 @@
-//! Metrics in Prometheus' text form, on an address of their own. Without `METRICS_ADDR` nothing is recorded.
+//! Metrics in Prometheus' text form, on an address of their own. Without `METRICS_ADDR` nothing is recorded but what
+//! requests took lately, for `/health`.
 
 mod collect;
 mod names;
 mod process;
 mod requests;
+mod response_times;
 mod server;
 
 pub use names::{METRICS, Metric, MetricKind, metrics_markdown};
+pub(crate) use requests::{HttpMetrics, RouteTimes};
 pub(crate) use server::serve;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -16,7 +19,6 @@ use std::{
 };
 
 use crate::{App, StartError};
-use requests::HttpMetrics;
 
 /// What an application keeps to be watched by.
 pub(crate) struct Monitoring {
@@ -25,7 +27,6 @@ pub(crate) struct Monitoring {
     /// Where it listens, once it does.
     bound: OnceLock<SocketAddr>,
     recorder: PrometheusHandle,
-    pub(crate) http: HttpMetrics,
 }
 
 impl Monitoring {
@@ -33,7 +34,7 @@ impl Monitoring {
         let recorder = recorder()?;
         names::describe();
         names::begin();
-        Ok(Self { wanted, bound: OnceLock::new(), recorder, http: HttpMetrics::new() })
+        Ok(Self { wanted, bound: OnceLock::new(), recorder })
     }
 }
 

@@ -25,6 +25,10 @@ pub(crate) async fn bring_up_to_date(store: &Store, config: &Config) -> Result<(
     if must_be_bound && store.bypasses_row_level_security().await? {
         return Err(StartError::RowLevelSecurity);
     }
+    // A server whose role may not change the schema starts too, after another role has brought it up to date.
+    if is_up_to_date(store).await? {
+        return Ok(());
+    }
     Ok(store.migrate().await?)
 }
 

@@ -4,6 +4,7 @@ mod accounts;
 mod clean_up;
 mod letters;
 
+use std::{sync::Arc, time::Duration};
 use tenantry_identity::{EmailChangeRequested, Letter, RegistrationRequested, ResetRequested, VerificationRequested};
 use tenantry_jobs::{CleanUp, Kind, Schedule};
 use tenantry_kernel::{StoreError, World};
@@ -11,7 +12,7 @@ use tenantry_store::{Committed, Scope, SystemReason, Unit};
 use tenantry_worker::{Handlers, JobStore, QueueConfig, Worker, WorkerConfig};
 use tokio_util::sync::CancellationToken;
 
-use crate::{App, StartError, authority::published};
+use crate::{App, StartError, authority::published, watchdog::Pulse};
 use accounts::Accounts;
 use clean_up::CleanUps;
 use letters::Letters;
@@ -58,6 +59,8 @@ pub(crate) struct RunningWorker {
     stop: CancellationToken,
     hand_back: CancellationToken,
     task: tokio::task::JoinHandle<()>,
+    /// Kept here too, so that a worker that has ended unasked is missed.
+    _pulse: Arc<Pulse>,
 }
 
 impl RunningWorker {
@@ -75,9 +78,14 @@ impl RunningWorker {
             queues.map(|(name, concurrency)| QueueConfig { name: (*name).to_owned(), concurrency: *concurrency });
         let config = WorkerConfig::new(queues.collect(), Some(app.config.jobs.per_tenant));
         let worker = Worker::new(app.clone(), app.world.clone(), app.wake_up.clone(), handlers, schedules, config);
+        let pulse = app.watchdog.watch("the worker", patience_seconds(app.config.database.deadline));
+        let worker = worker.with_pulse({
+            let pulse = pulse.clone();
+            move || pulse.beat()
+        });
         let (stop, hand_back) = (CancellationToken::new(), CancellationToken::new());
         let task = tokio::spawn(worker.run(stop.clone(), hand_back.clone()));
-        Ok(Self { stop, hand_back, task })
+        Ok(Self { stop, hand_back, task, _pulse: pulse })
     }
 
     /// Takes no more jobs from now on.
@@ -86,7 +94,7 @@ impl RunningWorker {
     }
 
     /// Waits for those that it has for so long, and hands back what is not done by then.
-    pub(crate) async fn end(self, patience: std::time::Duration) {
+    pub(crate) async fn end(self, patience: Duration) {
         self.stop.cancel();
         let hand_back = self.hand_back;
         let mut task = self.task;
@@ -101,6 +109,13 @@ impl RunningWorker {
             tracing::error!("the worker panicked");
         }
     }
+}
+
+/// For how long a worker may not come round. It waits for two units at a time while the database does not answer, which is
+/// not its fault.
+fn patience_seconds(deadline: Duration) -> u32 {
+    const BESIDE: Duration = Duration::from_secs(10);
+    u32::try_from((deadline * 3 + BESIDE).as_secs()).unwrap_or(u32::MAX)
 }
 
 /// What is done again and again.

@@ -115,6 +115,15 @@ impl Redis {
         version.map(str::to_owned).ok_or_else(|| CacheError::Failed("it does not tell its version".to_owned()))
     }
 
+    /// Asks it for a sign of life, as every command does: not at all while the breaker is open.
+    pub async fn ping(&self) -> Result<(), CacheError> {
+        let shared = self.0.shared.clone();
+        self.on_thread(async move {
+            shared.command(async |connection| redis::cmd("PING").query_async::<()>(connection).await).await
+        })
+        .await
+    }
+
     pub(crate) fn shared(&self) -> Arc<Shared> {
         self.0.shared.clone()
     }

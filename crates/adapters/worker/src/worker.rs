@@ -28,6 +28,7 @@ pub struct Worker<S> {
     handlers: Arc<Handlers>,
     schedules: Vec<Schedule>,
     config: WorkerConfig,
+    turned: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// How often what time alone brings about is looked after while there is other work.
@@ -45,7 +46,16 @@ impl<S: JobStore> Worker<S> {
         schedules: Vec<Schedule>,
         config: WorkerConfig,
     ) -> Self {
-        Self { store, world, wake_up, handlers: Arc::new(handlers), schedules, config }
+        let turned = Arc::new(|| {});
+        Self { store, world, wake_up, handlers: Arc::new(handlers), schedules, config, turned }
+    }
+
+    /// Calls this at every turn of its loop, whatever the store says: a worker that waits for a database tells itself by it
+    /// from one that does not come round any more. Between two calls lie at most a heartbeat and the deadlines of two
+    /// units.
+    #[must_use]
+    pub fn with_pulse(self, turned: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { turned: Arc::new(turned), ..self }
     }
 
     /// Works until `stop`; then takes no more jobs, waits for those it has until `hand_back`, and hands back what is not
@@ -107,6 +117,7 @@ impl<'w, S: JobStore> Work<'w, S> {
 
     async fn until(&mut self, stop: &CancellationToken) {
         loop {
+            (self.worker.turned)();
             let has_reports = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
@@ -178,6 +189,7 @@ impl<'w, S: JobStore> Work<'w, S> {
     async fn end(&mut self, hand_back: &CancellationToken) {
         self.in_hand.hand_back_waiting();
         loop {
+            (self.worker.turned)();
             let agenda = Agenda { renews: self.must_renew(), ..Agenda::default() };
             if (agenda.renews || !self.in_hand.reports().is_empty())
                 && let Err(error) = self.round(&agenda).await.map(|round| self.take_up(round))

@@ -49,6 +49,18 @@ keys! {
         meaning: "How many proxies stand in front; that many hops of the forwarding headers count, from the right." }
     HEALTH_TOKEN { takes: "at least 16 visible ASCII characters", example: "", default: "", unset: "no details to outsiders",
         meaning: "Bearer token that shows the checks of `/health`." }
+    HEALTH_LATENCY_WARN { takes: "a time from 1ms to 10s", example: "250ms", default: "250ms", unset: "",
+        meaning: "Whatever takes longer to answer is a warning in `/health`." }
+    HEALTH_QUEUE_AGE_WARN { takes: "a time from 1s to 30d", example: "5m", default: "5m", unset: "",
+        meaning: "A job that has been due for so long is a warning in `/health`." }
+    HEALTH_QUEUE_AGE_FAIL { takes: "a time from 1s to 30d, at least HEALTH_QUEUE_AGE_WARN", example: "1h", default: "1h", unset: "",
+        meaning: "A job that has been due for so long makes `/health` fail: nobody does the jobs." }
+    HEALTH_DEAD_LETTERS_WARN { takes: "a number from 1 to 1000000", example: "100", default: "100", unset: "",
+        meaning: "So many dead letters are a warning in `/health`." }
+    HEALTH_DISK_WARN_PERCENT { takes: "a number from 0 to 100", example: "10", default: "10", unset: "",
+        meaning: "Less free space (or inodes) than this share of a disk that is written to is a warning in `/health`." }
+    HEALTH_DISK_FAIL_PERCENT { takes: "a number from 0 to 100, at most HEALTH_DISK_WARN_PERCENT", example: "2", default: "2", unset: "",
+        meaning: "Less than this share makes `/health` fail." }
     DATA_DIR { takes: "a folder", example: "./data", default: "./data", unset: "",
         meaning: "Holds the SQLite file and the keys made in development." }
     DATABASE_URL { takes: "sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE, with special characters of the password percent-encoded",
@@ -135,7 +147,7 @@ keys! {
     STOP_GRACE { takes: "a time from 1s to 10m, longer than STOP_DELAY", example: "25s", default: "25s", unset: "",
         meaning: "A server that is told to stop has exited after so long." }
     METRICS_ADDR { takes: "an IP address and a port", example: "127.0.0.1:9464", default: "", unset: "none are served",
-        meaning: "Where `serve` and `worker` serve Prometheus metrics, at `/metrics`. Port 0 takes a free one; the address is logged. Keep it where only your monitoring reaches it." }
+        meaning: "Where `serve` and `worker` serve Prometheus metrics, at `/metrics`, and whether they turn, at `/livez`. Port 0 takes a free one; the address is logged. Keep it where only your monitoring reaches it." }
     LOG_LEVEL { takes: "a level (off, error, warn, info, debug, trace) or a list of TARGET=LEVEL, separated by commas",
         example: "info,sqlx=warn", default: "info", unset: "", meaning: "What is logged." }
     LOG_FORMAT { takes: "auto, pretty or json", example: "json", default: "auto", unset: "",

@@ -33,6 +33,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// How HTTP is served.
     pub http: HttpConfig,
+    /// When a check of health warns or fails.
+    pub health: HealthConfig,
     /// Where the data is.
     pub database: DatabaseConfig,
     /// The Redis that processes share, if there is one; the URL may hold a password.
@@ -85,6 +87,23 @@ pub struct HttpConfig {
     pub trusted_proxies: Option<u8>,
     /// Bearer token that shows the checks of `/health`.
     pub health_token: Option<SecretString>,
+}
+
+/// When a check of health warns or fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthConfig {
+    /// An answer that takes longer is a warning.
+    pub latency_warn: Duration,
+    /// A job that has been due for so long is a warning.
+    pub queue_age_warn: Duration,
+    /// A job that has been due for so long is a failure.
+    pub queue_age_fail: Duration,
+    /// So many dead letters are a warning.
+    pub dead_letters_warn: u64,
+    /// Less free space than this share of the disk, in per cent, is a warning.
+    pub disk_warn_percent: u8,
+    /// Less free space than this share of the disk, in per cent, is a failure.
+    pub disk_fail_percent: u8,
 }
 
 /// Where the data is.

@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    Argon2Config, Config, Database, DatabaseConfig, Environment, GuessingLimits, HttpConfig, JobsConfig, KeyConfig,
-    LinkPaths, LogConfig, LogFormat, MailConfig, MailTransport, Registration, SqliteSynchronous, StopConfig,
+    Argon2Config, Config, Database, DatabaseConfig, Environment, GuessingLimits, HealthConfig, HttpConfig, JobsConfig,
+    KeyConfig, LinkPaths, LogConfig, LogFormat, MailConfig, MailTransport, Registration, SqliteSynchronous, StopConfig,
     TokenConfig,
     errors::Mistake,
     keys::{self, Key},
@@ -36,6 +36,7 @@ pub(super) fn read(settings: &mut Settings) -> Option<Config> {
     let production = environment.is_some_and(Environment::is_production);
     let data_dir = settings.required(keys::DATA_DIR, |text| Some(PathBuf::from(text)));
     let http = http(settings, production);
+    let health = health(settings);
     let database = database(settings, data_dir.as_deref());
     let redis = settings.optional(keys::REDIS_URL, values::redis);
     let registration = registration(settings, production);
@@ -52,6 +53,7 @@ pub(super) fn read(settings: &mut Settings) -> Option<Config> {
         environment: environment?,
         data_dir: data_dir?,
         http: http?,
+        health: health?,
         database: database?,
         redis: redis?,
         registration: registration?,
@@ -98,6 +100,33 @@ fn http(settings: &mut Settings, production: bool) -> Option<HttpConfig> {
         cors_origins: cors_origins?.unwrap_or_default(),
         trusted_proxies: trusted_proxies?,
         health_token: health_token?.map(Into::into),
+    })
+}
+
+fn health(settings: &mut Settings) -> Option<HealthConfig> {
+    let latency = Duration::from_millis(1)..=Duration::from_secs(10);
+    let latency_warn = settings.required(keys::HEALTH_LATENCY_WARN, |text| values::duration(text, latency));
+    let age = |text: &str| values::duration(text, seconds(1..=30 * DAY));
+    let queue_age_warn = settings.required(keys::HEALTH_QUEUE_AGE_WARN, age);
+    let queue_age_fail = settings.required(keys::HEALTH_QUEUE_AGE_FAIL, age);
+    let dead_letters_warn =
+        settings.required(keys::HEALTH_DEAD_LETTERS_WARN, |text| values::number(text, 1..=1_000_000));
+    let percent = |text: &str| values::number(text, 0..=100);
+    let disk_warn_percent = settings.required(keys::HEALTH_DISK_WARN_PERCENT, percent);
+    let disk_fail_percent = settings.required(keys::HEALTH_DISK_FAIL_PERCENT, percent);
+    if queue_age_fail < queue_age_warn && queue_age_fail.is_some() {
+        settings.refuse(keys::HEALTH_QUEUE_AGE_FAIL, "must not be shorter than HEALTH_QUEUE_AGE_WARN");
+    }
+    if disk_fail_percent > disk_warn_percent && disk_warn_percent.is_some() {
+        settings.refuse(keys::HEALTH_DISK_FAIL_PERCENT, "must not be more than HEALTH_DISK_WARN_PERCENT");
+    }
+    Some(HealthConfig {
+        latency_warn: latency_warn?,
+        queue_age_warn: queue_age_warn?,
+        queue_age_fail: queue_age_fail?,
+        dead_letters_warn: dead_letters_warn?,
+        disk_warn_percent: disk_warn_percent?,
+        disk_fail_percent: disk_fail_percent?,
     })
 }
 

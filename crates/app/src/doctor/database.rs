@@ -6,8 +6,11 @@ use std::{
     fs::{File, TryLockError},
     io,
     path::Path,
-    time::Duration,
+    time::{Duration, Instant},
 };
+use tenantry_crypto::{SystemClock, SystemEntropy};
+use tenantry_jobs::Jobs;
+use tenantry_kernel::{StoreError, World};
 use tenantry_store::{Scope, Store, SystemReason};
 use tokio::{net::TcpStream, time::timeout};
 use url::Url;
@@ -15,10 +18,11 @@ use url::Url;
 use crate::{
     app::store_config,
     config::{Config, Database},
+    health::judge_queue,
     schema::serve_lock_of,
 };
 
-use super::Report;
+use super::{Report, took};
 
 /// How long each question may take.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -44,8 +48,9 @@ pub(super) async fn look(config: &Config, report: &mut Report) {
 }
 
 async fn ask(config: &Config, store: &Store, place: &str, report: &mut Report) {
+    let began = Instant::now();
     match limited(store.version()).await {
-        Ok(version) => report.fine("database", format!("{version} answers at {place}")),
+        Ok(version) => report.fine("database", format!("{version} answers at {place} in {}", took(began))),
         Err(why) => {
             let mend = "see that it runs, and that DATABASE_URL names the right user, password and database";
             return report.problem("database", format!("{place} cannot be used ({why}): {mend}"));
@@ -56,7 +61,10 @@ async fn ask(config: &Config, store: &Store, place: &str, report: &mut Report) {
         Err(why) => report.problem("changes", format!("cannot be made ({why}): end what holds the database")),
     }
     match limited(store.is_migrated()).await {
-        Ok(true) => report.fine("schema", "up to date"),
+        Ok(true) => {
+            report.fine("schema", "up to date");
+            look_at_queue(config, store, report).await;
+        }
         Ok(false) => {
             report.problem("schema", "not up to date: run `tenantry migrate`, or start the server, which does it")
         }
@@ -64,6 +72,19 @@ async fn ask(config: &Config, store: &Store, place: &str, report: &mut Report) {
     }
     if let Database::Postgres(_) = config.database.url {
         look_at_role(config, store, report).await;
+    }
+}
+
+/// Whether the jobs are being done. A server need not run for this.
+async fn look_at_queue(config: &Config, store: &Store, report: &mut Report) {
+    const MEND: &str = "see that a server or a worker runs and what it logs; `tenantry jobs list --state dead` shows what was given up";
+    let figures = async { store.read(Scope::System(SystemReason::Maintenance)).await?.queue_figures().await };
+    match limited::<_, StoreError>(figures).await {
+        Ok(figures) => {
+            let now = World::new(SystemClock, SystemEntropy).now();
+            report.judged("queue", judge_queue(&figures, now, &config.health), MEND);
+        }
+        Err(why) => report.problem("queue", format!("cannot be looked at ({why}): run `tenantry migrate`")),
     }
 }
 

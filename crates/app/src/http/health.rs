@@ -4,16 +4,17 @@ use actix_web::{HttpRequest, HttpResponse, get};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::{
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
-};
+use std::sync::atomic::Ordering;
 use tenantry_kernel::ErrorCode;
-use tokio::time::timeout;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::{App, Failure};
+use crate::{
+    App, Failure,
+    health::{Check, Checks, Status},
+    monitoring::RouteTimes,
+    watchdog::Watchdog,
+};
 
 use super::{caller::bearer, openapi::Operation};
 
@@ -27,46 +28,106 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation::public("health", &[], &[]),
 ];
 
-/// How long the database has to answer.
-const TIME_LIMIT: Duration = Duration::from_secs(1);
-/// Above this the database is slow.
-const SLOW: Duration = Duration::from_millis(250);
-
 /// How the service is.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct HealthView {
-    /// `pass`, `warn` or `fail`.
+    /// `pass`, `warn` or `fail`: the worst of the checks.
     status: &'static str,
     /// Shown to whoever holds the health token, and to the same machine in development.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    checks: Option<Checks>,
+    checks: Option<ChecksView>,
+    /// What was asked of this process in the last five minutes, the slowest route first. Shown like the checks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    response_times: Option<Vec<ResponseTimesView>>,
 }
 
 /// How each thing is that the service needs.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Checks {
-    database: Check,
+pub(crate) struct ChecksView {
+    database: CheckView,
+    /// What processes share. Without it everything is served, so that it warns and never fails.
+    redis: CheckView,
+    /// Whether the jobs of all processes are being done.
+    queue: CheckView,
+    /// Whether mails can go out; asked at most every 15 s. Mails wait, so that it warns and never fails.
+    mail: CheckView,
+    /// The room where this process writes.
+    disk: CheckView,
 }
 
 /// How one thing is.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Check {
+pub(crate) struct CheckView {
     /// `pass`, `warn` or `fail`.
     status: &'static str,
+    /// How long it took to answer, in milliseconds.
     latency_ms: u64,
-    /// What was seen.
-    observed: &'static str,
+    /// What was seen, for people.
+    observed: String,
 }
 
-/// Whether the process works. It touches nothing else.
+/// How long requests of a route took, in milliseconds.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ResponseTimesView {
+    method: &'static str,
+    /// Its pattern, not a path.
+    route: &'static str,
+    /// How many requests there were.
+    requests: u64,
+    p50_ms: f64,
+    p95_ms: f64,
+    p99_ms: f64,
+}
+
+impl From<&Checks> for ChecksView {
+    fn from(checks: &Checks) -> Self {
+        let Checks { database, redis, queue, mail, disk } = checks;
+        Self {
+            database: database.into(),
+            redis: redis.into(),
+            queue: queue.into(),
+            mail: mail.into(),
+            disk: disk.into(),
+        }
+    }
+}
+
+impl From<&Check> for CheckView {
+    fn from(check: &Check) -> Self {
+        let latency_ms = u64::try_from(check.latency.as_millis()).unwrap_or(u64::MAX);
+        Self { status: check.status.name(), latency_ms, observed: check.observed.clone() }
+    }
+}
+
+impl From<RouteTimes> for ResponseTimesView {
+    fn from(times: RouteTimes) -> Self {
+        let RouteTimes { method, route, percentiles } = times;
+        let (p50_ms, p95_ms, p99_ms) = (percentiles.p50, percentiles.p95, percentiles.p99);
+        Self { method, route, requests: percentiles.requests, p50_ms, p95_ms, p99_ms }
+    }
+}
+
+/// Whether the process works: each of its threads that serve, and its worker, come round. Nothing outside it is touched,
+/// and what is amiss there does not show here.
 #[utoipa::path(tag = "health", responses(
     (status = 200, description = "It works.", body = String, content_type = "text/plain", example = "ok\n")
 ))]
 #[get("/livez")]
-pub(crate) async fn livez() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain").body("ok\n")
+pub(crate) async fn livez(app: App) -> Result<HttpResponse, Failure> {
+    say_whether_alive(&app.watchdog)
+}
+
+/// 503 while something of this process does not turn. The watchdog has logged what.
+pub(crate) fn say_whether_alive(watchdog: &Watchdog) -> Result<HttpResponse, Failure> {
+    match watchdog.wedged() {
+        None => Ok(HttpResponse::Ok().content_type("text/plain").body("ok\n")),
+        Some(_) => Err(Failure::new(ErrorCode::Unavailable)),
+    }
 }
 
 /// Whether requests are to be sent here.
@@ -75,7 +136,7 @@ pub(crate) async fn livez() -> HttpResponse {
 ))]
 #[get("/readyz")]
 pub(crate) async fn readyz(app: App) -> Result<HttpResponse, Failure> {
-    let is_ready = app.ready.load(Ordering::Acquire) && check_database(&app).await.status != "fail";
+    let is_ready = app.ready.load(Ordering::Acquire) && app.check_database().await.status != Status::Fail;
     if is_ready {
         Ok(HttpResponse::Ok().content_type("text/plain").body("ready\n"))
     } else {
@@ -83,30 +144,23 @@ pub(crate) async fn readyz(app: App) -> Result<HttpResponse, Failure> {
     }
 }
 
-/// How the service is.
+/// How the service is, as it was seen less than a second ago.
 #[utoipa::path(tag = "health", responses(
     (status = 200, description = "It passes, or passes with a warning.", body = HealthView),
     (status = 503, description = "It fails.", body = HealthView)
 ))]
 #[get("/health")]
 pub(crate) async fn health(app: App, request: HttpRequest) -> HttpResponse {
-    let database = check_database(&app).await;
-    let status = database.status;
-    let checks = may_see_checks(&app, &request).then_some(Checks { database });
-    let mut response = if status == "fail" { HttpResponse::ServiceUnavailable() } else { HttpResponse::Ok() };
-    response.json(HealthView { status, checks })
-}
-
-async fn check_database(app: &App) -> Check {
-    let began = Instant::now();
-    let answered = matches!(timeout(TIME_LIMIT, app.store.ping()).await, Ok(Ok(())));
-    let latency = began.elapsed();
-    let (status, observed) = match answered {
-        false => ("fail", "no answer"),
-        true if latency > SLOW => ("warn", "slow"),
-        true => ("pass", "answers"),
+    let checks = app.health().await;
+    let status = checks.status();
+    let shows = may_see_checks(&app, &request);
+    let view = HealthView {
+        status: status.name(),
+        checks: shows.then(|| ChecksView::from(&*checks)),
+        response_times: shows.then(|| app.requests.lately().into_iter().map(ResponseTimesView::from).collect()),
     };
-    Check { status, latency_ms: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX), observed }
+    let mut response = if status == Status::Fail { HttpResponse::ServiceUnavailable() } else { HttpResponse::Ok() };
+    response.json(view)
 }
 
 /// Details are for the operator: by token, or from the same machine in development.

@@ -49,7 +49,7 @@ async fn answer(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = trace.request;
-    let measured = app.monitoring.as_ref().map(|monitoring| monitoring.http.begin(request.method()));
+    let measured = app.requests.begin(request.method());
     let body = watch_body(&mut request);
 
     let handled = async {
@@ -60,9 +60,7 @@ async fn answer(
     };
     let Ok(outcome) = AssertUnwindSafe(handled).catch_unwind().await else {
         tracing::error!("a request panicked");
-        if let Some(measured) = measured {
-            measured.end(None, StatusCode::INTERNAL_SERVER_ERROR);
-        }
+        measured.end(None, StatusCode::INTERNAL_SERVER_ERROR);
         return Err(panicked(&app, id));
     };
     let mut response = outcome?;
@@ -75,9 +73,7 @@ async fn answer(
         body.close_if_unread(&mut response);
     }
     add_headers(response.headers_mut(), &app, id);
-    if let Some(measured) = measured {
-        measured.end(Some(response.request()), response.status());
-    }
+    measured.end(Some(response.request()), response.status());
     Ok(response)
 }
 

@@ -28,6 +28,7 @@ mod well_known;
 
 pub use connection::keep_connection;
 pub use error_codes::error_codes_markdown;
+pub(crate) use health::say_whether_alive;
 pub use openapi::{Operation, document, operations};
 
 use actix_web::{

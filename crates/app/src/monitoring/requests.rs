@@ -1,4 +1,4 @@
-//! Requests by route, method and status. Each series is looked up by its place and registered when it is first needed,
+//! Requests by route, method and status, and how long they took. Each series is looked up by its place and registered when it is first needed,
 //! so that counting a request formats nothing and takes no lock.
 
 use actix_web::{
@@ -9,6 +9,8 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use std::{collections::HashMap, sync::OnceLock, time::Instant};
 
 use crate::http::document;
+
+use super::response_times::{Percentiles, ResponseTimes};
 
 /// What no route takes: strangers must not be able to make label values.
 const UNMATCHED: &str = "unmatched";
@@ -25,8 +27,9 @@ const FIRST_STATUS: u16 = 100;
 /// One more than the last of them.
 const STATUSES: u16 = 600;
 
-/// Requests as they are counted.
+/// Requests as they are counted and timed. Without a recorder nothing but the percentiles is kept.
 pub(crate) struct HttpMetrics {
+    began: Instant,
     places: HashMap<&'static str, usize>,
     routes: Vec<Route>,
     in_flight: Gauge,
@@ -40,7 +43,16 @@ struct Route {
 /// The series of one route and method.
 struct Series {
     duration: Histogram,
+    lately: ResponseTimes,
     statuses: Box<[OnceLock<Counter>]>,
+}
+
+/// What a route took lately.
+pub(crate) struct RouteTimes {
+    pub(crate) method: &'static str,
+    /// Its pattern, not a path.
+    pub(crate) route: &'static str,
+    pub(crate) percentiles: Percentiles,
 }
 
 /// A request that is being handled. Dropping it counts it out, with or without an answer.
@@ -51,18 +63,41 @@ pub(crate) struct Measured<'a> {
 }
 
 impl HttpMetrics {
-    pub(super) fn new() -> Self {
+    /// To be made after the recorder, where there is one.
+    pub(crate) fn new() -> Self {
         let documented = document()["paths"].as_object().into_iter().flat_map(|paths| paths.keys().map(String::as_str));
         let patterns: Vec<&'static str> = [UNMATCHED].into_iter().chain(UNDOCUMENTED).chain(documented).collect();
         let routes = patterns.iter().map(|pattern| Route { pattern, methods: Default::default() }).collect();
         let places = patterns.iter().zip(0..).map(|(pattern, place)| (*pattern, place)).collect();
-        Self { places, routes, in_flight: gauge!("http_requests_in_flight") }
+        Self { began: Instant::now(), places, routes, in_flight: gauge!("http_requests_in_flight") }
     }
 
     pub(crate) fn begin(&self, method: &Method) -> Measured<'_> {
         self.in_flight.increment(1.0);
         let method = METHODS.iter().position(|known| known == method).unwrap_or(METHODS.len());
         Measured { metrics: self, method, began: Instant::now() }
+    }
+
+    /// What was asked for in the last minutes, the slowest first.
+    pub(crate) fn lately(&self) -> Vec<RouteTimes> {
+        let minute = self.minute();
+        let mut times = Vec::new();
+        for route in &self.routes {
+            for (place, series) in route.methods.iter().enumerate() {
+                let percentiles = series.get().and_then(|series| series.lately.percentiles(minute));
+                times.extend(percentiles.map(|percentiles| RouteTimes {
+                    method: method_name(place),
+                    route: route.pattern,
+                    percentiles,
+                }));
+            }
+        }
+        times.sort_by(|one, other| other.percentiles.p99.total_cmp(&one.percentiles.p99));
+        times
+    }
+
+    fn minute(&self) -> u64 {
+        self.began.elapsed().as_secs() / 60
     }
 
     /// The route that took a request. That of a path without parameters is the path.
@@ -79,6 +114,7 @@ impl Route {
             duration: histogram!(
                 "http_request_duration_seconds", "method" => method_name(method), "route" => self.pattern
             ),
+            lately: ResponseTimes::default(),
             statuses: (FIRST_STATUS..STATUSES).map(|_| OnceLock::new()).collect(),
         })
     }
@@ -105,7 +141,9 @@ impl Measured<'_> {
     pub(crate) fn end(self, request: Option<&HttpRequest>, status: StatusCode) {
         let route = request.map_or(&self.metrics.routes[0], |request| self.metrics.route_of(request));
         let series = route.series(self.method);
-        series.duration.record(self.began.elapsed());
+        let took = self.began.elapsed();
+        series.duration.record(took);
+        series.lately.record(self.metrics.minute(), took);
         route.count(self.method, status, series);
     }
 }

@@ -1,4 +1,5 @@
-//! `GET /metrics`, on an address of its own.
+//! `GET /metrics`, and `GET /livez` once more, on an address of their own. It is served by a thread of its own, which answers
+//! also when every thread of the API is wedged, and where there is no API at all.
 
 use actix_web::{App as ActixApp, HttpResponse, HttpServer, dev::ServerHandle, rt::task::JoinHandle, web};
 use std::{
@@ -7,7 +8,7 @@ use std::{
 };
 use tokio::sync::Mutex;
 
-use crate::{App, StartError};
+use crate::{App, Failure, StartError, http::say_whether_alive};
 
 use super::{Monitoring, collect::collect};
 
@@ -48,7 +49,7 @@ pub(crate) fn serve(app: &App) -> Result<Option<MetricsServer>, StartError> {
     let (served, collected) = (web::Data::new(app.clone()), web::Data::new(Collected::default()));
     let server = HttpServer::new(move || {
         let app = ActixApp::new().app_data(served.clone()).app_data(collected.clone());
-        app.route("/metrics", web::get().to(metrics))
+        app.route("/metrics", web::get().to(metrics)).route("/livez", web::get().to(livez))
     });
     let server = server.workers(1).disable_signals().listen(listener).map_err(cannot_serve)?.run();
     let handle = server.handle();
@@ -72,6 +73,10 @@ impl MetricsServer {
         self.upkeep.abort();
         self.server.stop(false).await;
     }
+}
+
+async fn livez(app: web::Data<App>) -> Result<HttpResponse, Failure> {
+    say_whether_alive(&app.watchdog)
 }
 
 async fn metrics(app: web::Data<App>, collected: web::Data<Collected>) -> HttpResponse {

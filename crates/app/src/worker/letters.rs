@@ -23,7 +23,7 @@ impl Handler<Letter> for Letters {
             }
         };
         let outgoing = Outgoing { job: job.id, written_at: job.created_at, letter, link };
-        match app.mailer.send(&outgoing).await {
+        match app.outbox.mailer().send(&outgoing).await {
             Ok(()) => Ok(Done::Outside),
             Err(error @ MailerError::Temporary(_)) => Err(JobFailure::again(error)),
             Err(error @ MailerError::Permanent(_)) => Err(JobFailure::hopeless(error)),

@@ -62,6 +62,8 @@ pub struct QueueFigures {
     pub dead: u64,
     /// When the time of the ready job came that has waited longest.
     pub oldest_ready: Option<Timestamp>,
+    /// The time of the scheduled job that comes first. Where it has passed, no worker has looked since.
+    pub next_scheduled: Option<Timestamp>,
 }
 
 /// The same with what was done lately.

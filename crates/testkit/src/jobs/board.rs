@@ -128,6 +128,7 @@ async fn queues_are_counted_by_state(scene: &Scene<'_, impl Units<Unit: Ports>>)
     let figures = &stats[0].figures;
     assert_eq!((figures.ready, figures.scheduled, figures.running, figures.dead), (2, 1, 1, 1));
     assert_eq!((stats[0].completed, figures.oldest_ready), (1, Some(first.run_at)));
+    assert_eq!(figures.next_scheduled, Some(waiting.run_at));
     let stats = scene.look_as(acme.scope(), async |unit| unit.queue_stats(since).await.unwrap()).await;
     assert_eq!(stats[0].completed, 0, "it was completed before that");
     let of_all = scene.look(async |unit| unit.queue_figures().await.unwrap()).await;
@@ -135,6 +136,7 @@ async fn queues_are_counted_by_state(scene: &Scene<'_, impl Units<Unit: Ports>>)
     // Other scenarios leave dead letters.
     assert_eq!((of_all.ready, of_all.scheduled, of_all.running), (2, 1, 1), "{of_all:?}");
     assert!(of_all.dead >= 1 && of_all.oldest_ready == Some(first.run_at), "{of_all:?}");
+    assert_eq!(of_all.next_scheduled, Some(waiting.run_at));
     scene.look_as(acme.scope(), async |unit| must_be!(unit.queue_figures().await, Err(StoreError::Misuse(_)))).await;
     assert!(complete(scene, in_hand.claim).await);
 }

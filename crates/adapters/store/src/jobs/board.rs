@@ -66,7 +66,8 @@ const STATS: &str = "\
            count(*) FILTER (WHERE state = 'ready') AS ready, count(*) FILTER (WHERE state = 'scheduled') AS scheduled, \
            count(*) FILTER (WHERE state = 'running') AS running, count(*) FILTER (WHERE state = 'dead') AS dead, \
            count(*) FILTER (WHERE state = 'completed') AS completed, \
-           min(run_at) FILTER (WHERE state = 'ready') AS oldest_ready \
+           min(run_at) FILTER (WHERE state = 'ready') AS oldest_ready, \
+           min(run_at) FILTER (WHERE state = 'scheduled') AS next_scheduled \
     FROM jobs WHERE lane = $1 AND (state IN ('ready', 'scheduled', 'running', 'dead') \
                                    OR (state = 'completed' AND finished_at >= $2)) \
     GROUP BY queue ORDER BY queue";
@@ -75,13 +76,14 @@ const STATS: &str = "\
 const FIGURES: &str = "\
     SELECT queue, CAST(sum(ready) AS bigint) AS ready, CAST(sum(scheduled) AS bigint) AS scheduled, \
            CAST(sum(running) AS bigint) AS running, CAST(sum(dead) AS bigint) AS dead, CAST(0 AS bigint) AS completed, \
-           min(oldest_ready) AS oldest_ready \
+           min(oldest_ready) AS oldest_ready, min(next_scheduled) AS next_scheduled \
     FROM ( \
-        SELECT queue, count(*) AS ready, 0 AS scheduled, 0 AS running, 0 AS dead, min(run_at) AS oldest_ready \
+        SELECT queue, count(*) AS ready, 0 AS scheduled, 0 AS running, 0 AS dead, min(run_at) AS oldest_ready, \
+               NULL AS next_scheduled \
         FROM jobs WHERE state = 'ready' GROUP BY queue \
-        UNION ALL SELECT queue, 0, count(*), 0, 0, NULL FROM jobs WHERE state = 'scheduled' GROUP BY queue \
-        UNION ALL SELECT queue, 0, 0, count(*), 0, NULL FROM jobs WHERE state = 'running' GROUP BY queue \
-        UNION ALL SELECT queue, 0, 0, 0, count(*), NULL FROM jobs \
+        UNION ALL SELECT queue, 0, count(*), 0, 0, NULL, min(run_at) FROM jobs WHERE state = 'scheduled' GROUP BY queue \
+        UNION ALL SELECT queue, 0, 0, count(*), 0, NULL, NULL FROM jobs WHERE state = 'running' GROUP BY queue \
+        UNION ALL SELECT queue, 0, 0, 0, count(*), NULL, NULL FROM jobs \
                   WHERE state = 'dead' AND finished_at IS NOT NULL GROUP BY queue \
     ) AS parts \
     GROUP BY queue ORDER BY queue";
@@ -95,6 +97,7 @@ struct QueueRow {
     dead: i64,
     completed: i64,
     oldest_ready: Option<ChronoDateTimeUtc>,
+    next_scheduled: Option<ChronoDateTimeUtc>,
 }
 
 impl TryFrom<row::Model> for JobStatus {
@@ -134,6 +137,7 @@ impl TryFrom<QueueRow> for QueueStats {
                 running: count(row.running)?,
                 dead: count(row.dead)?,
                 oldest_ready: row.oldest_ready.map(Timestamp::new),
+                next_scheduled: row.next_scheduled.map(Timestamp::new),
             },
             completed: count(row.completed)?,
         })

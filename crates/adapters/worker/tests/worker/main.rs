@@ -7,6 +7,7 @@ mod ahead;
 mod embed;
 mod kinds;
 mod leases;
+mod pulse;
 mod schedules;
 mod shop;
 mod stop;

@@ -161,7 +161,10 @@ impl Shop {
         schedules: Vec<Schedule>,
         config: WorkerConfig,
     ) -> Working {
-        let worker = Worker::new(line, self.world.clone(), self.bell.clone(), handlers, schedules, config);
+        self.start(Worker::new(line, self.world.clone(), self.bell.clone(), handlers, schedules, config))
+    }
+
+    pub(crate) fn start(&self, worker: Worker<Line>) -> Working {
         let (stop, hand_back) = (CancellationToken::new(), CancellationToken::new());
         let task = tokio::spawn(worker.run(stop.clone(), hand_back.clone()));
         Working { stop, hand_back, task }

@@ -1,0 +1,181 @@
+//! The folders that are written to: whether they can be, and how much room there is.
+
+use rustix::fs::statvfs;
+use std::{
+    fs, io,
+    path::{Path, PathBuf, absolute},
+    process,
+};
+
+use crate::config::{Config, Database, HealthConfig, MailTransport};
+
+use super::{Judgement, Status};
+
+/// Why a folder cannot be written to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FolderError {
+    #[error("{} cannot be looked for", .0.display())]
+    Unseen(PathBuf),
+    #[error("{} is a file", .0.display())]
+    File(PathBuf),
+    #[error("{} cannot be written ({source})", folder.display())]
+    Unwritable { folder: PathBuf, source: io::Error },
+}
+
+/// Where files of ours are, or will be.
+pub(crate) fn folders(config: &Config) -> Vec<PathBuf> {
+    let keeps_keys = config.keys.signing_keys.is_none() || config.keys.server_secrets.is_none();
+    let of_keys = keeps_keys.then_some(config.data_dir.as_path());
+    let of_database = match &config.database.url {
+        Database::Sqlite(file) => file.parent(),
+        Database::Postgres(_) => None,
+    };
+    let of_mail = match &config.mail.transport {
+        MailTransport::File(folder) => Some(folder.as_path()),
+        MailTransport::Console | MailTransport::Smtp(_) => None,
+    };
+    let named = of_keys.into_iter().chain(of_database).chain(of_mail);
+    let mut folders: Vec<PathBuf> =
+        named.map(|folder| absolute(Path::new(".").join(folder)).unwrap_or_else(|_| folder.to_owned())).collect();
+    folders.dedup();
+    folders
+}
+
+/// Writes into a folder and takes it back; where it does not exist yet, into that in which it will be made. Says whether it
+/// exists. Permissions alone do not tell: the file system may be read-only, or full.
+pub(crate) fn try_folder(folder: &Path) -> Result<bool, FolderError> {
+    let there = existing(folder).ok_or_else(|| FolderError::Unseen(folder.to_owned()))?;
+    if !there.is_dir() {
+        return Err(FolderError::File(there.to_owned()));
+    }
+    let probe = there.join(format!(".tenantry-probe-{}", process::id()));
+    let tried = fs::File::create_new(&probe).and_then(|_| fs::remove_file(&probe));
+    tried.map_err(|source| FolderError::Unwritable { folder: there.to_owned(), source })?;
+    Ok(there == folder)
+}
+
+/// The folder, or of those that it is in the nearest that exists.
+fn existing(folder: &Path) -> Option<&Path> {
+    folder.ancestors().find(|ancestor| ancestor.exists())
+}
+
+/// Judges by the file system that has least room, in bytes or in inodes.
+pub(crate) fn judge_space(folders: &[PathBuf], limits: &HealthConfig) -> Judgement {
+    let looked = folders.iter().map(|folder| Space::at(folder)).collect::<Option<Vec<_>>>();
+    let Some(spaces) = looked else { return (Status::Fail, "it cannot be looked at".to_owned()) };
+    let Some(least) = spaces.into_iter().min_by_key(Space::percent) else {
+        return (Status::Pass, "nothing of ours is written to a disk".to_owned());
+    };
+    let percent = least.percent();
+    let status = if percent < u64::from(limits.disk_fail_percent) {
+        Status::Fail
+    } else if percent < u64::from(limits.disk_warn_percent) {
+        Status::Warn
+    } else {
+        Status::Pass
+    };
+    (status, least.to_string())
+}
+
+/// The room on a file system.
+struct Space {
+    free_bytes: u64,
+    total_bytes: u64,
+    free_inodes: u64,
+    total_inodes: u64,
+}
+
+impl Space {
+    fn at(folder: &Path) -> Option<Self> {
+        let found = statvfs(existing(folder)?).ok()?;
+        // What is kept back for the administrator is not for us.
+        let (unit, free) = (found.f_frsize, found.f_bavail);
+        Some(Self {
+            free_bytes: free.saturating_mul(unit),
+            total_bytes: found.f_blocks.saturating_mul(unit),
+            free_inodes: found.f_favail,
+            total_inodes: found.f_files,
+        })
+    }
+
+    /// Of what is scarcer. A file system that counts no inodes says that there are none in all.
+    fn percent(&self) -> u64 {
+        share(self.free_bytes, self.total_bytes).min(share(self.free_inodes, self.total_inodes))
+    }
+}
+
+fn share(free: u64, total: u64) -> u64 {
+    let percent = (u128::from(free) * 100).checked_div(u128::from(total)).unwrap_or(100);
+    u64::try_from(percent).unwrap_or(100)
+}
+
+impl std::fmt::Display for Space {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const MIB: u64 = 1024 * 1024;
+        let (free, total) = (self.free_bytes / MIB, self.total_bytes / MIB);
+        let inodes = share(self.free_inodes, self.total_inodes);
+        write!(f, "{} % free, {free} of {total} MiB", share(self.free_bytes, self.total_bytes))?;
+        if inodes < share(self.free_bytes, self.total_bytes) {
+            write!(f, "; {inodes} % of the inodes free")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+    use tempfile::TempDir;
+
+    fn config(settings: &[(&str, &str)]) -> Config {
+        Config::load(Sources::from_environment(settings.iter().copied())).expect("good")
+    }
+
+    #[test]
+    fn only_folders_that_are_used_are_looked_at() {
+        let folder = TempDir::new().expect("a folder");
+        let data = ("DATA_DIR", folder.path().to_str().expect("UTF-8"));
+        assert_eq!(folders(&config(&[data])), [folder.path()]);
+        let elsewhere = ("DATABASE_URL", "sqlite:/elsewhere/a.db");
+        assert_eq!(folders(&config(&[data, elsewhere])), [folder.path(), Path::new("/elsewhere")]);
+        let all = [data, ("DATABASE_URL", "postgres://u@h/d"), ("SIGNING_KEYS", "a"), ("SERVER_SECRETS", "b")];
+        assert!(folders(&config(&all)).is_empty());
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_a_folder_is_told() {
+        let folder = TempDir::new().expect("a folder");
+        let file = folder.path().join("file");
+        fs::write(&file, "").expect("a file");
+        for path in [file.clone(), file.join("below")] {
+            assert!(matches!(try_folder(&path), Err(FolderError::File(_))), "{}", path.display());
+        }
+        assert!(try_folder(folder.path()).expect("it can be written"));
+        assert!(!try_folder(&folder.path().join("not/yet")).expect("it can be made"));
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing is left behind");
+    }
+
+    #[test]
+    fn what_is_scarcer_decides() {
+        let space =
+            |free_bytes, free_inodes, total_inodes| Space { free_bytes, total_bytes: 1_000, free_inodes, total_inodes };
+        assert_eq!(space(500, 0, 0).percent(), 50, "no inodes are counted there");
+        assert_eq!(space(500, 3, 100).percent(), 3);
+        assert_eq!(space(9, 100, 100).percent(), 0);
+    }
+
+    #[test]
+    fn the_limits_decide() {
+        let folder = [TempDir::new().expect("a folder").path().join("not/yet")];
+        let judged = |warn: &str, fail: &str| {
+            let limits = config(&[("HEALTH_DISK_WARN_PERCENT", warn), ("HEALTH_DISK_FAIL_PERCENT", fail)]).health;
+            judge_space(&folder, &limits)
+        };
+        assert_eq!(judged("0", "0").0, Status::Pass);
+        assert_eq!(judged("100", "0").0, Status::Warn);
+        assert_eq!(judged("100", "100").0, Status::Fail);
+        assert!(judged("0", "0").1.contains("MiB"), "{}", judged("0", "0").1);
+        assert_eq!(judge_space(&[], &config(&[]).health).0, Status::Pass);
+    }
+}

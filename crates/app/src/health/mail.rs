@@ -1,0 +1,93 @@
+//! Whether mails can go out.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::time::timeout;
+
+use crate::{App, mail::Outbox};
+
+use super::{Check, Judgement, Status, TIME_LIMIT, try_folder};
+
+/// For how long an answer holds: to connect and sign in every second would be rude to a server.
+const FRESH: Duration = Duration::from_secs(15);
+
+/// What was seen last.
+#[derive(Default, Clone)]
+pub(crate) struct LastMailCheck(Arc<Parts>);
+
+#[derive(Default)]
+struct Parts {
+    last: Mutex<Option<(Instant, Check)>>,
+    /// Held by whoever asks the server.
+    asking: tokio::sync::Mutex<()>,
+}
+
+impl LastMailCheck {
+    fn seen(&self) -> Option<(Instant, Check)> {
+        self.0.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn fresh(&self) -> Option<Check> {
+        self.seen().filter(|(at, _)| at.elapsed() < FRESH).map(|(_, check)| check)
+    }
+
+    /// Asks, unless somebody else just has.
+    async fn refresh(&self, outbox: &Outbox) -> Check {
+        let _asking = self.0.asking.lock().await;
+        if let Some(check) = self.fresh() {
+            return check;
+        }
+        let began = Instant::now();
+        let (status, observed) = look(outbox).await;
+        let check = Check { status, latency: began.elapsed(), observed };
+        *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), check.clone()));
+        check
+    }
+}
+
+impl App {
+    /// A mail server may take its time to greet, so it is asked beside the request; who cannot wait is told what was seen
+    /// before.
+    pub(super) async fn check_mail(&self) -> Check {
+        let remembered = self.health.mail.clone();
+        if let Some(check) = remembered.fresh() {
+            return check;
+        }
+        let asking = tokio::spawn({
+            let (remembered, outbox) = (remembered.clone(), self.outbox.clone());
+            async move { remembered.refresh(&outbox).await }
+        });
+        match timeout(TIME_LIMIT, asking).await {
+            Ok(Ok(check)) => check,
+            _ => remembered.seen().map_or_else(
+                || Check {
+                    status: Status::Warn,
+                    latency: TIME_LIMIT,
+                    observed: "no answer yet; it is being asked".to_owned(),
+                },
+                |(_, check)| check,
+            ),
+        }
+    }
+}
+
+/// No request waits for a mail, so that nothing here is worse than a warning.
+async fn look(outbox: &Outbox) -> Judgement {
+    match outbox {
+        Outbox::Console(_) => (Status::Pass, "mails are printed to standard output".to_owned()),
+        Outbox::File(_, folder) => {
+            let folder = folder.clone();
+            let tried = tokio::task::spawn_blocking(move || try_folder(&folder)).await;
+            match tried {
+                Ok(Ok(_)) => (Status::Pass, "the folder can be written".to_owned()),
+                Ok(Err(_)) | Err(_) => (Status::Warn, "the folder cannot be written; mails wait".to_owned()),
+            }
+        }
+        Outbox::Smtp(mailer) => match mailer.check().await {
+            Ok(()) => (Status::Pass, "the SMTP server answers".to_owned()),
+            Err(_) => (Status::Warn, "the SMTP server cannot be used; mails wait".to_owned()),
+        },
+    }
+}
