@@ -5,9 +5,12 @@ use crate::{
     process::{Runner, cargo, cargo_has},
 };
 use anyhow::{Result, bail};
-use std::process::{Command, ExitCode};
+use std::{
+    path::Path,
+    process::{Command, ExitCode},
+};
 
-/// Formatting, the dependency rule, clippy and the documentation, with warnings as errors.
+/// Formatting, the dependency rule, clippy and the documentation, with warnings as errors, and the files of deploy/.
 ///
 /// Every check is run, also after one has failed; the last lines name those that failed.
 #[derive(clap::Args)]
@@ -20,7 +23,7 @@ pub(crate) struct Options {
 /// A check's name and what it does, failing with why it failed.
 type Check = (&'static str, fn(&mut Runner) -> Result<()>);
 
-const CHECKS: [Check; 4] = [
+const CHECKS: [Check; 5] = [
     ("formatting", |runner| must_succeed(runner, &mut cargo(["fmt", "--all", "--check"]))),
     ("dependency rule", |_| dependency_rule::check()),
     ("clippy", |runner| {
@@ -29,6 +32,7 @@ const CHECKS: [Check; 4] = [
     ("documentation", |runner| {
         must_succeed(runner, cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
     }),
+    ("deployment", |runner| must_succeed(runner, &mut Command::new("deploy/check.sh"))),
 ];
 
 const DENY: Check = ("cargo deny", |runner| {
@@ -63,7 +67,8 @@ fn must_succeed(runner: &mut Runner, command: &mut Command) -> Result<()> {
     let status = runner.run(command)?;
     if !status.success() {
         let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
-        bail!("`cargo {}` ended with {status}", arguments.join(" "));
+        let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy();
+        bail!("`{program} {}` ended with {status}", arguments.join(" "));
     }
     Ok(())
 }
