@@ -12,6 +12,7 @@ mod budgets;
 mod documents;
 mod enumerations;
 mod faults;
+mod files;
 mod health;
 mod idempotency;
 mod input;

@@ -170,6 +170,19 @@ on_both_databases! {
         for token in [&access, &refresh] {
             owner.get(&format!("/roles?limit=1&cursor={token}")).await.refused(400, "invalid_cursor");
         }
+        let file = owner.upload("a.json", "application/json", b"{}").await.is(201)["id"].as_str().unwrap().to_owned();
+        let link = owner.post(&format!("/files/{file}/link"), json!({})).await.is(201)["url"].as_str().unwrap().to_owned();
+        let link = link.rsplit('/').next().unwrap();
+        for token in [&access, &refresh, &cursor] {
+            anybody.get(&format!("/files/signed/{token}")).await.refused(404, "not_found");
+        }
+        is_invalid(&anybody, link, "as an access token").await;
+        anybody.post("/auth/refresh", json!({ "refreshToken": link })).await.refused(401, "token_invalid");
+        owner.get(&format!("/roles?limit=1&cursor={link}")).await.refused(400, "invalid_cursor");
+        for (place, body) in LINK_PLACES {
+            anybody.post(place, body(json!(link))).await.refused(422, "link_invalid");
+        }
+        assert_eq!(anybody.get(&format!("/files/signed/{link}")).await.bytes, b"{}");
         owner.get(&format!("/roles?limit=1&cursor={cursor}")).await.is(200);
         owner.get("/auth/me").await.is(200);
         anybody.post("/auth/refresh", json!({ "refreshToken": refresh })).await.is(200);

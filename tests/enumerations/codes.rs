@@ -14,6 +14,7 @@ const ELSEWHERE: &[(ErrorCode, &str)] = &[
     (ErrorCode::IdempotencyMismatch, "a_key_is_good_for_one_request_only, in tests/idempotency"),
     (ErrorCode::IdempotencyInProgress, "while_the_first_runs_the_others_are_told_so, in tests/idempotency"),
     (ErrorCode::Internal, "in4_a_panic_is_answered_and_the_process_lives, in crates/app/src/http/layer.rs"),
+    (ErrorCode::StorageFull, "fa6_a_full_disk_for_files_is_told_and_leaves_nothing_behind"),
     (ErrorCode::Unavailable, "a_database_that_is_away_shows_in_readiness_and_in_nothing_else, in tests/health.rs"),
 ];
 

@@ -12,6 +12,7 @@ use crate::support::{
 const PUBLIC: &[&str] = &[
     "accept_invitation",
     "confirm_registration",
+    "download_by_link",
     "forgot_password",
     "health",
     "jwks",
@@ -68,7 +69,7 @@ on_both_databases! {
             taken.entry(route.template).or_default().insert(route.method.to_string());
         }
         for (template, methods) in taken {
-            let path = template.replace("{id}", UNKNOWN_ID).replace("{role_id}", UNKNOWN_ID);
+            let path = template.replace("{id}", UNKNOWN_ID).replace("{role_id}", UNKNOWN_ID).replace("{token}", UNKNOWN_ID);
             // `/invitations/accept` could be an id too.
             let also = |method: &str| taken_by_an_id(template, method);
             for method in METHODS.iter().filter(|method| !methods.contains(**method) && !also(method)) {

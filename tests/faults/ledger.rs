@@ -26,6 +26,7 @@ const FOUND: &[(&str, &str)] = &[
         "SELECT t.slug || ' ' || r.name FROM roles r JOIN tenants t ON t.id = r.tenant_id
         WHERE r.system IS NULL AND r.name <> r.description",
     ),
+    ("file", "SELECT t.slug || ' ' || replace(f.name, '.csv', '') FROM files f JOIN tenants t ON t.id = f.tenant_id"),
     (
         "holding",
         "SELECT t.slug || ' ' || r.description FROM membership_roles h
@@ -49,6 +50,7 @@ const EVENTS: &[(&str, &[&str])] = &[
     ("tenant", &["membership.created", "session.started", "tenant.created", "user.registered"]),
     ("role", &["role.created"]),
     ("name", &["role.updated"]),
+    ("file", &["file.uploaded"]),
     ("holding", &["membership.roles_changed"]),
     ("session", &["session.started"]),
     ("ended", &["session.ended"]),
@@ -112,6 +114,17 @@ const PARTIAL: &[(&str, &str)] = &[
         (SELECT 1 FROM roles r WHERE r.tenant_id = j.tenant_id AND r.id = j.target_id)",
     ),
     (
+        "a file without its event",
+        "SELECT count(*) FROM files f WHERE (SELECT count(*) FROM journal j
+        WHERE j.tenant_id = f.tenant_id AND j.target_id = f.id AND j.action = 'file.uploaded') <> 1",
+    ),
+    (
+        "a tenant whose storage is not what its files take",
+        "SELECT count(*) FROM tenants t WHERE
+        coalesce((SELECT u.bytes FROM storage_usage u WHERE u.tenant_id = t.id), 0) <>
+        coalesce((SELECT sum(f.bytes) FROM files f WHERE f.tenant_id = t.id), 0)",
+    ),
+    (
         "a change of a membership without its event",
         "SELECT count(*) FROM memberships m WHERE
         (SELECT count(*) FROM journal j WHERE j.tenant_id = m.tenant_id AND j.target_id = m.user_id
@@ -150,6 +163,7 @@ pub(super) async fn assert_clean(books: &Books, sql: &Sql) {
         assert!(done, "the load made no {what}");
     }
     assert_eq!(books.ledger.judge("role", roles_by_api(books).await), Verdict::default(), "roles by the API");
+    assert_eq!(books.ledger.judge("file", files_by_api(books).await), Verdict::default(), "files by the API");
     assert_eq!(*books.misdeeds.read().unwrap(), [""; 0]);
     for (what, query) in PARTIAL {
         assert_eq!(sql.number(query).await, 0, "{what}");
@@ -211,6 +225,23 @@ async fn roles_by_api(books: &Books) -> Vec<(String, String)> {
         assert_eq!(roles["meta"]["nextCursor"], Value::Null, "one page holds them");
         let custom = roles["data"].as_array().unwrap().iter().filter(|role| role["system"] == false);
         found.extend(custom.map(|role| (home.slug.clone(), role["description"].as_str().unwrap().to_owned())));
+    }
+    found
+}
+
+/// The files that each tenant sees, every one of which has its bytes.
+async fn files_by_api(books: &Books) -> Vec<(String, String)> {
+    let homes = books.homes.read().unwrap().clone();
+    let mut found = Vec::new();
+    for home in homes {
+        let files = read(books, &home, "/files?limit=100").await;
+        assert_eq!(files["meta"]["nextCursor"], Value::Null, "one page holds them");
+        for file in files["data"].as_array().unwrap() {
+            let path = format!("/files/{}/download", file["id"].as_str().unwrap());
+            read(books, &home, &path).await;
+            let name = file["name"].as_str().unwrap().strip_suffix(".csv").unwrap();
+            found.push((home.slug.clone(), name.to_owned()));
+        }
     }
     found
 }

@@ -1,6 +1,9 @@
 //! Tenants at work: they register, make roles, rename and assign them, sign in and out, and keep the ledger of it.
 
-use reqwest::{Method, StatusCode};
+use reqwest::{
+    Method, StatusCode,
+    multipart::{Form, Part},
+};
 use serde_json::{Value, json};
 use std::{
     sync::{
@@ -75,6 +78,8 @@ pub(super) struct Call<'a> {
     pub(super) body: Value,
     /// What the request is named by, so that it can be sent again.
     pub(super) key: Option<&'a str>,
+    /// What to upload in place of a body: a table of this name, which has its name in it.
+    pub(super) file: Option<&'a str>,
 }
 
 impl Load {
@@ -140,7 +145,10 @@ impl Books {
         if let Some(key) = call.key {
             request = request.header("idempotency-key", key);
         }
-        if !call.body.is_null() {
+        if let Some(name) = call.file {
+            let part = Part::bytes(name.as_bytes().to_vec()).file_name(format!("{name}.csv"));
+            request = request.multipart(Form::new().part("file", part.mime_str("text/csv").unwrap()));
+        } else if !call.body.is_null() {
             request = request.json(&call.body);
         }
         let began = Instant::now();
@@ -197,6 +205,10 @@ impl Books {
         let path = format!("/roles/{role}");
         let renaming = home.call(Method::PATCH, &path, json!({ "name": new_name }));
         self.change("name", home, &new_name, renaming).await?;
+
+        let table = self.ledger.canary();
+        let uploading = Call { file: Some(&table), ..home.call(Method::POST, "/files/upload", Value::Null) };
+        self.change("file", home, &table, uploading).await?;
 
         let path = format!("/users/{}/roles/{role}", home.owner);
         self.change("holding", home, &name, home.call(Method::POST, &path, Value::Null)).await?;
@@ -289,7 +301,7 @@ impl Home {
 
     /// A request of the owner.
     pub(super) fn call<'a>(&'a self, method: Method, path: &'a str, body: Value) -> Call<'a> {
-        Call { method, path, token: &self.token, agent: &self.slug, body, key: None }
+        Call { method, path, token: &self.token, agent: &self.slug, body, key: None, file: None }
     }
 
     fn email(&self) -> String {

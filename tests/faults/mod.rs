@@ -4,6 +4,7 @@
 //! `TENANTRY_ROUNDS=20 cargo xtask test -E 'test(faults::kill)'`.
 
 mod cluster;
+mod disk;
 mod jobs;
 mod keep_alive;
 mod kill;

@@ -130,7 +130,7 @@ impl Person {
     }
 
     fn post<'a>(&'a self, path: &'a str, body: Value) -> Call<'a> {
-        Call { method: Method::POST, path, token: &self.token, agent: "outbox", body, key: None }
+        Call { method: Method::POST, path, token: &self.token, agent: "outbox", body, key: None, file: None }
     }
 }
 

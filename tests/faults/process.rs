@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread::JoinHandle,
@@ -32,8 +33,18 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts the program with these settings and nothing else in its environment.
-    pub(super) fn spawn(arguments: &[&str], settings: &[(String, String)], folder: &std::path::Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
+    pub(super) fn spawn(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> Self {
+        Self::spawn_program(Path::new(env!("CARGO_BIN_EXE_tenantry")), arguments, settings, folder)
+    }
+
+    /// Starts the program by another, which must become it.
+    pub(super) fn spawn_program(
+        program: &Path,
+        arguments: &[&str],
+        settings: &[(String, String)],
+        folder: &Path,
+    ) -> Self {
+        let mut command = Command::new(program);
         command.args(arguments).env_clear().envs(settings.iter().map(|(name, value)| (name, value)));
         // No `.env` of whoever runs the tests is read.
         command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -69,6 +80,11 @@ impl Process {
         self.url = format!("http://{address}");
         let ready = async || reqwest::get(format!("{}/readyz", self.url)).await.ok().filter(|r| r.status() == 200);
         answer_within(HEALED.saturating_sub(took), "the server is ready", ready).await;
+    }
+
+    /// Its number, as the system knows it.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Where it listens, as `http://…`.

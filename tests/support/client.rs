@@ -1,6 +1,10 @@
 //! A client that knows the conventions of the API and holds every answer to them.
 
-use reqwest::{Method, StatusCode, header::HeaderMap};
+use reqwest::{
+    Method, StatusCode,
+    header::HeaderMap,
+    multipart::{Form, Part},
+};
 use serde_json::Value;
 use std::collections::HashSet;
 use tenantry_app::http::{document, operations};
@@ -24,6 +28,8 @@ pub(crate) struct Reply {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
     pub(crate) text: String,
+    /// What came, where it is no text.
+    pub(crate) bytes: Vec<u8>,
     call: String,
 }
 
@@ -84,13 +90,26 @@ impl Client {
         self.finish(request, &method, &full).await
     }
 
+    /// Uploads a file of that name and declared type.
+    pub(crate) async fn upload(&self, name: &str, declared: &str, bytes: &[u8]) -> Reply {
+        let part = Part::bytes(bytes.to_vec()).file_name(name.to_owned()).mime_str(declared).unwrap();
+        self.upload_form(Form::new().part("file", part)).await
+    }
+
+    /// Uploads a form made by hand.
+    pub(crate) async fn upload_form(&self, form: Form) -> Reply {
+        let request = self.raw(Method::POST, "/files/upload").multipart(form);
+        self.finish(request, &Method::POST, "/api/v1/files/upload").await
+    }
+
     /// Sends a request made by hand, and holds the answer to the conventions all the same.
     pub(crate) async fn finish(&self, request: reqwest::RequestBuilder, method: &Method, path: &str) -> Reply {
         let answer = request.send().await.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"));
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let text = answer.text().await.unwrap();
+        let bytes = answer.bytes().await.unwrap().to_vec();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        let reply = Reply { status, headers, body, text, call: format!("{method} {path}") };
+        let reply = Reply { status, headers, body, text, bytes, call: format!("{method} {path}") };
         reply.keeps_conventions();
         contract::hold(&reply);
         self.left_only_declared_events(&reply, method, path).await;
@@ -169,7 +188,10 @@ impl Reply {
         let call = &self.call;
         assert_eq!(self.header("x-content-type-options"), "nosniff", "{call}");
         assert_eq!(self.header("referrer-policy"), "no-referrer", "{call}");
-        assert_eq!(self.header("cross-origin-resource-policy"), "same-origin", "{call}");
+        // What a link leads to may be shown anywhere.
+        let is_linked = call.contains("/files/signed/") && matches!(self.status.as_u16(), 200 | 206 | 302);
+        let shown = if is_linked { "cross-origin" } else { "same-origin" };
+        assert_eq!(self.header("cross-origin-resource-policy"), shown, "{call}");
         assert!(self.header("content-security-policy").contains("default-src 'none'"), "{call}");
         assert!(!self.headers.contains_key("server"), "{call}");
         assert!(self.headers.contains_key("x-request-id"), "{call}");

@@ -40,7 +40,8 @@ impl Sql {
     }
 
     async fn rows_as_text(&self, table: &str) -> String {
-        let which = if table == "jobs" { "WHERE NOT (kind = 'cleanup' AND tenant_id IS NULL)" } else { "" };
+        let which =
+            if table == "jobs" { "WHERE NOT (kind IN ('cleanup', 'sweep_blobs') AND tenant_id IS NULL)" } else { "" };
         match self {
             Self::Sqlite(_) => {
                 let columns = self.texts(&format!("SELECT name FROM pragma_table_info('{table}')")).await;

@@ -23,6 +23,10 @@ pub(crate) struct Estate {
     pub(crate) entry: String,
     /// A mail that was sent in the background.
     pub(crate) job: String,
+    /// A file of the owner's.
+    pub(crate) file: String,
+    /// A link to it.
+    pub(crate) link: String,
 }
 
 impl Estate {
@@ -40,13 +44,17 @@ impl Estate {
         let entries = owner.get("/audit-logs").await.is(200);
         let entry = entries[0]["id"].as_str().unwrap().to_owned();
         let job = owner.get("/jobs").await.is(200)[0]["id"].as_str().unwrap().to_owned();
-        Self { tenant, member, free_role, held_role, session, invitation, entry, job }
+        let file = owner.upload("plan.csv", "text/csv", b"what,when\nlunch,noon\n").await.is(201);
+        let file = file["id"].as_str().unwrap().to_owned();
+        let link = owner.post(&format!("/files/{file}/link"), json!({})).await.is(201);
+        let link = link["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        Self { tenant, member, free_role, held_role, session, invitation, entry, job, file, link }
     }
 
     /// Everything of it that has an id.
-    pub(crate) fn every_id(&self) -> [&str; 8] {
-        let Self { tenant, member, free_role, held_role, session, invitation, entry, job } = self;
-        [&tenant.id, &member.id, free_role, held_role, session, invitation, entry, job]
+    pub(crate) fn every_id(&self) -> [&str; 9] {
+        let Self { tenant, member, free_role, held_role, session, invitation, entry, job, file, .. } = self;
+        [&tenant.id, &member.id, free_role, held_role, session, invitation, entry, job, file]
     }
 
     /// The ids of things here that the operation can be tried on.
@@ -60,6 +68,8 @@ impl Estate {
             "end_session" => vec![&self.session],
             "get_entry" => vec![&self.entry],
             "get_job" | "retry_job" | "cancel_job" => vec![&self.job],
+            "get_file" | "delete_file" | "download_file" | "create_file_link" => vec![&self.file],
+            "download_by_link" => vec![&self.link],
             // An operation that is new and takes ids belongs above.
             other => {
                 assert_eq!(route.ids(), 0, "say what {other} can be tried on");

@@ -38,7 +38,7 @@ impl Settings {
     }
 
     /// These, with others in their place where both say something.
-    fn and(self, others: &Self) -> Self {
+    pub(crate) fn and(self, others: &Self) -> Self {
         others.0.iter().fold(self, |settings, (name, value)| settings.set(name, value))
     }
 }

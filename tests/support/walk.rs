@@ -1,6 +1,7 @@
 //! A walk through the whole API: every operation does what it is for, leaves what it declares, and fails in every way
 //! that is its own. The enumerations, the canaries in the log and whatever else must hold everywhere look at it.
 
+mod files;
 mod jobs;
 mod mailed;
 
@@ -39,6 +40,8 @@ pub(crate) fn settings() -> Settings {
         .set("GUESS_PER_ACCOUNT", "10000/15m")
         .set("REGISTRATIONS_PER_ADDRESS", &format!("{REGISTRATIONS}/1h"))
         .set("MAIL_REQUESTS_PER_ADDRESS", "10000/1h")
+        .set("MAX_FILE_SIZE", "64KiB")
+        .set("STORAGE_PLANS_STARTER", "96KiB")
 }
 
 impl<'a> Walk<'a> {
@@ -57,6 +60,7 @@ impl<'a> Walk<'a> {
         walk.the_members(&acme).await;
         walk.by_mail(&acme).await;
         walk.jobs().await;
+        walk.files().await;
         walk.reading(&acme).await;
         walk.too_often(&acme).await;
         walk
@@ -278,6 +282,11 @@ impl<'a> Walk<'a> {
         let method: Method = method.parse().unwrap();
         let body = if body.is_null() { None } else { Some(body) };
         let reply = client.send(method, path, body, headers).await;
+        self.note(server, client, reply).await
+    }
+
+    /// Keeps what there is to be seen of an answer.
+    async fn note(&self, server: &Server, client: &Client, reply: Reply) -> Reply {
         self.record.note(&reply);
         self.record.note_events(server, &reply).await;
         for name in ["accessToken", "refreshToken"] {

@@ -9,10 +9,12 @@ use tenantry_cache::Invalidation;
 use tenantry_crypto::{
     Argon2Parameters, Argon2Pool, JwtTokens, ServerSecrets, SigningKeys, SystemClock, SystemEntropy,
 };
+use tenantry_files::Blobs;
 use tenantry_identity::{GuessPolicy, Quota, SessionPolicy};
 use tenantry_jobs::WakeUp;
 use tenantry_kernel::World;
 use tenantry_local::{LocalCache, LocalHub, LocalWakeUp};
+use tenantry_objects::Objects;
 use tenantry_redis::{Limits, Redis, RedisCache, RedisInvalidation, RedisWakeUp};
 use tenantry_store::{Database, Store, StoreConfig, Synchronous};
 use tokio_util::task::TaskTracker;
@@ -21,7 +23,7 @@ use crate::{
     StartError,
     authority::AuthorityCache,
     cached::Caching,
-    config::{self, Config},
+    config::{self, Config, StoragePlace},
     health::Health,
     keys::Keys,
     mail::{LinkPages, Outbox},
@@ -59,6 +61,7 @@ pub struct Parts {
     pub(crate) watchdog: Watchdog,
     pub(crate) health: Health,
     pub(crate) usage: Usage,
+    pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) outbox: Outbox,
     pub(crate) link_pages: LinkPages,
     /// The Redis that processes share, if there is one.
@@ -121,6 +124,7 @@ impl App {
             watchdog: Watchdog::start()?,
             health: Health::default(),
             usage: Usage::default(),
+            blobs: storage(&config)?,
             outbox: Outbox::new(&config.mail)?,
             link_pages: LinkPages::new(&config, &public_url),
             redis,
@@ -147,6 +151,14 @@ fn shared(redis: Option<&Redis>) -> Shared {
     };
     let cached = Caching::new(Arc::new(RedisCache::new(redis)));
     (cached, Arc::new(RedisInvalidation::new(redis)), Arc::new(RedisWakeUp::new(redis)))
+}
+
+/// Where the bytes of files are.
+pub(crate) fn storage(config: &Config) -> Result<Arc<dyn Blobs>, StartError> {
+    Ok(Arc::new(match &config.storage.place {
+        StoragePlace::Disk(folder) => Objects::on_disk(folder.clone())?,
+        StoragePlace::S3(s3) => Objects::in_s3(s3)?,
+    }))
 }
 
 pub(crate) fn store_config(config: &Config) -> StoreConfig {

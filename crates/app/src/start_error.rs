@@ -25,6 +25,9 @@ pub enum StartError {
     /// Another process serves from this SQLite file.
     #[error("another process serves from {}: SQLite is for one; use PostgreSQL for more", .0.display())]
     Locked(PathBuf),
+    /// The storage of files cannot be used.
+    #[error("STORAGE_URL cannot be used: {0}")]
+    Storage(#[from] tenantry_objects::OpenError),
     /// A mail template cannot be used.
     #[error("MAIL_TEMPLATES: {0}")]
     Templates(#[from] tenantry_mail::TemplateError),

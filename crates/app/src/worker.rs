@@ -1,10 +1,12 @@
 //! The worker of this program: which queues it serves, what does the jobs of each kind, and where its units come from.
 
 mod accounts;
+mod blobs;
 mod clean_up;
 mod letters;
 
 use std::{sync::Arc, time::Duration};
+use tenantry_files::{RemoveBlob, SweepBlobs};
 use tenantry_identity::{EmailChangeRequested, Letter, RegistrationRequested, ResetRequested, VerificationRequested};
 use tenantry_jobs::{CleanUp, Kind, Schedule};
 use tenantry_kernel::{StoreError, World};
@@ -14,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{App, StartError, authority::published, watchdog::Pulse};
 use accounts::Accounts;
+use blobs::BlobKeeper;
 use clean_up::CleanUps;
 use letters::Letters;
 
@@ -72,7 +75,9 @@ impl RunningWorker {
             .with::<ResetRequested>(Accounts(app.clone()))
             .with::<VerificationRequested>(Accounts(app.clone()))
             .with::<EmailChangeRequested>(Accounts(app.clone()))
-            .with::<CleanUp>(CleanUps(app.clone()));
+            .with::<CleanUp>(CleanUps(app.clone()))
+            .with::<RemoveBlob>(BlobKeeper(app.clone()))
+            .with::<SweepBlobs>(BlobKeeper(app.clone()));
         let queues = app.config.jobs.concurrency.iter();
         let queues =
             queues.map(|(name, concurrency)| QueueConfig { name: (*name).to_owned(), concurrency: *concurrency });
@@ -121,5 +126,8 @@ fn patience_seconds(deadline: Duration) -> u32 {
 /// What is done again and again.
 fn schedules(world: &World) -> Result<Vec<Schedule>, StartError> {
     // Not on the hour, when everybody's schedules fire.
-    Ok(vec![Schedule::of(world, "cleanup", "17 * * * *".parse()?, &CleanUp::everything())?])
+    Ok(vec![
+        Schedule::of(world, "cleanup", "17 * * * *".parse()?, &CleanUp::everything())?,
+        Schedule::of(world, "sweep_blobs", "47 3 * * *".parse()?, &SweepBlobs {})?,
+    ])
 }

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program says what it found")]
 
 mod bare;
+mod files;
 mod hashing;
 mod jobs;
 mod load;
@@ -30,6 +31,17 @@ enum Task {
     Run(Run),
     /// Measure the queue, and print a table.
     Jobs(jobs::Run),
+    /// Measure uploads and downloads, and print a table.
+    Files(files::Run),
+    /// Serve a file by a bare route.
+    #[command(hide = true)]
+    BareFile {
+        /// What to serve
+        file: PathBuf,
+        /// Where to listen
+        #[arg(long, env = "PORT")]
+        port: u16,
+    },
     /// Serve an answer by a bare route.
     #[command(hide = true)]
     Bare {
@@ -44,6 +56,9 @@ enum Task {
 fn main() -> Result<ExitCode> {
     match Task::parse() {
         Task::Bare { answer, port } => bare::serve(&answer, port).map(|()| ExitCode::SUCCESS),
+        Task::BareFile { file, port } => files::serve_bare(file, port).map(|()| ExitCode::SUCCESS),
+        Task::Files(run) => tokio::runtime::Runtime::new()?
+            .block_on(async { tell(&run.circumstances(), &run.figures().await?, run.write.as_deref(), report::FILES) }),
         Task::Run(run) => tokio::runtime::Runtime::new()?.block_on(async {
             let circumstances = run.circumstances().await?;
             tell(&circumstances, &run.figures().await?, run.write.as_deref(), report::SERVER)

@@ -21,7 +21,7 @@ pub(crate) struct Person {
     email: String,
     pub(crate) user: String,
     pub(crate) tenant: String,
-    access_token: String,
+    pub(crate) access_token: String,
     refresh_token: String,
 }
 

@@ -99,6 +99,8 @@ pub(crate) fn table(figures: &[Figure]) -> String {
 pub(crate) const SERVER: [&str; 2] = ["<!-- the last run -->\n", "<!-- end -->\n"];
 /// And that of the queue.
 pub(crate) const QUEUE: [&str; 2] = ["<!-- the last run of jobs -->\n", "<!-- end of jobs -->\n"];
+/// And that of files.
+pub(crate) const FILES: [&str; 2] = ["<!-- the last run of files -->\n", "<!-- end of files -->\n"];
 
 /// Puts the report between these marks of a document.
 pub(crate) fn put_into(document: &Path, marks: [&str; 2], report: &str) -> Result<()> {

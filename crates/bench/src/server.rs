@@ -52,6 +52,13 @@ impl Server {
         Self::start(command, crate::bare::PATH)
     }
 
+    /// The bare route of [`crate::files`], which serves this file.
+    pub(crate) fn bare_file(file: &Path) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("bare-file").arg(file);
+        Self::start(command, crate::files::BARE)
+    }
+
     fn start(mut command: Command, path: &str) -> Result<Self> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let began = Instant::now();

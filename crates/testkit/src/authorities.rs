@@ -9,7 +9,7 @@ use tenantry_tenancy::{DefaultRole, Membership, MembershipStatus, Memberships, R
 
 use crate::{
     scene::{Directory, SampleTenant, Scene, name},
-    units::Units,
+    units::{TestScope, Units},
 };
 
 mod locking;
@@ -33,6 +33,7 @@ pub async fn contract(open: impl Units<Unit: Ports>) {
     se4_a_disabled_person_may_do_nothing(&scene).await;
     se4_a_member_deactivated_or_removed_may_do_nothing(&scene).await;
     a_suspended_tenant_is_named_as_such(&scene).await;
+    a_membership_gives_the_same_without_a_session(&scene).await;
     locking::contract(&scene).await;
     walls::contract(&scene).await;
 }
@@ -63,6 +64,32 @@ async fn authority_at(
 /// The names of the roles held in the session's tenant, as they come.
 fn role_names(authority: &Authority) -> Vec<&str> {
     authority.tenant.iter().flat_map(|tenant| &tenant.roles).map(|role| role.name.as_str()).collect()
+}
+
+async fn a_membership_gives_the_same_without_a_session(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let (acme, globex) = (scene.tenant().await, scene.tenant().await);
+    let member = scene.member(&acme).await;
+    let session = signed_in(scene, &member, Some(&acme)).await;
+    let of = async |tenant: &SampleTenant, person: &Person| {
+        scene.look(async |unit| unit.member_authority(tenant.id(), person.id).await.unwrap()).await
+    };
+    let held = of(&acme, &member).await.unwrap();
+    let by_session = authority(scene, session.id).await.unwrap().tenant.unwrap();
+    assert_eq!((held.id, held.permissions, &held.roles), (acme.id(), by_session.permissions, &by_session.roles));
+    assert_eq!((&held.plan, held.status), (&by_session.plan, TenantStatus::Active));
+    assert!(of(&globex, &member).await.is_none(), "no member there");
+    for scope in [acme.scope(), TestScope::Person(member.id)] {
+        let asked = scene.attempt(scope, async |unit| unit.member_authority(acme.id(), member.id).await).await;
+        assert!(asked.is_err(), "{scope:?}");
+    }
+
+    let suspended = Tenant { status: TenantStatus::Suspended, ..acme.tenant.clone() };
+    scene.system(async |unit| unit.update_tenant(&suspended).await.unwrap()).await;
+    assert_eq!(of(&acme, &member).await.unwrap().status, TenantStatus::Suspended);
+    let deactivated = scene.look_as(acme.scope(), async |unit| unit.membership_of(member.id).await.unwrap()).await;
+    let deactivated = Membership { status: MembershipStatus::Deactivated, ..deactivated.unwrap() };
+    scene.change(acme.scope(), async |unit| unit.update_membership(&deactivated).await.unwrap()).await;
+    assert!(of(&acme, &member).await.is_none(), "deactivated");
 }
 
 async fn a_members_authority_is_complete(scene: &Scene<'_, impl Units<Unit: Ports>>) {

@@ -1,5 +1,5 @@
 //! What tests of Tenantry are made with: a contract suite for each group of ports, which every adapter has to pass, and
-//! throw-away databases and mail servers to run it on. It knows the domain's ports and no adapter, so that a new adapter
+//! throw-away databases, mail servers and a server of S3 to run it on. It knows the domain's ports and no adapter, so that a new adapter
 //! is proved with the same tests.
 //!
 //! Whoever writes an adapter says once how its units are opened and committed ([`Units`]). Then each suite is one line:
@@ -24,9 +24,11 @@ mod must;
 pub mod answers;
 pub mod attempts;
 pub mod authorities;
+pub mod blobs;
 pub mod cache;
 pub mod credentials;
 pub mod databases;
+pub mod files;
 pub mod invalidation;
 pub mod invitations;
 pub mod jobs;
@@ -39,6 +41,7 @@ pub mod people;
 pub mod redis;
 pub mod registrations;
 pub mod roles;
+pub mod s3;
 pub mod schedules;
 pub mod sessions;
 pub mod smtp;

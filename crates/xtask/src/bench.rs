@@ -13,7 +13,7 @@ use std::process::{Command, ExitCode};
 /// PostgreSQL is a private one that waits for the disk at every commit. docs/performance.md says what is measured.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// `jobs` measures the queue instead of the server. The rest is passed on to the program that measures, such as `--rounds 1 --only me,refresh` or `--write docs/performance.md`.
+    /// `jobs` measures the queue, and `files` uploads and downloads, instead of the server. The rest is passed on to the program that measures, such as `--rounds 1 --only me,refresh` or `--write docs/performance.md`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
@@ -26,8 +26,14 @@ pub(crate) fn run(runner: &mut Runner, options: &Options) -> Result<ExitCode> {
     }
     let metadata = MetadataCommand::new().no_deps().exec().context("cargo metadata failed")?;
     let programs = metadata.target_directory.join("release");
-    let postgres = Postgres::start(runner, true)?;
     let mut bench = Command::new(programs.join("tenantry-bench"));
+    if let Some((part, rest)) = options.arguments.split_first()
+        && part == "files"
+    {
+        let status = runner.run(bench.arg("files").arg("--tenantry").arg(programs.join("tenantry")).args(rest))?;
+        return Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    let postgres = Postgres::start(runner, true)?;
     let status = match options.arguments.split_first() {
         Some((part, rest)) if part == "jobs" => {
             let redis = Redis::find_or_start(runner)?;

@@ -11,6 +11,7 @@ const DOMAIN: &[(&str, &[&str])] = &[
     ("tenantry-jobs", &["tenantry-kernel"]),
     ("tenantry-cache", &["tenantry-kernel"]),
     ("tenantry-idempotency", &["tenantry-kernel"]),
+    ("tenantry-files", &["tenantry-kernel", "tenantry-jobs"]),
     ("tenantry-identity", &["tenantry-kernel", "tenantry-tenancy", "tenantry-jobs"]),
 ];
 
@@ -19,10 +20,12 @@ const DOMAIN: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &[
     "async-trait",
     "base64",
+    "bytes",
     "chrono",
     "croner",
     "hex",
     "hmac",
+    "infer",
     "secrecy",
     "serde",
     "serde_json",

@@ -6,6 +6,7 @@ use hkdf::Hkdf;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use std::{fmt, iter};
+use tenantry_files::LinkKeys;
 use tenantry_identity::RefreshKeys;
 use tenantry_kernel::Entropy;
 use zeroize::Zeroizing;
@@ -26,6 +27,8 @@ pub enum Purpose {
     Payloads,
     /// Fingerprints of requests with an idempotency key.
     Fingerprints,
+    /// Signed links to files.
+    Downloads,
 }
 
 impl Purpose {
@@ -36,6 +39,7 @@ impl Purpose {
             Self::Cursors => b"tenantry/v1/cursors",
             Self::Payloads => b"tenantry/v1/payloads",
             Self::Fingerprints => b"tenantry/v1/fingerprints",
+            Self::Downloads => b"tenantry/v1/downloads",
         }
     }
 }
@@ -52,6 +56,7 @@ struct ServerSecret {
     cursors: Zeroizing<[u8; 32]>,
     payloads: Zeroizing<[u8; 32]>,
     fingerprints: Zeroizing<[u8; 32]>,
+    downloads: Zeroizing<[u8; 32]>,
 }
 
 impl ServerSecrets {
@@ -106,6 +111,17 @@ impl RefreshKeys for ServerSecrets {
     }
 }
 
+impl LinkKeys for ServerSecrets {
+    fn current_link_key(&self) -> (&str, [u8; 32]) {
+        let (id, key) = self.current(Purpose::Downloads);
+        (id, *key)
+    }
+
+    fn link_key(&self, id: &str) -> Option<[u8; 32]> {
+        self.by_id(Purpose::Downloads, id).copied()
+    }
+}
+
 impl fmt::Debug for ServerSecrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter().map(|secret| &secret.id)).finish()
@@ -129,6 +145,7 @@ impl ServerSecret {
             cursors: derive(&secret, Purpose::Cursors),
             payloads: derive(&secret, Purpose::Payloads),
             fingerprints: derive(&secret, Purpose::Fingerprints),
+            downloads: derive(&secret, Purpose::Downloads),
         })
     }
 
@@ -138,6 +155,7 @@ impl ServerSecret {
             Purpose::Cursors => &self.cursors,
             Purpose::Payloads => &self.payloads,
             Purpose::Fingerprints => &self.fingerprints,
+            Purpose::Downloads => &self.downloads,
         }
     }
 }
@@ -189,6 +207,8 @@ mod tests {
         assert_eq!(told(Purpose::Cursors), ("4c75b8ad".into(), cursors.into()));
         assert_eq!(told(Purpose::Payloads), ("4c75b8ad".into(), payloads.into()));
         assert_eq!(told(Purpose::Fingerprints), ("4c75b8ad".into(), fingerprints.into()));
+        let downloads = "7d17693aa7aeea0160d266f2f584961ed93b7dc3b9cab0975d11eb5deebde2ed";
+        assert_eq!(told(Purpose::Downloads), ("4c75b8ad".into(), downloads.into()));
     }
 
     #[test]

@@ -63,6 +63,32 @@ const AUTHORITY: &str = "\
       AND (s.tenant_id IS NULL OR m.status = 'active') \
     ORDER BY r.name_key";
 
+#[derive(FromQueryResult)]
+struct MemberRow {
+    tenant_id: Uuid,
+    tenant_name: String,
+    slug: String,
+    plan: String,
+    tenant_status: String,
+    tenant_created_at: ChronoDateTimeUtc,
+    role_id: Option<Uuid>,
+    role_name: Option<String>,
+    permissions: Option<String>,
+    system: Option<String>,
+}
+
+const MEMBER: &str = "\
+    SELECT t.id AS tenant_id, t.name AS tenant_name, t.slug, t.plan, t.status AS tenant_status, \
+           t.created_at AS tenant_created_at, \
+           r.id AS role_id, r.name AS role_name, r.permissions, r.system \
+    FROM memberships m \
+    JOIN users u ON u.id = m.user_id \
+    JOIN tenants t ON t.id = m.tenant_id \
+    LEFT JOIN membership_roles h ON h.tenant_id = m.tenant_id AND h.user_id = m.user_id \
+    LEFT JOIN roles r ON r.tenant_id = h.tenant_id AND r.id = h.role_id \
+    WHERE m.tenant_id = $1 AND m.user_id = $2 AND m.status = 'active' AND u.status = 'enabled' \
+    ORDER BY r.name_key";
+
 #[async_trait]
 impl Authorities for Unit {
     async fn authority_of(&mut self, session: SessionId, now: Timestamp) -> Result<Option<Authority>, StoreError> {
@@ -71,6 +97,18 @@ impl Authorities for Unit {
         let rows = rows.iter().map(|row| AuthorityRow::from_query_result(row, "")).collect::<Result<Vec<_>, _>>();
         let found = authority(rows.map_err(crate::failure::Failure::from)?)?;
         Ok(found.filter(|authority| self.may_see(authority)))
+    }
+
+    async fn member_authority(
+        &mut self,
+        tenant: TenantId,
+        user: UserId,
+    ) -> Result<Option<TenantAuthority>, StoreError> {
+        self.require_system()?;
+        let statement = self.sql(MEMBER, [tenant.uuid().into(), user.uuid().into()]);
+        let rows = self.run(self.transaction.query_all_raw(statement)).await?;
+        let rows = rows.iter().map(|row| MemberRow::from_query_result(row, "")).collect::<Result<Vec<_>, _>>();
+        member(rows.map_err(crate::failure::Failure::from)?)
     }
 
     async fn lock_authority(&mut self, actor: &Actor, now: Timestamp) -> Result<Option<Authority>, StoreError> {
@@ -170,12 +208,34 @@ fn authority(rows: Vec<AuthorityRow>) -> Result<Option<Authority>, StoreError> {
 }
 
 fn held_roles(rows: &[AuthorityRow]) -> Result<Vec<HeldRole>, StoreError> {
-    let mut roles = Vec::with_capacity(rows.len());
-    for row in rows {
-        if let (Some(id), Some(name), Some(permissions)) = (row.role_id, &row.role_name, &row.permissions) {
-            let permissions = permissions_of(permissions, row.system.as_deref())?;
-            roles.push(HeldRole { id: RoleId::from_uuid(id), name: name.clone(), permissions });
-        }
-    }
-    Ok(roles)
+    let held = rows.iter().map(|row| held_role(row.role_id, &row.role_name, &row.permissions, &row.system));
+    held.filter_map(Result::transpose).collect()
+}
+
+fn held_role(
+    id: Option<Uuid>,
+    name: &Option<String>,
+    permissions: &Option<String>,
+    system: &Option<String>,
+) -> Result<Option<HeldRole>, StoreError> {
+    let (Some(id), Some(name), Some(permissions)) = (id, name, permissions) else { return Ok(None) };
+    let permissions = permissions_of(permissions, system.as_deref())?;
+    Ok(Some(HeldRole { id: RoleId::from_uuid(id), name: name.clone(), permissions }))
+}
+
+fn member(rows: Vec<MemberRow>) -> Result<Option<TenantAuthority>, StoreError> {
+    let held = rows.iter().map(|row| held_role(row.role_id, &row.role_name, &row.permissions, &row.system));
+    let roles: Vec<HeldRole> = held.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    let Some(first) = rows.into_iter().next() else { return Ok(None) };
+    let status = TenantStatus::from_name(&first.tenant_status);
+    Ok(Some(TenantAuthority {
+        id: TenantId::from_uuid(first.tenant_id),
+        name: first.tenant_name,
+        slug: first.slug,
+        plan: first.plan,
+        status: status.ok_or(StoreError::Inconsistent { table: "tenants", column: "status" })?,
+        created_at: Timestamp::new(first.tenant_created_at),
+        permissions: roles.iter().fold(PermissionSet::EMPTY, |set, role| set.union(role.permissions)),
+        roles,
+    }))
 }

@@ -8,6 +8,7 @@ mod authority_feed;
 mod connect;
 mod entries;
 mod failure;
+mod files;
 mod guessing;
 mod invitations;
 mod jobs;

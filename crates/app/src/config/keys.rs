@@ -76,6 +76,29 @@ keys! {
     REDIS_URL { takes: "redis://[USER:PASSWORD@]HOST[:PORT][/NUMBER], with special characters of the password percent-encoded",
         example: "redis://127.0.0.1:6379", default: "", unset: "none; each process keeps to itself",
         meaning: "A Redis that processes share: cached counts, and messages that hurry changes of power and jobs. The server serves without it too." }
+    STORAGE_URL { takes: "file:FOLDER or s3://BUCKET[/PREFIX]", example: "s3://acme-files", default: "",
+        unset: "`file:` and `files` in `DATA_DIR`",
+        meaning: "Where the bytes of files are kept: a folder, which all processes must share, or a bucket of S3. See [operations.md](operations.md#files)." }
+    STORAGE_REDIRECT { takes: "on or off", example: "off", default: "off", unset: "",
+        meaning: "With `on` downloads are sent on to S3, to an address that is good for a minute." }
+    AWS_REGION { takes: "the name of a region", example: "eu-central-1", default: "us-east-1", unset: "",
+        meaning: "The region of the bucket. Servers other than AWS mostly do not care." }
+    AWS_ENDPOINT_URL { takes: "an http or https address without path, query or trailing slash", example: "https://minio.example.com",
+        default: "", unset: "AWS", meaning: "A server that speaks like S3, such as MinIO." }
+    AWS_ACCESS_KEY_ID { takes: "1 to 128 visible ASCII characters", example: "", default: "", unset: "the role of the machine",
+        meaning: "The key that the bucket is used with; it goes with `AWS_SECRET_ACCESS_KEY`." }
+    AWS_SECRET_ACCESS_KEY { takes: "1 to 255 visible ASCII characters", example: "", default: "", unset: "the role of the machine",
+        meaning: "The secret of that key." }
+    AWS_SESSION_TOKEN { takes: "1 to 4096 visible ASCII characters", example: "", default: "", unset: "none",
+        meaning: "Goes with keys that are good for a while only." }
+    MAX_FILE_SIZE { takes: "bytes from 1 to 48GiB, with or without KiB, MiB or GiB", example: "10MiB", default: "10MiB", unset: "",
+        meaning: "How large one file may be." }
+    STORAGE_PLANS_STARTER { takes: "bytes, with or without KiB, MiB, GiB or TiB", example: "1GiB", default: "1GiB", unset: "",
+        meaning: "How much a tenant on the plan `starter` may keep." }
+    STORAGE_PLANS_PRO { takes: "bytes, with or without KiB, MiB, GiB or TiB", example: "50GiB", default: "50GiB", unset: "",
+        meaning: "How much a tenant on the plan `pro` may keep." }
+    STORAGE_PLANS_ENTERPRISE { takes: "bytes, with or without KiB, MiB, GiB or TiB", example: "1TiB", default: "1TiB", unset: "",
+        meaning: "How much a tenant on the plan `enterprise` may keep." }
     REGISTRATION { takes: "open, verified or closed", example: "closed", default: "", unset: "`open`; `verified` in production",
         meaning: "Who may register: everybody; everybody who confirms their address by a mailed link; or nobody but through the command line." }
     PRODUCT_NAME { takes: "1 to 80 characters on one line", example: "Acme Cloud", default: "Tenantry", unset: "",

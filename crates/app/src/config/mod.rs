@@ -22,6 +22,7 @@ use std::{
     time::Duration,
 };
 use tenantry_mail::SmtpServer;
+use tenantry_objects::S3Config;
 use url::Url;
 
 /// Everything that can be set. Printing it shows no secret.
@@ -39,6 +40,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// The Redis that processes share, if there is one; the URL may hold a password.
     pub redis: Option<SecretString>,
+    /// Where files are kept, and how much of them.
+    pub storage: StorageConfig,
     /// Who may register.
     pub registration: Registration,
     /// What people are written, and where mailed links lead.
@@ -137,6 +140,36 @@ pub enum SqliteSynchronous {
     Full,
     /// Before that: faster, and the last commits may be lost when the power fails.
     Normal,
+}
+
+/// Where files are kept, and how much of them.
+#[derive(Debug, Clone)]
+pub struct StorageConfig {
+    /// Where their bytes are.
+    pub place: StoragePlace,
+    /// Whether downloads are sent on to the storage, where it serves them itself.
+    pub redirect: bool,
+    /// How many bytes a file has at most.
+    pub max_file_bytes: u64,
+    /// How many bytes the tenants of each plan may keep, the smallest plan first.
+    pub plans: Vec<(&'static str, u64)>,
+}
+
+impl StorageConfig {
+    /// How many bytes a tenant of that plan may keep. A plan that is not known any more has what the smallest has.
+    pub fn of_plan(&self, name: &str) -> u64 {
+        let plan = self.plans.iter().find(|(plan, _)| *plan == name).or(self.plans.first());
+        plan.map_or(0, |(_, bytes)| *bytes)
+    }
+}
+
+/// Where the bytes of files are.
+#[derive(Debug, Clone)]
+pub enum StoragePlace {
+    /// A folder.
+    Disk(PathBuf),
+    /// A bucket of S3, or of a server that speaks like it.
+    S3(S3Config),
 }
 
 /// What people are written, and where mailed links lead.

@@ -6,19 +6,22 @@ use std::{
     thread,
     time::Duration,
 };
+use tenantry_objects::S3Config;
 
 use super::{
     Argon2Config, Config, Database, DatabaseConfig, Environment, GuessingLimits, HealthConfig, HttpConfig, JobsConfig,
     KeyConfig, LinkPaths, LogConfig, LogFormat, MailConfig, MailTransport, Registration, SqliteSynchronous, StopConfig,
-    TokenConfig,
+    StorageConfig, StoragePlace, TokenConfig,
     errors::Mistake,
     keys::{self, Key},
     layers::{Origin, Settings},
-    values::{self, seconds},
+    values::{self, StorageUrl, seconds},
 };
 
 const MINUTE: u64 = 60;
 const DAY: u64 = 24 * 60 * MINUTE;
+/// What S3 makes of 10,000 parts of 5 MiB each, rounded down.
+const LARGEST_FILE_BYTES: u64 = 48 << 30;
 const PRODUCTION_STOP_DELAY: Duration = Duration::from_secs(3);
 const MAKE_SIGNING_KEY: &str = "openssl genpkey -algorithm ed25519 -outform DER | base64 -w0";
 const MAKE_SERVER_SECRET: &str = "openssl rand -base64 32";
@@ -39,6 +42,7 @@ pub(super) fn read(settings: &mut Settings) -> Option<Config> {
     let health = health(settings);
     let database = database(settings, data_dir.as_deref());
     let redis = settings.optional(keys::REDIS_URL, values::redis);
+    let storage = storage(settings, data_dir.as_deref());
     let registration = registration(settings, production);
     let mail = mail(settings, production);
     let keys = keys(settings, production);
@@ -56,6 +60,7 @@ pub(super) fn read(settings: &mut Settings) -> Option<Config> {
         health: health?,
         database: database?,
         redis: redis?,
+        storage: storage?,
         registration: registration?,
         mail: mail?,
         keys: keys?,
@@ -150,6 +155,52 @@ fn database(settings: &mut Settings, data_dir: Option<&Path>) -> Option<Database
         deadline: Duration::from_millis(deadline_ms?),
         sqlite_synchronous: sqlite_synchronous?,
         allow_rls_bypass: allow_rls_bypass?,
+    })
+}
+
+fn storage(settings: &mut Settings, data_dir: Option<&Path>) -> Option<StorageConfig> {
+    let url = settings.optional(keys::STORAGE_URL, values::storage_url);
+    let redirect = settings.required(keys::STORAGE_REDIRECT, values::switch);
+    let max_file_bytes = settings.required(keys::MAX_FILE_SIZE, |text| values::bytes(text, 1..=LARGEST_FILE_BYTES));
+    let plan = |settings: &mut Settings, key| settings.required(key, |text| values::bytes(text, 0..=i64::MAX as u64));
+    let starter = plan(settings, keys::STORAGE_PLANS_STARTER);
+    let pro = plan(settings, keys::STORAGE_PLANS_PRO);
+    let enterprise = plan(settings, keys::STORAGE_PLANS_ENTERPRISE);
+    if redirect == Some(true) && matches!(url, Some(None | Some(StorageUrl::File(_)))) {
+        settings.refuse(keys::STORAGE_REDIRECT, "must be off unless STORAGE_URL names a bucket of S3");
+    }
+    let place = match url? {
+        None => StoragePlace::Disk(data_dir?.join("files")),
+        Some(StorageUrl::File(folder)) => StoragePlace::Disk(folder),
+        Some(StorageUrl::S3 { bucket, prefix }) => StoragePlace::S3(s3(settings, bucket, prefix)?),
+    };
+    let plans = vec![("starter", starter?), ("pro", pro?), ("enterprise", enterprise?)];
+    Some(StorageConfig { place, redirect: redirect?, max_file_bytes: max_file_bytes?, plans })
+}
+
+/// Looked at only where a bucket is used: the variables of AWS may be there for something else.
+fn s3(settings: &mut Settings, bucket: String, prefix: String) -> Option<S3Config> {
+    let region = settings.required(keys::AWS_REGION, |text| values::visible_ascii(text, 1..=64));
+    let endpoint = settings.optional(keys::AWS_ENDPOINT_URL, values::origin_url);
+    let id = settings.optional(keys::AWS_ACCESS_KEY_ID, |text| values::visible_ascii(text, 1..=128));
+    let secret = settings.optional(keys::AWS_SECRET_ACCESS_KEY, |text| values::visible_ascii(text, 1..=255));
+    let session_token = settings.optional(keys::AWS_SESSION_TOKEN, |text| values::visible_ascii(text, 1..=4096));
+    match (&id, &secret) {
+        (Some(None), Some(Some(_))) => {
+            settings.refuse(keys::AWS_ACCESS_KEY_ID, "must be set where AWS_SECRET_ACCESS_KEY is");
+        }
+        (Some(Some(_)), Some(None)) => {
+            settings.refuse(keys::AWS_SECRET_ACCESS_KEY, "must be set where AWS_ACCESS_KEY_ID is");
+        }
+        _ => {}
+    }
+    Some(S3Config {
+        bucket,
+        prefix,
+        region: region?,
+        endpoint: endpoint?,
+        access_key: id?.zip(secret?.map(Into::into)),
+        session_token: session_token?.map(Into::into),
     })
 }
 

@@ -205,6 +205,30 @@ fn settings_that_do_not_go_together_are_refused() {
 }
 
 #[test]
+fn a_bucket_wants_whole_keys_and_a_folder_wants_nothing_of_aws() {
+    let s3 = ("STORAGE_URL", "s3://acme-files");
+    assert!(load(&[s3]).is_ok(), "the role of the machine");
+    let (id, secret) = (("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "secret"));
+    assert!(load(&[s3, id, secret, ("STORAGE_REDIRECT", "on")]).is_ok());
+    assert_eq!(subjects(load(&[s3, id])), ["AWS_SECRET_ACCESS_KEY"]);
+    assert_eq!(subjects(load(&[s3, secret])), ["AWS_ACCESS_KEY_ID"]);
+    assert_eq!(subjects(load(&[s3, ("AWS_ENDPOINT_URL", "http://minio:9000/a")])), ["AWS_ENDPOINT_URL"]);
+    assert!(load(&[id, ("AWS_ENDPOINT_URL", "http://minio:9000/a")]).is_ok());
+    assert_eq!(subjects(load(&[("STORAGE_REDIRECT", "on")])), ["STORAGE_REDIRECT"]);
+    assert_eq!(subjects(load(&[("STORAGE_URL", "gs://acme")])), ["STORAGE_URL"]);
+}
+
+#[test]
+fn plans_have_their_storage() {
+    let storage = load(&[("STORAGE_PLANS_PRO", "5GiB")]).expect("a configuration").storage;
+    assert_eq!(storage.of_plan("pro"), 5 << 30);
+    assert_eq!((storage.of_plan("starter"), storage.of_plan("gone")), (1 << 30, 1 << 30));
+    for plan in tenantry_tenancy::PLANS {
+        assert!(storage.plans.iter().any(|(name, _)| *name == plan.name), "{} has no storage", plan.name);
+    }
+}
+
+#[test]
 fn limits_can_be_off_in_development() {
     assert!(load(&[("RATE_LIMITS", "off")]).expect("good").guessing.is_none());
 }

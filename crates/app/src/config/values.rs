@@ -34,6 +34,15 @@ pub(super) fn duration(text: &str, bounds: RangeInclusive<Duration>) -> Option<D
     (whole && bounds.contains(&duration)).then_some(duration)
 }
 
+/// A number of bytes within bounds: plain, or with `KiB`, `MiB`, `GiB` or `TiB` behind it.
+pub(super) fn bytes(text: &str, bounds: RangeInclusive<u64>) -> Option<u64> {
+    const UNITS: [(&str, u32); 5] = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40), ("", 0)];
+    let (digits, shift) = UNITS.iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))?;
+    let count: u64 = number(digits.trim_end(), 0..=u64::MAX)?;
+    let bytes = count.checked_mul(1 << shift)?;
+    bounds.contains(&bytes).then_some(bytes)
+}
+
 /// From so many seconds to so many, both included.
 pub(super) fn seconds(bounds: RangeInclusive<u64>) -> RangeInclusive<Duration> {
     Duration::from_secs(*bounds.start())..=Duration::from_secs(*bounds.end())
@@ -104,6 +113,29 @@ pub(super) fn database(text: &str) -> Option<Database> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "postgres" | "postgresql"))?;
     let has_host = url.has_host() || url.query_pairs().any(|(name, _)| name == "host");
     has_host.then(|| Database::Postgres(text.into()))
+}
+
+/// Where the bytes of files are, as far as the address says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum StorageUrl {
+    File(PathBuf),
+    S3 { bucket: String, prefix: String },
+}
+
+/// The storage that an address names.
+pub(super) fn storage_url(text: &str) -> Option<StorageUrl> {
+    if let Some(folder) = text.strip_prefix("file:") {
+        return (!folder.is_empty()).then(|| StorageUrl::File(PathBuf::from(folder)));
+    }
+    let (bucket, prefix) = text.strip_prefix("s3://").map(|rest| rest.split_once('/').unwrap_or((rest, "")))?;
+    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+    let is_bucket = (3..=63).contains(&bucket.len())
+        && bucket.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'));
+    let prefix = prefix.trim_end_matches('/');
+    let is_part =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let fits = is_bucket && (prefix.is_empty() || prefix.split('/').all(is_part));
+    fits.then(|| StorageUrl::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
 }
 
 /// The address of a Redis.
@@ -185,6 +217,38 @@ mod tests {
         assert_eq!(duration("0s", day.clone()), Some(Duration::ZERO));
         for bad in ["15", "-1s", "1d 1s", "2d", "1us", "m", "1 fortnight", "99999999999999999999d", ""] {
             assert_eq!(duration(bad, day.clone()), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_bytes_with_binary_units() {
+        assert_eq!(bytes("10MiB", 1..=u64::MAX), Some(10 << 20));
+        assert_eq!(bytes("1 GiB", 1..=u64::MAX), Some(1 << 30));
+        assert_eq!(bytes("4096", 1..=4096), Some(4096));
+        for bad in ["", "MiB", "10MB", "10M", "-1", "1.5GiB", "0", "5KiB", "99999999999TiB", "10 mib"] {
+            assert_eq!(bytes(bad, 1..=4096), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn storages_are_folders_or_buckets() {
+        assert_eq!(storage_url("file:./files"), Some(StorageUrl::File("./files".into())));
+        let s3 = |bucket: &str, prefix: &str| Some(StorageUrl::S3 { bucket: bucket.into(), prefix: prefix.into() });
+        assert_eq!(storage_url("s3://acme-files"), s3("acme-files", ""));
+        assert_eq!(storage_url("s3://acme-files/a/b_c/"), s3("acme-files", "a/b_c"));
+        for bad in [
+            "",
+            "file:",
+            "s3://",
+            "s3://ab",
+            "s3://Acme",
+            "s3://acme/a//b",
+            "s3://acme/../b",
+            "s3://acme/a?b",
+            "/files",
+            "gs://acme",
+        ] {
+            assert_eq!(storage_url(bad), None, "{bad}");
         }
     }
 

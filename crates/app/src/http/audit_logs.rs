@@ -144,7 +144,7 @@ struct EntryQuery {
     #[param(format = "uuid")]
     actor_id: Option<String>,
     /// `tenant`, `user`, `role`, `session`, `invitation` or `job`.
-    #[param(pattern = "^(tenant|user|role|session|invitation|job)$")]
+    #[param(pattern = "^(tenant|user|role|session|invitation|job|file)$")]
     target_type: Option<String>,
     /// What it was done to.
     #[param(format = "uuid")]

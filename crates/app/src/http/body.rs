@@ -1,6 +1,10 @@
 //! Request bodies: JSON of bounded size, strict, and told apart from their validity.
 
-use actix_web::{FromRequest, HttpRequest, error::PayloadError, http::header};
+use actix_web::{
+    FromRequest, HttpRequest,
+    error::PayloadError,
+    http::header::{self, HeaderMap},
+};
 use futures::StreamExt;
 use serde::{
     Deserialize, Deserializer,
@@ -46,11 +50,10 @@ impl FromRequest for Body {
         let headers = request.headers();
         let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = content_type.split(';').next().unwrap_or_default().trim();
-        let encoding = headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes());
         let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         std::future::ready(Ok(Self {
             is_json: essence.eq_ignore_ascii_case("application/json"),
-            is_compressed: encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity")),
+            is_compressed: is_compressed(headers),
             declared_bytes: length.and_then(|length| length.parse().ok()),
             read: ReadBody::of(request),
             payload: payload.take(),
@@ -102,7 +105,13 @@ impl Body {
     }
 }
 
-fn payload_failure(error: PayloadError) -> Failure {
+/// Whether a body is to be unpacked first, which is not done here: a small one may become a huge one.
+pub(crate) fn is_compressed(headers: &HeaderMap) -> bool {
+    let encoding = headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes());
+    encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity"))
+}
+
+pub(crate) fn payload_failure(error: PayloadError) -> Failure {
     match error {
         PayloadError::Io(io) if io.kind() == std::io::ErrorKind::TimedOut => Failure::new(ErrorCode::Timeout),
         PayloadError::Overflow => Failure::new(ErrorCode::PayloadTooLarge),

@@ -10,6 +10,7 @@ use futures::Stream;
 use std::{
     any::Any,
     cell::Cell,
+    collections::VecDeque,
     net::Shutdown,
     os::fd::AsFd,
     pin::Pin,
@@ -18,10 +19,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::Sleep;
-
-/// How long a JSON body may take to arrive.
-pub(crate) const BODY_DEADLINE: Duration = Duration::from_secs(15);
+use tokio::time::{Instant, Sleep};
 
 /// How long a peer has to read an answer before a connection with an unread body is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -52,22 +50,129 @@ impl Socket {
     }
 }
 
-/// A body that must have arrived by a deadline.
+/// How fast a body must come.
+pub(crate) enum Pace {
+    /// As a whole by this deadline.
+    Whole(Instant),
+    /// Never less than so much in so much time.
+    Steady(Steady),
+}
+
+impl Pace {
+    /// How long a JSON body may take to arrive.
+    const JSON: Duration = Duration::from_secs(15);
+
+    /// The pace of a JSON body that begins now.
+    pub(crate) fn json() -> Self {
+        Self::Whole(Instant::now() + Self::JSON)
+    }
+
+    /// The pace of an upload that begins now.
+    pub(crate) fn upload() -> Self {
+        Self::Steady(Steady::new(Instant::now()))
+    }
+
+    /// Whether the body is too late now; else when to look again.
+    fn look(&mut self, now: Instant) -> Option<Instant> {
+        match self {
+            Self::Whole(deadline) => (now < *deadline).then_some(*deadline),
+            Self::Steady(steady) => steady.look(now),
+        }
+    }
+}
+
+/// At least [`Steady::LEAST_BYTES`] over any [`Steady::SECONDS`] seconds in which the sender was waited for. Time in which
+/// nobody asked for bytes, because what came before is still being written, is not the sender's.
+pub(crate) struct Steady {
+    until: Instant,
+    waiting_since: Option<Instant>,
+    /// How much of the second has passed that is counted now.
+    passed: Duration,
+    /// What came in each of the last seconds, the one that is counted now in front.
+    seconds: VecDeque<u64>,
+    is_late: bool,
+}
+
+impl Steady {
+    /// 16 KiB a second.
+    const LEAST_BYTES: u64 = (Self::SECONDS as u64) * (16 << 10);
+    const SECONDS: usize = 15;
+    /// Longer than this no upload takes: the sweep takes bytes that have had no record for a day for nobody's.
+    const LONGEST: Duration = Duration::from_secs(12 * 3600);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn new(now: Instant) -> Self {
+        Self {
+            until: now + Self::LONGEST,
+            waiting_since: None,
+            passed: Duration::ZERO,
+            seconds: VecDeque::from([0]),
+            is_late: false,
+        }
+    }
+
+    /// Bytes have come; nobody waits any more.
+    fn came(&mut self, now: Instant, bytes: usize) {
+        self.count_waiting(now);
+        self.waiting_since = None;
+        if let Some(second) = self.seconds.front_mut() {
+            *second += bytes as u64;
+        }
+    }
+
+    /// Somebody waits from now on, or still.
+    fn look(&mut self, now: Instant) -> Option<Instant> {
+        self.count_waiting(now);
+        self.waiting_since = Some(now);
+        (!self.is_late && now < self.until).then(|| now + (Self::SECOND - self.passed))
+    }
+
+    fn count_waiting(&mut self, now: Instant) {
+        let Some(since) = self.waiting_since else { return };
+        self.passed += now.saturating_duration_since(since);
+        while self.passed >= Self::SECOND {
+            self.passed -= Self::SECOND;
+            if self.seconds.len() == Self::SECONDS {
+                self.is_late |= self.seconds.iter().sum::<u64>() < Self::LEAST_BYTES;
+                self.seconds.pop_back();
+            }
+            self.seconds.push_front(0);
+        }
+    }
+}
+
+/// A body that must come fast enough.
 pub(crate) struct TimedBody {
     inner: Payload,
+    pace: Pace,
     sleep: Pin<Box<Sleep>>,
     is_late: bool,
     ended: Rc<Cell<bool>>,
 }
 
 impl TimedBody {
-    /// Puts a deadline on the body, and returns what will tell whether it was read to its end.
-    pub(crate) fn wrap(inner: Payload, deadline: Duration) -> (Payload, Rc<Cell<bool>>) {
+    /// Holds the body to a pace, and returns what will tell whether it was read to its end.
+    pub(crate) fn wrap(inner: Payload, pace: Pace) -> (Payload, Rc<Cell<bool>>) {
         let ended = Rc::new(Cell::new(false));
-        let sleep = Box::pin(tokio::time::sleep(deadline));
-        let timed = Self { inner, sleep, is_late: false, ended: ended.clone() };
+        let sleep = Box::pin(tokio::time::sleep(Duration::ZERO));
+        let timed = Self { inner, pace, sleep, is_late: false, ended: ended.clone() };
         let boxed: Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>> = Box::pin(timed);
         (Payload::from(boxed), ended)
+    }
+
+    fn late(&mut self) -> Poll<Option<Result<Bytes, PayloadError>>> {
+        self.is_late = true;
+        Poll::Ready(Some(Err(PayloadError::Io(std::io::ErrorKind::TimedOut.into()))))
+    }
+
+    fn looks_late(&mut self, context: &mut Context<'_>) -> bool {
+        loop {
+            let Some(look_again) = self.pace.look(Instant::now()) else { return true };
+            self.sleep.as_mut().reset(look_again);
+            if self.sleep.as_mut().poll(context).is_pending() {
+                return false;
+            }
+        }
     }
 }
 
@@ -78,14 +183,74 @@ impl Stream for TimedBody {
         if self.is_late {
             return Poll::Ready(None);
         }
-        if self.sleep.as_mut().poll(context).is_ready() {
-            self.is_late = true;
-            return Poll::Ready(Some(Err(PayloadError::Io(std::io::ErrorKind::TimedOut.into()))));
+        if let Pace::Whole(_) = self.pace
+            && self.looks_late(context)
+        {
+            return self.late();
         }
         let next = Pin::new(&mut self.inner).poll_next(context);
-        if matches!(next, Poll::Ready(None)) {
-            self.ended.set(true);
+        match &next {
+            Poll::Ready(Some(Ok(bytes))) => {
+                if let Pace::Steady(steady) = &mut self.pace {
+                    steady.came(Instant::now(), bytes.len());
+                }
+            }
+            Poll::Ready(Some(Err(_))) => {}
+            Poll::Ready(None) => self.ended.set(true),
+            Poll::Pending => {
+                if self.looks_late(context) {
+                    return self.late();
+                }
+            }
         }
         next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After how many seconds a sender is late who sends so many bytes each second, and is waited for all the time.
+    fn late_after(bytes_a_second: impl Fn(u64) -> usize) -> Option<u64> {
+        let begun = Instant::now();
+        let mut steady = Steady::new(begun);
+        (0..200).find(|second| {
+            let now = begun + Duration::from_secs(*second);
+            let is_late = steady.look(now).is_none();
+            steady.came(now + Duration::from_millis(500), bytes_a_second(*second));
+            steady.look(now + Duration::from_millis(500)).is_none() || is_late
+        })
+    }
+
+    #[test]
+    fn in2_an_upload_keeps_its_pace_over_any_fifteen_seconds() {
+        assert_eq!(late_after(|_| 16 << 10), None);
+        assert_eq!(late_after(|_| (16 << 10) - 1), Some(15));
+        assert_eq!(late_after(|_| 0), Some(15));
+        // a burst does not pay for a silence that follows it
+        assert_eq!(
+            late_after(|second| if second == 20 {
+                1 << 30
+            } else if second < 20 {
+                16 << 10
+            } else {
+                0
+            }),
+            Some(36)
+        );
+        assert_eq!(late_after(|second| if second % 15 == 0 { 15 * (16 << 10) } else { 0 }), None);
+    }
+
+    #[test]
+    fn time_in_which_nobody_waits_is_not_the_senders() {
+        let begun = Instant::now();
+        let mut steady = Steady::new(begun);
+        for minute in 0..60 {
+            let now = begun + Duration::from_secs(60 * minute);
+            assert!(steady.look(now).is_some());
+            steady.came(now + Duration::from_millis(1), 1);
+        }
+        assert!(steady.look(begun + Duration::from_secs(13 * 3600)).is_none(), "nothing takes more than half a day");
     }
 }

@@ -42,10 +42,12 @@ pub(crate) fn status_of(kind: ErrorKind) -> StatusCode {
         ErrorKind::Stale => StatusCode::PRECONDITION_FAILED,
         ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorKind::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorKind::Unsatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
         ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Full => StatusCode::INSUFFICIENT_STORAGE,
     }
 }
 
@@ -127,6 +129,7 @@ pub(crate) fn failure_of_status(status: StatusCode) -> Failure {
         StatusCode::REQUEST_TIMEOUT => ErrorCode::Timeout,
         StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::PayloadTooLarge,
         StatusCode::UNSUPPORTED_MEDIA_TYPE => ErrorCode::UnsupportedMediaType,
+        StatusCode::RANGE_NOT_SATISFIABLE => ErrorCode::RangeNotSatisfiable,
         StatusCode::SERVICE_UNAVAILABLE => ErrorCode::Unavailable,
         status if status.is_client_error() => ErrorCode::MalformedBody,
         _ => ErrorCode::Internal,

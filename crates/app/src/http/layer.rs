@@ -19,14 +19,15 @@ use crate::{App, Failure, failure::chain, logging::LogContext};
 
 use super::{
     caller::app_of,
-    connection::{BODY_DEADLINE, Socket, TimedBody},
+    connection::{Pace, Socket, TimedBody},
     errors::{failure_of_status, render},
+    files::is_upload,
     idempotency,
     origin::choose_trace,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+pub(crate) const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const CONTENT_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 /// Two years, as browsers' preload lists ask.
 const TRANSPORT_SECURITY: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
@@ -94,7 +95,7 @@ impl WatchedBody {
     }
 }
 
-/// Puts a deadline on the body, where there is one.
+/// Sees to it that the body, where there is one, comes fast enough.
 fn watch_body(request: &mut ServiceRequest) -> WatchedBody {
     let headers = request.headers();
     let has_length = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
@@ -102,7 +103,8 @@ fn watch_body(request: &mut ServiceRequest) -> WatchedBody {
         return WatchedBody(None);
     }
     let socket = request.request().conn_data::<Socket>().cloned();
-    let (payload, ended) = TimedBody::wrap(request.take_payload(), BODY_DEADLINE);
+    let pace = if is_upload(request.method(), request.path()) { Pace::upload() } else { Pace::json() };
+    let (payload, ended) = TimedBody::wrap(request.take_payload(), pace);
     request.set_payload(payload);
     WatchedBody(Some((ended, socket)))
 }
@@ -156,8 +158,11 @@ fn add_headers(headers: &mut HeaderMap, app: &App, id: RequestId) {
     const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
     headers.insert(header::REFERRER_POLICY, NO_REFERRER);
-    headers.insert(RESOURCE_POLICY, SAME_ORIGIN);
-    for (name, value) in [(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY), (header::CACHE_CONTROL, NO_STORE)] {
+    for (name, value) in [
+        (RESOURCE_POLICY, SAME_ORIGIN),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
+        (header::CACHE_CONTROL, NO_STORE),
+    ] {
         if !headers.contains_key(&name) {
             headers.insert(name, value);
         }

@@ -8,6 +8,7 @@ mod connection;
 mod docs;
 mod error_codes;
 mod errors;
+mod files;
 mod health;
 mod idempotency;
 mod if_match;
@@ -77,6 +78,7 @@ fn routes(config: &mut ServiceConfig<'_>) {
         .configure(users::routes)
         .configure(roles::routes)
         .configure(permissions::routes)
+        .configure(files::routes)
         .configure(jobs::routes)
         .configure(audit_logs::routes);
     config.service(api).configure(health::routes).configure(well_known::routes);

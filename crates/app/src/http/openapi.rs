@@ -10,8 +10,8 @@ use utoipa::{IntoParams, OpenApi, ToSchema, openapi::OpenApi as Document};
 use utoipa_actix_web::AppExt;
 
 use super::{
-    audit_logs, auth, errors::status_of, health, invitations, jobs, permissions, roles, routes, tenant, tenants, users,
-    well_known,
+    audit_logs, auth, errors::status_of, files, health, invitations, jobs, permissions, roles, routes, tenant, tenants,
+    users, well_known,
 };
 
 /// What the document says of an operation beside what stands at its handler.
@@ -31,6 +31,8 @@ pub struct Operation {
     pub sets_cookie: bool,
     /// Whether its body may be left out.
     pub body_is_optional: bool,
+    /// Whether its success shows a signed link, which is kept nowhere.
+    pub shows_link: bool,
 }
 
 impl Operation {
@@ -41,7 +43,16 @@ impl Operation {
 
     /// An operation for whoever is not signed in.
     pub(crate) const fn public(id: &'static str, events: &'static [Action], errors: &'static [ErrorCode]) -> Self {
-        Self { id, requires: None, events, errors, is_versioned: false, sets_cookie: false, body_is_optional: false }
+        Self {
+            id,
+            requires: None,
+            events,
+            errors,
+            is_versioned: false,
+            sets_cookie: false,
+            body_is_optional: false,
+            shows_link: false,
+        }
     }
 
     /// The same, with the version of what it answers.
@@ -59,10 +70,15 @@ impl Operation {
         Self { body_is_optional: true, ..self }
     }
 
+    /// The same, with a signed link in its answer.
+    pub(crate) const fn with_link(self) -> Self {
+        Self { shows_link: true, ..self }
+    }
+
     /// Whether requests of this method can be named by an `Idempotency-Key`: those that change something for somebody
     /// signed in, and whose answer shows nothing that is shown once.
     fn takes_key(&self, method: &str) -> bool {
-        matches!(method, "post" | "patch") && self.requires.is_some() && !self.sets_cookie
+        matches!(method, "post" | "patch") && self.requires.is_some() && !self.sets_cookie && !self.shows_link
     }
 
     /// Every code that the operation can answer: its own, and what follows from its shape.
@@ -181,7 +197,7 @@ pub(crate) struct IfMatchHeader {
 #[openapi(
     info(
         title = "Tenantry",
-        description = "Tenants, people, roles, sessions and an audit log, over HTTP. Sign in with \
+        description = "Tenants, people, roles, sessions, files and an audit log, over HTTP. Sign in with \
             `POST /api/v1/auth/register` or `POST /api/v1/auth/login` and send the access token as a bearer token.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
@@ -193,6 +209,7 @@ pub(crate) struct IfMatchHeader {
         (name = "users", description = "Who is a member, and with which roles."),
         (name = "roles", description = "Named sets of permissions."),
         (name = "permissions", description = "What can be allowed, and what is."),
+        (name = "files", description = "Images, documents and tables that the organisation keeps."),
         (name = "jobs", description = "Work in the background: where it stands, trying again, calling off, clean-up."),
         (name = "audit", description = "Who did what."),
         (name = "health", description = "For load balancers and people who look after the service."),
@@ -210,6 +227,7 @@ pub fn operations() -> impl Iterator<Item = &'static Operation> {
         users::OPERATIONS,
         roles::OPERATIONS,
         permissions::OPERATIONS,
+        files::OPERATIONS,
         jobs::OPERATIONS,
         audit_logs::OPERATIONS,
         health::OPERATIONS,

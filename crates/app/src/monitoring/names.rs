@@ -62,6 +62,8 @@ metrics! {
     Histogram "tenantry_job_lag_seconds" ["queue"]: "From when a job was due to its start.", "";
     Histogram "tenantry_job_run_seconds" ["kind", "outcome"]: "One try of a job.", "";
     Counter "tenantry_job_heartbeats_lost_total" []: "Leases that ended while their job was being done.", "any";
+    Counter "tenantry_blobs_swept_total" []: "Stored bytes that belonged to no file, removed by the daily sweep.", "";
+    Gauge "tenantry_files_lost" []: "Files whose bytes the last sweep did not find.", "any";
     Counter "tenantry_cache_requests_total" ["use", "result"]: "Requests to the shared cache.", "";
     Histogram "tenantry_redis_command_seconds" []: "One command to Redis.", "the 99th percentile above 50 ms";
     Gauge "tenantry_redis_breaker_open" []: "1 while Redis is left alone because it failed.", "1 for a minute";

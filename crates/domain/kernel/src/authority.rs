@@ -206,6 +206,11 @@ pub trait Authorities: Send {
     /// What the session may do now; `None` once it has ended, in whatever way.
     async fn authority_of(&mut self, session: SessionId, now: Timestamp) -> Result<Option<Authority>, StoreError>;
 
+    /// What a person's active membership gives them in the tenant now, whoever asks; `None` when there is none, or the
+    /// person is disabled. The tenant may be suspended. Only for System units.
+    async fn member_authority(&mut self, tenant: TenantId, user: UserId)
+    -> Result<Option<TenantAuthority>, StoreError>;
+
     /// Locks the actor's tenant against every other change of power in it, then looks up what the actor holds now.
     /// Must be the first statement of its unit. `None` when the session has ended meanwhile.
     async fn lock_authority(&mut self, actor: &Actor, now: Timestamp) -> Result<Option<Authority>, StoreError>;

@@ -28,6 +28,8 @@ pub enum ErrorKind {
     TooLarge,
     /// Bytes of a kind that is not taken.
     UnsupportedMedia,
+    /// No such part of the thing.
+    Unsatisfiable,
     /// Well-formed, but not valid.
     Invalid,
     /// Too many requests.
@@ -36,6 +38,8 @@ pub enum ErrorKind {
     Internal,
     /// Something that we need does not answer; later it may.
     Unavailable,
+    /// There is no room to keep it.
+    Full,
 }
 
 macro_rules! codes {
@@ -96,9 +100,11 @@ codes! {
     AlreadyMember "already_member" Conflict "This person is a member of the organisation already.";
     InvalidState "invalid_state" Conflict "It is not in a state that allows this.";
     IdempotencyInProgress "idempotency_in_progress" Conflict "The first request with this Idempotency-Key is still at work. Ask again in a moment.";
+    QuotaExceeded "quota_exceeded" Conflict "The organisation's plan has no room for this. Delete files, or take a larger plan.";
     VersionConflict "version_conflict" Stale "It was changed since you read it. Read it again and decide anew.";
     PayloadTooLarge "payload_too_large" TooLarge "The body is larger than this route takes.";
-    UnsupportedMediaType "unsupported_media_type" UnsupportedMedia "This route takes application/json, not compressed.";
+    UnsupportedMediaType "unsupported_media_type" UnsupportedMedia "This route takes application/json (uploads: multipart/form-data), not compressed.";
+    RangeNotSatisfiable "range_not_satisfiable" Unsatisfiable "The file has no bytes in this range.";
     ValidationFailed "validation_failed" Invalid "Some fields are not valid; details names them.";
     WeakPassword "weak_password" Invalid "The password is too easy to guess. Take a longer one, or one made of unrelated words.";
     LinkInvalid "link_invalid" Invalid "The link is not valid any more: it was used, replaced or withdrawn, or its time is over.";
@@ -106,6 +112,7 @@ codes! {
     RateLimited "rate_limited" TooMany "Too many attempts. Wait for as long as Retry-After says.";
     Internal "internal" Internal "Something went wrong on our side. The request id helps us to find it.";
     Unavailable "unavailable" Unavailable "The service cannot answer right now. Try again after Retry-After.";
+    StorageFull "storage_full" Full "There is no room left to keep files. The operator must make some.";
 }
 
 impl fmt::Display for ErrorCode {

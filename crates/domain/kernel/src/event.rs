@@ -7,8 +7,8 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use crate::{
-    Actor, ActorKind, CanonicalError, EventId, InvitationId, JobId, RequestId, RoleId, SessionId, StoreError, TenantId,
-    Timestamp, UserId, World, canonical_json,
+    Actor, ActorKind, CanonicalError, EventId, FileId, InvitationId, JobId, RequestId, RoleId, SessionId, StoreError,
+    TenantId, Timestamp, UserId, World, canonical_json,
 };
 
 /// The version of the canonical form that new events carry.
@@ -69,6 +69,10 @@ actions! {
     JobCancelled "job.cancelled";
     JobDied "job.died";
     CleanupRequested "cleanup.requested";
+    FileUploaded "file.uploaded";
+    FileDownloaded "file.downloaded";
+    FileLinked "file.linked";
+    FileDeleted "file.deleted";
     AccessDenied "access.denied";
 }
 
@@ -126,11 +130,14 @@ pub enum TargetKind {
     Invitation,
     /// A job.
     Job,
+    /// A file.
+    File,
 }
 
 impl TargetKind {
     /// Every kind.
-    pub const ALL: &[Self] = &[Self::Tenant, Self::User, Self::Role, Self::Session, Self::Invitation, Self::Job];
+    pub const ALL: &[Self] =
+        &[Self::Tenant, Self::User, Self::Role, Self::Session, Self::Invitation, Self::Job, Self::File];
 
     /// The public name.
     pub const fn name(self) -> &'static str {
@@ -141,6 +148,7 @@ impl TargetKind {
             Self::Session => "session",
             Self::Invitation => "invitation",
             Self::Job => "job",
+            Self::File => "file",
         }
     }
 
@@ -176,6 +184,7 @@ target_from! {
     SessionId Session;
     InvitationId Invitation;
     JobId Job;
+    FileId File;
 }
 
 /// A value before or after a change: text, a whole number or a list of texts, so that it has one canonical form.
@@ -199,6 +208,12 @@ impl From<&str> for ChangeValue {
 impl From<String> for ChangeValue {
     fn from(text: String) -> Self {
         Self::Text(text)
+    }
+}
+
+impl From<i64> for ChangeValue {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
     }
 }
 

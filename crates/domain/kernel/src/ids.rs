@@ -96,6 +96,10 @@ id!(
     JobId
 );
 id!(
+    /// A file of a tenant. Its bytes lie under the same id.
+    FileId
+);
+id!(
     /// One entry of the journal.
     EventId
 );

@@ -26,7 +26,8 @@ pub use event::{
     Action, Change, ChangeValue, EVENT_VERSION, Event, Journal, Outcome, PersonalPart, Target, TargetKind,
 };
 pub use ids::{
-    EventId, IdError, InvitationId, JobId, RegistrationId, RequestId, RoleId, SessionId, SignInId, TenantId, UserId,
+    EventId, FileId, IdError, InvitationId, JobId, RegistrationId, RequestId, RoleId, SessionId, SignInId, TenantId,
+    UserId,
 };
 pub use page::{Direction, MAX_LIMIT, Page, PageRequest};
 pub use permission::{CATALOGUE, Permission, PermissionInfo, PermissionSet, UnknownPermission};

@@ -8,7 +8,7 @@ use tenantry_identity::{
 use tenantry_jobs::{Enqueued, JobQueue, NewJob};
 use tenantry_kernel::{
     Actor, Authorities, Authority, EmailAddress, Event, Journal, Page, PageRequest, RoleId, SessionId, SignInId,
-    StoreError, TenantId, Timestamp, UserId,
+    StoreError, TenantAuthority, TenantId, Timestamp, UserId,
 };
 use tenantry_tenancy::{
     MemberFilter, MemberKey, MemberKeys, MemberOrder, Membership, Memberships, Role, RoleHolding, TenancyError, Tenant,
@@ -222,6 +222,9 @@ impl Memberships for Memory {
 #[async_trait]
 impl Authorities for Memory {
     async fn authority_of(&mut self, _: SessionId, _: Timestamp) -> Done<Option<Authority>> {
+        Ok(None)
+    }
+    async fn member_authority(&mut self, _: TenantId, _: UserId) -> Done<Option<TenantAuthority>> {
         Ok(None)
     }
     async fn lock_authority(&mut self, _: &Actor, _: Timestamp) -> Done<Option<Authority>> {

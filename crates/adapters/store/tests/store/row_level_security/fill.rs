@@ -1,10 +1,13 @@
 //! Rows to look for.
 
 use std::time::Duration;
+use tenantry_files::{File, FileName, FileType, Files};
 use tenantry_idempotency::{Answers, Fingerprint, Given, IdempotencyKey, Keyed, Remembered};
 use tenantry_identity::{Attempts, Charge, Credential, Credentials, Links, PasswordHash, Quota, Registrations};
 use tenantry_jobs::{JobQueue, Schedules};
-use tenantry_kernel::{Action, Actor, Authorities, Event, Journal, Origin, RequestId, TenantId, Timestamp, UserId};
+use tenantry_kernel::{
+    Action, Actor, Authorities, Event, FileId, Journal, Origin, RequestId, TenantId, Timestamp, UserId,
+};
 use tenantry_tenancy::{DefaultRole, Invitations, Roles};
 
 use crate::support::Opened;
@@ -43,6 +46,18 @@ pub(super) async fn fill(opened: &Opened) -> (TenantId, UserId) {
                 let (keyed, answer) = answer(tenant, person.id, now);
                 unit.remember_answer(&keyed, &answer).await.unwrap();
             }
+            let file = File {
+                id: FileId::new(&opened.world),
+                tenant: tenant.id,
+                name: FileName::parse("plan.pdf").unwrap(),
+                kind: FileType::Pdf,
+                bytes: 1,
+                sha256: [7; 32],
+                uploaded_by: person.id,
+                created_at: now,
+            };
+            unit.insert_file(&file).await.unwrap();
+            assert!(unit.take_storage(tenant.id, 1, 1).await.unwrap());
         })
         .await;
     (tenant.id, person.id)

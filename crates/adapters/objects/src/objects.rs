@@ -1,0 +1,129 @@
+//! What disk and S3 have in common, which is nearly everything.
+
+use async_trait::async_trait;
+use object_store::{
+    GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt,
+    path::{Path, PathPart},
+    signer::{Method, SignedUrlOptions, Signer},
+};
+use std::{ops::Range, path::PathBuf, sync::Arc, time::Duration};
+use tenantry_files::{BlobError, BlobKey, BlobLister, BlobReader, BlobWriter, Blobs, Presentation};
+use tenantry_kernel::{TenantId, Timestamp};
+
+use crate::{
+    OpenError, S3Config, disk,
+    failure::blob_error,
+    lister::Lister,
+    reader::{FileReader, StreamReader},
+    s3,
+    writer::Writer,
+};
+
+/// The bytes of files, each under `tenant/file`.
+#[derive(Debug, Clone)]
+pub struct Objects {
+    store: Arc<dyn ObjectStore>,
+    place: Place,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    Disk { folder: PathBuf },
+    S3 { prefix: Path, signer: Arc<dyn Signer> },
+}
+
+impl Objects {
+    /// Files go into this folder, which is made if it is not there. What was acknowledged is on the disk.
+    pub fn on_disk(folder: PathBuf) -> Result<Self, OpenError> {
+        let store = disk::open(&folder)?;
+        Ok(Self { store: Arc::new(store), place: Place::Disk { folder } })
+    }
+
+    /// Files go into a bucket. Nothing is asked of it yet.
+    pub fn in_s3(config: &S3Config) -> Result<Self, OpenError> {
+        let store = Arc::new(s3::open(config)?);
+        let prefix = Path::parse(&config.prefix).map_err(OpenError::prefix)?;
+        Ok(Self { store: store.clone(), place: Place::S3 { prefix, signer: store } })
+    }
+
+    fn prefix(&self) -> Path {
+        match &self.place {
+            Place::Disk { .. } => Path::default(),
+            Place::S3 { prefix, .. } => prefix.clone(),
+        }
+    }
+
+    fn path(&self, key: BlobKey) -> Path {
+        self.path_of(key.tenant).join(PathPart::from(key.file.to_string()))
+    }
+
+    fn path_of(&self, tenant: TenantId) -> Path {
+        self.prefix().join(PathPart::from(tenant.to_string()))
+    }
+}
+
+#[async_trait]
+impl Blobs for Objects {
+    async fn begin(&self, key: BlobKey) -> Result<Box<dyn BlobWriter>, BlobError> {
+        let part_bytes = match self.place {
+            Place::Disk { .. } => disk::PART_BYTES,
+            Place::S3 { .. } => s3::PART_BYTES,
+        };
+        Ok(Box::new(Writer::new(self.store.clone(), self.path(key), part_bytes)))
+    }
+
+    async fn read(&self, key: BlobKey, part: Range<u64>) -> Result<Box<dyn BlobReader>, BlobError> {
+        let options = GetOptions { range: Some(GetRange::Bounded(part)), ..GetOptions::default() };
+        let got = self.store.get_opts(&self.path(key), options).await.map_err(blob_error)?;
+        Ok(match got.payload {
+            GetResultPayload::File(file, _) => Box::new(FileReader::new(file, got.range)),
+            GetResultPayload::Stream(stream) => Box::new(StreamReader(stream)),
+        })
+    }
+
+    async fn delete(&self, key: BlobKey) -> Result<(), BlobError> {
+        match self.store.delete(&self.path(key)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(blob_error(error)),
+        }
+    }
+
+    fn list(&self, tenant: Option<TenantId>) -> Box<dyn BlobLister> {
+        let root = tenant.map_or_else(|| self.prefix(), |tenant| self.path_of(tenant));
+        Box::new(Lister::new(self.store.list(Some(&root)), self.prefix()))
+    }
+
+    async fn remove_unfinished(&self, before: Timestamp) -> Result<u64, BlobError> {
+        match &self.place {
+            Place::Disk { folder } => disk::remove_unfinished(folder.clone(), before).await,
+            // `AbortIncompleteMultipartUpload` of the bucket's lifecycle: no listing of ours would show them
+            Place::S3 { .. } => Ok(0),
+        }
+    }
+
+    async fn presign(
+        &self,
+        key: BlobKey,
+        lasts: Duration,
+        presentation: &Presentation,
+    ) -> Result<Option<String>, BlobError> {
+        let Place::S3 { signer, .. } = &self.place else { return Ok(None) };
+        let options = SignedUrlOptions::default().with_query([
+            ("response-content-type", presentation.content_type),
+            ("response-content-disposition", presentation.content_disposition.as_str()),
+            ("response-cache-control", "private, no-cache"),
+        ]);
+        let url = signer.signed_url_opts(Method::GET, &self.path(key), lasts, &options).await.map_err(blob_error)?;
+        Ok(Some(url.into()))
+    }
+
+    async fn check(&self) -> Result<(), BlobError> {
+        match &self.place {
+            Place::Disk { folder } => disk::check(folder.clone()).await,
+            Place::S3 { .. } => match self.store.head(&self.prefix().join(PathPart::from("check"))).await {
+                Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                Err(error) => Err(blob_error(error)),
+            },
+        }
+    }
+}

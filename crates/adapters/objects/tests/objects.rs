@@ -1,0 +1,126 @@
+//! The contract of the port on disk and against a server of S3, and what each does when it cannot.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use bytes::Bytes;
+use std::time::{Duration, Instant, SystemTime};
+use tempfile::TempDir;
+use tenantry_files::{BlobError, BlobKey, Blobs};
+use tenantry_kernel::{FileId, TenantId, Timestamp, World};
+use tenantry_objects::{Objects, S3Config};
+use tenantry_testkit::{blobs, s3::S3Server, world::test_world};
+
+fn disk(folder: &TempDir) -> Objects {
+    Objects::on_disk(folder.path().join("files")).unwrap()
+}
+
+fn bucket(server: &S3Server, prefix: &str) -> Objects {
+    let config = S3Config {
+        bucket: S3Server::BUCKET.to_owned(),
+        prefix: prefix.to_owned(),
+        region: "us-east-1".to_owned(),
+        endpoint: Some(server.endpoint()),
+        access_key: Some((S3Server::KEY_ID.to_owned(), S3Server::KEY_SECRET.into())),
+        session_token: None,
+    };
+    Objects::in_s3(&config).unwrap()
+}
+
+fn key(world: &World) -> BlobKey {
+    BlobKey { tenant: TenantId::new(world), file: FileId::new(world) }
+}
+
+#[tokio::test]
+async fn disk_keeps_the_contract() {
+    let folder = TempDir::new().unwrap();
+    blobs::contract(&disk(&folder)).await;
+}
+
+#[tokio::test]
+async fn s3_keeps_the_contract() {
+    let server = S3Server::start().await;
+    blobs::contract(&bucket(&server, "")).await;
+    assert_eq!(server.unfinished(), 0, "uploads that were aborted have left something");
+}
+
+#[tokio::test]
+async fn s3_keeps_the_contract_under_a_prefix() {
+    let server = S3Server::start().await;
+    let other = bucket(&server, "other/place");
+    let (world, _) = test_world();
+    let mut writer = other.begin(key(&world)).await.unwrap();
+    writer.write(Bytes::from_static(b"theirs")).await.unwrap();
+    writer.finish().await.unwrap();
+    blobs::contract(&bucket(&server, "own")).await;
+}
+
+/// A killed process leaves `key#number`, which no list shows.
+#[tokio::test]
+async fn fi3_what_a_killed_process_left_on_disk_goes_when_it_is_old() {
+    let folder = TempDir::new().unwrap();
+    let (objects, (world, _)) = (disk(&folder), test_world());
+    let whole = key(&world);
+    let mut writer = objects.begin(whole).await.unwrap();
+    writer.write(Bytes::from_static(b"whole")).await.unwrap();
+    writer.finish().await.unwrap();
+    let tenant = folder.path().join("files").join(whole.tenant.to_string());
+    let left = tenant.join(format!("{}#1", FileId::new(&world)));
+    let foreign = tenant.join("README#1");
+    for file in [&left, &foreign] {
+        std::fs::write(file, b"half").unwrap();
+    }
+    let now = Timestamp::new(SystemTime::now().into());
+    let removed = |before| objects.remove_unfinished(before);
+    assert_eq!(removed(now.minus(Duration::from_secs(3600))).await.unwrap(), 0);
+    assert!(left.exists(), "it may be an upload under way");
+    assert_eq!(removed(now.plus(Duration::from_secs(3600))).await.unwrap(), 1);
+    assert!(!left.exists() && foreign.exists());
+    assert!(objects.read(whole, 0..5).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_or_silent_is_told_of_soon() {
+    let (world, _) = test_world();
+    let mut server = S3Server::start().await;
+    let objects = bucket(&server, "");
+    server.stop().await;
+    let began = Instant::now();
+    assert!(matches!(objects.read(key(&world), 0..1).await.err(), Some(BlobError::Unavailable(_))));
+    let mut writer = objects.begin(key(&world)).await.unwrap();
+    writer.write(Bytes::from_static(b"lost")).await.unwrap();
+    assert!(matches!(writer.finish().await.err(), Some(BlobError::Unavailable(_))));
+    assert!(objects.check().await.is_err());
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+
+    // takes connections, and never says a word
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = S3Config {
+        bucket: "files".to_owned(),
+        prefix: String::new(),
+        region: "us-east-1".to_owned(),
+        endpoint: Some(format!("http://{}", silent.local_addr().unwrap()).parse().unwrap()),
+        access_key: Some(("id".to_owned(), "secret".into())),
+        session_token: None,
+    };
+    let objects = Objects::in_s3(&config).unwrap();
+    let began = Instant::now();
+    assert!(matches!(objects.read(key(&world), 0..1).await.err(), Some(BlobError::Unavailable(_))));
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn wrong_keys_are_not_told_apart_from_a_server_that_refuses() {
+    let server = S3Server::start().await;
+    let (world, _) = test_world();
+    let config = S3Config {
+        bucket: S3Server::BUCKET.to_owned(),
+        prefix: String::new(),
+        region: "us-east-1".to_owned(),
+        endpoint: Some(server.endpoint()),
+        access_key: Some((S3Server::KEY_ID.to_owned(), "another".into())),
+        session_token: None,
+    };
+    let objects = Objects::in_s3(&config).unwrap();
+    assert!(matches!(objects.read(key(&world), 0..1).await.err(), Some(BlobError::Unavailable(_))));
+    assert!(objects.check().await.is_err());
+}

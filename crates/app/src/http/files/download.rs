@@ -1,0 +1,236 @@
+//! Downloads: whole or in part, on conditions, and inert.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    body::SizedStream,
+    get,
+    http::{
+        StatusCode,
+        header::{
+            self, ByteRangeSpec, ContentRange, ContentRangeSpec, EntityTag, Header, HeaderValue, IfMatch, IfNoneMatch,
+            IfRange, Range as RangeHeader,
+        },
+    },
+    web,
+};
+use futures::stream;
+use std::{ops::Range, time::Duration};
+use tenantry_files::{BlobError, BlobReader, DownloadFile, File, Files, Presentation, note_download};
+use tenantry_kernel::ErrorCode;
+use tenantry_store::Scope;
+use utoipa::IntoParams;
+
+use crate::{Answer, App, Failure};
+
+use crate::http::{caller::Caller, path_id};
+
+/// How long the address of a redirect is good: long enough to follow it, too short to pass it on.
+const REDIRECT_LASTS: Duration = Duration::from_secs(60);
+/// Whatever the bytes are, a browser runs nothing of them.
+const INERT: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox");
+/// Kept by the browser alone, which asks each time whether it may still show it.
+const ASK_EACH_TIME: HeaderValue = HeaderValue::from_static("private, no-cache");
+
+/// What a download may be asked with.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only its description is used: the headers are read by `Wanted`")]
+pub(super) struct DownloadHeaders {
+    /// One range of bytes (RFC 9110, 14.2); of several the whole is sent.
+    #[param(rename = "Range", example = "bytes=0-1023")]
+    range: Option<String>,
+    /// The `ETag` that the range is of; the whole is sent when the file has another.
+    #[param(rename = "If-Range")]
+    if_range: Option<String>,
+    /// The `ETag` that you have; 304 when the file still has it.
+    #[param(rename = "If-None-Match")]
+    if_none_match: Option<String>,
+    /// The `ETag` that you want; 412 when the file has another.
+    #[param(rename = "If-Match")]
+    if_match: Option<String>,
+}
+
+/// Download a file. What is sent is noted.
+#[utoipa::path(
+    tag = "files",
+    params(("id" = String, Path, format = "uuid"), DownloadHeaders),
+    responses(
+        (status = 200, description = "The bytes.", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 206, description = "The bytes of the range.", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 302, description = "Where the storage itself serves the bytes, if it is configured to.",
+            headers(("Location" = String, description = "An address that is good for a minute."))),
+        (status = 304, description = "The file is the one that you have.",
+            headers(("ETag" = String, description = "The version of what is answered, for `If-None-Match`."))),
+    )
+)]
+#[get("/files/{id}/download")]
+pub(crate) async fn download_file(
+    app: App,
+    caller: Caller<DownloadFile>,
+    id: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Failure> {
+    let id = path_id(&id)?;
+    let file = app.store.read(caller.scope()).await?.file_by_id(id).await?;
+    let file = file.ok_or_else(|| Failure::new(ErrorCode::NotFound))?;
+    let part = match Wanted::of(&request, &file)? {
+        Wanted::Bytes(part) => part,
+        Wanted::Nothing(answer) => return Ok(answer),
+    };
+    let source = open(&app, caller.scope(), &file, &part).await?;
+    let command = DownloadFile { id, part: part.clone() };
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        note_download(unit, actor, &app.world, command.clone()).await?;
+        Ok(Answer::no_content())
+    })
+    .await?;
+    Ok(answer(&file, part, source))
+}
+
+/// What a request wants of a file.
+pub(super) enum Wanted {
+    /// This part of the bytes, or all of them.
+    Bytes(Option<Range<u64>>),
+    /// None: the conditions or the range are answered without.
+    Nothing(HttpResponse),
+}
+
+impl Wanted {
+    /// Looks at the conditions in the order of RFC 9110, 13.2.2.
+    pub(super) fn of(request: &HttpRequest, file: &File) -> Result<Self, Failure> {
+        let tag = tag_of(file);
+        if request.headers().contains_key(header::IF_MATCH) {
+            let matches = match IfMatch::parse(request) {
+                Ok(IfMatch::Any) => true,
+                Ok(IfMatch::Items(tags)) => tags.iter().any(|wanted| wanted.strong_eq(&tag)),
+                Err(_) => false,
+            };
+            if !matches {
+                return Err(Failure::new(ErrorCode::VersionConflict));
+            }
+        }
+        if request.headers().contains_key(header::IF_NONE_MATCH) {
+            let known = match IfNoneMatch::parse(request) {
+                Ok(IfNoneMatch::Any) => true,
+                Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
+                Err(_) => false,
+            };
+            if known {
+                return Ok(Self::Nothing(unchanged(tag)));
+            }
+        }
+        let Some(range) = one_range(request).filter(|_| is_of_this(request, &tag)) else {
+            return Ok(Self::Bytes(None));
+        };
+        Ok(match range.to_satisfiable_range(file.bytes) {
+            Some((first, last)) => Self::Bytes(Some(first..last + 1)),
+            None => Self::Nothing(beyond(file.bytes)),
+        })
+    }
+}
+
+/// The one range that is asked for. Of several, or of what is none, the whole is sent (RFC 9110, 14.2).
+fn one_range(request: &HttpRequest) -> Option<ByteRangeSpec> {
+    request.headers().get(header::RANGE)?;
+    match RangeHeader::parse(request) {
+        Ok(RangeHeader::Bytes(ranges)) => match &ranges[..] {
+            // the end before the beginning makes it no range
+            [ByteRangeSpec::FromTo(first, last)] if first > last => None,
+            [range] => Some(range.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether a range is of the bytes that the file has. Times say less than tags, and so match nothing.
+fn is_of_this(request: &HttpRequest, tag: &EntityTag) -> bool {
+    if !request.headers().contains_key(header::IF_RANGE) {
+        return true;
+    }
+    matches!(IfRange::parse(request), Ok(IfRange::EntityTag(wanted)) if wanted.strong_eq(tag))
+}
+
+fn tag_of(file: &File) -> EntityTag {
+    EntityTag::new_strong(hex::encode(file.sha256))
+}
+
+fn unchanged(tag: EntityTag) -> HttpResponse {
+    HttpResponse::NotModified()
+        .insert_header((header::ETAG, tag.to_string()))
+        .insert_header((header::CACHE_CONTROL, ASK_EACH_TIME))
+        .finish()
+}
+
+fn beyond(bytes: u64) -> HttpResponse {
+    let range = ContentRange(ContentRangeSpec::Bytes { range: None, instance_length: Some(bytes) });
+    HttpResponse::RangeNotSatisfiable().insert_header(range).finish()
+}
+
+/// Where the bytes come from.
+pub(super) enum Source {
+    Here(Box<dyn BlobReader>),
+    There(String),
+}
+
+/// Opens the bytes of a file, or finds out where the storage serves them.
+pub(super) async fn open(app: &App, scope: Scope, file: &File, part: &Option<Range<u64>>) -> Result<Source, Failure> {
+    if app.config.storage.redirect {
+        let presentation =
+            Presentation { content_type: file.kind.served_as(), content_disposition: file.name.content_disposition() };
+        if let Some(url) = app.blobs.presign(file.key(), REDIRECT_LASTS, &presentation).await? {
+            return Ok(Source::There(url));
+        }
+    }
+    let part = part.clone().unwrap_or(0..file.bytes);
+    match app.blobs.read(file.key(), part).await {
+        Ok(reader) => Ok(Source::Here(reader)),
+        Err(BlobError::NotFound) => {
+            // deleted a moment ago, or lost
+            let still_there = app.store.read(scope).await?.file_by_id(file.id).await?.is_some();
+            Err(if still_there { BlobError::NotFound.into() } else { Failure::new(ErrorCode::NotFound) })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The answer with the bytes, which no browser takes for anything that it could run.
+pub(super) fn answer(file: &File, part: Option<Range<u64>>, source: Source) -> HttpResponse {
+    let reader = match source {
+        Source::Here(reader) => reader,
+        Source::There(url) => {
+            return HttpResponse::Found()
+                .insert_header((header::LOCATION, url))
+                .insert_header((header::CACHE_CONTROL, ASK_EACH_TIME))
+                .finish();
+        }
+    };
+    let status = if part.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+    let mut response = HttpResponse::build(status);
+    response
+        .insert_header((header::CONTENT_TYPE, file.kind.served_as()))
+        .insert_header((header::CONTENT_DISPOSITION, file.name.content_disposition()))
+        .insert_header((header::ETAG, tag_of(file).to_string()))
+        .insert_header((header::ACCEPT_RANGES, "bytes"))
+        .insert_header((header::CACHE_CONTROL, ASK_EACH_TIME))
+        .insert_header((header::CONTENT_SECURITY_POLICY, INERT));
+    let part = match part {
+        None => 0..file.bytes,
+        Some(part) => {
+            let range =
+                ContentRangeSpec::Bytes { range: Some((part.start, part.end - 1)), instance_length: Some(file.bytes) };
+            response.insert_header(ContentRange(range));
+            part
+        }
+    };
+    let bytes = stream::try_unfold(reader, |mut reader| async move {
+        match reader.next().await {
+            Ok(next) => Ok(next.map(|bytes| (bytes, reader))),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a download broke off");
+                Err(error)
+            }
+        }
+    });
+    response.body(SizedStream::new(part.end - part.start, bytes))
+}

@@ -1,0 +1,214 @@
+//! Uploads under way: the bytes go to their place while they are looked at, and nothing half-done stays behind, whoever
+//! goes away.
+
+use bytes::Bytes;
+use std::{cell::Cell, rc::Rc};
+use tenantry_files::{
+    BlobError, BlobKey, BlobWriter, Content, FileName, FileType, Inspection, TypeError, UploadFile, publish_file,
+};
+use tenantry_kernel::{FileId, TenantId};
+use tokio::{
+    sync::mpsc,
+    task::{JoinHandle, spawn_blocking},
+};
+
+use crate::{
+    Answer, App, Failure,
+    http::{caller::Caller, idempotency::ReadBody},
+    logging,
+};
+
+use super::FileView;
+
+/// How many pieces may wait for the storage.
+const WAITING_PIECES: usize = 4;
+
+/// A file that is being received. What becomes of it is seen to by a task of its own: dropped, it is given up.
+pub(crate) struct Incoming {
+    pieces: mpsc::Sender<Piece>,
+    task: JoinHandle<Result<Answer, Failure>>,
+}
+
+enum Piece {
+    Bytes(Bytes),
+    /// There are no more, and all of them are to be published.
+    End,
+}
+
+/// Who uploads, and what it is to be.
+struct Upload {
+    caller: Caller<UploadFile>,
+    key: BlobKey,
+    name: FileName,
+    read: Option<ReadBody>,
+}
+
+impl Incoming {
+    pub(crate) fn begin(
+        app: &App,
+        caller: Caller<UploadFile>,
+        tenant: TenantId,
+        name: FileName,
+        claimed: FileType,
+        read: Option<ReadBody>,
+    ) -> Self {
+        let key = BlobKey { tenant, file: FileId::new(&app.world) };
+        let upload = Upload { caller, key, name, read };
+        let (pieces, coming) = mpsc::channel(WAITING_PIECES);
+        let app = app.clone();
+        let tracker = app.changes.clone();
+        let work = tracker.track_future(async move {
+            let content = store(&app, key, claimed, coming).await?;
+            publish(&app, upload, content).await
+        });
+        Self { pieces, task: actix_web::rt::spawn(logging::inherit(work)) }
+    }
+
+    /// The next bytes. Fails when the file was refused already.
+    pub(crate) async fn push(&mut self, bytes: Bytes) -> Result<(), Failure> {
+        if self.pieces.send(Piece::Bytes(bytes)).await.is_ok() {
+            return Ok(());
+        }
+        Err(match (&mut self.task).await.map_err(Failure::internal)? {
+            Err(failure) => failure,
+            Ok(_) => Failure::internal("an upload ended before its bytes did"),
+        })
+    }
+
+    /// All bytes have come.
+    pub(crate) async fn publish(self) -> Result<Answer, Failure> {
+        let told = self.pieces.send(Piece::End).await;
+        let outcome = self.task.await.map_err(Failure::internal)?;
+        match (told, outcome) {
+            (Err(_), Ok(_)) => Err(Failure::internal("an upload ended before its bytes did")),
+            (_, outcome) => outcome,
+        }
+    }
+
+    /// The file is not to be published. Returns why, once nothing of it is left.
+    pub(crate) async fn give_up(self, why: Failure) -> Failure {
+        drop(self.pieces);
+        if !self.task.is_finished()
+            && let Err(panic) = self.task.await
+        {
+            tracing::error!(%panic, "an upload panicked");
+        }
+        why
+    }
+}
+
+/// Why a file is not stored.
+enum NotStored {
+    /// Whoever sent it went away, or its request was refused.
+    GivenUp,
+    Type(TypeError),
+    Blob(BlobError),
+    Defect(tokio::task::JoinError),
+}
+
+impl From<NotStored> for Failure {
+    fn from(why: NotStored) -> Self {
+        match why {
+            NotStored::GivenUp => Self::internal("an upload was given up"),
+            NotStored::Type(error) => Self::invalid(vec![error.detail()]),
+            NotStored::Blob(error) => error.into(),
+            NotStored::Defect(panic) => Self::internal(panic),
+        }
+    }
+}
+
+/// Writes the pieces to their place while they are looked at. Of what is not stored as a whole nothing stays.
+async fn store(
+    app: &App,
+    key: BlobKey,
+    claimed: FileType,
+    coming: mpsc::Receiver<Piece>,
+) -> Result<Content, NotStored> {
+    let mut writer = app.blobs.begin(key).await.map_err(NotStored::Blob)?;
+    match write(&mut *writer, Inspection::new(claimed), coming).await {
+        Ok(content) => {
+            writer.finish().await.map_err(NotStored::Blob)?;
+            Ok(content)
+        }
+        Err(why) => {
+            if let Err(error) = writer.abort().await {
+                tracing::warn!(error = &error as &dyn std::error::Error, %key, "an upload that was given up is left to the sweep");
+            }
+            Err(why)
+        }
+    }
+}
+
+/// Hashing is work for a thread that serves nobody; a piece is hashed while it is written, and the next one comes.
+async fn write(
+    writer: &mut dyn BlobWriter,
+    mut inspection: Inspection,
+    mut coming: mpsc::Receiver<Piece>,
+) -> Result<Content, NotStored> {
+    loop {
+        let bytes = match coming.recv().await {
+            Some(Piece::Bytes(bytes)) => bytes,
+            Some(Piece::End) => return inspection.finish().map_err(NotStored::Type),
+            None => return Err(NotStored::GivenUp),
+        };
+        let piece = bytes.clone();
+        let looking = spawn_blocking(move || {
+            let seen = inspection.push(&piece);
+            (inspection, seen)
+        });
+        let (looked, written) = tokio::join!(looking, writer.write(bytes));
+        let seen;
+        (inspection, seen) = looked.map_err(NotStored::Defect)?;
+        seen.map_err(NotStored::Type)?;
+        written.map_err(NotStored::Blob)?;
+    }
+}
+
+/// How far the change came that publishes a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// It was not begun, or the answer was known without it.
+    NotBegun,
+    /// It was begun and refused.
+    Begun,
+    /// It only had to be committed.
+    Made,
+}
+
+/// Makes the record, which publishes the bytes. Where there will be none, they go; where nobody can tell, because the
+/// database did not say whether it has committed, they are left to the sweep, which asks it later.
+async fn publish(app: &App, upload: Upload, content: Content) -> Result<Answer, Failure> {
+    let Upload { caller, key, name, read } = upload;
+    if let Some(read) = read {
+        // the same file may come in other boundaries and headers
+        read.note(format!("{name}\n{}\n{}", content.kind.media_type(), hex::encode(content.sha256)).as_bytes());
+    }
+    let (attempt, scope) = (caller.attempt(), caller.scope());
+    let uploader = attempt.actor.name.clone();
+    let progress = Rc::new(Cell::new(Progress::NotBegun));
+    let seen = progress.clone();
+    let answer = app
+        .change(attempt, scope, async move |app, unit, actor| {
+            progress.set(Progress::Begun);
+            let command = UploadFile { id: key.file, name: name.clone(), content };
+            let limit = |plan: &str| app.config.storage.of_plan(plan);
+            let file = publish_file(unit, actor, &app.world, limit, command).await?;
+            let view = FileView::new(&file, uploader.as_deref());
+            let answer = Answer::created(format_args!("files/{}", file.id), &view)?;
+            progress.set(Progress::Made);
+            Ok(answer)
+        })
+        .await;
+    match (&answer, seen.get()) {
+        (Ok(_), Progress::Made) => {}
+        (Err(_), Progress::Made) => {
+            tracing::warn!(%key, "whether an upload was published is not known; its bytes are left to the sweep");
+        }
+        _ => {
+            if let Err(error) = app.blobs.delete(key).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, %key, "an upload that was refused is left to the sweep");
+            }
+        }
+    }
+    answer
+}

@@ -1,0 +1,131 @@
+//! Signed links.
+
+use actix_web::{HttpRequest, HttpResponse, get, http::header::HeaderValue, post, web};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use tenantry_files::{LinkFile, LinkToken, file_of_link, issue_link, note_link_use};
+use tenantry_kernel::{Action, Actor, ErrorCode};
+use tenantry_store::{Scope, SystemReason};
+use utoipa::ToSchema;
+use validator::Validate;
+
+use crate::{Answer, App, Failure, change::Attempt};
+
+use crate::http::{
+    body::{Body, Fields, Reads},
+    caller::Caller,
+    layer::RESOURCE_POLICY,
+    openapi::Of,
+    origin::origin_of,
+    path_id,
+};
+
+use super::download::{DownloadHeaders, Wanted, answer, open};
+
+/// Whoever has a link has no session to be read out by its page.
+const ANYWHERE: HeaderValue = HeaderValue::from_static("cross-origin");
+
+const SCOPE: Scope = Scope::System(SystemReason::Link);
+
+/// How long a link is to last.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({ "expiresIn": 300 }))]
+pub(crate) struct NewLink {
+    /// In seconds.
+    #[serde(default, deserialize_with = "crate::http::body::present")]
+    #[schema(minimum = 60, maximum = 86400, default = 300, nullable = false)]
+    expires_in: Option<u64>,
+}
+
+impl Reads for NewLink {
+    type Output = Duration;
+
+    fn read(self, fields: &mut Fields) -> Option<Duration> {
+        let seconds = self.expires_in.unwrap_or(LinkFile::DEFAULT_SECONDS);
+        let within = LinkFile::SECONDS.contains(&seconds).then_some(seconds);
+        fields.take("expiresIn", within.ok_or("must be 60 to 86400 seconds")).map(Duration::from_secs)
+    }
+}
+
+/// A link to a file.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "url": "https://api.example.com/api/v1/files/signed/tf_AQGS8MEjRXq8", "expiresAt": "2026-11-23T09:05:00.000Z"
+}))]
+pub(crate) struct LinkView {
+    /// Whoever has it may download the file; treat it like a password.
+    #[schema(format = "uri")]
+    url: String,
+    #[schema(format = "date-time")]
+    expires_at: String,
+}
+
+/// Make a link by which anybody may download the file for a while, as long as you may.
+#[utoipa::path(
+    tag = "files",
+    params(("id" = String, Path, format = "uuid")),
+    request_body = NewLink,
+    responses((status = 201, description = "The link.", body = Of<LinkView>))
+)]
+#[post("/files/{id}/link")]
+pub(crate) async fn create_file_link(
+    app: App,
+    caller: Caller<LinkFile>,
+    id: web::Path<String>,
+    body: Body,
+) -> Result<Answer, Failure> {
+    let lasts = body.read_if_any::<NewLink>().await?;
+    let lasts = lasts.unwrap_or(Duration::from_secs(LinkFile::DEFAULT_SECONDS));
+    let command = LinkFile { id: path_id(&id)?, lasts };
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        let link = issue_link(unit, actor, &app.world, command).await?;
+        let path = format!("files/signed/{}", link.sign(&app.secrets).expose_secret());
+        let url = format!("{}/api/v1/{path}", app.public_url);
+        Answer::created(path, &LinkView { url, expires_at: link.expires_at.to_string() })
+    })
+    .await
+}
+
+/// Download a file by a link. What is sent is noted.
+#[utoipa::path(
+    tag = "files",
+    params(("token" = String, Path, max_length = 256), DownloadHeaders),
+    responses(
+        (status = 200, description = "The bytes.", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 206, description = "The bytes of the range.", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 302, description = "Where the storage itself serves the bytes, if it is configured to.",
+            headers(("Location" = String, description = "An address that is good for a minute."))),
+        (status = 304, description = "The file is the one that you have.",
+            headers(("ETag" = String, description = "The version of what is answered, for `If-None-Match`."))),
+    )
+)]
+#[get("/files/signed/{token}")]
+pub(crate) async fn download_by_link(
+    app: App,
+    token: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Failure> {
+    let token = LinkToken::verify(&token, &app.secrets).ok_or_else(|| Failure::new(ErrorCode::NotFound))?;
+    let file = {
+        let mut unit = app.store.read(SCOPE).await?;
+        file_of_link(&mut unit, &app.world, &token).await?
+    };
+    let part = match Wanted::of(&request, &file)? {
+        Wanted::Bytes(part) => part,
+        Wanted::Nothing(answer) => return Ok(answer),
+    };
+    let source = open(&app, SCOPE, &file, &part).await?;
+    let actor = Actor::anonymous(origin_of(&request)).within(Some(token.tenant));
+    let noted = part.clone();
+    app.change(Attempt::new(actor, Action::FileDownloaded), SCOPE, async move |app, unit, actor| {
+        note_link_use(unit, actor, &app.world, &token, noted.clone()).await?;
+        Ok(Answer::no_content())
+    })
+    .await?;
+    let mut response = answer(&file, part, source);
+    response.headers_mut().insert(RESOURCE_POLICY, ANYWHERE);
+    Ok(response)
+}

@@ -1,0 +1,248 @@
+//! Uploads: one file in a form of several parts (RFC 7578), read piece by piece.
+
+use actix_multipart::{Field, Multipart, MultipartError};
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    error::PayloadError,
+    http::{Method, header, header::HeaderMap},
+    post,
+};
+use bytes::{Bytes, BytesMut};
+use futures::{Stream, StreamExt};
+use std::{
+    cell::RefCell,
+    mem,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+use tenantry_files::{FileName, FileType, UploadFile, room_left};
+use tenantry_kernel::{ErrorCode, FieldError};
+use utoipa::ToSchema;
+
+use crate::{Answer, App, Failure};
+
+use crate::http::{
+    body::{Fields, is_compressed, payload_failure},
+    caller::Caller,
+    idempotency::ReadBody,
+    openapi::Of,
+};
+
+use super::{FileView, incoming::Incoming};
+
+/// What a form may have beside the bytes of its file: boundaries, and the headers of its part.
+const FRAMING_BYTES: u64 = 64 << 10;
+/// How many bytes go on at once.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// Whether a request is an upload, whose body may take longer than others.
+pub(crate) fn is_upload(method: &Method, path: &str) -> bool {
+    method == Method::POST && path == "/api/v1/files/upload"
+}
+
+/// A form with one file.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used: the form is read piece by piece")]
+pub(crate) struct UploadForm {
+    /// The bytes, with a file name and a content type that agree with them.
+    #[schema(format = Binary, content_media_type = "application/octet-stream")]
+    file: String,
+}
+
+/// Upload a file: a PNG, JPEG, GIF or WebP image, a PDF, CSV or JSON. What the bytes are decides; name and declared type
+/// must agree.
+#[utoipa::path(
+    tag = "files",
+    request_body(content = UploadForm, content_type = "multipart/form-data"),
+    responses((status = 201, description = "The file.", body = Of<FileView>))
+)]
+#[post("/files/upload")]
+pub(crate) async fn upload_file(app: App, caller: Caller<UploadFile>, form: Form) -> Result<Answer, Failure> {
+    let limits = &app.config.storage;
+    let mut form = form.open(limits.max_file_bytes)?;
+    let tenant = caller.tenant()?;
+    // What was stored already is answered again, however little room is left.
+    if let (Some(bytes), None) = (form.declared_bytes, &form.read) {
+        let limit = limits.of_plan(&tenant.plan);
+        let room = room_left(&mut app.store.read(caller.scope()).await?, tenant.id, limit).await?;
+        if bytes.saturating_sub(FRAMING_BYTES) > room {
+            return Err(Failure::new(ErrorCode::QuotaExceeded));
+        }
+    }
+    let FilePart { field, name, claimed } = form.file_part().await?;
+    let (id, read) = (tenant.id, form.read.take());
+    let mut incoming = Incoming::begin(&app, caller, id, name, claimed, read);
+    let received = receive(&mut form, field, &mut incoming, limits.max_file_bytes).await;
+    match received {
+        Ok(()) => incoming.publish().await,
+        Err(failure) => Err(incoming.give_up(failure).await),
+    }
+}
+
+/// Hands the bytes of the file on. Whatever stands behind the file is looked at before anything is published.
+async fn receive(
+    form: &mut OpenForm,
+    mut field: Field,
+    incoming: &mut Incoming,
+    max_bytes: u64,
+) -> Result<(), Failure> {
+    let mut bytes = 0;
+    let mut piece = BytesMut::with_capacity(PIECE_BYTES);
+    while let Some(chunk) = field.next().await {
+        let mut chunk = chunk.map_err(multipart_failure)?;
+        bytes += chunk.len() as u64;
+        if bytes > max_bytes {
+            return Err(Failure::new(ErrorCode::PayloadTooLarge));
+        }
+        while piece.len() + chunk.len() >= PIECE_BYTES {
+            piece.extend_from_slice(&chunk.split_to(PIECE_BYTES - piece.len()));
+            let full = mem::replace(&mut piece, BytesMut::with_capacity(PIECE_BYTES));
+            incoming.push(full.freeze()).await?;
+        }
+        piece.extend_from_slice(&chunk);
+    }
+    if !piece.is_empty() {
+        incoming.push(piece.freeze()).await?;
+    }
+    // the reader of the form waits until nobody holds its last part
+    drop(field);
+    form.end().await
+}
+
+/// A form that is read when the handler asks, so that a caller who may not call is told that first.
+pub(crate) struct Form {
+    headers: HeaderMap,
+    read: Option<ReadBody>,
+    payload: Payload,
+}
+
+impl FromRequest for Form {
+    type Error = Failure;
+    type Future = std::future::Ready<Result<Self, Failure>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let read = ReadBody::of(request);
+        std::future::ready(Ok(Self { headers: request.headers().clone(), read, payload: payload.take() }))
+    }
+}
+
+/// A form whose head fits.
+struct OpenForm {
+    multipart: Multipart,
+    body: SharedBody,
+    declared_bytes: Option<u64>,
+    /// Where it is to be noted what was read, if the request has a key.
+    read: Option<ReadBody>,
+}
+
+/// The part of a form that has the file.
+struct FilePart {
+    field: Field,
+    name: FileName,
+    claimed: FileType,
+}
+
+impl Form {
+    fn open(self, max_file_bytes: u64) -> Result<OpenForm, Failure> {
+        let text = |name| self.headers.get(name).and_then(|value| value.to_str().ok());
+        let essence = text(header::CONTENT_TYPE).and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+        if is_compressed(&self.headers) || !essence.eq_ignore_ascii_case("multipart/form-data") {
+            return Err(Failure::new(ErrorCode::UnsupportedMediaType));
+        }
+        let declared_bytes = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        let max_bytes = max_file_bytes.saturating_add(FRAMING_BYTES);
+        if declared_bytes.is_some_and(|bytes| bytes > max_bytes) {
+            return Err(Failure::new(ErrorCode::PayloadTooLarge));
+        }
+        let body = SharedBody(Rc::new(RefCell::new(BoundedBody { inner: self.payload, left: max_bytes })));
+        let multipart = Multipart::new(&self.headers, body.clone());
+        Ok(OpenForm { multipart, body, declared_bytes, read: self.read })
+    }
+}
+
+impl OpenForm {
+    /// The first part, which must be the file.
+    async fn file_part(&mut self) -> Result<FilePart, Failure> {
+        let missing = || invalid("required", "A file is required.");
+        let field = self.multipart.next().await.ok_or_else(missing)?.map_err(multipart_failure)?;
+        if field.name() != Some("file") {
+            return Err(unknown_field());
+        }
+        let mut fields = Fields::default();
+        let name = fields.take("file", FileName::parse(&name_of(&field)));
+        fields.finish()?;
+        let name = name.ok_or_else(missing)?;
+        let declared = field.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let claimed = FileType::claimed(&name, declared).map_err(|error| Failure::invalid(vec![error.detail()]))?;
+        Ok(FilePart { field, name, claimed })
+    }
+
+    /// Nothing may stand behind the file but the end of the form, and that is read to the end of the body.
+    async fn end(&mut self) -> Result<(), Failure> {
+        match self.multipart.next().await {
+            None => {}
+            Some(Ok(field)) if field.name() == Some("file") => {
+                return Err(invalid("duplicate", "This field may be given only once."));
+            }
+            Some(Ok(_)) => return Err(unknown_field()),
+            Some(Err(error)) => return Err(multipart_failure(error)),
+        }
+        while let Some(rest) = self.body.next().await {
+            rest.map_err(payload_failure)?;
+        }
+        Ok(())
+    }
+}
+
+/// The name of the file. RFC 7578 has no `filename*`, and some clients send it all the same.
+fn name_of(field: &Field) -> String {
+    let disposition = field.content_disposition();
+    let extended = disposition.and_then(|disposition| disposition.get_filename_ext());
+    match extended.map(|extended| String::from_utf8(extended.value.clone())) {
+        Some(name) => name.unwrap_or_default(),
+        None => disposition.and_then(|disposition| disposition.get_filename()).unwrap_or_default().to_owned(),
+    }
+}
+
+fn invalid(code: &'static str, message: &str) -> Failure {
+    Failure::invalid(vec![FieldError::new("file", code, message)])
+}
+
+/// The name of the field is the client's own, and is not repeated.
+fn unknown_field() -> Failure {
+    Failure::invalid(vec![FieldError::new("", "unknown", "The form takes one field, named file.")])
+}
+
+fn multipart_failure(error: MultipartError) -> Failure {
+    match error {
+        MultipartError::Payload(error) => payload_failure(error),
+        _ => Failure::new(ErrorCode::MalformedBody),
+    }
+}
+
+/// The body of a form, which its reader has a share of: what stands behind the form is read by us.
+#[derive(Clone)]
+struct SharedBody(Rc<RefCell<BoundedBody>>);
+
+struct BoundedBody {
+    inner: Payload,
+    left: u64,
+}
+
+impl Stream for SharedBody {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut body = self.0.borrow_mut();
+        let next = Pin::new(&mut body.inner).poll_next(context);
+        if let Poll::Ready(Some(Ok(chunk))) = &next {
+            match body.left.checked_sub(chunk.len() as u64) {
+                Some(left) => body.left = left,
+                None => return Poll::Ready(Some(Err(PayloadError::Overflow))),
+            }
+        }
+        next
+    }
+}

@@ -1,0 +1,72 @@
+//! Deleting: the record goes at once, the bytes by a job.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use tenantry_jobs::{JobQueue, Kind, NewJob, RetryPolicy};
+use tenantry_kernel::{
+    Action, Actor, Authorities, Command, Denied, Event, FileId, Journal, Permission, PermissionSet, Requirement,
+    TenantId, World,
+};
+
+use crate::{BlobKey, FileError, Files, files::require};
+
+/// Delete a file: any, or one that the actor has uploaded.
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteFile {
+    /// Which file.
+    pub id: FileId,
+}
+
+impl Command for DeleteFile {
+    const REQUIRES: Requirement = Requirement::Any(&[Permission::FILES_DELETE, Permission::FILES_DELETE_OWN]);
+    const EVENTS: &'static [Action] = &[Action::FileDeleted];
+}
+
+/// The job that removes the bytes of a deleted file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoveBlob {
+    /// The tenant that it belonged to.
+    pub tenant: TenantId,
+    /// The file.
+    pub file: FileId,
+}
+
+impl Kind for RemoveBlob {
+    const NAME: &'static str = "remove_blob";
+    const VERSION: i32 = 1;
+    const QUEUE: &'static str = "maintenance";
+    // Half a day; what a storage was away for longer is left to the sweep.
+    const RETRY: RetryPolicy =
+        RetryPolicy { max_attempts: 20, first: Duration::from_secs(5), longest: Duration::from_secs(3600) };
+}
+
+impl RemoveBlob {
+    /// Where the bytes lie.
+    pub fn key(&self) -> BlobKey {
+        BlobKey { tenant: self.tenant, file: self.file }
+    }
+}
+
+/// Takes the record of a file away, gives its storage back and has its bytes removed.
+pub async fn delete_file(
+    unit: &mut (impl Files + JobQueue + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    command: DeleteFile,
+) -> Result<(), FileError> {
+    let authority = require::<DeleteFile>(unit, actor, world).await?;
+    let held = authority.active_tenant()?.permissions;
+    let file = unit.file_by_id(command.id).await?.ok_or(FileError::NotFound)?;
+    if !held.contains(Permission::FILES_DELETE) && file.uploaded_by != authority.user {
+        return Err(Denied::Missing(PermissionSet::of(&[Permission::FILES_DELETE])).into());
+    }
+    if !unit.delete_file(file.id).await? {
+        return Err(FileError::NotFound);
+    }
+    unit.free_storage(file.tenant, file.bytes).await?;
+    let words = RemoveBlob { tenant: file.tenant, file: file.id };
+    unit.enqueue_job(&NewJob::of(world, Some(file.tenant), &words)?).await?;
+    let event = Event::new(world, actor, Action::FileDeleted).target(file.id, Some(file.name.as_str()));
+    unit.append_event(event).await?;
+    Ok(())
+}

@@ -1,0 +1,56 @@
+use tenantry_jobs::SealError;
+use tenantry_kernel::{Coded, Denied, ErrorCode, FieldError, StoreError};
+
+use crate::TypeError;
+
+/// Why something about a file cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The actor may not do this.
+    #[error("denied: {0}")]
+    Denied(#[from] Denied),
+    /// The actor's session ended while the request was under way.
+    #[error("the session has ended")]
+    SessionEnded,
+    /// No such file, or no such link.
+    #[error("not found")]
+    NotFound,
+    /// The tenant's plan has no room for it.
+    #[error("the plan has no room for it")]
+    QuotaExceeded,
+    /// It is of a type that is not taken.
+    #[error(transparent)]
+    Type(#[from] TypeError),
+    /// The words of a job could not be written.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Coded for FileError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Denied(denied) => denied.code(),
+            Self::SessionEnded => ErrorCode::SessionEnded,
+            Self::NotFound => ErrorCode::NotFound,
+            Self::QuotaExceeded => ErrorCode::QuotaExceeded,
+            Self::Type(_) => ErrorCode::ValidationFailed,
+            Self::Seal(_) => ErrorCode::Internal,
+            Self::Store(error) => error.code(),
+        }
+    }
+
+    fn details(&self) -> Vec<FieldError> {
+        match self {
+            Self::Denied(denied) => denied.details(),
+            Self::Type(error) => vec![error.detail()],
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_collision(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_collision())
+    }
+}

@@ -1,0 +1,186 @@
+//! The types of files that may be stored: what the bytes are decides, and name and declared type must agree.
+
+use tenantry_kernel::FieldError;
+
+use crate::FileName;
+
+/// A type of file that may be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileType {
+    /// PNG (ISO/IEC 15948).
+    Png,
+    /// JPEG (ISO/IEC 10918).
+    Jpeg,
+    /// GIF.
+    Gif,
+    /// WebP (RFC 9649).
+    Webp,
+    /// PDF (ISO 32000).
+    Pdf,
+    /// CSV (RFC 4180) in UTF-8.
+    Csv,
+    /// JSON (RFC 8259) in UTF-8.
+    Json,
+}
+
+/// Why a file's type is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TypeError {
+    /// The name, the declared type or the bytes are of nothing that may be stored.
+    #[error("the type is not allowed")]
+    NotAllowed,
+    /// Name, declared type and bytes do not agree, or the bytes are not well-formed.
+    #[error("name, declared type and bytes do not agree")]
+    Mismatch,
+}
+
+impl TypeError {
+    /// What is wrong with the field of the upload.
+    pub fn detail(self) -> FieldError {
+        match self {
+            Self::NotAllowed => FieldError::new(
+                "file",
+                "type_not_allowed",
+                "Files may be PNG, JPEG, GIF or WebP images, PDF, CSV and JSON.",
+            ),
+            Self::Mismatch => {
+                FieldError::new("file", "type_mismatch", "The name, the declared type and the bytes do not agree.")
+            }
+        }
+    }
+}
+
+impl FileType {
+    /// Every type.
+    pub const ALL: &[Self] = &[Self::Png, Self::Jpeg, Self::Gif, Self::Webp, Self::Pdf, Self::Csv, Self::Json];
+
+    /// The media type, as it is stored and answered.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Png => "image/png",
+            Self::Jpeg => "image/jpeg",
+            Self::Gif => "image/gif",
+            Self::Webp => "image/webp",
+            Self::Pdf => "application/pdf",
+            Self::Csv => "text/csv",
+            Self::Json => "application/json",
+        }
+    }
+
+    /// The type that the media type stands for.
+    pub fn from_media_type(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.media_type() == name)
+    }
+
+    /// The type that a download declares.
+    pub const fn served_as(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8",
+            _ => self.media_type(),
+        }
+    }
+
+    /// Whether it is text, which has no mark of its own: what it holds must keep to the name.
+    pub const fn is_text(self) -> bool {
+        matches!(self, Self::Csv | Self::Json)
+    }
+
+    /// The type that a file's name and the client's declaration agree on.
+    pub fn claimed(name: &FileName, declared: Option<&str>) -> Result<Self, TypeError> {
+        let by_name = Self::from_extension(&name.extension()).ok_or(TypeError::NotAllowed)?;
+        let declared = declared.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match Self::from_declared(&declared) {
+            Some(declared) if declared == by_name => Ok(by_name),
+            Some(_) => Err(TypeError::Mismatch),
+            None if declared.is_empty() || declared == "application/octet-stream" || declared == "text/plain" => {
+                Err(TypeError::Mismatch)
+            }
+            None => Err(TypeError::NotAllowed),
+        }
+    }
+
+    /// The type that the first bytes of a file show; nothing for text, and for whatever may not be stored.
+    pub(crate) fn of_bytes(first: &[u8]) -> Option<Self> {
+        if infer::image::is_png(first) && first.starts_with(b"\x89PNG\r\n\x1a\n") {
+            Some(Self::Png)
+        } else if infer::image::is_jpeg(first) {
+            Some(Self::Jpeg)
+        } else if infer::image::is_gif(first) && (first.starts_with(b"GIF87a") || first.starts_with(b"GIF89a")) {
+            Some(Self::Gif)
+        } else if infer::image::is_webp(first) && first.starts_with(b"RIFF") {
+            Some(Self::Webp)
+        } else if infer::archive::is_pdf(first) && first.starts_with(b"%PDF-") {
+            Some(Self::Pdf)
+        } else {
+            None
+        }
+    }
+
+    fn from_extension(extension: &str) -> Option<Self> {
+        match extension {
+            "png" => Some(Self::Png),
+            "jpg" | "jpeg" => Some(Self::Jpeg),
+            "gif" => Some(Self::Gif),
+            "webp" => Some(Self::Webp),
+            "pdf" => Some(Self::Pdf),
+            "csv" => Some(Self::Csv),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+
+    /// What clients declare: the registered name, and the other names that browsers use for the same.
+    fn from_declared(name: &str) -> Option<Self> {
+        match name {
+            "image/jpg" => Some(Self::Jpeg),
+            // what browsers on machines with a spreadsheet program say of `.csv`
+            "application/csv" | "application/vnd.ms-excel" => Some(Self::Csv),
+            "text/json" => Some(Self::Json),
+            _ => Self::from_media_type(name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claimed(name: &str, declared: Option<&str>) -> Result<FileType, TypeError> {
+        FileType::claimed(&FileName::parse(name).expect("a name"), declared)
+    }
+
+    #[test]
+    fn fi1_name_and_declared_type_must_agree() {
+        assert_eq!(claimed("a.png", Some("image/png")), Ok(FileType::Png));
+        assert_eq!(claimed("a.JPG", Some("Image/JPEG; q=1")), Ok(FileType::Jpeg));
+        assert_eq!(claimed("a.csv", Some("application/vnd.ms-excel")), Ok(FileType::Csv));
+        for (name, declared) in [
+            ("a.png", Some("image/jpeg")),
+            ("a.png", None),
+            ("a.png", Some("")),
+            ("a.png", Some("application/octet-stream")),
+            ("a.csv", Some("text/plain")),
+            ("a.json", Some("text/csv")),
+        ] {
+            assert_eq!(claimed(name, declared), Err(TypeError::Mismatch), "{name} {declared:?}");
+        }
+        for (name, declared) in [
+            ("a.svg", Some("image/svg+xml")),
+            ("a.html", Some("image/png")),
+            ("a.png.html", Some("image/png")),
+            ("a.png", Some("text/html")),
+            ("a.png", Some("image/svg+xml")),
+            ("a", Some("image/png")),
+            ("png", Some("image/png")),
+        ] {
+            assert_eq!(claimed(name, declared), Err(TypeError::NotAllowed), "{name} {declared:?}");
+        }
+    }
+
+    #[test]
+    fn media_types_are_found_again() {
+        for kind in FileType::ALL {
+            assert_eq!(FileType::from_media_type(kind.media_type()), Some(*kind));
+        }
+    }
+}

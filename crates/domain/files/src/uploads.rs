@@ -1,0 +1,62 @@
+//! Uploading: the bytes are stored already when the record is made, which publishes them.
+
+use tenantry_kernel::{
+    Action, Actor, Authorities, Command, Event, FileId, Journal, Permission, Requirement, StoreError, TenantId, World,
+};
+
+use crate::{Content, File, FileError, FileName, Files, files::require};
+
+/// Publish a file whose bytes are stored.
+#[derive(Debug, Clone)]
+pub struct UploadFile {
+    /// The id under which the bytes lie.
+    pub id: FileId,
+    /// What it is to be called.
+    pub name: FileName,
+    /// What was learnt of the bytes.
+    pub content: Content,
+}
+
+impl Command for UploadFile {
+    const REQUIRES: Requirement = Requirement::All(&[Permission::FILES_CREATE]);
+    const EVENTS: &'static [Action] = &[Action::FileUploaded];
+}
+
+/// Makes the record of a file, and takes the storage that it needs. `limit` says how many bytes a plan of that name has.
+pub async fn publish_file(
+    unit: &mut (impl Files + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    limit: impl Fn(&str) -> u64,
+    command: UploadFile,
+) -> Result<File, FileError> {
+    let authority = require::<UploadFile>(unit, actor, world).await?;
+    let tenant = authority.active_tenant()?;
+    let UploadFile { id, name, content } = command;
+    let file = File {
+        id,
+        tenant: tenant.id,
+        name,
+        kind: content.kind,
+        bytes: content.bytes,
+        sha256: content.sha256,
+        uploaded_by: authority.user,
+        created_at: world.now(),
+    };
+    if !unit.take_storage(tenant.id, file.bytes, limit(&tenant.plan)).await? {
+        return Err(FileError::QuotaExceeded);
+    }
+    unit.insert_file(&file).await?;
+    let event = Event::new(world, actor, Action::FileUploaded)
+        .target(file.id, Some(file.name.as_str()))
+        .set("contentType", file.kind.media_type())
+        .set("size", i64::try_from(file.bytes).unwrap_or(i64::MAX));
+    unit.append_event(event).await?;
+    Ok(file)
+}
+
+/// How many bytes the tenant may still store. Others may take them meanwhile; what counts is said when a file is
+/// published.
+pub async fn room_left(unit: &mut (impl Files + ?Sized), tenant: TenantId, limit: u64) -> Result<u64, StoreError> {
+    Ok(limit.saturating_sub(unit.storage_used(tenant).await?))
+}
