@@ -31,11 +31,11 @@ on_both_databases! {
         let place = |tenant: &str, file: &str| server.storage().join(tenant).join(file);
         let file_of = |path: &str| place(&acme.id, path.rsplit('/').next().unwrap());
         let world = &server.app.world;
+        let now = SystemTime::from(world.now().utc());
         let put = |file: std::path::PathBuf, is_old: bool| {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             let handle = fs::File::create(&file).unwrap();
-            let at = if is_old { SystemTime::now() - TWO_DAYS } else { SystemTime::now() };
-            handle.set_modified(at).unwrap();
+            handle.set_modified(if is_old { now - TWO_DAYS } else { now }).unwrap();
             file
         };
         let orphan = put(place(&acme.id, &FileId::new(world).to_string()), true);
@@ -43,7 +43,7 @@ on_both_databases! {
         let young = put(place(&acme.id, &FileId::new(world).to_string()), false);
         let half = put(place(&acme.id, &format!("{}#1", FileId::new(world))), true);
         let foreign = put(place(&acme.id, "README"), true);
-        fs::File::open(file_of(&kept)).unwrap().set_modified(SystemTime::now() - TWO_DAYS).unwrap();
+        fs::File::open(file_of(&kept)).unwrap().set_modified(now - TWO_DAYS).unwrap();
 
         fs::remove_file(file_of(&lost)).unwrap();
         let found = sweep(&server).await;

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use bytes::Bytes;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tenantry_files::{BlobError, BlobKey, Blobs};
 use tenantry_kernel::{FileId, TenantId, Timestamp, World};
@@ -69,7 +69,7 @@ async fn fi3_what_a_killed_process_left_on_disk_goes_when_it_is_old() {
     for file in [&left, &foreign] {
         std::fs::write(file, b"half").unwrap();
     }
-    let now = Timestamp::new(SystemTime::now().into());
+    let now = Timestamp::new(std::fs::metadata(&left).unwrap().modified().unwrap().into());
     let removed = |before| objects.remove_unfinished(before);
     assert_eq!(removed(now.minus(Duration::from_secs(3600))).await.unwrap(), 0);
     assert!(left.exists(), "it may be an upload under way");

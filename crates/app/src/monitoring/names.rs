@@ -1,6 +1,6 @@
 //! The one list of metrics: what Prometheus is told of them, and the table in the documents, are made from it.
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use std::fmt::Write as _;
 
 /// How a metric behaves.
@@ -88,11 +88,15 @@ pub(super) fn describe() {
 
 /// Begins at zero what has not happened yet: an alarm on its growth must not miss the first time.
 pub(super) fn begin() {
-    for name in
-        ["tenantry_db_acquire_failures_total", "tenantry_db_deadlines_passed_total", "tenantry_guesses_refused_total"]
-    {
+    for name in [
+        "tenantry_db_acquire_failures_total",
+        "tenantry_db_deadlines_passed_total",
+        "tenantry_guesses_refused_total",
+        "tenantry_blobs_swept_total",
+    ] {
         counter!(name).increment(0);
     }
+    gauge!("tenantry_files_lost").set(0.0);
 }
 
 /// The table of all metrics, for `docs/operations.md`.
