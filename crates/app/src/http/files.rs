@@ -215,7 +215,7 @@ pub(crate) async fn get_file(app: App, caller: Caller<ReadFiles>, id: web::Path<
     let mut unit = app.store.read(caller.scope()).await?;
     let file = unit.file_by_id(id).await?.ok_or_else(|| Failure::new(ErrorCode::NotFound))?;
     let view = views(&mut unit, &[file]).await?.pop().ok_or_else(|| Failure::new(ErrorCode::NotFound))?;
-    Ok(Answer::ok(&view)?)
+    Answer::ok(&view)
 }
 
 /// Delete a file: any, or one's own.
