@@ -5,12 +5,14 @@
 #   migrate/tenantry.toml   settings of the step that changes the schema, with the role that owns it
 #   app/tenantry.toml       settings of server and worker, with the role that row-level security binds
 #   postgres/ redis/ minio/ what these servers are set up with
-# The addresses are those of compose.yaml unless POSTGRES or REDIS says otherwise.
+# The addresses are those of compose.yaml unless POSTGRES, REDIS, S3 or BUCKET say otherwise.
 set -eu
 
 folder=${1:?the folder to put the secrets into}
 postgres=${POSTGRES:-postgres:5432}
 redis=${REDIS:-redis:6379}
+s3=${S3:-http://minio:9000}
+bucket=${BUCKET:-tenantry}
 
 # Written last: with it everything is there.
 done=$folder/app/tenantry.toml
@@ -56,6 +58,10 @@ settings() {
     cat << SETTINGS
 database_url = "postgres://$1:$2@$postgres/tenantry"
 redis_url = "redis://:$redis_password@$redis"
+storage_url = "s3://$bucket"
+aws_endpoint_url = "$s3"
+aws_access_key_id = "$s3_key"
+aws_secret_access_key = "$s3_secret"
 signing_keys = ["$signing_key"]
 server_secrets = ["$server_secret"]
 health_token = "$health_token"
