@@ -18,6 +18,7 @@ mod idempotency;
 mod input;
 mod invitations;
 mod jobs;
+mod limits;
 mod links;
 mod logs;
 mod mails;

@@ -15,8 +15,15 @@ use crate::support::{
 static COUNTING: Mutex<()> = Mutex::const_new(());
 const STRANGE: &str = "path-canary-0123456789";
 /// What other parts of the program record, once they do something or are configured.
-const OF_OTHERS: [&str; 5] =
-    ["tenantry_job_lag", "tenantry_job_run", "tenantry_job_heartbeats", "tenantry_cache_", "tenantry_redis_"];
+const OF_OTHERS: [&str; 7] = [
+    "tenantry_job_lag",
+    "tenantry_job_run",
+    "tenantry_job_heartbeats",
+    "tenantry_cache_",
+    "tenantry_redis_",
+    "tenantry_rate_limit",
+    "tenantry_serving_processes",
+];
 
 /// What the series of a histogram end with.
 const ENDS: [&str; 3] = ["_bucket", "_sum", "_count"];

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use tenantry_kernel::ErrorCode;
 
 use super::refusals;
+use crate::limits;
 use crate::support::{
     Kind, Record, Server,
     routes::routes,
@@ -36,6 +37,7 @@ async fn every_documented_code_is_reached(server: Server, kind: Kind) {
     let record = Walk::through(&server, kind).await.record;
     drop(server);
     refusals::of_every_shape(kind, &record).await;
+    limits::of_every_operation(kind, &record).await;
     for route in routes() {
         let missed: Vec<&str> = route
             .documented_codes()

@@ -9,6 +9,7 @@ mod jobs;
 mod keep_alive;
 mod kill;
 mod ledger;
+mod limits;
 mod load;
 mod metrics;
 mod outbox;

@@ -4,7 +4,7 @@ use serde_json::json;
 use tenantry_identity::{People, Person, disable_person, enable_person};
 use tenantry_kernel::{Actor, EmailAddress, Origin, RequestId, TenantStatus};
 use tenantry_store::{Scope, SystemReason, Unit};
-use tenantry_tenancy::change_tenant_status;
+use tenantry_tenancy::{Plan, change_plan, change_tenant_status};
 
 use super::{Member, PASSWORD, Server, Tenant, eventually};
 
@@ -24,6 +24,14 @@ impl Server {
         let world = &self.app.world;
         let id = tenant.id.parse().unwrap();
         change_tenant_status(&mut unit, &self.operator(), world, id, status).await.unwrap();
+        unit.commit().await.unwrap();
+    }
+
+    /// Moves a tenant to another plan, without waiting: the command line is another process.
+    pub(crate) async fn order_plan(&self, tenant: &Tenant, plan: &'static Plan) {
+        let mut unit = self.operate().await;
+        let id = tenant.id.parse().unwrap();
+        change_plan(&mut unit, &self.operator(), &self.app.world, id, plan).await.unwrap();
         unit.commit().await.unwrap();
     }
 

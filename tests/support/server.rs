@@ -82,6 +82,10 @@ impl Place {
             .set("DATABASE_POOL_SIZE", "4")
             .set("SQLITE_SYNCHRONOUS", "normal")
             .set("RATE_LIMITS", "off")
+            // Where a test has limits on, for those on guessing, it is not to come to those on requests.
+            .set("RATE_LIMIT_PER_MINUTE", "1000000")
+            .set("RATE_LIMIT_PLANS_STARTER", "caller=1000000,tenant=1000000")
+            .set("RATE_LIMIT_PLANS_PRO", "caller=1000000,tenant=1000000")
             .set("ARGON2_MEMORY_KIB", "8")
             .set("ARGON2_ITERATIONS", "1")
             .set("STOP_GRACE", "5s")

@@ -13,9 +13,10 @@ use tenantry_files::Blobs;
 use tenantry_identity::{GuessPolicy, Quota, SessionPolicy};
 use tenantry_jobs::WakeUp;
 use tenantry_kernel::World;
-use tenantry_local::{LocalCache, LocalHub, LocalWakeUp};
+use tenantry_limits::{Limiter, ProcessId};
+use tenantry_local::{LocalCache, LocalHub, LocalLimiter, LocalWakeUp};
 use tenantry_objects::Objects;
-use tenantry_redis::{Limits, Redis, RedisCache, RedisInvalidation, RedisWakeUp};
+use tenantry_redis::{Limits, Redis, RedisCache, RedisInvalidation, RedisLimiter, RedisWakeUp};
 use tenantry_store::{Database, Store, StoreConfig, Synchronous};
 use tokio_util::task::TaskTracker;
 
@@ -26,6 +27,7 @@ use crate::{
     config::{self, Config, StoragePlace},
     health::Health,
     keys::Keys,
+    limits::RequestLimits,
     mail::{LinkPages, Outbox},
     monitoring::{HttpMetrics, Monitoring},
     refusals::Refusals,
@@ -53,6 +55,10 @@ pub struct Parts {
     pub(crate) hasher: Argon2Pool,
     pub(crate) sessions: SessionPolicy,
     pub(crate) guessing: Option<GuessPolicy>,
+    /// How many requests may come, where that is limited.
+    pub(crate) limits: Option<RequestLimits>,
+    /// This run of the process.
+    pub(crate) process: ProcessId,
     pub(crate) authority: AuthorityCache,
     pub(crate) refusals: Refusals,
     /// What is counted and measured, where `METRICS_ADDR` is set.
@@ -102,8 +108,12 @@ impl App {
         let hasher = Argon2Pool::new(parameters, threads, threads * Self::WAITING_HASHES_PER_THREAD)?;
         let world = World::new(SystemClock, SystemEntropy);
         let redis = config.redis.clone().map(|url| Redis::open(url, Limits::default(), world.clone())).transpose()?;
-        let (cached, invalidation, wake_up) = shared(redis.as_ref());
+        let Shared { cached, invalidation, wake_up, limiter } = shared(redis.as_ref());
+        let limits = config.rate_limits.clone().map(|policies| {
+            RequestLimits::new(tenantry_limits::Limits::new(policies, limiter, Arc::new(LocalLimiter::new())))
+        });
         let parts = Parts {
+            process: ProcessId::new(&world),
             world,
             store: Store::connect(store_config(&config)).await?,
             jwks: signing.jwks().to_string(),
@@ -117,6 +127,7 @@ impl App {
                 max: config.tokens.refresh_max,
             },
             guessing: config.guessing.as_ref().map(guess_policy),
+            limits,
             authority: AuthorityCache::new(),
             refusals: Refusals::default(),
             monitoring,
@@ -140,17 +151,31 @@ impl App {
     }
 }
 
-/// The cache, the messages and the waking.
-type Shared = (Caching, Arc<dyn Invalidation>, Arc<dyn WakeUp>);
+/// What processes can share.
+struct Shared {
+    cached: Caching,
+    invalidation: Arc<dyn Invalidation>,
+    wake_up: Arc<dyn WakeUp>,
+    /// None where each counts for itself.
+    limiter: Option<Arc<dyn Limiter>>,
+}
 
 /// What processes share where there is a Redis, and its twins in this one where there is none.
 fn shared(redis: Option<&Redis>) -> Shared {
     let Some(redis) = redis else {
-        let cached = Caching::new(Arc::new(LocalCache::new()));
-        return (cached, Arc::new(LocalHub::default().join()), Arc::new(LocalWakeUp::default()));
+        return Shared {
+            cached: Caching::new(Arc::new(LocalCache::new())),
+            invalidation: Arc::new(LocalHub::default().join()),
+            wake_up: Arc::new(LocalWakeUp::default()),
+            limiter: None,
+        };
     };
-    let cached = Caching::new(Arc::new(RedisCache::new(redis)));
-    (cached, Arc::new(RedisInvalidation::new(redis)), Arc::new(RedisWakeUp::new(redis)))
+    Shared {
+        cached: Caching::new(Arc::new(RedisCache::new(redis))),
+        invalidation: Arc::new(RedisInvalidation::new(redis)),
+        wake_up: Arc::new(RedisWakeUp::new(redis)),
+        limiter: Some(Arc::new(RedisLimiter::new(redis))),
+    }
 }
 
 /// Where the bytes of files are.

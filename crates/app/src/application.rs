@@ -18,7 +18,9 @@ use crate::{
     app::store_config,
     authority::{AuthorityReader, heed_messages},
     config::Config,
-    http, monitoring, schema,
+    http,
+    limits::{self, RequestLimits},
+    monitoring, schema,
     worker::{self, RunningWorker},
 };
 
@@ -39,6 +41,8 @@ impl Application {
     const SETTLE_USAGE: Duration = Duration::from_secs(30);
     /// How often minutes of refusals are looked at.
     const SETTLE_REFUSALS: Duration = Duration::from_secs(5);
+    /// How often counters are forgotten of whoever has their whole quota again.
+    const FORGET_COUNTERS: Duration = Duration::from_secs(10);
     /// How often secrets are blanked whose time is over.
     const BLANK_SECRETS: Duration = Duration::from_secs(60);
 
@@ -92,6 +96,7 @@ impl Application {
         let watching = actix_web::rt::spawn(app.watchdog.watch_runtime("the main thread"));
         let housekeeping = actix_web::rt::spawn(keep_house(app.clone()));
         let heeding = actix_web::rt::spawn(heed_messages(app.clone()));
+        let counting = actix_web::rt::spawn(limits::count_processes(app.clone()));
         let worker = works.then(|| RunningWorker::start(&app)).transpose()?;
         app.ready.store(true, Ordering::Release);
         tracing::info!(%address, url = %app.public_url, "listening");
@@ -106,7 +111,7 @@ impl Application {
         }
         tracing::info!(delay_ms = app.config.stop.delay.as_millis(), grace_ms = grace.as_millis(), "stopping");
         tokio::select! {
-            stopped = timeout(grace, stop_in_order(&app, &handle, worker)) => {
+            stopped = timeout(grace, stop_in_order(&app, &handle, worker, &counting)) => {
                 if stopped.is_err() {
                     tracing::warn!("not everything ended within the grace");
                 }
@@ -117,6 +122,7 @@ impl Application {
         watching.abort();
         housekeeping.abort();
         heeding.abort();
+        counting.abort();
         drop(reader);
         if let Some(metrics) = metrics {
             metrics.end().await;
@@ -163,7 +169,12 @@ pub async fn run_worker(config: Config) -> Result<(), StartError> {
     Ok(())
 }
 
-async fn stop_in_order(app: &App, server: &ServerHandle, worker: Option<RunningWorker>) {
+async fn stop_in_order(
+    app: &App,
+    server: &ServerHandle,
+    worker: Option<RunningWorker>,
+    counting: &actix_web::rt::task::JoinHandle<()>,
+) {
     let began = Instant::now();
     app.ready.store(false, Ordering::Release);
     tokio::time::sleep(app.config.stop.delay).await;
@@ -178,6 +189,8 @@ async fn stop_in_order(app: &App, server: &ServerHandle, worker: Option<RunningW
     }
     app.refusals.settle(app, true).await;
     app.usage.settle(app).await;
+    counting.abort();
+    limits::leave(app).await;
     app.store.close().await;
 }
 
@@ -185,11 +198,13 @@ async fn keep_house(app: App) {
     let mut usage = tokio::time::interval(Application::SETTLE_USAGE);
     let mut refusals = tokio::time::interval(Application::SETTLE_REFUSALS);
     let mut secrets = tokio::time::interval(Application::BLANK_SECRETS);
+    let mut counters = tokio::time::interval(Application::FORGET_COUNTERS);
     loop {
         tokio::select! {
             _ = usage.tick() => app.usage.settle(&app).await,
             _ = refusals.tick() => app.refusals.settle(&app, false).await,
             _ = secrets.tick() => blank_secrets(&app).await,
+            _ = counters.tick() => app.limits.iter().for_each(RequestLimits::forget_idle),
         }
     }
 }

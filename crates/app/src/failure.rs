@@ -1,7 +1,6 @@
 //! What goes wrong: the code and details for outside, the cause for the log.
 
 use std::error::Error;
-use tenantry_identity::TooManyAttempts;
 use tenantry_kernel::{Coded, ErrorCode, FieldError};
 
 /// A request that cannot be done.
@@ -38,9 +37,9 @@ impl Failure {
         Self { details, ..Self::new(ErrorCode::ValidationFailed) }
     }
 
-    /// A try too many.
-    pub fn too_many(wait: TooManyAttempts) -> Self {
-        Self { retry_after_seconds: Some(wait.retry_after_seconds), ..Self::new(ErrorCode::RateLimited) }
+    /// A try or a request too many.
+    pub fn too_many(retry_after_seconds: u64) -> Self {
+        Self { retry_after_seconds: Some(retry_after_seconds), ..Self::new(ErrorCode::RateLimited) }
     }
 
     /// The same failure with what is wrong in detail.

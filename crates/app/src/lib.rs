@@ -18,6 +18,7 @@ mod health;
 mod healthcheck;
 pub mod http;
 mod keys;
+mod limits;
 pub mod logging;
 mod mail;
 mod monitoring;

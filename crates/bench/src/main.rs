@@ -7,6 +7,7 @@ mod bare;
 mod files;
 mod hashing;
 mod jobs;
+mod limits;
 mod load;
 mod measure;
 mod people;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::{net::lookup_host, time::sleep};
 
 use crate::{
-    bare, hashing,
+    bare, hashing, limits,
     load::{Client, Visitor, closed_loop, open_loop, quantile},
     people::{AsksMe, MakesRoles, Person, Refreshes, SignsIn, register},
     replay::{SCRIPTS, Script, Target},
@@ -30,6 +30,9 @@ pub(crate) struct Run {
     /// The program of that name
     #[arg(long)]
     pgbench: PathBuf,
+    /// A Redis
+    #[arg(long)]
+    redis: String,
     /// How often everything is measured
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -40,7 +43,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
     /// Only these parts
-    #[arg(long, value_delimiter = ',', default_value = "start,me,sign-in,refresh,role")]
+    #[arg(long, value_delimiter = ',', default_value = "start,limits,me,sign-in,refresh,role")]
     only: Vec<String>,
 }
 
@@ -77,6 +80,10 @@ impl Run {
         let mut figures = Vec::new();
         if self.wants("start") {
             figures.extend(self.start().await?);
+        }
+        if self.wants("limits") {
+            self.say("limits", 0);
+            figures.extend(limits::figures(&self.redis, self.rounds).await?);
         }
         let scripts = [Script::parse(SCRIPTS[0])?, Script::parse(SCRIPTS[1])?];
         self.require_honest(&scripts).await?;
@@ -160,7 +167,9 @@ impl Run {
         let (address, heard) = wire::listen(postgres).await?;
         let url = format!("{}?sslmode=disable", url.replace(host, &address.to_string()));
         let folder = TempDir::with_prefix("tenantry-bench-")?;
-        let server = Server::without_worker(&self.tenantry, folder.path(), &[("DATABASE_URL", &url)])?;
+        // Where requests are counted, the process notes now and then that it lives.
+        let settings = [("DATABASE_URL", url.as_str()), ("RATE_LIMITS", "off")];
+        let server = Server::without_worker(&self.tenantry, folder.path(), &settings)?;
         let person = register(server.address, "wire", 1).await?.remove(0);
         let mut connection = Client::open(server.address).await?;
         connection.succeed(AsksMe(person.clone()).next_call()?).await?;
@@ -196,15 +205,24 @@ impl Run {
         let reply = Client::open(places[0].server.address).await?.succeed(call).await?;
         bare::write(&answer, &reply.headers, &reply.body)?;
         let bare = Server::bare(&answer)?;
+        let with_redis = TempDir::with_prefix("tenantry-bench-")?;
+        let with_redis = Place::furnish(
+            "SQLite, counted in Redis",
+            Server::tenantry(&self.tenantry, with_redis.path(), &[("REDIS_URL", &self.redis)])?,
+            Store::Sqlite(with_redis.path().join("tenantry.db")),
+            with_redis,
+        )
+        .await?;
 
         let what = "`GET /auth/me`: processor time of a request, 32 connections";
-        let figure = |place: &Place| Figure::new(what, place.name, "µs", Bar::RatioAtMost(1.7)).beside("bare actix");
-        let mut figures: Vec<Figure> = places.iter().map(figure).collect();
-        let servers = [&bare, &places[0].server, &places[1].server];
-        let owners = [&places[0].owners, &places[0].owners, &places[1].owners];
+        let figure = |place: &Place, bar| Figure::new(what, place.name, "µs", bar).beside("bare actix");
+        let mut figures: Vec<Figure> = places.iter().map(|place| figure(place, Bar::RatioAtMost(2.0))).collect();
+        figures.push(figure(&with_redis, Bar::None));
+        let servers = [&bare, &places[0].server, &places[1].server, &with_redis.server];
+        let owners = [&places[0].owners, &places[0].owners, &places[1].owners, &with_redis.owners];
         for round in 0..self.rounds {
             self.say("me", round);
-            let measured = in_turn(round, 3, |turn| {
+            let measured = in_turn(round, 4, |turn| {
                 Box::pin(async move {
                     let mut visitors = asks_me(owners[turn], CONNECTIONS);
                     Ok(self.load(servers[turn], &mut visitors).await?.cpu_micros)

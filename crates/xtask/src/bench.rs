@@ -34,15 +34,17 @@ pub(crate) fn run(runner: &mut Runner, options: &Options) -> Result<ExitCode> {
         return Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     let postgres = Postgres::start(runner, true)?;
+    let redis = Redis::find_or_start(runner)?;
     let status = match options.arguments.split_first() {
         Some((part, rest)) if part == "jobs" => {
-            let redis = Redis::find_or_start(runner)?;
             bench.args(["jobs", "--postgres", postgres.url(), "--redis", redis.url()]);
             runner.run(bench.args(rest))?
         }
         _ => {
             bench.arg("run").arg("--tenantry").arg(programs.join("tenantry"));
-            bench.args(["--postgres", postgres.url(), "--pgbench"]).arg(postgres.program("pgbench")?);
+            bench
+                .args(["--postgres", postgres.url(), "--redis", redis.url(), "--pgbench"])
+                .arg(postgres.program("pgbench")?);
             runner.run(bench.args(&options.arguments))?
         }
     };

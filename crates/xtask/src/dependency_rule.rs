@@ -12,6 +12,7 @@ const DOMAIN: &[(&str, &[&str])] = &[
     ("tenantry-cache", &["tenantry-kernel"]),
     ("tenantry-idempotency", &["tenantry-kernel"]),
     ("tenantry-files", &["tenantry-kernel", "tenantry-jobs"]),
+    ("tenantry-limits", &["tenantry-kernel"]),
     ("tenantry-identity", &["tenantry-kernel", "tenantry-tenancy", "tenantry-jobs"]),
 ];
 

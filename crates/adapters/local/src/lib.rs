@@ -1,9 +1,11 @@
-//! Cache, invalidation and wake-up within one process: what serves where no Redis is named.
+//! Cache, limiter, invalidation and wake-up within one process: what serves where no Redis is named.
 
 mod cache;
 mod invalidation;
+mod limiter;
 mod wake_up;
 
 pub use cache::LocalCache;
 pub use invalidation::{LocalHub, LocalInvalidation};
+pub use limiter::LocalLimiter;
 pub use wake_up::LocalWakeUp;

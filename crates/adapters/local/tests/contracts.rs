@@ -1,7 +1,7 @@
 //! The contract suites, within one process.
 
-use tenantry_local::{LocalCache, LocalHub, LocalWakeUp};
-use tenantry_testkit::{cache, invalidation, wake_up};
+use tenantry_local::{LocalCache, LocalHub, LocalLimiter, LocalWakeUp};
+use tenantry_testkit::{cache, invalidation, limiter, wake_up};
 
 #[tokio::test]
 async fn cache_contract() {
@@ -18,4 +18,10 @@ async fn invalidation_contract() {
 #[tokio::test]
 async fn wake_up_contract() {
     wake_up::contract(&LocalWakeUp::default(), None).await;
+}
+
+#[tokio::test]
+async fn limiter_contract() {
+    let local = LocalLimiter::new();
+    limiter::contract(&local, &local).await;
 }

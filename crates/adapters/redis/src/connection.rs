@@ -2,7 +2,7 @@
 
 use deadpool_redis::{Connection, Manager, Pool, Runtime};
 use metrics::{gauge, histogram};
-use redis::{AsyncConnectionConfig, ErrorKind, RedisError};
+use redis::{AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError, aio::MultiplexedConnection};
 use secrecy::{ExposeSecret, SecretString};
 use std::{
     io,
@@ -11,7 +11,12 @@ use std::{
 };
 use tenantry_cache::CacheError;
 use tenantry_kernel::World;
-use tokio::{runtime::Handle, sync::oneshot, time::timeout};
+use tokio::{
+    runtime::Handle,
+    sync::{Mutex, oneshot},
+    task::JoinHandle,
+    time::timeout,
+};
 
 use crate::breaker::Breaker;
 
@@ -49,6 +54,8 @@ struct Parts {
 /// What commands need; tasks on the thread hold it too, and do not keep the thread alive.
 pub(crate) struct Shared {
     pool: Pool,
+    /// The connection that commands share which go one behind the other, if it is good.
+    line: Mutex<Option<MultiplexedConnection>>,
     pub(crate) breaker: Breaker,
     pub(crate) limits: Limits,
     pub(crate) world: World,
@@ -82,7 +89,7 @@ impl Redis {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(io::Error::other)?;
-        let shared = Arc::new(Shared { pool, breaker: Breaker::default(), limits, world, url });
+        let shared = Arc::new(Shared { pool, line: Mutex::default(), breaker: Breaker::default(), limits, world, url });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (life, ended) = oneshot::channel();
@@ -132,6 +139,11 @@ impl Redis {
         self.0.runtime.spawn(task);
     }
 
+    /// Runs on the thread of Redis, whether it is waited for or not.
+    pub(crate) fn start<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        self.0.runtime.spawn(work)
+    }
+
     /// Runs on the thread of Redis, and is waited for little longer than a command may take.
     pub(crate) async fn on_thread<T: Send + 'static>(
         &self,
@@ -156,14 +168,46 @@ impl Shared {
             return Err(CacheError::Bypassed);
         }
         let outcome = self.ask(send).await;
-        match &outcome {
+        self.judge(&outcome);
+        outcome
+    }
+
+    /// The same over the one connection that such commands share: it is not tried out before each, and none waits for the
+    /// answer to another.
+    pub(crate) async fn command_in_line<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, CacheError> {
+        if self.breaker.is_open() {
+            return Err(CacheError::Bypassed);
+        }
+        let asked = self.within_limit(async {
+            let mut connection = self.line().await?;
+            command.query_async(&mut connection).await.map_err(|error| CacheError::Failed(error.to_string()))
+        });
+        let outcome = asked.await;
+        if outcome.is_err() {
+            *self.line.lock().await = None;
+        }
+        self.judge(&outcome);
+        outcome
+    }
+
+    async fn line(&self) -> Result<MultiplexedConnection, CacheError> {
+        let mut line = self.line.lock().await;
+        if let Some(connection) = &*line {
+            return Ok(connection.clone());
+        }
+        let pooled = self.pool.get().await.map_err(|error| CacheError::Failed(error.to_string()))?;
+        Ok(line.insert(Connection::take(pooled)).clone())
+    }
+
+    /// Lets the breaker know how a command went.
+    fn judge<T>(&self, outcome: &Result<T, CacheError>) {
+        match outcome {
             Ok(_) => self.breaker.succeeded(),
             Err(error) => {
                 let opened = self.breaker.failed();
                 self.note_opening(opened, error);
             }
         }
-        outcome
     }
 
     /// A deletion that is not told, whatever the reason, keeps this process from the cache until the epoch has moved.
@@ -188,8 +232,7 @@ impl Shared {
 
     /// One command with its connection, within the limit.
     async fn ask<T>(&self, send: impl AsyncFnOnce(&mut Connection) -> Result<T, RedisError>) -> Result<T, CacheError> {
-        let began = Instant::now();
-        let asked = timeout(self.limits.command, async {
+        self.within_limit(async {
             let mut connection = self.pool.get().await.map_err(|error| CacheError::Failed(error.to_string()))?;
             let outcome = send(&mut connection).await;
             if outcome
@@ -201,7 +244,13 @@ impl Shared {
             }
             outcome.map_err(|error| CacheError::Failed(error.to_string()))
         })
-        .await;
+        .await
+    }
+
+    /// Measures a command and gives it up beyond the limit.
+    async fn within_limit<T>(&self, asking: impl Future<Output = Result<T, CacheError>>) -> Result<T, CacheError> {
+        let began = Instant::now();
+        let asked = timeout(self.limits.command, asking).await;
         histogram!("tenantry_redis_command_seconds").record(began.elapsed());
         asked.unwrap_or_else(|_| Err(CacheError::Failed("no answer in time".to_owned())))
     }

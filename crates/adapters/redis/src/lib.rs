@@ -1,4 +1,4 @@
-//! Cache, invalidation and wake-up shared by processes, over Redis.
+//! Cache, limiter, invalidation and wake-up shared by processes, over Redis.
 //!
 //! deadpool-redis sends commands, fred hears messages. All of it runs on a thread of its own, so that a busy server does not
 //! make Redis look slow, nor the reverse. No command is waited for beyond a limit, and after a few failures a breaker
@@ -17,9 +17,11 @@
 mod breaker;
 mod cache;
 mod connection;
+mod limiter;
 mod messages;
 mod subscriber;
 
 pub use cache::RedisCache;
 pub use connection::{Limits, Redis, RedisUrlError};
+pub use limiter::{RedisLimiter, limiter_command};
 pub use messages::{RedisInvalidation, RedisWakeUp};

@@ -1,8 +1,8 @@
 //! The contract suites, on the Redis that `TEST_REDIS_URL` names.
 
 use std::time::Duration;
-use tenantry_redis::{Limits, Redis, RedisCache, RedisInvalidation, RedisWakeUp};
-use tenantry_testkit::{cache, invalidation, redis::shared_url, wake_up, world};
+use tenantry_redis::{Limits, Redis, RedisCache, RedisInvalidation, RedisLimiter, RedisWakeUp};
+use tenantry_testkit::{cache, invalidation, limiter, redis::shared_url, wake_up, world};
 
 /// Two handles on one Redis, as of two processes. They are patient, for the machine may be busy with other tests.
 fn two() -> [Redis; 2] {
@@ -26,4 +26,10 @@ async fn invalidation_contract() {
 async fn wake_up_contract() {
     let [one, other] = two();
     wake_up::contract(&RedisWakeUp::new(&one), Some(&RedisWakeUp::new(&other))).await;
+}
+
+#[tokio::test]
+async fn limiter_contract() {
+    let [one, other] = two();
+    limiter::contract(&RedisLimiter::new(&one), &RedisLimiter::new(&other)).await;
 }

@@ -18,6 +18,7 @@ mod memberships;
 mod migrate;
 mod passwords;
 mod people;
+mod processes;
 mod registrations;
 mod roles;
 mod scope;

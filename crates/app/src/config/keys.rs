@@ -75,7 +75,7 @@ keys! {
         meaning: "Lets production use a database role that row-level security does not bind: a superuser, or one with BYPASSRLS." }
     REDIS_URL { takes: "redis://[USER:PASSWORD@]HOST[:PORT][/NUMBER], with special characters of the password percent-encoded",
         example: "redis://127.0.0.1:6379", default: "", unset: "none; each process keeps to itself",
-        meaning: "A Redis that processes share: cached counts, and messages that hurry changes of power and jobs. The server serves without it too." }
+        meaning: "A Redis that processes share: limits are counted there together, counts are cached, and messages hurry changes of power and jobs. The server serves without it too." }
     STORAGE_URL { takes: "file:FOLDER or s3://BUCKET[/PREFIX]", example: "s3://acme-files", default: "",
         unset: "`file:` and `files` in `DATA_DIR`",
         meaning: "Where the bytes of files are kept: a folder, which all processes must share, or a bucket of S3. See [operations.md](operations.md#files)." }
@@ -144,6 +144,15 @@ keys! {
         meaning: "Passes of one password hash over its memory." }
     RATE_LIMITS { takes: "on or off", example: "on", default: "on", unset: "",
         meaning: "`off` turns every limit off, those on guessing included, for tests and benchmarks. Production refuses it." }
+    RATE_LIMIT_PER_MINUTE { takes: "a number from 1 to 1000000", example: "100", default: "100", unset: "",
+        meaning: "Requests in a minute from one address (IPv6: one /64) that is not signed in, and of a person who is in no tenant." }
+    RATE_LIMIT_PLANS_STARTER { takes: "caller=NUMBER,tenant=NUMBER, each from 1 to 1000000", example: "caller=100,tenant=1000",
+        default: "caller=100,tenant=1000", unset: "",
+        meaning: "Requests in a minute on the plan `starter`: of each person, and of everybody of a tenant together." }
+    RATE_LIMIT_PLANS_PRO { takes: "caller=NUMBER,tenant=NUMBER, each from 1 to 1000000", example: "caller=300,tenant=10000",
+        default: "caller=300,tenant=10000", unset: "", meaning: "The same on the plan `pro`." }
+    RATE_LIMIT_PLANS_ENTERPRISE { takes: "caller=NUMBER,tenant=NUMBER, each from 1 to 1000000", example: "caller=1000,tenant=100000",
+        default: "caller=1000,tenant=100000", unset: "", meaning: "The same on the plan `enterprise`." }
     GUESS_PER_ACCOUNT_AND_ADDRESS { takes: "a number and a time, NUMBER/TIME", example: "10/15m", default: "10/15m", unset: "",
         meaning: "Wrong passwords for one account from one address." }
     GUESS_PER_ADDRESS { takes: "a number and a time, NUMBER/TIME", example: "100/15m", default: "100/15m", unset: "",

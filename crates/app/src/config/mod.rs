@@ -21,6 +21,7 @@ use std::{
     path::PathBuf,
     time::Duration,
 };
+use tenantry_limits::Policies;
 use tenantry_mail::SmtpServer;
 use tenantry_objects::S3Config;
 use url::Url;
@@ -52,6 +53,8 @@ pub struct Config {
     pub tokens: TokenConfig,
     /// What a password hash costs.
     pub argon2: Argon2Config,
+    /// How many requests may come; none means as many as one likes, for tests and benchmarks.
+    pub rate_limits: Option<Policies>,
     /// How often passwords may be guessed; none means as often as one likes, for tests and benchmarks.
     pub guessing: Option<GuessingLimits>,
     /// How jobs are done, and how long they are kept.

@@ -2,10 +2,12 @@
 //! read even after a mistake, so that all mistakes are found at once.
 
 use std::{
+    num::NonZeroU32,
     path::{Path, PathBuf},
     thread,
     time::Duration,
 };
+use tenantry_limits::Policies;
 use tenantry_objects::S3Config;
 
 use super::{
@@ -48,7 +50,8 @@ pub(super) fn read(settings: &mut Settings) -> Option<Config> {
     let keys = keys(settings, production);
     let tokens = tokens(settings);
     let argon2 = argon2(settings, production);
-    let guessing = guessing(settings, production);
+    let rate_limits = rate_limits(settings, production);
+    let guessing = guessing(settings);
     let jobs = jobs(settings);
     let stop = stop(settings, production);
     let metrics_address = settings.optional(keys::METRICS_ADDR, |text| text.parse().ok());
@@ -66,7 +69,8 @@ pub(super) fn read(settings: &mut Settings) -> Option<Config> {
         keys: keys?,
         tokens: tokens?,
         argon2: argon2?,
-        guessing: guessing?,
+        guessing: rate_limits.as_ref()?.is_some().then_some(guessing?),
+        rate_limits: rate_limits?,
         jobs: jobs?,
         stop: stop?,
         metrics_address: metrics_address?,
@@ -304,29 +308,42 @@ fn argon2(settings: &mut Settings, production: bool) -> Option<Argon2Config> {
     Some(argon2)
 }
 
-fn guessing(settings: &mut Settings, production: bool) -> Option<Option<GuessingLimits>> {
-    let rate_limits = settings.required(keys::RATE_LIMITS, values::switch);
+/// Nothing where every limit is off.
+fn rate_limits(settings: &mut Settings, production: bool) -> Option<Option<Policies>> {
+    let wanted = settings.required(keys::RATE_LIMITS, values::switch);
+    let without_plan =
+        settings.required(keys::RATE_LIMIT_PER_MINUTE, |text| values::number(text, 1..=values::MOST_ATTEMPTS));
+    let starter = settings.required(keys::RATE_LIMIT_PLANS_STARTER, values::plan_quotas);
+    let pro = settings.required(keys::RATE_LIMIT_PLANS_PRO, values::plan_quotas);
+    let enterprise = settings.required(keys::RATE_LIMIT_PLANS_ENTERPRISE, values::plan_quotas);
+    if production && wanted == Some(false) {
+        settings.refuse(
+            keys::RATE_LIMITS,
+            "must be on in production: set RATE_LIMITS=on, and raise single limits where they are too low",
+        );
+    }
+    let policies = Policies {
+        without_plan: without_plan.and_then(NonZeroU32::new)?,
+        plans: vec![("starter", starter?), ("pro", pro?), ("enterprise", enterprise?)],
+    };
+    Some(wanted?.then_some(policies))
+}
+
+fn guessing(settings: &mut Settings) -> Option<GuessingLimits> {
     let per_account_and_address = settings.required(keys::GUESS_PER_ACCOUNT_AND_ADDRESS, values::limit);
     let per_address = settings.required(keys::GUESS_PER_ADDRESS, values::limit);
     let per_account = settings.required(keys::GUESS_PER_ACCOUNT, values::limit);
     let registrations_per_address = settings.required(keys::REGISTRATIONS_PER_ADDRESS, values::limit);
     let mails_per_recipient = settings.required(keys::MAILS_PER_RECIPIENT, values::limit);
     let mail_requests_per_address = settings.required(keys::MAIL_REQUESTS_PER_ADDRESS, values::limit);
-    if production && rate_limits == Some(false) {
-        settings.refuse(
-            keys::RATE_LIMITS,
-            "must be on in production: set RATE_LIMITS=on, and raise single limits where they are too low",
-        );
-    }
-    let limits = GuessingLimits {
+    Some(GuessingLimits {
         per_account_and_address: per_account_and_address?,
         per_address: per_address?,
         per_account: per_account?,
         registrations_per_address: registrations_per_address?,
         mails_per_recipient: mails_per_recipient?,
         mail_requests_per_address: mail_requests_per_address?,
-    };
-    Some(rate_limits?.then_some(limits))
+    })
 }
 
 fn jobs(settings: &mut Settings) -> Option<JobsConfig> {

@@ -100,6 +100,12 @@ fn nothing_set_is_a_good_development_configuration() {
     assert!(config.keys.signing_keys.is_none() && config.keys.server_secrets.is_none());
     assert_eq!(config.tokens.refresh_max, Duration::from_secs(90 * 24 * 60 * 60));
     assert_eq!(config.argon2, Argon2Config { memory_kib: 19_456, iterations: 2 });
+    let policies = config.rate_limits.expect("limits");
+    let plans = policies.plans.iter().map(|(plan, quotas)| (*plan, quotas.caller.get(), quotas.tenant.get()));
+    let wanted = [("starter", 100, 1_000), ("pro", 300, 10_000), ("enterprise", 1_000, 100_000)];
+    assert_eq!(plans.collect::<Vec<_>>(), wanted);
+    assert_eq!(policies.without_plan.get(), 100);
+    assert!(wanted.iter().map(|(plan, ..)| *plan).eq(tenantry_tenancy::PLANS.iter().map(|plan| plan.name)));
     let limits = config.guessing.expect("limits");
     assert_eq!(limits.per_account_and_address, Limit { attempts: 10, window: Duration::from_secs(15 * 60) });
     assert_eq!(limits.registrations_per_address, Limit { attempts: 20, window: Duration::from_secs(60 * 60) });
@@ -230,7 +236,8 @@ fn plans_have_their_storage() {
 
 #[test]
 fn limits_can_be_off_in_development() {
-    assert!(load(&[("RATE_LIMITS", "off")]).expect("good").guessing.is_none());
+    let config = load(&[("RATE_LIMITS", "off")]).expect("good");
+    assert!(config.guessing.is_none() && config.rate_limits.is_none());
 }
 
 #[test]

@@ -3,12 +3,14 @@
 use secrecy::SecretString;
 use std::{
     net::{IpAddr, Ipv4Addr},
+    num::NonZeroU32,
     ops::RangeInclusive,
     path::PathBuf,
     str::FromStr,
     time::Duration,
 };
 use tenantry_kernel::bounded_line;
+use tenantry_limits::PlanQuotas;
 use tenantry_mail::{MailSettings, SmtpServer};
 use tenantry_redis::Redis;
 use url::Url;
@@ -18,7 +20,7 @@ use crate::{logging, worker::QUEUES};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const MOST_ATTEMPTS: u32 = 1_000_000;
+pub(super) const MOST_ATTEMPTS: u32 = 1_000_000;
 const LONGEST_WINDOW: Duration = DAY.saturating_mul(30);
 
 /// A whole number within bounds.
@@ -63,6 +65,23 @@ pub(super) fn limit(text: &str) -> Option<Limit> {
     let attempts = number(attempts.trim(), 1..=MOST_ATTEMPTS)?;
     let window = duration(window.trim(), SECOND..=LONGEST_WINDOW)?;
     Some(Limit { attempts, window })
+}
+
+/// Requests in a minute on a plan: `caller=100,tenant=1000`.
+pub(super) fn plan_quotas(text: &str) -> Option<PlanQuotas> {
+    let (mut caller, mut tenant) = (None, None);
+    for item in items(text)? {
+        let (name, limit) = item.split_once('=')?;
+        let place = match name.trim() {
+            "caller" => &mut caller,
+            "tenant" => &mut tenant,
+            _ => return None,
+        };
+        if place.replace(number(limit.trim(), 1..=MOST_ATTEMPTS).and_then(NonZeroU32::new)?).is_some() {
+            return None;
+        }
+    }
+    Some(PlanQuotas { caller: caller?, tenant: tenant? })
 }
 
 /// Queues, each with how many of its jobs are done at the same time: `mail=16,accounts=8`.
@@ -258,6 +277,26 @@ mod tests {
         assert_eq!(limit("20 / 1h"), Some(Limit { attempts: 20, window: Duration::from_secs(3600) }));
         for bad in ["10", "0/1m", "10/0s", "10/31d", "10/15", "/1m", "ten/1m", "10/1m/1m", "1000001/1m"] {
             assert_eq!(limit(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_plan_says_how_many_for_a_caller_and_for_a_tenant() {
+        let read = |text| plan_quotas(text).map(|quotas| (quotas.caller.get(), quotas.tenant.get()));
+        assert_eq!(read("caller=100,tenant=1000"), Some((100, 1000)));
+        assert_eq!(read("tenant = 7 , caller = 1"), Some((1, 7)));
+        for bad in [
+            "100",
+            "caller=100",
+            "tenant=100",
+            "caller=0,tenant=1",
+            "caller=1,tenant=1000001",
+            "caller=1,caller=2",
+            "caller=1,caller=2,tenant=3",
+            "caller=1,tenant=2,plan=3",
+            "",
+        ] {
+            assert_eq!(read(bad), None, "{bad:?}");
         }
     }
 

@@ -9,7 +9,11 @@ use tenantry_store::Scope;
 
 use crate::{App, Failure, authority::Known, change::Attempt, logging};
 
-use super::{idempotency::KeyedRequest, origin::origin_of};
+use super::{
+    idempotency::KeyedRequest,
+    limits::{count_address, count_person},
+    origin::origin_of,
+};
 
 impl FromRequest for App {
     type Error = Failure;
@@ -76,9 +80,12 @@ impl<C: Command + 'static> FromRequest for Caller<C> {
         let request = request.clone();
         Box::pin(async move {
             let app = app_of(&request);
-            let token = bearer(&request).ok_or_else(|| Failure::new(ErrorCode::Unauthenticated))?;
-            let known = app.authority_of(token, Sha256::digest(token).into()).await?;
-            logging::identify_by(&known.authority);
+            let known = match bearer(&request) {
+                Some(token) => identified(app, &request, token).await?,
+                None => {
+                    return Err(refused_and_counted(app, &request, Failure::new(ErrorCode::Unauthenticated)).await);
+                }
+            };
             let mut caller = Self { known, origin: origin_of(&request), keyed: None, command: PhantomData };
             if let Err(denied) = C::REQUIRES.check(caller.authority()) {
                 let failure = Failure::from(denied);
@@ -91,16 +98,56 @@ impl<C: Command + 'static> FromRequest for Caller<C> {
     }
 }
 
-/// Whoever is signed in, for routes that serve strangers too. A token that is not good is a failure all the same.
-pub(crate) async fn signed_in(app: &App, request: &HttpRequest) -> Result<Option<Arc<Known>>, Failure> {
-    match bearer(request) {
-        None => Ok(None),
-        Some(token) => {
-            let known = app.authority_of(token, Sha256::digest(token).into()).await?;
-            logging::identify_by(&known.authority);
-            Ok(Some(known))
-        }
+/// Whoever calls a route that serves strangers too: somebody signed in, or nobody known. A token that is not good is a failure
+/// all the same.
+pub(crate) struct Visitor(pub(crate) Option<Arc<Known>>);
+
+impl FromRequest for Visitor {
+    type Error = Failure;
+    type Future = LocalBoxFuture<'static, Result<Self, Failure>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let app = app_of(&request);
+            match bearer(&request) {
+                Some(token) => Ok(Self(Some(identified(app, &request, token).await?))),
+                None => count_address(app, &request).await.map(|()| Self(None)),
+            }
+        })
     }
+}
+
+/// Whoever calls a route that asks nobody who they are. Their request counts for their address.
+pub(crate) struct Stranger;
+
+impl FromRequest for Stranger {
+    type Error = Failure;
+    type Future = LocalBoxFuture<'static, Result<Self, Failure>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { count_address(app_of(&request), &request).await.map(|()| Self) })
+    }
+}
+
+/// Whose access token it is. The request counts for them.
+async fn identified(app: &App, request: &HttpRequest, token: &str) -> Result<Arc<Known>, Failure> {
+    match app.authority_of(token, Sha256::digest(token).into()).await {
+        Ok(known) => {
+            logging::identify_by(&known.authority);
+            count_person(app, request, &known.authority).await?;
+            Ok(known)
+        }
+        Err(failure) => Err(refused_and_counted(app, request, failure).await),
+    }
+}
+
+/// Counts a request of nobody known for its address. It is answered with its own failure, also when it was one too many:
+/// that tells a client more, and took neither body nor change.
+async fn refused_and_counted(app: &App, request: &HttpRequest, failure: Failure) -> Failure {
+    let _one_too_many = count_address(app, request).await;
+    failure
 }
 
 /// The token of an `Authorization: Bearer` header (RFC 6750, 2.1); taken from nowhere else.

@@ -23,6 +23,7 @@ use super::{
     errors::{failure_of_status, render},
     files::is_upload,
     idempotency,
+    limits::Told,
     origin::choose_trace,
 };
 
@@ -74,6 +75,9 @@ async fn answer(
         body.close_if_unread(&mut response);
     }
     add_headers(response.headers_mut(), &app, id);
+    if let Some(told) = Told::take(response.request()) {
+        told.add_to(response.headers_mut());
+    }
     measured.end(Some(response.request()), response.status());
     Ok(response)
 }

@@ -15,6 +15,7 @@ mod if_match;
 mod invitations;
 mod jobs;
 mod layer;
+mod limits;
 mod links;
 mod openapi;
 mod origin;

@@ -259,9 +259,12 @@ fn complete(collected: Document) -> Value {
     document["components"]["schemas"]["Failure"] = failure_schema();
     name_data(&mut document["components"]["schemas"]);
     if let Some(paths) = document["paths"].as_object_mut() {
-        for item in paths.values_mut().filter_map(Value::as_object_mut) {
-            for (method, shape) in item.iter_mut().filter(|(_, shape)| shape.get("operationId").is_some()) {
-                complete_operation(method, shape);
+        for (path, item) in paths.iter_mut() {
+            let is_limited = path.starts_with(LIMITED);
+            for (method, shape) in item.as_object_mut().into_iter().flatten() {
+                if shape.get("operationId").is_some() {
+                    complete_operation(method, shape, is_limited);
+                }
             }
         }
     }
@@ -285,9 +288,15 @@ fn name_data(schemas: &mut Value) {
     }
 }
 
-fn complete_operation(method: &str, shape: &mut Value) {
+/// Requests below it count.
+const LIMITED: &str = "/api/v1/";
+
+fn complete_operation(method: &str, shape: &mut Value, is_limited: bool) {
     let Some(operation) = operations().find(|operation| shape["operationId"] == operation.id) else { return };
     let mut codes = operation.codes(shape);
+    if is_limited {
+        codes.push(ErrorCode::RateLimited);
+    }
     let takes_key = operation.takes_key(method);
     if takes_key {
         add_key(shape);
@@ -325,6 +334,15 @@ fn complete_operation(method: &str, shape: &mut Value) {
         }
     }
     add_failures(responses, &codes);
+    if is_limited {
+        for response in responses.values_mut() {
+            let policy =
+                "How many requests may come: a list of policies with a quota `q` for each window of `w` seconds.";
+            add_header(response, "RateLimit-Policy", policy, "string");
+            let standing = "How many remain, `r`, of each policy, and in how many seconds, `t`, there are more.";
+            add_header(response, "RateLimit", standing, "string");
+        }
+    }
 }
 
 fn add_key(shape: &mut Value) {

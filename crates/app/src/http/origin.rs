@@ -19,9 +19,14 @@ pub(crate) fn origin_of(request: &HttpRequest) -> Origin {
     let app = app_of(request);
     Origin {
         trace: trace_of(request, app),
-        ip: address_of(request, app.config.http.trusted_proxies.unwrap_or(0)),
+        ip: ip_of(request),
         user_agent: request.headers().get(header::USER_AGENT).and_then(|value| one_line(value.as_bytes())),
     }
+}
+
+/// The address that the request comes from, as far as proxies are trusted.
+pub(crate) fn ip_of(request: &HttpRequest) -> Option<IpAddr> {
+    address_of(request, app_of(request).config.http.trusted_proxies.unwrap_or(0))
 }
 
 /// The trace that the layer gave the request.

@@ -54,6 +54,9 @@ metrics! {
     Gauge "tenantry_token_cache_entries" []: "Access tokens that are known, about.", "";
     Counter "tenantry_tokens_refused_total" ["reason"]: "Access tokens refused, by error code.", "`token_invalid` far above its usual";
     Counter "tenantry_guesses_refused_total" []: "Sign-ins, registrations and mails refused because there were too many.", "far above its usual";
+    Counter "tenantry_rate_limited_total" ["policy"]: "Requests refused because there were too many: of a `caller` or of a whole `tenant`.", "far above its usual";
+    Counter "tenantry_rate_limit_decisions_total" ["by"]: "Requests counted: by all processes together (`shared`), by this one alone (`twin`), or by `both` after Redis has lost its memory.", "with `REDIS_URL`, `twin` growing for a minute";
+    Gauge "tenantry_serving_processes" []: "Processes that serve, as this one knows them; limits are divided by it while each counts alone.", "not what you run";
     Gauge "tenantry_password_hashes" ["state"]: "Passwords `waiting` for a thread, and hashes `running`.", "waiting for minutes";
     Counter "tenantry_password_hashes_refused_total" []: "Passwords refused because too many waited.", "any";
     Histogram "tenantry_password_hash_seconds" []: "Making one hash, without the waiting.", "";

@@ -109,7 +109,7 @@ codes! {
     WeakPassword "weak_password" Invalid "The password is too easy to guess. Take a longer one, or one made of unrelated words.";
     LinkInvalid "link_invalid" Invalid "The link is not valid any more: it was used, replaced or withdrawn, or its time is over.";
     IdempotencyMismatch "idempotency_mismatch" Invalid "This Idempotency-Key was used for another request. Take a new one.";
-    RateLimited "rate_limited" TooMany "Too many attempts. Wait for as long as Retry-After says.";
+    RateLimited "rate_limited" TooMany "Too many requests or attempts. Wait for as long as Retry-After says.";
     Internal "internal" Internal "Something went wrong on our side. The request id helps us to find it.";
     Unavailable "unavailable" Unavailable "The service cannot answer right now. Try again after Retry-After.";
     StorageFull "storage_full" Full "There is no room left to keep files. The operator must make some.";

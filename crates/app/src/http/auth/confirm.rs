@@ -17,6 +17,7 @@ use crate::{
     change::Attempt,
     http::{
         body::{Body, Fields, Reads},
+        caller::Stranger,
         openapi::{Of, Operation},
         origin::origin_of,
     },
@@ -72,7 +73,12 @@ impl Reads for Confirmation {
     responses((status = 201, description = "Registered and signed in.", body = Of<RegisteredView>))
 )]
 #[post("/auth/register/confirm")]
-pub(crate) async fn confirm_registration(app: App, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn confirm_registration(
+    app: App,
+    _: Stranger,
+    request: HttpRequest,
+    body: Body,
+) -> Result<Answer, Failure> {
     let (token_hash, password, transport) = body.read::<Confirmation>().await?;
     let token_hash = token_hash.ok_or(IdentityError::LinkInvalid)?;
     let origin = origin_of(&request);

@@ -17,7 +17,7 @@ use crate::{
     change::Attempt,
     http::{
         body::{Body, Fields, Reads},
-        caller::{Caller, signed_in},
+        caller::{Caller, Visitor},
         openapi::{Accepted, Of, Operation},
         origin::origin_of,
     },
@@ -79,9 +79,13 @@ impl Reads for Verification {
     responses((status = 204, description = "It is yours."))
 )]
 #[post("/auth/email/verify")]
-pub(crate) async fn verify_email(app: App, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn verify_email(
+    app: App,
+    Visitor(caller): Visitor,
+    request: HttpRequest,
+    body: Body,
+) -> Result<Answer, Failure> {
     let (token_hash, password) = body.read::<Verification>().await?;
-    let caller = signed_in(&app, &request).await?;
     let token_hash = token_hash.ok_or(IdentityError::LinkInvalid)?;
     let kinds = [LinkKind::Verify, LinkKind::ChangeEmail];
     let link = find_link(&mut app.store.read(SCOPE).await?, &app.world, &token_hash, &kinds).await?;

@@ -26,7 +26,7 @@ impl App {
         unit.commit().await?;
         charged.map(Some).map_err(|wait| {
             metrics::counter!("tenantry_guesses_refused_total").increment(1);
-            Failure::too_many(wait)
+            Failure::too_many(wait.retry_after_seconds)
         })
     }
 

@@ -14,6 +14,7 @@ use crate::{
     change::Attempt,
     http::{
         body::{Body, Fields, Reads},
+        caller::Stranger,
         openapi::{Of, Operation},
         origin::origin_of,
         tenant::TenantView,
@@ -112,7 +113,7 @@ impl From<&Tenant> for TenantReference {
     responses((status = 200, description = "Signed in.", body = Of<SignedInView>))
 )]
 #[post("/auth/login")]
-pub(crate) async fn login(app: App, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn login(app: App, _: Stranger, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
     let wanted = body.read::<Credentials>().await?;
     let origin = origin_of(&request);
     let outcome = sign_in(&app, &origin, &wanted).await;

@@ -13,7 +13,7 @@ use crate::{
     change::Attempt,
     http::{
         body::{Body, Fields},
-        caller::bearer,
+        caller::{Stranger, bearer},
         openapi::Operation,
         origin::origin_of,
         query::read_query,
@@ -47,7 +47,7 @@ struct Siblings {
     responses((status = 204, description = "Signed out."))
 )]
 #[post("/auth/logout")]
-pub(crate) async fn logout(app: App, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn logout(app: App, _: Stranger, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
     let in_body = body.read_if_any::<PresentedToken>().await?.flatten();
     let siblings = siblings(&request)?;
     let answer = Answer::no_content().header("Set-Cookie", forget_cookie());

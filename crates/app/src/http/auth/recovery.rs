@@ -17,6 +17,7 @@ use crate::{
     change::Attempt,
     http::{
         body::{Body, Fields, Reads},
+        caller::Stranger,
         openapi::{Accepted, Of, Operation},
         origin::origin_of,
     },
@@ -51,7 +52,12 @@ impl Reads for Forgotten {
     responses((status = 202, description = "If there is an account, a link goes there by mail.", body = Of<Accepted>))
 )]
 #[post("/auth/password/forgot")]
-pub(crate) async fn forgot_password(app: App, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn forgot_password(
+    app: App,
+    _: Stranger,
+    request: HttpRequest,
+    body: Body,
+) -> Result<Answer, Failure> {
     let email = body.read::<Forgotten>().await?;
     let origin = origin_of(&request);
     app.charge(Guess::MailRequest(&email), &origin).await?;
@@ -93,7 +99,7 @@ impl Reads for NewPassword {
     responses((status = 204, description = "It is changed. Sign in with it."))
 )]
 #[post("/auth/password/reset")]
-pub(crate) async fn reset_password(app: App, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn reset_password(app: App, _: Stranger, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
     const SCOPE: Scope = Scope::System(SystemReason::Link);
     let (token_hash, password) = body.read::<NewPassword>().await?;
     let token_hash = token_hash.ok_or(IdentityError::LinkInvalid)?;

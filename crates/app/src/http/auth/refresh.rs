@@ -11,6 +11,7 @@ use crate::{
     change::Attempt,
     http::{
         body::Body,
+        caller::Stranger,
         openapi::{Of, Operation},
         origin::origin_of,
     },
@@ -36,7 +37,7 @@ pub(crate) const OPERATION: Operation = Operation::public(
     responses((status = 200, description = "New tokens.", body = Of<TokensView>))
 )]
 #[post("/auth/refresh")]
-pub(crate) async fn refresh(app: App, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn refresh(app: App, _: Stranger, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
     let in_body = body.read_if_any::<PresentedToken>().await?.flatten();
     let Some((token, transport)) = presented(&request, in_body)? else {
         return Err(Failure::new(ErrorCode::Unauthenticated));

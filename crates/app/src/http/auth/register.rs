@@ -18,6 +18,7 @@ use crate::{
     config::Registration,
     http::{
         body::{Body, Fields, Reads},
+        caller::Stranger,
         openapi::{Accepted, Of, Operation},
         origin::origin_of,
         tenant::TenantView,
@@ -145,7 +146,7 @@ impl RegisteredView {
     )
 )]
 #[post("/auth/register")]
-pub(crate) async fn register(app: App, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn register(app: App, _: Stranger, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
     let is_verified = match app.config.registration {
         Registration::Closed => return Err(Failure::new(ErrorCode::RegistrationClosed)),
         Registration::Open => false,

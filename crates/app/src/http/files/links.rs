@@ -14,7 +14,7 @@ use crate::{Answer, App, Failure, change::Attempt};
 
 use crate::http::{
     body::{Body, Fields, Reads},
-    caller::Caller,
+    caller::{Caller, Stranger},
     layer::RESOURCE_POLICY,
     openapi::Of,
     origin::origin_of,
@@ -105,6 +105,7 @@ pub(crate) async fn create_file_link(
 #[get("/files/signed/{token}")]
 pub(crate) async fn download_by_link(
     app: App,
+    _: Stranger,
     token: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {

@@ -19,7 +19,7 @@ use crate::{
     http::{
         auth::{TenantReference, TokensView, Transport, Tried, UserView, note_failed},
         body::{Body, Fields, Reads},
-        caller::signed_in,
+        caller::{Stranger, Visitor},
         openapi::{Of, Operation},
         origin::origin_of,
         tenant::TenantView,
@@ -85,7 +85,7 @@ pub(crate) struct OfferView {
     responses((status = 200, description = "The offer.", body = Of<OfferView>))
 )]
 #[post("/invitations/lookup")]
-pub(crate) async fn lookup_invitation(app: App, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn lookup_invitation(app: App, _: Stranger, body: Body) -> Result<Answer, Failure> {
     let token_hash = body.read::<PresentedLink>().await?.ok_or(IdentityError::LinkInvalid)?;
     let offer = find_offer(&mut app.store.read(LINK).await?, &app.world, &token_hash).await?;
     Answer::ok(&OfferView {
@@ -161,9 +161,13 @@ pub(crate) struct JoinedView {
     )
 )]
 #[post("/invitations/accept")]
-pub(crate) async fn accept_invitation(app: App, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn accept_invitation(
+    app: App,
+    Visitor(caller): Visitor,
+    request: HttpRequest,
+    body: Body,
+) -> Result<Answer, Failure> {
     let accepted = body.read::<Acceptance>().await?;
-    let caller = signed_in(&app, &request).await?;
     let token_hash = accepted.token_hash.ok_or(IdentityError::LinkInvalid)?;
     let offer = find_offer(&mut app.store.read(LINK).await?, &app.world, &token_hash).await?;
     let origin = origin_of(&request);

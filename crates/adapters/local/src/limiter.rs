@@ -1,0 +1,92 @@
+//! Requests counted in the memory of this process.
+
+use async_trait::async_trait;
+use governor::{
+    DefaultKeyedRateLimiter, RateLimiter,
+    clock::{Clock, DefaultClock},
+    middleware::StateInformationMiddleware,
+};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    num::NonZeroU32,
+    sync::{Arc, PoisonError, RwLock},
+};
+use tenantry_limits::{Charge, Charged, Limiter, LimiterError, Quota, Standing, Twin};
+
+/// Counts requests by governor's GCRA, with one limiter for each quota.
+///
+/// It holds some 50 bytes for everybody who has called since [`Twin::forget_idle()`] and does not have their whole quota
+/// again; so how often that is called bounds its memory.
+#[derive(Debug, Default)]
+pub struct LocalLimiter {
+    limiters: RwLock<HashMap<Quota, Arc<Keyed>>>,
+    hasher: RandomState,
+    clock: DefaultClock,
+}
+
+/// Keys are held by a hash that nobody outside can guess: two of a billion are the same with a chance of one in forty.
+type Keyed = DefaultKeyedRateLimiter<u64, StateInformationMiddleware>;
+
+impl LocalLimiter {
+    /// Nobody has called yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn limiter(&self, quota: Quota) -> Arc<Keyed> {
+        if let Some(limiter) = self.limiters.read().unwrap_or_else(PoisonError::into_inner).get(&quota) {
+            return limiter.clone();
+        }
+        let mut limiters = self.limiters.write().unwrap_or_else(PoisonError::into_inner);
+        limiters.entry(quota).or_insert_with(|| Arc::new(keyed(quota))).clone()
+    }
+
+    fn charge_one(&self, charge: &Charge, weight: NonZeroU32) -> Standing {
+        let weight = weight.min(charge.quota.limit);
+        let limiter = self.limiter(charge.quota);
+        match limiter.check_key_n(&self.hasher.hash_one(&charge.key), weight) {
+            Ok(Ok(state)) => Standing { remaining: state.remaining_burst_capacity() / weight, wait: None },
+            Ok(Err(refused)) => Standing { remaining: 0, wait: Some(refused.wait_time_from(self.clock.now())) },
+            // It cannot be, since the weight is within the limit.
+            Err(_) => Standing { remaining: 0, wait: Some(charge.quota.window) },
+        }
+    }
+}
+
+/// The step is at least a nanosecond: the limit is a 32-bit number, and the window is seconds.
+fn keyed(quota: Quota) -> Keyed {
+    let step = quota.step(NonZeroU32::MIN);
+    let gcra = governor::Quota::with_period(step).unwrap_or(governor::Quota::per_second(quota.limit));
+    RateLimiter::keyed(gcra.allow_burst(quota.limit)).with_middleware()
+}
+
+impl Twin for LocalLimiter {
+    fn charge(&self, charges: &[Charge], weight: NonZeroU32) -> Charged {
+        let mut standings = Vec::with_capacity(charges.len());
+        for charge in charges {
+            let standing = self.charge_one(charge, weight);
+            standings.push(standing);
+            if standing.wait.is_some() {
+                break;
+            }
+        }
+        Charged { standings, has_forgotten: false }
+    }
+
+    fn forget_idle(&self) {
+        let limiters: Vec<Arc<Keyed>> =
+            self.limiters.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for limiter in limiters {
+            limiter.retain_recent();
+            limiter.shrink_to_fit();
+        }
+    }
+}
+
+#[async_trait]
+impl Limiter for LocalLimiter {
+    async fn charge(&self, charges: &[Charge], weight: NonZeroU32) -> Result<Charged, LimiterError> {
+        Ok(Twin::charge(self, charges, weight))
+    }
+}

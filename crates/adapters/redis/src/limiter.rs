@@ -1,0 +1,112 @@
+//! Requests counted by all processes together.
+
+use async_trait::async_trait;
+use std::{
+    num::NonZeroU32,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+use tenantry_cache::CacheError;
+use tenantry_limits::{Charge, Charged, Limiter, LimiterError, Standing};
+use tokio::time::timeout;
+
+use crate::connection::Redis;
+
+/// GCRA for each key in turn, by the server's clock, until one refuses. Keys: since when the server has remembered, then one
+/// for each charge. Arguments: for each charge the window and the time that this request takes of it, in microseconds.
+///
+/// A key holds the time at which its whole quota is there again, and goes with that time. One that lies further ahead than
+/// the window, because the clock was set back, counts as one window ahead. All numbers are whole and below 2^53.
+///
+/// Answers with the time since which the server has remembered, the time now, and for each charge how much of the window is
+/// free after it, and how long a refused request has to wait, or -1.
+const CHARGE: &str = "\
+    local time = redis.call('TIME') \
+    local now = time[1] * 1000000 + time[2] \
+    local since = redis.call('GET', KEYS[1]) \
+    if not since then since = string.format('%.0f', now); redis.call('SET', KEYS[1], since) end \
+    local answer = {since, string.format('%.0f', now)} \
+    for place = 2, #KEYS do \
+        local window, step = tonumber(ARGV[2 * place - 3]), tonumber(ARGV[2 * place - 2]) \
+        local full = tonumber(redis.call('GET', KEYS[place]) or now) \
+        full = math.min(math.max(full, now), now + window) + step \
+        local wait = full - now - window \
+        if wait > 0 then answer[2 * place - 1] = 0; answer[2 * place] = wait; return answer end \
+        redis.call('SET', KEYS[place], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000)) \
+        answer[2 * place - 1] = -wait; answer[2 * place] = -1 \
+    end \
+    return answer";
+
+/// Since when the server has remembered what was counted.
+const SINCE: &str = "tenantry:limit:since";
+/// For how long a request waits for the answer. The command itself may take longer, which the breaker judges.
+const PATIENCE: Duration = Duration::from_millis(30);
+
+/// A limiter in Redis: one script for all charges of a request, in one round trip.
+///
+/// Commands of all requests go over one connection, one behind the other, so that none waits for another's answer.
+pub struct RedisLimiter {
+    redis: Redis,
+    /// The memory of the server as it was first met.
+    met: Mutex<Option<u64>>,
+}
+
+impl RedisLimiter {
+    /// The limiter of a Redis.
+    pub fn new(redis: &Redis) -> Self {
+        Self { redis: redis.clone(), met: Mutex::default() }
+    }
+
+    /// Whether the server has lost its memory since it was first met, and so lately that it matters.
+    fn has_forgotten(&self, since: u64, now: u64, window: Duration) -> bool {
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let first_met = *met.get_or_insert(since);
+        since != first_met && u128::from(now.saturating_sub(since)) < window.as_micros()
+    }
+}
+
+#[async_trait]
+impl Limiter for RedisLimiter {
+    async fn charge(&self, charges: &[Charge], weight: NonZeroU32) -> Result<Charged, LimiterError> {
+        if self.redis.is_bypassed() {
+            return Err(LimiterError::Bypassed);
+        }
+        let (shared, command) = (self.redis.shared(), limiter_command(charges, weight));
+        let asked = self.redis.start(async move { shared.command_in_line(&command).await });
+        let failed = |why: &str| LimiterError::Failed(why.to_owned());
+        let answer: Vec<i64> = match timeout(PATIENCE, asked).await {
+            Ok(Ok(Ok(answer))) => answer,
+            Ok(Ok(Err(CacheError::Bypassed))) => return Err(LimiterError::Bypassed),
+            Ok(Ok(Err(CacheError::Failed(why)))) => return Err(LimiterError::Failed(why)),
+            Ok(Err(_)) => return Err(failed("its thread has ended")),
+            Err(_) => return Err(failed("no answer in time")),
+        };
+        let numbers: Vec<u64> = answer.iter().map(|number| u64::try_from(*number).unwrap_or(0)).collect();
+        let (&[since, now], standings) = numbers.split_first_chunk().ok_or_else(|| failed("it answers too little"))?;
+        let window = charges.iter().map(|charge| charge.quota.window).max().unwrap_or_default();
+        let standings = standings.chunks_exact(2).zip(answer[2..].chunks_exact(2)).zip(charges);
+        let standings = standings.map(|((free, raw), charge)| Standing {
+            remaining: u32::try_from(free[0] / step_micros(charge, weight)).unwrap_or(u32::MAX),
+            wait: (raw[1] >= 0).then(|| Duration::from_micros(free[1])),
+        });
+        Ok(Charged { standings: standings.collect(), has_forgotten: self.has_forgotten(since, now, window) })
+    }
+}
+
+/// The time that one request takes of the window; at least a microsecond, so that it is one of the server's numbers.
+fn step_micros(charge: &Charge, weight: NonZeroU32) -> u64 {
+    u64::try_from(charge.quota.step(weight).as_micros()).unwrap_or(u64::MAX).max(1)
+}
+
+/// The command that counts a request: the script with everything that it needs. For measuring what asking by it bare costs.
+pub fn limiter_command(charges: &[Charge], weight: NonZeroU32) -> redis::Cmd {
+    let mut command = redis::cmd("EVAL");
+    command.arg(CHARGE).arg(charges.len() + 1).arg(SINCE);
+    for Charge { key, quota, .. } in charges {
+        command.arg(format!("tenantry:limit:{key}:{}/{}", quota.limit, quota.window.as_secs()));
+    }
+    for charge in charges {
+        command.arg(charge.quota.window.as_micros().to_string()).arg(step_micros(charge, weight));
+    }
+    command
+}

@@ -1,0 +1,62 @@
+//! Requests that count: whose they are, and what the answer says of it.
+
+use actix_web::{
+    HttpMessage, HttpRequest,
+    http::header::{self, HeaderMap, HeaderName, HeaderValue},
+};
+use tenantry_kernel::Authority;
+use tenantry_limits::Decision;
+
+use crate::{App, Failure};
+
+use super::origin::ip_of;
+
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// What the answer to a request has to say of limits; it lies among the request's extensions.
+pub(super) struct Told {
+    policy: HeaderValue,
+    standing: HeaderValue,
+    retry_after_seconds: u64,
+}
+
+/// Counts a request of somebody signed in. One too many is a failure.
+pub(super) async fn count_person(app: &App, request: &HttpRequest, authority: &Authority) -> Result<(), Failure> {
+    judge(request, app.count_person(authority).await)
+}
+
+/// Counts a request of whoever calls from an address. One too many is a failure.
+pub(super) async fn count_address(app: &App, request: &HttpRequest) -> Result<(), Failure> {
+    judge(request, app.count_address(ip_of(request)).await)
+}
+
+fn judge(request: &HttpRequest, decision: Option<Decision>) -> Result<(), Failure> {
+    let Some(decision) = decision else { return Ok(()) };
+    let retry_after_seconds = decision.retry_after_seconds();
+    if let (Ok(policy), Ok(standing)) = (decision.policy_field().try_into(), decision.field().try_into()) {
+        request.extensions_mut().insert(Told { policy, standing, retry_after_seconds });
+    }
+    if decision.is_admitted() {
+        return Ok(());
+    }
+    Err(Failure::too_many(retry_after_seconds))
+}
+
+impl Told {
+    /// What is to be told of a request, if it was counted.
+    pub(super) fn take(request: &HttpRequest) -> Option<Self> {
+        request.extensions_mut().remove()
+    }
+
+    /// Whoever is asked to come again, for whatever reason, is not asked to come before this says so.
+    pub(super) fn add_to(self, headers: &mut HeaderMap) {
+        let Self { policy, standing, retry_after_seconds } = self;
+        headers.insert(POLICY, policy);
+        headers.insert(LIMIT, standing);
+        let wait = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if wait.is_some_and(|wait| wait < retry_after_seconds) {
+            headers.insert(header::RETRY_AFTER, retry_after_seconds.into());
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What counting a request in Redis takes, beside a bare call of the same script.
+
+use anyhow::{Context, Result};
+use redis::aio::MultiplexedConnection;
+use std::{
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
+use tenantry_crypto::{SystemClock, SystemEntropy};
+use tenantry_kernel::{TenantId, UserId, World};
+use tenantry_limits::{Charge, Limiter, PlanQuotas, Policies};
+use tenantry_redis::{Limits, Redis, RedisLimiter, limiter_command};
+
+use crate::{
+    load::quantile,
+    report::{Bar, Figure},
+};
+
+/// How many requests are counted in a row, by each contestant in a round.
+const REQUESTS: usize = 5_000;
+
+/// Measures in rounds, in which the contestants take turns.
+pub(crate) async fn figures(url: &str, rounds: usize) -> Result<[Figure; 2]> {
+    let world = World::new(SystemClock, SystemEntropy);
+    let client = redis::Client::open(url).context("the address of Redis is none")?;
+    let mut bare = client.get_multiplexed_async_connection().await.context("Redis does not answer")?;
+    let limiter = RedisLimiter::new(&Redis::open(url.into(), Limits::default(), world.clone())?);
+    let charges = charges(&world)?;
+    let figure = |what, bar| Figure::new(what, "Redis", "ms", bar).beside("the script alone");
+    let mut usual = figure("counting a request of a caller and a tenant: median", Bar::None);
+    let mut slowest = figure("the same: 99th percentile", Bar::RatioAtMost(2.0));
+    for round in 0..rounds {
+        let (ours, alone) = if round.is_multiple_of(2) {
+            let ours = by_limiter(&limiter, &charges).await?;
+            (ours, by_script(&mut bare, &charges).await?)
+        } else {
+            let alone = by_script(&mut bare, &charges).await?;
+            (by_limiter(&limiter, &charges).await?, alone)
+        };
+        for (figure, part) in [(&mut usual, 0.5), (&mut slowest, 0.99)] {
+            let [ours, alone] = [&ours, &alone].map(|times| quantile(times, part).as_secs_f64() * 1e3);
+            figure.add(ours, Some(alone));
+        }
+    }
+    Ok([usual, slowest])
+}
+
+/// Of a caller and a tenant that come to no limit.
+fn charges(world: &World) -> Result<Vec<Charge>> {
+    let most = NonZeroU32::new(1_000_000).context("not zero")?;
+    let quotas = PlanQuotas { caller: most, tenant: most };
+    let policies = Policies { without_plan: most, plans: vec![("enterprise", quotas)] };
+    Ok(policies.of_member(TenantId::new(world), UserId::new(world), "enterprise"))
+}
+
+async fn by_limiter(limiter: &RedisLimiter, charges: &[Charge]) -> Result<Vec<Duration>> {
+    let mut times = Vec::with_capacity(REQUESTS);
+    for _ in 0..REQUESTS {
+        let began = Instant::now();
+        limiter.charge(charges, NonZeroU32::MIN).await?;
+        times.push(began.elapsed());
+    }
+    times.sort_unstable();
+    Ok(times)
+}
+
+async fn by_script(connection: &mut MultiplexedConnection, charges: &[Charge]) -> Result<Vec<Duration>> {
+    let mut times = Vec::with_capacity(REQUESTS);
+    for _ in 0..REQUESTS {
+        let began = Instant::now();
+        let _answer: Vec<i64> = limiter_command(charges, NonZeroU32::MIN).query_async(connection).await?;
+        times.push(began.elapsed());
+    }
+    times.sort_unstable();
+    Ok(times)
+}

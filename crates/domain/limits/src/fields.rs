@@ -1,0 +1,117 @@
+//! What clients are told, as header fields.
+
+use std::{fmt::Write as _, num::NonZeroU32, time::Duration};
+
+use crate::{Charge, Charged, DecidedBy, Quota};
+
+/// What was decided about one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Who has counted.
+    pub decided_by: DecidedBy,
+    charges: Vec<Charge>,
+    charged: Charged,
+    weight: NonZeroU32,
+}
+
+impl Decision {
+    pub(crate) fn new(charges: Vec<Charge>, charged: Charged, weight: NonZeroU32, decided_by: DecidedBy) -> Self {
+        Self { decided_by, charges, charged, weight }
+    }
+
+    /// Whether the request may be done.
+    pub fn is_admitted(&self) -> bool {
+        self.charged.is_admitted()
+    }
+
+    /// The first charge that was refused, if any.
+    pub fn refused(&self) -> Option<&Charge> {
+        let place = self.charged.standings.iter().position(|standing| standing.wait.is_some())?;
+        self.charges.get(place)
+    }
+
+    /// The value of `RateLimit-Policy`: every policy with its quota `q` and its window `w` in seconds.
+    ///
+    /// A list of strings with parameters (RFC 9651, 3.1), as draft-ietf-httpapi-ratelimit-headers-10 has it.
+    pub fn policy_field(&self) -> String {
+        let mut field = String::with_capacity(64);
+        for charge in &self.charges {
+            let separator = if field.is_empty() { "" } else { ", " };
+            let (name, Quota { limit, window }) = (charge.policy.name(), charge.quota);
+            let _infallible = write!(field, "{separator}\"{name}\";q={limit};w={}", window.as_secs());
+        }
+        field
+    }
+
+    /// The value of `RateLimit`: of each policy that was counted, how many requests remain, `r`, and in how many seconds,
+    /// `t`, there is more than that.
+    pub fn field(&self) -> String {
+        let mut field = String::with_capacity(64);
+        for (place, standing) in self.charged.standings.iter().enumerate() {
+            let separator = if field.is_empty() { "" } else { ", " };
+            let (name, remaining) = (self.charges[place].policy.name(), standing.remaining);
+            let _infallible = write!(field, "{separator}\"{name}\";r={remaining};t={}", self.reset_seconds(place));
+        }
+        field
+    }
+
+    /// When to come again, in seconds: never earlier than [`Decision::field()`] says.
+    pub fn retry_after_seconds(&self) -> u64 {
+        (0..self.charged.standings.len()).map(|place| self.reset_seconds(place)).max().unwrap_or(1)
+    }
+
+    /// In how many seconds there is more: when a refused request would be let through, or else at the latest after the
+    /// time that one request takes of the window.
+    fn reset_seconds(&self, place: usize) -> u64 {
+        let step = self.charges[place].quota.step(self.weight);
+        whole_seconds(self.charged.standings[place].wait.unwrap_or(step))
+    }
+}
+
+/// Rounded up, and at least one.
+fn whole_seconds(time: Duration) -> u64 {
+    (time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{PlanQuotas, Policies, Standing};
+    use tenantry_kernel::{TenantId, UserId};
+    use uuid::Uuid;
+
+    fn of(number: u32) -> NonZeroU32 {
+        NonZeroU32::new(number).expect("not zero")
+    }
+
+    fn decision(standings: &[Standing]) -> Decision {
+        let quotas = PlanQuotas { caller: of(100), tenant: of(7) };
+        let policies = Policies { without_plan: of(100), plans: vec![("starter", quotas)] };
+        let id = Uuid::from_u128(1);
+        let charges = policies.of_member(TenantId::from_uuid(id), UserId::from_uuid(id), "starter");
+        let charged = Charged { standings: standings.to_vec(), has_forgotten: false };
+        Decision::new(charges, charged, NonZeroU32::MIN, DecidedBy::Twin)
+    }
+
+    #[test]
+    fn what_remains_is_told_of_each_policy() {
+        let standing = |remaining| Standing { remaining, wait: None };
+        let decision = decision(&[standing(99), standing(0)]);
+        assert!(decision.is_admitted() && decision.refused().is_none());
+        assert_eq!(decision.policy_field(), r#""caller";q=100;w=60, "tenant";q=7;w=60"#);
+        assert_eq!(decision.field(), r#""caller";r=99;t=1, "tenant";r=0;t=9"#);
+    }
+
+    #[test]
+    fn nobody_is_asked_to_come_again_earlier_than_the_field_says() {
+        let wait = Some(Duration::from_millis(400));
+        let refused = decision(&[Standing { remaining: 0, wait }]);
+        assert_eq!(refused.field(), r#""caller";r=0;t=1"#);
+        assert_eq!(refused.retry_after_seconds(), 1);
+        let wait = Some(Duration::from_millis(8_001));
+        let refused = decision(&[Standing { remaining: 5, wait: None }, Standing { remaining: 0, wait }]);
+        assert_eq!(refused.field(), r#""caller";r=5;t=1, "tenant";r=0;t=9"#);
+        assert_eq!(refused.retry_after_seconds(), 9);
+        assert_eq!(refused.refused().map(|charge| charge.policy.name()), Some("tenant"));
+    }
+}

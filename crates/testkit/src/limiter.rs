@@ -1,0 +1,151 @@
+//! What every limiter promises.
+
+use futures::future::join_all;
+use std::{num::NonZeroU32, time::Duration};
+use tenantry_kernel::{TenantId, UserId};
+use tenantry_limits::{Charge, Charged, Key, Limiter, Policy, Quota};
+use tokio::time::{Instant, sleep};
+
+use crate::world;
+
+const WINDOW: Duration = Duration::from_secs(60);
+const ONE: NonZeroU32 = NonZeroU32::MIN;
+
+/// Tries a limiter, and a second handle on the same one, which may be another process'. It uses tenants of its own.
+///
+/// # Panics
+///
+/// At the first promise that is not kept.
+pub async fn contract(one: &dyn Limiter, other: &dyn Limiter) {
+    a_quota_may_be_used_at_once_and_no_more(one, other).await;
+    it_comes_back_evenly(one).await;
+    te5_keys_are_apart(one).await;
+    a_quota_that_changes_begins_anew(one).await;
+    the_first_that_is_refused_ends_it(one).await;
+    a_weight_divides_a_quota(one).await;
+    no_weight_is_more_than_the_whole_quota(one).await;
+    fifty_at_once_count_exactly(one, other).await;
+}
+
+fn number(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap()
+}
+
+fn tenant() -> TenantId {
+    TenantId::new(&world::real())
+}
+
+/// A charge whose quota comes back so slowly that nothing of it does while a test looks on.
+fn charge(key: Key, limit: u32) -> Charge {
+    Charge { policy: Policy::Caller, key, quota: Quota { limit: number(limit), window: WINDOW * 60 } }
+}
+
+async fn charged(limiter: &dyn Limiter, charges: &[Charge]) -> Charged {
+    limiter.charge(charges, ONE).await.unwrap()
+}
+
+async fn admits(limiter: &dyn Limiter, charge: &Charge) -> bool {
+    charged(limiter, std::slice::from_ref(charge)).await.is_admitted()
+}
+
+async fn a_quota_may_be_used_at_once_and_no_more(one: &dyn Limiter, other: &dyn Limiter) {
+    let charge = charge(Key::Tenant(tenant()), 5);
+    for (limiter, remaining) in [one, other, one, other, one].into_iter().zip([4, 3, 2, 1, 0]) {
+        let charged = charged(limiter, std::slice::from_ref(&charge)).await;
+        assert!(charged.is_admitted() && !charged.has_forgotten);
+        assert_eq!(charged.standings[0].remaining, remaining);
+    }
+    for limiter in [one, other] {
+        let refused = charged(limiter, std::slice::from_ref(&charge)).await.standings[0];
+        let wait = refused.wait.expect("it is refused");
+        let step = charge.quota.step(ONE);
+        assert_eq!(refused.remaining, 0);
+        assert!(wait <= step && wait > step - Duration::from_secs(10), "{wait:?} of {step:?}");
+    }
+}
+
+async fn it_comes_back_evenly(limiter: &dyn Limiter) {
+    let quota = Quota { limit: number(5), window: Duration::from_secs(2) };
+    let charge = Charge { policy: Policy::Caller, key: Key::Tenant(tenant()), quota };
+    let began = Instant::now();
+    let mut admitted = 0;
+    while began.elapsed() < Duration::from_millis(2_100) {
+        let charged = charged(limiter, std::slice::from_ref(&charge)).await;
+        admitted += u32::from(charged.is_admitted());
+        if let Some(wait) = charged.standings[0].wait {
+            sleep(wait).await;
+            assert!(admits(limiter, &charge).await, "it was to be let through after {wait:?}");
+            admitted += 1;
+        }
+    }
+    let most = 5 + u32::try_from(began.elapsed().as_millis() / 400).unwrap();
+    assert!((9..=most).contains(&admitted), "{admitted} in {:?}", began.elapsed());
+}
+
+async fn te5_keys_are_apart(limiter: &dyn Limiter) {
+    let (acme, globex) = (tenant(), tenant());
+    let (ada, bob) = (UserId::new(&world::real()), UserId::new(&world::real()));
+    let keys = [
+        Key::Tenant(acme),
+        Key::Tenant(globex),
+        Key::Person(Some(acme), ada),
+        Key::Person(Some(acme), bob),
+        Key::Person(Some(globex), ada),
+        Key::Person(None, ada),
+        Key::Person(None, UserId::from_uuid(acme.uuid())),
+        Key::Address(format!("{acme}:tenant")),
+        Key::Address(format!("{acme}")),
+    ];
+    for key in &keys {
+        assert!(admits(limiter, &charge(key.clone(), 1)).await, "{key}");
+    }
+    for key in keys {
+        assert!(!admits(limiter, &charge(key.clone(), 1)).await, "{key}");
+    }
+}
+
+async fn a_quota_that_changes_begins_anew(limiter: &dyn Limiter) {
+    let tenant = tenant();
+    let (small, great) = (charge(Key::Tenant(tenant), 1), charge(Key::Tenant(tenant), 3));
+    assert!(admits(limiter, &small).await && !admits(limiter, &small).await);
+    assert_eq!(charged(limiter, std::slice::from_ref(&great)).await.standings[0].remaining, 2);
+}
+
+async fn the_first_that_is_refused_ends_it(limiter: &dyn Limiter) {
+    let [first, narrow, last] = [10, 1, 10].map(|limit| charge(Key::Tenant(tenant()), limit));
+    let all = [first.clone(), narrow, last.clone()];
+    let charged_all = charged(limiter, &all).await;
+    assert!(charged_all.is_admitted());
+    assert_eq!(charged_all.standings.iter().map(|standing| standing.remaining).collect::<Vec<_>>(), [9, 0, 9]);
+    let refused = charged(limiter, &all).await;
+    assert_eq!(refused.standings.len(), 2);
+    assert!(refused.standings[0].wait.is_none() && refused.standings[1].wait.is_some());
+    assert_eq!(charged(limiter, &[first]).await.standings[0].remaining, 7, "what comes before has counted");
+    assert_eq!(charged(limiter, &[last]).await.standings[0].remaining, 8, "what comes after has not");
+}
+
+async fn a_weight_divides_a_quota(limiter: &dyn Limiter) {
+    let charge = charge(Key::Tenant(tenant()), 10);
+    for remaining in [2, 1, 0] {
+        let charged = limiter.charge(std::slice::from_ref(&charge), number(3)).await.unwrap();
+        assert!(charged.is_admitted());
+        assert_eq!(charged.standings[0].remaining, remaining);
+    }
+    assert!(!limiter.charge(std::slice::from_ref(&charge), number(3)).await.unwrap().is_admitted());
+    assert!(admits(limiter, &charge).await, "one of ten is left");
+    assert!(!admits(limiter, &charge).await);
+}
+
+async fn no_weight_is_more_than_the_whole_quota(limiter: &dyn Limiter) {
+    let charge = charge(Key::Tenant(tenant()), 2);
+    let heavy = limiter.charge(std::slice::from_ref(&charge), number(50)).await.unwrap();
+    assert!(heavy.is_admitted());
+    assert_eq!(heavy.standings[0].remaining, 0);
+    assert!(!admits(limiter, &charge).await);
+}
+
+async fn fifty_at_once_count_exactly(one: &dyn Limiter, other: &dyn Limiter) {
+    let charge = charge(Key::Tenant(tenant()), 20);
+    let tries = (0..50).map(|number| admits(if number % 2 == 0 { one } else { other }, &charge));
+    assert_eq!(join_all(tries).await.into_iter().filter(|admitted| *admitted).count(), 20);
+}

@@ -1,0 +1,44 @@
+//! How many requests may come, who counts them, and what answers say of it.
+
+mod callers;
+mod fields;
+mod flood;
+
+pub(crate) use fields::of_every_operation;
+
+use reqwest::StatusCode;
+use sfv::{BareItem, List, ListEntry, Parser};
+use std::collections::BTreeMap;
+
+use crate::support::{Client, Reply};
+
+/// A field of an answer, as a parser of structured fields reads it that knows nothing of ours: the parameters of each name.
+fn parsed(reply: &Reply, field: &str) -> BTreeMap<String, BTreeMap<String, u64>> {
+    let text = reply.header(field);
+    let list: List = Parser::new(text).parse().unwrap_or_else(|error| panic!("{field}: {text}: {error}"));
+    let entries = list.into_iter().map(|entry| {
+        let ListEntry::Item(item) = entry else { panic!("{field}: {text} has an inner list") };
+        let BareItem::String(name) = item.bare_item else { panic!("{field}: {text} names by something else") };
+        let parameters = item.params.into_iter().map(|(key, value)| {
+            let BareItem::Integer(number) = value else { panic!("{field}: {text}: {key} is no whole number") };
+            (key.to_string(), u64::try_from(i64::from(number)).unwrap())
+        });
+        (name.to_string(), parameters.collect())
+    });
+    entries.collect()
+}
+
+/// One parameter of a field.
+fn told(reply: &Reply, field: &str, policy: &str, parameter: &str) -> u64 {
+    parsed(reply, field)[policy][parameter]
+}
+
+/// How many of so many requests in a row were not refused for there being too many.
+async fn admitted(client: &Client, requests: u32) -> u32 {
+    let mut admitted = 0;
+    for _ in 0..requests {
+        let reply = client.get("/auth/me").await;
+        admitted += u32::from(reply.status != StatusCode::TOO_MANY_REQUESTS);
+    }
+    admitted
+}
