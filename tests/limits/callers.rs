@@ -63,7 +63,7 @@ on_both_databases! {
         let bob = server.client().with_token(signed_in["accessToken"].as_str().unwrap());
 
         assert_eq!(admitted(&acme.owner, 10).await, 6, "a caller's");
-        assert_eq!(admitted(&bob, 10).await, 3, "what the others of the tenant have left");
+        assert_eq!(admitted(&bob, 4).await, 3, "what the others of the tenant have left");
         let reply = bob.get("/auth/me").await;
         assert_eq!((told(&reply, "ratelimit", "tenant", "r"), told(&reply, "ratelimit-policy", "tenant", "q")), (0, 9));
         reply.refused(429, "rate_limited");

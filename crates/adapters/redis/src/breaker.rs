@@ -49,6 +49,11 @@ impl Breaker {
         })
     }
 
+    /// A command failed after which nobody is to wait for another. Says whether that opened it.
+    pub(crate) fn give_up(&self) -> bool {
+        self.note(|state| state.open = true)
+    }
+
     /// A deletion could not be told, which opens it at once: what it should have deleted must not be used. Says whether
     /// that opened it.
     pub(crate) fn could_not_tell(&self) -> bool {

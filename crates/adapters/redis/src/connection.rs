@@ -14,7 +14,6 @@ use tenantry_kernel::World;
 use tokio::{
     runtime::Handle,
     sync::{Mutex, oneshot},
-    task::JoinHandle,
     time::timeout,
 };
 
@@ -139,11 +138,6 @@ impl Redis {
         self.0.runtime.spawn(task);
     }
 
-    /// Runs on the thread of Redis, whether it is waited for or not.
-    pub(crate) fn start<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-        self.0.runtime.spawn(work)
-    }
-
     /// Runs on the thread of Redis, and is waited for little longer than a command may take.
     pub(crate) async fn on_thread<T: Send + 'static>(
         &self,
@@ -168,12 +162,19 @@ impl Shared {
             return Err(CacheError::Bypassed);
         }
         let outcome = self.ask(send).await;
-        self.judge(&outcome);
+        match &outcome {
+            Ok(_) => self.breaker.succeeded(),
+            Err(error) => {
+                let opened = self.breaker.failed();
+                self.note_opening(opened, error);
+            }
+        }
         outcome
     }
 
     /// The same over the one connection that such commands share: it is not tried out before each, and none waits for the
-    /// answer to another.
+    /// answer to another. Whoever sends one may want to ask for more, and has waited long enough when it fails: that opens the
+    /// breaker at once.
     pub(crate) async fn command_in_line<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, CacheError> {
         if self.breaker.is_open() {
             return Err(CacheError::Bypassed);
@@ -183,10 +184,14 @@ impl Shared {
             command.query_async(&mut connection).await.map_err(|error| CacheError::Failed(error.to_string()))
         });
         let outcome = asked.await;
-        if outcome.is_err() {
-            *self.line.lock().await = None;
+        match &outcome {
+            Ok(_) => self.breaker.succeeded(),
+            Err(error) => {
+                *self.line.lock().await = None;
+                let opened = self.breaker.give_up();
+                self.note_opening(opened, error);
+            }
         }
-        self.judge(&outcome);
         outcome
     }
 
@@ -197,17 +202,6 @@ impl Shared {
         }
         let pooled = self.pool.get().await.map_err(|error| CacheError::Failed(error.to_string()))?;
         Ok(line.insert(Connection::take(pooled)).clone())
-    }
-
-    /// Lets the breaker know how a command went.
-    fn judge<T>(&self, outcome: &Result<T, CacheError>) {
-        match outcome {
-            Ok(_) => self.breaker.succeeded(),
-            Err(error) => {
-                let opened = self.breaker.failed();
-                self.note_opening(opened, error);
-            }
-        }
     }
 
     /// A deletion that is not told, whatever the reason, keeps this process from the cache until the epoch has moved.

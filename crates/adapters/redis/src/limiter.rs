@@ -8,7 +8,6 @@ use std::{
 };
 use tenantry_cache::CacheError;
 use tenantry_limits::{Charge, Charged, Limiter, LimiterError, Standing};
-use tokio::time::timeout;
 
 use crate::connection::Redis;
 
@@ -39,8 +38,6 @@ const CHARGE: &str = "\
 
 /// Since when the server has remembered what was counted.
 const SINCE: &str = "tenantry:limit:since";
-/// For how long a request waits for the answer. The command itself may take longer, which the breaker judges.
-const PATIENCE: Duration = Duration::from_millis(30);
 
 /// A limiter in Redis: one script for all charges of a request, in one round trip.
 ///
@@ -72,17 +69,14 @@ impl Limiter for RedisLimiter {
             return Err(LimiterError::Bypassed);
         }
         let (shared, command) = (self.redis.shared(), limiter_command(charges, weight));
-        let asked = self.redis.start(async move { shared.command_in_line(&command).await });
-        let failed = |why: &str| LimiterError::Failed(why.to_owned());
-        let answer: Vec<i64> = match timeout(PATIENCE, asked).await {
-            Ok(Ok(Ok(answer))) => answer,
-            Ok(Ok(Err(CacheError::Bypassed))) => return Err(LimiterError::Bypassed),
-            Ok(Ok(Err(CacheError::Failed(why)))) => return Err(LimiterError::Failed(why)),
-            Ok(Err(_)) => return Err(failed("its thread has ended")),
-            Err(_) => return Err(failed("no answer in time")),
-        };
+        let asked = self.redis.on_thread(async move { shared.command_in_line::<Vec<i64>>(&command).await }).await;
+        let answer = asked.map_err(|error| match error {
+            CacheError::Bypassed => LimiterError::Bypassed,
+            CacheError::Failed(why) => LimiterError::Failed(why),
+        })?;
+        let too_little = || LimiterError::Failed("it answers too little".to_owned());
         let numbers: Vec<u64> = answer.iter().map(|number| u64::try_from(*number).unwrap_or(0)).collect();
-        let (&[since, now], standings) = numbers.split_first_chunk().ok_or_else(|| failed("it answers too little"))?;
+        let (&[since, now], standings) = numbers.split_first_chunk().ok_or_else(too_little)?;
         let window = charges.iter().map(|charge| charge.quota.window).max().unwrap_or_default();
         let standings = standings.chunks_exact(2).zip(answer[2..].chunks_exact(2)).zip(charges);
         let standings = standings.map(|((free, raw), charge)| Standing {
