@@ -82,6 +82,7 @@ impl Place {
             .set("DATABASE_POOL_SIZE", "4")
             .set("SQLITE_SYNCHRONOUS", "normal")
             .set("RATE_LIMITS", "off")
+            .set("AUDIT_SEALS", "off")
             .set("ARGON2_MEMORY_KIB", "8")
             .set("ARGON2_ITERATIONS", "1")
             .set("STOP_GRACE", "5s")
