@@ -30,7 +30,7 @@ put() { printf '%s' "$2" > "$folder/$1"; }
 
 superuser=$(hex 24) owner=$(hex 24) app=$(hex 24) redis_password=$(hex 24)
 minio_root=$(hex 8) minio_root_password=$(hex 24) s3_key=$(hex 10) s3_secret=$(hex 24)
-signing_key=$(ed25519) server_secret=$(head -c 32 /dev/urandom | base64 -w0) health_token=$(hex 24)
+signing_key=$(ed25519) seal_key=$(ed25519) server_secret=$(head -c 32 /dev/urandom | base64 -w0) health_token=$(hex 24)
 
 # Readable for whoever the volume is mounted for, whose user differs from image to image.
 umask 022
@@ -63,6 +63,7 @@ aws_endpoint_url = "$s3"
 aws_access_key_id = "$s3_key"
 aws_secret_access_key = "$s3_secret"
 signing_keys = ["$signing_key"]
+seal_keys = ["$seal_key"]
 server_secrets = ["$server_secret"]
 health_token = "$health_token"
 SETTINGS

@@ -44,6 +44,8 @@ async fn hot_routes(server: Server, kind: Kind) {
     // The counts of members are remembered for a second.
     assert_eq!(get("/roles").await, unit + 1, "GET /roles");
     assert_eq!(get("/audit-logs").await, unit + 2, "GET /audit-logs");
+    assert_eq!(get("/audit-logs/seals").await, unit + 1, "GET /audit-logs/seals");
+    assert_eq!(get("/audit-logs/policy").await, unit + 1, "GET /audit-logs/policy");
 
     let role = std::sync::atomic::AtomicU32::new(0);
     let create = || {
@@ -51,8 +53,8 @@ async fn hot_routes(server: Server, kind: Kind) {
         let owner = owner.clone();
         async move { owner.post("/roles", json!({ "name": name, "permissions": ["users:read"] })).await }
     };
-    // The lock and what is held now, the role, the two rows of the journal, COMMIT.
-    assert_eq!(statements(&server, create).await, unit + lock + 1 + 1 + 2 + 1, "POST /roles");
+    // The lock and what is held now, the role, the three rows of the journal, COMMIT.
+    assert_eq!(statements(&server, create).await, unit + lock + 1 + 1 + 3 + 1, "POST /roles");
 
     let upload = || {
         let owner = owner.clone();
@@ -74,8 +76,8 @@ async fn hot_routes(server: Server, kind: Kind) {
         async move { client.post("/auth/login", body).await }
     };
     // Reading: the person, the credential. Writing: the person's lock, the credential, two for the tenants, the
-    // membership's lock, the running sessions, the session, the two rows of the journal, COMMIT.
-    assert_eq!(statements(&server, login).await, (unit + 2) + (unit + 10), "POST /auth/login");
+    // membership's lock, the running sessions, the session, the three rows of the journal, COMMIT.
+    assert_eq!(statements(&server, login).await, (unit + 2) + (unit + 11), "POST /auth/login");
 
     let token = std::sync::Mutex::new(owner.refresh_token.clone());
     let token = &token;

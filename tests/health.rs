@@ -24,6 +24,8 @@ fn production() -> Settings {
         .set("MAIL_FROM", "Acme <no-reply@acme.example>")
         .set("SIGNING_KEYS", SigningKeys::generate_one(&SystemEntropy).expose_secret())
         .set("SERVER_SECRETS", ServerSecrets::generate_one(&SystemEntropy).expose_secret())
+        .set("SEAL_KEYS", SigningKeys::generate_one(&SystemEntropy).expose_secret())
+        .set("AUDIT_SEALS", "on")
         .set("ARGON2_MEMORY_KIB", "7168")
         .set("ARGON2_ITERATIONS", "5")
         .set("RATE_LIMITS", "on")

@@ -152,7 +152,7 @@ on_both_databases! {
         server.sql.execute(&format!("UPDATE sessions SET expires_at = '{long_ago}' WHERE id = {gone}")).await;
 
         let counted = clean_up(&acme, json!({ "dryRun": true })).await;
-        assert_eq!(counted, json!({ "ended_sessions": 1, "expired_invitations": 1, "finished_jobs": 1 }));
+        assert_eq!(counted, json!({ "ended_sessions": 1, "expired_invitations": 1, "finished_jobs": 1, "journal_segments": 0 }));
         acme.owner.get(&format!("/jobs/{id}")).await.is(200);
         assert_eq!(clean_up(&acme, json!({ "targets": ["finished_jobs"] })).await, json!({ "finished_jobs": 1 }));
         acme.owner.get(&format!("/jobs/{id}")).await.refused(404, "not_found");
@@ -199,11 +199,11 @@ on_both_databases! {
         server.sql.execute("UPDATE jobs SET finished_at = '2020-01-01T00:00:00+00:00' WHERE finished_at IS NOT NULL").await;
         let swept = |arguments: &[&str]| -> Value { serde_json::from_str(&said(place, arguments)).unwrap() };
         let counted = swept(&["cleanup", "--dry-run", "--json"]);
-        assert_eq!(counted.as_object().map(serde_json::Map::len), Some(8), "{counted}");
+        assert_eq!(counted.as_object().map(serde_json::Map::len), Some(10), "{counted}");
         assert!(counted["finished_jobs"].as_u64() >= Some(2), "those of persons go too: {counted}");
         assert_eq!(state(&acme, &id).await, "completed");
         let own = swept(&["cleanup", "--tenant", "acme", "--json"]);
-        assert_eq!(own, json!({ "ended_sessions": 0, "expired_invitations": 0, "finished_jobs": 1 }));
+        assert_eq!(own, json!({ "ended_sessions": 0, "expired_invitations": 0, "finished_jobs": 1, "journal_segments": 0 }));
         let rest = swept(&["cleanup", "--target", "finished_jobs", "--json"]);
         assert_eq!(rest["finished_jobs"].as_u64(), counted["finished_jobs"].as_u64().map(|all| all - 1));
         assert!(complains(place, &["cleanup", "--tenant", "acme", "--target", "attempts"]).contains("attempts"));

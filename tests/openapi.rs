@@ -126,7 +126,15 @@ fn lists_are_paged_alike() {
     let paged: Vec<_> = routes().into_iter().filter(|r| r.documented_codes().contains("invalid_cursor")).collect();
     assert_eq!(
         paged.iter().map(|route| route.id).collect::<BTreeSet<_>>(),
-        BTreeSet::from(["list_entries", "list_files", "list_invitations", "list_jobs", "list_roles", "list_users"])
+        BTreeSet::from([
+            "list_entries",
+            "list_files",
+            "list_invitations",
+            "list_jobs",
+            "list_roles",
+            "list_seals",
+            "list_users"
+        ])
     );
     for route in paged {
         let parameters = route.shape["parameters"].as_array().unwrap();

@@ -18,6 +18,7 @@ mod m20261124_000003_job_queue;
 mod m20261124_000004_clean_up;
 mod m20261125_000001_processes;
 mod m20261125_000002_files;
+mod m20261125_000003_seals;
 mod m20261125_000005_idempotency;
 
 /// Every change, oldest first.
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000004_clean_up::Migration),
             Box::new(m20261125_000001_processes::Migration),
             Box::new(m20261125_000002_files::Migration),
+            Box::new(m20261125_000003_seals::Migration),
             Box::new(m20261125_000005_idempotency::Migration),
         ]
     }

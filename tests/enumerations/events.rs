@@ -7,15 +7,17 @@ use crate::support::{
     walk::{self, Walk},
 };
 
-/// What no request can cause: the operator does these at the command line, a job dies by itself, and refused reads carry
-/// the last.
+/// What no request can cause: the operator does these at the command line, a job dies and seals are made by themselves,
+/// and refused reads carry the last.
 const NOT_OVER_HTTP: &[Action] = &[
     Action::TenantSuspended,
     Action::TenantResumed,
     Action::TenantPlanChanged,
     Action::UserDisabled,
     Action::UserEnabled,
+    Action::UserErased,
     Action::JobDied,
+    Action::AuditSealed,
     Action::AccessDenied,
 ];
 

@@ -134,7 +134,7 @@ on_both_databases! {
             let left = [(tried_action.to_owned(), "denied".to_owned())];
             assert_eq!(server.sql.events_of(request).await, left, "{}", route.id);
             let mut after = server.sql.dump().await;
-            for table in ["journal", "journal_parts"] {
+            for table in ["journal", "journal_parts", "journal_unsealed"] {
                 assert_eq!(after[table].len(), before[table].len() + 1, "{}", route.id);
                 after.insert(table.to_owned(), before[table].clone());
             }

@@ -34,6 +34,8 @@ fn production() -> Settings {
         .set("STOP_DELAY", "0s")
         .set("SIGNING_KEYS", signing.expose_secret())
         .set("SERVER_SECRETS", secret.expose_secret())
+        .set("SEAL_KEYS", SigningKeys::generate_one(&SystemEntropy).expose_secret())
+        .set("AUDIT_SEALS", "on")
 }
 
 #[test]
@@ -43,6 +45,8 @@ fn production_refuses_unsafe_settings_all_at_once() {
         let settings = production()
             .set("SIGNING_KEYS", "")
             .set("SERVER_SECRETS", "")
+            .set("SEAL_KEYS", "")
+            .set("AUDIT_SEALS", "off")
             .set("PUBLIC_URL", "http://api.example.com")
             .set("REGISTRATION", "invited")
             .set("MAIL_URL", "console:")
@@ -53,6 +57,8 @@ fn production_refuses_unsafe_settings_all_at_once() {
         for variable in [
             "SIGNING_KEYS",
             "SERVER_SECRETS",
+            "SEAL_KEYS",
+            "AUDIT_SEALS",
             "PUBLIC_URL",
             "REGISTRATION",
             "MAIL_URL",
@@ -71,7 +77,7 @@ fn production_refuses_unsafe_settings_all_at_once() {
 fn keys_that_are_none_are_refused_and_not_shown() {
     run(async {
         let place = Place::new(Kind::Sqlite).await;
-        for variable in ["SIGNING_KEYS", "SERVER_SECRETS"] {
+        for variable in ["SIGNING_KEYS", "SERVER_SECRETS", "SEAL_KEYS"] {
             let said = refused(&place, &production().set(variable, "cGxhbnRlZA=="), &["cGxhbnRlZA", "planted"]).await;
             assert!(said.contains(variable), "{said}");
         }

@@ -86,6 +86,7 @@ impl Place {
             .set("RATE_LIMIT_PER_MINUTE", "1000000")
             .set("RATE_LIMIT_PLANS_STARTER", "caller=1000000,tenant=1000000")
             .set("RATE_LIMIT_PLANS_PRO", "caller=1000000,tenant=1000000")
+            .set("AUDIT_SEALS", "off")
             .set("ARGON2_MEMORY_KIB", "8")
             .set("ARGON2_ITERATIONS", "1")
             .set("STOP_GRACE", "5s")

@@ -218,6 +218,11 @@ impl<'a> Walk<'a> {
             self.call(owner, &format!("GET {list}/{}", first.as_str().unwrap()), NOTHING).await.is(200);
             self.call(owner, &format!("GET {list}?cursor=x"), NOTHING).await.refused(400, "invalid_cursor");
         }
+        self.call(owner, "GET /audit-logs/export?format=csv&outcome=denied", NOTHING).await.is(200);
+        self.call(owner, "GET /audit-logs/seals", NOTHING).await.is(200);
+        self.call(owner, "GET /audit-logs/seals?cursor=x", NOTHING).await.refused(400, "invalid_cursor");
+        self.call(owner, "GET /audit-logs/policy", NOTHING).await.is(200);
+        self.call(owner, "PATCH /audit-logs/policy", json!({ "retentionDays": 400 })).await.is(200);
         self.call(owner, "GET /permissions", NOTHING).await.is(200);
         self.call(owner, "POST /permissions/check", json!({ "permissions": ["audit:read"] })).await.is(200);
         let nobody = self.server.client();

@@ -7,7 +7,7 @@ use std::{
 };
 use tenantry_cache::Invalidation;
 use tenantry_crypto::{
-    Argon2Parameters, Argon2Pool, JwtTokens, ServerSecrets, SigningKeys, SystemClock, SystemEntropy,
+    Argon2Parameters, Argon2Pool, JwtTokens, SealSigningKeys, ServerSecrets, SigningKeys, SystemClock, SystemEntropy,
 };
 use tenantry_files::Blobs;
 use tenantry_identity::{GuessPolicy, Quota, SessionPolicy};
@@ -52,6 +52,7 @@ pub struct Parts {
     pub(crate) tokens: JwtTokens,
     pub(crate) jwks: String,
     pub(crate) secrets: ServerSecrets,
+    pub(crate) seal_keys: SealSigningKeys,
     pub(crate) hasher: Argon2Pool,
     pub(crate) sessions: SessionPolicy,
     pub(crate) guessing: Option<GuessPolicy>,
@@ -100,6 +101,7 @@ impl App {
         let keys = Keys::load(&config)?;
         let signing = SigningKeys::parse(&keys.signing).map_err(|e| StartError::keys("SIGNING_KEYS", e))?;
         let secrets = ServerSecrets::parse(&keys.secrets).map_err(|e| StartError::keys("SERVER_SECRETS", e))?;
+        let seal_keys = SealSigningKeys::parse(&keys.seals).map_err(|e| StartError::keys("SEAL_KEYS", e))?;
         let public_url = config.http.public_url(address);
         let audience = config.keys.token_audience.clone().unwrap_or_else(|| public_url.clone());
         let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
@@ -119,6 +121,7 @@ impl App {
             jwks: signing.jwks().to_string(),
             tokens: JwtTokens::new(signing, public_url.clone(), audience),
             secrets,
+            seal_keys,
             hasher,
             sessions: SessionPolicy {
                 access: config.tokens.access_ttl,

@@ -41,7 +41,10 @@ pub(crate) async fn clean_up(
 ) -> Result<Swept, StoreError> {
     let mut swept = Swept::new();
     for target in targets {
-        let mut rows = 0;
+        let mut rows = match target {
+            CleanUpTarget::JournalSegments => app.remove_old_entries(tenant, dry_run).await?,
+            _ => 0,
+        };
         for (stale, before) in stale(app, *target) {
             rows += sweep(app, stale, tenant, before, dry_run).await?;
         }
@@ -63,6 +66,8 @@ fn stale(app: &App, target: CleanUpTarget) -> Vec<(Stale, Timestamp)> {
             (Stale::Jobs(JobState::Cancelled), before(jobs.keep_completed)),
             (Stale::Jobs(JobState::Dead), before(jobs.keep_dead)),
         ],
+        // They go by segments, each when its tenant's retention is over.
+        CleanUpTarget::JournalSegments => Vec::new(),
         CleanUpTarget::ExpiredLinks => vec![(Stale::Links, before(KEEP_LINKS))],
         CleanUpTarget::ExpiredRegistrations => vec![(Stale::Registrations, before(KEEP_REGISTRATIONS))],
         CleanUpTarget::Attempts => {

@@ -1,12 +1,14 @@
 //! The command line: what can be asked for, and how it is explained. What is done is elsewhere.
 
 use clap::{
-    Args, Parser, Subcommand, ValueHint,
+    ArgGroup, Args, Parser, Subcommand, ValueHint,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 use std::path::PathBuf;
+use tenantry_audit::Head;
+use tenantry_crypto::SealPublicKey;
 use tenantry_jobs::{CleanUpTarget, JobState};
-use tenantry_kernel::{EmailAddress, JobId, Name, TenantId};
+use tenantry_kernel::{EmailAddress, JobId, Name, TenantId, UserId};
 use tenantry_tenancy::{PLANS, Plan, RoleName, Slug};
 use url::Url;
 
@@ -37,6 +39,15 @@ An account that exists keeps its name and its password, and nothing is sent.
 Example:
   tenantry admin add-member \\
     --tenant acme --email bob@acme.example --name 'Bob Roe' --role member";
+
+const VERIFY_HELP: &str = "\
+What was written since the last seal, of the last three minutes at most, is not protected yet. Without --head nobody can
+tell that the end of a log was cut off, or that all of it was written anew by somebody who has the key.
+
+Examples:
+  tenantry audit verify
+  tenantry audit verify --tenant acme --head 0192f0c1-2345-7abc-8def-0123456789ab:7:3b0c…e1
+  tenantry audit verify --export acme.ndjson --key 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
 
 /// The backend that every business-to-business product writes again: tenants, people, roles, sessions and an audit log.
 #[derive(Debug, Parser)]
@@ -109,6 +120,64 @@ Environment:
         #[command(subcommand)]
         command: JobsCommand,
     },
+    /// Seal the audit log, and verify that it is what was sealed.
+    ///
+    /// These commands work on the database directly, beside a running server; an export is verified without one.
+    Audit {
+        /// What to do.
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
+}
+
+/// What the operator can do about the audit log.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Verify that logs are what was sealed, and name the first entry that is not.
+    ///
+    /// Exits with 0 when every log is whole, with 1 when one is not, and with 2 when it could not be found out.
+    #[command(after_help = VERIFY_HELP)]
+    Verify(Verify),
+    /// Print the head of each log, to be kept where the log is not.
+    ///
+    /// With a head, `tenantry audit verify` also finds out that a log was cut off or written anew.
+    Head(HeadOf),
+    /// Print the public keys of the seals, for `tenantry audit verify --key` elsewhere.
+    Keys,
+    /// Seal what waits to be sealed, without waiting for the minute to end.
+    Seal,
+}
+
+/// What is verified, and what is trusted.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The log of this tenant only, by its slug or its id (else every log of the database)
+    #[arg(long, value_name = "SLUG_OR_ID", value_parser = TenantSelector::parse, conflicts_with = "export")]
+    pub tenant: Option<TenantSelector>,
+    /// A file of GET /audit-logs/export?format=ndjson&seals=true, in place of the database
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub export: Option<PathBuf>,
+    /// Trust this public key, and no others than those named; may be repeated (else those of SEAL_KEYS)
+    #[arg(long = "key", value_name = "KEY", value_parser = seal_key)]
+    pub keys: Vec<SealPublicKey>,
+    /// A head that was kept elsewhere; may be repeated, for other logs
+    #[arg(long = "head", value_name = "HEAD")]
+    pub heads: Vec<Head>,
+    /// In which form.
+    #[command(flatten)]
+    pub output: OutputArgument,
+}
+
+/// Whose head is printed.
+#[derive(Debug, Args)]
+pub struct HeadOf {
+    /// Of this tenant only, by its slug or its id
+    #[arg(long, value_name = "SLUG_OR_ID", value_parser = TenantSelector::parse)]
+    pub tenant: Option<TenantSelector>,
+}
+
+fn seal_key(text: &str) -> Result<SealPublicKey, &'static str> {
+    SealPublicKey::parse(text).ok_or("is not the 32 bytes of an Ed25519 public key in base64")
 }
 
 /// What the operator can see of background work and do about it.
@@ -217,10 +286,18 @@ pub enum AdminCommand {
     SetPlan(SetPlan),
     /// Disable a person in every tenant and end all their sessions.
     DisableUser(DisableUser),
+    /// Erase a person: their account, their memberships, and their name, address and whereabouts in every audit log.
+    ///
+    /// It cannot be undone. What they did stays in the audit logs under their id, and the seals of the logs stay valid. A
+    /// command that was cut off can be repeated, with --id.
+    #[command(group = ArgGroup::new("person").required(true).args(["email", "id"]))]
+    EraseUser(EraseUser),
     /// Let a disabled person sign in again.
     EnableUser(EmailArgument),
     /// Take the next step in exchanging the signing keys and server secrets, and say what to do then.
     RotateKeys,
+    /// Put a new key for the seals of the audit log before those that there are, which stay.
+    RenewSealKey,
 }
 
 /// A tenant to create.
@@ -291,6 +368,20 @@ pub struct DisableUser {
     /// The person.
     #[command(flatten)]
     pub user: EmailArgument,
+    /// Do it even if a tenant is left without an active owner
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// A person to erase.
+#[derive(Debug, Args)]
+pub struct EraseUser {
+    /// The e-mail address of the person
+    #[arg(long, value_parser = EmailAddress::parse)]
+    pub email: Option<EmailAddress>,
+    /// The id of the person
+    #[arg(long)]
+    pub id: Option<UserId>,
     /// Do it even if a tenant is left without an active owner
     #[arg(long)]
     pub force: bool,

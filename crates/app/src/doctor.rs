@@ -5,7 +5,7 @@ mod database;
 
 use secrecy::SecretString;
 use std::{fmt, fs, os::unix::fs::PermissionsExt, path::Path, time::Instant};
-use tenantry_crypto::{KeyList, KeyListError, ServerSecrets, SigningKeys, SystemClock, SystemEntropy};
+use tenantry_crypto::{KeyList, KeyListError, SealSigningKeys, ServerSecrets, SigningKeys, SystemClock, SystemEntropy};
 use tenantry_kernel::World;
 use tenantry_redis::{Limits, Redis};
 
@@ -177,8 +177,9 @@ fn is_old(version: &str) -> bool {
 
 fn look_at_keys(config: &Config, report: &mut Report) {
     let (signing, secrets) = (config.keys.signing_keys.as_deref(), config.keys.server_secrets.as_deref());
-    let kept = match (signing, secrets) {
-        (Some(_), Some(_)) => None,
+    let seals = config.keys.seal_keys.as_deref();
+    let kept = match (signing, secrets, seals) {
+        (Some(_), Some(_), Some(_)) => None,
         _ => match Keys::kept(config) {
             Ok(kept) => kept,
             Err(error) => return report.problem("keys", error.to_string()),
@@ -189,18 +190,19 @@ fn look_at_keys(config: &Config, report: &mut Report) {
     }
     let kept = kept.as_ref();
     let signing = signing.or(kept.map(|keys| keys.signing.as_slice()));
-    look_at_list(KeyList::SigningKeys, signing, |list| SigningKeys::parse(list).map(drop), report);
+    look_at_list(KeyList::SigningKeys.variable(), signing, |list| SigningKeys::parse(list).map(drop), report);
     let secrets = secrets.or(kept.map(|keys| keys.secrets.as_slice()));
-    look_at_list(KeyList::ServerSecrets, secrets, |list| ServerSecrets::parse(list).map(drop), report);
+    look_at_list(KeyList::ServerSecrets.variable(), secrets, |list| ServerSecrets::parse(list).map(drop), report);
+    let seals = seals.or(kept.map(|keys| keys.seals.as_slice()).filter(|seals| !seals.is_empty()));
+    look_at_list("SEAL_KEYS", seals, |list| SealSigningKeys::parse(list).map(drop), report);
 }
 
 fn look_at_list(
-    list: KeyList,
+    thing: &'static str,
     keys: Option<&[SecretString]>,
     parse: impl Fn(&[SecretString]) -> Result<(), KeyListError>,
     report: &mut Report,
 ) {
-    let thing = list.variable();
     match keys.map(|keys| (keys.len(), parse(keys))) {
         None => report.fine(thing, "not made yet; the first start makes them in DATA_DIR"),
         Some((1, Ok(()))) => report.fine(thing, "1 key"),

@@ -16,21 +16,27 @@ use crate::{StartError, config::Config};
 pub(crate) struct Keys {
     pub(crate) signing: Vec<SecretString>,
     pub(crate) secrets: Vec<SecretString>,
+    pub(crate) seals: Vec<SecretString>,
 }
 
 const SIGNING: &str = "SIGNING_KEYS";
 const SECRETS: &str = "SERVER_SECRETS";
+const SEALS: &str = "SEAL_KEYS";
 
 impl Keys {
     /// The configured keys, or those of the data folder. The configuration has refused production without any.
     pub(crate) fn load(config: &Config) -> Result<Self, StartError> {
-        match (&config.keys.signing_keys, &config.keys.server_secrets) {
-            (Some(signing), Some(secrets)) => Ok(Self { signing: signing.clone(), secrets: secrets.clone() }),
-            (signing, secrets) => {
+        let configured = &config.keys;
+        match (&configured.signing_keys, &configured.server_secrets, &configured.seal_keys) {
+            (Some(signing), Some(secrets), Some(seals)) => {
+                Ok(Self { signing: signing.clone(), secrets: secrets.clone(), seals: seals.clone() })
+            }
+            (signing, secrets, seals) => {
                 let kept = Self::kept_or_made(config)?;
                 Ok(Self {
                     signing: signing.clone().unwrap_or(kept.signing),
                     secrets: secrets.clone().unwrap_or(kept.secrets),
+                    seals: seals.clone().unwrap_or(kept.seals),
                 })
             }
         }
@@ -46,20 +52,24 @@ impl Keys {
         }
     }
 
-    /// The keys of the data folder, made there when there are none.
+    /// The keys of the data folder, made there when there are none. A file that is older than seals gets a key for them.
     pub(crate) fn kept_or_made(config: &Config) -> Result<Self, StartError> {
-        if let Some(kept) = Self::kept(config)? {
+        let whole = |kept: &Self| !kept.seals.is_empty();
+        if let Some(kept) = Self::kept(config)?.filter(whole) {
             return Ok(kept);
         }
         let file = Self::file(config);
         // Servers that start together in one folder must end up with the same keys.
         let _making = lock_beside(&file)?;
-        if let Some(kept) = Self::kept(config)? {
-            return Ok(kept);
-        }
-        let made = Self {
-            signing: vec![SigningKeys::generate_one(&SystemEntropy)],
-            secrets: vec![ServerSecrets::generate_one(&SystemEntropy)],
+        let seals = vec![SigningKeys::generate_one(&SystemEntropy)];
+        let made = match Self::kept(config)? {
+            Some(kept) if whole(&kept) => return Ok(kept),
+            Some(kept) => Self { seals, ..kept },
+            None => Self {
+                signing: vec![SigningKeys::generate_one(&SystemEntropy)],
+                secrets: vec![ServerSecrets::generate_one(&SystemEntropy)],
+                seals,
+            },
         };
         made.write(&file)?;
         tracing::info!(file = %file.display(), "made keys for development");
@@ -87,7 +97,8 @@ impl Keys {
 
     /// What stands in the file.
     pub(crate) fn text(&self) -> String {
-        format!("{SIGNING}={}\n{SECRETS}={}\n", Self::value(&self.signing), Self::value(&self.secrets))
+        let [signing, secrets, seals] = [&self.signing, &self.secrets, &self.seals].map(|keys| Self::value(keys));
+        format!("{SIGNING}={signing}\n{SECRETS}={secrets}\n{SEALS}={seals}\n")
     }
 
     /// A list as the configuration has it.
@@ -100,7 +111,7 @@ impl Keys {
             let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
             Some(line.split(',').map(|key| SecretString::from(key.trim().to_owned())).collect())
         };
-        Some(Self { signing: list(SIGNING)?, secrets: list(SECRETS)? })
+        Some(Self { signing: list(SIGNING)?, secrets: list(SECRETS)?, seals: list(SEALS).unwrap_or_default() })
     }
 }
 

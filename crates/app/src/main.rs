@@ -10,9 +10,9 @@ use std::{
 };
 use tenantry_app::{
     App, Application,
-    cli::{Cli, Command},
+    cli::{AuditCommand, Cli, Command},
     config::{Config, ConfigErrors, Sources},
-    http, logging, readiness_url, run_admin, run_doctor, run_healthcheck, run_jobs, run_worker,
+    http, logging, readiness_url, run_admin, run_audit, run_doctor, run_healthcheck, run_jobs, run_worker,
 };
 use tokio::net::TcpSocket;
 
@@ -22,6 +22,8 @@ type Failure = Box<dyn Error>;
 const FAILED: u8 = 1;
 /// The configuration is wrong; clap exits with the same when the command line is.
 const MISCONFIGURED: u8 = 2;
+/// It could not be found out.
+const UNKNOWN: u8 = 2;
 
 /// What could not be done, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +68,26 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Jobs { command } => configured(sources, async |config| print(&run_jobs(config, command).await?)),
+        Command::Audit { command } => audit(sources, command),
         Command::Admin { command } => configured(sources, async |config| print(&run_admin(config, command).await?)),
+    }
+}
+
+/// That a log is broken is one thing, that nothing could be said about it another: whoever asks must not take the one for
+/// the other.
+fn audit(sources: Sources, command: AuditCommand) -> Result<ExitCode, Failure> {
+    let config = Config::load(sources)?;
+    logging::init(&config.log)?;
+    match actix_web::rt::System::new().block_on(run_audit(config, command)) {
+        Ok(answer) => {
+            print(&answer.text)?;
+            Ok(if answer.is_whole { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+        }
+        Err(error) => {
+            // as in `main`
+            let _ = writeln!(io::stderr().lock(), "error: {}", sentence(&error));
+            Ok(ExitCode::from(UNKNOWN))
+        }
     }
 }
 

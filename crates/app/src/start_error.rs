@@ -17,7 +17,7 @@ pub enum StartError {
         error: KeyListError,
     },
     /// The file of keys made in development is not one.
-    #[error("{} holds no keys: remove it to have new ones made, or set SIGNING_KEYS and SERVER_SECRETS", .0.display())]
+    #[error("{} holds no keys: remove it to have new ones made, or set SIGNING_KEYS, SERVER_SECRETS and SEAL_KEYS", .0.display())]
     KeyFile(PathBuf),
     /// A file or folder of ours cannot be used.
     #[error("{}: {}; set DATA_DIR to a folder that can be written", .0.display(), .1)]

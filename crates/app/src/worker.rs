@@ -4,26 +4,28 @@ mod accounts;
 mod blobs;
 mod clean_up;
 mod letters;
+mod seals;
 
 use std::{sync::Arc, time::Duration};
 use tenantry_files::{RemoveBlob, SweepBlobs};
 use tenantry_identity::{EmailChangeRequested, Letter, RegistrationRequested, ResetRequested, VerificationRequested};
 use tenantry_jobs::{CleanUp, Kind, Schedule};
-use tenantry_kernel::{StoreError, World};
+use tenantry_kernel::StoreError;
 use tenantry_store::{Committed, Scope, SystemReason, Unit};
 use tenantry_worker::{Handlers, JobStore, QueueConfig, Worker, WorkerConfig};
 use tokio_util::sync::CancellationToken;
 
-use crate::{App, StartError, authority::published, watchdog::Pulse};
+use crate::{App, StartError, authority::published, sealing::SealJournal, watchdog::Pulse};
 use accounts::Accounts;
 use blobs::BlobKeeper;
 use clean_up::CleanUps;
 use letters::Letters;
+use seals::SealsJournal;
 
 pub(crate) const SCOPE: Scope = Scope::System(SystemReason::Worker);
 
 /// The queues of this program.
-pub(crate) const QUEUES: &[&str] = &[RegistrationRequested::QUEUE, Letter::QUEUE, CleanUp::QUEUE];
+pub(crate) const QUEUES: &[&str] = &[RegistrationRequested::QUEUE, Letter::QUEUE, CleanUp::QUEUE, SealJournal::QUEUE];
 
 impl App {
     /// Tells everybody who must hear of what was committed: this process at once, others by messages if there are any.
@@ -68,7 +70,7 @@ pub(crate) struct RunningWorker {
 
 impl RunningWorker {
     pub(crate) fn start(app: &App) -> Result<Self, StartError> {
-        let schedules = schedules(&app.world)?;
+        let schedules = schedules(app)?;
         let handlers = Handlers::new()
             .with::<Letter>(Letters(app.clone()))
             .with::<RegistrationRequested>(Accounts(app.clone()))
@@ -77,7 +79,8 @@ impl RunningWorker {
             .with::<EmailChangeRequested>(Accounts(app.clone()))
             .with::<CleanUp>(CleanUps(app.clone()))
             .with::<RemoveBlob>(BlobKeeper(app.clone()))
-            .with::<SweepBlobs>(BlobKeeper(app.clone()));
+            .with::<SweepBlobs>(BlobKeeper(app.clone()))
+            .with::<SealJournal>(SealsJournal(app.clone()));
         let queues = app.config.jobs.concurrency.iter();
         let queues =
             queues.map(|(name, concurrency)| QueueConfig { name: (*name).to_owned(), concurrency: *concurrency });
@@ -124,10 +127,14 @@ fn patience_seconds(deadline: Duration) -> u32 {
 }
 
 /// What is done again and again.
-fn schedules(world: &World) -> Result<Vec<Schedule>, StartError> {
+fn schedules(app: &App) -> Result<Vec<Schedule>, StartError> {
     // Not on the hour, when everybody's schedules fire.
-    Ok(vec![
-        Schedule::of(world, "cleanup", "17 * * * *".parse()?, &CleanUp::everything())?,
-        Schedule::of(world, "sweep_blobs", "47 3 * * *".parse()?, &SweepBlobs {})?,
-    ])
+    let mut schedules = vec![
+        Schedule::of(&app.world, "cleanup", "17 * * * *".parse()?, &CleanUp::everything())?,
+        Schedule::of(&app.world, "sweep_blobs", "47 3 * * *".parse()?, &SweepBlobs {})?,
+    ];
+    if app.config.audit.seals {
+        schedules.push(Schedule::of(&app.world, "seals", "* * * * *".parse()?, &SealJournal {})?);
+    }
+    Ok(schedules)
 }

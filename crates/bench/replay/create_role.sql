@@ -32,4 +32,5 @@ VALUES (gen_random_uuid(), :one, :tenant, now(), :action, :action_group, :outcom
     :person, NULL, :target_type, gen_random_uuid(), :changes, gen_random_uuid(), :one, :digest);
 INSERT INTO "journal_parts" ("event_id", "tenant_id", "actor_id", "salt", "part")
 VALUES (gen_random_uuid(), :tenant, :person, :digest, :part);
+INSERT INTO "journal_unsealed" ("chain", "event_id") VALUES (:tenant, gen_random_uuid());
 COMMIT;

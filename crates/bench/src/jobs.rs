@@ -1,7 +1,7 @@
 //! The queue, measured as whoever embeds it uses it: its store on a database that waits for the disk at every commit, and
 //! its worker, in this process.
 
-mod cost;
+pub(crate) mod cost;
 mod latency;
 mod place;
 mod throughput;
@@ -10,7 +10,7 @@ use anyhow::Result;
 use std::path::PathBuf;
 
 use crate::report::Figure;
-use place::Place;
+pub(crate) use place::Place;
 
 /// How a run is to be.
 #[derive(Debug, Clone, clap::Args)]

@@ -49,6 +49,22 @@ impl Client {
         timeout(LIMIT, answered).await.context("no answer in time")?
     }
 
+    /// Reads an answer of any length to its end and keeps none of it. Returns how many lines it had.
+    pub(crate) async fn drain(&mut self, mut call: Call) -> Result<u64> {
+        call.headers_mut().insert(header::HOST, self.address.to_string().parse()?);
+        self.sender.ready().await?;
+        let (head, mut body) = self.sender.send_request(call).await?.into_parts();
+        if !head.status.is_success() {
+            bail!("{}", head.status);
+        }
+        let mut lines = 0;
+        while let Some(frame) = body.frame().await {
+            let data = frame?.into_data().unwrap_or_default();
+            lines += data.iter().filter(|byte| **byte == b'\n').count() as u64;
+        }
+        Ok(lines)
+    }
+
     /// Sends what has to succeed.
     pub(crate) async fn succeed(&mut self, call: Call) -> Result<Reply> {
         let reply = self.send(call).await?;

@@ -3,6 +3,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program says what it found")]
 
+mod audit;
 mod bare;
 mod files;
 mod hashing;
@@ -43,6 +44,8 @@ enum Task {
         #[arg(long, env = "PORT")]
         port: u16,
     },
+    /// Measure the audit log, and print a table.
+    Audit(audit::Run),
     /// Serve an answer by a bare route.
     #[command(hide = true)]
     Bare {
@@ -64,6 +67,8 @@ fn main() -> Result<ExitCode> {
             let circumstances = run.circumstances().await?;
             tell(&circumstances, &run.figures().await?, run.write.as_deref(), report::SERVER)
         }),
+        Task::Audit(run) => tokio::runtime::Runtime::new()?
+            .block_on(async { tell(&run.circumstances(), &run.figures().await?, run.write.as_deref(), report::AUDIT) }),
         Task::Jobs(run) => tokio::runtime::Runtime::new()?
             .block_on(async { tell(&run.circumstances(), &run.figures().await?, run.write.as_deref(), report::QUEUE) }),
     }

@@ -56,6 +56,13 @@ impl Person {
         post("/auth/login", &json!({ "email": self.email, "password": PASSWORD }))
     }
 
+    /// A reading of that path.
+    pub(crate) fn read(&self, path: &str) -> Result<Call> {
+        let call = Request::builder().uri(format!("/api/v1{path}"));
+        let call = call.header(header::AUTHORIZATION, format!("Bearer {}", self.access_token));
+        Ok(call.body(Full::default())?)
+    }
+
     /// The session that they act through.
     pub(crate) async fn session(&self, address: SocketAddr) -> Result<String> {
         let reply = Client::open(address).await?.succeed(me(&self.access_token)?).await?;
@@ -83,6 +90,15 @@ fn me(access_token: &str) -> Result<Call> {
 fn post(path: &str, body: &Value) -> Result<Call> {
     let call = Request::builder().method(Method::POST).uri(format!("/api/v1{path}"));
     Ok(call.header(header::CONTENT_TYPE, "application/json").body(Full::new(Bytes::from(body.to_string())))?)
+}
+
+/// Reads the same path again and again.
+pub(crate) struct Reads(pub(crate) Person, pub(crate) String);
+
+impl Visitor for Reads {
+    fn next_call(&mut self) -> Result<Call> {
+        self.0.read(&self.1)
+    }
 }
 
 /// Asks who they are.

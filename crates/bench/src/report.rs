@@ -102,6 +102,9 @@ pub(crate) const QUEUE: [&str; 2] = ["<!-- the last run of jobs -->\n", "<!-- en
 /// And that of files.
 pub(crate) const FILES: [&str; 2] = ["<!-- the last run of files -->\n", "<!-- end of files -->\n"];
 
+/// And that of the audit log.
+pub(crate) const AUDIT: [&str; 2] = ["<!-- the last run of audit -->\n", "<!-- end of audit -->\n"];
+
 /// Puts the report between these marks of a document.
 pub(crate) fn put_into(document: &Path, marks: [&str; 2], report: &str) -> Result<()> {
     let text = fs::read_to_string(document)?;

@@ -13,7 +13,7 @@ use std::process::{Command, ExitCode};
 /// PostgreSQL is a private one that waits for the disk at every commit. docs/performance.md says what is measured.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// `jobs` measures the queue, and `files` uploads and downloads, instead of the server. The rest is passed on to the program that measures, such as `--rounds 1 --only me,refresh` or `--write docs/performance.md`.
+    /// `jobs` measures the queue, `files` uploads and downloads, and `audit` the audit log, instead of the server. The rest is passed on to the program that measures, such as `--rounds 1 --only me,refresh` or `--write docs/performance.md`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
@@ -38,6 +38,11 @@ pub(crate) fn run(runner: &mut Runner, options: &Options) -> Result<ExitCode> {
     let status = match options.arguments.split_first() {
         Some((part, rest)) if part == "jobs" => {
             bench.args(["jobs", "--postgres", postgres.url(), "--redis", redis.url()]);
+            runner.run(bench.args(rest))?
+        }
+        Some((part, rest)) if part == "audit" => {
+            bench.arg("audit").arg("--tenantry").arg(programs.join("tenantry"));
+            bench.args(["--postgres", postgres.url(), "--psql"]).arg(postgres.program("psql")?);
             runner.run(bench.args(rest))?
         }
         _ => {

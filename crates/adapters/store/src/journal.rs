@@ -56,6 +56,25 @@ pub(crate) mod part {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// What waits to be sealed. What belongs to no tenant waits under the nil id, since a key needs a value.
+pub(crate) mod unsealed {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "journal_unsealed")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub chain: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub event_id: Uuid,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 #[async_trait]
 impl Journal for Unit {
     async fn append_event(&mut self, event: Event) -> Result<(), StoreError> {
@@ -87,8 +106,10 @@ impl Journal for Unit {
             salt: event.salt.to_vec(),
             part: canonical_json(&event.personal).map_err(failed)?,
         };
+        let waiting = unsealed::Model { chain: row.tenant_id.unwrap_or_default(), event_id: row.id };
         self.insert(row).await??;
         self.insert(part).await??;
+        self.insert(waiting).await??;
         Ok(())
     }
 }

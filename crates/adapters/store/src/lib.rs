@@ -3,10 +3,12 @@
 //! The small database serves as the second implementation, so there is none to keep in step.
 
 mod answers;
+mod audit_policies;
 mod authority;
 mod authority_feed;
 mod connect;
 mod entries;
+mod erasure;
 mod failure;
 mod files;
 mod guessing;
@@ -22,6 +24,7 @@ mod processes;
 mod registrations;
 mod roles;
 mod scope;
+mod seals;
 mod sessions;
 mod tenants;
 mod unit;

@@ -1,5 +1,6 @@
 use std::{error::Error, path::PathBuf};
-use tenantry_kernel::{EmailAddress, ErrorKind, JobId, StoreError};
+use tenantry_audit::Finding;
+use tenantry_kernel::{EmailAddress, ErrorKind, JobId, StoreError, UserId};
 use tenantry_tenancy::{RoleName, Slug};
 
 use crate::{Failure, StartError};
@@ -48,6 +49,9 @@ pub enum AdminError {
     /// Nobody has that address.
     #[error("nobody has an account with the address {0}")]
     UnknownPerson(EmailAddress),
+    /// Nobody has that id.
+    #[error("there is no person {0}")]
+    UnknownPersonId(UserId),
     /// The person is shut out, and could do nothing in the tenant.
     #[error("{0} is disabled: let them in first with `tenantry admin enable-user --email {0}`")]
     Disabled(EmailAddress),
@@ -76,6 +80,30 @@ pub enum AdminError {
         /// The tenants that nobody else owns.
         tenants: Vec<Slug>,
     },
+    /// There is no key to verify seals with.
+    #[error(
+        "no key for seals is trusted: name one with --key, as `tenantry audit keys` prints them where the log is, or set SEAL_KEYS"
+    )]
+    NoSealKey,
+    /// The file cannot be read.
+    #[error("{} cannot be read: {error}", file.display())]
+    Export {
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The file is no export with seals.
+    #[error("line {line} of {} is none of an export with seals: make one with GET /audit-logs/export?format=ndjson&seals=true", file.display())]
+    NoExport {
+        /// Which file.
+        file: PathBuf,
+        /// Which line, counted from 1.
+        line: u64,
+    },
+    /// A log is not what was sealed.
+    #[error("{0}")]
+    Broken(String),
     /// The change was refused, or went wrong.
     #[error("{sentence}")]
     Failed {
@@ -99,6 +127,12 @@ impl From<Failure> for AdminError {
             _ => failure.code.sentence(),
         };
         Self::Failed { sentence, cause: failure.cause }
+    }
+}
+
+impl From<Finding> for AdminError {
+    fn from(finding: Finding) -> Self {
+        Self::Broken(finding.to_string())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 use std::time::Duration;
-use tenantry_crypto::{KeyList, SystemClock, SystemEntropy, next_rotation_step};
+use tenantry_crypto::{KeyList, SealSigningKeys, SigningKeys, SystemClock, SystemEntropy, next_rotation_step};
 use tenantry_kernel::{Clock, Timestamp};
 
 use crate::{StartError, config::Config, keys::Keys};
@@ -31,6 +31,24 @@ fn rotate_at(config: &Config, now: Timestamp) -> Result<String, StartError> {
         lines.push(format!("# {} has the new values; a server reads them when it starts.", file.display()));
     }
     Ok(lines.join("\n"))
+}
+
+/// Puts a new key for seals before the others, which stay: what they have signed is to be verified for as long as it is
+/// kept. It needs no second step, since nobody but a verifier has to know it.
+pub(super) fn renew_seal_key(config: &Config) -> Result<String, AdminError> {
+    const NEW_KEY: &str = "# SEAL_KEYS: a new key was put before the others, and signs from the next start on. Keep the \
+        others for as long as what they have signed, and give verifiers the new one: `tenantry audit keys`.";
+    let made = SigningKeys::generate_one(&SystemEntropy);
+    if let Some(configured) = &config.keys.seal_keys {
+        let list: Vec<SecretString> = std::iter::once(&made).chain(configured).cloned().collect();
+        SealSigningKeys::parse(&list).map_err(|error| StartError::keys("SEAL_KEYS", error))?;
+        return Ok(format!("{NEW_KEY}\nSEAL_KEYS={}", Keys::value(&list)));
+    }
+    let mut kept = Keys::kept_or_made(config)?;
+    kept.seals.insert(0, made);
+    let file = Keys::file(config);
+    kept.write(&file)?;
+    Ok(format!("{NEW_KEY}\n# {} has the new value; a server reads it when it starts.", file.display()))
 }
 
 /// One step with one list: printed when it was configured, else changed in what is kept.
@@ -124,6 +142,38 @@ mod tests {
             assert_eq!((next.len(), &next[0]), (2, &first), "{variable}");
         }
         assert!(!Keys::file(&config).exists());
+    }
+
+    #[test]
+    fn a_new_seal_key_comes_before_those_that_stay() {
+        let folder = TempDir::new().expect("a folder");
+        let config = config(&folder, &[]);
+        let before = Keys::load(&config).expect("keys");
+        let told = renew_seal_key(&config).expect("a key");
+        assert!(told.lines().all(|line| line.starts_with('#')), "{told}");
+        let after = Keys::load(&config).expect("keys");
+        assert_eq!((after.seals.len(), Keys::value(&after.seals[1..])), (2, Keys::value(&before.seals)));
+        assert_eq!(Keys::value(&after.signing), Keys::value(&before.signing));
+
+        let elsewhere = TempDir::new().expect("a folder");
+        let config = self::config(&elsewhere, &[("SEAL_KEYS", &Keys::value(&before.seals))]);
+        let next = values(&renew_seal_key(&config).expect("a key"), "SEAL_KEYS");
+        assert_eq!(next[1..], [Keys::value(&before.seals)]);
+        assert!(!Keys::file(&config).exists());
+    }
+
+    #[test]
+    fn a_file_that_is_older_than_seals_gets_a_key_for_them() {
+        let folder = TempDir::new().expect("a folder");
+        let config = config(&folder, &[]);
+        let made = Keys::load(&config).expect("keys");
+        let file = Keys::file(&config);
+        let text = made.text();
+        let older: Vec<&str> = text.lines().filter(|line| !line.starts_with("SEAL_KEYS")).collect();
+        std::fs::write(&file, older.join("\n")).expect("written");
+        let now = Keys::load(&config).expect("keys");
+        assert_eq!((Keys::value(&now.signing), now.seals.len()), (Keys::value(&made.signing), 1));
+        assert_eq!(Keys::load(&config).expect("keys").text(), now.text());
     }
 
     #[test]

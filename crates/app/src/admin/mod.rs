@@ -1,13 +1,16 @@
 //! What the operator of an installation does at its command line, on the database itself, beside a running server.
 
 mod account;
+mod audit;
 mod database;
+mod erasure;
 mod error;
 mod jobs;
 mod keys;
 mod people;
 mod tenants;
 
+pub use audit::{AuditAnswer, run_audit};
 pub use error::AdminError;
 pub use jobs::run_jobs;
 
@@ -30,16 +33,18 @@ pub async fn run_admin(config: Config, command: AdminCommand) -> Result<String, 
         Do::SetPlan(it) => on_database(config, async |app| tenants::set_plan(app, it).await).await,
         Do::AddMember(it) => on_database(config, async |app| people::add_member(app, it).await).await,
         Do::DisableUser(it) => on_database(config, async |app| people::disable(app, it).await).await,
+        Do::EraseUser(it) => on_database(config, async |app| erasure::erase(app, it).await).await,
         Do::EnableUser(it) => on_database(config, async |app| people::enable(app, it).await).await,
         Do::RotateKeys => keys::rotate(&config),
+        Do::RenewSealKey => keys::renew_seal_key(&config),
     }
 }
 
 /// Opens the database for one command, and closes it in order.
-async fn on_database(
+async fn on_database<T>(
     config: Config,
-    work: impl AsyncFnOnce(&App) -> Result<String, AdminError>,
-) -> Result<String, AdminError> {
+    work: impl AsyncFnOnce(&App) -> Result<T, AdminError>,
+) -> Result<T, AdminError> {
     let app = database::open(config).await?;
     let done = work(&app).await;
     app.store.close().await;

@@ -79,7 +79,7 @@ pub(super) async fn enable(app: &App, argument: EmailArgument) -> Result<String,
 }
 
 /// The tenants that nobody owns besides this person.
-async fn owned_alone(unit: &mut Unit, person: UserId) -> Result<Vec<Slug>, StoreError> {
+pub(super) async fn owned_alone(unit: &mut Unit, person: UserId) -> Result<Vec<Slug>, StoreError> {
     let mut slugs = Vec::new();
     for (_, tenant) in unit.tenants_of(person).await? {
         if unit.active_owners(tenant.id).await? == [person] {
@@ -89,7 +89,7 @@ async fn owned_alone(unit: &mut Unit, person: UserId) -> Result<Vec<Slug>, Store
     Ok(slugs)
 }
 
-async fn find(app: &App, email: &EmailAddress) -> Result<Person, AdminError> {
+pub(super) async fn find(app: &App, email: &EmailAddress) -> Result<Person, AdminError> {
     let found = app.store.read(SCOPE).await?.person_by_email(email).await?;
     found.ok_or_else(|| AdminError::UnknownPerson(email.clone()))
 }

@@ -128,6 +128,9 @@ keys! {
     SERVER_SECRETS { takes: "secrets of at least 32 bytes, each BASE64 or ID:BASE64, separated by commas", example: "", default: "",
         unset: "made on first start; production needs them",
         meaning: "Refresh tokens, links and cursors are derived from them: the first makes, all verify." }
+    SEAL_KEYS { takes: "Ed25519 private keys (PKCS#8 DER in base64), separated by commas", example: "", default: "",
+        unset: "made on first start; production needs them",
+        meaning: "Sign the seals of the audit log: the first signs, all are trusted. A key stays for as long as what it has signed. See [audit.md](audit.md)." }
     TOKEN_AUDIENCE { takes: "1 to 255 visible ASCII characters", example: "https://api.example.com", default: "",
         unset: "the public URL", meaning: "The `aud` claim of access tokens." }
     ACCESS_TTL { takes: "whole seconds from 1s to 24h", example: "15m", default: "15m", unset: "",
@@ -165,8 +168,8 @@ keys! {
         meaning: "Mails to one mailbox that others can cause: forgotten passwords, links sent again, invitations, registrations to confirm." }
     MAIL_REQUESTS_PER_ADDRESS { takes: "a number and a time, NUMBER/TIME", example: "30/1h", default: "30/1h", unset: "",
         meaning: "Forgotten passwords and links sent again, from one address." }
-    JOBS_CONCURRENCY { takes: "a list of QUEUE=NUMBER (accounts, mail, maintenance; 1 to 1000), separated by commas",
-        example: "accounts=8,mail=16,maintenance=1", default: "accounts=8,mail=16,maintenance=1", unset: "",
+    JOBS_CONCURRENCY { takes: "a list of QUEUE=NUMBER (accounts, mail, maintenance, seals; 1 to 1000), separated by commas",
+        example: "accounts=8,mail=16,maintenance=1,seals=1", default: "accounts=8,mail=16,maintenance=1,seals=1", unset: "",
         meaning: "How many jobs of each queue a process does at the same time. A queue that is left out is left to other processes." }
     JOBS_PER_TENANT { takes: "a number from 1 to 100000", example: "8", default: "8", unset: "",
         meaning: "How many jobs of one tenant run at the same time, in all processes together; those without a tenant count as one." }
@@ -174,6 +177,16 @@ keys! {
         meaning: "How long completed and cancelled jobs are kept to be looked at." }
     JOBS_KEEP_DEAD { takes: "a time from 0s to 3650d", example: "90d", default: "90d", unset: "",
         meaning: "How long dead letters are kept, to be looked at and tried again." }
+    AUDIT_SEALS { takes: "on or off", example: "on", default: "on", unset: "",
+        meaning: "Seals the audit log once a minute. `off` is for tests and benchmarks; production refuses it." }
+    AUDIT_RETENTION_PLANS_STARTER { takes: "whole days from 1d to 36500d", example: "90d", default: "90d", unset: "",
+        meaning: "How long the audit log of a tenant on this plan is kept. A tenant can set more, never less." }
+    AUDIT_RETENTION_PLANS_PRO { takes: "whole days from 1d to 36500d", example: "365d", default: "365d", unset: "",
+        meaning: "The same for this plan." }
+    AUDIT_RETENTION_PLANS_ENTERPRISE { takes: "whole days from 1d to 36500d", example: "2555d", default: "2555d", unset: "",
+        meaning: "The same for this plan." }
+    AUDIT_RETENTION_NO_TENANT { takes: "whole days from 1d to 36500d", example: "365d", default: "365d", unset: "",
+        meaning: "How long audit entries are kept that belong to no tenant." }
     STOP_DELAY { takes: "a time from 0s to 5m", example: "3s", default: "", unset: "`0s`; `3s` in production",
         meaning: "How long a stopping server says that it is not ready, and still serves, so that load balancers notice." }
     STOP_GRACE { takes: "a time from 1s to 10m, longer than STOP_DELAY", example: "25s", default: "25s", unset: "",

@@ -21,6 +21,7 @@ use std::{
     path::PathBuf,
     time::Duration,
 };
+use tenantry_audit::Retention;
 use tenantry_limits::Policies;
 use tenantry_mail::SmtpServer;
 use tenantry_objects::S3Config;
@@ -59,6 +60,8 @@ pub struct Config {
     pub guessing: Option<GuessingLimits>,
     /// How jobs are done, and how long they are kept.
     pub jobs: JobsConfig,
+    /// Whether the audit log is sealed, and how long it is kept.
+    pub audit: AuditConfig,
     /// How the server stops.
     pub stop: StopConfig,
     /// Where metrics are served, if they are.
@@ -236,6 +239,8 @@ pub struct KeyConfig {
     pub signing_keys: Option<Vec<SecretString>>,
     /// Server secrets, `BASE64` or `ID:BASE64`: the first makes, all verify.
     pub server_secrets: Option<Vec<SecretString>>,
+    /// Ed25519 private keys for seals in base64: the first signs, all are trusted.
+    pub seal_keys: Option<Vec<SecretString>>,
     /// The `aud` claim, where it is not the public URL.
     pub token_audience: Option<String>,
 }
@@ -299,6 +304,15 @@ pub struct JobsConfig {
     pub keep_completed: Duration,
     /// How long dead letters are kept.
     pub keep_dead: Duration,
+}
+
+/// Whether the audit log is sealed, and how long it is kept.
+#[derive(Debug, Clone)]
+pub struct AuditConfig {
+    /// Whether it is sealed.
+    pub seals: bool,
+    /// How long it is kept.
+    pub retention: Retention,
 }
 
 /// How the server stops.

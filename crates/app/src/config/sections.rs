@@ -7,13 +7,14 @@ use std::{
     thread,
     time::Duration,
 };
+use tenantry_audit::Retention;
 use tenantry_limits::Policies;
 use tenantry_objects::S3Config;
 
 use super::{
-    Argon2Config, Config, Database, DatabaseConfig, Environment, GuessingLimits, HealthConfig, HttpConfig, JobsConfig,
-    KeyConfig, LinkPaths, LogConfig, LogFormat, MailConfig, MailTransport, Registration, SqliteSynchronous, StopConfig,
-    StorageConfig, StoragePlace, TokenConfig,
+    Argon2Config, AuditConfig, Config, Database, DatabaseConfig, Environment, GuessingLimits, HealthConfig, HttpConfig,
+    JobsConfig, KeyConfig, LinkPaths, LogConfig, LogFormat, MailConfig, MailTransport, Registration, SqliteSynchronous,
+    StopConfig, StorageConfig, StoragePlace, TokenConfig,
     errors::Mistake,
     keys::{self, Key},
     layers::{Origin, Settings},
@@ -53,6 +54,7 @@ pub(super) fn read(settings: &mut Settings) -> Option<Config> {
     let rate_limits = rate_limits(settings, production);
     let guessing = guessing(settings);
     let jobs = jobs(settings);
+    let audit = audit(settings, production);
     let stop = stop(settings, production);
     let metrics_address = settings.optional(keys::METRICS_ADDR, |text| text.parse().ok());
     let log = log(settings);
@@ -72,6 +74,7 @@ pub(super) fn read(settings: &mut Settings) -> Option<Config> {
         guessing: rate_limits.as_ref()?.is_some().then_some(guessing?),
         rate_limits: rate_limits?,
         jobs: jobs?,
+        audit: audit?,
         stop: stop?,
         metrics_address: metrics_address?,
         log: log?,
@@ -264,13 +267,23 @@ fn mail(settings: &mut Settings, production: bool) -> Option<MailConfig> {
 fn keys(settings: &mut Settings, production: bool) -> Option<KeyConfig> {
     let signing_keys = settings.optional(keys::SIGNING_KEYS, values::secrets);
     let server_secrets = settings.optional(keys::SERVER_SECRETS, values::secrets);
+    let seal_keys = settings.optional(keys::SEAL_KEYS, values::secrets);
     let token_audience = settings.optional(keys::TOKEN_AUDIENCE, |text| values::visible_ascii(text, 1..=255));
-    for (key, maker) in [(keys::SIGNING_KEYS, MAKE_SIGNING_KEY), (keys::SERVER_SECRETS, MAKE_SERVER_SECRET)] {
+    for (key, maker) in [
+        (keys::SIGNING_KEYS, MAKE_SIGNING_KEY),
+        (keys::SERVER_SECRETS, MAKE_SERVER_SECRET),
+        (keys::SEAL_KEYS, MAKE_SIGNING_KEY),
+    ] {
         if production && settings.get(key).is_none() {
             settings.refuse(key, format!("must be set in production; `{maker}` makes a new one"));
         }
     }
-    Some(KeyConfig { signing_keys: signing_keys?, server_secrets: server_secrets?, token_audience: token_audience? })
+    Some(KeyConfig {
+        signing_keys: signing_keys?,
+        server_secrets: server_secrets?,
+        seal_keys: seal_keys?,
+        token_audience: token_audience?,
+    })
 }
 
 fn tokens(settings: &mut Settings) -> Option<TokenConfig> {
@@ -358,6 +371,23 @@ fn jobs(settings: &mut Settings) -> Option<JobsConfig> {
         keep_completed: keep_completed?,
         keep_dead: keep_dead?,
     })
+}
+
+fn audit(settings: &mut Settings, production: bool) -> Option<AuditConfig> {
+    let seals = settings.required(keys::AUDIT_SEALS, values::switch);
+    let starter = settings.required(keys::AUDIT_RETENTION_PLANS_STARTER, values::days);
+    let pro = settings.required(keys::AUDIT_RETENTION_PLANS_PRO, values::days);
+    let enterprise = settings.required(keys::AUDIT_RETENTION_PLANS_ENTERPRISE, values::days);
+    let without_tenant = settings.required(keys::AUDIT_RETENTION_NO_TENANT, values::days);
+    if production && seals == Some(false) {
+        settings.refuse(
+            keys::AUDIT_SEALS,
+            "must be on in production: without seals nobody could tell that entries were changed",
+        );
+    }
+    let plans = [("starter", starter?), ("pro", pro?), ("enterprise", enterprise?)];
+    let plans = plans.into_iter().map(|(plan, days)| (plan.to_owned(), days)).collect();
+    Some(AuditConfig { seals: seals?, retention: Retention { plans, without_tenant: without_tenant? } })
 }
 
 fn stop(settings: &mut Settings, production: bool) -> Option<StopConfig> {

@@ -22,6 +22,7 @@ const GOOD_PRODUCTION: &[(&str, &str)] = &[
     ("MAIL_FROM", "Acme <no-reply@acme.example>"),
     ("SIGNING_KEYS", "planted-signing-key"),
     ("SERVER_SECRETS", "k1:planted-server-secret"),
+    ("SEAL_KEYS", "planted-seal-key"),
 ];
 
 fn load(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
@@ -139,6 +140,7 @@ fn every_mistake_is_listed_at_once_with_what_to_set() {
         "MAIL_FROM must be set in production",
         "SERVER_SECRETS must be secrets of at least 32 bytes, each BASE64 or ID:BASE64, separated by commas (set in the environment)",
         "SIGNING_KEYS must be set in production; `openssl genpkey -algorithm ed25519 -outform DER | base64 -w0` makes a new one",
+        "SEAL_KEYS must be set in production; `openssl genpkey -algorithm ed25519 -outform DER | base64 -w0` makes a new one",
         "ACCESS_TTL must be whole seconds from 1s to 24h, for example ACCESS_TTL=15m (set in the environment)",
         "RATE_LIMITS must be on in production: set RATE_LIMITS=on, and raise single limits where they are too low (set in the environment)",
     ];
@@ -152,6 +154,8 @@ fn what_production_refuses() {
         ("PUBLIC_URL", ""),
         ("SIGNING_KEYS", ""),
         ("SERVER_SECRETS", " "),
+        ("SEAL_KEYS", ""),
+        ("AUDIT_SEALS", "off"),
         ("RATE_LIMITS", "off"),
         ("REGISTRATION", "invited"),
         ("MAIL_URL", ""),
@@ -340,6 +344,7 @@ fn no_secret_is_printed_or_repeated() {
     let secrets = [
         ("SIGNING_KEYS", "planted-signing-key"),
         ("SERVER_SECRETS", "planted-server-secret"),
+        ("SEAL_KEYS", "planted-seal-key"),
         ("HEALTH_TOKEN", "planted-health-token"),
         ("DATABASE_URL", "postgres://u:planted-password@h/d"),
         ("MAIL_URL", "smtp://u:planted-password@h"),
@@ -350,6 +355,7 @@ fn no_secret_is_printed_or_repeated() {
     let wrong = [
         ("SIGNING_KEYS", "planted-signing-key,"),
         ("SERVER_SECRETS", ",planted-server-secret"),
+        ("SEAL_KEYS", "planted-seal-key,"),
         ("HEALTH_TOKEN", "planted"),
         ("DATABASE_URL", "postgresql+planted://u:planted-password@h/d"),
         ("MAIL_URL", "smtp://u:planted-password@h?tls=planted"),
@@ -365,6 +371,6 @@ fn the_file_for_production_lacks_only_what_nobody_else_can_know() {
     let load = |variables: &[(&str, &str)]| {
         Config::load(Sources::from_environment(variables.iter().copied()).with_file(&path))
     };
-    assert_eq!(subjects(load(&[])), ["PUBLIC_URL", "MAIL_FROM", "SIGNING_KEYS", "SERVER_SECRETS"]);
+    assert_eq!(subjects(load(&[])), ["PUBLIC_URL", "MAIL_FROM", "SIGNING_KEYS", "SERVER_SECRETS", "SEAL_KEYS"]);
     assert!(load(&GOOD_PRODUCTION[1..]).is_ok());
 }

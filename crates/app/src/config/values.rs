@@ -9,6 +9,7 @@ use std::{
     str::FromStr,
     time::Duration,
 };
+use tenantry_audit::MAX_RETENTION_DAYS;
 use tenantry_kernel::bounded_line;
 use tenantry_limits::PlanQuotas;
 use tenantry_mail::{MailSettings, SmtpServer};
@@ -19,7 +20,8 @@ use super::{Database, Limit, MailTransport};
 use crate::{logging, worker::QUEUES};
 
 const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_secs(DAY_SECONDS);
+const DAY_SECONDS: u64 = 24 * 60 * 60;
 pub(super) const MOST_ATTEMPTS: u32 = 1_000_000;
 const LONGEST_WINDOW: Duration = DAY.saturating_mul(30);
 
@@ -48,6 +50,13 @@ pub(super) fn bytes(text: &str, bounds: RangeInclusive<u64>) -> Option<u64> {
 /// From so many seconds to so many, both included.
 pub(super) fn seconds(bounds: RangeInclusive<u64>) -> RangeInclusive<Duration> {
     Duration::from_secs(*bounds.start())..=Duration::from_secs(*bounds.end())
+}
+
+/// Whole days, at most a hundred years.
+pub(super) fn days(text: &str) -> Option<u32> {
+    let span = duration(text, seconds(DAY_SECONDS..=u64::from(MAX_RETENTION_DAYS) * DAY_SECONDS))?;
+    let is_whole = span.as_secs().is_multiple_of(DAY_SECONDS) && span.subsec_nanos() == 0;
+    u32::try_from(span.as_secs() / DAY_SECONDS).ok().filter(|_| is_whole)
 }
 
 /// `on` or `off`, or a TOML boolean.

@@ -24,7 +24,9 @@ pub(crate) enum FolderError {
 
 /// Where files of ours are, or will be.
 pub(crate) fn folders(config: &Config) -> Vec<PathBuf> {
-    let keeps_keys = config.keys.signing_keys.is_none() || config.keys.server_secrets.is_none();
+    let configured = &config.keys;
+    let keeps_keys =
+        configured.signing_keys.is_none() || configured.server_secrets.is_none() || configured.seal_keys.is_none();
     let of_keys = keeps_keys.then_some(config.data_dir.as_path());
     let of_database = match &config.database.url {
         Database::Sqlite(file) => file.parent(),
@@ -139,7 +141,13 @@ mod tests {
         assert_eq!(folders(&config(&[data])), [folder.path()]);
         let elsewhere = ("DATABASE_URL", "sqlite:/elsewhere/a.db");
         assert_eq!(folders(&config(&[data, elsewhere])), [folder.path(), Path::new("/elsewhere")]);
-        let all = [data, ("DATABASE_URL", "postgres://u@h/d"), ("SIGNING_KEYS", "a"), ("SERVER_SECRETS", "b")];
+        let all = [
+            data,
+            ("DATABASE_URL", "postgres://u@h/d"),
+            ("SIGNING_KEYS", "a"),
+            ("SERVER_SECRETS", "b"),
+            ("SEAL_KEYS", "c"),
+        ];
         assert!(folders(&config(&all)).is_empty());
     }
 

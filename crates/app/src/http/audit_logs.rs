@@ -1,8 +1,12 @@
 //! `/audit-logs`
 
+mod export;
+mod policy;
+mod seals;
+
 use actix_web::{HttpRequest, get, web};
 use serde::{Deserialize, Serialize};
-use tenantry_audit::{ActionFilter, Entries, Entry, EntryFilter, ReadAuditLog};
+use tenantry_audit::{ActionFilter, ChangeAuditPolicy, Entries, Entry, EntryFilter, ExportAuditLog, ReadAuditLog};
 use tenantry_kernel::{Change, ChangeValue, Direction, ErrorCode, EventId, Outcome, TargetKind, Timestamp};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -20,12 +24,22 @@ use super::{
 };
 
 pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_entries).service(get_entry);
+    config
+        .service(list_entries)
+        .service(export::export_entries)
+        .service(seals::list_seals)
+        .service(policy::get_audit_policy)
+        .service(policy::change_audit_policy)
+        .service(get_entry);
 }
 
 pub(crate) const OPERATIONS: &[Operation] = &[
     Operation::of::<ReadAuditLog>("list_entries", &[ErrorCode::InvalidCursor]),
     Operation::of::<ReadAuditLog>("get_entry", &[]),
+    Operation::of::<ExportAuditLog>("export_entries", &[]),
+    Operation::of::<ReadAuditLog>("list_seals", &[ErrorCode::InvalidCursor]),
+    Operation::of::<ReadAuditLog>("get_audit_policy", &[]),
+    Operation::of::<ChangeAuditPolicy>("change_audit_policy", &[]),
 ];
 
 /// One entry of the audit log.
@@ -162,6 +176,20 @@ struct EntryQuery {
 
 impl EntryQuery {
     const MAX_ACTION_CHARS: usize = 80;
+
+    /// The filters that are set, by name.
+    fn named(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [
+            ("action", &self.action),
+            ("actorId", &self.actor_id),
+            ("targetType", &self.target_type),
+            ("targetId", &self.target_id),
+            ("outcome", &self.outcome),
+            ("from", &self.from),
+            ("to", &self.to),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    }
 
     fn filter(&self, fields: &mut Fields) -> EntryFilter {
         let action = self.action.as_deref().map(|text| {

@@ -247,7 +247,7 @@ pub(crate) async fn cancel_job(app: App, caller: Caller<CancelJob>, id: web::Pat
 
 /// The name of what can be cleaned up, in a request.
 #[derive(ToSchema)]
-#[schema(value_type = String, max_length = 64, pattern = "^(expired_invitations|ended_sessions|finished_jobs)$")]
+#[schema(value_type = String, max_length = 64, pattern = "^(expired_invitations|ended_sessions|finished_jobs|journal_segments)$")]
 #[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct TargetName(String);
 
@@ -256,9 +256,9 @@ pub(crate) struct TargetName(String);
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({ "targets": ["ended_sessions"], "dryRun": true }))]
 pub(crate) struct NewCleanUp {
-    /// Any of `expired_invitations`, `ended_sessions` and `finished_jobs`; all of them when left out.
-    #[validate(length(min = 1, max = 3))]
-    #[schema(min_items = 1, max_items = 3, value_type = Option<Vec<TargetName>>)]
+    /// Any of `expired_invitations`, `ended_sessions`, `finished_jobs` and `journal_segments`; all of them when left out.
+    #[validate(length(min = 1, max = 4))]
+    #[schema(min_items = 1, max_items = 4, value_type = Option<Vec<TargetName>>)]
     targets: Option<Vec<String>>,
     /// Whether rows are only counted.
     #[serde(default)]

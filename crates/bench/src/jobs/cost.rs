@@ -18,7 +18,8 @@ use super::place::{Nothing, Place};
 use crate::report::{Bar, Figure};
 
 const PAIRS: usize = 10;
-const CHANGES: usize = 1_000;
+/// How many changes of each kind are made in a row.
+pub(crate) const CHANGES: usize = 1_000;
 
 pub(super) async fn figure(place: &Place) -> Result<Figure> {
     eprintln!("==> cost of an enqueuing");
@@ -42,7 +43,8 @@ pub(super) async fn figure(place: &Place) -> Result<Figure> {
     Ok(figure)
 }
 
-async fn changes(place: &Place, actor: &Actor, enqueues: bool) -> Result<()> {
+/// Creates roles, each in a unit of its own.
+pub(crate) async fn changes(place: &Place, actor: &Actor, enqueues: bool) -> Result<()> {
     let (tenant, person) = (actor.tenant.context("an owner")?, actor.user.context("an owner")?);
     for _ in 0..CHANGES {
         let mut unit = place.store.begin(Scope::Tenant { tenant, person }).await?;
@@ -59,7 +61,7 @@ async fn changes(place: &Place, actor: &Actor, enqueues: bool) -> Result<()> {
 }
 
 /// Somebody who may create roles.
-async fn owner(place: &Place) -> Result<Actor> {
+pub(crate) async fn owner(place: &Place) -> Result<Actor> {
     let world = &place.world;
     let secrets = ServerSecrets::parse(&[ServerSecrets::generate_one(&SystemEntropy)])?;
     let hour = Duration::from_secs(3_600);
@@ -79,7 +81,8 @@ async fn owner(place: &Place) -> Result<Actor> {
     Ok(Actor::signed_in(&authority, origin()))
 }
 
-async fn postmaster(place: &Place) -> Result<u32> {
+/// The process that has started all others of the database.
+pub(crate) async fn postmaster(place: &Place) -> Result<u32> {
     let mut connection = PgConnection::connect(place.url.as_deref().context("it is measured on PostgreSQL")?).await?;
     let backend: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await?;
     let (parent, _) = parent_and_ticks(u32::try_from(backend)?).context("the server runs on another machine")?;
@@ -87,7 +90,7 @@ async fn postmaster(place: &Place) -> Result<u32> {
 }
 
 /// Of this process, and of everything that the postmaster has started and that has not ended.
-fn processor_time(postmaster: u32) -> Result<Duration> {
+pub(crate) fn processor_time(postmaster: u32) -> Result<Duration> {
     let ours = clock_gettime(ClockId::ProcessCPUTime);
     let ours = Duration::new(ours.tv_sec.try_into()?, ours.tv_nsec.try_into()?);
     let mut ticks = 0;

@@ -44,9 +44,9 @@ impl Kind for Nothing {
 
 /// A migrated database of its own.
 #[derive(Clone)]
-pub(super) struct Place {
-    pub(super) store: Store,
-    pub(super) world: World,
+pub(crate) struct Place {
+    pub(crate) store: Store,
+    pub(crate) world: World,
     pub(super) wake_up: Arc<dyn WakeUp>,
     /// The address, on PostgreSQL.
     pub(super) url: Option<String>,
@@ -56,7 +56,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) async fn postgres(url: &str, name: &str) -> Result<Self> {
+    pub(crate) async fn postgres(url: &str, name: &str) -> Result<Self> {
         let mut connection = PgConnection::connect(url).await?;
         for statement in [format!("DROP DATABASE IF EXISTS {name}"), format!("CREATE DATABASE {name}")] {
             sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;

@@ -5,6 +5,7 @@
 //! [`Attempts`], [`PasswordHasher`], [`RefreshKeys`], [`Mailer`]) and calls the use cases; `examples/` shows a whole one.
 
 mod acceptance;
+mod erasure;
 mod error;
 mod guessing;
 mod invitations;
@@ -22,6 +23,7 @@ mod tokens;
 mod verification;
 
 pub use acceptance::{AcceptInvitation, Accepting, Acceptor, Joined, Offer, Offering, accept_invitation, find_offer};
+pub use erasure::{Erasure, Trace, erase_person, erased_address};
 pub use error::IdentityError;
 pub use guessing::{
     Attempts, Charge, Charged, Guess, GuessPolicy, Quota, Spent, TooManyAttempts, address_key, charge, give_back,

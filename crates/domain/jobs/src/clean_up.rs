@@ -32,6 +32,7 @@ targets! {
     ExpiredInvitations "expired_invitations" "Invitations whose time is over.";
     EndedSessions "ended_sessions" "Sessions whose last moment has passed.";
     FinishedJobs "finished_jobs" "Jobs that were completed, given up or called off.";
+    JournalSegments "journal_segments" "Entries of the audit log that were kept for as long as they had to be.";
     ExpiredLinks "expired_links" "Mailed links of persons whose time is over.";
     ExpiredRegistrations "expired_registrations" "Registrations that nobody confirmed.";
     Attempts "attempts" "Counters of tries whose window is over, and addresses long unused.";
@@ -42,7 +43,8 @@ targets! {
 
 impl CleanUpTarget {
     /// What a tenant has rows of its own of.
-    pub const OF_TENANT: &[Self] = &[Self::ExpiredInvitations, Self::EndedSessions, Self::FinishedJobs];
+    pub const OF_TENANT: &[Self] =
+        &[Self::ExpiredInvitations, Self::EndedSessions, Self::FinishedJobs, Self::JournalSegments];
 
     /// The target of that name.
     pub fn from_name(name: &str) -> Option<Self> {

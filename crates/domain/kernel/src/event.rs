@@ -49,6 +49,7 @@ actions! {
     UserPasswordReset "user.password_reset";
     UserDisabled "user.disabled";
     UserEnabled "user.enabled";
+    UserErased "user.erased";
     SessionStarted "session.started";
     SessionEnded "session.ended";
     SessionReplayed "session.replayed";
@@ -73,6 +74,9 @@ actions! {
     FileDownloaded "file.downloaded";
     FileLinked "file.linked";
     FileDeleted "file.deleted";
+    AuditExported "audit.exported";
+    AuditPolicyChanged "audit.policy_changed";
+    AuditSealed "audit.sealed";
     AccessDenied "access.denied";
 }
 
@@ -85,6 +89,11 @@ impl Action {
     /// The action of that public name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|action| action.name() == name)
+    }
+
+    /// Every action of a group, in no order; none when there is no such group.
+    pub fn in_group(group: &str) -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(move |action| action.group() == group)
     }
 }
 
@@ -263,12 +272,17 @@ impl PersonalPart {
     /// HMAC-SHA256 (RFC 2104) of the canonical part under the event's salt. Without the salt nobody can try names
     /// against it.
     pub fn commitment(&self, salt: &[u8; 32]) -> Result<[u8; 32], CanonicalError> {
-        let mut key = [0; 64];
-        key[..salt.len()].copy_from_slice(salt);
-        let mut mac = Hmac::<Sha256>::new(&key.into());
-        mac.update(canonical_json(self)?.as_bytes());
-        Ok(mac.finalize().into_bytes().into())
+        Ok(commitment_to(&canonical_json(self)?, salt))
     }
+}
+
+/// The commitment to a personal part whose canonical JSON is at hand, as it stands in the journal.
+pub fn commitment_to(canonical_part: &str, salt: &[u8; 32]) -> [u8; 32] {
+    let mut key = [0; 64];
+    key[..salt.len()].copy_from_slice(salt);
+    let mut mac = Hmac::<Sha256>::new(&key.into());
+    mac.update(canonical_part.as_bytes());
+    mac.finalize().into_bytes().into()
 }
 
 /// One entry of the journal.
@@ -429,7 +443,7 @@ impl Event {
         self
     }
 
-    /// The bytes that a seal will cover: everything but the personal part, for which its commitment stands.
+    /// The bytes that a seal covers: everything but the personal part, for which its commitment stands.
     pub fn canonical(&self, commitment: &[u8; 32]) -> Result<String, CanonicalError> {
         canonical_json(&CanonicalEvent {
             version: self.version,

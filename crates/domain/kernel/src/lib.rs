@@ -24,6 +24,7 @@ pub use email::{EmailAddress, EmailError};
 pub use error::{Coded, ErrorCode, ErrorKind, FieldError, StoreError, missing_permissions};
 pub use event::{
     Action, Change, ChangeValue, EVENT_VERSION, Event, Journal, Outcome, PersonalPart, Target, TargetKind,
+    commitment_to,
 };
 pub use ids::{
     EventId, FileId, IdError, InvitationId, JobId, RegistrationId, RequestId, RoleId, SessionId, SignInId, TenantId,

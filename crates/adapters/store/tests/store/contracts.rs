@@ -17,8 +17,8 @@ macro_rules! contracts {
 }
 
 contracts! {
-    answers attempts authorities credentials files invitations jobs journal links memberships people processes
-    registrations roles schedules sessions sweeps tenants units
+    answers attempts authorities credentials erasure files invitations jobs journal links memberships people processes
+    registrations roles schedules seals sessions sweeps tenants units
 }
 
 mod queue_property {

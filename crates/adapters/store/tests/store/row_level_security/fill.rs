@@ -1,6 +1,7 @@
 //! Rows to look for.
 
 use std::time::Duration;
+use tenantry_audit::{AuditPolicies, AuditPolicy, Chain, SealSigner, Signature, seal_next_segment};
 use tenantry_files::{File, FileName, FileType, Files};
 use tenantry_idempotency::{Answers, Fingerprint, Given, IdempotencyKey, Keyed, Remembered};
 use tenantry_identity::{Attempts, Charge, Credential, Credentials, Links, PasswordHash, Quota, Registrations};
@@ -8,6 +9,7 @@ use tenantry_jobs::{JobQueue, Schedules};
 use tenantry_kernel::{
     Action, Actor, Authorities, Event, FileId, Journal, Origin, RequestId, TenantId, Timestamp, UserId,
 };
+use tenantry_store::Unit;
 use tenantry_tenancy::{DefaultRole, Invitations, Roles};
 
 use crate::support::Opened;
@@ -37,6 +39,7 @@ pub(super) async fn fill(opened: &Opened) -> (TenantId, UserId) {
                 unit.append_event(event).await.unwrap();
                 unit.enqueue_job(&opened.new_job(owner)).await.unwrap();
             }
+            seal_and_keep(opened, unit, tenant.id).await;
             unit.put_schedule("nightly", "0 3 * * *", now).await.unwrap();
             unit.insert_tick("nightly", now, now).await.unwrap();
             unit.charge_attempts(&[Charge { key: opened.world.random(), quota }], now).await.unwrap();
@@ -72,4 +75,27 @@ fn answer(tenant: Option<TenantId>, person: UserId, now: Timestamp) -> (Keyed, R
         answered_at: now,
     };
     (Keyed { tenant, person, route: "POST /errands".to_owned(), key }, answer)
+}
+
+/// A segment of the tenant's log, something that still waits to be sealed, and a policy.
+async fn seal_and_keep(opened: &Opened, unit: &mut Unit, tenant: TenantId) {
+    let actor = Actor::system(RequestId::new(&opened.world));
+    seal_next_segment(unit, &actor, &opened.world, &NoKey, Chain(Some(tenant))).await.unwrap().unwrap();
+    let event = Event::new(&opened.world, &actor.within(Some(tenant)), Action::RoleCreated);
+    unit.append_event(event).await.unwrap();
+    let policy = AuditPolicy { retention_days: Some(400), legal_hold: false };
+    unit.put_audit_policy(tenant, policy).await.unwrap();
+}
+
+/// Nobody verifies what it signs.
+struct NoKey;
+
+impl SealSigner for NoKey {
+    fn key_id(&self) -> &str {
+        "none"
+    }
+
+    fn sign(&self, _: &[u8]) -> Signature {
+        Signature([0; 64])
+    }
 }

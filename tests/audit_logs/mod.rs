@@ -1,3 +1,9 @@
+mod erasure;
+mod export;
+mod indexes;
+mod policy;
+mod seals;
+
 use serde_json::{Value, json};
 
 use crate::support::{

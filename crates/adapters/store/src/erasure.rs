@@ -1,0 +1,95 @@
+//! Erasing what is known of a person.
+
+use async_trait::async_trait;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, Delete, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value, prelude::Uuid,
+};
+use tenantry_identity::{Erasure, Person, Trace};
+use tenantry_kernel::{EmailAddress, EventId, StoreError, TenantId, UserId};
+
+use crate::{
+    Unit,
+    journal::{part, row as entry},
+    seals::portions,
+};
+
+/// The invitations of a tenant to an address, and those that a person has accepted.
+const INVITATIONS: &str = "tenant_id = $1 AND (email = $2 OR id IN (SELECT target_id FROM journal \
+     WHERE journal.tenant_id = $1 AND journal.actor_id = $3 AND journal.action = 'invitation.accepted'))";
+
+#[async_trait]
+impl Erasure for Unit {
+    async fn erase_account(&mut self, person: &Person) -> Result<(), StoreError> {
+        self.require_system()?;
+        let id = Value::from(person.id.uuid());
+        let tenants = self.ids("SELECT tenant_id AS id FROM memberships WHERE user_id = $1", vec![id.clone()]).await?;
+        self.holdings.extend(tenants.into_iter().map(TenantId::from_uuid));
+        for table in ["answers", "credentials", "links", "sessions", "memberships"] {
+            let delete = self.sql(&format!("DELETE FROM {table} WHERE user_id = $1"), [id.clone()]);
+            self.run(self.transaction.execute_raw(delete)).await?;
+        }
+        let names_it = if self.is_postgres() { "strpos(payload, $1) > 0" } else { "instr(payload, $1) > 0" };
+        let address = Value::from(person.email.as_str());
+        for delete in ["DELETE FROM registrations WHERE email = $1", &format!("DELETE FROM jobs WHERE {names_it}")] {
+            self.run(self.transaction.execute_raw(self.sql(delete, [address.clone()]))).await?;
+        }
+        Ok(())
+    }
+
+    async fn next_tenant(&mut self, after: Option<TenantId>) -> Result<Option<TenantId>, StoreError> {
+        self.require_system()?;
+        let after = after.map(TenantId::uuid).unwrap_or_default();
+        let ids = self.ids("SELECT id FROM tenants WHERE id > $1 ORDER BY id LIMIT 1", vec![after.into()]).await?;
+        Ok(ids.first().copied().map(TenantId::from_uuid))
+    }
+
+    async fn erase_invitations(
+        &mut self,
+        tenant: TenantId,
+        person: UserId,
+        address: &EmailAddress,
+        by: &EmailAddress,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        self.require_system()?;
+        let values: Vec<Value> =
+            vec![tenant.uuid().into(), address.as_str().into(), person.uuid().into(), by.as_str().into()];
+        let select = format!("SELECT id FROM invitations WHERE email = $4 AND tenant_id = $1 OR {INVITATIONS}");
+        let ids = self.ids(&select, values.clone()).await?;
+        let update = format!(
+            "UPDATE invitations SET email = $4, token_hash = NULL, \
+             state = CASE state WHEN 'open' THEN 'revoked' ELSE state END WHERE {INVITATIONS}"
+        );
+        self.run(self.transaction.execute_raw(self.sql(&update, values))).await?;
+        Ok(ids)
+    }
+
+    async fn erase_parts(
+        &mut self,
+        log: Option<TenantId>,
+        trace: Trace,
+        after: Option<EventId>,
+        limit: u32,
+    ) -> Result<(u64, Option<EventId>), StoreError> {
+        use entry::Column;
+        self.require_system()?;
+        let select = entry::Entity::find()
+            .filter(match log {
+                Some(tenant) => Column::TenantId.eq(tenant.uuid()),
+                None => Column::TenantId.is_null(),
+            })
+            .filter(match trace {
+                Trace::Actor(person) => Column::ActorId.eq(person.uuid()),
+                Trace::Target(target) => Column::TargetId.eq(target),
+            })
+            .filter(Column::Id.gt(after.map(EventId::uuid).unwrap_or_default()))
+            .order_by_asc(Column::Id)
+            .limit(u64::from(limit));
+        let ids: Vec<Uuid> = self.all(select).await?.into_iter().map(|row| row.id).collect();
+        let mut erased = 0;
+        for portion in portions(&ids) {
+            let delete = Delete::many(part::Entity).filter(part::Column::EventId.is_in(portion));
+            erased += self.run(delete.exec(&self.transaction)).await?.rows_affected;
+        }
+        Ok((erased, ids.last().copied().map(EventId::from_uuid)))
+    }
+}

@@ -1,0 +1,85 @@
+//! Erasing a person at the command line.
+
+use tenantry_identity::{Erasure, People, Person, Trace, erase_person, erased_address};
+use tenantry_kernel::{Action, EmailAddress, ErrorCode, TenantId, UserId};
+
+use crate::{App, cli::EraseUser};
+
+use super::{
+    AdminError, SCOPE, change,
+    people::{find, named, owned_alone},
+};
+
+/// How many entries are gone through in one unit.
+const ENTRIES_AT_ONCE: u32 = 1_000;
+
+/// Erases a person's account, and then what the journal says of them. Whoever was erased before is gone through again,
+/// so that a command that was cut off can be repeated.
+pub(super) async fn erase(app: &App, command: EraseUser) -> Result<String, AdminError> {
+    let EraseUser { email, id, force } = command;
+    let person = match (email, id) {
+        (Some(email), _) => find(app, &email).await?,
+        (None, Some(id)) => find_by_id(app, id).await?,
+        (None, None) => unreachable!("the command line demands one of them"),
+    };
+    let id = person.id;
+    let done = change(app, Action::UserErased, async move |app, unit, actor| {
+        erase_person(unit, actor, &app.world, id, force).await?;
+        Ok(String::new())
+    });
+    match done.await {
+        Err(failure) if failure.code == ErrorCode::LastOwner => {
+            let tenants = owned_alone(&mut app.store.read(SCOPE).await?, id).await?;
+            return Err(AdminError::LastOwner { email: person.email, tenants });
+        }
+        done => done?,
+    };
+    let parts = erase_journal(app, &person).await?;
+    Ok(format!("erased {} and the personal parts of {parts} audit entries; the seals stay valid", named(&person)))
+}
+
+async fn find_by_id(app: &App, id: UserId) -> Result<Person, AdminError> {
+    app.store.read(SCOPE).await?.person_by_id(id).await?.ok_or(AdminError::UnknownPersonId(id))
+}
+
+/// Goes through every log, since the person may have left tenants long ago.
+async fn erase_journal(app: &App, person: &Person) -> Result<u64, AdminError> {
+    let placeholder = erased_address(person.id).map_err(crate::Failure::from)?;
+    let mut erased = erase_log(app, None, person, &placeholder).await?;
+    let mut after = None;
+    while let Some(tenant) = app.store.read(SCOPE).await?.next_tenant(after).await? {
+        erased += erase_log(app, Some(tenant), person, &placeholder).await?;
+        after = Some(tenant);
+    }
+    Ok(erased)
+}
+
+async fn erase_log(
+    app: &App,
+    log: Option<TenantId>,
+    person: &Person,
+    placeholder: &EmailAddress,
+) -> Result<u64, AdminError> {
+    let mut traces = vec![Trace::Actor(person.id), Trace::Target(person.id.uuid())];
+    if let Some(tenant) = log {
+        let mut unit = app.store.begin(SCOPE).await?;
+        let invitations = unit.erase_invitations(tenant, person.id, &person.email, placeholder).await?;
+        unit.commit().await?;
+        traces.extend(invitations.into_iter().map(Trace::Target));
+    }
+    let mut erased = 0;
+    for trace in traces {
+        let mut after = None;
+        loop {
+            let mut unit = app.store.begin(SCOPE).await?;
+            let (parts, last) = unit.erase_parts(log, trace, after, ENTRIES_AT_ONCE).await?;
+            unit.commit().await?;
+            erased += parts;
+            if last.is_none() {
+                break;
+            }
+            after = last;
+        }
+    }
+    Ok(erased)
+}

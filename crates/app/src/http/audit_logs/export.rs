@@ -1,0 +1,311 @@
+//! `GET /audit-logs/export`: the log as a file, of any length in constant memory.
+
+use actix_web::{HttpRequest, HttpResponse, get, http::header};
+use bytes::Bytes;
+use futures::{Stream, TryStreamExt, stream};
+use serde::Deserialize;
+use std::{error::Error, io};
+use tenantry_audit::{
+    Chain, Entries, EntryFilter, ExportAuditLog, ExportFormat, Header, Line, Seals, export_audit_log, harmless_cell,
+};
+use tenantry_kernel::{Direction, EventId, PageRequest, StoreError, TenantId};
+use tenantry_store::Scope;
+use utoipa::IntoParams;
+
+use crate::{Answer, App, Failure, failure::chain};
+
+use super::{
+    super::{body::Fields, caller::Caller, query::read_query},
+    EntryQuery, EntryView,
+};
+
+/// How many entries are read in one unit. Units are short, so that no export holds up anything else.
+const ENTRIES_AT_ONCE: u32 = 1_000;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ExportQuery {
+    /// `ndjson` or `csv`.
+    #[param(required = true, pattern = "^(ndjson|csv)$")]
+    format: Option<String>,
+    /// `true` for everything that is sealed, in the form that `tenantry audit verify` reads. It goes with `ndjson` and
+    /// without filters, for a part of a log cannot be verified.
+    #[param(pattern = "^(true|false)$")]
+    seals: Option<String>,
+    /// An action, or all whose name begins so: `role.created`, `role.*`.
+    #[param(max_length = 80)]
+    action: Option<String>,
+    /// Who did it.
+    #[param(format = "uuid")]
+    actor_id: Option<String>,
+    /// The kind of thing that it was done to, as in `GET /audit-logs`.
+    #[param(max_length = 80)]
+    target_type: Option<String>,
+    /// What it was done to.
+    #[param(format = "uuid")]
+    target_id: Option<String>,
+    /// `succeeded`, `denied` or `failed`.
+    #[param(pattern = "^(succeeded|denied|failed)$")]
+    outcome: Option<String>,
+    /// Not before.
+    #[param(format = "date-time")]
+    from: Option<String>,
+    /// Before.
+    #[param(format = "date-time")]
+    to: Option<String>,
+}
+
+impl ExportQuery {
+    fn read(self) -> Result<(ExportAuditLog, EntryFilter), Failure> {
+        let mut fields = Fields::default();
+        let with_seals = match self.seals.as_deref() {
+            None | Some("false") => Some(false),
+            Some("true") => Some(true),
+            Some(_) => fields.take("seals", Err("must be true or false")),
+        };
+        let format = match self.format.as_deref() {
+            Some("ndjson") => Some(ExportFormat::Ndjson),
+            Some("csv") => Some(ExportFormat::Csv),
+            _ => fields.take("format", Err("must be ndjson or csv")),
+        };
+        let query = EntryQuery {
+            limit: None,
+            cursor: None,
+            action: self.action,
+            actor_id: self.actor_id,
+            target_type: self.target_type,
+            target_id: self.target_id,
+            outcome: self.outcome,
+            from: self.from,
+            to: self.to,
+        };
+        let filter = query.filter(&mut fields);
+        let format = match (format, with_seals) {
+            (Some(ExportFormat::Csv), Some(true)) => fields.take("seals", Err("goes with ndjson only")),
+            (Some(_), Some(true)) if query.named().next().is_some() => {
+                fields.take("seals", Err("does not go with filters, since a part of a log cannot be verified"))
+            }
+            (Some(_), Some(true)) => Some(ExportFormat::Evidence),
+            (format, _) => format,
+        };
+        let filters = query.named().map(|(name, value)| format!("{name}={value}")).collect();
+        fields.finish()?;
+        let format = format.unwrap_or(ExportFormat::Ndjson);
+        Ok((ExportAuditLog { format, filters }, filter))
+    }
+}
+
+/// Take the audit log away as a file, oldest first.
+///
+/// CSV is RFC 4180 with a line of names. A cell that a spreadsheet would run gets an apostrophe before it, and so does one
+/// that begins with an apostrophe: take one away to have what was written.
+#[utoipa::path(
+    tag = "audit",
+    params(ExportQuery),
+    responses((
+        status = 200,
+        description = "The entries, one a line. An answer that breaks off is not the whole.",
+        content((String = "application/x-ndjson"), (String = "text/csv"))
+    ))
+)]
+#[get("/audit-logs/export")]
+pub(crate) async fn export_entries(
+    app: App,
+    caller: Caller<ExportAuditLog>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Failure> {
+    let (command, filter) = read_query::<ExportQuery>(&request)?.read()?;
+    let (tenant, scope, format) = (caller.tenant()?.id, caller.scope(), command.format);
+    let noted = app.change(caller.attempt(), scope, async move |app, unit, actor| {
+        export_audit_log(unit, actor, &app.world, tenant, command.clone()).await?;
+        Ok(Answer::no_content())
+    });
+    noted.await?;
+    let (kind, name) = match format {
+        ExportFormat::Csv => ("text/csv; charset=utf-8; header=present", "audit-log.csv"),
+        ExportFormat::Ndjson | ExportFormat::Evidence => ("application/x-ndjson", "audit-log.ndjson"),
+    };
+    let mut response = HttpResponse::Ok();
+    response.content_type(kind);
+    response.insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")));
+    Ok(match format {
+        ExportFormat::Evidence => response.streaming(told(evidence(app, scope, tenant))),
+        ExportFormat::Ndjson | ExportFormat::Csv => response.streaming(told(entries(app, scope, filter, format))),
+    })
+}
+
+/// An answer that has begun can only be broken off; why is for the log.
+fn told(body: impl Stream<Item = Result<Bytes, ExportError>>) -> impl Stream<Item = Result<Bytes, io::Error>> {
+    body.map_err(|error| {
+        tracing::error!(cause = chain(&error), "an export broke off");
+        io::Error::other(error)
+    })
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the log could not be written")]
+struct ExportError(#[source] Box<dyn Error + Send + Sync>);
+
+impl ExportError {
+    fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(cause.into())
+    }
+}
+
+type Portion = tenantry_kernel::Page<tenantry_audit::Entry, EventId>;
+
+/// A reading that goes on while the portion before it is written out.
+type Reading = tokio::task::JoinHandle<Result<Portion, StoreError>>;
+
+fn read(app: &App, scope: Scope, filter: &EntryFilter, after: Option<EventId>) -> Reading {
+    let (app, filter) = (app.clone(), filter.clone());
+    let page = PageRequest { limit: ENTRIES_AT_ONCE, after, direction: Direction::Ascending };
+    tokio::spawn(async move { app.store.read(scope).await?.page_entries(&filter, page).await })
+}
+
+fn entries(
+    app: App,
+    scope: Scope,
+    filter: EntryFilter,
+    format: ExportFormat,
+) -> impl Stream<Item = Result<Bytes, ExportError>> {
+    let first = (Some(read(&app, scope, &filter, None)), format == ExportFormat::Csv);
+    stream::try_unfold(first, move |(reading, is_first)| {
+        let (app, filter) = (app.clone(), filter.clone());
+        async move {
+            let Some(reading) = reading else { return Ok(None) };
+            let page = reading.await.map_err(ExportError::new)?.map_err(ExportError::new)?;
+            let next = page.next.map(|after| read(&app, scope, &filter, Some(after)));
+            let entries = page.items.into_iter().map(EntryView::from);
+            let bytes = match format {
+                ExportFormat::Csv => table(entries, is_first)?,
+                ExportFormat::Ndjson | ExportFormat::Evidence => lines(entries)?,
+            };
+            Ok(Some((bytes, (next, false))))
+        }
+    })
+}
+
+fn lines(entries: impl Iterator<Item = EntryView>) -> Result<Bytes, ExportError> {
+    let mut bytes = Vec::new();
+    for entry in entries {
+        serde_json::to_writer(&mut bytes, &entry).map_err(ExportError::new)?;
+        bytes.push(b'\n');
+    }
+    Ok(bytes.into())
+}
+
+const COLUMNS: [&str; 15] = [
+    "id",
+    "occurredAt",
+    "action",
+    "outcome",
+    "actorType",
+    "actorId",
+    "actorName",
+    "targetType",
+    "targetId",
+    "targetName",
+    "changes",
+    "ip",
+    "userAgent",
+    "requestId",
+    "count",
+];
+
+fn table(entries: impl Iterator<Item = EntryView>, with_names: bool) -> Result<Bytes, ExportError> {
+    let mut table = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    if with_names {
+        table.write_record(COLUMNS).map_err(ExportError::new)?;
+    }
+    for entry in entries {
+        let changes = serde_json::to_string(&entry.changes).map_err(ExportError::new)?;
+        let count = entry.count.to_string();
+        let target = entry.target.as_ref();
+        let cells: [&str; COLUMNS.len()] = [
+            &entry.id,
+            &entry.occurred_at,
+            entry.action,
+            entry.outcome,
+            entry.actor.r#type,
+            entry.actor.id.as_deref().unwrap_or_default(),
+            entry.actor.name.as_deref().unwrap_or_default(),
+            target.map(|target| target.r#type).unwrap_or_default(),
+            target.map(|target| target.id.as_str()).unwrap_or_default(),
+            target.and_then(|target| target.name.as_deref()).unwrap_or_default(),
+            &changes,
+            entry.context.ip.as_deref().unwrap_or_default(),
+            entry.context.user_agent.as_deref().unwrap_or_default(),
+            &entry.context.request_id,
+            &count,
+        ];
+        table.write_record(cells.map(harmless_cell)).map_err(ExportError::new)?;
+    }
+    Ok(table.into_inner().map_err(|error| ExportError::new(error.into_error()))?.into())
+}
+
+/// The whole log as it was sealed, segment by segment.
+fn evidence(app: App, scope: Scope, tenant: TenantId) -> impl Stream<Item = Result<Bytes, ExportError>> {
+    let chain = Chain(Some(tenant));
+    stream::try_unfold(0, move |number: i64| {
+        let app = app.clone();
+        async move {
+            if number == 0 {
+                let header = Line::Header(Header { version: Header::VERSION, chain });
+                return Ok(Some((Bytes::from(header.write().map_err(ExportError::new)? + "\n"), 1)));
+            }
+            let mut unit = app.store.read(scope).await.map_err(ExportError::new)?;
+            let Some(mut segment) = unit.segment_of(chain, number).await.map_err(ExportError::new)? else {
+                return Ok(None);
+            };
+            let ids: Vec<_> = segment.listed.iter().flatten().map(|listed| listed.id).collect();
+            let mut found = unit.evidence_of(chain, &ids).await.map_err(ExportError::new)?;
+            if found.len() < ids.len() {
+                // Retention may have removed it meanwhile; the list is then gone too.
+                if let Some(now) = unit.segment_of(chain, number).await.map_err(ExportError::new)?
+                    && now.listed.is_none()
+                {
+                    (segment, found) = (now, Vec::new());
+                }
+            }
+            let mut text = String::new();
+            for line in found.into_iter().map(Line::Entry).chain([Line::Segment(segment)]) {
+                text.push_str(&line.write().map_err(ExportError::new)?);
+                text.push('\n');
+            }
+            Ok(Some((Bytes::from(text), number + 1)))
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{ActorView, ContextView},
+        *,
+    };
+    use tenantry_audit::original_cell;
+
+    #[test]
+    fn a_cell_that_a_spreadsheet_would_run_is_harmless_and_comes_back() {
+        let hostile = "=HYPERLINK(\"https://evil.example\", \"a\r\nb\")";
+        let entry = EntryView {
+            id: "1".to_owned(),
+            action: "role.created",
+            outcome: "succeeded",
+            actor: ActorView { r#type: "user", id: None, name: Some(hostile.to_owned()) },
+            target: None,
+            changes: Vec::new(),
+            context: ContextView { ip: None, user_agent: Some("'@x".to_owned()), request_id: "2".to_owned() },
+            count: 3,
+            occurred_at: "now".to_owned(),
+        };
+        let bytes = table(std::iter::once(entry), true).unwrap();
+        let mut read = csv::Reader::from_reader(&*bytes);
+        assert_eq!(read.headers().unwrap(), &COLUMNS[..]);
+        let row = read.records().next().unwrap().unwrap();
+        assert_eq!((&row[6], &row[12], &row[14]), (&*format!("'{hostile}"), "''@x", "3"));
+        assert_eq!((original_cell(&row[6]), original_cell(&row[12])), (hostile, "'@x"));
+    }
+}

@@ -1,0 +1,97 @@
+//! `/audit-logs/policy`
+
+use actix_web::{get, patch};
+use serde::{Deserialize, Serialize};
+use tenantry_audit::{
+    AuditPolicies, ChangeAuditPolicy, EffectivePolicy, MAX_RETENTION_DAYS, ReadAuditLog, change_audit_policy as change,
+};
+use utoipa::ToSchema;
+use validator::Validate;
+
+use crate::{Answer, App, Failure};
+
+use super::super::{
+    body::{Body, Fields, Reads, clearable, present},
+    caller::Caller,
+    openapi::Of,
+};
+
+/// How long entries are kept.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({ "retentionDays": 365, "legalHold": false }))]
+pub(crate) struct AuditPolicyView {
+    /// For how many days entries are kept.
+    retention_days: u32,
+    /// Whether nothing is removed, however old.
+    legal_hold: bool,
+}
+
+impl From<EffectivePolicy> for AuditPolicyView {
+    fn from(policy: EffectivePolicy) -> Self {
+        Self { retention_days: policy.retention_days, legal_hold: policy.legal_hold }
+    }
+}
+
+/// What is to change in how long entries are kept; what is left out stays.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({ "retentionDays": 365, "legalHold": true }))]
+pub(crate) struct ChangedAuditPolicy {
+    /// Not less than the organisation's plan says; `null` goes back to that.
+    #[serde(default, deserialize_with = "clearable")]
+    #[schema(minimum = 1, maximum = 36500, value_type = Option<u32>)]
+    retention_days: Option<Option<u32>>,
+    /// Whether nothing is to be removed, however old.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
+    legal_hold: Option<bool>,
+}
+
+impl Reads for ChangedAuditPolicy {
+    type Output = ChangeAuditPolicy;
+
+    fn read(self, fields: &mut Fields) -> Option<ChangeAuditPolicy> {
+        let bounds = 1..=MAX_RETENTION_DAYS;
+        let retention_days = match self.retention_days {
+            Some(Some(days)) if !bounds.contains(&days) => {
+                fields.take::<(), _>("retentionDays", Err("must be from 1 to 36500"));
+                return None;
+            }
+            days => days,
+        };
+        Some(ChangeAuditPolicy { retention_days, legal_hold: self.legal_hold })
+    }
+}
+
+/// See how long the audit log is kept.
+#[utoipa::path(
+    tag = "audit",
+    responses((status = 200, description = "What holds now.", body = Of<AuditPolicyView>))
+)]
+#[get("/audit-logs/policy")]
+pub(crate) async fn get_audit_policy(app: App, caller: Caller<ReadAuditLog>) -> Result<Answer, Failure> {
+    let tenant = caller.tenant()?;
+    let set = app.store.read(caller.scope()).await?.audit_policy_of(tenant.id).await?;
+    Answer::ok(&AuditPolicyView::from(app.config.audit.retention.of_plan(&tenant.plan, set)))
+}
+
+/// Keep the audit log for longer than the plan says, or for ever.
+#[utoipa::path(
+    tag = "audit",
+    request_body = ChangedAuditPolicy,
+    responses((status = 200, description = "What holds from now on.", body = Of<AuditPolicyView>))
+)]
+#[patch("/audit-logs/policy")]
+pub(crate) async fn change_audit_policy(
+    app: App,
+    caller: Caller<ChangeAuditPolicy>,
+    body: Body,
+) -> Result<Answer, Failure> {
+    let command = body.read::<ChangedAuditPolicy>().await?;
+    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+        let policy = change(unit, actor, &app.world, &app.config.audit.retention, command).await?;
+        Answer::ok(&AuditPolicyView::from(policy))
+    })
+    .await
+}

@@ -1,0 +1,93 @@
+//! `GET /audit-logs/seals`
+
+use actix_web::{HttpRequest, get};
+use serde::Serialize;
+use tenantry_audit::{Chain, ReadAuditLog, Seals, Segment};
+use tenantry_kernel::{CanonicalError, Direction, Page};
+use utoipa::ToSchema;
+
+use crate::{Answer, App, Failure};
+
+use super::super::{
+    body::Fields,
+    caller::Caller,
+    openapi::{ListOf, PageParameters},
+    page::{List, Paging},
+    query::read_query,
+};
+
+/// A seal: a signature over so many entries, linked to the seal before.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SealView {
+    /// Which segment of the log, counted from 1.
+    number: i64,
+    /// Where its first entry stands in the log, counted from 1.
+    first_position: i64,
+    /// How many entries it has.
+    count: i64,
+    /// When the newest of them happened.
+    #[schema(format = "date-time")]
+    newest: String,
+    /// The `digest` of the seal before; `null` in the first.
+    #[schema(required = true)]
+    previous: Option<String>,
+    /// SHA-256 over the ids and digests of its entries, in hexadecimal.
+    entries: String,
+    /// When it was sealed.
+    #[schema(format = "date-time")]
+    sealed_at: String,
+    /// The thumbprint of the key that signed it (RFC 7638).
+    key_id: String,
+    /// SHA-256 over what was signed, in hexadecimal: to be kept elsewhere as the head of the log.
+    digest: String,
+    /// What was signed: canonical JSON (RFC 8785).
+    signed: String,
+    /// The Ed25519 signature over it, in hexadecimal.
+    signature: String,
+}
+
+impl TryFrom<Segment> for SealView {
+    type Error = CanonicalError;
+
+    fn try_from(segment: Segment) -> Result<Self, CanonicalError> {
+        let seal = &segment.seal;
+        Ok(Self {
+            number: seal.number,
+            first_position: seal.first_position,
+            count: seal.count,
+            newest: seal.newest.to_string(),
+            previous: seal.previous.map(|digest| digest.to_string()),
+            entries: seal.entries.to_string(),
+            sealed_at: seal.sealed_at.to_string(),
+            key_id: seal.key_id.clone(),
+            digest: seal.digest()?.to_string(),
+            signed: seal.canonical()?,
+            signature: segment.signature.to_string(),
+        })
+    }
+}
+
+/// Read the signed seals that prove the audit log whole, newest first.
+#[utoipa::path(
+    tag = "audit",
+    params(PageParameters),
+    responses((status = 200, description = "A page of seals.", body = ListOf<SealView>))
+)]
+#[get("/audit-logs/seals")]
+pub(crate) async fn list_seals(
+    app: App,
+    caller: Caller<ReadAuditLog>,
+    request: HttpRequest,
+) -> Result<Answer, Failure> {
+    let query: Paging = read_query(&request)?;
+    let tenant = caller.tenant()?.id;
+    let list = List::new(&app, "audit-seals", &tenant)?;
+    let mut fields = Fields::default();
+    let page = list.request(query.limit.as_deref(), query.cursor.as_deref(), Direction::Descending, &mut fields)?;
+    fields.finish()?;
+    let limit = page.limit;
+    let page = app.store.read(caller.scope()).await?.page_segments(Chain(Some(tenant)), page).await?;
+    let items: Result<Vec<SealView>, _> = page.items.into_iter().map(SealView::try_from).collect();
+    list.answer(&Page { items: items.map_err(Failure::internal)?, next: page.next }, limit)
+}

@@ -1,0 +1,138 @@
+//! The form in which a log is taken away so that it can be verified elsewhere: JSON, one object a line.
+//!
+//! The first line says whose log it is. Then comes one segment after the other: its entries in the order of their
+//! positions, each with its personal part and the salt of the commitment to it, and its seal with the list of entries.
+//! A segment whose entries were removed at the end of their retention is its seal alone.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tenantry_kernel::canonical_json;
+
+use crate::{Chain, Digest, Listed, Personal, Record, Seal, Segment, Signature};
+
+/// An entry with what its seal needs to be checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// What was sealed.
+    pub record: Record,
+    /// The personal part; `None` once it was erased.
+    pub personal: Option<Personal>,
+}
+
+/// The first line: whose log it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// The version of this form.
+    pub version: u32,
+    /// Whose log it is.
+    pub chain: Chain,
+}
+
+impl Header {
+    /// The version of the form that is written here.
+    pub const VERSION: u32 = 1;
+}
+
+/// A segment as it stands in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SegmentEvidence {
+    seal: Seal,
+    signature: Signature,
+    digest: Digest,
+    /// The list in hexadecimal, 48 bytes an entry; `null` once its entries were removed.
+    listed: Option<String>,
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// The first one.
+    Header(Header),
+    /// An entry.
+    Entry(Evidence),
+    /// The end of a segment.
+    Segment(Segment),
+}
+
+/// A line that is none of ours. What stands in it is not repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is not a line of an export with seals")]
+pub struct EvidenceError;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    journal: Option<Header>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    entry: Option<Record>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    personal: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    salt: Option<Digest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    segment: Option<SegmentEvidence>,
+}
+
+impl Text {
+    const EMPTY: Self = Self { journal: None, entry: None, personal: None, salt: None, segment: None };
+}
+
+impl Line {
+    /// The line, without a line break.
+    pub fn write(&self) -> Result<String, EvidenceError> {
+        let text = match self {
+            Self::Header(header) => Text { journal: Some(header.clone()), ..Text::EMPTY },
+            Self::Entry(Evidence { record, personal }) => {
+                let part = personal.as_ref().map(|personal| serde_json::from_str(&personal.part)).transpose();
+                Text {
+                    entry: Some(record.clone()),
+                    personal: part.map_err(|_| EvidenceError)?,
+                    salt: personal.as_ref().map(|personal| Digest(personal.salt)),
+                    ..Text::EMPTY
+                }
+            }
+            Self::Segment(segment) => Text {
+                segment: Some(SegmentEvidence {
+                    digest: segment.seal.digest().map_err(|_| EvidenceError)?,
+                    seal: segment.seal.clone(),
+                    signature: segment.signature,
+                    listed: segment.listed.as_deref().map(|list| hex::encode(Listed::write_all(list))),
+                }),
+                ..Text::EMPTY
+            },
+        };
+        serde_json::to_string(&text).map_err(|_| EvidenceError)
+    }
+
+    /// What a line says.
+    pub fn read(line: &str) -> Result<Self, EvidenceError> {
+        let text: Text = serde_json::from_str(line).map_err(|_| EvidenceError)?;
+        match text {
+            Text { journal: Some(header), entry: None, personal: None, salt: None, segment: None } => {
+                if header.version == Header::VERSION { Ok(Self::Header(header)) } else { Err(EvidenceError) }
+            }
+            Text { journal: None, entry: Some(record), personal, salt, segment: None } => {
+                let personal = match (personal, salt) {
+                    (Some(part), Some(salt)) => {
+                        let part = canonical_json(&part).map_err(|_| EvidenceError)?;
+                        Some(Personal { part, salt: salt.0 })
+                    }
+                    (None, None) => None,
+                    _ => return Err(EvidenceError),
+                };
+                Ok(Self::Entry(Evidence { record, personal }))
+            }
+            Text { journal: None, entry: None, personal: None, salt: None, segment: Some(segment) } => {
+                let read = |list: &String| {
+                    hex::decode(list).ok().and_then(|bytes| Listed::read_all(&bytes)).ok_or(EvidenceError)
+                };
+                let listed = segment.listed.as_ref().map(read).transpose()?;
+                Ok(Self::Segment(Segment { seal: segment.seal, signature: segment.signature, listed }))
+            }
+            _ => Err(EvidenceError),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! How long a tenant's entries are kept: at least as long as its plan says, and for ever under a legal hold.
+
+use async_trait::async_trait;
+use std::{collections::BTreeMap, time::Duration};
+use tenantry_kernel::{Action, Actor, Authorities, Command, Event, Journal, Requirement, StoreError, TenantId, World};
+
+use crate::{AuditError, Chain};
+
+/// The longest retention that can be set: a hundred years.
+pub const MAX_RETENTION_DAYS: u32 = 36_500;
+
+/// What a tenant has set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AuditPolicy {
+    /// For how many days entries are kept; `None` while the plan's days hold.
+    pub retention_days: Option<u32>,
+    /// Whether nothing is removed, however old.
+    pub legal_hold: bool,
+}
+
+/// What holds: what was set, and what the plan says where that is more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EffectivePolicy {
+    /// For how many days entries are kept.
+    pub retention_days: u32,
+    /// Whether nothing is removed, however old.
+    pub legal_hold: bool,
+}
+
+impl EffectivePolicy {
+    /// For how long entries are kept; `None` for ever.
+    pub fn kept_for(self) -> Option<Duration> {
+        (!self.legal_hold).then(|| Duration::from_secs(u64::from(self.retention_days) * 24 * 60 * 60))
+    }
+}
+
+/// For how many days entries are kept unless a tenant has set more.
+#[derive(Debug, Clone)]
+pub struct Retention {
+    /// By the name of the plan.
+    pub plans: BTreeMap<String, u32>,
+    /// What belongs to no tenant.
+    pub without_tenant: u32,
+}
+
+impl Retention {
+    /// What holds for a tenant on this plan. A plan that is not listed keeps entries for as long as the longest.
+    pub fn of_plan(&self, plan: &str, set: AuditPolicy) -> EffectivePolicy {
+        let least = self.days_of_plan(plan);
+        EffectivePolicy { retention_days: set.retention_days.unwrap_or(least).max(least), legal_hold: set.legal_hold }
+    }
+
+    /// What holds for entries of no tenant.
+    pub fn without_tenant(&self) -> EffectivePolicy {
+        EffectivePolicy { retention_days: self.without_tenant, legal_hold: false }
+    }
+
+    fn days_of_plan(&self, plan: &str) -> u32 {
+        let longest = || self.plans.values().copied().max().unwrap_or(MAX_RETENTION_DAYS);
+        self.plans.get(plan).copied().unwrap_or_else(longest)
+    }
+}
+
+/// Where policies are kept. Every method sees the unit's tenant only.
+#[async_trait]
+pub trait AuditPolicies: Send {
+    /// What the tenant has set; nothing is set at first.
+    async fn audit_policy_of(&mut self, tenant: TenantId) -> Result<AuditPolicy, StoreError>;
+
+    /// Sets it.
+    async fn put_audit_policy(&mut self, tenant: TenantId, policy: AuditPolicy) -> Result<(), StoreError>;
+
+    /// The plan of the tenant whose log a chain covers; `None` when there is no such tenant any more.
+    async fn plan_of_chain(&mut self, chain: Chain) -> Result<Option<String>, StoreError>;
+}
+
+/// Change how long entries are kept. What is `None` stays as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct ChangeAuditPolicy {
+    /// The days; the inner `None` goes back to those of the plan.
+    pub retention_days: Option<Option<u32>>,
+    /// Whether nothing is to be removed.
+    pub legal_hold: Option<bool>,
+}
+
+impl Command for ChangeAuditPolicy {
+    const REQUIRES: Requirement = Requirement::Owner;
+    const EVENTS: &'static [Action] = &[Action::AuditPolicyChanged];
+}
+
+/// Changes how long the acting owner's tenant keeps its entries. Retention is never set below the plan's:
+/// [`AuditError::RetentionTooShort`].
+pub async fn change_audit_policy(
+    unit: &mut (impl AuditPolicies + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    retention: &Retention,
+    command: ChangeAuditPolicy,
+) -> Result<EffectivePolicy, AuditError> {
+    let held = unit.lock_authority(actor, world.now()).await?.ok_or(AuditError::SessionEnded)?;
+    held.require::<ChangeAuditPolicy>()?;
+    let tenant = held.active_tenant()?;
+    let set_before = unit.audit_policy_of(tenant.id).await?;
+    let set = AuditPolicy {
+        retention_days: command.retention_days.unwrap_or(set_before.retention_days),
+        legal_hold: command.legal_hold.unwrap_or(set_before.legal_hold),
+    };
+    let least = retention.days_of_plan(&tenant.plan);
+    if let Some(Some(days)) = command.retention_days
+        && days < least
+    {
+        return Err(AuditError::RetentionTooShort { least });
+    }
+    let (before, after) = (retention.of_plan(&tenant.plan, set_before), retention.of_plan(&tenant.plan, set));
+    if set == set_before {
+        return Ok(after);
+    }
+    unit.put_audit_policy(tenant.id, set).await?;
+    let hold = |policy: EffectivePolicy| if policy.legal_hold { "true" } else { "false" };
+    let event = Event::new(world, actor, Action::AuditPolicyChanged)
+        .target(tenant.id, Some(tenant.name.as_str()))
+        .changed("retentionDays", i64::from(before.retention_days), i64::from(after.retention_days))
+        .changed("legalHold", hold(before), hold(after));
+    unit.append_event(event).await?;
+    Ok(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_a_floor_and_a_hold_is_for_ever() {
+        let plans = BTreeMap::from([("starter".to_owned(), 90), ("enterprise".to_owned(), 2555)]);
+        let retention = Retention { plans, without_tenant: 365 };
+        let days = |plan, retention_days| {
+            retention.of_plan(plan, AuditPolicy { retention_days, legal_hold: false }).retention_days
+        };
+        assert_eq!(days("starter", None), 90);
+        assert_eq!(days("starter", Some(400)), 400);
+        assert_eq!(days("enterprise", Some(400)), 2555, "a tenant that has moved to a greater plan");
+        assert_eq!(days("unheard of", None), 2555);
+        let held = AuditPolicy { retention_days: None, legal_hold: true };
+        assert_eq!(retention.of_plan("starter", held).kept_for(), None);
+        assert_eq!(retention.without_tenant().kept_for(), Some(Duration::from_hours(365 * 24)));
+    }
+}

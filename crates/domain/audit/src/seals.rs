@@ -1,0 +1,399 @@
+//! Seals: committed entries are closed into segments, each signed and linked to the one before.
+//!
+//! A segment is a list of entries, each with the digest of its canonical form, in the order of their positions. Its seal
+//! says how many there are, where they stand, what the list hashes to and what the seal before hashes to, and is signed.
+//! Positions are given here and nowhere else: no sequence of a database can leave a gap or be set back.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use sha2::{Digest as _, Sha256};
+use std::{fmt, str::FromStr};
+use tenantry_kernel::{
+    Action, Actor, CanonicalError, Event, Journal, Page, PageRequest, StoreError, TenantId, Timestamp, World,
+    canonical_json,
+};
+use uuid::Uuid;
+
+use crate::{Evidence, Record, record::no_canonical_form};
+
+/// The most entries of one segment: what verifying needs in memory, and what one unit of sealing writes.
+pub const MAX_SEGMENT_ENTRIES: u32 = 1_000;
+
+/// The version of the canonical form of seals.
+const SEAL_VERSION: u32 = 1;
+
+/// The log that seals chain up: a tenant's, or that of what belongs to no tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Chain(pub Option<TenantId>);
+
+impl Chain {
+    const NO_TENANT: &'static str = "none";
+}
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(tenant) => tenant.fmt(f),
+            None => f.write_str(Self::NO_TENANT),
+        }
+    }
+}
+
+impl FromStr for Chain {
+    type Err = tenantry_kernel::IdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == Self::NO_TENANT { Ok(Self(None)) } else { text.parse().map(|tenant| Self(Some(tenant))) }
+    }
+}
+
+/// Text as which something stands in JSON.
+macro_rules! as_text {
+    ($name:ident, $what:literal) => {
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(|_| de::Error::custom(concat!("expected ", $what)))
+            }
+        }
+    };
+}
+
+as_text!(Chain, "the id of a tenant, or none");
+
+macro_rules! hexadecimal {
+    ($(#[$doc:meta])* $name:ident $bytes:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+        pub struct $name(pub [u8; $bytes]);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&hex::encode(self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = hex::FromHexError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let mut bytes = [0; $bytes];
+                hex::decode_to_slice(text, &mut bytes)?;
+                Ok(Self(bytes))
+            }
+        }
+
+        as_text!($name, "hexadecimal");
+    };
+}
+
+hexadecimal!(
+    /// A SHA-256 (FIPS 180-4).
+    Digest 32
+);
+hexadecimal!(
+    /// An Ed25519 signature (RFC 8032).
+    Signature 64
+);
+
+/// What a seal says; all of it is signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Seal {
+    /// The version of this form.
+    pub version: u32,
+    /// Whose log it is.
+    pub chain: Chain,
+    /// Which segment of the chain, counted from 1.
+    pub number: i64,
+    /// The position of the first entry in the whole log, counted from 1.
+    pub first_position: i64,
+    /// How many entries there are, at least one.
+    pub count: i64,
+    /// When the newest of them happened.
+    pub newest: Timestamp,
+    /// [`Seal::digest`] of the segment before; nothing in the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Digest>,
+    /// SHA-256 over the ids and digests of the entries: [`Listed::digest_of`].
+    pub entries: Digest,
+    /// When it was sealed.
+    pub sealed_at: Timestamp,
+    /// The key that signed it: the thumbprint of its public half (RFC 7638).
+    pub key_id: String,
+}
+
+impl Seal {
+    /// The bytes that are signed: canonical JSON (RFC 8785).
+    pub fn canonical(&self) -> Result<String, CanonicalError> {
+        canonical_json(self)
+    }
+
+    /// What the next seal is linked to, and what is kept elsewhere as the head of the chain.
+    pub fn digest(&self) -> Result<Digest, CanonicalError> {
+        Ok(Digest(Sha256::digest(self.canonical()?).into()))
+    }
+
+    /// The position of the last entry.
+    pub fn last_position(&self) -> i64 {
+        self.first_position + self.count - 1
+    }
+}
+
+/// An entry of a segment's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listed {
+    /// The entry.
+    pub id: Uuid,
+    /// SHA-256 over its canonical form.
+    pub digest: Digest,
+}
+
+impl Listed {
+    const BYTES: usize = 16 + 32;
+
+    /// A list as it is kept: 48 bytes an entry.
+    pub fn write_all(list: &[Self]) -> Vec<u8> {
+        list.iter().flat_map(|listed| listed.id.into_bytes().into_iter().chain(listed.digest.0)).collect()
+    }
+
+    /// The list of these bytes; `None` when they are none.
+    pub fn read_all(bytes: &[u8]) -> Option<Vec<Self>> {
+        let (entries, rest) = bytes.as_chunks::<{ Self::BYTES }>();
+        if !rest.is_empty() {
+            return None;
+        }
+        let entry = |bytes: &[u8; Self::BYTES]| {
+            let (id, digest) = bytes.split_at(16);
+            Some(Self { id: Uuid::from_slice(id).ok()?, digest: Digest(digest.try_into().ok()?) })
+        };
+        entries.iter().map(entry).collect()
+    }
+
+    /// SHA-256 over the list, in the order of positions.
+    pub fn digest_of(list: &[Self]) -> Digest {
+        Digest(Sha256::digest(Self::write_all(list)).into())
+    }
+}
+
+/// A seal, its signature, and the list of its entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// What is signed.
+    pub seal: Seal,
+    /// The signature over [`Seal::canonical`].
+    pub signature: Signature,
+    /// Its entries; `None` once they were removed at the end of their retention.
+    pub listed: Option<Vec<Listed>>,
+}
+
+/// What signs new seals.
+pub trait SealSigner: Send + Sync {
+    /// The id of the key.
+    fn key_id(&self) -> &str;
+
+    /// The Ed25519 signature over the message.
+    fn sign(&self, message: &[u8]) -> Signature;
+}
+
+/// Whether a signature is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// It was made by that key, which is trusted.
+    Good,
+    /// It was not made by that key.
+    Bad,
+    /// The key is none of those that are trusted.
+    UnknownKey,
+}
+
+/// The keys whose seals are trusted. They come from outside of what is verified.
+pub trait SealKeys: Send + Sync {
+    /// Whether the key of that id made the signature over the message.
+    fn check(&self, key_id: &str, message: &[u8], signature: &Signature) -> Trust;
+}
+
+/// Where seals are kept, and what waits to be sealed. Only for System units, but for reading a tenant's own seals.
+#[async_trait]
+pub trait Seals: Send {
+    /// The first chain after that one, in the order of chains, in which entries wait to be sealed.
+    async fn next_unsealed_chain(&mut self, after: Option<Chain>) -> Result<Option<Chain>, StoreError>;
+
+    /// The first chain after that one, in the order of chains, that has a seal.
+    async fn next_sealed_chain(&mut self, after: Option<Chain>) -> Result<Option<Chain>, StoreError>;
+
+    /// Holds a chain against every other unit that seals or removes, until this one ends.
+    async fn lock_chain(&mut self, chain: Chain) -> Result<(), StoreError>;
+
+    /// The last segment of the chain, without its list.
+    async fn last_segment(&mut self, chain: Chain) -> Result<Option<Segment>, StoreError>;
+
+    /// Committed entries that are in no segment, by id, at most so many.
+    async fn unsealed_records(&mut self, chain: Chain, limit: u32) -> Result<Vec<Record>, StoreError>;
+
+    /// Keeps a new segment, and its entries wait no more. Fails with [`StoreError::Collision`] when there is a segment of
+    /// that number already, and with [`StoreError::Inconsistent`] when one of the entries did not wait.
+    async fn insert_segment(&mut self, segment: &Segment) -> Result<(), StoreError>;
+
+    /// The number of the first segment from that number on; also where what is kept of it makes no segment.
+    async fn segment_number_from(&mut self, chain: Chain, number: i64) -> Result<Option<i64>, StoreError>;
+
+    /// One segment.
+    async fn segment_of(&mut self, chain: Chain, number: i64) -> Result<Option<Segment>, StoreError>;
+
+    /// Segments by number, without their lists. A tenant's unit may read its tenant's.
+    async fn page_segments(&mut self, chain: Chain, page: PageRequest<i64>) -> Result<Page<Segment, i64>, StoreError>;
+
+    /// Those of the entries that are there, with their personal parts where those are, in the order asked for. A
+    /// tenant's unit may read its tenant's.
+    async fn evidence_of(&mut self, chain: Chain, ids: &[Uuid]) -> Result<Vec<Evidence>, StoreError>;
+
+    /// The first entry after that id that stands in the journal but neither in a segment nor waits to be sealed, among
+    /// the next `limit` entries; with the last id that was looked at, `None` at the end of the log.
+    async fn unaccounted_entry(
+        &mut self,
+        chain: Chain,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<(Option<Uuid>, Option<Uuid>), StoreError>;
+
+    /// How many entries wait to be sealed.
+    async fn count_unsealed(&mut self, chain: Chain) -> Result<u64, StoreError>;
+
+    /// The first segment whose entries are still there.
+    async fn oldest_kept_segment(&mut self, chain: Chain) -> Result<Option<Segment>, StoreError>;
+
+    /// How many entries stand in segments that could go: those before the first whose newest entry is not before the
+    /// moment.
+    async fn count_removable(&mut self, chain: Chain, before: Timestamp) -> Result<u64, StoreError>;
+
+    /// Removes the entries of a segment with their personal parts, and its list; the seal stays.
+    async fn remove_entries(&mut self, segment: &Segment) -> Result<(), StoreError>;
+}
+
+/// Closes the next segment of a chain, of at most [`MAX_SEGMENT_ENTRIES`] of the entries that wait; `None` when none does.
+///
+/// The event that tells of it is the last entry of the segment itself: it never waits, so that sealing a quiet log
+/// comes to an end.
+pub async fn seal_next_segment(
+    unit: &mut (impl Seals + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    signer: &dyn SealSigner,
+    chain: Chain,
+) -> Result<Option<Segment>, StoreError> {
+    unit.lock_chain(chain).await?;
+    let mut records = unit.unsealed_records(chain, MAX_SEGMENT_ENTRIES - 1).await?;
+    if records.is_empty() {
+        return Ok(None);
+    }
+    let last = unit.last_segment(chain).await?;
+    let number = last.as_ref().map_or(1, |last| last.seal.number + 1);
+    let count = i64::try_from(records.len()).unwrap_or(i64::MAX) + 1;
+    let mut event =
+        Event::new(world, actor, Action::AuditSealed).within(chain.0).set("segment", number).set("entries", count);
+    if let Some(tenant) = chain.0 {
+        event = event.target(tenant, None);
+    }
+    records.push(Record::of(&event).map_err(no_canonical_form)?);
+    unit.append_event(event).await?;
+
+    let sealed_at = world.now();
+    let list = |record: &Record| Ok(Listed { id: record.id, digest: record.digest()? });
+    let listed: Vec<Listed> = records.iter().map(list).collect::<Result<_, _>>().map_err(no_canonical_form)?;
+    let previous = last.as_ref().map(|last| last.seal.digest()).transpose().map_err(no_canonical_form)?;
+    let seal = Seal {
+        version: SEAL_VERSION,
+        chain,
+        number,
+        first_position: last.as_ref().map_or(1, |last| last.seal.last_position() + 1),
+        count,
+        newest: records.iter().map(|record| record.occurred_at).max().unwrap_or(sealed_at),
+        previous,
+        entries: Listed::digest_of(&listed),
+        sealed_at,
+        key_id: signer.key_id().to_owned(),
+    };
+    let signature = signer.sign(seal.canonical().map_err(no_canonical_form)?.as_bytes());
+    let segment = Segment { seal, signature, listed: Some(listed) };
+    unit.insert_segment(&segment).await?;
+    Ok(Some(segment))
+}
+
+/// Removes the entries of the oldest segment that still has them, if all of them happened before the moment, and
+/// returns how many they were. Segments go from the beginning of a chain only, so that what is missing elsewhere was
+/// not removed by us.
+pub async fn remove_oldest_segment(
+    unit: &mut (impl Seals + ?Sized),
+    chain: Chain,
+    before: Timestamp,
+) -> Result<Option<u64>, StoreError> {
+    unit.lock_chain(chain).await?;
+    match unit.oldest_kept_segment(chain).await? {
+        Some(oldest) if oldest.seal.newest < before => {
+            unit.remove_entries(&oldest).await?;
+            Ok(Some(u64::try_from(oldest.seal.count).unwrap_or(0)))
+        }
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_survives_its_bytes() {
+        let list: Vec<Listed> =
+            (0..3).map(|n| Listed { id: Uuid::from_u128(n), digest: Digest([u8::try_from(n).unwrap(); 32]) }).collect();
+        let bytes = Listed::write_all(&list);
+        assert_eq!(bytes.len(), 3 * 48);
+        assert_eq!(Listed::read_all(&bytes), Some(list));
+        assert_eq!(Listed::read_all(&bytes[1..]), None);
+        assert_eq!(Listed::read_all(&[]), Some(Vec::new()));
+    }
+
+    #[test]
+    fn a_chain_is_a_tenant_or_none() {
+        let tenant = "0192f0c1-2345-7abc-8def-0123456789ab";
+        assert_eq!(tenant.parse::<Chain>().map(|chain| chain.to_string()), Ok(tenant.to_owned()));
+        assert_eq!("none".parse(), Ok(Chain(None)));
+        assert!("".parse::<Chain>().is_err());
+    }
+
+    #[test]
+    fn the_canonical_form_of_a_seal_is_this() {
+        let seal = Seal {
+            version: 1,
+            chain: Chain(None),
+            number: 2,
+            first_position: 8,
+            count: 3,
+            newest: Timestamp::from_unix_millis(1_700_000_000_000).unwrap(),
+            previous: Some(Digest([0xab; 32])),
+            entries: Digest([0xcd; 32]),
+            sealed_at: Timestamp::from_unix_millis(1_700_000_060_000).unwrap(),
+            key_id: "key".to_owned(),
+        };
+        let (previous, entries) = ("ab".repeat(32), "cd".repeat(32));
+        let expected = format!(
+            "{{\"chain\":\"none\",\"count\":3,\"entries\":\"{entries}\",\"firstPosition\":8,\"keyId\":\"key\",\
+             \"newest\":\"2023-11-14T22:13:20.000Z\",\"number\":2,\"previous\":\"{previous}\",\
+             \"sealedAt\":\"2023-11-14T22:14:20.000Z\",\"version\":1}}"
+        );
+        assert_eq!(seal.canonical().unwrap(), expected);
+        assert_eq!(serde_json::from_str::<Seal>(&expected).unwrap(), seal);
+    }
+}

@@ -1,0 +1,391 @@
+//! Whether a log is what was sealed, and if not, which entry is the first that is not.
+//!
+//! A log is given segment by segment, with what was found of the entries of each, so that memory is bounded by one
+//! segment. What is trusted is the keys and, where one is given, a [`Head`] that was kept elsewhere. Without a head
+//! nobody can tell that segments were cut off at the end, nor that whoever has a key wrote all of it anew.
+
+use std::{collections::HashMap, fmt, str::FromStr};
+use tenantry_kernel::CanonicalError;
+use uuid::Uuid;
+
+use crate::{Chain, Digest, Evidence, Listed, Seal, SealKeys, Segment, Trust};
+
+/// The end of a chain at some moment, to be kept where the log is not. Its text is `CHAIN:NUMBER:DIGEST`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// Whose log it is.
+    pub chain: Chain,
+    /// The number of its last segment.
+    pub number: i64,
+    /// The digest of that segment's seal.
+    pub digest: Digest,
+}
+
+/// The text is no head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be CHAIN:NUMBER:DIGEST, as `tenantry audit head` prints it")]
+pub struct HeadError;
+
+impl Head {
+    /// The head of a chain that ends with this seal.
+    pub fn of(seal: &Seal) -> Result<Self, CanonicalError> {
+        Ok(Self { chain: seal.chain, number: seal.number, digest: seal.digest()? })
+    }
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.chain, self.number, self.digest)
+    }
+}
+
+impl FromStr for Head {
+    type Err = HeadError;
+
+    fn from_str(text: &str) -> Result<Self, HeadError> {
+        let mut parts = text.split(':');
+        let mut next = || parts.next().ok_or(HeadError);
+        let head = Self {
+            chain: next()?.parse().map_err(|_| HeadError)?,
+            number: next()?.parse().map_err(|_| HeadError)?,
+            digest: next()?.parse().map_err(|_| HeadError)?,
+        };
+        if parts.next().is_some() { Err(HeadError) } else { Ok(head) }
+    }
+}
+
+/// The first thing that is not as it was sealed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Finding {
+    /// An entry says something else than when it was sealed.
+    #[error("entry {id} at position {position} was changed")]
+    Changed {
+        /// Where it stands.
+        position: i64,
+        /// Which.
+        id: Uuid,
+    },
+    /// The personal part of an entry says something else than when it was sealed.
+    #[error("the personal part of entry {id} at position {position} was changed")]
+    PersonalPartChanged {
+        /// Where it stands.
+        position: i64,
+        /// Which.
+        id: Uuid,
+    },
+    /// An entry is gone, and was not removed at the end of its retention.
+    #[error("entry {id} at position {position} was dropped")]
+    Dropped {
+        /// Where it stood.
+        position: i64,
+        /// Which.
+        id: Uuid,
+    },
+    /// An entry stands where none was sealed.
+    #[error("entry {id} was added{}", at(.position))]
+    Added {
+        /// Before which position; unknown for an entry of a database, whose rows have no order.
+        position: Option<i64>,
+        /// Which.
+        id: Uuid,
+    },
+    /// An entry stands elsewhere than when it was sealed.
+    #[error("entry {id} was moved to position {position}")]
+    Moved {
+        /// Where it stands now.
+        position: i64,
+        /// Which.
+        id: Uuid,
+    },
+    /// The list of a segment's entries is not the one that was signed, so that none of them can be trusted.
+    #[error("the list of segment {number}, entries {first} to {last}, was changed")]
+    ListChanged {
+        /// Which segment.
+        number: i64,
+        /// Its first position.
+        first: i64,
+        /// Its last position.
+        last: i64,
+    },
+    /// A segment has no entries although one before it has.
+    #[error("the entries of segment {number}, {first} to {last}, were dropped, and not by retention")]
+    Emptied {
+        /// Which segment.
+        number: i64,
+        /// Its first position.
+        first: i64,
+        /// Its last position.
+        last: i64,
+    },
+    /// A seal is not what its key signed.
+    #[error("the seal of segment {number}, entries {first} to {last}, was changed or forged")]
+    Forged {
+        /// Which segment.
+        number: i64,
+        /// Its first position.
+        first: i64,
+        /// Its last position.
+        last: i64,
+    },
+    /// A seal was made by a key that is not trusted.
+    #[error("the seal of segment {number} was made by key {key_id}, which is none of the trusted ones")]
+    UnknownKey {
+        /// Which segment.
+        number: i64,
+        /// By which key.
+        key_id: String,
+    },
+    /// Segments are missing.
+    #[error("segment {number}, from position {position} on, was dropped")]
+    SegmentDropped {
+        /// The first that is missing.
+        number: i64,
+        /// The position of its first entry.
+        position: i64,
+    },
+    /// A segment stands elsewhere than when it was sealed, or in another log, or is there twice.
+    #[error("segment {number} was moved or added: segment {expected} was expected")]
+    SegmentMoved {
+        /// Which was found.
+        number: i64,
+        /// Which was expected.
+        expected: i64,
+    },
+    /// A segment is not linked to the one before it.
+    #[error("segment {number} does not follow from the one before it")]
+    Unlinked {
+        /// Which segment.
+        number: i64,
+    },
+    /// The log ends before the head that was kept.
+    #[error(
+        "the log ends with segment {last}, before segment {head} of the head: it was truncated after position {position}"
+    )]
+    Truncated {
+        /// The last segment that is there; 0 for none.
+        last: i64,
+        /// The last position that is there.
+        position: i64,
+        /// The segment of the head.
+        head: i64,
+    },
+    /// The segment of the head is another one than when the head was kept.
+    #[error(
+        "segment {number} is not the one of the head: the log was written anew, from this segment or an earlier one on"
+    )]
+    Rewritten {
+        /// Which segment.
+        number: i64,
+    },
+}
+
+fn at(position: &Option<i64>) -> String {
+    position.map(|position| format!(" before position {position}")).unwrap_or_default()
+}
+
+/// An entry as it was found, which is all that is told of it once its digest is taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Found {
+    id: Uuid,
+    digest: Digest,
+    personal: PersonalPart,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PersonalPart {
+    Fits,
+    Changed,
+    Erased,
+}
+
+impl Found {
+    /// What was found of an entry.
+    pub fn new(evidence: &Evidence) -> Result<Self, CanonicalError> {
+        let personal = match &evidence.personal {
+            None => PersonalPart::Erased,
+            Some(personal) if personal.fits(&evidence.record) => PersonalPart::Fits,
+            Some(_) => PersonalPart::Changed,
+        };
+        Ok(Self { id: evidence.record.id, digest: evidence.record.digest()?, personal })
+    }
+}
+
+/// What is known of a log that is whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Whose log it is.
+    pub chain: Chain,
+    /// How many segments there are, those without entries included.
+    pub segments: i64,
+    /// How many entries were verified.
+    pub entries: u64,
+    /// How many of them have had their personal part erased.
+    pub erased: u64,
+    /// How many segments have had their entries removed at the end of their retention.
+    pub removed_segments: u64,
+    /// How many entries they had.
+    pub removed_entries: u64,
+    /// The end of the chain, to be kept elsewhere.
+    pub head: Option<Head>,
+    /// Whether a head that was given was found in the chain.
+    pub is_anchored: bool,
+}
+
+/// Checks one log, segment by segment.
+pub struct Verifier<'k> {
+    keys: &'k dyn SealKeys,
+    expected: Option<Head>,
+    next_position: i64,
+    summary: Summary,
+}
+
+impl<'k> Verifier<'k> {
+    /// Begins with a log of that chain. The head, if one is given, must be of the same chain.
+    pub fn new(chain: Chain, keys: &'k dyn SealKeys, head: Option<Head>) -> Self {
+        let summary = Summary {
+            chain,
+            segments: 0,
+            entries: 0,
+            erased: 0,
+            removed_segments: 0,
+            removed_entries: 0,
+            head: None,
+            is_anchored: false,
+        };
+        Self { keys, expected: head.filter(|head| head.chain == chain), next_position: 1, summary }
+    }
+
+    /// The log that is verified.
+    pub fn chain(&self) -> Chain {
+        self.summary.chain
+    }
+
+    /// Takes the next segment with what was found of its entries, in the order in which it was found.
+    pub fn segment(&mut self, segment: &Segment, found: &[Found]) -> Result<(), Finding> {
+        let digest = self.seal(segment)?;
+        let seal = &segment.seal;
+        match &segment.listed {
+            None if !found.is_empty() => {
+                return Err(Finding::Added { position: Some(seal.first_position), id: found[0].id });
+            }
+            None if self.summary.entries > 0 => {
+                let (number, first, last) = place(seal);
+                return Err(Finding::Emptied { number, first, last });
+            }
+            None => {
+                self.summary.removed_segments += 1;
+                self.summary.removed_entries += u64::try_from(seal.count).unwrap_or(0);
+            }
+            Some(listed) => {
+                let is_signed = Listed::digest_of(listed) == seal.entries
+                    && i64::try_from(listed.len()).is_ok_and(|count| count == seal.count);
+                if !is_signed {
+                    let (number, first, last) = place(seal);
+                    return Err(Finding::ListChanged { number, first, last });
+                }
+                self.entries(seal, listed, found)?;
+            }
+        }
+        self.next_position = seal.last_position() + 1;
+        self.summary.segments = seal.number;
+        self.summary.head = Some(Head { chain: seal.chain, number: seal.number, digest });
+        Ok(())
+    }
+
+    /// Entries that stand behind the last segment of an export, in which every entry belongs to one.
+    pub fn rest(&self, found: &[Found]) -> Result<(), Finding> {
+        match found.first() {
+            Some(found) => Err(Finding::Added { position: Some(self.next_position), id: found.id }),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends with what is known of the log.
+    pub fn finish(self) -> Result<Summary, Finding> {
+        match self.expected {
+            Some(head) if head.number > self.summary.segments => Err(Finding::Truncated {
+                last: self.summary.segments,
+                position: self.next_position - 1,
+                head: head.number,
+            }),
+            _ => Ok(self.summary),
+        }
+    }
+
+    fn seal(&mut self, segment: &Segment) -> Result<Digest, Finding> {
+        let seal = &segment.seal;
+        let (number, first, last) = place(seal);
+        let forged = Finding::Forged { number, first, last };
+        let expected = self.summary.segments + 1;
+        let canonical = seal.canonical().map_err(|_| forged.clone())?;
+        match self.keys.check(&seal.key_id, canonical.as_bytes(), &segment.signature) {
+            Trust::Good => {}
+            Trust::Bad => return Err(forged),
+            Trust::UnknownKey => return Err(Finding::UnknownKey { number, key_id: seal.key_id.clone() }),
+        }
+        if seal.chain != self.summary.chain || number < expected {
+            return Err(Finding::SegmentMoved { number, expected });
+        }
+        if number > expected {
+            return Err(Finding::SegmentDropped { number: expected, position: self.next_position });
+        }
+        if seal.previous != self.summary.head.map(|head| head.digest) || first != self.next_position {
+            return Err(Finding::Unlinked { number });
+        }
+        let digest = seal.digest().map_err(|_| forged)?;
+        if let Some(head) = self.expected
+            && head.number == number
+        {
+            if head.digest != digest {
+                return Err(Finding::Rewritten { number });
+            }
+            self.summary.is_anchored = true;
+        }
+        Ok(digest)
+    }
+
+    fn entries(&mut self, seal: &Seal, listed: &[Listed], found: &[Found]) -> Result<(), Finding> {
+        let places: HashMap<Uuid, usize> =
+            listed.iter().enumerate().map(|(place, listed)| (listed.id, place)).collect();
+        let mut found_in_all: HashMap<Uuid, usize> = HashMap::with_capacity(found.len());
+        for found in found {
+            *found_in_all.entry(found.id).or_default() += 1;
+        }
+        for (index, position) in (0..listed.len().max(found.len())).zip(seal.first_position..) {
+            match (listed.get(index), found.get(index)) {
+                (Some(listed), Some(found)) if listed.id == found.id => self.entry(position, listed, found)?,
+                (Some(listed), _) if !found_in_all.contains_key(&listed.id) => {
+                    return Err(Finding::Dropped { position, id: listed.id });
+                }
+                (_, Some(found)) if places.contains_key(&found.id) && found_in_all.get(&found.id) == Some(&1) => {
+                    return Err(Finding::Moved { position, id: found.id });
+                }
+                (_, Some(found)) => return Err(Finding::Added { position: Some(position), id: found.id }),
+                (_, None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, position: i64, listed: &Listed, found: &Found) -> Result<(), Finding> {
+        let id = found.id;
+        if listed.digest != found.digest {
+            return Err(Finding::Changed { position, id });
+        }
+        match found.personal {
+            PersonalPart::Changed => return Err(Finding::PersonalPartChanged { position, id }),
+            PersonalPart::Erased => self.summary.erased += 1,
+            PersonalPart::Fits => {}
+        }
+        self.summary.entries += 1;
+        Ok(())
+    }
+}
+
+/// The number of a segment and the positions of its first and last entry.
+fn place(seal: &Seal) -> (i64, i64, i64) {
+    (seal.number, seal.first_position, seal.last_position())
+}
+
+#[cfg(test)]
+mod tests;

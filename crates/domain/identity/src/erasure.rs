@@ -1,0 +1,101 @@
+//! Erasing a person: what they were called, how they were reached and from where they came is gone for good, while what
+//! was done stays in the journal under their id.
+
+use async_trait::async_trait;
+use tenantry_kernel::{
+    Action, Actor, Authorities, EmailAddress, Event, EventId, Journal, Name, StoreError, TenantId, UserId, World,
+};
+use tenantry_tenancy::{Memberships, TenancyError};
+use uuid::Uuid;
+
+use crate::{IdentityError, People, Person, PersonStatus};
+
+/// By what entries of the journal are a person's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trace {
+    /// The person did it.
+    Actor(UserId),
+    /// It was done to this: the person, or an invitation of theirs.
+    Target(Uuid),
+}
+
+/// Where a person's data is erased. Only for System units.
+#[async_trait]
+pub trait Erasure: Send {
+    /// Deletes password, links, sessions, memberships, remembered answers, open registrations of the address and every job that names it.
+    async fn erase_account(&mut self, person: &Person) -> Result<(), StoreError>;
+
+    /// The first tenant after that one, in order of id.
+    async fn next_tenant(&mut self, after: Option<TenantId>) -> Result<Option<TenantId>, StoreError>;
+
+    /// Puts another address in the place of the person's in the tenant's invitations to `address` and in those that the
+    /// person has accepted, withdraws what is open of them, and returns their ids.
+    async fn erase_invitations(
+        &mut self,
+        tenant: TenantId,
+        person: UserId,
+        address: &EmailAddress,
+        by: &EmailAddress,
+    ) -> Result<Vec<Uuid>, StoreError>;
+
+    /// Deletes the personal parts of the next entries after that one in a tenant's log, or in that of what belongs to no
+    /// tenant, and their salts: seals stay valid, since they cover commitments only. Returns how many parts there were,
+    /// and the last entry that was looked at, if there may be more.
+    async fn erase_parts(
+        &mut self,
+        log: Option<TenantId>,
+        trace: Trace,
+        after: Option<EventId>,
+        limit: u32,
+    ) -> Result<(u64, Option<EventId>), StoreError>;
+}
+
+/// The address that stands where an erased person's was. No mail can reach it (RFC 6761, 6.4).
+pub fn erased_address(person: UserId) -> Result<EmailAddress, IdentityError> {
+    let address = format!("erased-{person}@erased.invalid");
+    EmailAddress::parse(&address).map_err(|error| StoreError::Failed(Box::new(error)).into())
+}
+
+/// Takes a person out of every tenant and erases their account, by an operator. What the journal says of them is erased
+/// after it, log by log: [`Erasure::erase_invitations`] and [`Erasure::erase_parts`]. Without `force` it fails with
+/// [`TenancyError::LastOwner`] when a tenant would be left without an active owner. Whoever was erased already is left as
+/// they are.
+pub async fn erase_person(
+    unit: &mut (impl People + Erasure + Memberships + Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    id: UserId,
+    force: bool,
+) -> Result<(), IdentityError> {
+    let mut tenants: Vec<TenantId> = unit.tenants_of(id).await?.iter().map(|(m, _)| m.tenant).collect();
+    tenants.sort();
+    for tenant in &tenants {
+        unit.lock_tenant(*tenant).await?;
+        if !force && unit.active_owners(*tenant).await? == [id] {
+            return Err(TenancyError::LastOwner.into());
+        }
+    }
+    let before = unit.lock_person(id).await?.ok_or(IdentityError::NotFound)?;
+    let address = erased_address(id)?;
+    if before.email == address {
+        return Ok(());
+    }
+    if unit.tenants_of(id).await?.iter().any(|(m, _)| !tenants.contains(&m.tenant)) {
+        return Err(StoreError::Collision("the person has joined another tenant meanwhile".into()).into());
+    }
+    let name = Name::parse("Erased").map_err(|error| StoreError::Failed(Box::new(error)))?;
+    let after =
+        Person { email: address, email_verified_at: None, name, status: PersonStatus::Disabled, ..before.clone() };
+    unit.erase_account(&before).await?;
+    unit.update_person(&after).await?;
+    unit.user_authority_changed(id).await?;
+    for tenant in &tenants {
+        let log = actor.within(Some(*tenant));
+        unit.append_event(Event::new(world, &log, Action::MembershipRemoved).target(id, None)).await?;
+        unit.append_event(Event::new(world, &log, Action::UserErased).target(id, None)).await?;
+    }
+    if tenants.is_empty() {
+        unit.append_event(Event::new(world, actor, Action::UserErased).target(id, None)).await?;
+    }
+    Ok(())
+}
