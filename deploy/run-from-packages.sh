@@ -222,7 +222,7 @@ say "uploaded and downloaded"
 
 token=$(sed -n 's/^health_token = "\(.*\)"$/\1/p' "$run/secrets/app/tenantry.toml")
 health=$(call "$api/health" --header "Authorization: Bearer $token") || fail "health: $health"
-for check in database redis queue mail disk; do
+for check in database redis queue storage mail disk; do
     grep -q "\"$check\":{\"status\":\"pass\"" <<< "$health" || fail "$check: $health"
 done
 say "everything is well"

@@ -31,7 +31,7 @@ fn production() -> Settings {
         .set("HEALTH_TOKEN", HEALTH_TOKEN)
 }
 
-const THINGS: [&str; 5] = ["database", "redis", "queue", "mail", "disk"];
+const THINGS: [&str; 6] = ["database", "redis", "queue", "storage", "mail", "disk"];
 
 /// Work in a queue that no worker of this program serves.
 #[derive(Serialize, Deserialize)]
@@ -191,6 +191,21 @@ fn a_mail_server_and_a_redis_that_are_away_are_warnings() {
         for thing in ["mail", "redis"] {
             assert_eq!(told.body["checks"][thing]["status"], "warn", "{}", told.text);
         }
+        assert!(!told.text.contains("planted") && !told.text.contains("127.0.0.1"), "{}", told.text);
+    });
+}
+
+#[test]
+fn a_storage_that_is_away_is_a_failure() {
+    let settings = Settings::default()
+        .set("STORAGE_URL", "s3://bucket")
+        .set("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        .set("AWS_ACCESS_KEY_ID", "planted-id")
+        .set("AWS_SECRET_ACCESS_KEY", "planted-secret");
+    Server::run(DatabaseKind::Sqlite, settings, |server| async move {
+        let told = server.client().get("//health").await;
+        assert_eq!((told.status.as_u16(), &told.body["checks"]["storage"]["status"]), (503, &Value::from("fail")));
+        assert_eq!(told.body["checks"]["database"]["status"], "pass", "{}", told.text);
         assert!(!told.text.contains("planted") && !told.text.contains("127.0.0.1"), "{}", told.text);
     });
 }

@@ -82,7 +82,7 @@ Environment:
     Openapi,
     /// Check the settings and everything outside the program, and say what to mend.
     ///
-    /// Looks at the keys, the folders and the disk, the mail, the database and its queue, and Redis. It exits with 1 when
+    /// Looks at the keys, the folders and the disk, the storage of files, the mail, the database and its queue, and Redis. It exits with 1 when
     /// there is a problem; a warning is none.
     Doctor,
     /// Ask a running server whether it is ready, for containers; exits with 0 when it is.

@@ -10,8 +10,9 @@ use tenantry_kernel::World;
 use tenantry_redis::{Limits, Redis};
 
 use crate::{
-    config::{Config, ConfigErrors, MailTransport},
-    health::{FolderError, Judgement, Status, folders, judge_space, try_folder},
+    app::storage,
+    config::{Config, ConfigErrors, MailTransport, StoragePlace},
+    health::{FolderError, Judgement, Status, folders, judge_space, judge_storage, try_folder},
     keys::Keys,
     mail::Outbox,
 };
@@ -97,6 +98,7 @@ pub async fn run_doctor(loaded: Result<Config, ConfigErrors>) -> Report {
     }
     report.judged("disk", judge_space(&folders, &config.health), MAKE_ROOM);
     look_at_keys(&config, &mut report);
+    look_at_storage(&config, &mut report).await;
     look_at_mail(&config, &mut report).await;
     database::look(&config, &mut report).await;
     look_at_redis(&config, &mut report).await;
@@ -104,7 +106,8 @@ pub async fn run_doctor(loaded: Result<Config, ConfigErrors>) -> Report {
 }
 
 fn look_at_folder(folder: &Path, report: &mut Report) {
-    const MEND: &str = "give this user the right, or set DATA_DIR, DATABASE_URL or MAIL_URL to another place";
+    const MEND: &str =
+        "give this user the right, or set DATA_DIR, DATABASE_URL, STORAGE_URL or MAIL_URL to another place";
     let shown = folder.display();
     match try_folder(folder) {
         Ok(true) => report.fine("folder", format!("{shown} can be written")),
@@ -113,6 +116,17 @@ fn look_at_folder(folder: &Path, report: &mut Report) {
             report.problem("folder", format!("{error}: remove it, or name another folder"));
         }
         Err(error) => report.problem("folder", format!("{error}: {MEND}")),
+    }
+}
+
+/// Asks a bucket, within its time limits; a folder was looked at among the folders.
+async fn look_at_storage(config: &Config, report: &mut Report) {
+    let StoragePlace::S3(_) = &config.storage.place else { return };
+    const MEND: &str =
+        "see that STORAGE_URL names the right bucket, AWS_ENDPOINT_URL its server, and that the key may use it";
+    match storage(config) {
+        Ok(blobs) => report.judged("storage", judge_storage(&config.storage.place, &*blobs).await, MEND),
+        Err(error) => report.problem("storage", format!("{error}: {MEND}")),
     }
 }
 

@@ -6,6 +6,7 @@
 mod disk;
 mod mail;
 mod queue;
+mod storage;
 
 use std::{
     future::Future,
@@ -20,6 +21,7 @@ use crate::{App, config::HealthConfig, worker};
 pub(crate) use disk::{FolderError, folders, judge_space, try_folder};
 pub(crate) use mail::LastMailCheck;
 pub(crate) use queue::judge_queue;
+pub(crate) use storage::judge_storage;
 
 /// How long anything has to answer.
 const TIME_LIMIT: Duration = Duration::from_secs(1);
@@ -51,6 +53,7 @@ pub(crate) struct Checks {
     pub(crate) database: Check,
     pub(crate) redis: Check,
     pub(crate) queue: Check,
+    pub(crate) storage: Check,
     pub(crate) mail: Check,
     pub(crate) disk: Check,
 }
@@ -97,8 +100,12 @@ impl Check {
 impl Checks {
     /// The worst of them.
     pub(crate) fn status(&self) -> Status {
-        let Self { database, redis, queue, mail, disk } = self;
-        [database, redis, queue, mail, disk].map(|check| check.status).into_iter().max().unwrap_or(Status::Pass)
+        let Self { database, redis, queue, storage, mail, disk } = self;
+        [database, redis, queue, storage, mail, disk]
+            .map(|check| check.status)
+            .into_iter()
+            .max()
+            .unwrap_or(Status::Pass)
     }
 }
 
@@ -117,14 +124,15 @@ impl App {
     }
 
     async fn check_everything(&self) -> Checks {
-        let (database, redis, queue, mail, disk) = tokio::join!(
+        let (database, redis, queue, storage, mail, disk) = tokio::join!(
             self.check_database(),
             self.check_redis(),
             self.check_queue(),
+            self.check_storage(),
             self.check_mail(),
             self.check_disk()
         );
-        Checks { database, redis, queue, mail, disk }
+        Checks { database, redis, queue, storage, mail, disk }
     }
 
     /// Whether the database answers.
@@ -158,6 +166,10 @@ impl App {
             }
         })
         .await
+    }
+
+    async fn check_storage(&self) -> Check {
+        Check::of(&self.config.health, Status::Fail, judge_storage(&self.config.storage.place, &*self.blobs)).await
     }
 
     async fn check_disk(&self) -> Check {

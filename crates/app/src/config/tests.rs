@@ -200,6 +200,8 @@ fn settings_that_do_not_go_together_are_refused() {
     assert_eq!(subjects(load(&[("REFRESH_IDLE", "14m")])), ["REFRESH_IDLE"]);
     assert!(load(&[("REFRESH_IDLE", "15m")]).is_ok());
     assert_eq!(subjects(load(&[("STOP_DELAY", "25s")])), ["STOP_GRACE"]);
+    assert_eq!(subjects(load(&[("HEALTH_QUEUE_AGE_WARN", "2h")])), ["HEALTH_QUEUE_AGE_FAIL"]);
+    assert_eq!(subjects(load(&[("HEALTH_DISK_WARN_PERCENT", "1")])), ["HEALTH_DISK_FAIL_PERCENT"]);
     assert_eq!(subjects(load(&[("HOST", "0.0.0.0")])), ["TENANTRY_ENV"]);
     assert_eq!(subjects(load(&[("HOST", "0.0.0.0"), ("TENANTRY_ENV", "development")])), Vec::<String>::new());
 }

@@ -7,7 +7,7 @@ use std::{
     process,
 };
 
-use crate::config::{Config, Database, HealthConfig, MailTransport};
+use crate::config::{Config, Database, HealthConfig, MailTransport, StoragePlace};
 
 use super::{Judgement, Status};
 
@@ -34,7 +34,11 @@ pub(crate) fn folders(config: &Config) -> Vec<PathBuf> {
         MailTransport::File(folder) => Some(folder.as_path()),
         MailTransport::Console | MailTransport::Smtp(_) => None,
     };
-    let named = of_keys.into_iter().chain(of_database).chain(of_mail);
+    let of_files = match &config.storage.place {
+        StoragePlace::Disk(folder) => Some(folder.as_path()),
+        StoragePlace::S3(_) => None,
+    };
+    let named = of_keys.into_iter().chain(of_database).chain(of_mail).chain(of_files);
     let mut folders: Vec<PathBuf> =
         named.map(|folder| absolute(Path::new(".").join(folder)).unwrap_or_else(|_| folder.to_owned())).collect();
     folders.dedup();
@@ -49,7 +53,9 @@ pub(crate) fn try_folder(folder: &Path) -> Result<bool, FolderError> {
         return Err(FolderError::File(there.to_owned()));
     }
     let probe = there.join(format!(".tenantry-probe-{}", process::id()));
-    let tried = fs::File::create_new(&probe).and_then(|_| fs::remove_file(&probe));
+    let removed = |error: io::Error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) };
+    // Another process of the same number, in another container, may try it at the same time.
+    let tried = fs::File::create(&probe).and_then(|_| fs::remove_file(&probe).or_else(removed));
     tried.map_err(|source| FolderError::Unwritable { folder: there.to_owned(), source })?;
     Ok(there == folder)
 }
@@ -136,10 +142,12 @@ mod tests {
     fn only_folders_that_are_used_are_looked_at() {
         let folder = TempDir::new().expect("a folder");
         let data = ("DATA_DIR", folder.path().to_str().expect("UTF-8"));
-        assert_eq!(folders(&config(&[data])), [folder.path()]);
+        let files = folder.path().join("files");
+        assert_eq!(folders(&config(&[data])), [folder.path(), &files]);
         let elsewhere = ("DATABASE_URL", "sqlite:/elsewhere/a.db");
-        assert_eq!(folders(&config(&[data, elsewhere])), [folder.path(), Path::new("/elsewhere")]);
-        let all = [data, ("DATABASE_URL", "postgres://u@h/d"), ("SIGNING_KEYS", "a"), ("SERVER_SECRETS", "b")];
+        assert_eq!(folders(&config(&[data, elsewhere])), [folder.path(), Path::new("/elsewhere"), &files]);
+        let keys = [("SIGNING_KEYS", "a"), ("SERVER_SECRETS", "b"), ("STORAGE_URL", "s3://bucket")];
+        let all = [data, ("DATABASE_URL", "postgres://u@h/d")].into_iter().chain(keys).collect::<Vec<_>>();
         assert!(folders(&config(&all)).is_empty());
     }
 

@@ -52,6 +52,8 @@ pub(crate) struct ChecksView {
     redis: CheckView,
     /// Whether the jobs of all processes are being done.
     queue: CheckView,
+    /// Where the bytes of files lie: a folder is written to, a bucket is asked.
+    storage: CheckView,
     /// Whether mails can go out; asked at most every 15 s. Mails wait, so that it warns and never fails.
     mail: CheckView,
     /// The room where this process writes.
@@ -86,11 +88,12 @@ pub(crate) struct ResponseTimesView {
 
 impl From<&Checks> for ChecksView {
     fn from(checks: &Checks) -> Self {
-        let Checks { database, redis, queue, mail, disk } = checks;
+        let Checks { database, redis, queue, storage, mail, disk } = checks;
         Self {
             database: database.into(),
             redis: redis.into(),
             queue: queue.into(),
+            storage: storage.into(),
             mail: mail.into(),
             disk: disk.into(),
         }

@@ -1,0 +1,24 @@
+//! Whether the bytes of files can be kept and had.
+
+use tenantry_files::Blobs;
+
+use crate::config::StoragePlace;
+
+use super::{Judgement, Status, try_folder};
+
+/// A folder is written to, a bucket is only asked: a write to it each second would cost.
+pub(crate) async fn judge_storage(place: &StoragePlace, blobs: &dyn Blobs) -> Judgement {
+    match place {
+        StoragePlace::Disk(folder) => {
+            let folder = folder.clone();
+            match tokio::task::spawn_blocking(move || try_folder(&folder)).await {
+                Ok(Ok(_)) => (Status::Pass, "the folder can be written".to_owned()),
+                Ok(Err(_)) | Err(_) => (Status::Fail, "the folder cannot be written".to_owned()),
+            }
+        }
+        StoragePlace::S3(_) => match blobs.check().await {
+            Ok(()) => (Status::Pass, "the bucket answers".to_owned()),
+            Err(_) => (Status::Fail, "the bucket cannot be used".to_owned()),
+        },
+    }
+}
