@@ -60,15 +60,15 @@ async fn hot_routes(server: Server, kind: Kind) {
         let owner = owner.clone();
         async move { owner.upload("plan.csv", "text/csv", b"what,when\n").await }
     };
-    // Reading: what of the plan is used. Writing: what is held now, the storage, the file, the two rows of the journal,
-    // COMMIT.
-    assert_eq!(statements(&server, upload).await, (unit + 1) + (unit + 1 + 1 + 1 + 2 + 1), "POST /files/upload");
+    // Reading: what of the plan is used. Writing: what is held now, the storage, the file, the three rows of the
+    // journal, COMMIT.
+    assert_eq!(statements(&server, upload).await, (unit + 1) + (unit + 1 + 1 + 1 + 3 + 1), "POST /files/upload");
     // The files and who uploaded them.
     assert_eq!(get("/files").await, unit + 2, "GET /files");
     let file = upload().await.is(201)["id"].as_str().unwrap().to_owned();
     let download = || async { owner.get(&format!("/files/{file}/download")).await };
-    // Reading: the file. Writing: the file again, the two rows of the journal, COMMIT.
-    assert_eq!(statements(&server, download).await, (unit + 1) + (unit + 1 + 2 + 1), "GET /files/{{id}}/download");
+    // Reading: the file. Writing: the file again, the three rows of the journal, COMMIT.
+    assert_eq!(statements(&server, download).await, (unit + 1) + (unit + 1 + 3 + 1), "GET /files/{{id}}/download");
 
     let login = || {
         let body = json!({ "email": owner.email, "password": PASSWORD, "tenantSlug": "acme" });
