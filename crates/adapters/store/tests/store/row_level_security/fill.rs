@@ -9,6 +9,7 @@ use tenantry_jobs::{JobQueue, Schedules};
 use tenantry_kernel::{
     Action, Actor, Authorities, Event, FileId, Journal, Origin, RequestId, TenantId, Timestamp, UserId,
 };
+use tenantry_limits::{ProcessId, Processes};
 use tenantry_store::Unit;
 use tenantry_tenancy::{DefaultRole, Invitations, Roles};
 
@@ -45,6 +46,7 @@ pub(super) async fn fill(opened: &Opened) -> (TenantId, UserId) {
             unit.charge_attempts(&[Charge { key: opened.world.random(), quota }], now).await.unwrap();
             unit.remember_source(opened.world.random(), opened.world.random(), now).await.unwrap();
             unit.tenant_authority_changed(tenant.id).await.unwrap();
+            unit.note_process(ProcessId::new(&opened.world), now).await.unwrap();
             for tenant in [Some(tenant.id), None] {
                 let (keyed, answer) = answer(tenant, person.id, now);
                 unit.remember_answer(&keyed, &answer).await.unwrap();
