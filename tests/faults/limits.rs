@@ -178,7 +178,6 @@ fn three_processes_on_one_redis_let_through_one_limit_together() {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the figures that are promised, for whoever looks at the output")]
 fn fa3_limits_hold_without_redis_within_twice_in_the_first_window_and_a_fifth_after_it() {
     run(async {
         let mut three = Three::start().await;
