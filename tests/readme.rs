@@ -75,6 +75,7 @@ fn the_tour_of_the_readme_is_true() {
         "\"newPerson\":true",
         "\"name\":\"Charles Babbage\"",
         "\"code\":\"permission_denied\"",
+        "what,when\nlaunch,2027-01-01\n",
         "\"nextCursor\":\"",
         "\"outcome\":\"denied\"",
         "\"code\":\"session_ended\"",
