@@ -1,6 +1,6 @@
 //! A PostgreSQL of a test's own, which it may stop, freeze and start again.
 
-use rustix::process::{Pid, Signal, geteuid, kill_process};
+use rustix::process::{Pid, Signal, getegid, geteuid, kill_process};
 use sqlx::{Connection, PgConnection};
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -12,6 +12,9 @@ use std::{
 use tempfile::TempDir;
 
 use super::answer_within;
+
+const INITDB: [&str; 7] =
+    ["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "-D", "data"];
 
 /// How long the server may take to start, or to stop.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -28,33 +31,69 @@ pub(super) struct Cluster {
 
 impl Cluster {
     pub(super) async fn start() -> Self {
-        let folder = TempDir::with_prefix("tenantry-faults-").unwrap();
-        let programs = programs();
+        let (folder, programs) = (new_folder(), programs());
         let log = folder.path().join("initdb.log");
-        if let Some((user, group)) = account() {
-            chown(folder.path(), Some(user), Some(group)).unwrap();
-        }
         let mut initdb = command(&programs.join("initdb"), folder.path());
-        initdb.args([
-            "--no-sync",
-            "--auth=trust",
-            "--username=postgres",
-            "--encoding=UTF8",
-            "--locale=C",
-            "-D",
-            "data",
-        ]);
-        let made = initdb.stdout(std::fs::File::create(&log).unwrap()).status().unwrap();
+        let made = initdb.args(INITDB).stdout(std::fs::File::create(&log).unwrap()).status().unwrap();
         assert!(made.success(), "initdb: {}", std::fs::read_to_string(log).unwrap());
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let server = spawn(&programs, folder.path(), port);
-        let mut cluster = Self { folder, programs, port, server, frozen: Vec::new() };
-        let mut admin = cluster.connection().await;
+        Self { folder, programs, port, server, frozen: Vec::new() }.with_role().await
+    }
+
+    /// Starts it in a namespace of its own, in which a file system with room for a database and some work lies over the
+    /// folder of its data.
+    pub(super) async fn start_on_a_small_disk() -> Self {
+        // The log of changes has one large file from the beginning: it is for the tables that there is no room.
+        const SIZE: &str = "160m";
+        const LOG: &str = "--wal-segsize=64";
+        let (folder, programs, port) = (new_folder(), programs(), free_port());
+        std::fs::create_dir(folder.path().join("data")).unwrap();
+        let (mut unshare, options, account) = match account() {
+            Some((user, group)) => (
+                vec!["--mount"],
+                format!("size={SIZE},mode=0700,uid={user},gid={group}"),
+                format!("setpriv --reuid={user} --regid={group} --clear-groups"),
+            ),
+            None => (
+                vec!["--map-root-user", "--mount"],
+                format!("size={SIZE},mode=0700"),
+                format!("unshare --user --map-user={} --map-group={}", geteuid().as_raw(), getegid().as_raw()),
+            ),
+        };
+        let (initdb, postgres) = (programs.join("initdb"), programs.join("postgres"));
+        let script = format!(
+            "set -e\nmount -t tmpfs -o {options} none data\n{account} '{}' {} {LOG}\nexec {account} '{}' {}\n",
+            initdb.display(),
+            INITDB.join(" "),
+            postgres.display(),
+            arguments(port).join(" "),
+        );
+        unshare.extend(["sh", "-c", &script]);
+        let mut start = Command::new("unshare");
+        start.args(unshare).current_dir(folder.path()).env("LC_ALL", "C").stdin(Stdio::null());
+        let server = log_into(&mut start, folder.path());
+        Self { folder, programs, port, server, frozen: Vec::new() }.with_role().await
+    }
+
+    /// Makes the database `tenantry` and its role.
+    async fn with_role(mut self) -> Self {
+        let mut admin = self.connection().await;
         let role = "CREATE ROLE tenantry LOGIN NOSUPERUSER NOBYPASSRLS; CREATE DATABASE tenantry OWNER tenantry";
         for statement in role.split(';') {
             sqlx::raw_sql(statement).execute(&mut admin).await.unwrap();
         }
-        cluster
+        self
+    }
+
+    /// Its first process, as the system knows it.
+    pub(super) fn id(&self) -> u32 {
+        self.server.id()
+    }
+
+    /// The folder of its data.
+    pub(super) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// The address of the database `tenantry` for one of the roles.
@@ -117,13 +156,34 @@ impl Drop for Cluster {
     }
 }
 
+fn new_folder() -> TempDir {
+    let folder = TempDir::with_prefix("tenantry-faults-").unwrap();
+    if let Some((user, group)) = account() {
+        chown(folder.path(), Some(user), Some(group)).unwrap();
+    }
+    folder
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
 fn spawn(programs: &Path, folder: &Path, port: u16) -> Child {
-    let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("server.log")).unwrap();
     let mut postgres = command(&programs.join("postgres"), folder);
-    postgres.args(["-D", "data", "-p", &port.to_string(), "-k", "", "-c", "listen_addresses=127.0.0.1"]);
+    log_into(postgres.args(arguments(port)), folder)
+}
+
+fn arguments(port: u16) -> Vec<String> {
     // What is committed must survive the server, not the machine.
-    postgres.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
-    postgres.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
+    let arguments = format!(
+        "-D data -p {port} -c unix_socket_directories= -c listen_addresses=127.0.0.1 -c fsync=off -c full_page_writes=off"
+    );
+    arguments.split(' ').map(str::to_owned).collect()
+}
+
+fn log_into(command: &mut Command, folder: &Path) -> Child {
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("server.log")).unwrap();
+    command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
 }
 
 fn log(folder: &Path) -> String {

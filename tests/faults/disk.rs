@@ -1,51 +1,75 @@
-//! A disk that is full for files.
+//! A disk that is full: for files, and for the database.
 
-use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
+use std::{
+    fs::{self, File},
+    io::{ErrorKind, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
-    answer_within, on_each_database,
+    HEALED, answer_within,
+    cluster::Cluster,
+    ledger::{assert_clean, report},
+    load::{Books, Load},
+    on_each_database,
     process::{Process, settings},
+    run,
 };
-use crate::support::{Client, Kind, Member, PASSWORD, Place};
+use crate::support::{Client, Kind, Member, PASSWORD, Place, Settings, Sql};
 use serde_json::json;
 
 /// Room for two of these, and not for three.
-const SIZE: &str = "4m";
+const FILES: &str = "4m";
 const FILE_BYTES: usize = 1_500_000;
 
-/// Starts the program in a namespace of its own, in which a small file system lies over the folder of its files.
-fn launch(place: &Place) -> Process {
-    let storage = place.folder.path().join("small");
-    std::fs::create_dir_all(&storage).unwrap();
+/// Room for a database and some work.
+const SQLITE: &str = "16m";
+/// What is acknowledged before the disk is full and after it.
+const AT_WORK: usize = 20;
+/// Within this time no page has room any more.
+const FULL: Duration = Duration::from_secs(20);
+/// How often a change is refused before there is room again.
+const REFUSALS: usize = 20;
+
+/// Starts the program in a namespace of its own, in which a small file system lies over the folder `small` of the place.
+fn launch(place: &Place, size: &str, arguments: &str, more: &Settings) -> Process {
+    let small = place.folder.path().join("small");
+    fs::create_dir_all(&small).unwrap();
     let script = place.folder.path().join("start.sh");
-    let mount = format!("mount -t tmpfs -o size={SIZE} none '{}'", storage.display());
+    let mount = format!("mount -t tmpfs -o size={size} none '{}'", small.display());
     let program = env!("CARGO_BIN_EXE_tenantry");
-    std::fs::write(&script, format!("#!/bin/sh\nset -e\n{mount}\nexec '{program}' serve\n")).unwrap();
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
-    let more = settings().set("STORAGE_URL", &format!("file:{}", storage.display()));
+    fs::write(&script, format!("#!/bin/sh\nset -e\n{mount}\nexec '{program}' serve {arguments}\n")).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
     let script = script.to_str().unwrap();
     Process::spawn_program(
         Path::new("unshare"),
         &["--map-root-user", "--mount", script],
-        &place.settings(&more),
+        &place.settings(more),
         place.folder.path(),
     )
 }
 
-/// The files in that file system, as the process sees it.
-fn stored(server: &Process, place: &Place) -> usize {
-    let storage = place.folder.path().join("small");
-    let seen = format!("/proc/{}/root{}", server.id(), storage.display());
-    let tenants = std::fs::read_dir(seen).unwrap().map(|entry| entry.unwrap().path());
-    tenants.map(|tenant| std::fs::read_dir(tenant).unwrap().count()).sum()
+/// A path as the process sees it.
+fn seen_by(process: u32, path: &Path) -> PathBuf {
+    format!("/proc/{process}/root{}", path.display()).into()
+}
+
+fn stored(tenants: &Path) -> usize {
+    // The first upload makes the folder.
+    let Ok(tenants) = fs::read_dir(tenants) else { return 0 };
+    tenants.map(|tenant| fs::read_dir(tenant.unwrap().path()).unwrap().count()).sum()
 }
 
 on_each_database! {
     async fn fa6_a_full_disk_for_files_is_told_and_leaves_nothing_behind(kind: Kind) {
         let place = Place::new(kind).await;
-        let mut server = launch(&place);
+        let small = place.folder.path().join("small");
+        let storage = settings().set("STORAGE_URL", &format!("file:{}", small.display()));
+        let mut server = launch(&place, FILES, "", &storage);
         server.becomes_ready().await;
-        let sql = place.sql().await;
+        let (sql, files) = (place.sql().await, seen_by(server.id(), &small));
         let client = Client::new(server.url(), place.sql().await);
         let body = json!({ "email": "ada@example.com", "password": PASSWORD, "name": "Ada", "tenantName": "Acme", "tenantSlug": "acme" });
         let owner = Member::new(&client, &client.post("/auth/register", body).await.is(201));
@@ -56,7 +80,7 @@ on_each_database! {
 
         for _ in 0..3 {
             upload().await.refused(507, "storage_full");
-            assert_eq!(stored(&server, &place), 2);
+            assert_eq!(stored(&files), 2);
             assert_eq!(sql.number("SELECT count(*) FROM files").await, 2);
             let used = sql.number("SELECT CAST(sum(bytes) AS bigint) FROM storage_usage").await;
             assert_eq!(used, 2 * i64::try_from(FILE_BYTES).unwrap());
@@ -65,9 +89,94 @@ on_each_database! {
         owner.patch("/auth/me", json!({ "name": "Ada L." })).await.is(200);
 
         owner.delete(&format!("/files/{first}")).await.is(204);
-        let room = async || (stored(&server, &place) == 1).then_some(());
+        let room = async || (stored(&files) == 1).then_some(());
         answer_within(Duration::from_secs(10), "the bytes of the deleted file go", room).await;
         upload().await.is(201);
-        assert_eq!(stored(&server, &place), 2);
+        assert_eq!(stored(&files), 2);
     }
+}
+
+#[test]
+fn fa6_a_full_disk_for_sqlite_is_told_and_loses_nothing() {
+    run(async {
+        let place = Place::new(Kind::Sqlite).await;
+        let small = place.folder.path().join("small");
+        let database = settings().set("DATABASE_URL", &format!("sqlite:{}/tenantry.db", small.display()));
+        // Without a worker nobody writes when the load is over, and the file can be copied.
+        let mut server = launch(&place, SQLITE, "--no-worker", &database);
+        server.becomes_ready().await;
+        let small = seen_by(server.id(), &small);
+        let books = fills_up_and_goes_on(&server, &small).await;
+
+        // SQLite would follow the path out of the namespace.
+        for name in ["tenantry.db", "tenantry.db-wal"] {
+            fs::copy(small.join(name), place.folder.path().join(name)).unwrap();
+        }
+        let sql = place.sql().await;
+        assert_clean(&books, &sql).await;
+        assert_no_orphan(&place, &sql).await;
+    });
+}
+
+#[test]
+fn fa6_a_full_disk_for_postgresql_is_told_and_loses_nothing() {
+    run(async {
+        let cluster = Cluster::start_on_a_small_disk().await;
+        let place = Place::new(Kind::Sqlite).await;
+        let settings = settings().set("DATABASE_URL", &cluster.url("tenantry"));
+        let server = Process::start(&place, &settings).await;
+        let books = fills_up_and_goes_on(&server, &seen_by(cluster.id(), &cluster.data())).await;
+        let sql = Sql::postgres(&cluster.url("tenantry")).await;
+        assert_clean(&books, &sql).await;
+        assert_no_orphan(&place, &sql).await;
+    });
+}
+
+/// Fills the disk beneath the database while everybody is at work, and makes room again.
+async fn fills_up_and_goes_on(server: &Process, disk: &Path) -> Books {
+    let load = Load::start(server.url());
+    load.progress(AT_WORK).await;
+    let (books, home) = (load.books(), load.books().home());
+
+    let ballast = disk.join("ballast");
+    let mut filling = File::create(&ballast).unwrap();
+    let refused = async || {
+        // What was freed meanwhile is taken too.
+        while fill(&mut filling) {}
+        let answer = home.makes_role(books).await.unwrap();
+        assert!(matches!(answer.status.as_u16(), 201 | 503), "{answer:?}");
+        (answer.status == 503).then_some(())
+    };
+    answer_within(FULL, "a change is refused", refused).await;
+    let mut refusals = 0;
+    while refusals < REFUSALS {
+        assert_eq!(home.sees_roles(books).await.unwrap().status, 200, "what is there is served");
+        assert_eq!(reqwest::get(format!("{}/livez", server.url())).await.unwrap().status(), 200);
+        refusals += usize::from(home.makes_role(books).await.unwrap().status == 503);
+    }
+
+    drop(filling);
+    fs::remove_file(ballast).unwrap();
+    let written = async || home.makes_role(books).await.filter(|answer| answer.status == 201);
+    answer_within(HEALED, "changes are made again", written).await;
+    load.progress(AT_WORK).await;
+    let books = load.finish().await;
+    report("FA6", &books);
+    assert_eq!(*books.unanswered.read().unwrap(), [""; 0]);
+    books
+}
+
+/// Whether more could be written.
+fn fill(file: &mut File) -> bool {
+    match file.write(&[0; 4096]) {
+        Ok(written) => written > 0,
+        Err(error) if error.kind() == ErrorKind::StorageFull => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Of the files whose rows could not be written no bytes are left.
+async fn assert_no_orphan(place: &Place, sql: &Sql) {
+    let rows = sql.number("SELECT count(*) FROM files").await;
+    assert_eq!(stored(&place.folder.path().join("files")), usize::try_from(rows).unwrap());
 }

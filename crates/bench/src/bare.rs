@@ -1,5 +1,6 @@
-//! What a request costs at least: one bare actix route that answers the bytes and headers of a file.
+//! What a request costs at least: one bare actix route that answers the bytes and headers of a file, or one that serves a file.
 
+use actix_files::NamedFile;
 use actix_web::{
     App, HttpResponse, HttpServer,
     http::header::{HeaderName, HeaderValue},
@@ -8,10 +9,15 @@ use actix_web::{
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use serde_json::{Value, json};
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// The route. It bears the name of what it is compared with.
 pub(crate) const PATH: &str = "/api/v1/auth/me";
+/// The route of [`serve_file`].
+pub(crate) const FILE_PATH: &str = "/file";
 
 #[derive(Clone)]
 struct Answer {
@@ -46,6 +52,17 @@ pub(crate) fn serve(file: &Path, port: u16) -> Result<()> {
     let answer = read(file)?;
     actix_web::rt::System::new().block_on(async move {
         let app = move || App::new().app_data(web::Data::new(answer.clone())).route(PATH, web::get().to(route));
+        Ok(HttpServer::new(app).bind(("127.0.0.1", port))?.run().await?)
+    })
+}
+
+/// Serves one file by a bare route of actix-files.
+pub(crate) fn serve_file(file: PathBuf, port: u16) -> Result<()> {
+    actix_web::rt::System::new().block_on(async move {
+        let app = move || {
+            let file = file.clone();
+            App::new().route(FILE_PATH, web::get().to(move || NamedFile::open_async(file.clone())))
+        };
         Ok(HttpServer::new(app).bind(("127.0.0.1", port))?.run().await?)
     })
 }

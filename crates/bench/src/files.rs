@@ -1,8 +1,6 @@
 //! Uploads and downloads: a large file beside what the machine's own tools and a bare route take for the same bytes, the
 //! memory that the server grows by meanwhile, and many small files.
 
-use actix_files::NamedFile;
-use actix_web::{App, HttpServer, web};
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use futures::{StreamExt, future::try_join_all, stream};
@@ -27,6 +25,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 use crate::{
+    bare::FILE_PATH,
     people::{Person, register},
     report::{Bar, Figure},
     server::Server,
@@ -55,9 +54,6 @@ pub(crate) struct Run {
     pub(crate) write: Option<PathBuf>,
 }
 
-/// The route of [`serve_bare`].
-pub(crate) const BARE: &str = "/file";
-
 /// Connections of the load of small files.
 const CONNECTIONS: usize = 4;
 const SMALL_BYTES: usize = 1 << 20;
@@ -66,17 +62,6 @@ const PIECE_BYTES: usize = 256 << 10;
 const BOUNDARY: &str = "a-boundary-that-no-file-has";
 const HEAD: &str = "--a-boundary-that-no-file-has\r\nContent-Disposition: form-data; name=\"file\"; filename=\"large.png\"\r\nContent-Type: image/png\r\n\r\n";
 const TAIL: &str = "\r\n--a-boundary-that-no-file-has--\r\n";
-
-/// Serves one file by a bare route of actix-files.
-pub(crate) fn serve_bare(file: PathBuf, port: u16) -> Result<()> {
-    actix_web::rt::System::new().block_on(async move {
-        let app = move || {
-            let file = file.clone();
-            App::new().route(BARE, web::get().to(move || NamedFile::open_async(file.clone())))
-        };
-        Ok(HttpServer::new(app).bind(("127.0.0.1", port))?.run().await?)
-    })
-}
 
 impl Run {
     /// What the figures were made with, in a sentence.
@@ -121,7 +106,7 @@ impl Run {
             let path = format!("/api/v1/files/{file}/download");
             let (_, ours, peak_again) = while_watching(&server, fetch(server.address, &path, Some(&owner))).await?;
             let began = Instant::now();
-            fetch(bare.address, BARE, None).await?;
+            fetch(bare.address, FILE_PATH, None).await?;
             download.add(size / ours.as_secs_f64(), Some(size / began.elapsed().as_secs_f64()));
             grown.add(peak.max(peak_again).saturating_sub(before) as f64 / 1e6, None);
             delete(server.address, &owner, &file).await?;

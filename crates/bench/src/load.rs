@@ -107,6 +107,20 @@ pub(crate) async fn closed_loop(
     Ok((count, began.elapsed()))
 }
 
+/// The visitor sends that many requests, each when the last is answered. Returns how long each took, the shortest first.
+pub(crate) async fn one_by_one(address: SocketAddr, visitor: &mut impl Visitor, times: usize) -> Result<Vec<Duration>> {
+    let mut connection = Client::open(address).await?;
+    let mut latencies = Vec::with_capacity(times);
+    for _ in 0..times {
+        let call = visitor.next_call()?;
+        let began = Instant::now();
+        connection.succeed(call).await?;
+        latencies.push(began.elapsed());
+    }
+    latencies.sort_unstable();
+    Ok(latencies)
+}
+
 /// Requests are sent at a steady rate, however slowly they are answered: the visitors take turns. Returns how long each
 /// took from the moment at which it was to be sent, the shortest first.
 pub(crate) async fn open_loop(

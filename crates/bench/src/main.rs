@@ -60,7 +60,7 @@ enum Task {
 fn main() -> Result<ExitCode> {
     match Task::parse() {
         Task::Bare { answer, port } => bare::serve(&answer, port).map(|()| ExitCode::SUCCESS),
-        Task::BareFile { file, port } => files::serve_bare(file, port).map(|()| ExitCode::SUCCESS),
+        Task::BareFile { file, port } => bare::serve_file(file, port).map(|()| ExitCode::SUCCESS),
         Task::Files(run) => tokio::runtime::Runtime::new()?
             .block_on(async { tell(&run.circumstances(), &run.figures().await?, run.write.as_deref(), report::FILES) }),
         Task::Run(run) => tokio::runtime::Runtime::new()?.block_on(async {

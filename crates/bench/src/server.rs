@@ -56,11 +56,11 @@ impl Server {
         Self::start(command, crate::bare::PATH)
     }
 
-    /// The bare route of [`crate::files`], which serves this file.
+    /// The bare route of [`crate::bare`] that serves this file.
     pub(crate) fn bare_file(file: &Path) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("bare-file").arg(file);
-        Self::start(command, crate::files::BARE)
+        Self::start(command, crate::bare::FILE_PATH)
     }
 
     fn start(mut command: Command, path: &str) -> Result<Self> {

@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
-    sea_query::{Expr, Query, UnionType},
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Select,
+    prelude::ChronoDateTimeUtc,
+    sea_query::{Asterisk, Expr, Query, UnionType},
 };
-use std::collections::HashMap;
 use tenantry_audit::{ActionFilter, Entries, Entry, EntryFilter};
 use tenantry_kernel::{
     Action, ActorKind, Direction, Event, EventId, Outcome, Page, PageRequest, PersonalPart, RequestId, StoreError,
@@ -15,16 +16,16 @@ use uuid::Uuid;
 
 use crate::{
     Unit,
+    failure::Failure,
     journal::{part, row},
     unit::TenantTable,
 };
 
+/// The name of a page of rows in the query that joins it.
+const ROWS: &str = "entry";
+
 impl TenantTable for row::Entity {
     const TENANT: row::Column = row::Column::TenantId;
-}
-
-impl TenantTable for part::Entity {
-    const TENANT: part::Column = part::Column::TenantId;
 }
 
 #[async_trait]
@@ -43,33 +44,56 @@ impl Entries for Unit {
             Some(ActionFilter::Group(group)) => in_group(&matching, group, &page),
         };
         let Some(select) = select else { return Ok(Page { items: Vec::new(), next: None }) };
-        let page = Page::from_lookahead(self.all(select).await?, page.limit, |row| EventId::from_uuid(row.id));
-        let items = self.with_parts(page.items).await?;
-        Ok(Page { items, next: page.next })
+        let entries = self.with_parts(select, page.direction).await?;
+        Ok(Page::from_lookahead(entries, page.limit, |entry| entry.event.id))
     }
 
     async fn entry_by_id(&mut self, id: EventId) -> Result<Option<Entry>, StoreError> {
         let select = self.tenant_rows::<row::Entity>()?.filter(row::Column::Id.eq(id.uuid()));
-        let row = self.one(select).await?;
-        Ok(self.with_parts(row.into_iter().collect()).await?.pop())
+        Ok(self.with_parts(select, Direction::Ascending).await?.pop())
     }
 }
 
+/// A row of the journal with its personal part, which may be gone.
+#[derive(FromQueryResult)]
+struct Found {
+    id: Uuid,
+    version: i32,
+    tenant_id: Option<Uuid>,
+    occurred_at: ChronoDateTimeUtc,
+    action: String,
+    outcome: String,
+    actor_type: String,
+    actor_id: Option<Uuid>,
+    on_behalf_of: Option<Uuid>,
+    target_type: Option<String>,
+    target_id: Option<Uuid>,
+    changes: String,
+    request_id: Uuid,
+    count: i64,
+    commitment: Vec<u8>,
+    salt: Option<Vec<u8>>,
+    part: Option<String>,
+}
+
 impl Unit {
-    async fn with_parts(&self, rows: Vec<row::Model>) -> Result<Vec<Entry>, StoreError> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids = rows.iter().map(|row| row.id);
-        let select = self.tenant_rows::<part::Entity>()?.filter(part::Column::EventId.is_in(ids));
-        let parts = self.all(select).await?;
-        let mut parts: HashMap<Uuid, part::Model> = parts.into_iter().map(|part| (part.event_id, part)).collect();
-        rows.into_iter()
-            .map(|row| {
-                let part = parts.remove(&row.id);
-                entry(row, part)
-            })
-            .collect()
+    /// These entries, in the order of their ids.
+    async fn with_parts(&self, rows: Select<row::Entity>, direction: Direction) -> Result<Vec<Entry>, StoreError> {
+        use sea_orm::sea_query::ExprTrait;
+        let order = match direction {
+            Direction::Ascending => Order::Asc,
+            Direction::Descending => Order::Desc,
+        };
+        let select = Query::select()
+            .column((ROWS, Asterisk))
+            .columns([part::Column::Salt, part::Column::Part])
+            // What is joined is a page: else a database might go through the parts of all tenants in their order.
+            .from_subquery(rows.into_query(), ROWS)
+            .left_join(part::Entity, Expr::col(part::Column::EventId).equals((ROWS, row::Column::Id)))
+            .order_by((ROWS, row::Column::Id), order)
+            .to_owned();
+        let rows = self.run(self.transaction.query_all(&select)).await?;
+        rows.iter().map(|row| entry(Found::from_query_result(row, "").map_err(Failure::from)?)).collect()
     }
 }
 
@@ -136,15 +160,15 @@ fn first_id_at(moment: Timestamp) -> Uuid {
     Uuid::from_u128(u128::from(millis) << 80)
 }
 
-fn entry(row: row::Model, part: Option<part::Model>) -> Result<Entry, StoreError> {
+fn entry(row: Found) -> Result<Entry, StoreError> {
     let inconsistent = |column| StoreError::Inconsistent { table: "journal", column };
     let broken_part = |column| StoreError::Inconsistent { table: "journal_parts", column };
-    let (personal, salt) = match part {
-        None => (PersonalPart::default(), [0; 32]),
-        Some(part) => (
-            serde_json::from_str(&part.part).map_err(|_| broken_part("part"))?,
-            part.salt.try_into().map_err(|_| broken_part("salt"))?,
+    let (personal, salt) = match (row.part, row.salt) {
+        (Some(part), Some(salt)) => (
+            serde_json::from_str(&part).map_err(|_| broken_part("part"))?,
+            salt.try_into().map_err(|_| broken_part("salt"))?,
         ),
+        _ => (PersonalPart::default(), [0; 32]),
     };
     let target = match (row.target_type.as_deref(), row.target_id) {
         (Some(kind), Some(id)) => {

@@ -77,7 +77,7 @@ pub(crate) struct ActorView {
 /// What it was done to.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TargetView {
-    /// `tenant`, `user`, `role`, `session`, `invitation` or `job`.
+    /// `tenant`, `user`, `role`, `session`, `invitation`, `job` or `file`.
     r#type: &'static str,
     #[schema(format = "uuid")]
     id: String,
@@ -157,7 +157,7 @@ struct EntryQuery {
     /// Who did it.
     #[param(format = "uuid")]
     actor_id: Option<String>,
-    /// `tenant`, `user`, `role`, `session`, `invitation` or `job`.
+    /// `tenant`, `user`, `role`, `session`, `invitation`, `job` or `file`.
     #[param(pattern = "^(tenant|user|role|session|invitation|job|file)$")]
     target_type: Option<String>,
     /// What it was done to.

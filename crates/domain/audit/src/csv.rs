@@ -1,13 +1,15 @@
 //! Cells of CSV that no spreadsheet takes for a formula.
 
+use std::borrow::Cow;
+
 /// What makes a spreadsheet run a cell, or the mark that tells that it was made harmless. The wide forms are folded to the
 /// narrow ones by some programs.
 const RISKY: &[char] = &['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}', '\''];
 
 /// The text with an apostrophe before it if a spreadsheet would run it, or if it begins with an apostrophe itself.
 /// [`original_cell`] gives the text back.
-pub fn harmless_cell(text: &str) -> String {
-    if text.starts_with(RISKY) { format!("'{text}") } else { text.to_owned() }
+pub fn harmless_cell(text: &str) -> Cow<'_, str> {
+    if text.starts_with(RISKY) { format!("'{text}").into() } else { text.into() }
 }
 
 /// What [`harmless_cell`] was given.

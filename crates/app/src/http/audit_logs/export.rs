@@ -240,7 +240,7 @@ fn table(entries: impl Iterator<Item = EntryView>, with_names: bool) -> Result<B
             &entry.context.request_id,
             &count,
         ];
-        table.write_record(cells.map(harmless_cell)).map_err(ExportError::new)?;
+        table.write_record(cells.map(harmless_cell).iter().map(AsRef::<str>::as_ref)).map_err(ExportError::new)?;
     }
     Ok(table.into_inner().map_err(|error| ExportError::new(error.into_error()))?.into())
 }
