@@ -14,6 +14,8 @@ pub(crate) enum Bar {
     RatioAtLeast(f64),
     /// The figure itself.
     Under(f64),
+    /// The figure itself, and ours divided by the reference.
+    UnderAndRatioAtMost(f64, f64),
     /// The same the other way.
     Over(f64),
 }
@@ -62,6 +64,7 @@ impl Figure {
             Bar::RatioAtMost(most) => self.ratio() <= most,
             Bar::RatioAtLeast(least) => self.ratio() >= least,
             Bar::Under(limit) => self.ours() < limit,
+            Bar::UnderAndRatioAtMost(limit, most) => self.ours() < limit && self.ratio() <= most,
             Bar::Over(limit) => self.ours() > limit,
         }
     }
@@ -80,8 +83,9 @@ impl fmt::Display for Figure {
         let bar = match self.bar {
             Bar::None => String::new(),
             Bar::RatioAtMost(most) => format!("at most {most}"),
-            Bar::RatioAtLeast(least) => format!("at least {least}"),
+            Bar::RatioAtLeast(least) => format!("at least {least:.2}"),
             Bar::Under(limit) => format!("under {limit} {unit}"),
+            Bar::UnderAndRatioAtMost(limit, most) => format!("under {limit} {unit}, and at most {most}"),
             Bar::Over(limit) => format!("over {limit} {unit}"),
         };
         let verdict = if self.reaches_its_bar() { "" } else { ": **missed**" };

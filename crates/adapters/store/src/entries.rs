@@ -2,10 +2,9 @@
 
 use async_trait::async_trait;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, QueryTrait, Select,
     prelude::ChronoDateTimeUtc,
-    sea_query::{Asterisk, Expr, Query, UnionType},
+    sea_query::{Expr, Query, UnionType},
 };
 use tenantry_audit::{ActionFilter, Entries, Entry, EntryFilter};
 use tenantry_kernel::{
@@ -17,12 +16,10 @@ use uuid::Uuid;
 use crate::{
     Unit,
     failure::Failure,
-    journal::{part, row},
+    journal::row,
+    pages::{by_id, lookahead},
     unit::TenantTable,
 };
-
-/// The name of a page of rows in the query that joins it.
-const ROWS: &str = "entry";
 
 impl TenantTable for row::Entity {
     const TENANT: row::Column = row::Column::TenantId;
@@ -37,20 +34,20 @@ impl Entries for Unit {
     ) -> Result<Page<Entry, EventId>, StoreError> {
         let matching = filtered(self.tenant_rows::<row::Entity>()?, filter);
         let select = match &filter.action {
-            None => Some(in_page(matching, &page)),
+            None => Some(in_order(matching, &page)),
             Some(ActionFilter::Exact(name)) => {
-                Some(in_page(matching.filter(row::Column::Action.eq(name.as_str())), &page))
+                Some(in_order(matching.filter(row::Column::Action.eq(name.as_str())), &page))
             }
             Some(ActionFilter::Group(group)) => in_group(&matching, group, &page),
         };
         let Some(select) = select else { return Ok(Page { items: Vec::new(), next: None }) };
-        let entries = self.with_parts(select, page.direction).await?;
+        let entries = self.with_parts(select, page.direction, page.limit).await?;
         Ok(Page::from_lookahead(entries, page.limit, |entry| entry.event.id))
     }
 
     async fn entry_by_id(&mut self, id: EventId) -> Result<Option<Entry>, StoreError> {
         let select = self.tenant_rows::<row::Entity>()?.filter(row::Column::Id.eq(id.uuid()));
-        Ok(self.with_parts(select, Direction::Ascending).await?.pop())
+        Ok(self.with_parts(select, Direction::Ascending, 1).await?.pop())
     }
 }
 
@@ -77,43 +74,41 @@ struct Found {
 }
 
 impl Unit {
-    /// These entries, in the order of their ids.
-    async fn with_parts(&self, rows: Select<row::Entity>, direction: Direction) -> Result<Vec<Entry>, StoreError> {
-        use sea_orm::sea_query::ExprTrait;
+    /// A page of entries, and one more.
+    async fn with_parts(
+        &self,
+        rows: Select<row::Entity>,
+        direction: Direction,
+        limit: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let mut statement = rows.build(self.transaction.get_database_backend());
         let order = match direction {
-            Direction::Ascending => Order::Asc,
-            Direction::Descending => Order::Desc,
+            Direction::Ascending => "ASC",
+            Direction::Descending => "DESC",
         };
-        let select = Query::select()
-            .column((ROWS, Asterisk))
-            .columns([part::Column::Salt, part::Column::Part])
-            // What is joined is a page: else a database might go through the parts of all tenants in their order.
-            .from_subquery(rows.into_query(), ROWS)
-            .left_join(part::Entity, Expr::col(part::Column::EventId).equals((ROWS, row::Column::Id)))
-            .order_by((ROWS, row::Column::Id), order)
-            .to_owned();
-        let rows = self.run(self.transaction.query_all(&select)).await?;
+        // What is joined is a page: else a database might go through the parts of all tenants in their order.
+        statement.sql = format!(
+            "SELECT entry.*, salt, part FROM ({} {}) AS entry LEFT JOIN journal_parts ON event_id = entry.id \
+             ORDER BY entry.id {order}",
+            statement.sql,
+            lookahead(limit)
+        );
+        let rows = self.run(self.transaction.query_all_raw(statement)).await?;
         rows.iter().map(|row| entry(Found::from_query_result(row, "").map_err(Failure::from)?)).collect()
     }
 }
 
-/// The rows of a page, and one more.
-fn in_page(select: Select<row::Entity>, page: &PageRequest<EventId>) -> Select<row::Entity> {
-    let id = row::Column::Id;
-    let select = select.limit(u64::from(page.limit) + 1);
-    match (page.direction, page.after) {
-        (Direction::Ascending, None) => select.order_by_asc(id),
-        (Direction::Ascending, Some(after)) => select.filter(id.gt(after.uuid())).order_by_asc(id),
-        (Direction::Descending, None) => select.order_by_desc(id),
-        (Direction::Descending, Some(after)) => select.filter(id.lt(after.uuid())).order_by_desc(id),
-    }
+/// The rows after the page before.
+fn in_order(select: Select<row::Entity>, page: &PageRequest<EventId>) -> Select<row::Entity> {
+    by_id(select, row::Column::Id, page.direction, page.after.map(|after| after.uuid()))
 }
 
 /// The rows of a page whose actions are of a group: the first of each action, by its index, merged. Asked for all at once,
 /// a database would sort all of them, or go through the whole log; `None` when there is no such group.
 fn in_group(matching: &Select<row::Entity>, group: &str, page: &PageRequest<EventId>) -> Option<Select<row::Entity>> {
     let of_action = |(number, action): (usize, Action)| {
-        let rows = in_page(matching.clone().filter(row::Column::Action.eq(action.name())), page);
+        let rows = in_order(matching.clone().filter(row::Column::Action.eq(action.name())), page);
+        let rows = rows.limit(u64::from(page.limit) + 1);
         let rows = rows.select_only().column(row::Column::Id).into_query();
         Query::select().column(row::Column::Id).from_subquery(rows, format!("action_{number}")).to_owned()
     };
@@ -122,7 +117,7 @@ fn in_group(matching: &Select<row::Entity>, group: &str, page: &PageRequest<Even
         all
     })?;
     let select = row::Entity::find().filter(row::Column::Id.in_subquery(ids));
-    Some(in_page(select, &PageRequest { limit: page.limit, after: None, direction: page.direction }))
+    Some(in_order(select, &PageRequest { limit: page.limit, after: None, direction: page.direction }))
 }
 
 /// Those of the rows that every filter but the action's lets through.

@@ -125,8 +125,8 @@ impl Files for Unit {
         page: PageRequest<FileKey>,
     ) -> Result<Page<File, FileKey>, StoreError> {
         let select = filtered(self.tenant_rows::<row::Entity>()?, filter);
-        let select = sorted(select, order, &page).limit(u64::from(page.limit) + 1);
-        let files: Result<Vec<File>, _> = self.all(select).await?.into_iter().map(File::try_from).collect();
+        let rows = self.page_of(sorted(select, order, &page), page.limit).await?;
+        let files: Result<Vec<File>, _> = rows.into_iter().map(File::try_from).collect();
         Ok(Page::from_lookahead(files?, page.limit, |file| match order {
             FileOrder::Name => FileKey::Name(file.name.key(), file.id),
             FileOrder::Size => FileKey::Size(file.bytes, file.id),

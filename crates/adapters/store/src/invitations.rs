@@ -2,17 +2,16 @@
 
 use async_trait::async_trait;
 use sea_orm::{
-    ColumnTrait, EntityTrait, Insert, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, EntityTrait, Insert, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, Select,
     entity::prelude::Expr,
     sea_query::{ExprTrait, Query},
 };
-use tenantry_kernel::{
-    Direction, EmailAddress, InvitationId, Page, PageRequest, RoleId, StoreError, TenantId, Timestamp, UserId,
-};
+use tenantry_kernel::{EmailAddress, InvitationId, Page, PageRequest, RoleId, StoreError, TenantId, Timestamp, UserId};
 use tenantry_tenancy::{Invitation, InvitationState, Invitations};
 
 use crate::{
     Unit,
+    pages::by_id,
     unit::{TenantTable, hit_one},
 };
 
@@ -159,15 +158,9 @@ impl Invitations for Unit {
         &mut self,
         page: PageRequest<InvitationId>,
     ) -> Result<Page<Invitation, InvitationId>, StoreError> {
-        let select = self.tenant_rows::<row::Entity>()?.limit(u64::from(page.limit) + 1);
-        let id = Column::Id;
-        let select = match (page.direction, page.after) {
-            (Direction::Ascending, None) => select.order_by_asc(id),
-            (Direction::Ascending, Some(after)) => select.filter(id.gt(after.uuid())).order_by_asc(id),
-            (Direction::Descending, None) => select.order_by_desc(id),
-            (Direction::Descending, Some(after)) => select.filter(id.lt(after.uuid())).order_by_desc(id),
-        };
-        let rows = self.all(select).await?;
+        let after = page.after.map(|after| after.uuid());
+        let select = by_id(self.tenant_rows::<row::Entity>()?, Column::Id, page.direction, after);
+        let rows = self.page_of(select, page.limit).await?;
         let invitations = self.with_roles(rows).await?;
         Ok(Page::from_lookahead(invitations, page.limit, |invitation| invitation.id))
     }

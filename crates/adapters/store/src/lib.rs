@@ -18,6 +18,7 @@ mod journal;
 mod links;
 mod memberships;
 mod migrate;
+mod pages;
 mod passwords;
 mod people;
 mod processes;

@@ -173,8 +173,7 @@ impl Memberships for Unit {
         page: PageRequest<MemberKey>,
     ) -> Result<Page<(Membership, MemberKey), MemberKey>, StoreError> {
         let select = filtered(self.tenant_rows::<row::Entity>()?, filter);
-        let select = sorted(select, order, &page).limit(u64::from(page.limit) + 1);
-        let rows = self.all(select).await?.into_iter().map(|row| {
+        let rows = self.page_of(sorted(select, order, &page), page.limit).await?.into_iter().map(|row| {
             let user = UserId::from_uuid(row.user_id);
             let key = match order {
                 MemberOrder::Name => MemberKey::Name(row.name_key.clone(), user),

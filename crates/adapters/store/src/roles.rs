@@ -1,13 +1,14 @@
 //! Roles: rows, queries, and nothing else.
 
 use async_trait::async_trait;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, entity::prelude::Expr};
-use tenantry_kernel::{Direction, Page, PageRequest, PermissionSet, RoleId, StoreError, TenantId, Timestamp};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, entity::prelude::Expr};
+use tenantry_kernel::{Page, PageRequest, PermissionSet, RoleId, StoreError, TenantId, Timestamp};
 use tenantry_tenancy::{DefaultRole, Description, Role, RoleName, Roles, TenancyError};
 
 use crate::{
     Unit,
     failure::UniqueKey,
+    pages::by_id,
     unit::{TenantTable, next_version},
 };
 
@@ -132,15 +133,10 @@ impl Roles for Unit {
     }
 
     async fn page_roles(&mut self, page: PageRequest<RoleId>) -> Result<Page<Role, RoleId>, StoreError> {
-        let select = self.tenant_rows::<row::Entity>()?.limit(u64::from(page.limit) + 1);
-        let id = row::Column::Id;
-        let select = match (page.direction, page.after) {
-            (Direction::Ascending, None) => select.order_by_asc(id),
-            (Direction::Ascending, Some(after)) => select.filter(id.gt(after.uuid())).order_by_asc(id),
-            (Direction::Descending, None) => select.order_by_desc(id),
-            (Direction::Descending, Some(after)) => select.filter(id.lt(after.uuid())).order_by_desc(id),
-        };
-        let roles: Result<Vec<Role>, _> = self.all(select).await?.into_iter().map(Role::try_from).collect();
+        let after = page.after.map(|after| after.uuid());
+        let select = by_id(self.tenant_rows::<row::Entity>()?, row::Column::Id, page.direction, after);
+        let rows = self.page_of(select, page.limit).await?;
+        let roles: Result<Vec<Role>, _> = rows.into_iter().map(Role::try_from).collect();
         Ok(Page::from_lookahead(roles?, page.limit, |role| role.id))
     }
 

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use sqlx::{AssertSqlSafe, Connection as _, Executor, PgConnection, SqliteConnection};
 use std::time::{Duration, Instant};
+use tokio::time::sleep_until;
 
 use super::{
     Place, Run, Store,
@@ -16,8 +17,7 @@ use crate::{
 
 /// Pages a second, for the tail.
 const RATE: u32 = 100;
-/// Pages one after the other, for the median. A machine that rests between two of them takes longer to wake than the
-/// database to answer, which says nothing of either.
+/// Pages one after the other, for the median.
 const TIMES: usize = 500;
 
 /// A name, the query of the URL, and what it is in SQL.
@@ -31,18 +31,21 @@ pub(super) async fn figures(run: &Run, place: &Place) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for page in pages(run, place).await? {
         eprintln!("==> {} on {}", page.what, place.name);
-        let mut tail = Figure::new(page.what, place.name, "ms", Bar::Under(10.0));
-        let mut middle = Figure::new("the same, one after the other: median", place.name, "ms", Bar::RatioAtMost(2.0))
-            .beside("its query alone");
+        let mut tail =
+            Figure::new(page.what, place.name, "ms", Bar::UnderAndRatioAtMost(10.0, 2.0)).beside("its query alone");
+        let mut middle =
+            Figure::new("the same, one after the other: median", place.name, "ms", Bar::None).beside("its query alone");
         for _ in 0..run.rounds {
             let mut visitors = [Reads(place.owner.clone(), format!("/audit-logs?{}", page.query))];
+            let mut bare = Bare::open(place, &page.sql).await?;
             let duration = Duration::from_secs(run.seconds);
-            let latencies = open_loop(place.server.address, &mut visitors, RATE, duration).await?;
-            tail.add(millis(quantile(&latencies, 0.99)), None);
+            let ours = open_loop(place.server.address, &mut visitors, RATE, duration).await?;
+            let alone = bare.at_a_rate(duration).await?;
+            tail.add(millis(quantile(&ours, 0.99)), Some(millis(quantile(&alone, 0.99))));
             let [visitor] = &mut visitors;
             let ours = one_by_one(place.server.address, visitor, TIMES).await?;
-            let bare = bare(&place.store, &place.owner.tenant, &page.sql).await?;
-            middle.add(millis(quantile(&ours, 0.5)), Some(millis(quantile(&bare, 0.5))));
+            let alone = bare.one_by_one().await?;
+            middle.add(millis(quantile(&ours, 0.5)), Some(millis(quantile(&alone, 0.5))));
         }
         figures.extend([tail, middle]);
     }
@@ -85,44 +88,81 @@ async fn pages(run: &Run, place: &Place) -> Result<Vec<Page>> {
     ])
 }
 
-/// How long the query of a page takes on a connection of its own, the transaction and its scope included.
-async fn bare(store: &Store, tenant: &str, filter: &str) -> Result<Vec<Duration>> {
-    let id = match store {
-        Store::Postgres(_) => format!("'{tenant}'::uuid"),
-        Store::Sqlite(_) => format!("x'{}'", tenant.replace('-', "")),
-    };
-    let select = format!(
-        "SELECT entry.*, salt, part FROM \
-         (SELECT * FROM journal WHERE tenant_id = {id} AND {filter} ORDER BY id DESC LIMIT 21) AS entry \
-         LEFT JOIN journal_parts ON event_id = entry.id ORDER BY entry.id DESC"
-    );
-    let mut took = Vec::with_capacity(TIMES);
-    match store {
-        Store::Postgres(url) => {
-            let scope = format!("SELECT set_config('app.tenant', '{tenant}', true)");
-            let mut connection = PgConnection::connect(url).await?;
-            for _ in 0..TIMES {
-                let began = Instant::now();
-                let mut unit = connection.begin().await?;
-                unit.execute(sqlx::query(AssertSqlSafe(scope.clone()))).await?;
-                sqlx::query(AssertSqlSafe(select.clone())).fetch_all(&mut *unit).await?;
-                unit.rollback().await?;
-                took.push(began.elapsed());
+/// The query of a page on a connection of its own, the transaction and its scope included.
+struct Bare {
+    connection: Connection,
+    select: String,
+    scope: String,
+}
+
+enum Connection {
+    Postgres(PgConnection),
+    Sqlite(SqliteConnection),
+}
+
+impl Bare {
+    async fn open(place: &Place, filter: &str) -> Result<Self> {
+        let tenant = &place.owner.tenant;
+        let (connection, id) = match &place.store {
+            Store::Postgres(url) => {
+                (Connection::Postgres(PgConnection::connect(url).await?), format!("'{tenant}'::uuid"))
             }
-        }
-        Store::Sqlite(file) => {
-            let mut connection = SqliteConnection::connect(&format!("sqlite://{}", file.display())).await?;
-            for _ in 0..TIMES {
-                let began = Instant::now();
-                let mut unit = connection.begin().await?;
-                sqlx::query(AssertSqlSafe(select.clone())).fetch_all(&mut *unit).await?;
-                unit.rollback().await?;
-                took.push(began.elapsed());
+            Store::Sqlite(file) => {
+                let connection = SqliteConnection::connect(&format!("sqlite://{}", file.display())).await?;
+                (Connection::Sqlite(connection), format!("x'{}'", tenant.replace('-', "")))
             }
-        }
+        };
+        let select = format!(
+            "SELECT entry.*, salt, part FROM \
+             (SELECT * FROM journal WHERE tenant_id = {id} AND {filter} ORDER BY id DESC LIMIT 21) AS entry \
+             LEFT JOIN journal_parts ON event_id = entry.id ORDER BY entry.id DESC"
+        );
+        Ok(Self { connection, select, scope: format!("SELECT set_config('app.tenant', '{tenant}', true)") })
     }
-    took.sort_unstable();
-    Ok(took)
+
+    async fn page(&mut self) -> Result<()> {
+        let select = AssertSqlSafe(self.select.clone());
+        match &mut self.connection {
+            Connection::Postgres(connection) => {
+                let mut unit = connection.begin().await?;
+                unit.execute(sqlx::query(AssertSqlSafe(self.scope.clone()))).await?;
+                sqlx::query(select).fetch_all(&mut *unit).await?;
+                unit.rollback().await?;
+            }
+            Connection::Sqlite(connection) => {
+                let mut unit = connection.begin().await?;
+                sqlx::query(select).fetch_all(&mut *unit).await?;
+                unit.rollback().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// At the rate at which the server is asked. A time counts from the moment at which the query was to be sent.
+    async fn at_a_rate(&mut self, duration: Duration) -> Result<Vec<Duration>> {
+        let interval = Duration::from_secs(1) / RATE;
+        let began = tokio::time::Instant::now() + interval;
+        let (mut intended, mut took) = (began, Vec::new());
+        while intended < began + duration {
+            sleep_until(intended).await;
+            self.page().await?;
+            took.push(intended.elapsed());
+            intended += interval;
+        }
+        took.sort_unstable();
+        Ok(took)
+    }
+
+    async fn one_by_one(&mut self) -> Result<Vec<Duration>> {
+        let mut took = Vec::with_capacity(TIMES);
+        for _ in 0..TIMES {
+            let began = Instant::now();
+            self.page().await?;
+            took.push(began.elapsed());
+        }
+        took.sort_unstable();
+        Ok(took)
+    }
 }
 
 fn millis(duration: Duration) -> f64 {

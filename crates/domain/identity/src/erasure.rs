@@ -5,10 +5,13 @@ use async_trait::async_trait;
 use tenantry_kernel::{
     Action, Actor, Authorities, EmailAddress, Event, EventId, Journal, Name, StoreError, TenantId, UserId, World,
 };
-use tenantry_tenancy::{Memberships, TenancyError};
+use tenantry_tenancy::Memberships;
 use uuid::Uuid;
 
-use crate::{IdentityError, People, Person, PersonStatus};
+use crate::{
+    IdentityError, People, Person, PersonStatus,
+    people::{lock_tenants_of, require_no_other_tenant},
+};
 
 /// By what entries of the journal are a person's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +61,7 @@ pub fn erased_address(person: UserId) -> Result<EmailAddress, IdentityError> {
 
 /// Takes a person out of every tenant and erases their account, by an operator. What the journal says of them is erased
 /// after it, log by log: [`Erasure::erase_invitations`] and [`Erasure::erase_parts`]. Without `force` it fails with
-/// [`TenancyError::LastOwner`] when a tenant would be left without an active owner. Whoever was erased already is left as
+/// [`TenancyError::LastOwner`](tenantry_tenancy::TenancyError::LastOwner) when a tenant would be left without an active owner. Whoever was erased already is left as
 /// they are.
 pub async fn erase_person(
     unit: &mut (impl People + Erasure + Memberships + Authorities + Journal + ?Sized),
@@ -67,22 +70,13 @@ pub async fn erase_person(
     id: UserId,
     force: bool,
 ) -> Result<(), IdentityError> {
-    let mut tenants: Vec<TenantId> = unit.tenants_of(id).await?.iter().map(|(m, _)| m.tenant).collect();
-    tenants.sort();
-    for tenant in &tenants {
-        unit.lock_tenant(*tenant).await?;
-        if !force && unit.active_owners(*tenant).await? == [id] {
-            return Err(TenancyError::LastOwner.into());
-        }
-    }
+    let tenants = lock_tenants_of(unit, id, force).await?;
     let before = unit.lock_person(id).await?.ok_or(IdentityError::NotFound)?;
     let address = erased_address(id)?;
     if before.email == address {
         return Ok(());
     }
-    if unit.tenants_of(id).await?.iter().any(|(m, _)| !tenants.contains(&m.tenant)) {
-        return Err(StoreError::Collision("the person has joined another tenant meanwhile".into()).into());
-    }
+    require_no_other_tenant(unit, id, &tenants).await?;
     let name = Name::parse("Erased").map_err(|error| StoreError::Failed(Box::new(error)))?;
     let after =
         Person { email: address, email_verified_at: None, name, status: PersonStatus::Disabled, ..before.clone() };

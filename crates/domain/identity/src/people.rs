@@ -149,27 +149,43 @@ pub async fn disable_person(
     id: UserId,
     force: bool,
 ) -> Result<(), IdentityError> {
+    let tenants = lock_tenants_of(unit, id, force).await?;
+    if !change_status(unit, actor, world, id, PersonStatus::Disabled).await? {
+        return Ok(());
+    }
+    require_no_other_tenant(unit, id, &tenants).await?;
+    let ended = unit.end_sessions_of_user(id, None, EndReason::PersonDisabled, world.now()).await?;
+    note_ended(unit, actor, world, &ended, EndReason::PersonDisabled).await
+}
+
+/// Locks every tenant of the person, always in the same order, and returns them. Without `force` it fails with
+/// [`TenancyError::LastOwner`] when one would be left without an active owner.
+pub(crate) async fn lock_tenants_of(
+    unit: &mut (impl Memberships + Authorities + ?Sized),
+    id: UserId,
+    force: bool,
+) -> Result<Vec<TenantId>, IdentityError> {
     let mut tenants: Vec<TenantId> = unit.tenants_of(id).await?.iter().map(|(m, _)| m.tenant).collect();
     tenants.sort();
     for tenant in &tenants {
         unit.lock_tenant(*tenant).await?;
-    }
-    if !force {
-        for tenant in &tenants {
-            if unit.active_owners(*tenant).await? == [id] {
-                return Err(TenancyError::LastOwner.into());
-            }
+        if !force && unit.active_owners(*tenant).await? == [id] {
+            return Err(TenancyError::LastOwner.into());
         }
     }
-    if !change_status(unit, actor, world, id, PersonStatus::Disabled).await? {
-        return Ok(());
-    }
-    let joined_meanwhile = unit.tenants_of(id).await?.iter().any(|(m, _)| !tenants.contains(&m.tenant));
-    if joined_meanwhile {
+    Ok(tenants)
+}
+
+/// Fails when the person is in a tenant that is not among these. To be asked once the person is locked.
+pub(crate) async fn require_no_other_tenant(
+    unit: &mut (impl Memberships + ?Sized),
+    id: UserId,
+    locked: &[TenantId],
+) -> Result<(), IdentityError> {
+    if unit.tenants_of(id).await?.iter().any(|(m, _)| !locked.contains(&m.tenant)) {
         return Err(StoreError::Collision("the person has joined another tenant meanwhile".into()).into());
     }
-    let ended = unit.end_sessions_of_user(id, None, EndReason::PersonDisabled, world.now()).await?;
-    note_ended(unit, actor, world, &ended, EndReason::PersonDisabled).await
+    Ok(())
 }
 
 /// Lets a disabled person sign in again, by an operator. Ended sessions stay ended.

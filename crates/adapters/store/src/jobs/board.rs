@@ -1,16 +1,14 @@
 //! Jobs as they are shown and managed: no payload and no secret is read here.
 
 use async_trait::async_trait;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Value,
-    prelude::ChronoDateTimeUtc,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter, Value, prelude::ChronoDateTimeUtc};
 use tenantry_jobs::{JobFilter, JobState, JobStatus, Jobs, QueueFigures, QueueStats};
-use tenantry_kernel::{Direction, JobId, Page, PageRequest, StoreError, TenantId, Timestamp};
+use tenantry_kernel::{JobId, Page, PageRequest, StoreError, TenantId, Timestamp};
 
 use crate::{
     Unit,
     failure::{Failure, UniqueKey},
+    pages::by_id,
     unit::{TenantTable, hit_one},
 };
 
@@ -156,7 +154,7 @@ impl Jobs for Unit {
         filter: &JobFilter,
         page: PageRequest<JobId>,
     ) -> Result<Page<JobStatus, JobId>, StoreError> {
-        let mut select = self.tenant_rows::<row::Entity>()?.limit(u64::from(page.limit) + 1);
+        let mut select = self.tenant_rows::<row::Entity>()?;
         if let Some(tenant) = filter.tenant {
             select = select.filter(Column::Lane.eq(tenant.uuid()));
         }
@@ -169,14 +167,9 @@ impl Jobs for Unit {
         if let Some(state) = filter.state {
             select = select.filter(Column::State.eq(state.name()));
         }
-        let id = Column::Id;
-        let select = match (page.direction, page.after) {
-            (Direction::Ascending, None) => select.order_by_asc(id),
-            (Direction::Ascending, Some(after)) => select.filter(id.gt(after.uuid())).order_by_asc(id),
-            (Direction::Descending, None) => select.order_by_desc(id),
-            (Direction::Descending, Some(after)) => select.filter(id.lt(after.uuid())).order_by_desc(id),
-        };
-        let jobs: Result<Vec<JobStatus>, _> = self.all(select).await?.into_iter().map(JobStatus::try_from).collect();
+        let select = by_id(select, Column::Id, page.direction, page.after.map(|after| after.uuid()));
+        let rows = self.page_of(select, page.limit).await?;
+        let jobs: Result<Vec<JobStatus>, _> = rows.into_iter().map(JobStatus::try_from).collect();
         Ok(Page::from_lookahead(jobs?, page.limit, |job| job.id))
     }
 

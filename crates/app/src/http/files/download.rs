@@ -73,22 +73,36 @@ pub(crate) async fn download_file(
     let id = path_id(&id)?;
     let file = app.store.read(caller.scope()).await?.file_by_id(id).await?;
     let file = file.ok_or_else(|| Failure::new(ErrorCode::NotFound))?;
-    let part = match Wanted::of(&request, &file)? {
+    send(&app, caller.scope(), &request, &file, async |part| {
+        let command = DownloadFile { id, part };
+        app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
+            note_download(unit, actor, &app.world, command.clone()).await?;
+            Ok(Answer::no_content())
+        })
+        .await
+    })
+    .await
+}
+
+/// Answers with the bytes that the request wants, once it is noted which part of them goes out.
+pub(super) async fn send(
+    app: &App,
+    scope: Scope,
+    request: &HttpRequest,
+    file: &File,
+    note: impl AsyncFnOnce(Option<Range<u64>>) -> Result<Answer, Failure>,
+) -> Result<HttpResponse, Failure> {
+    let part = match Wanted::of(request, file)? {
         Wanted::Bytes(part) => part,
         Wanted::Nothing(answer) => return Ok(answer),
     };
-    let source = open(&app, caller.scope(), &file, &part).await?;
-    let command = DownloadFile { id, part: part.clone() };
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        note_download(unit, actor, &app.world, command.clone()).await?;
-        Ok(Answer::no_content())
-    })
-    .await?;
-    Ok(answer(&file, part, source))
+    let source = open(app, scope, file, &part).await?;
+    note(part.clone()).await?;
+    Ok(answer(file, part, source))
 }
 
 /// What a request wants of a file.
-pub(super) enum Wanted {
+enum Wanted {
     /// This part of the bytes, or all of them.
     Bytes(Option<Range<u64>>),
     /// None: the conditions or the range are answered without.
@@ -97,7 +111,7 @@ pub(super) enum Wanted {
 
 impl Wanted {
     /// Looks at the conditions in the order of RFC 9110, 13.2.2.
-    pub(super) fn of(request: &HttpRequest, file: &File) -> Result<Self, Failure> {
+    fn of(request: &HttpRequest, file: &File) -> Result<Self, Failure> {
         let tag = tag_of(file);
         if request.headers().contains_key(header::IF_MATCH) {
             let matches = match IfMatch::parse(request) {
@@ -168,13 +182,13 @@ fn beyond(bytes: u64) -> HttpResponse {
 }
 
 /// Where the bytes come from.
-pub(super) enum Source {
+enum Source {
     Here(Box<dyn BlobReader>),
     There(String),
 }
 
 /// Opens the bytes of a file, or finds out where the storage serves them.
-pub(super) async fn open(app: &App, scope: Scope, file: &File, part: &Option<Range<u64>>) -> Result<Source, Failure> {
+async fn open(app: &App, scope: Scope, file: &File, part: &Option<Range<u64>>) -> Result<Source, Failure> {
     if app.config.storage.redirect {
         let presentation =
             Presentation { content_type: file.kind.served_as(), content_disposition: file.name.content_disposition() };
@@ -195,7 +209,7 @@ pub(super) async fn open(app: &App, scope: Scope, file: &File, part: &Option<Ran
 }
 
 /// The answer with the bytes, which no browser takes for anything that it could run.
-pub(super) fn answer(file: &File, part: Option<Range<u64>>, source: Source) -> HttpResponse {
+fn answer(file: &File, part: Option<Range<u64>>, source: Source) -> HttpResponse {
     let reader = match source {
         Source::Here(reader) => reader,
         Source::There(url) => {

@@ -21,7 +21,7 @@ use crate::http::{
     path_id,
 };
 
-use super::download::{DownloadHeaders, Wanted, answer, open};
+use super::download::{DownloadHeaders, send};
 
 /// Whoever has a link has no session to be read out by its page.
 const ANYWHERE: HeaderValue = HeaderValue::from_static("cross-origin");
@@ -114,19 +114,15 @@ pub(crate) async fn download_by_link(
         let mut unit = app.store.read(SCOPE).await?;
         file_of_link(&mut unit, &app.world, &token).await?
     };
-    let part = match Wanted::of(&request, &file)? {
-        Wanted::Bytes(part) => part,
-        Wanted::Nothing(answer) => return Ok(answer),
-    };
-    let source = open(&app, SCOPE, &file, &part).await?;
-    let actor = Actor::anonymous(origin_of(&request)).within(Some(token.tenant));
-    let noted = part.clone();
-    app.change(Attempt::new(actor, Action::FileDownloaded), SCOPE, async move |app, unit, actor| {
-        note_link_use(unit, actor, &app.world, &token, noted.clone()).await?;
-        Ok(Answer::no_content())
+    let mut response = send(&app, SCOPE, &request, &file, async |part| {
+        let actor = Actor::anonymous(origin_of(&request)).within(Some(token.tenant));
+        app.change(Attempt::new(actor, Action::FileDownloaded), SCOPE, async move |app, unit, actor| {
+            note_link_use(unit, actor, &app.world, &token, part.clone()).await?;
+            Ok(Answer::no_content())
+        })
+        .await
     })
     .await?;
-    let mut response = answer(&file, part, source);
     response.headers_mut().insert(RESOURCE_POLICY, ANYWHERE);
     Ok(response)
 }
