@@ -140,19 +140,17 @@ async fn fills_up_and_goes_on(server: &Process, disk: &Path) -> Books {
 
     let ballast = disk.join("ballast");
     let mut filling = File::create(&ballast).unwrap();
-    let refused = async || {
+    let mut refused = async || {
         // What was freed meanwhile is taken too.
         while fill(&mut filling) {}
+        assert_eq!(home.sees_roles(books).await.unwrap().status, 200, "what is there is served");
+        assert_eq!(reqwest::get(format!("{}/livez", server.url())).await.unwrap().status(), 200);
         let answer = home.makes_role(books).await.unwrap();
         assert!(matches!(answer.status.as_u16(), 201 | 503), "{answer:?}");
         (answer.status == 503).then_some(())
     };
-    answer_within(FULL, "a change is refused", refused).await;
-    let mut refusals = 0;
-    while refusals < REFUSALS {
-        assert_eq!(home.sees_roles(books).await.unwrap().status, 200, "what is there is served");
-        assert_eq!(reqwest::get(format!("{}/livez", server.url())).await.unwrap().status(), 200);
-        refusals += usize::from(home.makes_role(books).await.unwrap().status == 503);
+    for _ in 0..REFUSALS {
+        answer_within(FULL, "a change is refused", &mut refused).await;
     }
 
     drop(filling);

@@ -188,8 +188,8 @@ impl Reply {
         let call = &self.call;
         assert_eq!(self.header("x-content-type-options"), "nosniff", "{call}");
         assert_eq!(self.header("referrer-policy"), "no-referrer", "{call}");
-        // What a link leads to may be shown anywhere.
-        let is_linked = call.contains("/files/signed/") && matches!(self.status.as_u16(), 200 | 206 | 302);
+        // What a link leads to may be shown anywhere; a 304 says so again, for it replaces what was said with the bytes.
+        let is_linked = call.contains("/files/signed/") && matches!(self.status.as_u16(), 200 | 206 | 302 | 304 | 416);
         let shown = if is_linked { "cross-origin" } else { "same-origin" };
         assert_eq!(self.header("cross-origin-resource-policy"), shown, "{call}");
         assert!(self.header("content-security-policy").contains("default-src 'none'"), "{call}");

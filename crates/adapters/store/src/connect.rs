@@ -7,7 +7,7 @@ use sea_orm::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    ConnectOptions, Connection, SqlitePool,
+    ConnectOptions, Connection, SqliteConnection, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -141,6 +141,7 @@ impl Store {
                 let options = sqlite_options(file, &config);
                 // A file does not hang up: asking each time would cost a turn of the connection's thread.
                 let pool = SqlitePoolOptions::new().acquire_timeout(Self::ACQUIRE).test_before_acquire(false);
+                let pool = pool.after_release(|connection, _| Box::pin(has_left_its_transaction(connection)));
                 let writer = pool.clone().max_connections(1).idle_timeout(None).max_lifetime(None);
                 let writer = open_sqlite(writer, options.clone(), config.deadline).await?;
                 let reader = pool.max_connections(config.pool_size);
@@ -251,6 +252,14 @@ impl Store {
             }
         }
     }
+}
+
+/// Whether a returned connection may be used again. SQLite ends a transaction by itself when the disk is full; of that sqlx
+/// hears nothing, and would take all that follows for a part of it: acknowledged, and never committed.
+async fn has_left_its_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // The rollback of a unit that was dropped is still on its way.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// Opens a pool of connections to a file. Of two that make a new file at once, SQLite tells one that it is locked,
