@@ -20,7 +20,7 @@ pub(crate) fn by_id<E: EntityTrait>(
     }
 }
 
-/// How many rows are asked for, so that one sees whether there is a page after this one. The number belongs into the
+/// How many rows are asked for, so that one sees whether there is a page after this one. The number stands in the
 /// statement itself: a limit that is bound makes both databases plan the statement anew whenever it is executed.
 pub(crate) fn lookahead(limit: u32) -> String {
     format!("LIMIT {}", u64::from(limit) + 1)

@@ -61,8 +61,8 @@ pub fn erased_address(person: UserId) -> Result<EmailAddress, IdentityError> {
 
 /// Takes a person out of every tenant and erases their account, by an operator. What the journal says of them is erased
 /// after it, log by log: [`Erasure::erase_invitations`] and [`Erasure::erase_parts`]. Without `force` it fails with
-/// [`TenancyError::LastOwner`](tenantry_tenancy::TenancyError::LastOwner) when a tenant would be left without an active owner. Whoever was erased already is left as
-/// they are.
+/// [`TenancyError::LastOwner`](tenantry_tenancy::TenancyError::LastOwner) when a tenant would be left without an active
+/// owner. Whoever was erased already is left as they are.
 pub async fn erase_person(
     unit: &mut (impl People + Erasure + Memberships + Authorities + Journal + ?Sized),
     actor: &Actor,
