@@ -158,7 +158,8 @@ pub struct Verify {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub export: Option<PathBuf>,
     /// Trust this public key, and no others than those named; may be repeated (else those of SEAL_KEYS)
-    #[arg(long = "key", value_name = "KEY", value_parser = seal_key)]
+    // One in 64 keys begins with a hyphen.
+    #[arg(long = "key", value_name = "KEY", value_parser = seal_key, allow_hyphen_values = true)]
     pub keys: Vec<SealPublicKey>,
     /// A head that was kept elsewhere; may be repeated, for other logs
     #[arg(long = "head", value_name = "HEAD")]
@@ -473,6 +474,15 @@ mod tests {
         assert!(help("tenantry --help").contains("TENANTRY_CONFIG"));
         assert!(help("tenantry admin create-tenant -h").contains("--print-link"));
         assert!(help("tenantry admin add-member --help").contains("--print-link"));
+    }
+
+    #[test]
+    fn a_key_of_seals_may_begin_with_a_hyphen() {
+        let key = format!("-{}", "A".repeat(42));
+        let command = parse(&format!("tenantry audit verify --key {key} --export log.ndjson")).expect("good");
+        let Command::Audit { command: AuditCommand::Verify(verify) } = command else { panic!("{command:?}") };
+        assert_eq!(verify.keys.iter().map(SealPublicKey::text).collect::<Vec<_>>(), [key]);
+        assert_eq!(verify.export, Some(PathBuf::from("log.ndjson")));
     }
 
     #[test]
