@@ -52,7 +52,9 @@ pub use sessions::{
     EndOwnSessions, EndReason, LogOut, MAX_LIVE_SESSIONS, OwnSessions, Refresh, Refreshed, Session, SessionPolicy,
     Sessions, Which, end_own_sessions, log_out, refresh_session,
 };
-pub use sign_in::{Candidate, SignIn, SignedIn, SigningIn, complete_sign_in, default_tenant, find_candidate};
+pub use sign_in::{
+    Candidate, SignIn, SignedIn, SigningIn, candidate_of, complete_sign_in, default_tenant, find_candidate,
+};
 pub use switching::{
     Elsewhere, FoundOwnTenant, OwnTenants, SwitchTenant, Switched, Switching, found_own_tenant, switch_tenant,
 };

@@ -31,6 +31,14 @@ pub async fn find_candidate(
     let person = unit.person_by_email(email).await?;
     // Looked up for nobody too: one statement less would tell, by the time it takes, who is unknown.
     let user = person.map_or(UserId::from_uuid(Uuid::nil()), |person| person.id);
+    candidate_of(unit, user).await
+}
+
+/// Looks up how somebody who is known already would sign in, whatever their address is by now.
+pub async fn candidate_of(
+    unit: &mut (impl Credentials + ?Sized),
+    user: UserId,
+) -> Result<Option<Candidate>, StoreError> {
     let credential = unit.credential_of(user).await?;
     Ok(credential.map(|credential| Candidate { user, hash: credential.hash, credential_version: credential.version }))
 }

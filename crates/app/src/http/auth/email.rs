@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use tenantry_identity::{
     ChangeEmail, Guess, IdentityError, Link, LinkKind, LinkToken, Password, ResendVerification, Shown, VerifyEmail,
-    find_candidate, find_link, request_email_change, request_verification, verify_email as verify,
+    candidate_of, find_link, request_email_change, request_verification, verify_email as verify,
 };
 use tenantry_kernel::{Action, Actor, EmailAddress, ErrorCode, Origin, Outcome};
 use tenantry_store::{Scope, SystemReason};
@@ -113,7 +113,7 @@ impl App {
         let gone = || Failure::from(IdentityError::LinkInvalid);
         let mut unit = self.store.read(SCOPE).await?;
         let email = unit.person_by_id(link.user).await?.ok_or_else(gone)?.email;
-        let candidate = find_candidate(&mut unit, &email).await?;
+        let candidate = candidate_of(&mut unit, link.user).await?;
         drop(unit);
         let spent = self.charge_guess(&email, origin).await?;
         match self.compare(candidate, password).await {
