@@ -2,9 +2,8 @@
 
 use async_trait::async_trait;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, QueryTrait, Select,
-    prelude::ChronoDateTimeUtc,
-    sea_query::{Expr, Query, UnionType},
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, QueryTrait,
+    Select, Value, prelude::ChronoDateTimeUtc, sea_query::Expr,
 };
 use tenantry_audit::{ActionFilter, Entries, Entry, EntryFilter};
 use tenantry_kernel::{
@@ -38,7 +37,9 @@ impl Entries for Unit {
             Some(ActionFilter::Exact(name)) => {
                 Some(in_order(matching.filter(row::Column::Action.eq(name.as_str())), &page))
             }
-            Some(ActionFilter::Group(group)) => in_group(&matching, group, &page),
+            Some(ActionFilter::Group(group)) => {
+                in_group(self.transaction.get_database_backend(), &matching, group, &page)
+            }
         };
         let Some(select) = select else { return Ok(Page { items: Vec::new(), next: None }) };
         let entries = self.with_parts(select, page.direction, page.limit).await?;
@@ -105,18 +106,25 @@ fn in_order(select: Select<row::Entity>, page: &PageRequest<EventId>) -> Select<
 
 /// The rows of a page whose actions are of a group: the first of each action, by its index, merged. Asked for all at once,
 /// a database would sort all of them, or go through the whole log; `None` when there is no such group.
-fn in_group(matching: &Select<row::Entity>, group: &str, page: &PageRequest<EventId>) -> Option<Select<row::Entity>> {
+fn in_group(
+    backend: DbBackend,
+    matching: &Select<row::Entity>,
+    group: &str,
+    page: &PageRequest<EventId>,
+) -> Option<Select<row::Entity>> {
     let of_action = |(number, action): (usize, Action)| {
-        let rows = in_order(matching.clone().filter(row::Column::Action.eq(action.name())), page);
-        let rows = rows.limit(u64::from(page.limit) + 1);
-        let rows = rows.select_only().column(row::Column::Id).into_query();
-        Query::select().column(row::Column::Id).from_subquery(rows, format!("action_{number}")).to_owned()
+        let rows = matching.clone().filter(Expr::cust(format!("action = '{}'", action.name())));
+        let rows = in_order(rows, page).select_only().column(row::Column::Id).build(backend);
+        let ids = format!("SELECT id FROM ({} {}) AS action_{number}", rows.sql, lookahead(page.limit));
+        (ids, rows.values.map_or_else(Vec::new, |values| values.0))
     };
-    let ids = Action::in_group(group).enumerate().map(of_action).reduce(|mut all, next| {
-        all.union(UnionType::All, next);
-        all
-    })?;
-    let select = row::Entity::find().filter(row::Column::Id.in_subquery(ids));
+    let (ids, values): (Vec<String>, Vec<Vec<Value>>) = Action::in_group(group).enumerate().map(of_action).unzip();
+    if ids.is_empty() {
+        return None;
+    }
+    // The values are the same for each action, so that numbered places may well name those of the first.
+    let is_among = Expr::cust_with_values(format!("id IN ({})", ids.join(" UNION ALL ")), values.concat());
+    let select = row::Entity::find().filter(is_among);
     Some(in_order(select, &PageRequest { limit: page.limit, after: None, direction: page.direction }))
 }
 
