@@ -156,6 +156,8 @@ on_both_databases! {
             (Method::POST, "/auth/login".to_owned()),
             (Method::POST, "/auth/refresh".to_owned()),
             (Method::POST, "/auth/switch".to_owned()),
+            (Method::POST, "/auth/switc%68".to_owned()),
+            (Method::DELETE, format!("/role%73/{id}")),
         ] {
             let request = owner.raw(method.clone(), &path).header("idempotency-key", "k");
             let answer = request.send().await.unwrap();
@@ -163,6 +165,10 @@ on_both_databases! {
             let error: Value = answer.json().await.unwrap();
             assert_eq!(error["error"]["code"], "idempotency_key_invalid", "{method} {path}");
         }
+        // Who calls is asked before it.
+        let path = format!("/roles/{id}");
+        let request = server.client().raw(Method::DELETE, &path).header("idempotency-key", "k");
+        server.client().finish(request, &Method::DELETE, &path).await.refused(401, "unauthenticated");
         // A replay asks who calls first.
         make_role(owner, "support", "k").await.is(201);
         make_role(&server.client(), "support", "k").await.refused(401, "unauthenticated");

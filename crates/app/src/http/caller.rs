@@ -10,7 +10,7 @@ use tenantry_store::Scope;
 use crate::{App, Failure, authority::Known, change::Attempt, logging};
 
 use super::{
-    idempotency::KeyedRequest,
+    idempotency::{KeyedRequest, require_place},
     limits::{count_address, count_person},
     origin::origin_of,
 };
@@ -111,8 +111,12 @@ impl FromRequest for Visitor {
         Box::pin(async move {
             let app = app_of(&request);
             match bearer(&request) {
-                Some(token) => Ok(Self(Some(identified(app, &request, token).await?))),
-                None => count_address(app, &request).await.map(|()| Self(None)),
+                Some(token) => {
+                    let known = identified(app, &request, token).await?;
+                    require_place(&request)?;
+                    Ok(Self(Some(known)))
+                }
+                None => Stranger::of(&request).await.map(|Stranger| Self(None)),
             }
         })
     }
@@ -127,7 +131,15 @@ impl FromRequest for Stranger {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move { count_address(app_of(&request), &request).await.map(|()| Self) })
+        Box::pin(async move { Self::of(&request).await })
+    }
+}
+
+impl Stranger {
+    async fn of(request: &HttpRequest) -> Result<Self, Failure> {
+        count_address(app_of(request), request).await?;
+        require_place(request)?;
+        Ok(Self)
     }
 }
 

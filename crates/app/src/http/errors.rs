@@ -113,7 +113,7 @@ impl Responder for Answer {
 
 /// What no route takes: an unknown path, or a known one with another method. The layer puts it into words.
 pub(crate) async fn unrouted(request: HttpRequest) -> HttpResponse {
-    let allowed = openapi::methods_of(request.path());
+    let allowed = openapi::methods_of(request.match_info().as_str());
     if allowed.is_empty() {
         return HttpResponse::NotFound().finish();
     }

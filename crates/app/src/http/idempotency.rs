@@ -1,6 +1,6 @@
 //! `Idempotency-Key`: which requests have one, and what of them counts as the same.
 
-use actix_web::{HttpMessage, HttpRequest, dev::ServiceRequest, http::header};
+use actix_web::{HttpMessage, HttpRequest, http::header};
 use sha2::{Digest, Sha256};
 use std::{cell::Cell, rc::Rc};
 use tenantry_idempotency::{IdempotencyKey, Keyed, Request};
@@ -12,9 +12,17 @@ use super::openapi;
 
 pub(super) const HEADER: &str = "idempotency-key";
 
-/// Whether the request names a key on a route that takes none.
-pub(super) fn has_no_place(request: &ServiceRequest) -> bool {
-    request.headers().contains_key(HEADER) && openapi::takes_key(request.method(), request.path()) == Some(false)
+/// Refuses a key on a route that takes none. The route is the one that was found for the request, however its path was
+/// written.
+pub(super) fn require_place(request: &HttpRequest) -> Result<(), Failure> {
+    let takes_key = || {
+        let route = request.match_pattern();
+        route.is_some_and(|route| openapi::takes_key(request.method(), &route))
+    };
+    if request.headers().contains_key(HEADER) && !takes_key() {
+        return Err(Failure::new(ErrorCode::IdempotencyKeyInvalid));
+    }
+    Ok(())
 }
 
 /// What was read of the body of a request with a key: handlers read it when they have learnt who calls.
@@ -49,6 +57,7 @@ pub(crate) struct KeyedRequest {
 impl KeyedRequest {
     /// The request of this caller, if it has a key.
     pub(super) fn of(request: &HttpRequest, caller: &Authority) -> Result<Option<Self>, Failure> {
+        require_place(request)?;
         let Some(body) = ReadBody::of(request) else { return Ok(None) };
         let invalid = || Failure::new(ErrorCode::IdempotencyKeyInvalid);
         let mut keys = request.headers().get_all(HEADER);

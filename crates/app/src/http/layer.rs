@@ -22,7 +22,6 @@ use super::{
     connection::{Pace, Socket, TimedBody},
     errors::{failure_of_status, render},
     files::is_upload,
-    idempotency,
     limits::Told,
     origin::choose_trace,
 };
@@ -54,12 +53,7 @@ async fn answer(
     let measured = app.requests.begin(request.method());
     let body = watch_body(&mut request);
 
-    let handled = async {
-        if idempotency::has_no_place(&request) {
-            return Ok(request.error_response(Failure::new(ErrorCode::IdempotencyKeyInvalid)));
-        }
-        next.call(request).await.map(ServiceResponse::map_into_boxed_body)
-    };
+    let handled = async { next.call(request).await.map(ServiceResponse::map_into_boxed_body) };
     let Ok(outcome) = AssertUnwindSafe(handled).catch_unwind().await else {
         tracing::error!("a request panicked");
         measured.end(None, StatusCode::INTERNAL_SERVER_ERROR);
@@ -107,7 +101,7 @@ fn watch_body(request: &mut ServiceRequest) -> WatchedBody {
         return WatchedBody(None);
     }
     let socket = request.request().conn_data::<Socket>().cloned();
-    let pace = if is_upload(request.method(), request.path()) { Pace::upload() } else { Pace::json() };
+    let pace = if is_upload(request.method(), request.match_info().as_str()) { Pace::upload() } else { Pace::json() };
     let (payload, ended) = TimedBody::wrap(request.take_payload(), pace);
     request.set_payload(payload);
     WatchedBody(Some((ended, socket)))

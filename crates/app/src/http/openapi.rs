@@ -447,9 +447,9 @@ struct Route {
     methods: Vec<(String, &'static Value)>,
 }
 
-fn route_of(path: &str) -> Option<&'static Route> {
+fn documented() -> &'static [Route] {
     static ROUTES: OnceLock<Vec<Route>> = OnceLock::new();
-    let routes = ROUTES.get_or_init(|| {
+    ROUTES.get_or_init(|| {
         let paths = document()["paths"].as_object();
         let routes = paths.into_iter().flatten().map(|(path, item)| {
             let methods = item.as_object().into_iter().flatten();
@@ -457,19 +457,21 @@ fn route_of(path: &str) -> Option<&'static Route> {
             Route { path: ResourceDef::new(path.as_str()), methods }
         });
         routes.collect()
-    });
-    routes.iter().find(|route| route.path.is_match(path))
+    })
 }
 
 /// The methods that a path takes, in upper case; none for an unknown path.
 pub(crate) fn methods_of(path: &str) -> Vec<String> {
-    let methods = route_of(path).into_iter().flat_map(|route| &route.methods);
+    let route = documented().iter().find(|route| route.path.is_match(path));
+    let methods = route.into_iter().flat_map(|route| &route.methods);
     methods.map(|(method, _)| method.clone()).collect()
 }
 
-/// Whether a request can be named by an `Idempotency-Key`; `None` for what is no route.
-pub(crate) fn takes_key(method: &Method, path: &str) -> Option<bool> {
-    let (_, shape) = route_of(path)?.methods.iter().find(|(name, _)| name == method.as_str())?;
-    let parameters = shape["parameters"].as_array();
-    Some(parameters.is_some_and(|list| list.iter().any(|parameter| parameter["name"] == "Idempotency-Key")))
+/// Whether a request of that route, `/api/v1/roles/{id}`, can be named by an `Idempotency-Key`.
+pub(crate) fn takes_key(method: &Method, route: &str) -> bool {
+    let route = documented().iter().find(|known| known.path.pattern() == Some(route));
+    let methods = route.into_iter().flat_map(|route| &route.methods);
+    let mut shapes = methods.filter(|(name, _)| name == method.as_str());
+    let parameters = shapes.find_map(|(_, shape)| shape["parameters"].as_array());
+    parameters.is_some_and(|list| list.iter().any(|parameter| parameter["name"] == "Idempotency-Key"))
 }
