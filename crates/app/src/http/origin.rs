@@ -62,9 +62,10 @@ fn address_of(request: &HttpRequest, trusted_proxies: u8) -> Option<IpAddr> {
         warn_of_unused_header(request);
         return peer;
     }
-    let hops: Vec<&str> = forwarded.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(',')).collect();
+    // As bytes: what is no text counts as a hop all the same, or those beside it would move.
+    let hops: Vec<&[u8]> = forwarded.flat_map(|list| list.as_bytes().split(|byte| *byte == b',')).collect();
     let place = hops.len().saturating_sub(usize::from(trusted_proxies));
-    hops.get(place).and_then(|hop| address_in(hop.trim())).or(peer)
+    hops.get(place).and_then(|hop| address_in(str::from_utf8(hop).ok()?.trim())).or(peer)
 }
 
 fn address_in(hop: &str) -> Option<IpAddr> {
@@ -122,12 +123,16 @@ pub(crate) fn cors(origins: &[String]) -> Cors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::test::TestRequest;
+    use actix_web::{
+        http::header::{HeaderName, HeaderValue},
+        test::TestRequest,
+    };
 
     fn address(trusted: u8, forwarded: &[&str]) -> Option<String> {
         let mut request = TestRequest::default().peer_addr(([10, 0, 0, 1], 4000).into());
         for value in forwarded {
-            request = request.append_header((FORWARDED_FOR, *value));
+            let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+            request = request.append_header((HeaderName::from_static(FORWARDED_FOR), value));
         }
         address_of_trusting(&request.to_http_request(), trusted).map(|ip| ip.to_string())
     }
@@ -144,6 +149,8 @@ mod tests {
         assert_eq!(address(1, &["198.51.100.9", "203.0.113.7"]).as_deref(), Some("203.0.113.7"));
         assert_eq!(address(3, &["203.0.113.7"]).as_deref(), Some("203.0.113.7"));
         assert_eq!(address(1, &["[2001:db8::1]:4711"]).as_deref(), Some("2001:db8::1"));
+        assert_eq!(address(1, &["198.51.100.9", "ä, 203.0.113.7"]).as_deref(), Some("203.0.113.7"));
+        assert_eq!(address(2, &["198.51.100.9", "ä, 203.0.113.7"]).as_deref(), Some("10.0.0.1"));
         assert_eq!(address(1, &["not an address"]).as_deref(), Some("10.0.0.1"));
         assert_eq!(address(1, &[]).as_deref(), Some("10.0.0.1"));
     }
