@@ -179,6 +179,51 @@ on_both_databases! {
             server.put_journal_back().await;
         }
         verify().whole();
+
+        // An export shows the gap too, and a log without any seal is not forgotten.
+        server.sql.execute("DELETE FROM journal_segments WHERE number = 2").await;
+        let gap: String = evidence(&acme).await.iter().map(|line| format!("{line}\n")).collect();
+        let file = server.place.folder.path().join("gap.ndjson");
+        std::fs::write(&file, gap).unwrap();
+        server.audit(&["verify", "--export", file.to_str().unwrap()]).broken("segment 2, from position");
+        server.put_journal_back().await;
+        server.sql.execute(&format!("DELETE FROM journal_segments WHERE chain = {}", server.sql.id(&acme.id))).await;
+        server.sql.execute("DELETE FROM journal_unsealed").await;
+        server.audit(&["verify"]).broken("was added");
+        server.put_journal_back().await;
+        verify().whole();
+    }
+
+    async fn one_log_that_cannot_be_sealed_keeps_no_other_from_it(server: Server) {
+        let (acme, globex) = (server.tenant("acme").await, server.tenant("globex").await);
+        server.audit(&["seal"]).whole();
+        server.open_journal().await;
+        for tenant in [&acme, &globex] {
+            tenant.owner.post("/roles", serde_json::json!({ "name": "new", "permissions": [] })).await.is(201);
+        }
+        let first = std::cmp::min(&acme.id, &globex.id);
+        server.sql.execute(&format!("UPDATE journal_segments SET seal = 'x' WHERE chain = {}", server.sql.id(first))).await;
+        let said = server.audit(&["seal"]);
+        assert_ne!(said.code, 0, "{}", said.text);
+        let other = if first == &acme.id { "globex" } else { "acme" };
+        assert!(!server.audit(&["verify", "--tenant", other]).whole().contains("not yet sealed"));
+    }
+
+    async fn a_log_that_is_written_all_the_time_is_sealed_up_to_the_beginning(server: Server) {
+        let acme = server.tenant("acme").await;
+        let scope = tenantry_store::Scope::System(tenantry_store::SystemReason::Worker);
+        let writing = async {
+            for n in 0..30 {
+                let name = format!("role {n}");
+                acme.owner.post("/roles", serde_json::json!({ "name": name, "permissions": [] })).await.is(201);
+            }
+        };
+        let sealing = async {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            server.app.seal_journal(scope).await.unwrap()
+        };
+        let ((), sealed) = tokio::join!(writing, sealing);
+        assert_eq!(sealed.segments, 2, "one of the tenant's log and one of what belongs to no tenant: {sealed:?}");
     }
 
     async fn a_head_shows_what_was_cut_off_or_written_anew(server: Server) {
@@ -256,9 +301,46 @@ on_both_databases! {
         verify(&lines[..=before], &["--head", head.trim()]).broken("it was truncated");
         verify(&lines[..end], &[]).broken("was added before position");
 
+        // Of several heads each counts, and one of another log is not passed over.
+        let first = lines.iter().find(|line| line["segment"].is_object()).unwrap();
+        let first = format!("{}:1:{}", acme.id, first["segment"]["digest"].as_str().unwrap());
+        verify(&lines, &["--head", &first, "--head", head.trim()]).whole();
+        verify(&lines[..=before], &["--head", &first, "--head", head.trim()]).broken("it was truncated");
+        let other = head.replace(&acme.id, "none");
+        let said = verify(&lines, &["--head", other.trim()]);
+        assert!(said.code == 2 && said.text.contains("of another log"), "{}: {}", said.code, said.text);
+        let said = server.audit(&["verify", "--tenant", "acme", "--head", other.trim()]);
+        assert!(said.code == 2 && said.text.contains("of another log"), "{}: {}", said.code, said.text);
+
         std::fs::write(&file, "{}\n").unwrap();
         let said = server.audit(&["verify", "--export", file.to_str().unwrap()]);
-        assert!(said.code == 2 && said.text.contains("line 1"), "{}: {}", said.code, said.text);
+        assert!(said.code == 2 && said.text.contains("is no export"), "{}: {}", said.code, said.text);
+    }
+
+    async fn an_export_says_nothing_beside_what_was_verified(server: Server) {
+        let acme = sealed(&server).await;
+        let whole = acme.owner.get("/audit-logs/export?format=ndjson&seals=true").await.text;
+        let file = server.place.folder.path().join("acme.ndjson");
+        let verify = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            server.audit(&["verify", "--export", file.to_str().unwrap()])
+        };
+        verify(&whole).whole();
+        verify(&whole.replace('\n', "\r\n")).whole();
+        let zeros = format!("\"digest\":\"{}\",\"listed\"", "0".repeat(64));
+        let digest = whole.find("\"digest\":").unwrap();
+        let listed = digest + whole[digest..].find("\"listed\"").unwrap() + "\"listed\"".len();
+        for forged in [
+            whole.replacen("\"action\":", "\"action\":\"role.deleted\",\"action\":", 1),
+            whole.replacen("\"field\":", "\"field\":\"FORGED\",\"field\":", 1),
+            whole.replacen("\"actorName\":", "\"actorName\":\"Mallory\",\"actorName\":", 1),
+            whole.replacen("{\"entry\":", "{ \"entry\":", 1),
+            whole.replacen("Z\",", "+00:00\",", 1),
+            format!("{}{zeros}{}", &whole[..digest], &whole[listed..]),
+        ] {
+            assert_ne!(forged, whole);
+            verify(&forged).broken("is not as an export writes it");
+        }
     }
 
     async fn two_that_seal_at_once_make_one_chain(server: Server) {

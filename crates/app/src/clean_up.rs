@@ -39,19 +39,37 @@ pub(crate) async fn clean_up(
     targets: &[CleanUpTarget],
     dry_run: bool,
 ) -> Result<Swept, StoreError> {
-    let mut swept = Swept::new();
+    let (mut swept, mut failed) = (Swept::new(), None);
     for target in targets {
-        let mut rows = match target {
-            CleanUpTarget::JournalSegments => app.remove_old_entries(tenant, dry_run).await?,
-            _ => 0,
-        };
-        for (stale, before) in stale(app, *target) {
-            rows += sweep(app, stale, tenant, before, dry_run).await?;
+        match clean_up_target(app, tenant, *target, dry_run).await {
+            Ok(rows) => {
+                swept.insert(target.name(), rows);
+            }
+            // What cannot be cleaned up keeps nothing else from it.
+            Err(error) => {
+                tracing::error!(target = target.name(), %error, "was not cleaned up");
+                failed = Some(error);
+            }
         }
-        swept.insert(target.name(), rows);
     }
     tracing::info!(tenant = tenant.map(|id| id.to_string()), dry_run, ?swept, "cleaned up");
-    Ok(swept)
+    failed.map_or(Ok(swept), Err)
+}
+
+async fn clean_up_target(
+    app: &App,
+    tenant: Option<TenantId>,
+    target: CleanUpTarget,
+    dry_run: bool,
+) -> Result<u64, StoreError> {
+    let mut rows = match target {
+        CleanUpTarget::JournalSegments => app.remove_old_entries(tenant, dry_run).await?,
+        _ => 0,
+    };
+    for (stale, before) in stale(app, target) {
+        rows += sweep(app, stale, tenant, before, dry_run).await?;
+    }
+    Ok(rows)
 }
 
 /// What a target is made of, and before when its rows must have been over.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::{num::TryFromIntError, time::Duration};
-use tenantry_audit::{Chain, Seals, seal_next_segment};
+use tenantry_audit::{Chain, MAX_SEGMENT_ENTRIES, Seals, seal_next_segment};
 use tenantry_jobs::{Kind, RetryPolicy};
 use tenantry_kernel::{Actor, RequestId, StoreError};
 use tenantry_store::{Scope, Unit};
@@ -33,18 +33,31 @@ pub struct Sealed {
 }
 
 impl App {
-    /// Closes what waits in every log into segments, each in a unit of its own. Several processes may do so at once.
+    /// Closes what waits in every log into segments, each in a unit of its own. Several processes may do so at once. A log
+    /// that cannot be sealed keeps nobody else's from it; it is the error in the end.
     pub async fn seal_journal(&self, scope: Scope) -> Result<Sealed, StoreError> {
         let mut sealed = Sealed::default();
-        let mut after = None;
+        let (mut after, mut failed) = (None, None);
         while let Some(chain) = self.store.read(scope).await?.next_unsealed_chain(after).await? {
-            while let Some(entries) = self.seal_segment(scope, chain).await? {
-                sealed.segments += 1;
-                sealed.entries += entries;
+            if let Err(error) = self.seal_chain(scope, chain, &mut sealed).await {
+                tracing::error!(%chain, %error, "a log was not sealed");
+                failed = Some(error);
             }
             after = Some(chain);
         }
-        Ok(sealed)
+        failed.map_or(Ok(sealed), Err)
+    }
+
+    /// Seals as long as segments are full: what comes meanwhile waits for the next time, or a busy log would never end.
+    async fn seal_chain(&self, scope: Scope, chain: Chain, sealed: &mut Sealed) -> Result<(), StoreError> {
+        while let Some(entries) = self.seal_segment(scope, chain).await? {
+            sealed.segments += 1;
+            sealed.entries += entries;
+            if entries < u64::from(MAX_SEGMENT_ENTRIES) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     async fn seal_segment(&self, scope: Scope, chain: Chain) -> Result<Option<u64>, StoreError> {

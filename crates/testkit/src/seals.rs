@@ -90,7 +90,7 @@ async fn seal(scene: &Scene<'_, impl Units<Unit: Journal + Seals>>, chain: Chain
 }
 
 async fn verify(scene: &Scene<'_, impl Units<Unit: Seals>>, chain: Chain) -> Summary {
-    let mut verifier = Verifier::new(chain, &TestKey, None);
+    let mut verifier = Verifier::new(chain, &TestKey, &[]);
     scene
         .look(async |unit| {
             let mut number = 0;

@@ -10,6 +10,7 @@ use std::{
 };
 use tenantry_audit::{Chain, Finding, Found, Head, Line, Seals, Summary, Verifier};
 use tenantry_crypto::{SealPublicKey, SealSigningKeys, TrustedSealKeys};
+use tenantry_identity::Erasure;
 use tenantry_kernel::StoreError;
 use tenantry_tenancy::Tenants;
 
@@ -107,19 +108,22 @@ fn keys(keys: &TrustedSealKeys) -> String {
 /// The logs that are meant: one tenant's, or all that there are and all of which a head is known.
 async fn chains(app: &App, tenant: Option<&TenantSelector>, heads: &[Head]) -> Result<BTreeSet<Chain>, AdminError> {
     if let Some(tenant) = tenant {
-        return Ok(BTreeSet::from([Chain(Some(tenants::find(app, tenant).await?.id))]));
+        let chain = Chain(Some(tenants::find(app, tenant).await?.id));
+        require_chain(chain, heads)?;
+        return Ok(BTreeSet::from([chain]));
     }
-    let mut chains: BTreeSet<Chain> = heads.iter().map(|head| head.chain).collect();
+    let mut chains: BTreeSet<Chain> = heads.iter().map(|head| head.chain).chain([Chain(None)]).collect();
     let mut unit = app.store.read(SCOPE).await?;
     let mut after = None;
     while let Some(chain) = unit.next_sealed_chain(after).await? {
         chains.insert(chain);
         after = Some(chain);
     }
-    after = None;
-    while let Some(chain) = unit.next_unsealed_chain(after).await? {
-        chains.insert(chain);
-        after = Some(chain);
+    // Every tenant has a log, also one whose seals were all deleted.
+    let mut after = None;
+    while let Some(tenant) = unit.next_tenant(after).await? {
+        chains.insert(Chain(Some(tenant)));
+        after = Some(tenant);
     }
     Ok(chains)
 }
@@ -133,12 +137,13 @@ struct Verified {
     unsealed: u64,
 }
 
-fn head_of(chain: Chain, heads: &[Head]) -> Option<Head> {
-    heads.iter().copied().find(|head| head.chain == chain)
+/// A head that no log is held against would say nothing, and seem to.
+fn require_chain(chain: Chain, heads: &[Head]) -> Result<(), AdminError> {
+    heads.iter().find(|head| head.chain != chain).map_or(Ok(()), |head| Err(AdminError::OtherHead(*head)))
 }
 
 async fn verify_chain(app: &App, chain: Chain, keys: &TrustedSealKeys, heads: &[Head]) -> Result<Verified, AdminError> {
-    let outcome = match segments(app, Verifier::new(chain, keys, head_of(chain, heads))).await {
+    let outcome = match segments(app, Verifier::new(chain, keys, heads)).await {
         Err(AdminError::Broken(finding)) => Err(finding),
         outcome => Ok(outcome?),
     };
@@ -206,35 +211,42 @@ fn verify_file(path: &Path, keys: &TrustedSealKeys, heads: &[Head]) -> Result<Ve
     let mut lines = BufReader::new(File::open(path).map_err(unreadable)?).lines();
     let mut next = |number: u64| -> Result<Option<Line>, AdminError> {
         let Some(line) = lines.next().transpose().map_err(unreadable)? else { return Ok(None) };
-        Line::read(&line).map(Some).map_err(|_| AdminError::NoExport { file: path.to_owned(), line: number })
+        Line::read(&line)
+            .map(Some)
+            .map_err(|_| AdminError::Broken(format!("line {number} is not as an export writes it")))
     };
-    let Some(Line::Header(header)) = next(1)? else {
-        return Err(AdminError::NoExport { file: path.to_owned(), line: 1 });
+    let header = match next(1) {
+        Ok(Some(Line::Header(header))) => header,
+        Ok(_) | Err(AdminError::Broken(_)) => return Err(AdminError::NoExport { file: path.to_owned() }),
+        Err(error) => return Err(error),
     };
-    let mut verifier = Verifier::new(header.chain, keys, head_of(header.chain, heads));
+    require_chain(header.chain, heads)?;
+    let mut verifier = Verifier::new(header.chain, keys, heads);
     let mut found = Vec::new();
-    let mut broken = None;
-    let mut number = 1;
-    while broken.is_none() {
-        number += 1;
-        match next(number)? {
-            None => break,
-            Some(Line::Header(_)) => return Err(AdminError::NoExport { file: path.to_owned(), line: number }),
-            Some(Line::Entry(evidence)) => {
-                // A segment has no more entries than that: more were added, which need not be gathered to be told.
-                if found.len() <= MOST_FOUND {
-                    found.push(Found::new(&evidence).map_err(Failure::internal)?);
+    let mut lines = || -> Result<(), AdminError> {
+        let mut number = 1;
+        loop {
+            number += 1;
+            match next(number)? {
+                None => return Ok(verifier.rest(&found)?),
+                Some(Line::Header(_)) => return Err(AdminError::Broken(format!("line {number} begins another log"))),
+                Some(Line::Entry(evidence)) => {
+                    // A segment has no more entries than that: more were added, which need not be gathered to be told.
+                    if found.len() <= MOST_FOUND {
+                        found.push(Found::new(&evidence).map_err(Failure::internal)?);
+                    }
+                }
+                Some(Line::Segment(segment)) => {
+                    verifier.segment(&segment, &found)?;
+                    found.clear();
                 }
             }
-            Some(Line::Segment(segment)) => {
-                broken = verifier.segment(&segment, &found).err();
-                found.clear();
-            }
         }
-    }
-    let outcome = match broken.map_or_else(|| verifier.rest(&found), Err) {
-        Err(finding) => Err(finding.to_string()),
+    };
+    let outcome = match lines() {
         Ok(()) => verifier.finish().map_err(|finding| finding.to_string()),
+        Err(AdminError::Broken(finding)) => Err(finding),
+        Err(error) => return Err(error),
     };
     Ok(Verified { chain: header.chain, slug: None, outcome, unsealed: 0 })
 }
@@ -246,7 +258,6 @@ fn answer(verified: &[Verified], as_json: bool) -> AuditAnswer {
     let is_whole = verified.iter().all(|verified| verified.outcome.is_ok());
     let text = match as_json {
         true => Value::from_iter(verified.iter().map(Verified::json)).to_string(),
-        false if verified.is_empty() => "there is no audit log to verify".to_owned(),
         false => verified.iter().map(Verified::sentence).collect::<Vec<_>>().join("\n"),
     };
     AuditAnswer { text, is_whole }

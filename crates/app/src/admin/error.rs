@@ -1,5 +1,5 @@
 use std::{error::Error, path::PathBuf};
-use tenantry_audit::Finding;
+use tenantry_audit::{Finding, Head};
 use tenantry_kernel::{EmailAddress, ErrorKind, JobId, StoreError, UserId};
 use tenantry_tenancy::{RoleName, Slug};
 
@@ -94,13 +94,14 @@ pub enum AdminError {
         error: std::io::Error,
     },
     /// The file is no export with seals.
-    #[error("line {line} of {} is none of an export with seals: make one with GET /audit-logs/export?format=ndjson&seals=true", file.display())]
+    #[error("{} is no export with seals: make one with GET /audit-logs/export?format=ndjson&seals=true", file.display())]
     NoExport {
         /// Which file.
         file: PathBuf,
-        /// Which line, counted from 1.
-        line: u64,
     },
+    /// A head belongs to another log than the one that is verified.
+    #[error("the head {0} is of another log than the one that is verified")]
+    OtherHead(Head),
     /// A log is not what was sealed.
     #[error("{0}")]
     Broken(String),

@@ -1,4 +1,5 @@
-//! The form in which a log is taken away so that it can be verified elsewhere: JSON, one object a line.
+//! The form in which a log is taken away so that it can be verified elsewhere: canonical JSON (RFC 8785), one object a
+//! line.
 //!
 //! The first line says whose log it is. Then comes one segment after the other: its entries in the order of their
 //! positions, each with its personal part and the salt of the commitment to it, and its seal with the list of entries.
@@ -37,7 +38,7 @@ impl Header {
 /// A segment as it stands in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SegmentEvidence {
+struct SegmentEvidence {
     seal: Seal,
     signature: Signature,
     digest: Digest,
@@ -104,11 +105,17 @@ impl Line {
                 ..Text::EMPTY
             },
         };
-        serde_json::to_string(&text).map_err(|_| EvidenceError)
+        canonical_json(&text).map_err(|_| EvidenceError)
     }
 
-    /// What a line says.
+    /// What a line says. It must be written as [`Line::write`] writes it: of a name that is there twice, for one, others
+    /// might read what was not verified.
     pub fn read(line: &str) -> Result<Self, EvidenceError> {
+        let read = Self::parse(line)?;
+        if read.write()? == line { Ok(read) } else { Err(EvidenceError) }
+    }
+
+    fn parse(line: &str) -> Result<Self, EvidenceError> {
         let text: Text = serde_json::from_str(line).map_err(|_| EvidenceError)?;
         match text {
             Text { journal: Some(header), entry: None, personal: None, salt: None, segment: None } => {

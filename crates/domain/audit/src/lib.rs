@@ -17,7 +17,7 @@ pub use entries::{
     ActionFilter, Entries, Entry, EntryFilter, ExportAuditLog, ExportFormat, ReadAuditLog, export_audit_log,
 };
 pub use error::AuditError;
-pub use evidence::{Evidence, EvidenceError, Header, Line, SegmentEvidence};
+pub use evidence::{Evidence, EvidenceError, Header, Line};
 pub use policy::{
     AuditPolicies, AuditPolicy, ChangeAuditPolicy, EffectivePolicy, MAX_RETENTION_DAYS, Retention, change_audit_policy,
 };

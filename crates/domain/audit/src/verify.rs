@@ -227,21 +227,21 @@ pub struct Summary {
     pub removed_entries: u64,
     /// The end of the chain, to be kept elsewhere.
     pub head: Option<Head>,
-    /// Whether a head that was given was found in the chain.
+    /// Whether heads were given; all of them were found in the chain.
     pub is_anchored: bool,
 }
 
 /// Checks one log, segment by segment.
 pub struct Verifier<'k> {
     keys: &'k dyn SealKeys,
-    expected: Option<Head>,
+    expected: Vec<Head>,
     next_position: i64,
     summary: Summary,
 }
 
 impl<'k> Verifier<'k> {
-    /// Begins with a log of that chain. The head, if one is given, must be of the same chain.
-    pub fn new(chain: Chain, keys: &'k dyn SealKeys, head: Option<Head>) -> Self {
+    /// Begins with a log of that chain. Of the heads that were kept, those of this chain must be found in it.
+    pub fn new(chain: Chain, keys: &'k dyn SealKeys, heads: &[Head]) -> Self {
         let summary = Summary {
             chain,
             segments: 0,
@@ -252,7 +252,8 @@ impl<'k> Verifier<'k> {
             head: None,
             is_anchored: false,
         };
-        Self { keys, expected: head.filter(|head| head.chain == chain), next_position: 1, summary }
+        let expected = heads.iter().filter(|head| head.chain == chain).copied().collect();
+        Self { keys, expected, next_position: 1, summary }
     }
 
     /// The log that is verified.
@@ -302,13 +303,13 @@ impl<'k> Verifier<'k> {
 
     /// Ends with what is known of the log.
     pub fn finish(self) -> Result<Summary, Finding> {
-        match self.expected {
-            Some(head) if head.number > self.summary.segments => Err(Finding::Truncated {
+        match self.expected.iter().find(|head| head.number > self.summary.segments) {
+            Some(head) => Err(Finding::Truncated {
                 last: self.summary.segments,
                 position: self.next_position - 1,
                 head: head.number,
             }),
-            _ => Ok(self.summary),
+            None => Ok(self.summary),
         }
     }
 
@@ -333,9 +334,7 @@ impl<'k> Verifier<'k> {
             return Err(Finding::Unlinked { number });
         }
         let digest = seal.digest().map_err(|_| forged)?;
-        if let Some(head) = self.expected
-            && head.number == number
-        {
+        for head in self.expected.iter().filter(|head| head.number == number) {
             if head.digest != digest {
                 return Err(Finding::Rewritten { number });
             }

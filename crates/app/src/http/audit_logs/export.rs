@@ -215,7 +215,11 @@ const COLUMNS: [&str; 15] = [
 ];
 
 fn table(entries: impl Iterator<Item = EntryView>, with_names: bool) -> Result<Bytes, ExportError> {
-    let mut table = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    // Every cell in quotes: where a semicolon parts cells, what stands behind one in a text would be a cell of its own.
+    let mut table = csv::WriterBuilder::new()
+        .quote_style(csv::QuoteStyle::Always)
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(Vec::new());
     if with_names {
         table.write_record(COLUMNS).map_err(ExportError::new)?;
     }
@@ -256,6 +260,10 @@ fn evidence(app: App, scope: Scope, tenant: TenantId) -> impl Stream<Item = Resu
                 return Ok(Some((Bytes::from(header.write().map_err(ExportError::new)? + "\n"), 1)));
             }
             let mut unit = app.store.read(scope).await.map_err(ExportError::new)?;
+            // A segment that is gone leaves a gap, which verifying finds, and ends nothing.
+            let Some(number) = unit.segment_number_from(chain, number).await.map_err(ExportError::new)? else {
+                return Ok(None);
+            };
             let Some(mut segment) = unit.segment_of(chain, number).await.map_err(ExportError::new)? else {
                 return Ok(None);
             };

@@ -109,7 +109,7 @@ impl Log {
 
     /// Verifies it by way of its lines.
     fn verify(&self, keys: &Keys, head: Option<Head>) -> Result<Summary, Finding> {
-        let mut verifier = Verifier::new(Chain(None), keys, head);
+        let mut verifier = Verifier::new(Chain(None), keys, head.as_slice());
         for (segment, entries) in &self.0 {
             let through_text = |line: Line| Line::read(&line.write().unwrap()).unwrap();
             let found = |entry: &Evidence| match through_text(Line::Entry(entry.clone())) {
@@ -322,7 +322,7 @@ fn a_seal_of_another_log_is_no_seal_of_this() {
     let log = Log::sealed(&[1], &Key(1));
     let chain = Chain(Some("0192f0c1-2345-7abc-8def-0123456789ab".parse().unwrap()));
     let keys = Keys(vec![Key(1)]);
-    let mut verifier = Verifier::new(chain, &keys, None);
+    let mut verifier = Verifier::new(chain, &keys, &[]);
     let moved = Finding::SegmentMoved { number: 1, expected: 1 };
     assert_eq!(verifier.segment(&log.0[0].0, &[]), Err(moved));
 }
