@@ -5,6 +5,8 @@ use std::process::Command;
 
 use crate::support::{PASSWORD, Server, Settings};
 
+const ANSWERS: &str = "SELECT count(*) FROM answers";
+
 impl Server {
     fn erase(&self, arguments: &[&str]) -> (bool, String) {
         let done = Command::new(env!("CARGO_BIN_EXE_tenantry"))
@@ -27,6 +29,17 @@ on_both_databases! {
         member.patch("/auth/me", json!({ "name": name })).await.is(200);
         acme.owner.post("/invitations", json!({ "email": "other@example.com", "roleIds": [role_of(&acme).await] })).await.is(201);
         server.invite(&acme, "next@example.com", "member").await;
+        // Whose address ends like the erased one keeps their mails; a colleague's answer that names it is forgotten.
+        let longer = format!("x{email}");
+        let invited = json!({ "email": longer, "roleIds": [role_of(&acme).await] });
+        acme.owner.post("/invitations", invited).await.is(201);
+        let waiting = format!("SELECT count(*) FROM jobs WHERE payload LIKE '%\"{longer}\"%'");
+        let letters = server.sql.number(&waiting).await;
+        let path = format!("/users/{}", member.id);
+        let keyed = acme.owner.raw(reqwest::Method::PATCH, &path).header("idempotency-key", "k");
+        let keyed = keyed.json(&json!({ "status": "active" }));
+        acme.owner.finish(keyed, &reqwest::Method::PATCH, &path).await.is(200);
+        assert_eq!(server.sql.number(ANSWERS).await, 1);
         let own = server.audit(&["seal"]);
         own.whole();
         let (done, said) = server.erase(&["--email", &email]);
@@ -37,9 +50,12 @@ on_both_databases! {
         let dump = server.sql.dump().await;
         for (table, rows) in &dump {
             for row in rows {
+                let row = row.replace(&longer, "");
                 assert!(!row.contains(&email) && !row.contains(name), "{table}: {row}");
             }
         }
+        assert_eq!(server.sql.number(&waiting).await, letters);
+        assert_eq!(server.sql.number(ANSWERS).await, 0);
         let login = json!({ "email": email, "password": PASSWORD });
         server.client().post("/auth/login", login).await.refused(401, "invalid_credentials");
         member.get("/auth/me").await.refused(401, "session_ended");

@@ -1,7 +1,7 @@
 //! The suite of [`Erasure`]: what is known of one person goes, and nobody else's.
 
 use tenantry_audit::Entries;
-use tenantry_identity::{Erasure, Sessions, Trace};
+use tenantry_identity::{Erasure, Sessions, Trace, erased_address};
 use tenantry_kernel::{Action, Actor, Event, EventId, Journal, PersonalPart, TenantId};
 use tenantry_tenancy::Memberships;
 
@@ -30,7 +30,8 @@ async fn an_account_goes_and_others_stay(scene: &Scene<'_, impl Units<Unit: Dire
             for session in &sessions {
                 unit.insert_session(session).await.unwrap();
             }
-            unit.erase_account(&one.owner).await.unwrap();
+            let by = erased_address(one.owner.id).unwrap();
+            unit.erase_account(&one.owner, &by).await.unwrap();
         })
         .await;
     for (sample, session, left) in [(&one, &sessions[0], 0), (&other, &sessions[1], 1)] {

@@ -13,13 +13,16 @@ use crate::{
     seals::portions,
 };
 
-/// The invitations of a tenant to an address, and those that a person has accepted.
-const INVITATIONS: &str = "tenant_id = $1 AND (email = $2 OR id IN (SELECT target_id FROM journal \
-     WHERE journal.tenant_id = $1 AND journal.actor_id = $3 AND journal.action = 'invitation.accepted'))";
+/// The invitations of a tenant that a person has accepted, and those that were to their address.
+const INVITATIONS: &str = "tenant_id = $2 AND (email = $1 OR id IN (SELECT target_id FROM journal \
+     WHERE journal.tenant_id = $2 AND journal.actor_id = $3 AND journal.action = 'invitation.accepted'))";
+
+/// What an invitation becomes that was to somebody who is erased.
+const WITHDRAWN: &str = "email = $1, token_hash = NULL, state = CASE state WHEN 'open' THEN 'revoked' ELSE state END";
 
 #[async_trait]
 impl Erasure for Unit {
-    async fn erase_account(&mut self, person: &Person) -> Result<(), StoreError> {
+    async fn erase_account(&mut self, person: &Person, by: &EmailAddress) -> Result<(), StoreError> {
         self.require_system()?;
         let id = Value::from(person.id.uuid());
         let tenants = self.ids("SELECT tenant_id AS id FROM memberships WHERE user_id = $1", vec![id.clone()]).await?;
@@ -28,11 +31,23 @@ impl Erasure for Unit {
             let delete = self.sql(&format!("DELETE FROM {table} WHERE user_id = $1"), [id.clone()]);
             self.run(self.transaction.execute_raw(delete)).await?;
         }
-        let names_it = if self.is_postgres() { "strpos(payload, $1) > 0" } else { "instr(payload, $1) > 0" };
         let address = Value::from(person.email.as_str());
-        for delete in ["DELETE FROM registrations WHERE email = $1", &format!("DELETE FROM jobs WHERE {names_it}")] {
-            self.run(self.transaction.execute_raw(self.sql(delete, [address.clone()]))).await?;
+        // With its quotes: the address may be the end of somebody else's.
+        let in_json = Value::from(serde_json::Value::from(person.email.as_str()).to_string());
+        let (in_jobs, in_answers) = match self.is_postgres() {
+            true => ("strpos(payload, $1) > 0", "position(convert_to($1, 'UTF8') IN body) > 0"),
+            false => ("instr(payload, $1) > 0", "instr(body, $1) > 0"),
+        };
+        for (delete, value) in [
+            ("DELETE FROM registrations WHERE email = $1", &address),
+            (&format!("DELETE FROM jobs WHERE {in_jobs}"), &in_json),
+            (&format!("DELETE FROM answers WHERE {in_answers}"), &in_json),
+        ] {
+            self.run(self.transaction.execute_raw(self.sql(delete, [value.clone()]))).await?;
         }
+        let by = Value::from(by.as_str());
+        let rename = format!("UPDATE invitations SET {WITHDRAWN} WHERE email = $2");
+        self.run(self.transaction.execute_raw(self.sql(&rename, [by, address]))).await?;
         Ok(())
     }
 
@@ -47,18 +62,12 @@ impl Erasure for Unit {
         &mut self,
         tenant: TenantId,
         person: UserId,
-        address: &EmailAddress,
         by: &EmailAddress,
     ) -> Result<Vec<Uuid>, StoreError> {
         self.require_system()?;
-        let values: Vec<Value> =
-            vec![tenant.uuid().into(), address.as_str().into(), person.uuid().into(), by.as_str().into()];
-        let select = format!("SELECT id FROM invitations WHERE email = $4 AND tenant_id = $1 OR {INVITATIONS}");
-        let ids = self.ids(&select, values.clone()).await?;
-        let update = format!(
-            "UPDATE invitations SET email = $4, token_hash = NULL, \
-             state = CASE state WHEN 'open' THEN 'revoked' ELSE state END WHERE {INVITATIONS}"
-        );
+        let values: Vec<Value> = vec![by.as_str().into(), tenant.uuid().into(), person.uuid().into()];
+        let ids = self.ids(&format!("SELECT id FROM invitations WHERE {INVITATIONS}"), values.clone()).await?;
+        let update = format!("UPDATE invitations SET {WITHDRAWN} WHERE {INVITATIONS}");
         self.run(self.transaction.execute_raw(self.sql(&update, values))).await?;
         Ok(ids)
     }

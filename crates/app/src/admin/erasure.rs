@@ -63,7 +63,7 @@ async fn erase_log(
     let mut traces = vec![Trace::Actor(person.id), Trace::Target(person.id.uuid())];
     if let Some(tenant) = log {
         let mut unit = app.store.begin(SCOPE).await?;
-        let invitations = unit.erase_invitations(tenant, person.id, &person.email, placeholder).await?;
+        let invitations = unit.erase_invitations(tenant, person.id, placeholder).await?;
         unit.commit().await?;
         traces.extend(invitations.into_iter().map(Trace::Target));
     }

@@ -25,19 +25,20 @@ pub enum Trace {
 /// Where a person's data is erased. Only for System units.
 #[async_trait]
 pub trait Erasure: Send {
-    /// Deletes password, links, sessions, memberships, remembered answers, open registrations of the address and every job that names it.
-    async fn erase_account(&mut self, person: &Person) -> Result<(), StoreError>;
+    /// Deletes password, links, sessions, memberships, remembered answers, open registrations of the address, and every
+    /// job and anybody's remembered answer that names it. In every invitation to the address another takes its place, by
+    /// which [`Erasure::erase_invitations`] finds it; what is open of them is withdrawn.
+    async fn erase_account(&mut self, person: &Person, by: &EmailAddress) -> Result<(), StoreError>;
 
     /// The first tenant after that one, in order of id.
     async fn next_tenant(&mut self, after: Option<TenantId>) -> Result<Option<TenantId>, StoreError>;
 
-    /// Puts another address in the place of the person's in the tenant's invitations to `address` and in those that the
-    /// person has accepted, withdraws what is open of them, and returns their ids.
+    /// Puts that address in the place of the person's in those of the tenant's invitations that the person has accepted,
+    /// withdraws what is open of them, and returns their ids and those of the invitations that have it already.
     async fn erase_invitations(
         &mut self,
         tenant: TenantId,
         person: UserId,
-        address: &EmailAddress,
         by: &EmailAddress,
     ) -> Result<Vec<Uuid>, StoreError>;
 
@@ -78,9 +79,14 @@ pub async fn erase_person(
     }
     require_no_other_tenant(unit, id, &tenants).await?;
     let name = Name::parse("Erased").map_err(|error| StoreError::Failed(Box::new(error)))?;
-    let after =
-        Person { email: address, email_verified_at: None, name, status: PersonStatus::Disabled, ..before.clone() };
-    unit.erase_account(&before).await?;
+    let after = Person {
+        email: address.clone(),
+        email_verified_at: None,
+        name,
+        status: PersonStatus::Disabled,
+        ..before.clone()
+    };
+    unit.erase_account(&before, &address).await?;
     unit.update_person(&after).await?;
     unit.user_authority_changed(id).await?;
     for tenant in &tenants {
