@@ -219,6 +219,23 @@ on_both_databases! {
     }
 }
 
+on_both_databases! {
+    async fn fi3_an_upload_that_is_cut_off_when_parts_are_on_the_disk_leaves_nothing(server: Server) {
+        let owner = server.tenant("acme").await.owner;
+        let authorization = format!("Authorization: Bearer {}", owner.access_token.as_ref().unwrap());
+        let body = form(HEAD, &table(3 << 20));
+        let length = format!("Content-Length: {}", body.len() + 1);
+        let head = [authorization.as_str(), "Content-Type: multipart/form-data; boundary=x", &length];
+        for sent in [(5 << 20) / 2, body.len()] {
+            let wire = Wire::post(&server, "/api/v1/files/upload", &head, &body[..sent]).await;
+            eventually("parts are written", async || server.stored().iter().any(|file| file.contains('#'))).await;
+            drop(wire);
+            eventually("nothing is left of them", async || server.stored().is_empty()).await;
+        }
+        server.holds_nothing().await;
+    }
+}
+
 #[test]
 fn in2_an_upload_that_is_too_slow_is_answered_and_leaves_nothing() {
     Server::run(Kind::Sqlite, Settings::default(), |server| async move {

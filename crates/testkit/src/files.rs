@@ -55,7 +55,9 @@ async fn a_file_reads_back_as_inserted(scene: &Scene<'_, impl Units<Unit: Ports>
         let file = File { kind: *kind, ..new_file(scene, &acme, "Größe \"1\" 100%.png", number << 40) };
         insert(scene, &acme, &file).await;
         for scope in [acme.scope(), TestScope::System] {
+            let by_key = scene.look_as(scope, async |unit| unit.file_by_key(file.key()).await.unwrap()).await;
             let found = scene.look_as(scope, async |unit| unit.file_by_id(file.id).await.unwrap()).await;
+            assert_eq!(by_key, found);
             assert_eq!(found.as_ref(), Some(&file), "{scope:?}");
         }
     }
@@ -205,6 +207,7 @@ async fn te1_another_tenants_files_are_invisible_and_untouched(scene: &Scene<'_,
     scene
         .look_as(acme.scope(), async |unit| {
             assert_eq!(unit.file_by_id(theirs.id).await.unwrap(), None);
+            assert_eq!(unit.file_by_key(theirs.key()).await.unwrap(), None);
             assert_eq!(unit.storage_used(globex.id()).await.unwrap(), 0);
             for after in [None, Some(FileKey::Size(0, theirs.id))] {
                 let page = PageRequest { limit: 100, after, direction: Direction::Ascending };

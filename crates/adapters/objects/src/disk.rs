@@ -35,17 +35,28 @@ pub(crate) async fn remove_unfinished(folder: PathBuf, before: Timestamp) -> Res
             }
             for file in fs::read_dir(tenant.path())? {
                 let file = file?;
-                if is_unfinished(&tenant.file_name().to_string_lossy(), &file.file_name().to_string_lossy())
-                    && Timestamp::new(file.metadata()?.modified()?.into()) < before
-                {
-                    fs::remove_file(file.path())?;
-                    removed += 1;
+                if !is_unfinished(&tenant.file_name().to_string_lossy(), &file.file_name().to_string_lossy()) {
+                    continue;
+                }
+                match remove_if_before(&file, before) {
+                    Ok(is_removed) => removed += u64::from(is_removed),
+                    // Its upload has ended meanwhile.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
                 }
             }
         }
         Ok(removed)
     })
     .await
+}
+
+fn remove_if_before(file: &fs::DirEntry, before: Timestamp) -> io::Result<bool> {
+    let is_before = Timestamp::new(file.metadata()?.modified()?.into()) < before;
+    if is_before {
+        fs::remove_file(file.path())?;
+    }
+    Ok(is_before)
 }
 
 fn is_unfinished(tenant: &str, file: &str) -> bool {

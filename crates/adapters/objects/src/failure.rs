@@ -18,6 +18,14 @@ pub(crate) fn blob_error(error: object_store::Error) -> BlobError {
     }
 }
 
+/// What its error means where there need not be an object: when something is missing, it is the bucket.
+pub(crate) fn write_error(error: object_store::Error) -> BlobError {
+    match error {
+        object_store::Error::NotFound { .. } => BlobError::Unavailable(Box::new(error)),
+        error => blob_error(error),
+    }
+}
+
 /// The same for what the disk says to us.
 pub(crate) fn disk_error(error: io::Error) -> BlobError {
     match error.kind() {

@@ -1,6 +1,7 @@
 //! What disk and S3 have in common, which is nearly everything.
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use object_store::{
     GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt,
     path::{Path, PathPart},
@@ -12,7 +13,7 @@ use tenantry_kernel::{TenantId, Timestamp};
 
 use crate::{
     OpenError, S3Config, disk,
-    failure::blob_error,
+    failure::{blob_error, write_error},
     lister::Lister,
     reader::{FileReader, StreamReader},
     s3,
@@ -120,10 +121,11 @@ impl Blobs for Objects {
     async fn check(&self) -> Result<(), BlobError> {
         match &self.place {
             Place::Disk { folder } => disk::check(folder.clone()).await,
-            Place::S3 { .. } => match self.store.head(&self.prefix().join(PathPart::from("check"))).await {
-                Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-                Err(error) => Err(blob_error(error)),
-            },
+            // A list, since for an object a missing bucket and a missing object are told alike.
+            Place::S3 { .. } => {
+                let none = self.prefix().join(PathPart::from("check"));
+                self.store.list(Some(&none)).next().await.transpose().map(|_| ()).map_err(write_error)
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{mem, sync::Arc};
 use tenantry_files::{BlobError, BlobWriter};
 use tokio::task::JoinHandle;
 
-use crate::failure::blob_error;
+use crate::failure::{blob_error, write_error};
 
 /// Gathers a part while the one before it is written, and so holds two at most.
 pub(crate) struct Writer {
@@ -35,7 +35,7 @@ impl Writer {
         let part = self.take_gathered();
         let upload = match &mut self.upload {
             Some(upload) => upload,
-            none => none.insert(self.store.put_multipart(&self.path).await.map_err(blob_error)?),
+            none => none.insert(self.store.put_multipart(&self.path).await.map_err(write_error)?),
         };
         self.under_way = Some(tokio::spawn(upload.put_part(part)));
         Ok(())
@@ -82,7 +82,7 @@ impl BlobWriter for Writer {
     async fn finish(mut self: Box<Self>) -> Result<(), BlobError> {
         if self.upload.is_none() {
             let whole = self.take_gathered();
-            return self.store.put(&self.path, whole).await.map(|_| ()).map_err(blob_error);
+            return self.store.put(&self.path, whole).await.map(|_| ()).map_err(write_error);
         }
         let finished = self.finish_parts().await;
         if finished.is_err()

@@ -118,6 +118,12 @@ impl Files for Unit {
         self.one(select).await?.map(File::try_from).transpose()
     }
 
+    async fn file_by_key(&mut self, key: BlobKey) -> Result<Option<File>, StoreError> {
+        let select = self.tenant_rows::<row::Entity>()?;
+        let select = select.filter(Column::TenantId.eq(key.tenant.uuid())).filter(Column::Id.eq(key.file.uuid()));
+        self.one(select).await?.map(File::try_from).transpose()
+    }
+
     async fn page_files(
         &mut self,
         filter: &FileFilter,

@@ -79,6 +79,9 @@ pub trait Files: Send {
     /// The file, if the tenant has it.
     async fn file_by_id(&mut self, id: FileId) -> Result<Option<File>, StoreError>;
 
+    /// The file whose bytes lie there, for units that see more than one tenant.
+    async fn file_by_key(&mut self, key: BlobKey) -> Result<Option<File>, StoreError>;
+
     /// The tenant's files.
     async fn page_files(
         &mut self,

@@ -13,7 +13,7 @@ use tenantry_kernel::{
 };
 use uuid::Uuid;
 
-use crate::{File, FileError, Files, downloads::downloaded, files::require};
+use crate::{BlobKey, File, FileError, Files, downloads::downloaded, files::require};
 
 /// The server's keys for links, by id.
 pub trait LinkKeys: Send + Sync {
@@ -148,8 +148,8 @@ pub async fn file_of_link(
     if held.status != TenantStatus::Active || !held.permissions.contains(Permission::FILES_READ) {
         return Err(FileError::NotFound);
     }
-    let file = unit.file_by_id(token.file).await?.ok_or(FileError::NotFound)?;
-    if file.tenant == token.tenant { Ok(file) } else { Err(FileError::NotFound) }
+    let key = BlobKey { tenant: token.tenant, file: token.file };
+    unit.file_by_key(key).await?.ok_or(FileError::NotFound)
 }
 
 /// Notes that somebody gets bytes by a link. Who it is nobody knows; whose link it was is noted.

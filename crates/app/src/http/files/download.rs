@@ -201,7 +201,7 @@ async fn open(app: &App, scope: Scope, file: &File, part: &Option<Range<u64>>) -
         Ok(reader) => Ok(Source::Here(reader)),
         Err(BlobError::NotFound) => {
             // deleted a moment ago, or lost
-            let still_there = app.store.read(scope).await?.file_by_id(file.id).await?.is_some();
+            let still_there = app.store.read(scope).await?.file_by_key(file.key()).await?.is_some();
             Err(if still_there { BlobError::NotFound.into() } else { Failure::new(ErrorCode::NotFound) })
         }
         Err(error) => Err(error.into()),
