@@ -97,9 +97,6 @@ on_both_databases! {
         ] {
             let name = bad.split('=').next().unwrap();
             let reply = acme.owner.get(&format!("/audit-logs?{bad}")).await;
-            if bad == "action=" {
-                continue;
-            }
             assert_eq!(reply.refused(422, "validation_failed")["details"][0]["field"], name, "{bad}");
         }
         let long = "a".repeat(81);

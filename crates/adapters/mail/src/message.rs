@@ -38,7 +38,8 @@ pub(crate) fn message(from: &Mailbox, outgoing: &Outgoing, rendered: Rendered) -
     Message::builder()
         .from(from.clone())
         .to(recipient(&outgoing.letter)?)
-        .subject(subject)
+        // What looks like an encoded word (RFC 2047) would be sent as it is and read as what it encodes, line breaks included.
+        .subject(subject.replace("=?", "= ?"))
         .date(date(outgoing.written_at))
         .message_id(Some(format!("<{job}@{}>", from.email.domain())))
         .header(AutoSubmitted)

@@ -193,7 +193,8 @@ impl EntryQuery {
 
     fn filter(&self, fields: &mut Fields) -> EntryFilter {
         let action = self.action.as_deref().map(|text| {
-            let is_name = text.len() <= Self::MAX_ACTION_CHARS
+            let is_name = !text.is_empty()
+                && text.len() <= Self::MAX_ACTION_CHARS
                 && text.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'.' | b'*'));
             if is_name { Ok(ActionFilter::parse(text)) } else { Err("must be like role.created or role.*") }
         });

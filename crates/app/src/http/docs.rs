@@ -6,6 +6,8 @@ use actix_web::{
     http::header::{self, HeaderValue},
     web,
 };
+use bytes::Bytes;
+use std::sync::LazyLock;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::openapi::document;
@@ -32,7 +34,9 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
 }
 
 async fn openapi() -> HttpResponse {
-    HttpResponse::Ok().json(document())
+    // Written once: it is large, and anybody may ask for it as often as they like.
+    static WRITTEN: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
+    HttpResponse::Ok().content_type("application/json").body(WRITTEN.clone())
 }
 
 async fn to_pages() -> HttpResponse {

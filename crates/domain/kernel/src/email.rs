@@ -9,7 +9,8 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 #[error("is not an e-mail address")]
 pub struct EmailError;
 
-/// One mailbox, `local@domain`: NFC, lower-case, at most 254 bytes, no comments, quotes, lists or trailing dot.
+/// One mailbox, `local@domain`: NFC, lower-case, at most 254 bytes, no comments, quotes, lists or trailing dot. The domain is
+/// in its ASCII form, `xn--…` (RFC 5891), which every mail server takes.
 ///
 /// RFC 5321 lets a server tell `Ada@` from `ada@`; none in use does, and people do not, so the whole address is folded.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,8 +29,14 @@ impl EmailAddress {
         }
         let folded: String = text.trim().nfc().flat_map(char::to_lowercase).nfc().collect();
         let (local, domain) = folded.split_once('@').ok_or(EmailError)?;
-        let whole = folded.len() <= Self::MAX_BYTES && is_nfc(&folded);
-        if whole && is_local(local) && is_domain(domain) { Ok(Self(folded)) } else { Err(EmailError) }
+        if !is_nfc(&folded) || !is_local(local) || !is_domain(domain) {
+            return Err(EmailError);
+        }
+        // In a domain the two are two letters (RFC 5892, 2.6).
+        let local: String = local.chars().map(without_final_form).collect();
+        let domain = idna::domain_to_ascii_strict(domain).map_err(|_| EmailError)?;
+        let address = format!("{local}@{domain}");
+        if address.len() <= Self::MAX_BYTES { Ok(Self(address)) } else { Err(EmailError) }
     }
 
     /// The canonical form.
@@ -41,6 +48,11 @@ impl EmailAddress {
     pub fn local(&self) -> &str {
         self.0.split_once('@').map_or("", |(local, _)| local)
     }
+}
+
+/// Both small letters belong to one great sigma.
+fn without_final_form(letter: char) -> char {
+    if letter == 'ς' { 'σ' } else { letter }
 }
 
 /// RFC 5321 `Dot-string`, and RFC 6531's non-ASCII letters and digits.
@@ -102,6 +114,10 @@ mod tests {
     fn re5_spellings_of_one_address_are_one() {
         assert_eq!(canonical(" Ada.Lovelace@Example.COM "), Some("ada.lovelace@example.com".into()));
         assert_eq!(canonical("jose\u{301}@example.com"), canonical("josé@example.com"));
+        assert_eq!(canonical("a@BÜCHER.example").as_deref(), Some("a@xn--bcher-kva.example"));
+        assert_eq!(canonical("a@xn--bcher-kva.example"), canonical("a@bücher.example"));
+        assert_eq!(canonical("a@straße.example").as_deref(), Some("a@xn--strae-oqa.example"));
+        assert_eq!(canonical("ΝΙΚΟΣ@example.com"), canonical("νικος@example.com"));
         assert_eq!(canonical("a+b@sub.example.co"), Some("a+b@sub.example.co".into()));
     }
 
@@ -136,6 +152,8 @@ mod tests {
             "a\u{0}@example.com",
             "a(c)@example.com",
             "ﬁ@example.com",
+            "a@xn--.example",
+            "a@xn--a.example",
         ] {
             assert_eq!(canonical(bad), None, "{bad:?}");
         }
