@@ -163,10 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn an_address_beyond_ascii_is_written_as_it_is() {
-        for address in ["josé@example.com", "ada@münchen.example", "用户@例子.广告"] {
+    fn an_address_beyond_ascii_is_written_with_its_domain_in_ascii() {
+        for (address, written) in [
+            ("josé@example.com", "josé@example.com"),
+            ("ada@münchen.example", "ada@xn--mnchen-3ya.example"),
+            ("用户@例子.广告", "用户@xn--fsqu00a.xn--4rr70v"),
+        ] {
             let message = formatted(&to(address));
-            assert!(headers(&message).contains(&format!("To: {address}")), "{message}");
+            assert!(headers(&message).contains(&format!("To: {written}")), "{message}");
         }
     }
 

@@ -49,3 +49,15 @@ fn is_of_s3(error: &object_store::Error) -> bool {
 fn links<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     iter::successors(Some(error), |link| (*link).source())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_where_something_is_written_is_the_bucket() {
+        let missing = || object_store::Error::NotFound { path: "files".to_owned(), source: "NoSuchBucket".into() };
+        assert!(matches!(blob_error(missing()), BlobError::NotFound));
+        assert!(matches!(write_error(missing()), BlobError::Unavailable(_)));
+    }
+}
