@@ -26,6 +26,7 @@ const PURE: &[&str] = &[
     "croner",
     "hex",
     "hmac",
+    "idna",
     "infer",
     "secrecy",
     "serde",
