@@ -1,8 +1,8 @@
-//! How keys are written in the configuration: one entry each, the first makes, all verify.
+//! Parses and writes lists of keys in the configuration. The first key of a list creates, all of them verify.
 //!
-//! An entry is `BASE64` (for server secrets also `ID:BASE64`), and may end in the mark that `admin rotate-keys` keeps
-//! its place by: `@next-20261101T120000Z` for a key that is to become the first, `@old-20261101T120000Z` for one that
-//! is to go, each with the moment it was given that mark.
+//! An entry is `BASE64` (for server secrets also `ID:BASE64`). `admin rotate-keys` adds a mark to record the state of a
+//! rotation: `@next-20261101T120000Z` for a key that will become the first, `@old-20261101T120000Z` for a key that will
+//! be dropped. The time in the mark is the time at which the mark was set.
 
 use base64::{
     Engine,
@@ -14,47 +14,47 @@ use secrecy::{ExposeSecret, SecretString};
 use tenantry_kernel::Timestamp;
 use zeroize::Zeroizing;
 
-/// What is wrong with a list of keys. It names the entry, counted from 1, and never repeats it.
+/// Describes an invalid list of keys. Names the entry, counted from 1, and never repeats its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyListError {
-    /// There is no key at all.
+    /// The list is empty.
     #[error("there is no key")]
     Empty,
-    /// Not base64, neither the standard nor the URL-safe one.
+    /// The entry is neither standard nor URL-safe base64.
     #[error("entry {0} is not base64")]
     NotBase64(usize),
-    /// Base64, but not of an Ed25519 private key.
+    /// The entry is base64, but not an Ed25519 private key.
     #[error("entry {0} is not an Ed25519 private key in PKCS#8 DER form")]
     NotEd25519(usize),
-    /// Too easy to guess.
+    /// The secret is too short to resist guessing.
     #[error("entry {0} holds fewer than 32 bytes")]
     TooShort(usize),
     /// The id is not 1 to 32 letters, digits, `-` and `_`.
     #[error("the id of entry {0} is not 1 to 32 letters, digits, hyphens and underscores")]
     BadId(usize),
-    /// What stands behind the `@` is no mark of ours.
+    /// The text after `@` is not a rotation mark.
     #[error("the mark of entry {0} is not next- or old- and a time such as 20261101T120000Z")]
     BadMark(usize),
-    /// The same key, or the same id, as an entry before it.
+    /// The key or the id is the same as that of an earlier entry.
     #[error("entry {0} repeats an earlier one")]
     Repeated(usize),
 }
 
-/// Where a rotation stands with a key other than the first.
+/// State of a key other than the first in a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mark {
-    /// It is published and waits to become the first, since this moment.
+    /// Published since this time; will become the first key.
     Next(Timestamp),
-    /// It only verifies what it made, since this moment, and waits to be dropped.
+    /// Only verifies since this time; will be dropped.
     Old(Timestamp),
 }
 
-/// One entry, taken apart.
+/// A parsed entry of a list.
 #[derive(Clone)]
 pub(crate) struct Entry {
-    /// What stands before the mark.
+    /// The text before the mark.
     pub(crate) body: SecretString,
-    /// Where a rotation stands with it.
+    /// The key's state in a rotation.
     pub(crate) mark: Option<Mark>,
 }
 
@@ -81,7 +81,7 @@ impl Mark {
 }
 
 impl Entry {
-    /// Takes every entry of a list apart.
+    /// Parses every entry of a list.
     pub(crate) fn parse_all(list: &[SecretString]) -> Result<Vec<Self>, KeyListError> {
         list.iter().zip(1..).map(|(text, position)| Self::parse(text.expose_secret(), position)).collect()
     }
@@ -94,19 +94,19 @@ impl Entry {
         Ok(Self { body: SecretString::from(body), mark })
     }
 
-    /// The entry as the configuration has it.
+    /// Returns the entry in the form of the configuration.
     pub(crate) fn write(&self) -> SecretString {
         let mark = self.mark.map(Mark::write).unwrap_or_default();
         SecretString::from(format!("{}{mark}", self.body.expose_secret()))
     }
 
-    /// The same key with another mark.
+    /// Returns the same key with another mark.
     pub(crate) fn marked(self, mark: Option<Mark>) -> Self {
         Self { mark, ..self }
     }
 }
 
-/// Decodes standard or URL-safe base64, with or without padding (RFC 4648, 4 and 5).
+/// Decodes standard or URL-safe base64, with or without padding (RFC 4648, sections 4 and 5).
 pub(crate) fn decode_base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let alphabet = if text.contains(['-', '_']) { &alphabet::URL_SAFE } else { &alphabet::STANDARD };
     lenient(alphabet).decode(text).ok().map(Zeroizing::new)

@@ -1,8 +1,8 @@
-//! Passwords, tokens and keys: the ports of `tenantry-identity` that need cryptography, and the kernel's clock and
-//! dice as the operating system gives them. Secrets of jobs are sealed here too.
+//! Implements the ports of `tenantry-identity` that need cryptography (passwords, tokens, keys), seals the secrets of
+//! jobs, and provides the operating system's clock and random source for the kernel.
 //!
-//! No algorithm is our own: Argon2id is `argon2`'s, Ed25519 is aws-lc-rs's, JWTs are jsonwebtoken's, HKDF is `hkdf`'s.
-//! What is written here is how they are put together and what is refused.
+//! No algorithm is implemented here: Argon2id comes from `argon2`, Ed25519 from aws-lc-rs, JWTs from jsonwebtoken, HKDF
+//! from `hkdf`. This crate decides how they are combined and which inputs are refused.
 
 mod key_list;
 mod passwords;

@@ -1,4 +1,5 @@
-//! Passwords' hashes: Argon2id (RFC 9106) on threads of its own, so that a flood of sign-ins slows nothing else.
+//! Hashes passwords with Argon2id (RFC 9106) on dedicated threads, so that a flood of sign-ins does not slow other
+//! requests.
 
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, PasswordHash as Phc, Version};
 use async_trait::async_trait;
@@ -18,16 +19,16 @@ use subtle::ConstantTimeEq;
 use tenantry_identity::{HasherError, Password, PasswordHash, PasswordHasher, Verdict};
 use tokio::sync::oneshot;
 
-/// What one hash costs. There is always one lane: the threads of the pool are the parallelism.
+/// Cost of one hash. Each hash has one lane; the threads of the pool provide the parallelism.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Argon2Parameters {
-    /// Memory, in KiB; at least 8.
+    /// Memory in KiB, at least 8.
     pub memory_kib: u32,
-    /// Passes over the memory; at least 1.
+    /// Passes over the memory, at least 1.
     pub iterations: u32,
 }
 
-/// 19 MiB and two passes, as OWASP's Password Storage Cheat Sheet has it.
+/// Returns 19 MiB and two passes, as OWASP's Password Storage Cheat Sheet recommends.
 impl Default for Argon2Parameters {
     fn default() -> Self {
         Self { memory_kib: 19_456, iterations: 2 }
@@ -35,10 +36,10 @@ impl Default for Argon2Parameters {
 }
 
 impl Argon2Parameters {
-    /// How much memory a thread passes over in two seconds, in KiB: measured at 25 ms for 19 MiB twice.
+    /// KiB of memory that one thread passes over in two seconds. Measured: two passes over 19 MiB take 25 ms.
     const KIB_IN_TWO_SECONDS: u64 = 3_000_000;
 
-    /// How many hashes may wait so that the last of them waits for about two seconds: 77 a thread by default.
+    /// Returns how many hashes may wait so that the last one waits for about two seconds: 77 per thread by default.
     pub fn queue_capacity(self, threads: usize) -> usize {
         let kib = u64::from(self.memory_kib).saturating_mul(self.iterations.into()).max(1);
         let per_thread = (Self::KIB_IN_TWO_SECONDS / kib).clamp(2, 1_000);
@@ -46,31 +47,31 @@ impl Argon2Parameters {
     }
 }
 
-/// Why the pool could not start.
+/// Reasons why the pool cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum Argon2Error {
-    /// Less than 8 KiB of memory, or no pass at all.
+    /// Less than 8 KiB of memory, or no pass.
     #[error("argon2 cannot work with these parameters: {0}")]
     Parameters(argon2::Error),
-    /// The operating system gives no thread.
+    /// The operating system refuses to create a thread.
     #[error("no thread to hash passwords on")]
     Thread(#[from] io::Error),
 }
 
-/// Threads that hash passwords, one hash at a time each, in memory that each keeps for the next.
+/// A pool of threads that hash passwords. Each thread computes one hash at a time and reuses its memory.
 ///
-/// Dropping the pool waits for the hashes that are under way, tens of milliseconds, and ends its threads.
+/// Dropping the pool waits for running hashes (tens of milliseconds) and ends the threads.
 pub struct Argon2Pool {
     today: Params,
     load: Load,
-    // the order matters: the threads end once the queue is gone
+    // the field order matters: the threads end after the queue is dropped
     queue: SyncSender<Job>,
     _threads: Threads,
 }
 
 type Job = Box<dyn FnOnce(&mut Worker) + Send>;
 
-/// How busy the pool is, for the metrics.
+/// Load of the pool, for the metrics.
 #[derive(Clone)]
 struct Load {
     waiting: Gauge,
@@ -90,7 +91,7 @@ impl Load {
     }
 }
 
-/// A hash that is being made, also if that panics.
+/// Counts a running hash until dropped, even if the hash panics.
 struct Running<'a>(&'a Load, Instant);
 
 impl<'a> Running<'a> {
@@ -112,15 +113,15 @@ struct Threads(Vec<JoinHandle<()>>);
 impl Drop for Threads {
     fn drop(&mut self) {
         for thread in self.0.drain(..) {
-            // an error would be a panic that has been reported where it happened
+            // an error means that the thread panicked, which was reported there
             let _ = thread.join();
         }
     }
 }
 
 impl Argon2Pool {
-    /// Starts the threads, at least one. At most `capacity` hashes wait for one;
-    /// [`Argon2Parameters::queue_capacity`] is a good number.
+    /// Starts the threads, at least one. At most `capacity` hashes wait; [`Argon2Parameters::queue_capacity`] returns a
+    /// suitable number.
     pub fn new(parameters: Argon2Parameters, threads: usize, capacity: usize) -> Result<Self, Argon2Error> {
         let today =
             Params::new(parameters.memory_kib, parameters.iterations, 1, None).map_err(Argon2Error::Parameters)?;
@@ -136,7 +137,7 @@ impl Argon2Pool {
         Ok(pool)
     }
 
-    /// Has a thread do the work, unless whoever asked has gone away by the time it is its turn.
+    /// Runs the task on a thread of the pool, unless the caller has been dropped before the task's turn.
     async fn run<T: Send + 'static>(
         &self,
         task: impl FnOnce(&mut Worker) -> Result<T, HasherError> + Send + 'static,
@@ -147,7 +148,7 @@ impl Argon2Pool {
             load.waiting.decrement(1.0);
             if !reply.is_closed() {
                 let _running = Running::begin(&load);
-                // an error only says that nobody waits any more
+                // an error means that the caller no longer waits
                 let _ = reply.send(task(worker));
             }
         });
@@ -198,12 +199,12 @@ impl fmt::Debug for Argon2Pool {
     }
 }
 
-/// Does what comes until the pool is dropped. A hash that panics answers an error and takes nobody with it.
+/// Runs jobs until the pool is dropped. A hash that panics returns an error and does not end the thread.
 fn work(jobs: &Mutex<Receiver<Job>>, usual: usize) {
     yield_to_other_threads();
     let mut worker = Worker { usual, blocks: Vec::new() };
     loop {
-        // the lock is given back before the job is done
+        // the lock is released before the job runs
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
         if catch_unwind(AssertUnwindSafe(|| job(&mut worker))).is_err() {
@@ -212,7 +213,7 @@ fn work(jobs: &Mutex<Receiver<Job>>, usual: usize) {
     }
 }
 
-/// On Linux the niceness is each thread's own; elsewhere it would be the whole process's.
+/// On Linux the nice value belongs to each thread; elsewhere it would change the whole process.
 #[cfg(target_os = "linux")]
 fn yield_to_other_threads() {
     if let Err(error) = rustix::process::nice(10) {
@@ -223,9 +224,9 @@ fn yield_to_other_threads() {
 #[cfg(not(target_os = "linux"))]
 fn yield_to_other_threads() {}
 
-/// What one thread keeps from hash to hash.
+/// State that one thread keeps between hashes.
 struct Worker {
-    /// As many blocks as today's parameters need; taken when the first hash comes.
+    /// Number of blocks that the current parameters need; allocated for the first hash.
     usual: usize,
     blocks: Vec<Block>,
 }
@@ -262,7 +263,7 @@ impl Worker {
             .map_err(failed)
     }
 
-    /// That much memory, reused; what an unusually large hash took is given back by the next usual one.
+    /// Returns `count` blocks of reused memory. The next usual hash releases what an unusually large one allocated.
     fn blocks(&mut self, count: usize) -> Result<&mut [Block], HasherError> {
         let kept = count.max(self.usual);
         if self.blocks.len() > kept {
@@ -275,7 +276,7 @@ impl Worker {
     }
 }
 
-/// A hash to compare with, taken apart.
+/// A parsed hash to compare with.
 struct Stored {
     params: Params,
     salt: Vec<u8>,
@@ -283,8 +284,8 @@ struct Stored {
 }
 
 impl Stored {
-    /// The most that a stored hash may ask for, unless today's parameters ask for more: a row that was tampered with
-    /// must not take all memory or a thread for ever.
+    /// Largest memory in KiB that a stored hash may request, unless the current parameters request more. A row that was
+    /// tampered with must not exhaust memory or block a thread for ever.
     const MAX_MEMORY_KIB: u32 = 1 << 20;
     const MAX_ITERATIONS: u32 = 1_000;
     const MAX_LANES: u32 = 64;
@@ -306,7 +307,7 @@ impl Stored {
         Ok(Self { params, salt: salt.to_vec(), output: output.as_bytes().to_vec() })
     }
 
-    /// Costs what today's hashes cost, and no known password fits it.
+    /// Returns a hash that costs as much as a current one and that no known password matches.
     fn dummy(today: &Params) -> Self {
         Self { params: today.clone(), salt: vec![0; Worker::SALT_BYTES], output: vec![0; Worker::OUTPUT_BYTES] }
     }

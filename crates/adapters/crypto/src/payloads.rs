@@ -1,4 +1,4 @@
-//! Secrets of jobs: AES-256-GCM (NIST SP 800-38D) under a key of the server's for this purpose alone.
+//! Seals secrets of jobs with AES-256-GCM (NIST SP 800-38D) under a derived key that serves only this purpose.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use secrecy::{ExposeSecret, SecretString};

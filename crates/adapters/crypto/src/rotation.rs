@@ -1,15 +1,15 @@
-//! Replacing keys without signing anybody out, one step at a time: `admin rotate-keys`.
+//! Replaces keys step by step without ending sessions: `admin rotate-keys`.
 //!
-//! 1. A new key is added behind the first: every process can verify with it before any makes anything with it.
-//! 2. It moves to the front: from now on it makes, and the former first only verifies.
-//! 3. Once nothing that the old key made is good any more, it is dropped.
+//! 1. A new key is added behind the first, so that every process can verify with it before any process uses it.
+//! 2. The new key moves to the front: it creates from now on, and the former first key only verifies.
+//! 3. The old key is dropped after everything that it created has expired.
 //!
-//! The list itself remembers where a rotation stands: every key but the first carries a mark, `@next-…` or `@old-…`,
-//! with the moment of its step. So the same command always does the right next thing, and refuses to do it too early.
-//! A key behind the first that somebody put there without a mark counts as old from now on; were it meant to be the
-//! next, nothing is lost but a rotation.
+//! The list itself records the state of a rotation: every key but the first carries a mark, `@next-…` or `@old-…`, with
+//! the time of its step. So the same command always performs the next step and refuses to perform it too early. A key
+//! behind the first that has no mark counts as old from now on; if it was meant as the next key, only one rotation is
+//! lost.
 //!
-//! A key that has leaked is not rotated but taken out of the list at once; everybody signs in again.
+//! A leaked key is not rotated but removed from the list at once; every session ends.
 
 use secrecy::{ExposeSecret, SecretString};
 use std::time::Duration;
@@ -20,20 +20,20 @@ use crate::{
     key_list::{Entry, Mark},
 };
 
-/// Which list of keys.
+/// A list of keys that can be rotated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyList {
-    /// The keys that sign access tokens. What they make is good for the longest access token's time: 15 minutes.
+    /// Keys that sign access tokens. A signature is valid for at most the lifetime of an access token: 15 minutes.
     SigningKeys,
-    /// The secrets that the server's other keys are derived from. What they make is good for the longest session's
-    /// time: 90 days.
+    /// Secrets from which the server derives its other keys. What they create is valid for at most the lifetime of a
+    /// session: 90 days.
     ServerSecrets,
 }
 
-/// What a step did.
+/// Result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RotationAction {
-    /// There was no key: one was made.
+    /// The list was empty; a key was generated.
     Made,
     /// A new key was added behind the first.
     Added,
@@ -41,25 +41,25 @@ pub enum RotationAction {
     Moved,
     /// The old keys whose time is over were dropped.
     Dropped,
-    /// Keys that carried no mark are held for old from now on.
+    /// Keys without a mark were marked as old.
     Marked,
-    /// Nothing: the next step must wait until this moment.
+    /// Nothing was done: the next step is due at this time.
     Waiting(Timestamp),
 }
 
 /// One step of a rotation.
 #[derive(Debug, Clone)]
 pub struct RotationStep {
-    /// What was done.
+    /// The result of the step.
     pub action: RotationAction,
-    /// The list as it is to be from now on.
+    /// The new list.
     pub list: Vec<SecretString>,
-    /// What was done, what to do with the value, and when to come back, in full sentences.
+    /// Full sentences for the operator: what was done, what to do with the value, and when to run the command again.
     pub advice: String,
 }
 
 impl RotationStep {
-    /// The variable's next value: the list, separated by commas.
+    /// Returns the next value of the variable: the entries separated by commas.
     pub fn value(&self) -> SecretString {
         let texts: Vec<&str> = self.list.iter().map(ExposeSecret::expose_secret).collect();
         SecretString::from(texts.join(","))
@@ -67,7 +67,7 @@ impl RotationStep {
 }
 
 impl KeyList {
-    /// The variable that holds the list.
+    /// Returns the name of the variable that holds the list.
     pub const fn variable(self) -> &'static str {
         match self {
             Self::SigningKeys => "SIGNING_KEYS",
@@ -75,8 +75,8 @@ impl KeyList {
         }
     }
 
-    /// How long a new key must be known before it makes anything, besides being known to every process: others keep
-    /// the published signing keys for five minutes.
+    /// Returns how long a new key must be published before it is used. Clients cache the published signing keys for
+    /// five minutes.
     const fn until_known(self) -> Duration {
         match self {
             Self::SigningKeys => Duration::from_mins(5),
@@ -100,8 +100,8 @@ impl KeyList {
     }
 }
 
-/// Does the next step with the list as it stands in the configuration. `good_for` is how long what the keys make
-/// stays good: the access token's time to live, or the sessions' greatest age.
+/// Performs the next step on the list of the configuration. `good_for` is the lifetime of what the keys create: the
+/// lifetime of an access token, or the maximum age of a session.
 pub fn next_rotation_step(
     list: KeyList,
     current: &[SecretString],
@@ -124,7 +124,7 @@ pub fn next_rotation_step(
     Ok(RotationStep { action, list: after, advice: advice(list, action, good_for) })
 }
 
-/// The step itself: `first` makes, `rest` only verifies.
+/// Performs the step: `first` creates, `rest` only verifies.
 fn step(
     list: KeyList,
     first: Entry,
@@ -157,7 +157,7 @@ fn step(
     (action, rest)
 }
 
-/// The first key that waits to become the first, and since when.
+/// Finds the first key that waits to become the first of the list, and the time since which it waits.
 fn next_of(rest: &[Entry]) -> Option<(usize, Timestamp)> {
     rest.iter().enumerate().find_map(|(at, entry)| match entry.mark {
         Some(Mark::Next(since)) => Some((at, since)),
@@ -165,7 +165,7 @@ fn next_of(rest: &[Entry]) -> Option<(usize, Timestamp)> {
     })
 }
 
-/// Drops the keys whose time is over; when none is, tells when the first one will be.
+/// Drops keys whose time is over; if there is none, returns when the first one may be dropped.
 fn drop_old(rest: &mut Vec<Entry>, good_for: Duration, now: Timestamp) -> RotationAction {
     let over = |entry: &Entry| match entry.mark {
         Some(Mark::Old(since)) => Some(since.plus(good_for)),
@@ -208,7 +208,7 @@ fn advice(list: KeyList, action: RotationAction, good_for: Duration) -> String {
     }
 }
 
-/// The span in its greatest whole unit; `None` for no time at all.
+/// Writes the duration in its largest whole unit; `None` for zero.
 fn spoken(span: Duration) -> Option<String> {
     let seconds = span.as_secs();
     let (count, unit) = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")]

@@ -1,6 +1,6 @@
-//! The Ed25519 keys that sign the seals of the journal (RFC 8032): the first signs, all are trusted. They are apart from
-//! the keys of access tokens, which are dropped once their tokens have expired: what these have signed is to be verified
-//! for as long as it is kept.
+//! Ed25519 keys that sign the seals of the journal (RFC 8032). The first key signs, all keys are trusted. They are
+//! separate from the keys of access tokens: those are dropped when their tokens have expired, but a seal must be
+//! verifiable as long as it is kept.
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -14,44 +14,44 @@ use crate::{
     key_list::{Entry, decode_base64},
 };
 
-/// A public key that seals are verified with.
+/// A public key that verifies seals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SealPublicKey([u8; 32]);
 
 impl SealPublicKey {
-    /// Reads the 32 bytes of a key as base64, which is how a JWK has them (RFC 8037, 2).
+    /// Parses the 32 bytes of a key from base64, the form in a JWK (RFC 8037, section 2).
     pub fn parse(text: &str) -> Option<Self> {
         decode_base64(text)?.as_slice().try_into().ok().map(Self)
     }
 
-    /// The key as [`SealPublicKey::parse`] reads it.
+    /// Returns the key in the form that [`SealPublicKey::parse`] reads.
     pub fn text(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// The key's JWK thumbprint (RFC 7638 with SHA-256), which stands in each seal.
+    /// Returns the key's JWK thumbprint (RFC 7638 with SHA-256), which each seal carries.
     pub fn id(&self) -> String {
         let jwk = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, self.text());
         URL_SAFE_NO_PAD.encode(Sha256::digest(jwk))
     }
 }
 
-/// Keys that are trusted, whoever has their private halves.
+/// A set of trusted public keys.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedSealKeys(Vec<(String, SealPublicKey)>);
 
 impl TrustedSealKeys {
-    /// Trusts these keys and no others.
+    /// Creates a set that trusts only these keys.
     pub fn new(keys: impl IntoIterator<Item = SealPublicKey>) -> Self {
         Self(keys.into_iter().map(|key| (key.id(), key)).collect())
     }
 
-    /// Whether no key at all is trusted.
+    /// Returns whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Each key with its id.
+    /// Iterates over the keys with their ids.
     pub fn iter(&self) -> impl Iterator<Item = &(String, SealPublicKey)> {
         self.0.iter()
     }
@@ -77,7 +77,7 @@ pub struct SealSigningKeys {
 }
 
 impl SealSigningKeys {
-    /// Reads keys as the configuration has them, in the form of [`SigningKeys`](crate::SigningKeys).
+    /// Parses keys from the configuration, in the form of [`SigningKeys`](crate::SigningKeys).
     pub fn parse(list: &[SecretString]) -> Result<Self, KeyListError> {
         let mut pairs = Vec::with_capacity(list.len());
         let mut public: Vec<SealPublicKey> = Vec::with_capacity(list.len());
@@ -96,7 +96,7 @@ impl SealSigningKeys {
         Ok(Self { first, first_id: public[0].id(), trusted: TrustedSealKeys::new(public) })
     }
 
-    /// The public halves of all of them.
+    /// Returns the public keys of all configured keys.
     pub fn trusted(&self) -> &TrustedSealKeys {
         &self.trusted
     }
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
     use crate::{SigningKeys, SystemEntropy};
 
-    /// RFC 8037, A.1 as PKCS#8, A.2 and A.3.
+    /// The keys of RFC 8037: A.1 as PKCS#8, A.2 and A.3.
     const RFC_KEY: &str = "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g";
     const RFC_PUBLIC: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
     const RFC_THUMBPRINT: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";

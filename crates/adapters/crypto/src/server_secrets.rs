@@ -1,5 +1,5 @@
-//! Server secrets: the first makes, all verify, and each yields a key per purpose by HKDF-SHA256 (RFC 5869), so that
-//! what leaks from one use helps in no other.
+//! Server secrets: the first creates, all verify. HKDF-SHA256 (RFC 5869) derives one key per purpose from each, so that
+//! a key that leaks from one use is worthless for the others.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hkdf::Hkdf;
@@ -16,7 +16,7 @@ use crate::{
     key_list::{Entry, decode_base64},
 };
 
-/// What a key is for.
+/// Purpose of a derived key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Refresh tokens.
@@ -32,7 +32,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// HKDF's `info`. It never changes once shipped: every session would end.
+    /// Returns the `info` of HKDF. It never changes once shipped: every session would end.
     const fn info(self) -> &'static [u8] {
         match self {
             Self::Refresh => b"tenantry/v1/refresh",
@@ -44,7 +44,7 @@ impl Purpose {
     }
 }
 
-/// The live server secrets; at least one. Only the keys made of them are kept, and wiped when dropped.
+/// The live server secrets; at least one. Only derived keys are kept, and they are zeroized on drop.
 pub struct ServerSecrets {
     first: ServerSecret,
     others: Vec<ServerSecret>,
@@ -63,8 +63,8 @@ impl ServerSecrets {
     const MIN_BYTES: usize = 32;
     const MAX_ID_CHARS: usize = 32;
 
-    /// Reads secrets as the configuration has them: `BASE64` or `ID:BASE64` of at least 32 bytes. One without an id
-    /// gets one made of the secret, so that sessions can name it either way.
+    /// Parses secrets from the configuration: `BASE64` or `ID:BASE64` of at least 32 bytes. A secret without an id gets
+    /// one derived from the secret, so that sessions can name it either way.
     pub fn parse(list: &[SecretString]) -> Result<Self, KeyListError> {
         let mut secrets: Vec<ServerSecret> = Vec::with_capacity(list.len());
         for (entry, position) in Entry::parse_all(list)?.iter().zip(1..) {
@@ -79,19 +79,19 @@ impl ServerSecrets {
         Ok(Self { first, others: secrets.collect() })
     }
 
-    /// A new secret as the configuration has it.
+    /// Generates a secret in the form of the configuration.
     pub fn generate_one(entropy: &dyn Entropy) -> SecretString {
         let mut secret = Zeroizing::new([0; Self::MIN_BYTES]);
         entropy.fill(&mut *secret);
         SecretString::from(STANDARD.encode(secret.as_slice()))
     }
 
-    /// The id and key to make new things with.
+    /// Returns the id and the key that create.
     pub fn current(&self, purpose: Purpose) -> (&str, &[u8; 32]) {
         (&self.first.id, self.first.key(purpose))
     }
 
-    /// The key of that id, while its secret is live.
+    /// Returns the key with this id while its secret is live.
     pub fn by_id(&self, purpose: Purpose, id: &str) -> Option<&[u8; 32]> {
         self.iter().find(|secret| secret.id == id).map(|secret| secret.key(purpose))
     }
@@ -165,8 +165,8 @@ fn is_id(id: &str) -> bool {
         && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
-/// Eight hexadecimal digits of a hash that serves nothing else: enough to tell a few secrets apart, no help in
-/// finding one.
+/// Returns eight hexadecimal digits of a hash that serves no other purpose: enough to tell a few secrets apart, useless
+/// for finding one.
 fn id_of(secret: &[u8]) -> String {
     let hash = Sha256::new().chain_update(b"tenantry/v1/server-secret-id\0").chain_update(secret).finalize();
     hex::encode(&hash[..4])
@@ -191,7 +191,7 @@ mod tests {
         ServerSecrets::parse(&list.iter().map(|text| SecretString::from(*text)).collect::<Vec<_>>())
     }
 
-    /// Computed with Python's hmac and hashlib: a change here would end every session.
+    /// Computed with Python's hmac and hashlib: a change would end every session.
     #[test]
     fn the_keys_of_a_stored_secret_never_change() {
         let secrets = parse(&[STORED]).unwrap();

@@ -1,4 +1,4 @@
-//! The Ed25519 keys that sign access tokens (RFC 8037): the first signs, all verify, all are published.
+//! Ed25519 keys that sign access tokens (RFC 8037). The first key signs, all keys verify and are published.
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -23,9 +23,9 @@ pub struct SigningKeys {
     others: Vec<SigningKey>,
 }
 
-/// One key pair and the name that its tokens carry.
+/// A key pair and the id that its tokens carry.
 pub(crate) struct SigningKey {
-    /// The key's JWK thumbprint (RFC 7638 with SHA-256), so that nobody has to name keys.
+    /// The key's JWK thumbprint (RFC 7638 with SHA-256), so that no key needs a configured name.
     pub(crate) id: String,
     pub(crate) private: EncodingKey,
     pub(crate) public: DecodingKey,
@@ -33,12 +33,12 @@ pub(crate) struct SigningKey {
 }
 
 impl SigningKeys {
-    /// What stands before the 32 bytes of an Ed25519 private key in PKCS#8 (RFC 8410, 7).
+    /// The bytes before the 32 bytes of an Ed25519 private key in PKCS#8 (RFC 8410, section 7).
     const PKCS8_PREFIX: [u8; 16] =
         [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
-    /// Reads keys as the configuration has them: PKCS#8 DER in base64, as `openssl genpkey -algorithm ed25519
-    /// -outform DER` and [`SigningKeys::generate_one`] make them.
+    /// Parses keys from the configuration: PKCS#8 DER in base64, as written by `openssl genpkey -algorithm ed25519
+    /// -outform DER` and [`SigningKeys::generate_one`].
     pub fn parse(list: &[SecretString]) -> Result<Self, KeyListError> {
         let mut keys: Vec<SigningKey> = Vec::with_capacity(list.len());
         for (entry, position) in Entry::parse_all(list)?.iter().zip(1..) {
@@ -54,7 +54,7 @@ impl SigningKeys {
         Ok(Self { first, others: keys.collect() })
     }
 
-    /// A new key as the configuration has it.
+    /// Generates a key in the form of the configuration.
     pub fn generate_one(entropy: &dyn Entropy) -> SecretString {
         let mut der = Zeroizing::new([0; 48]);
         let (prefix, seed) = der.split_at_mut(Self::PKCS8_PREFIX.len());
@@ -63,17 +63,17 @@ impl SigningKeys {
         SecretString::from(STANDARD.encode(der.as_slice()))
     }
 
-    /// The public keys as a JWK set (RFC 7517, 5; RFC 8037, 2), for `/.well-known/jwks.json`.
+    /// Returns the public keys as a JWK set (RFC 7517, section 5; RFC 8037, section 2), for `/.well-known/jwks.json`.
     pub fn jwks(&self) -> Value {
         json!({ "keys": self.iter().map(|key| &key.jwk).collect::<Vec<_>>() })
     }
 
-    /// The key that new tokens are signed with.
+    /// Returns the key that signs new tokens.
     pub(crate) fn current(&self) -> &SigningKey {
         &self.first
     }
 
-    /// The live key of that id.
+    /// Returns the live key with this id.
     pub(crate) fn by_id(&self, id: &str) -> Option<&SigningKey> {
         self.iter().find(|key| key.id == id)
     }
@@ -92,7 +92,7 @@ impl fmt::Debug for SigningKeys {
 impl SigningKey {
     fn from_pkcs8(der: &[u8]) -> Option<Self> {
         let pair = Ed25519KeyPair::from_pkcs8(der).ok()?;
-        // named for DER, but aws-lc-rs takes the bare 32 bytes, and only those can become a JWK
+        // the function is named for DER, but aws-lc-rs takes the bare 32 bytes, and only those can become a JWK
         let public = DecodingKey::from_ed_der(pair.public_key().as_ref());
         let mut jwk = Jwk::from_decoding_key(&public, Some(Algorithm::EdDSA)).ok()?;
         let id = jwk.thumbprint(ThumbprintHash::SHA256).ok()?;
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use crate::SystemEntropy;
 
-    /// RFC 8037, A.1 as PKCS#8, and A.3.
+    /// The keys of RFC 8037: A.1 as PKCS#8, and A.3.
     const RFC_KEY: &str = "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g";
     const RFC_THUMBPRINT: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
 

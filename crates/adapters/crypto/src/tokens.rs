@@ -1,8 +1,8 @@
-//! Access tokens as JWTs (RFC 9068) signed with Ed25519 (RFC 8037), and everything that is refused in one.
+//! Signs and verifies access tokens: JWTs (RFC 9068) signed with Ed25519 (RFC 8037).
 //!
-//! Only tokens of our own making are ever read, so reading is strict: the header has exactly our three fields, the
-//! claims exactly ours, each of its type. A key is found among ours by its id; nothing in a token is followed,
-//! fetched or looked up elsewhere.
+//! Only tokens that this server issued are accepted, so parsing is strict: the header has exactly three known fields,
+//! the claims are exactly the known ones, each of its type. The id in the header selects one of our keys; nothing in a
+//! token is followed or fetched.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, Header, Validation};
@@ -14,11 +14,12 @@ use uuid::Uuid;
 
 use crate::{SigningKeys, signing_keys::SigningKey};
 
-/// The explicit type of an access token (RFC 9068, 2.1): no other JWT that these keys may sign passes for one.
+/// The explicit type of an access token (RFC 9068, section 2.1). Another JWT signed by these keys cannot pass as an
+/// access token.
 const TYPE: &str = "at+jwt";
 const ALGORITHM: &str = "EdDSA";
 
-/// Signs and checks access tokens with one set of keys, for one issuer and one audience.
+/// Signs and verifies access tokens with one set of keys, for one issuer and one audience.
 #[derive(Debug)]
 pub struct JwtTokens {
     keys: SigningKeys,
@@ -28,13 +29,14 @@ pub struct JwtTokens {
 }
 
 impl JwtTokens {
-    /// No token is longer, in bytes: ours take about 620 with an issuer and an audience of usual length, and 1,610
-    /// with the longest that the configuration lets pass. What is longer is refused before it is parsed.
+    /// Maximum length of a token in bytes. A token takes about 620 bytes with an issuer and an audience of usual
+    /// length, and 1,610 with the longest that the configuration allows. A longer one is refused before it is parsed.
     const MAX_BYTES: usize = 2048;
 
-    /// `issuer` is the public URL without a trailing slash.
+    /// Creates a signer. `issuer` is the public URL without a trailing slash.
     pub fn new(keys: SigningKeys, issuer: impl Into<String>, audience: impl Into<String>) -> Self {
-        // the library would take wrong types for absent and lists for single values: it checks the signature, we the rest
+        // jsonwebtoken treats wrong types as absent and lists as single values, so it checks the signature only and
+        // this file the rest
         let mut signature_only = Validation::new(Algorithm::EdDSA);
         signature_only.required_spec_claims = HashSet::new();
         signature_only.validate_exp = false;
@@ -53,7 +55,7 @@ impl JwtTokens {
         if claims.iss == self.issuer && claims.aud == self.audience { claims.into_access() } else { None }
     }
 
-    /// The live key that the token's header names, if the header is one of ours.
+    /// Returns the live key that the token's header names, if the header has the known form.
     fn key_of(&self, token: &str) -> Option<&SigningKey> {
         let (encoded, _) = token.split_once('.')?;
         let json = URL_SAFE_NO_PAD.decode(encoded).ok()?;
@@ -89,8 +91,8 @@ impl AccessTokens for JwtTokens {
     }
 }
 
-/// The header of our tokens. `jwk`, `jku`, `x5u`, `x5c`, `crit` and all else that a header can say is refused by not
-/// being here.
+/// The header of an access token. `jwk`, `jku`, `x5u`, `x5c`, `crit` and every other field are refused because they are
+/// not listed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OwnHeader {
@@ -99,7 +101,7 @@ struct OwnHeader {
     kid: String,
 }
 
-/// The claims of our tokens, in the order in which they are written.
+/// The claims of an access token, in the order in which they are written.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Claims {
@@ -117,7 +119,7 @@ struct Claims {
 }
 
 impl Claims {
-    /// The last second of the year 9999, the last that RFC 3339 can write.
+    /// The last second of the year 9999, the latest time that RFC 3339 can express.
     const MAX_SECONDS: i64 = 253_402_300_799;
 
     fn into_access(self) -> Option<AccessClaims> {
@@ -142,7 +144,8 @@ fn canonical_uuid(text: &str) -> Option<Uuid> {
     (*id.as_hyphenated().encode_lower(&mut [0; 36]) == *text).then_some(id)
 }
 
-/// An optional claim is absent or a string: `null` would be a third way to say nothing.
+/// Parses an optional claim, which is absent or a string. `null` is refused, since it would be another spelling of
+/// "absent".
 fn not_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     String::deserialize(deserializer).map(Some)
 }

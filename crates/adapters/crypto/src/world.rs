@@ -1,4 +1,4 @@
-//! The clock and the dice of the operating system.
+//! The operating system's clock and random source.
 
 use chrono::Utc;
 use tenantry_kernel::{Clock, Entropy, Timestamp};
@@ -19,10 +19,12 @@ impl Clock for SystemClock {
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
+    /// Fills the buffer with random bytes.
+    ///
     /// # Panics
     ///
-    /// When the operating system gives no random bytes. There is nothing safe to go on with: ids, tokens and keys
-    /// would be guessable. On the systems we run on it happens at most while they boot.
+    /// Panics when the operating system provides no random bytes. Continuing would be unsafe, since ids, tokens and
+    /// keys would be guessable. On supported systems this can happen only early during boot.
     fn fill(&self, bytes: &mut [u8]) {
         if let Err(error) = getrandom::fill(bytes) {
             panic!("the operating system gives no random bytes: {error}");

@@ -1,4 +1,4 @@
-//! Values in the memory of this process.
+//! A cache in the memory of one process.
 
 use async_trait::async_trait;
 use moka::sync::Cache as Memory;
@@ -14,8 +14,8 @@ use tenantry_cache::{Cache, CacheError, Key, Lookup, Prefix, Stamp};
 
 /// A cache of one process, bounded in size.
 ///
-/// A deletion moves a generation, and a value counts only while the generations are those of the miss before it was
-/// read. Keys share generations by hash: a deletion may spoil values that it does not concern, never spare one.
+/// A deletion increments a generation. A value is valid only while the generations equal those of the miss before it
+/// was read. Keys share generations by hash: a deletion may invalidate unrelated values, but never misses one.
 #[derive(Debug)]
 pub struct LocalCache {
     values: Memory<String, Arc<Value>>,
@@ -34,10 +34,10 @@ struct Value {
 impl LocalCache {
     const MAX_BYTES: u64 = 32 << 20;
     const GENERATIONS: usize = 1 << 12;
-    /// No use needs a value for longer.
+    /// No use keeps a value longer than this.
     const LONGEST: Duration = Duration::from_secs(60 * 60);
 
-    /// An empty cache.
+    /// Creates an empty cache.
     pub fn new() -> Self {
         let weigh = |key: &String, value: &Arc<Value>| {
             u32::try_from(key.len() + value.bytes.len() + value.stamp.len()).unwrap_or(u32::MAX)

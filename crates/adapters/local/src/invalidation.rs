@@ -1,4 +1,4 @@
-//! Messages among those who joined one hub, for a process that stands alone and for tests.
+//! Invalidation messages between the members of one hub, for a single process and for tests.
 
 use async_trait::async_trait;
 use tenantry_cache::{Change, Invalidation};
@@ -7,19 +7,19 @@ use tokio::sync::{
     broadcast::{self, error::RecvError},
 };
 
-/// How many messages may wait for a slow member; older ones are lost to it.
+/// How many messages may wait for a slow member, which loses older ones.
 const WAITING: usize = 1024;
 
 type Message = (u64, Vec<Change>);
 
-/// Where members hear each other.
+/// Connects members.
 #[derive(Debug)]
 pub struct LocalHub {
     sender: broadcast::Sender<Message>,
     members: std::sync::atomic::AtomicU64,
 }
 
-/// One member of a hub. In a server it is the only one, and what it publishes reaches nobody else.
+/// A member of a hub. A server is the only member of its hub, so its messages reach no other process.
 #[derive(Debug)]
 pub struct LocalInvalidation {
     own: u64,
@@ -34,7 +34,7 @@ impl Default for LocalHub {
 }
 
 impl LocalHub {
-    /// One more member, which hears what others publish from now on.
+    /// Adds a member, which receives the messages that others publish from now on.
     pub fn join(&self) -> LocalInvalidation {
         let own = self.members.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         LocalInvalidation { own, sender: self.sender.clone(), receiver: Mutex::new(self.sender.subscribe()) }
@@ -45,7 +45,7 @@ impl LocalHub {
 impl Invalidation for LocalInvalidation {
     fn publish(&self, changes: &[Change]) {
         if !changes.is_empty() {
-            // It fails when nobody listens, which is as good.
+            // Sending fails when there is no receiver, which needs no handling.
             let _ = self.sender.send((self.own, changes.to_vec()));
         }
     }
@@ -56,7 +56,7 @@ impl Invalidation for LocalInvalidation {
             match receiver.recv().await {
                 Ok((by, changes)) if by != self.own => return changes,
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
-                // The sender is a part of this value.
+                // Cannot happen: this value owns the sender.
                 Err(RecvError::Closed) => std::future::pending().await,
             }
         }

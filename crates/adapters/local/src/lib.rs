@@ -1,4 +1,4 @@
-//! Cache, limiter, invalidation and wake-up within one process: what serves where no Redis is named.
+//! Cache, rate limiter, invalidation and wake-up within one process, used when `REDIS_URL` is not set.
 
 mod cache;
 mod invalidation;

@@ -1,4 +1,4 @@
-//! Requests counted in the memory of this process.
+//! Counts requests in the memory of this process.
 
 use async_trait::async_trait;
 use governor::{
@@ -14,10 +14,10 @@ use std::{
 };
 use tenantry_limits::{Charge, Charged, Limiter, LimiterError, Quota, Standing, Twin};
 
-/// Counts requests by governor's GCRA, with one limiter for each quota.
+/// Counts requests with governor's GCRA, one limiter per quota.
 ///
-/// It holds some 50 bytes for everybody who has called since [`Twin::forget_idle()`] and does not have their whole quota
-/// again; so how often that is called bounds its memory.
+/// It holds about 50 bytes per caller that called since the last [`Twin::forget_idle()`] and has not regained its whole
+/// quota. The interval of those calls bounds the memory.
 #[derive(Debug, Default)]
 pub struct LocalLimiter {
     limiters: RwLock<HashMap<Quota, Arc<Keyed>>>,
@@ -25,11 +25,12 @@ pub struct LocalLimiter {
     clock: DefaultClock,
 }
 
-/// Keys are held by a hash that nobody outside can guess: two of a billion are the same with a chance of one in forty.
+/// Keys are stored as a keyed hash that clients cannot predict. Among a billion keys, two collide with a probability of
+/// one in forty.
 type Keyed = DefaultKeyedRateLimiter<u64, StateInformationMiddleware>;
 
 impl LocalLimiter {
-    /// Nobody has called yet.
+    /// Creates a limiter without any caller.
     pub fn new() -> Self {
         Self::default()
     }
@@ -48,13 +49,13 @@ impl LocalLimiter {
         match limiter.check_key_n(&self.hasher.hash_one(&charge.key), weight) {
             Ok(Ok(state)) => Standing { remaining: state.remaining_burst_capacity() / weight, wait: None },
             Ok(Err(refused)) => Standing { remaining: 0, wait: Some(refused.wait_time_from(self.clock.now())) },
-            // It cannot be, since the weight is within the limit.
+            // Cannot happen: the weight never exceeds the limit.
             Err(_) => Standing { remaining: 0, wait: Some(charge.quota.window) },
         }
     }
 }
 
-/// The step is at least a nanosecond: the limit is a 32-bit number, and the window is seconds.
+/// The step is at least one nanosecond: the limit is a 32-bit number, and the window is at least a second.
 fn keyed(quota: Quota) -> Keyed {
     let step = quota.step(NonZeroU32::MIN);
     let gcra = governor::Quota::with_period(step).unwrap_or(governor::Quota::per_second(quota.limit));

@@ -1,10 +1,10 @@
-//! Waking the workers of this process.
+//! Wakes the workers of this process.
 
 use async_trait::async_trait;
 use tenantry_jobs::WakeUp;
 use tokio::sync::Notify;
 
-/// Wakes the workers of this process. Those of others notice at their next look at the table.
+/// Wakes the workers of this process. Workers of other processes notice new jobs at their next poll.
 #[derive(Debug, Default)]
 pub struct LocalWakeUp(Notify);
 

@@ -1,4 +1,4 @@
-//! The contract suites, within one process.
+//! Runs the contract suites within one process.
 
 use tenantry_local::{LocalCache, LocalHub, LocalLimiter, LocalWakeUp};
 use tenantry_testkit::{cache, invalidation, limiter, wake_up};

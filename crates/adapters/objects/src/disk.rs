@@ -1,4 +1,4 @@
-//! A folder of the machine.
+//! Stores files in a local folder.
 
 use object_store::local::LocalFileSystem;
 use std::{
@@ -10,10 +10,10 @@ use tenantry_kernel::Timestamp;
 
 use crate::{OpenError, failure::disk_error};
 
-/// How many bytes go to the disk at once.
+/// Bytes per write to the disk.
 pub(crate) const PART_BYTES: usize = 1 << 20;
 
-/// `object_store` does not wait for the disk unless it is told to.
+/// Opens the folder with `fsync`, which `object_store` does not do by default.
 pub(crate) fn open(folder: &Path) -> Result<LocalFileSystem, OpenError> {
     fs::create_dir_all(folder).map_err(|error| OpenError::Folder(folder.to_owned(), error))?;
     let store = LocalFileSystem::new_with_prefix(folder).map_err(OpenError::setup)?;
@@ -24,7 +24,7 @@ pub(crate) async fn check(folder: PathBuf) -> Result<(), BlobError> {
     blocking(move || fs::read_dir(folder).map(drop)).await
 }
 
-/// Removes what `object_store` calls `key#number` until it is whole, and what no list of it shows.
+/// Removes unfinished uploads. `object_store` names them `key#number` and lists none of them.
 pub(crate) async fn remove_unfinished(folder: PathBuf, before: Timestamp) -> Result<u64, BlobError> {
     blocking(move || {
         let mut removed = 0;
@@ -40,7 +40,7 @@ pub(crate) async fn remove_unfinished(folder: PathBuf, before: Timestamp) -> Res
                 }
                 match remove_if_before(&file, before) {
                     Ok(is_removed) => removed += u64::from(is_removed),
-                    // Its upload has ended meanwhile.
+                    // The upload has ended in the meantime.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) => return Err(error),
                 }

@@ -1,10 +1,10 @@
-//! What storages say, in the terms of the port.
+//! Maps errors of storages to the errors of the port.
 
 use object_store::client::HttpError;
 use std::{error::Error, io, iter};
 use tenantry_files::BlobError;
 
-/// What a storage's error means. Its text may hold paths and addresses, and is for the log only.
+/// Maps a storage's error. Its text may hold paths and addresses and is written to the log only.
 pub(crate) fn blob_error(error: object_store::Error) -> BlobError {
     if let object_store::Error::NotFound { .. } = error {
         return BlobError::NotFound;
@@ -18,7 +18,7 @@ pub(crate) fn blob_error(error: object_store::Error) -> BlobError {
     }
 }
 
-/// What its error means where there need not be an object: when something is missing, it is the bucket.
+/// Maps the error of an operation that needs no existing object. "Not found" then means that the bucket is missing.
 pub(crate) fn write_error(error: object_store::Error) -> BlobError {
     match error {
         object_store::Error::NotFound { .. } => BlobError::Unavailable(Box::new(error)),
@@ -26,7 +26,7 @@ pub(crate) fn write_error(error: object_store::Error) -> BlobError {
     }
 }
 
-/// The same for what the disk says to us.
+/// Maps an error of the local file system.
 pub(crate) fn disk_error(error: io::Error) -> BlobError {
     match error.kind() {
         io::ErrorKind::NotFound => BlobError::NotFound,
@@ -39,8 +39,8 @@ fn is_full(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// Whatever a server of S3 says that is not about one object (no such bucket, not these keys, slow down): a request can do
-/// nothing about it, and later it may go.
+/// Returns whether the error comes from the S3 server and is not about one object (no such bucket, invalid keys, slow
+/// down). The request cannot fix it, and a retry may succeed.
 fn is_of_s3(error: &object_store::Error) -> bool {
     use object_store::Error as E;
     matches!(error, E::Generic { store: "S3", .. } | E::PermissionDenied { .. } | E::Unauthenticated { .. })

@@ -1,4 +1,4 @@
-//! The bytes of files on disk or in S3, behind the port [`Blobs`](tenantry_files::Blobs), over `object_store`.
+//! Stores the bytes of files on disk or in S3 with `object_store`, behind the port [`Blobs`](tenantry_files::Blobs).
 
 mod disk;
 mod failure;

@@ -1,4 +1,4 @@
-//! Listing what there is.
+//! Lists stored objects.
 
 use async_trait::async_trait;
 use futures::{
@@ -11,11 +11,11 @@ use tenantry_kernel::Timestamp;
 
 use crate::failure::blob_error;
 
-/// How many entries are told at once at most.
+/// Maximum number of entries per batch.
 const PORTION: usize = 500;
 
 pub(crate) struct Lister {
-    /// Asked once more than it has entries.
+    /// Fused, because the lister polls once more after the last entry.
     objects: Fuse<BoxStream<'static, object_store::Result<ObjectMeta>>>,
     prefix: Path,
 }

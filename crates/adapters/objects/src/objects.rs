@@ -1,4 +1,4 @@
-//! What disk and S3 have in common, which is nearly everything.
+//! Operations that disk and S3 share.
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -20,7 +20,7 @@ use crate::{
     writer::Writer,
 };
 
-/// The bytes of files, each under `tenant/file`.
+/// Stores the bytes of files, each under the key `tenant/file`.
 #[derive(Debug, Clone)]
 pub struct Objects {
     store: Arc<dyn ObjectStore>,
@@ -34,13 +34,13 @@ enum Place {
 }
 
 impl Objects {
-    /// Files go into this folder, which is made if it is not there. What was acknowledged is on the disk.
+    /// Stores files in this folder, which is created if it is missing. An acknowledged write is on the disk.
     pub fn on_disk(folder: PathBuf) -> Result<Self, OpenError> {
         let store = disk::open(&folder)?;
         Ok(Self { store: Arc::new(store), place: Place::Disk { folder } })
     }
 
-    /// Files go into a bucket. Nothing is asked of it yet.
+    /// Stores files in a bucket. Sends no request yet.
     pub fn in_s3(config: &S3Config) -> Result<Self, OpenError> {
         let store = Arc::new(s3::open(config)?);
         let prefix = Path::parse(&config.prefix).map_err(OpenError::prefix)?;
@@ -97,7 +97,7 @@ impl Blobs for Objects {
     async fn remove_unfinished(&self, before: Timestamp) -> Result<u64, BlobError> {
         match &self.place {
             Place::Disk { folder } => disk::remove_unfinished(folder.clone(), before).await,
-            // `AbortIncompleteMultipartUpload` of the bucket's lifecycle: no listing of ours would show them
+            // The bucket's lifecycle rule `AbortIncompleteMultipartUpload` removes them: a listing does not show them
             Place::S3 { .. } => Ok(0),
         }
     }
@@ -121,7 +121,7 @@ impl Blobs for Objects {
     async fn check(&self) -> Result<(), BlobError> {
         match &self.place {
             Place::Disk { folder } => disk::check(folder.clone()).await,
-            // A list, since for an object a missing bucket and a missing object are told alike.
+            // Lists, because a request for an object cannot tell a missing bucket from a missing object.
             Place::S3 { .. } => {
                 let none = self.prefix().join(PathPart::from("check"));
                 self.store.list(Some(&none)).next().await.transpose().map(|_| ()).map_err(write_error)

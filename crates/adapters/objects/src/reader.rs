@@ -1,4 +1,4 @@
-//! Reading: from the disk ahead of whoever asks, from S3 as it comes.
+//! Reads files: one chunk ahead from the disk, as a stream from S3.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::failure::{blob_error, disk_error};
 
-/// Reads a file one chunk ahead, so that the disk works while the last chunk goes out.
+/// Reads a file one chunk ahead, so that the disk works while the previous chunk is sent.
 pub(crate) struct FileReader {
     next: Next,
 }
@@ -25,7 +25,7 @@ enum Next {
 }
 
 impl FileReader {
-    /// Large enough that handing each chunk over costs little beside reading it.
+    /// Large enough that handing over a chunk costs little compared with reading it.
     const CHUNK_BYTES: u64 = 256 << 10;
 
     pub(crate) fn new(file: File, part: Range<u64>) -> Self {
@@ -66,7 +66,7 @@ impl BlobReader for FileReader {
     }
 }
 
-/// Bytes of S3.
+/// Reads a file from S3.
 pub(crate) struct StreamReader(pub(crate) BoxStream<'static, object_store::Result<Bytes>>);
 
 #[async_trait]

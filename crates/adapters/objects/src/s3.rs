@@ -1,4 +1,4 @@
-//! A bucket of S3, or of a server that speaks like it.
+//! Connects to a bucket of S3 or of a compatible server.
 
 use object_store::{
     ClientOptions, RetryConfig,
@@ -8,42 +8,42 @@ use secrecy::{ExposeSecret, SecretString};
 use std::{io, path::PathBuf, time::Duration};
 use url::Url;
 
-/// How many bytes go to the server at once: the least that S3 takes as a part that is not the last. Of 10,000 parts, the
-/// most that it takes, a file of 48 GiB can be made.
+/// Bytes per part: the minimum that S3 accepts for a part other than the last. With the maximum of 10,000 parts, a file
+/// can have 48 GiB.
 pub(crate) const PART_BYTES: usize = 5 << 20;
 
-/// How long a connection may take.
+/// Time limit for a connection.
 const CONNECT: Duration = Duration::from_secs(2);
-/// How long the server may stay silent.
+/// Time limit for the server's silence.
 const SILENCE: Duration = Duration::from_secs(5);
-/// After how long nothing is tried again. Together with what one try may take, nobody waits longer than these two.
+/// Time after which no retry begins. A caller waits at most for this plus the duration of one try.
 const TRIES_END: Duration = Duration::from_secs(3);
 const RETRIES: usize = 3;
 
-/// How a bucket is reached.
+/// Settings of a bucket.
 #[derive(Debug, Clone)]
 pub struct S3Config {
     /// The bucket.
     pub bucket: String,
-    /// What keys begin with, without slashes at its ends; may be empty.
+    /// Prefix of all keys, without slashes at its ends; may be empty.
     pub prefix: String,
-    /// The region; servers other than AWS mostly do not care.
+    /// The region; most servers other than AWS ignore it.
     pub region: String,
-    /// Where the server is, unless it is AWS. Paths then begin with the bucket's name.
+    /// URL of the server; `None` means AWS. Paths begin with the bucket's name.
     pub endpoint: Option<Url>,
-    /// The id and the secret of an access key; without them the machine's own role counts.
+    /// Id and secret of an access key; without them the role of the machine applies.
     pub access_key: Option<(String, SecretString)>,
     /// The session token of temporary keys.
     pub session_token: Option<SecretString>,
 }
 
-/// Why a storage cannot be used.
+/// Reasons why a storage cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The folder cannot be made.
+    /// The folder cannot be created.
     #[error("{}: {}", .0.display(), .1)]
     Folder(PathBuf, #[source] io::Error),
-    /// The settings make no sense to the library.
+    /// `object_store` refuses the settings.
     #[error("{0}")]
     Setup(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -59,7 +59,7 @@ impl OpenError {
 }
 
 pub(crate) fn open(config: &S3Config) -> Result<AmazonS3, OpenError> {
-    // A time limit on the whole of a request would cut off those who read slowly.
+    // No time limit for a whole request: it would cut off slow readers.
     let client = ClientOptions::new()
         .with_connect_timeout(CONNECT)
         .with_read_timeout(SILENCE)

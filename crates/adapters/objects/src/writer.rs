@@ -1,4 +1,4 @@
-//! Writing: whole files at once where they are small, and parts one behind the other where they are not.
+//! Writes files: small ones in one request, larger ones part by part.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::failure::{blob_error, write_error};
 
-/// Gathers a part while the one before it is written, and so holds two at most.
+/// Collects a part while the previous one is written, so it holds at most two parts.
 pub(crate) struct Writer {
     store: Arc<dyn ObjectStore>,
     path: Path,
@@ -41,7 +41,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits for the part that is under way.
+    /// Waits for the part that is being written.
     async fn settle(&mut self) -> Result<(), BlobError> {
         let Some(part) = self.under_way.take() else { return Ok(()) };
         part.await.map_err(|panic| BlobError::Failed(Box::new(panic)))?.map_err(blob_error)

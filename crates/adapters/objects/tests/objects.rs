@@ -1,4 +1,4 @@
-//! The contract of the port on disk and against a server of S3, and what each does when it cannot.
+//! Runs the contract of the port on disk and against an S3 server, and tests the failures of each.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -54,7 +54,7 @@ async fn s3_keeps_the_contract_under_a_prefix() {
     blobs::contract(&bucket(&server, "own")).await;
 }
 
-/// A killed process leaves `key#number`, which no list shows.
+/// A killed process leaves `key#number`, which no listing shows.
 #[tokio::test]
 async fn fi3_what_a_killed_process_left_on_disk_goes_when_it_is_old() {
     let folder = TempDir::new().unwrap();
@@ -92,7 +92,7 @@ async fn a_server_that_is_gone_or_silent_is_told_of_soon() {
     assert!(objects.check().await.is_err());
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
 
-    // takes connections, and never says a word
+    // accepts connections and never answers
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let config = S3Config {
         bucket: "files".to_owned(),

@@ -1,14 +1,14 @@
-//! When to stop asking a server that does not answer.
+//! A circuit breaker for a server that does not answer.
 
 use std::sync::{
     Mutex, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
-/// Closed: commands go through. Open: none does but a probe, whose success closes it again.
+/// Circuit breaker. Closed: commands are sent. Open: only a probe is sent, and its success closes the breaker.
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {
-    /// The state's `open`, to be looked at without waiting.
+    /// Copy of the state's `open` that can be read without a lock.
     is_open: AtomicBool,
     state: Mutex<State>,
 }
@@ -17,31 +17,31 @@ pub(crate) struct Breaker {
 struct State {
     open: bool,
     failures: u32,
-    /// How many deletions others were not told of.
+    /// Number of deletions that were not published.
     untold: u64,
 }
 
-/// What was known when a probe began.
+/// State at the beginning of a probe.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Probe {
     untold: u64,
 }
 
 impl Breaker {
-    /// So many failures in a row open it.
+    /// Number of consecutive failures that open the breaker.
     const PATIENCE: u32 = 3;
 
     pub(crate) fn is_open(&self) -> bool {
         self.is_open.load(Ordering::Acquire)
     }
 
-    /// A command was answered.
+    /// Records an answered command.
     pub(crate) fn succeeded(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.failures = 0;
     }
 
-    /// A command failed or took too long. Says whether that opened it.
+    /// Records a command that failed or timed out. Returns whether this opened the breaker.
     pub(crate) fn failed(&self) -> bool {
         self.note(|state| {
             state.failures += 1;
@@ -49,13 +49,13 @@ impl Breaker {
         })
     }
 
-    /// A command failed after which nobody is to wait for another. Says whether that opened it.
+    /// Records a failure after which no other caller should wait. Returns whether this opened the breaker.
     pub(crate) fn give_up(&self) -> bool {
         self.note(|state| state.open = true)
     }
 
-    /// A deletion could not be told, which opens it at once: what it should have deleted must not be used. Says whether
-    /// that opened it.
+    /// Records a deletion that could not be published. This opens the breaker at once, because the value must not be
+    /// used any more. Returns whether this opened the breaker.
     pub(crate) fn could_not_tell(&self) -> bool {
         self.note(|state| {
             state.untold += 1;
@@ -71,12 +71,13 @@ impl Breaker {
         state.open && !was_open
     }
 
-    /// To be called before the epoch is moved.
+    /// Begins a probe. Call it before changing the epoch.
     pub(crate) fn begin_probe(&self) -> Probe {
         Probe { untold: self.state.lock().unwrap_or_else(PoisonError::into_inner).untold }
     }
 
-    /// The epoch was moved. Closes, unless a deletion was missed since the probe began, which may not be covered by it.
+    /// Closes the breaker after the epoch was changed, unless a deletion was missed since the probe began: the new
+    /// epoch may not cover it.
     pub(crate) fn close_after(&self, probe: Probe) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.untold != probe.untold {

@@ -1,12 +1,12 @@
-//! Values that processes share.
+//! A cache that processes share.
 
 use async_trait::async_trait;
 use tenantry_cache::{Cache, CacheError, Key, Lookup, Prefix, Stamp};
 
 use crate::connection::{Redis, Shared};
 
-/// Finds epoch and version, and makes them where they are not, and the value. Keys: epoch, version, value. Arguments: a new
-/// token, the life of a version in milliseconds.
+/// Reads epoch, version and value; creates epoch and version if they are missing. Keys: epoch, version, value.
+/// Arguments: a new token, the lifetime of a version in milliseconds.
 const FIND: &str = "\
     local epoch = redis.call('GET', KEYS[1]) \
     if not epoch then epoch = ARGV[1]; redis.call('SET', KEYS[1], epoch) end \
@@ -14,19 +14,19 @@ const FIND: &str = "\
     if not version then version = ARGV[1]; redis.call('SET', KEYS[2], version, 'PX', ARGV[2]) end \
     return {epoch, version, redis.call('GET', KEYS[3]) or ''}";
 
-/// Stores a value unless the key was deleted since the miss. Key: value. Arguments: the tombstone seen then, the value, its
-/// life in milliseconds.
+/// Stores a value unless the key was deleted since the miss. Key: value. Arguments: the tombstone seen at the miss, the
+/// value, its lifetime in milliseconds.
 const STORE: &str = "\
     local there = redis.call('GET', KEYS[1]) \
     if there and string.sub(there, 1, 2) == 'x ' and there ~= ARGV[1] then return 0 end \
     redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) \
     return 1";
 
-/// How long a version is kept. One that has gone costs misses, no more.
+/// Lifetime of a version. A lost version causes misses only.
 const VERSION_LIFE_MS: u64 = 60 * 60 * 1000;
-/// Between the parts of a stamp and before a value; none of the parts has it.
+/// Separates the parts of a stamp and precedes a value; no part contains it.
 const SEPARATOR: char = ' ';
-/// What begins a tombstone.
+/// Prefix of a tombstone.
 const DELETED: &str = "x ";
 
 /// A cache in Redis.
@@ -34,7 +34,7 @@ const DELETED: &str = "x ";
 pub struct RedisCache(Redis);
 
 impl RedisCache {
-    /// The cache of a Redis.
+    /// Creates the cache of a Redis server.
     pub fn new(redis: &Redis) -> Self {
         Self(redis.clone())
     }
@@ -84,7 +84,8 @@ impl Cache for RedisCache {
 }
 
 impl Redis {
-    /// Writes what makes values count no more. If that is not known to have succeeded, the breaker is open when it returns.
+    /// Writes a token that invalidates values. If the write is not known to have succeeded, the breaker is open on
+    /// return.
     async fn put(&self, name: String, token: String) -> Result<(), CacheError> {
         let shared = self.shared();
         let put = async move {
@@ -122,7 +123,7 @@ async fn find(shared: &Shared, key: &Key) -> Result<Lookup, CacheError> {
     Ok(Lookup::Miss(Stamp(format!("{epoch}{SEPARATOR}{version}{SEPARATOR}{now}|{tombstone}"))))
 }
 
-/// The value, if it was stored under this epoch and version, at a time that is good.
+/// Returns the value if it was stored under this epoch and version, at a time that `is_good` accepts.
 fn value_of<'a>(stored: &'a [u8], epoch: &str, version: &str, is_good: impl FnOnce(i64) -> bool) -> Option<&'a [u8]> {
     let mut parts = stored.splitn(4, |byte| *byte == SEPARATOR as u8);
     let fits = parts.next()? == epoch.as_bytes() && parts.next()? == version.as_bytes();

@@ -1,4 +1,4 @@
-//! Commands to Redis: on a thread of their own, within a limit, behind a breaker.
+//! Sends commands to Redis on a dedicated thread, within a time limit, behind a circuit breaker.
 
 use deadpool_redis::{Connection, Manager, Pool, Runtime};
 use metrics::{gauge, histogram};
@@ -19,17 +19,17 @@ use tokio::{
 
 use crate::breaker::Breaker;
 
-/// The address is none of Redis.
+/// The URL does not name a Redis server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be redis://[USER:PASSWORD@]HOST[:PORT][/NUMBER]")]
 pub struct RedisUrlError;
 
-/// How long Redis is waited for.
+/// Time limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// One command, a connection for it included.
+    /// Limit for one command, including its connection.
     pub command: Duration,
-    /// Between two looks at whether it is well.
+    /// Interval between health probes.
     pub heartbeat: Duration,
 }
 
@@ -39,21 +39,21 @@ impl Default for Limits {
     }
 }
 
-/// A Redis, which need not be there. Cloning is cheap; its thread ends with the last clone.
+/// A Redis server, which may be down. Cloning is cheap; the thread ends with the last clone.
 #[derive(Clone)]
 pub struct Redis(Arc<Parts>);
 
 struct Parts {
     shared: Arc<Shared>,
     runtime: Handle,
-    /// Dropping it ends the thread.
+    /// Ends the thread on drop.
     _life: oneshot::Sender<()>,
 }
 
-/// What commands need; tasks on the thread hold it too, and do not keep the thread alive.
+/// State that commands need. Tasks on the thread hold it too, without keeping the thread alive.
 pub(crate) struct Shared {
     pool: Pool,
-    /// The connection that commands share which go one behind the other, if it is good.
+    /// The connection shared by pipelined commands, while it is healthy.
     line: Mutex<Option<MultiplexedConnection>>,
     pub(crate) breaker: Breaker,
     pub(crate) limits: Limits,
@@ -62,16 +62,16 @@ pub(crate) struct Shared {
 }
 
 impl Redis {
-    /// The epoch of the whole cache.
+    /// Key of the epoch of the whole cache.
     pub(crate) const EPOCH: &'static str = "tenantry:epoch";
     const CONNECTIONS: usize = 8;
 
-    /// Whether this may be the address of a Redis.
+    /// Checks that the URL can name a Redis server.
     pub fn check_url(url: &SecretString) -> Result<(), RedisUrlError> {
         client(url).map(drop)
     }
 
-    /// Starts the thread. Redis itself is not waited for, now or later.
+    /// Starts the thread. Neither this call nor a later one waits for Redis to be up.
     pub fn open(url: SecretString, limits: Limits, world: World) -> io::Result<Self> {
         let invalid = |_| io::Error::from(io::ErrorKind::InvalidInput);
         let config = AsyncConnectionConfig::new()
@@ -95,7 +95,7 @@ impl Redis {
         handle.spawn(watch(shared.clone()));
         std::thread::Builder::new().name("redis".to_owned()).spawn(move || {
             runtime.block_on(async {
-                // It ends when the sender is dropped.
+                // Completes when the sender is dropped.
                 let _ = ended.await;
             });
         })?;
@@ -103,12 +103,12 @@ impl Redis {
         Ok(Self(Arc::new(Parts { shared, runtime: handle, _life: life })))
     }
 
-    /// Whether Redis is not asked at present.
+    /// Returns whether the breaker is open, so that no command is sent.
     pub fn is_bypassed(&self) -> bool {
         self.0.shared.breaker.is_open()
     }
 
-    /// Asks it once, whatever the breaker says, and answers with its version.
+    /// Sends one command regardless of the breaker and returns the server's version.
     pub async fn ask_version(&self) -> Result<String, CacheError> {
         let shared = self.0.shared.clone();
         let info = self.on_thread(async move {
@@ -121,7 +121,7 @@ impl Redis {
         version.map(str::to_owned).ok_or_else(|| CacheError::Failed("it does not tell its version".to_owned()))
     }
 
-    /// Asks it for a sign of life, as every command does: not at all while the breaker is open.
+    /// Sends `PING` as any command: fails without sending it while the breaker is open.
     pub async fn ping(&self) -> Result<(), CacheError> {
         let shared = self.0.shared.clone();
         self.on_thread(async move {
@@ -138,7 +138,7 @@ impl Redis {
         self.0.runtime.spawn(task);
     }
 
-    /// Runs on the thread of Redis, and is waited for little longer than a command may take.
+    /// Runs on the Redis thread. The caller waits little longer than the limit of a command.
     pub(crate) async fn on_thread<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, CacheError>> + Send + 'static,
@@ -153,7 +153,7 @@ impl Redis {
 }
 
 impl Shared {
-    /// Sends a command unless the breaker is open, and lets it know how that went.
+    /// Sends a command unless the breaker is open, and reports the result to the breaker.
     pub(crate) async fn command<T>(
         &self,
         send: impl AsyncFnOnce(&mut Connection) -> Result<T, RedisError>,
@@ -172,9 +172,9 @@ impl Shared {
         outcome
     }
 
-    /// The same over the one connection that such commands share: it is not tried out before each, and none waits for the
-    /// answer to another. Whoever sends one may want to ask for more, and has waited long enough when it fails: that opens the
-    /// breaker at once.
+    /// Sends a command over the shared connection: the connection is not tested before each command, and no command
+    /// waits for the answer to another. The caller may need several commands and has waited long enough when one fails,
+    /// so a failure opens the breaker at once.
     pub(crate) async fn command_in_line<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, CacheError> {
         if self.breaker.is_open() {
             return Err(CacheError::Bypassed);
@@ -204,7 +204,7 @@ impl Shared {
         Ok(line.insert(Connection::take(pooled)).clone())
     }
 
-    /// A deletion that is not told, whatever the reason, keeps this process from the cache until the epoch has moved.
+    /// Sends a deletion. If it fails, this process does not use the cache until the epoch has changed.
     pub(crate) async fn deletion(
         &self,
         send: impl AsyncFnOnce(&mut Connection) -> Result<(), RedisError>,
@@ -224,7 +224,7 @@ impl Shared {
         }
     }
 
-    /// One command with its connection, within the limit.
+    /// Sends one command on a pooled connection, within the limit.
     async fn ask<T>(&self, send: impl AsyncFnOnce(&mut Connection) -> Result<T, RedisError>) -> Result<T, CacheError> {
         self.within_limit(async {
             let mut connection = self.pool.get().await.map_err(|error| CacheError::Failed(error.to_string()))?;
@@ -233,7 +233,7 @@ impl Shared {
                 .as_ref()
                 .is_err_and(|error| error.kind() != ErrorKind::Server(redis::ServerErrorKind::ResponseError))
             {
-                // What is still to come on it would be taken for the answer to something else.
+                // A late answer on this connection would be taken for the answer to the next command.
                 drop(Connection::take(connection));
             }
             outcome.map_err(|error| CacheError::Failed(error.to_string()))
@@ -241,7 +241,7 @@ impl Shared {
         .await
     }
 
-    /// Measures a command and gives it up beyond the limit.
+    /// Measures a command and cancels it at the limit.
     async fn within_limit<T>(&self, asking: impl Future<Output = Result<T, CacheError>>) -> Result<T, CacheError> {
         let began = Instant::now();
         let asked = timeout(self.limits.command, asking).await;
@@ -249,20 +249,20 @@ impl Shared {
         asked.unwrap_or_else(|_| Err(CacheError::Failed("no answer in time".to_owned())))
     }
 
-    /// A value that was never there before.
+    /// Returns a random value that was never used before.
     pub(crate) fn token(&self) -> String {
         self.world.random::<12>().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
-/// Notices a Redis that stops answering before a request does, and one that is well again.
+/// Probes Redis, so that an outage or a recovery is noticed before a request meets it.
 async fn watch(shared: Arc<Shared>) {
     let mut heartbeat = tokio::time::interval(shared.limits.heartbeat);
     heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         heartbeat.tick().await;
         if !shared.breaker.is_open() {
-            // Its failure is noted by the breaker, which is all that is wanted.
+            // The breaker records a failure; nothing else needs the result.
             let _ = shared.command(async |connection| redis::cmd("PING").query_async::<()>(connection).await).await;
             continue;
         }

@@ -1,4 +1,4 @@
-//! Requests counted by all processes together.
+//! Counts the requests of all processes together.
 
 use async_trait::async_trait;
 use std::{
@@ -11,14 +11,15 @@ use tenantry_limits::{Charge, Charged, Limiter, LimiterError, Standing};
 
 use crate::connection::Redis;
 
-/// GCRA for each key in turn, by the server's clock, until one refuses. Keys: since when the server has remembered, then one
-/// for each charge. Arguments: for each charge the window and the time that this request takes of it, in microseconds.
+/// Applies GCRA to each key in turn, by the server's clock, until one refuses. Keys: the time since which the server
+/// has kept its memory, then one key per charge. Arguments: for each charge the window and the time that this request
+/// takes of it, in microseconds.
 ///
-/// A key holds the time at which its whole quota is there again, and goes with that time. One that lies further ahead than
-/// the window, because the clock was set back, counts as one window ahead. All numbers are whole and below 2^53.
+/// A key holds the time at which the whole quota is available again and expires at that time. A time further ahead than
+/// the window, caused by a clock that was set back, counts as one window ahead. All numbers are whole and below 2^53.
 ///
-/// Answers with the time since which the server has remembered, the time now, and for each charge how much of the window is
-/// free after it, and how long a refused request has to wait, or -1.
+/// Returns the time since which the server has kept its memory, the current time, and for each charge the free part of
+/// the window after it and the wait of a refused request, or -1.
 const CHARGE: &str = "\
     local time = redis.call('TIME') \
     local now = time[1] * 1000000 + time[2] \
@@ -36,25 +37,25 @@ const CHARGE: &str = "\
     end \
     return answer";
 
-/// Since when the server has remembered what was counted.
+/// Key of the time since which the server has kept its counters.
 const SINCE: &str = "tenantry:limit:since";
 
-/// A limiter in Redis: one script for all charges of a request, in one round trip.
+/// A rate limiter in Redis: one script for all charges of a request, in one round trip.
 ///
-/// Commands of all requests go over one connection, one behind the other, so that none waits for another's answer.
+/// All requests share one pipelined connection, so no command waits for the answer to another.
 pub struct RedisLimiter {
     redis: Redis,
-    /// The memory of the server as it was first met.
+    /// The server's "memory since" value at the first contact.
     met: Mutex<Option<u64>>,
 }
 
 impl RedisLimiter {
-    /// The limiter of a Redis.
+    /// Creates the limiter of a Redis server.
     pub fn new(redis: &Redis) -> Self {
         Self { redis: redis.clone(), met: Mutex::default() }
     }
 
-    /// Whether the server has lost its memory since it was first met, and so lately that it matters.
+    /// Returns whether the server has lost its counters since the first contact and less than a window ago.
     fn has_forgotten(&self, since: u64, now: u64, window: Duration) -> bool {
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
         let first_met = *met.get_or_insert(since);
@@ -87,12 +88,13 @@ impl Limiter for RedisLimiter {
     }
 }
 
-/// The time that one request takes of the window; at least a microsecond, so that it is one of the server's numbers.
+/// Returns the microseconds that one request takes of the window, at least one.
 fn step_micros(charge: &Charge, weight: NonZeroU32) -> u64 {
     u64::try_from(charge.quota.step(weight).as_micros()).unwrap_or(u64::MAX).max(1)
 }
 
-/// The command that counts a request: the script with everything that it needs. For measuring what asking by it bare costs.
+/// Returns the command that counts a request: the script with its keys and arguments. Public so that a benchmark can
+/// measure its bare cost.
 pub fn limiter_command(charges: &[Charge], weight: NonZeroU32) -> redis::Cmd {
     let mut command = redis::cmd("EVAL");
     command.arg(CHARGE).arg(charges.len() + 1).arg(SINCE);

@@ -1,4 +1,4 @@
-//! What processes tell each other: whose power has changed, and that there is work.
+//! Messages between processes: changes of authority, and wake-ups for new jobs.
 
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use crate::{
     subscriber,
 };
 
-/// Channels of Redis. A message is the sender's token, and what it says.
+/// Redis channels. A message is the sender's token followed by its content.
 pub(crate) const AUTHORITY: &str = "tenantry:authority";
 pub(crate) const WORK: &str = "tenantry:work";
 
-/// How many changes may wait to be sent or heard. The database tells of those beyond.
+/// How many changes may wait to be sent or received. The database reports those beyond it.
 const WAITING: usize = 4096;
-/// How many changes go with one message.
+/// Maximum number of changes per message.
 const AT_ONCE: usize = 256;
 
-/// Changes of power over Redis.
+/// Publishes changes of authority over Redis.
 pub struct RedisInvalidation {
     outgoing: mpsc::Sender<Change>,
     incoming: Mutex<mpsc::Receiver<Vec<Change>>>,
@@ -28,14 +28,14 @@ pub struct RedisInvalidation {
 }
 
 impl RedisInvalidation {
-    /// Hears what other processes publish, and publishes to them.
+    /// Subscribes to the messages of other processes and publishes to them.
     pub fn new(redis: &Redis) -> Self {
         let own = redis.shared().token();
         let (outgoing, waiting) = mpsc::channel(WAITING);
         let (heard, incoming) = mpsc::channel(WAITING);
         redis.spawn(publish_changes(redis.shared(), own.clone(), waiting));
         redis.spawn(subscriber::listen(redis.shared(), AUTHORITY, own, move |text| {
-            // What a newer release means by other words is told by the database.
+            // Unknown words of a newer release are skipped: the database reports those changes.
             let changes: Vec<Change> = text.split(' ').filter_map(|word| word.parse().ok()).collect();
             if !changes.is_empty() && heard.try_send(changes).is_err() {
                 tracing::debug!("messages come faster than they are read; the database tells of the rest");
@@ -72,7 +72,7 @@ async fn publish_changes(shared: Arc<Shared>, own: String, mut waiting: mpsc::Re
     }
 }
 
-/// Wakes the workers of this process at once, and those of others over Redis.
+/// Wakes the workers of this process directly, and those of other processes over Redis.
 pub struct RedisWakeUp {
     here: Arc<Notify>,
     elsewhere: Arc<Notify>,
@@ -80,7 +80,7 @@ pub struct RedisWakeUp {
 }
 
 impl RedisWakeUp {
-    /// Hears the calls of other processes, and sends its own.
+    /// Subscribes to the wake-ups of other processes and publishes its own.
     pub fn new(redis: &Redis) -> Self {
         let (here, elsewhere) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let own = redis.shared().token();

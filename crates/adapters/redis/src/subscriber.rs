@@ -1,7 +1,7 @@
-//! Hearing messages, also after Redis was away.
+//! Receives messages, and resubscribes after Redis was down.
 //!
-//! A subscriber that hears nothing does not notice a frozen server, so it pings. One that has failed is given up as a
-//! whole and made anew: fred does not remember a subscription that failed while the server was away.
+//! A silent subscription does not reveal a frozen server, so the subscriber sends pings. A failed subscriber is dropped
+//! and created anew: fred does not remember a subscription that failed while the server was down.
 
 use fred::{
     clients::SubscriberClient,
@@ -17,14 +17,15 @@ use tokio::{sync::broadcast::error::RecvError, time::timeout};
 
 use crate::connection::Shared;
 
-/// How long Redis may take to connect, to subscribe, to answer a ping.
+/// Time limit for connecting, subscribing and answering a ping.
 const LIMIT: Duration = Duration::from_secs(1);
-/// Between two pings.
+/// Interval between pings.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// Between two tries to connect.
+/// Pause between attempts to connect.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Calls `heard` with each message of others, for ever. A message begins with its sender, which is left out.
+/// Calls `heard` with each message of other processes; never returns. The sender's token at the start of a message is
+/// removed.
 pub(crate) async fn listen(
     shared: Arc<Shared>,
     channel: &'static str,
@@ -50,11 +51,11 @@ pub(crate) async fn listen(
     }
 }
 
-/// Hears until the connection is no good. Fails when there was none.
+/// Receives until the connection fails. Returns an error if no connection was made.
 async fn hear(shared: &Shared, channel: &str, own: &str, heard: &(impl Fn(&str) + Send + Sync)) -> Result<(), String> {
     let client = client(shared).map_err(|error| error.details().to_owned())?;
     let mut messages = client.message_rx();
-    // After a reconnection of its own it subscribes again.
+    // Resubscribes after an automatic reconnection.
     let subscriptions = client.manage_subscriptions();
     let connection = client.connect();
     let subscribed = timeout(LIMIT, async {

@@ -1,10 +1,11 @@
-//! The contract suites, on the Redis that `TEST_REDIS_URL` names.
+//! Runs the contract suites on the Redis that `TEST_REDIS_URL` names.
 
 use std::time::Duration;
 use tenantry_redis::{Limits, Redis, RedisCache, RedisInvalidation, RedisLimiter, RedisWakeUp};
 use tenantry_testkit::{cache, invalidation, limiter, redis::shared_url, wake_up, world};
 
-/// Two handles on one Redis, as of two processes. They are patient, for the machine may be busy with other tests.
+/// Returns two handles on one Redis, like two processes. Their limits are long, because other tests may keep the
+/// machine busy.
 fn two() -> [Redis; 2] {
     let limits = Limits { command: Duration::from_secs(5), ..Limits::default() };
     [(); 2].map(|()| Redis::open(shared_url().into(), limits, world::real()).expect("a thread"))

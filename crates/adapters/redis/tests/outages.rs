@@ -1,4 +1,5 @@
-//! Redis frozen, killed, cut off from one of two processes: nothing waits for it, and nothing stale survives.
+//! Freezes Redis, kills it and cuts it off from one of two processes: no caller waits for it, and no stale value
+//! survives.
 
 use std::time::{Duration, Instant};
 use tenantry_cache::{Cache, CacheError, Change, Invalidation, Key, Lookup, Prefix, Stamp, Use};
@@ -7,9 +8,9 @@ use tenantry_redis::{Limits, Redis, RedisCache, RedisInvalidation};
 use tenantry_testkit::{redis::RedisServer, world};
 use tokio::time::timeout;
 
-/// Long, so that age alone ends nothing here.
+/// Long, so that no value expires by age in these tests.
 const COUNTS: Use = Use { name: "outage-counts", version: 1, ttl: Duration::from_secs(600) };
-/// What a caller waits at most, and what a busy machine adds.
+/// The longest wait of a caller, with an allowance for a busy machine.
 const WAITED: Duration = Duration::from_millis(150);
 const RECOVERY: Duration = Duration::from_secs(20);
 
@@ -129,7 +130,7 @@ async fn fa3_a_write_that_a_frozen_redis_does_late_gives_no_value() {
     let key = a_key();
     let stamp = missed(&cache, &key).await;
     server.freeze();
-    // It lies in the server's socket and is done after the thaw.
+    // The command waits in the server's socket and runs after the thaw.
     cache.set(&key, &stamp, b"old").await.expect_err("it is frozen");
     opens(&redis).await;
     server.thaw();

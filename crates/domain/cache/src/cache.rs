@@ -1,51 +1,52 @@
-//! Remembering what was read, shared by processes or not.
+//! The port of a cache, shared between processes or not.
 
 use async_trait::async_trait;
 
 use crate::{Key, Prefix};
 
-/// A place where values are remembered for as long as their [`Use`](crate::Use) says.
+/// Port: keeps values for as long as their [`Use`](crate::Use) allows.
 ///
-/// What it promises, whatever fails or comes late:
+/// Guarantees, also under failures and late messages:
 ///
-/// - no value is given out that is older than its use allows, counted from the [`Lookup::Miss`] that preceded its reading;
-/// - once [`Cache::delete`] or [`Cache::delete_prefix`] has returned `Ok`, nobody is given a value that was there before,
-///   or that was read after a miss before it. After `Err` the caller's process is not given one either.
+/// - A returned value is never older than its use allows, counted from the [`Lookup::Miss`] that preceded its reading.
+/// - After [`Cache::delete`] or [`Cache::delete_prefix`] has returned `Ok`, no caller gets a value that was stored
+///   before, or that was read after an earlier miss. After `Err`, this holds for the callers of this process.
 #[async_trait]
 pub trait Cache: Send + Sync {
-    /// The value, or leave to store one that is read from now on.
+    /// Returns the value, or a stamp that allows storing a value that is read from now on.
     async fn get(&self, key: &Key) -> Result<Lookup, CacheError>;
 
-    /// Remembers a value that was read after the miss that gave the stamp. Values read before a deletion are not kept.
+    /// Stores a value that was read after the miss that returned the stamp. A value read before a deletion is not
+    /// stored.
     async fn set(&self, key: &Key, stamp: &Stamp, value: &[u8]) -> Result<(), CacheError>;
 
-    /// Forgets one value.
+    /// Deletes one value.
     async fn delete(&self, key: &Key) -> Result<(), CacheError>;
 
-    /// Forgets every value of a tenant in one use.
+    /// Deletes every value of a tenant in one use.
     async fn delete_prefix(&self, prefix: &Prefix) -> Result<(), CacheError>;
 }
 
-/// What a look into the cache found.
+/// Result of a look-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup {
     /// The value.
     Hit(Vec<u8>),
-    /// Nothing; the stamp goes with the value that is read now.
+    /// No value; pass the stamp with the value that is read now.
     Miss(Stamp),
 }
 
-/// The state of the cache at a miss, in the adapter's own words.
+/// State of the cache at a miss, in the adapter's own encoding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp(pub String);
 
-/// Why the cache gave nothing. It fails no request: the caller reads what it wants to know.
+/// Reasons why the cache returned no value. They fail no request: the caller reads from the source instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CacheError {
-    /// It was not asked, because it does not answer of late.
+    /// The cache was not asked, because it has recently failed to answer.
     #[error("the cache is by-passed")]
     Bypassed,
-    /// It was asked and did not answer well, or not in time.
+    /// The cache returned an error or no answer in time.
     #[error("the cache failed: {0}")]
     Failed(String),
 }

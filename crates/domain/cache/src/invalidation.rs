@@ -1,32 +1,32 @@
-//! Telling other processes whose power has changed, to hurry what the database will tell them anyway.
+//! Messages about changes of authority between processes. They only make faster what the database reports anyway.
 
 use async_trait::async_trait;
 use std::{fmt, str::FromStr};
 use tenantry_kernel::{SessionId, TenantId, UserId};
 use uuid::Uuid;
 
-/// Messages between processes about changes that were committed. They may be lost; nothing may rest on them alone.
+/// Port: messages between processes about committed changes. Messages may be lost; correctness must not depend on them.
 #[async_trait]
 pub trait Invalidation: Send + Sync {
-    /// Tells the others. Never waits and never fails: what cannot be sent is dropped.
+    /// Publishes changes to other processes. Never waits and never fails: what cannot be sent is dropped.
     fn publish(&self, changes: &[Change]);
 
-    /// Waits for what others have told; what this process has published itself does not come back.
+    /// Waits for changes of other processes. Changes that this process published are not returned.
     async fn received(&self) -> Vec<Change>;
 }
 
-/// Whose power has changed.
+/// Whose authority has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// One session's.
+    /// One session.
     Session(SessionId),
-    /// That of every session of a person.
+    /// Every session of a user.
     User(UserId),
-    /// That of every session in a tenant.
+    /// Every session in a tenant.
     Tenant(TenantId),
 }
 
-/// A message that another release may understand.
+/// The text is not a known change; another release may understand it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this is no change of power")]
 pub struct UnknownChange;

@@ -1,4 +1,4 @@
-//! Keys that no name can forge: use, version, tenant, and escaped parts.
+//! Cache keys that no client can forge: use, version, tenant and escaped parts.
 
 use std::{
     fmt::{self, Write as _},
@@ -6,18 +6,18 @@ use std::{
 };
 use tenantry_kernel::TenantId;
 
-/// One thing that is remembered, and for how long.
+/// A use of the cache: one kind of value and its maximum age.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Use {
-    /// Its name, in keys and in metrics: lower-case letters and hyphens.
+    /// Name in keys and metrics: lower-case letters and hyphens.
     pub name: &'static str,
-    /// Moves when the form of its values does, so that two releases may run side by side.
+    /// Version of the values' format. It changes with the format, so that two releases can run side by side.
     pub version: u16,
-    /// How old a value may be, counted from before it was read from the database.
+    /// Maximum age of a value, counted from before it was read from the database.
     pub ttl: Duration,
 }
 
-/// Everything of one use that belongs to one tenant.
+/// All values of one use that belong to one tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prefix {
     usage: &'static Use,
@@ -25,22 +25,22 @@ pub struct Prefix {
 }
 
 impl Prefix {
-    /// The prefix of a tenant's values.
+    /// Returns the prefix of a tenant's values.
     pub fn new(usage: &'static Use, tenant: TenantId) -> Self {
         Self { usage, text: format!("{}:v{}:{tenant}", usage.name, usage.version) }
     }
 
-    /// What it is a part of.
+    /// Returns the use that the prefix belongs to.
     pub fn usage(&self) -> &'static Use {
         self.usage
     }
 
-    /// The prefix as it stands in the cache, without the separator that follows.
+    /// Returns the prefix as stored in the cache, without the separator that follows.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The key of one value. The parts may hold any text.
+    /// Returns the key of one value. The parts may hold any text.
     pub fn key<'a>(&self, parts: impl IntoIterator<Item = &'a str>) -> Key {
         let mut text = self.text.clone();
         for part in parts {
@@ -51,7 +51,7 @@ impl Prefix {
     }
 }
 
-/// Where one value is kept.
+/// The key of one value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
     prefix: Prefix,
@@ -59,12 +59,12 @@ pub struct Key {
 }
 
 impl Key {
-    /// The tenant's values that it is one of.
+    /// Returns the prefix that the key belongs to.
     pub fn prefix(&self) -> &Prefix {
         &self.prefix
     }
 
-    /// The key as it stands in the cache.
+    /// Returns the key as stored in the cache.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -76,7 +76,7 @@ impl fmt::Display for Key {
     }
 }
 
-/// Everything but letters, digits, `-`, `_` and `.` becomes `%XX`, so that no separator comes from a name.
+/// Escapes everything but letters, digits, `-`, `_` and `.` as `%XX`, so that no part contains a separator.
 fn escape(part: &str, into: &mut String) {
     for byte in part.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.') {

@@ -1,6 +1,6 @@
-//! What may be remembered for a while, and telling other processes what has changed.
+//! Caching of values for a limited time, and messages about changes between processes.
 //!
-//! Nothing here is the truth: that is the database alone. Whatever fails costs time, never an answer.
+//! Only the database is authoritative. A failure here costs time, never a correct answer.
 
 mod cache;
 mod invalidation;

@@ -4,54 +4,54 @@ use tenantry_kernel::{StoreError, Timestamp};
 
 use crate::{Fingerprint, Keyed};
 
-/// For how long an answer is remembered.
+/// How long a response is stored.
 pub const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What was answered: it holds no secret, since what is shown once is answered by routes that take no key.
+/// A stored response. It holds no secret: routes whose responses show a secret once accept no key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
     /// The HTTP status.
     pub status: u16,
-    /// Headers beside those that every answer has.
+    /// Headers other than those that every response has.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
 
-/// An answer, and what it was the answer to.
+/// A response with the fingerprint of its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remembered {
-    /// Names the server's key under which the fingerprint was made.
+    /// Id of the server secret whose key made the fingerprint.
     pub secret_id: String,
-    /// By what the request is known.
+    /// Identifies the request.
     pub fingerprint: Fingerprint,
-    /// What was answered.
+    /// The response.
     pub given: Given,
-    /// When it was answered.
+    /// Time of the response.
     pub answered_at: Timestamp,
 }
 
-/// What is known of a key by whoever wants to use it.
+/// State of a key for the unit that wants to use it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// Nobody has used it: the unit holds it until it ends.
+    /// The key is unused: the unit holds it until the unit ends.
     First,
-    /// Another unit holds it, which has not ended.
+    /// Another open unit holds the key.
     Running,
-    /// A request of this key was answered.
+    /// A request with this key has been answered.
     Answered(Remembered),
 }
 
-/// Where answers are remembered, in the unit of the change that they tell of.
+/// Port: stores responses in the unit of the change that they describe.
 #[async_trait]
 pub trait Answers: Send {
-    /// Takes hold of a key until the unit ends. Of units that are open at the same time one gets [`Claim::First`]; the
-    /// others wait for its end, or are told [`Claim::Running`]. Answers given before `since` are forgotten.
+    /// Acquires a key until the unit ends. Of several open units one gets [`Claim::First`]; the others wait for its end
+    /// or get [`Claim::Running`]. Responses stored before `since` are ignored.
     async fn claim_key(&mut self, keyed: &Keyed, since: Timestamp) -> Result<Claim, StoreError>;
 
-    /// The answer of this key that was given at or after `since`, without taking hold of it.
+    /// Returns the response of this key stored at or after `since`, without acquiring the key.
     async fn answer_of(&mut self, keyed: &Keyed, since: Timestamp) -> Result<Option<Remembered>, StoreError>;
 
-    /// Remembers the answer of a key that this unit holds, in place of one that is forgotten.
+    /// Stores the response of a key that this unit holds, replacing an expired one.
     async fn remember_answer(&mut self, keyed: &Keyed, answer: &Remembered) -> Result<(), StoreError>;
 }

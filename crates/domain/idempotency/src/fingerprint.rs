@@ -3,26 +3,26 @@ use sha2::Sha256;
 use std::fmt;
 use subtle::ConstantTimeEq;
 
-/// What a request asks for, in parts that the fingerprint keeps apart.
+/// The parts of a request that its fingerprint covers.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The HTTP method.
     pub method: String,
-    /// The path and the query, as they were sent.
+    /// Path and query as sent.
     pub target: String,
-    /// The version that the change is for, as it was sent.
+    /// The value of `If-Match` as sent.
     pub if_match: Option<String>,
-    /// SHA-256 of the body; `None` where none was read.
+    /// SHA-256 of the body; `None` if no body was read.
     pub body: Option<[u8; 32]>,
 }
 
-/// By what a repeated request is known to be the same: HMAC-SHA256 (RFC 2104) under a server's key, since a body can hold
-/// a password, which a bare hash would give away to whoever can guess.
+/// Recognizes a repeated request: HMAC-SHA256 (RFC 2104) under a server key. A body can hold a password, which a bare
+/// hash would expose to guessing.
 #[derive(Clone)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// The fingerprint of a request under a key.
+    /// Computes the fingerprint of a request under a key.
     pub fn of(request: &Request, key: &[u8; 32]) -> Self {
         let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| unreachable!("HMAC takes any length"));
         let parts = [
@@ -32,19 +32,19 @@ impl Fingerprint {
             request.body.as_ref().map(<[u8; 32]>::as_slice),
         ];
         for part in parts {
-            // A part that is absent is none of length 0, and none runs into the next.
+            // An absent part differs from an empty one, and no part runs into the next.
             mac.update(&part.map_or(u64::MAX, |part| part.len() as u64).to_be_bytes());
             mac.update(part.unwrap_or_default());
         }
         Self(mac.finalize().into_bytes().into())
     }
 
-    /// Takes a fingerprint that a repository holds.
+    /// Creates a fingerprint from stored bytes.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes to keep.
+    /// Returns the bytes to store.
     pub const fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -94,7 +94,7 @@ mod tests {
         }
     }
 
-    /// Computed with Python's hmac and hashlib: a change here would refuse requests that are sent again.
+    /// Computed with Python's hmac and hashlib: a change would refuse repeated requests.
     #[test]
     fn a_stored_fingerprint_never_changes() {
         let bytes = hex::encode(Fingerprint::of(&request(), &[1; 32]).bytes());

@@ -1,27 +1,28 @@
 use std::fmt;
 use tenantry_kernel::{TenantId, UserId};
 
-/// What a client names a request by, so that it can send it again: 1 to 255 visible characters of ASCII.
+/// An idempotency key: 1 to 255 visible ASCII characters by which a client names a request, so that it can send it
+/// again.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct IdempotencyKey(String);
 
-/// The text cannot be a key.
+/// The text is not a valid idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not 1 to 255 visible characters of ASCII")]
 pub struct InvalidKey;
 
 impl IdempotencyKey {
-    /// The most characters of a key.
+    /// Maximum number of characters.
     pub const MAX_CHARS: usize = 255;
 
-    /// Takes a key as a client has sent it.
+    /// Parses the value of the header.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidKey> {
         let is_key = (1..=Self::MAX_CHARS).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
         let text = str::from_utf8(bytes).map_err(|_| InvalidKey)?;
         if is_key { Ok(Self(text.to_owned())) } else { Err(InvalidKey) }
     }
 
-    /// The key as it was sent.
+    /// Returns the key as sent.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -33,16 +34,16 @@ impl fmt::Debug for IdempotencyKey {
     }
 }
 
-/// Where a key counts: the same text of another tenant, person or route is another key.
+/// The scope of a key: the same text in another tenant, by another user or on another route is another key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Keyed {
     /// The tenant of the session, if it has one.
     pub tenant: Option<TenantId>,
-    /// Who asks.
+    /// The user who sends the request.
     pub person: UserId,
-    /// What is asked for: a method and a path template.
+    /// Method and path template of the operation.
     pub route: String,
-    /// What the client has named it by.
+    /// The key that the client chose.
     pub key: IdempotencyKey,
 }
 

@@ -1,7 +1,7 @@
-//! Requests that are done once however often they are sent (draft-ietf-httpapi-idempotency-key-header).
+//! Idempotent requests (draft-ietf-httpapi-idempotency-key-header).
 //!
-//! What was answered is remembered in the unit of the change itself. So a crash before the commit leaves neither, and
-//! after it both: whoever has heard nothing asks again with the same key, and hears the first answer.
+//! The response is stored in the unit of the change itself. A crash before the commit leaves neither, a crash after it
+//! both. A client that received no response sends the request again with the same key and receives the first response.
 
 mod answers;
 mod fingerprint;

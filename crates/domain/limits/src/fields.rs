@@ -1,13 +1,13 @@
-//! What clients are told, as header fields.
+//! Header fields of rate limits.
 
 use std::{fmt::Write as _, num::NonZeroU32, time::Duration};
 
 use crate::{Charge, Charged, DecidedBy, Quota};
 
-/// What was decided about one request.
+/// The decision about one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// Who has counted.
+    /// The counter that decided.
     pub decided_by: DecidedBy,
     charges: Vec<Charge>,
     charged: Charged,
@@ -19,20 +19,21 @@ impl Decision {
         Self { decided_by, charges, charged, weight }
     }
 
-    /// Whether the request may be done.
+    /// Returns whether the request is admitted.
     pub fn is_admitted(&self) -> bool {
         self.charged.is_admitted()
     }
 
-    /// The first charge that was refused, if any.
+    /// Returns the first refused charge, if any.
     pub fn refused(&self) -> Option<&Charge> {
         let place = self.charged.standings.iter().position(|standing| standing.wait.is_some())?;
         self.charges.get(place)
     }
 
-    /// The value of `RateLimit-Policy`: every policy with its quota `q` and its window `w` in seconds.
+    /// Returns the value of `RateLimit-Policy`: every policy with its quota `q` and its window `w` in seconds.
     ///
-    /// A list of strings with parameters (RFC 9651, 3.1), as draft-ietf-httpapi-ratelimit-headers-10 has it.
+    /// The value is a list of strings with parameters (RFC 9651, section 3.1), as in
+    /// draft-ietf-httpapi-ratelimit-headers-10.
     pub fn policy_field(&self) -> String {
         let mut field = String::with_capacity(64);
         for charge in &self.charges {
@@ -43,8 +44,8 @@ impl Decision {
         field
     }
 
-    /// The value of `RateLimit`: of each policy that was counted, how many requests remain, `r`, and in how many seconds,
-    /// `t`, there is more than that.
+    /// Returns the value of `RateLimit`: for each counted policy the remaining requests `r` and the seconds `t` until
+    /// more are available.
     pub fn field(&self) -> String {
         let mut field = String::with_capacity(64);
         for (place, standing) in self.charged.standings.iter().enumerate() {
@@ -55,20 +56,20 @@ impl Decision {
         field
     }
 
-    /// When to come again, in seconds: never earlier than [`Decision::field()`] says.
+    /// Returns the seconds for `Retry-After`, never fewer than [`Decision::field()`] states.
     pub fn retry_after_seconds(&self) -> u64 {
         (0..self.charged.standings.len()).map(|place| self.reset_seconds(place)).max().unwrap_or(1)
     }
 
-    /// In how many seconds there is more: when a refused request would be let through, or else at the latest after the
-    /// time that one request takes of the window.
+    /// Returns the seconds until more requests are available: the wait of a refused request, or else at most the time
+    /// that one request takes of the window.
     fn reset_seconds(&self, place: usize) -> u64 {
         let step = self.charges[place].quota.step(self.weight);
         whole_seconds(self.charged.standings[place].wait.unwrap_or(step))
     }
 }
 
-/// Rounded up, and at least one.
+/// Rounds up to whole seconds, at least one.
 fn whole_seconds(time: Duration) -> u64 {
     (time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1)
 }

@@ -1,8 +1,8 @@
-//! How many requests a caller and a tenant may send in a minute, who counts them, and what clients are told of it.
+//! Rate limits for callers and tenants: the rule, the ports of the counters, and the header fields.
 //!
-//! The rule is GCRA, the generic cell rate algorithm (ITU-T I.371): so many requests may come at once, and after that one
-//! more for each equal part of the window. Where processes share a store, they count together there; each counts for
-//! itself too, so that it can go on alone from the first moment when that store is lost ([`Limits`]).
+//! The rule is GCRA, the generic cell rate algorithm (ITU-T I.371): the whole quota may come at once, and after that
+//! one request for each equal part of the window. Processes that share a store count together there. Each process also
+//! counts on its own, so that it can continue alone from the moment when the store is lost ([`Limits`]).
 
 mod fields;
 mod limiter;

@@ -1,4 +1,4 @@
-//! Counting requests: what is charged, and the ports of those who count.
+//! The quota, the charges of a request and the ports of the counters.
 
 use async_trait::async_trait;
 use std::{fmt, num::NonZeroU32, time::Duration};
@@ -6,35 +6,36 @@ use tenantry_kernel::{TenantId, UserId};
 
 use crate::Policy;
 
-/// So many requests at once, and as many in each window after that, spread evenly.
+/// A quota: `limit` requests at once, and as many in each later window, spread evenly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Quota {
-    /// How many.
+    /// Number of requests.
     pub limit: NonZeroU32,
-    /// In how much time: whole seconds.
+    /// Length of the window, in whole seconds.
     pub window: Duration,
 }
 
 impl Quota {
-    /// The time that one request takes of the window, where each counts `weight` times. No request counts more than the
-    /// whole quota, so that one is let through in each window however many times it counts.
+    /// Returns the time that one request of weight `weight` takes of the window. A request never takes more than the
+    /// whole quota, so that every window admits one request whatever its weight.
     pub fn step(&self, weight: NonZeroU32) -> Duration {
         self.window * weight.min(self.limit).get() / self.limit.get()
     }
 }
 
-/// Whose requests are counted. As text it begins with the tenant, and no part of it is chosen by a client.
+/// Whose requests are counted. The text form begins with the tenant; no part of it is chosen by a client.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Key {
-    /// Everybody of a tenant together.
+    /// All callers of a tenant together.
     Tenant(TenantId),
-    /// A person in a tenant, or in none.
+    /// A user in a tenant, or in none.
     Person(Option<TenantId>, UserId),
-    /// Whoever calls from an address without being signed in; as text it is what counts as one customer's.
+    /// Callers that are not signed in, by network address; the text is the address, or the network that counts as one
+    /// customer.
     Address(String),
 }
 
-/// Stands where a tenant would.
+/// Placeholder for an absent tenant.
 const NO_TENANT: &str = "-";
 
 impl fmt::Display for Key {
@@ -48,69 +49,69 @@ impl fmt::Display for Key {
     }
 }
 
-/// A request to be counted under one policy.
+/// One request to count under one policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {
-    /// By what name clients are told of it.
+    /// The policy that clients see.
     pub policy: Policy,
     /// Whose request it is.
     pub key: Key,
-    /// How many they may send. A key begins anew when this changes.
+    /// The quota. A changed quota resets the counter of the key.
     pub quota: Quota,
 }
 
-/// How somebody stands after a charge.
+/// State of a counter after a charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
-    /// How many more may come at once.
+    /// Number of requests that may come at once now.
     pub remaining: u32,
-    /// If the request was refused, how long it is until it would not have been.
+    /// For a refused request: the time until it would be admitted.
     pub wait: Option<Duration>,
 }
 
-/// What became of charges.
+/// Result of a list of charges.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charged {
-    /// In the order of the charges, up to the first that was refused.
+    /// States in the order of the charges, up to the first refused one.
     pub standings: Vec<Standing>,
-    /// Whether the counter has lost its memory less than a window ago, so that it has let through what it should not.
+    /// Whether the counter lost its memory less than a window ago and so admits too much.
     pub has_forgotten: bool,
 }
 
 impl Charged {
-    /// Whether nothing was refused.
+    /// Returns whether no charge was refused.
     pub fn is_admitted(&self) -> bool {
         self.standings.iter().all(|standing| standing.wait.is_none())
     }
 }
 
-/// Why nothing was counted.
+/// Reasons why nothing was counted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LimiterError {
-    /// It was not asked, because it does not answer of late.
+    /// The limiter was not asked, because it has recently failed to answer.
     #[error("the limiter is by-passed")]
     Bypassed,
-    /// It was asked and did not answer well, or not in time.
+    /// The limiter returned an error or no answer in time.
     #[error("the limiter failed: {0}")]
     Failed(String),
 }
 
-/// Counts requests, for this process or for several.
+/// Port: counts requests, for one process or for several.
 ///
-/// Charges are tried in order. The first that is refused ends it: it counts nothing, nor do those after it; those before it
-/// have counted. With `weight` each request counts as so many, though never as more than its whole quota.
+/// Charges are processed in order. The first refused charge ends the list: it and those after it count nothing, those
+/// before it have counted. With `weight` each request counts as that many, but never as more than its whole quota.
 #[async_trait]
 pub trait Limiter: Send + Sync {
     /// Counts a request under each policy.
     async fn charge(&self, charges: &[Charge], weight: NonZeroU32) -> Result<Charged, LimiterError>;
 }
 
-/// Counts the requests of this process in its memory. It keeps what [`Limiter`] promises, and cannot fail.
+/// Port: counts the requests of this process in memory. Keeps the promises of [`Limiter`] and cannot fail.
 pub trait Twin: Send + Sync {
     /// Counts a request under each policy.
     fn charge(&self, charges: &[Charge], weight: NonZeroU32) -> Charged;
 
-    /// Forgets whoever has their whole quota again. To be called every few seconds, since it bounds the memory.
+    /// Forgets callers that have their whole quota again. Call it every few seconds, since this bounds the memory.
     fn forget_idle(&self);
 }
 

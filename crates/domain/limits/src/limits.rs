@@ -1,4 +1,4 @@
-//! Who decides: what processes share, or each for itself while that is lost.
+//! Decides about requests: by the shared counter, or by this process's own while the shared one is lost.
 
 use std::{
     num::NonZeroU32,
@@ -11,28 +11,28 @@ use tenantry_kernel::Timestamp;
 
 use crate::{Charge, Charged, Decision, Limiter, LimiterError, Policies, Standing, Twin};
 
-/// Who has counted a request.
+/// The counter that decided about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DecidedBy {
-    /// All processes together.
+    /// The counter shared by all processes.
     Shared,
-    /// This process for itself.
+    /// The counter of this process.
     Twin,
-    /// Both, since what is shared has lost its memory of late.
+    /// Both counters, because the shared one has recently lost its memory.
     Both,
 }
 
-/// The limits as one process keeps them.
+/// The rate limits of one process.
 ///
-/// Every request is counted by the twin in this process, where it weighs as much as there are live processes: so each lets
-/// through its share of a limit, and all together the limit. What processes share decides while it answers. From the first
-/// moment that it does not, the twin decides, which knows what this process has let through before.
+/// The local counter counts every request with the number of live processes as its weight. So each process admits its
+/// share of a limit, and all processes together admit the limit. The shared counter decides while it answers. From the
+/// first moment that it does not, the local counter decides, which knows what this process admitted before.
 ///
-/// What other processes have let through it does not know. Therefore in the first window of an outage a request weighs
-/// double: each process then lets through its share once, half of it at once and half in the course of the window, where
-/// it would otherwise be the share at once and again the share in the course of it. Together with what was let through
-/// before, that is twice the limit at most. The same holds for a window after what is shared has lost its memory, during
-/// which both have to agree.
+/// The local counter does not know what other processes admitted. Therefore a request weighs double in the first window
+/// of an outage: each process then admits its share once, half at once and half in the course of the window; otherwise
+/// it would admit the share at once and again in the course of the window. Together with what was admitted before, that
+/// is at most twice the limit. The same holds for a window after the shared counter lost its memory, during which both
+/// counters must admit a request.
 pub struct Limits {
     policies: Policies,
     shared: Option<Arc<dyn Limiter>>,
@@ -41,7 +41,7 @@ pub struct Limits {
     outage: Outage,
 }
 
-/// An outage, by wall-clock milliseconds; it goes on while less than a window lies between two of its signs.
+/// An outage, in wall-clock milliseconds. It continues while less than a window lies between two of its signs.
 #[derive(Debug)]
 struct Outage {
     began: AtomicI64,
@@ -57,7 +57,7 @@ impl Outage {
         Self { began: AtomicI64::new(NEVER), last_seen: AtomicI64::new(NEVER) }
     }
 
-    /// Notes that it goes on, and says whether it is in its first window.
+    /// Records a sign of the outage and returns whether the outage is in its first window.
     fn is_young(&self, now: Timestamp) -> bool {
         let (now, window) = (now.unix_millis(), WINDOW_MS);
         let last_seen = self.last_seen.swap(now, Ordering::AcqRel);
@@ -69,32 +69,32 @@ impl Outage {
 }
 
 impl Limits {
-    /// Limits that this process keeps, alone or with others by what they share.
+    /// Creates the limits of this process, with or without a shared counter.
     pub fn new(policies: Policies, shared: Option<Arc<dyn Limiter>>, twin: Arc<dyn Twin>) -> Self {
         Self { policies, shared, twin, processes: AtomicU32::new(1), outage: Outage::none() }
     }
 
-    /// How many requests are allowed to whom.
+    /// Returns the configured policies.
     pub fn policies(&self) -> &Policies {
         &self.policies
     }
 
-    /// Takes note of how many processes serve at present, this one included.
+    /// Sets the number of live processes, including this one.
     pub fn divide_by(&self, processes: NonZeroU32) {
         self.processes.store(processes.get(), Ordering::Release);
     }
 
-    /// By how many processes the limits are divided while each counts for itself.
+    /// Returns the number of processes that share a limit while each counts on its own.
     pub fn processes(&self) -> NonZeroU32 {
         NonZeroU32::new(self.processes.load(Ordering::Acquire)).unwrap_or(NonZeroU32::MIN)
     }
 
-    /// Forgets whoever has their whole quota again.
+    /// Forgets callers that have their whole quota again.
     pub fn forget_idle(&self) {
         self.twin.forget_idle();
     }
 
-    /// Counts a request and decides about it. The error, if there is one, is that of what is shared, for the log.
+    /// Counts a request and decides about it. The error, if any, is that of the shared counter, for the log.
     pub async fn charge(&self, charges: Vec<Charge>, now: Timestamp) -> (Decision, Option<LimiterError>) {
         let share = self.processes();
         let Some(shared) = &self.shared else {
@@ -109,7 +109,7 @@ impl Limits {
             }
             Ok(charged) => {
                 if charged.is_admitted() {
-                    // Only what it knows is of interest, not what it would say.
+                    // Only its count matters here, not its decision.
                     self.twin.charge(&charges, share);
                 }
                 (Decision::new(charges, charged, NonZeroU32::MIN, DecidedBy::Shared), None)
@@ -122,7 +122,7 @@ impl Limits {
         }
     }
 
-    /// What a request weighs in an outage.
+    /// Returns the weight of a request during an outage.
     fn weight(&self, share: NonZeroU32, now: Timestamp) -> NonZeroU32 {
         if self.outage.is_young(now) { share.saturating_mul(DOUBLE) } else { share }
     }
@@ -130,7 +130,7 @@ impl Limits {
 
 const DOUBLE: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
 
-/// Of two opinions on the same charges the one that lets less through, policy by policy.
+/// Combines two results for the same charges: for each policy, the stricter one.
 fn stricter(one: &Charged, other: &Charged) -> Charged {
     let pairs = one.standings.iter().zip(&other.standings);
     let standings = pairs

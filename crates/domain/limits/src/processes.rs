@@ -1,21 +1,21 @@
-//! Which processes serve.
+//! The live processes that serve requests.
 
 use async_trait::async_trait;
 use std::{fmt, time::Duration};
 use tenantry_kernel::{StoreError, Timestamp, World};
 use uuid::Uuid;
 
-/// One run of a process.
+/// Id of one run of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ProcessId(Uuid);
 
 impl ProcessId {
-    /// Another one.
+    /// Creates a new id.
     pub fn new(world: &World) -> Self {
         Self(world.uuid_v7())
     }
 
-    /// As it is stored.
+    /// Returns the id as stored.
     pub fn uuid(self) -> Uuid {
         self.0
     }
@@ -27,25 +27,25 @@ impl fmt::Display for ProcessId {
     }
 }
 
-/// Where processes that serve note that they live. It is the system's affair and no tenant's.
+/// Port: heartbeats of serving processes. They belong to no tenant, so every method needs a System unit.
 #[async_trait]
 pub trait Processes {
-    /// Notes that the process lives at this moment.
+    /// Records a heartbeat of the process at this time.
     async fn note_process(&mut self, id: ProcessId, now: Timestamp) -> Result<(), StoreError>;
 
-    /// How many have noted that they live at that moment or after it.
+    /// Counts the processes with a heartbeat at or after this time.
     async fn live_processes(&mut self, since: Timestamp) -> Result<u32, StoreError>;
 
-    /// Takes a process off that stops. It need not be there.
+    /// Removes a process that stops. The process need not be recorded.
     async fn remove_process(&mut self, id: ProcessId) -> Result<(), StoreError>;
 
-    /// Takes off those that have not noted anything since before that moment, and returns how many they were.
+    /// Removes processes without a heartbeat since this time, and returns their number.
     async fn remove_silent_processes(&mut self, before: Timestamp) -> Result<u64, StoreError>;
 }
 
 impl ProcessId {
-    /// Between two notes.
+    /// Interval between heartbeats.
     pub const HEARTBEAT: Duration = Duration::from_secs(3);
-    /// A process that has noted nothing for so long does not serve any more.
+    /// A process without a heartbeat for this long counts as stopped.
     pub const LIVES: Duration = Duration::from_secs(10);
 }

@@ -11,7 +11,8 @@ use super::*;
 
 const CHEAP: Argon2Parameters = Argon2Parameters { memory_kib: 16, iterations: 2 };
 
-/// Of the reference implementation's test suite (phc-winner-argon2, src/test.c): `password`, `somesalt`, 2^8 KiB.
+/// From the test suite of the reference implementation (phc-winner-argon2, src/test.c): `password`, `somesalt`, 2^8
+/// KiB.
 const REFERENCE: &str = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
 
 fn pool(parameters: Argon2Parameters, capacity: usize) -> Argon2Pool {

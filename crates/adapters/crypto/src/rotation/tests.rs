@@ -4,7 +4,7 @@ use crate::SystemEntropy;
 const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// The list as the configuration would split it, and a clock.
+/// A list of keys, as the configuration splits it, and a clock.
 struct Installation {
     list: KeyList,
     good_for: Duration,

@@ -8,13 +8,13 @@ use tenantry_kernel::{SessionId, TenantId, UserId};
 use super::*;
 use crate::SystemEntropy;
 
-/// RFC 8037, A.1 as PKCS#8, and A.3.
+/// The keys of RFC 8037: A.1 as PKCS#8, and A.3.
 const RFC_KEY: &str = "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g";
 const RFC_KID: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
 const RFC_PUBLIC: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
 const ISSUER: &str = "https://api.example.com";
 
-/// The token of [`claims`] under the key of RFC 8037, made with Python's cryptography.
+/// The token of [`claims`] under the key of RFC 8037, computed with Python's cryptography.
 const STORED: &str = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFZERTQSIsImtpZCI6ImtQcktfcW14VldhWVZBOXd3QkY2SXVvM3ZWeno3VHhIQ1R3WEJ5Z3JTNGsifQ\
     .eyJpc3MiOiJodHRwczovL2FwaS5leGFtcGxlLmNvbSIsImF1ZCI6Imh0dHBzOi8vYXBpLmV4YW1wbGUuY29tIiwic3ViIjoiMDE5MmYwYzEtMjM0NS03YWJj\
     LThkZWYtMDEyMzQ1Njc4OWFiIiwic2lkIjoiMDE5MmYwYzEtMjM0NS03YWJjLThkZWYtMDEyMzQ1Njc4OWFjIiwidGlkIjoiMDE5MmYwYzEtMjM0NS03YWJj\
@@ -50,7 +50,7 @@ fn good_claims() -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }
 
-/// Any header and payload, rightly signed by our own key.
+/// Signs any header and payload with the key of the tests.
 fn signed(header: &str, payload: &str) -> String {
     let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
     let key = &TOKENS.keys.current().private;
@@ -58,7 +58,7 @@ fn signed(header: &str, payload: &str) -> String {
     format!("{message}.{signature}")
 }
 
-/// The good one with a field replaced, or taken out by `None`.
+/// Returns the valid object with one field replaced, or removed by `None`.
 fn with(good: Value, name: &str, value: Option<Value>) -> String {
     let Value::Object(mut fields) = good else { panic!("not an object") };
     match value {
@@ -249,7 +249,7 @@ fn tk1_only_the_exact_bytes_that_were_signed_pass() {
         format!("{}.{}", parts[1], parts[2]),
         STORED.replace('-', "+").replace('_', "/"),
         STORED.to_lowercase(),
-        // the last character carries four unused bits: another one would decode to the same signature
+        // the last character carries four unused bits: another character could decode to the same signature
         format!("{}x", STORED.strip_suffix('w').unwrap()),
     ] {
         assert_eq!(verify(&token), REFUSED, "{token}");
