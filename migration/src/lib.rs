@@ -1,4 +1,4 @@
-//! The schema of both databases, one file a change. Each change is written once; only the names of types differ.
+//! The schema of both databases, one file per change. Each change is written once; only the names of types differ.
 
 use sea_orm_migration::{
     MigrationTrait, MigratorTrait, SchemaManager, async_trait,
@@ -21,7 +21,7 @@ mod m20261125_000002_files;
 mod m20261125_000003_seals;
 mod m20261125_000005_idempotency;
 
-/// Every change, oldest first.
+/// All changes, oldest first.
 pub struct Migrator;
 
 #[async_trait::async_trait]
@@ -74,7 +74,7 @@ async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbE
     Ok(())
 }
 
-/// Runs statements that only PostgreSQL understands.
+/// Runs statements on PostgreSQL only.
 async fn run_on_postgres(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
     match manager.get_database_backend() {
         DatabaseBackend::Postgres => run(manager, statements).await,
@@ -82,7 +82,7 @@ async fn run_on_postgres(manager: &SchemaManager<'_>, statements: &[&str]) -> Re
     }
 }
 
-/// Forces row-level security on tables of PostgreSQL and gives them these policies.
+/// Forces row-level security on tables of PostgreSQL and creates these policies.
 async fn wall(manager: &SchemaManager<'_>, tables: &[&str], policies: &[&str]) -> Result<(), DbErr> {
     for table in tables {
         let enable = format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY");

@@ -1,4 +1,4 @@
-//! People and their passwords.
+//! Users and their passwords.
 
 use sea_orm_migration::prelude::*;
 

@@ -1,4 +1,5 @@
-//! Tenants, their roles, and who holds them. Keys start with the tenant, so that no row can point across the wall.
+//! Tenants, their roles and role assignments. Keys start with the tenant, so that no row can refer to another tenant's
+//! row.
 
 use sea_orm_migration::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Sessions. Refresh tokens derive from the counter, so there is no row per token.
+//! Sessions. Refresh tokens are derived from the counter, so there is no row per token.
 
 use sea_orm_migration::prelude::*;
 

@@ -1,4 +1,4 @@
-//! The journal, and beside it what of each entry belongs to persons.
+//! The journal, and beside it the personal part of each entry.
 
 use sea_orm_migration::prelude::*;
 

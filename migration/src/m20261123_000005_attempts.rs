@@ -1,4 +1,4 @@
-//! Counters that slow guessing, and the addresses that have succeeded before. Keys are digests.
+//! Counters that limit guessing, and the addresses from which sign-ins succeeded before. Keys are digests.
 
 use sea_orm_migration::prelude::*;
 

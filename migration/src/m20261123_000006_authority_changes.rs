@@ -1,4 +1,4 @@
-//! What every process reads to learn whose power has changed.
+//! Changes of authority, which every process reads.
 
 use sea_orm_migration::prelude::*;
 
@@ -20,7 +20,8 @@ const UP: &[&str] = &["CREATE TABLE authority_changes (
         tenant_id $uuid
     )"];
 
-// Ids become visible out of order; the writing transaction's id tells a reader which rows it may not have seen yet.
+// Ids become visible out of order; the id of the writing transaction tells a reader which rows it may not have seen
+// yet.
 const UP_ON_POSTGRES: &[&str] = &[
     "ALTER TABLE authority_changes ADD COLUMN xid xid8 NOT NULL DEFAULT pg_current_xact_id()",
     "CREATE INDEX authority_changes_xid ON authority_changes (xid)",

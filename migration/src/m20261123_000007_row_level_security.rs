@@ -1,4 +1,4 @@
-//! The second wall, on PostgreSQL: a unit sees what its scope allows even when a query forgets to ask.
+//! Row-level security on PostgreSQL: a unit sees only what its scope allows, even when a query has no filter.
 //!
 //! A unit sets `app.tenant`, `app.person` and `app.system` for its transaction. Unset, or left empty by an earlier
 //! transaction of the connection, they allow nothing.
@@ -45,7 +45,8 @@ const TABLES: &[&str] = &[
     "authority_changes",
 ];
 
-// A policy on memberships names no other table: others look into memberships, and policies must not turn in circles.
+// The policy on memberships refers to no other table: other policies refer to memberships, and policies must not be
+// recursive.
 const POLICIES: &[&str] = &[
     "CREATE POLICY scoped ON tenants USING (is_system() OR id = cur_tenant())",
     "CREATE POLICY own ON tenants FOR SELECT USING (cur_tenant() IS NULL AND EXISTS

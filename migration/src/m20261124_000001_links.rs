@@ -1,4 +1,4 @@
-//! What is mailed to people and waits for them: links, registrations and invitations. Tokens are kept as hashes only.
+//! Mailed links, registrations and invitations. Tokens are stored as hashes only.
 
 use sea_orm_migration::prelude::*;
 
@@ -14,7 +14,7 @@ impl MigrationTrait for Migration {
 }
 
 const UP: &[&str] = &[
-    // One of each kind: a newer link takes the place of the older.
+    // One link per user and kind: a newer link replaces the older one.
     "CREATE TABLE links (
         user_id $uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
         kind $text NOT NULL CHECK (kind IN ('verify', 'reset', 'change_email')),

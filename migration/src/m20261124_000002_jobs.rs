@@ -1,4 +1,4 @@
-//! Background work. This table is the only truth of the queue.
+//! Background jobs. This table is the only source of truth of the queue.
 
 use sea_orm_migration::prelude::*;
 

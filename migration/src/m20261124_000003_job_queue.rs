@@ -1,7 +1,7 @@
-//! The queue for many tenants and many workers: claims go round the tenants, what waits for its time is a state of its
-//! own, and schedules fire each tick once.
+//! The queue for many tenants and many workers: claims rotate over the tenants, scheduled jobs have their own state,
+//! and each tick of a schedule fires once.
 //!
-//! The table is made anew, since SQLite cannot change the check of a column.
+//! The table is recreated, since SQLite cannot change a column's check.
 
 use sea_orm_migration::{prelude::*, sea_orm::DatabaseBackend};
 
@@ -11,7 +11,7 @@ pub(crate) struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // Jobs without a tenant share a lane of their own.
+        // Jobs without a tenant share one tenant key.
         let nobody = match manager.get_database_backend() {
             DatabaseBackend::Postgres => "'00000000-0000-0000-0000-000000000000'::uuid",
             _ => "x'00000000000000000000000000000000'",
@@ -53,7 +53,7 @@ const CREATE: &str = "CREATE TABLE jobs (
     )";
 
 const MOVE_AND_INDEX: &[&str] = &[
-    // Keys had their tenant before them.
+    // Unique keys had their tenant as a prefix.
     "INSERT INTO jobs (id, tenant_id, queue, kind, version, payload, secret, secret_key_id, secret_expires_at, priority,
                        run_at, state, attempt, max_attempts, lease_token, lease_expires_at, unique_key, last_error,
                        trace, created_at, finished_at)
@@ -83,7 +83,7 @@ const MOVE_AND_INDEX: &[&str] = &[
     )",
 ];
 
-/// Each job is written three times within seconds: what it leaves behind is to be cleared soon.
+/// Each job is written three times within seconds, so vacuum must run often.
 const ON_POSTGRES: &[&str] = &["ALTER TABLE jobs SET
     (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000)"];
 

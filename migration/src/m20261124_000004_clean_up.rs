@@ -1,4 +1,5 @@
-//! What clean-up needs: a place for what a job has to tell, the age of every row that goes, and indexes to find it.
+//! Columns and indexes for clean-up: the result of a job, the age of every row that clean-up deletes, and indexes to
+//! find those rows.
 
 use sea_orm_migration::prelude::*;
 
@@ -19,5 +20,5 @@ const UP: &[&str] = &[
     "CREATE INDEX sessions_expires ON sessions (expires_at)",
 ];
 
-// An older program that runs on beside the newer does not know the column.
+// An older program that runs beside this one does not know the column.
 const UP_ON_POSTGRES: &[&str] = &["ALTER TABLE authority_changes ALTER COLUMN changed_at SET DEFAULT now()"];

@@ -1,4 +1,4 @@
-//! The processes that serve, so that each knows by how many a limit is divided when they cannot count together.
+//! The serving processes. Their number divides a rate limit when processes cannot count together.
 
 use sea_orm_migration::prelude::*;
 

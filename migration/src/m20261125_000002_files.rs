@@ -1,4 +1,4 @@
-//! The records of files, and how much of its storage each tenant uses.
+//! Records of files, and the storage that each tenant uses.
 
 use sea_orm_migration::prelude::*;
 
@@ -29,7 +29,7 @@ const UP: &[&str] = &[
     "CREATE INDEX files_name ON files (tenant_id, name_key, id)",
     "CREATE INDEX files_size ON files (tenant_id, bytes, id)",
     "CREATE INDEX files_time ON files (tenant_id, created_at, id)",
-    // A row of its own, so that uploads wait for each other and for nothing else of the tenant.
+    // A separate row per tenant, so that uploads wait only for each other.
     "CREATE TABLE storage_usage (
         tenant_id $uuid PRIMARY KEY REFERENCES tenants (id) ON DELETE CASCADE,
         bytes bigint NOT NULL CHECK (bytes >= 0)

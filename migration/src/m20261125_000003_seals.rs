@@ -1,7 +1,7 @@
-//! Seals of the journal, what waits to be sealed, and how long a tenant keeps its entries.
+//! Seals of the journal, unsealed entries, and the retention of each tenant.
 //!
-//! Every entry waits in a narrow table of its own until a segment has it: the journal itself is never updated. A segment
-//! keeps the list of its entries in one value, so that an entry costs 48 bytes there and no row.
+//! Each unsealed entry has a row in a narrow table until a segment seals it: the journal itself is never updated. A
+//! segment stores the list of its entries in one value, which costs 48 bytes per entry and no row.
 
 use sea_orm_migration::{prelude::*, sea_orm::DatabaseBackend};
 
@@ -11,14 +11,14 @@ pub(crate) struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // What belongs to no tenant is a chain of its own, and a key needs a value.
+        // Entries without a tenant form a chain, and its key needs a value.
         let nobody = match manager.get_database_backend() {
             DatabaseBackend::Postgres => "'00000000-0000-0000-0000-000000000000'::uuid",
             _ => "x'00000000000000000000000000000000'",
         };
         let waiting = WAITING.replace("{nobody}", nobody);
         crate::run(manager, UP).await?;
-        // Forced policies show a migration no entry either.
+        // Forced policies hide all entries from a migration without System scope.
         crate::run_on_postgres(manager, &["SELECT set_config('app.system', 'on', true)"]).await?;
         crate::run(manager, &[waiting.as_str()]).await?;
         crate::run_on_postgres(manager, &["SELECT set_config('app.system', '', true)"]).await?;
@@ -52,16 +52,16 @@ const UP: &[&str] = &[
         retention_days integer,
         legal_hold boolean NOT NULL
     )",
-    // A group is a few actions, each of which has its index; kinds of targets had none.
+    // A group consists of a few actions, each of which has an index; target kinds had none.
     "DROP INDEX journal_tenant_group",
     "CREATE INDEX journal_tenant_target_type ON journal (tenant_id, target_type, id) WHERE target_type IS NOT NULL",
 ];
 
-/// What was written before there were seals is sealed like everything else.
+/// Entries from before sealing existed are sealed too.
 const WAITING: &str =
     "INSERT INTO journal_unsealed (chain, event_id) SELECT coalesce(tenant_id, {nobody}), id FROM journal";
 
-/// Rows of this table live for a minute: what they leave behind is to be cleared soon.
+/// Rows of this table live for a minute, so vacuum must run often.
 const ON_POSTGRES: &[&str] = &["ALTER TABLE journal_unsealed SET
     (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000)"];
 

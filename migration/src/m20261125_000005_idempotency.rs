@@ -1,4 +1,4 @@
-//! Answers that are given again to requests of the same key.
+//! Stored responses for repeated requests with the same key.
 
 use sea_orm_migration::prelude::*;
 
@@ -14,7 +14,7 @@ impl MigrationTrait for Migration {
 }
 
 const UP: &[&str] = &[
-    // `lane` is the tenant, or nil for a session without one: a key of two rows must not be told apart by an absence.
+    // `lane` is the tenant, or nil for a session without one: a null would make the key not unique.
     "CREATE TABLE answers (
         lane $uuid NOT NULL,
         user_id $uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,

@@ -1,4 +1,4 @@
-//! The audit log: lists and exports of a long one by the real server, and what sealing costs whoever writes.
+//! Measures the audit log: lists and exports of a long log by the real server, and the cost of sealing for writers.
 
 mod export;
 mod fill;
@@ -17,28 +17,28 @@ use crate::{
     server::Server,
 };
 
-/// How a run is to be.
+/// Options of a run.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Run {
     /// The server's program
     #[arg(long)]
     tenantry: PathBuf,
-    /// A PostgreSQL that waits for the disk, and a role that may make databases
+    /// A PostgreSQL with fsync, and a role that may create databases
     #[arg(long)]
     postgres: String,
     /// The program of that name
     #[arg(long)]
     psql: PathBuf,
-    /// How many entries the log has
+    /// Number of entries in the log
     #[arg(long, default_value_t = 1_000_000)]
     entries: u32,
-    /// How often everything is measured
+    /// Number of rounds
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// How long each list is read
+    /// Seconds per list
     #[arg(long, default_value_t = 4)]
     seconds: u64,
-    /// Put the table between the markers of this document too
+    /// Also write the table between the markers of this document
     #[arg(long, value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
     /// Only these parts
@@ -46,7 +46,7 @@ pub(crate) struct Run {
     only: Vec<String>,
 }
 
-/// A server whose one tenant has a long log.
+/// A server whose only tenant has a long log.
 struct Place {
     name: &'static str,
     server: Server,
@@ -61,13 +61,13 @@ enum Store {
 }
 
 impl Run {
-    /// What the figures were made with, in a sentence.
+    /// Describes the conditions of the run in a sentence.
     pub(crate) fn circumstances(&self) -> String {
         let Self { entries, rounds, .. } = self;
         format!("A log of {entries} entries, {rounds} rounds.")
     }
 
-    /// Measures everything, and says on stderr how far it is.
+    /// Measures everything and reports progress on stderr.
     pub(crate) async fn figures(&self) -> Result<Vec<Figure>> {
         let wants = |part: &str| self.only.iter().any(|wanted| wanted == part);
         let mut figures = Vec::new();
@@ -112,7 +112,7 @@ impl Run {
         store: Store,
         settings: &[(&str, &str)],
     ) -> Result<Place> {
-        // A million unsealed entries would be sealed while lists are read.
+        // Otherwise the server would seal a million entries while lists are read.
         let settings = [settings, &[("AUDIT_SEALS", "off")]].concat();
         let server = Server::tenantry(&self.tenantry, folder.path(), &settings)?;
         let owner = register(server.address, "auditor", 1).await?.remove(0);

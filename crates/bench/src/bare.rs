@@ -1,4 +1,5 @@
-//! What a request costs at least: one bare actix route that answers the bytes and headers of a file, or one that serves a file.
+//! The minimum cost of a request: a bare actix route that returns the bytes and headers of a file, or one that serves a
+//! file.
 
 use actix_files::NamedFile;
 use actix_web::{
@@ -14,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The route. It bears the name of what it is compared with.
+/// The route, named like the one it is compared with.
 pub(crate) const PATH: &str = "/api/v1/auth/me";
 /// The route of [`serve_file`].
 pub(crate) const FILE_PATH: &str = "/file";
@@ -25,7 +26,7 @@ struct Answer {
     body: Bytes,
 }
 
-/// Keeps an answer for [`serve`], less the headers that actix sets itself.
+/// Writes a response for [`serve`], without the headers that actix sets itself.
 pub(crate) fn write(file: &Path, headers: &hyper::HeaderMap, body: &[u8]) -> Result<()> {
     let by_actix = ["content-length", "date"];
     let headers = headers.iter().filter(|(name, _)| !by_actix.contains(&name.as_str()));
@@ -47,7 +48,7 @@ fn read(file: &Path) -> Result<Answer> {
     Ok(Answer { headers: headers?, body: Bytes::copy_from_slice(body.as_bytes()) })
 }
 
-/// Serves the route on the port until the process is told to stop.
+/// Serves the route on the port until the process is stopped.
 pub(crate) fn serve(file: &Path, port: u16) -> Result<()> {
     let answer = read(file)?;
     actix_web::rt::System::new().block_on(async move {
@@ -56,7 +57,7 @@ pub(crate) fn serve(file: &Path, port: u16) -> Result<()> {
     })
 }
 
-/// Serves one file by a bare route of actix-files.
+/// Serves one file with a bare route of actix-files.
 pub(crate) fn serve_file(file: PathBuf, port: u16) -> Result<()> {
     actix_web::rt::System::new().block_on(async move {
         let app = move || {

@@ -1,5 +1,5 @@
-//! Uploads and downloads: a large file beside what the machine's own tools and a bare route take for the same bytes, the
-//! memory that the server grows by meanwhile, and many small files.
+//! Measures uploads and downloads: a large file compared with the machine's own tools and with a bare route, the memory
+//! growth of the server meanwhile, and many small files.
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -31,30 +31,30 @@ use crate::{
     server::Server,
 };
 
-/// How files are to be measured.
+/// Options of a run.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Run {
     /// The server's program
     #[arg(long)]
     tenantry: PathBuf,
-    /// Where the files go; it must have room for four of them
+    /// Folder of the files; needs room for four of them
     #[arg(long, default_value = "target")]
     folder: PathBuf,
-    /// How often everything is measured
+    /// Number of rounds
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// The size of the large file, in MiB
+    /// Size of the large file in MiB
     #[arg(long, default_value_t = 1024)]
     mebibytes: usize,
-    /// How long small files are measured, in seconds
+    /// Seconds per measurement of small files
     #[arg(long, default_value_t = 4)]
     seconds: u64,
-    /// Put the table between the markers of this document too
+    /// Also write the table between the markers of this document
     #[arg(long, value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
 }
 
-/// Connections of the load of small files.
+/// Number of connections for small files.
 const CONNECTIONS: usize = 4;
 const SMALL_BYTES: usize = 1 << 20;
 const MIB: f64 = (1 << 20) as f64;
@@ -64,7 +64,7 @@ const HEAD: &str = "--a-boundary-that-no-file-has\r\nContent-Disposition: form-d
 const TAIL: &str = "\r\n--a-boundary-that-no-file-has--\r\n";
 
 impl Run {
-    /// What the figures were made with, in a sentence.
+    /// Describes the conditions of the run in a sentence.
     pub(crate) fn circumstances(&self) -> String {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let loads = fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -75,7 +75,7 @@ impl Run {
         )
     }
 
-    /// Measures everything, and says on stderr how far it is.
+    /// Measures everything and reports progress on stderr.
     pub(crate) async fn figures(&self) -> Result<Vec<Figure>> {
         let folder = TempDir::with_prefix_in("tenantry-bench-", &self.folder)?;
         let large = folder.path().join("large.png");
@@ -134,7 +134,7 @@ impl Run {
         send_upload(server.address, owner, bytes, pieces).await
     }
 
-    /// MiB a second of small files, by so many connections.
+    /// Returns MiB per second of small files over all connections.
     async fn many<T, F: Future<Output = Result<T>>>(&self, one: impl Fn() -> F) -> Result<f64> {
         let (began, done) = (Instant::now(), AtomicU64::new(0));
         let until = began + Duration::from_secs(self.seconds);
@@ -150,7 +150,7 @@ impl Run {
     }
 }
 
-/// Does something, and says how long it took and how much memory the server held meanwhile at most.
+/// Runs the work and returns its duration and the server's peak memory meanwhile.
 async fn while_watching<T>(server: &Server, work: impl Future<Output = Result<T>>) -> Result<(T, Duration, u64)> {
     let (began, over) = (Instant::now(), AtomicBool::new(false));
     let watch = async {
@@ -170,7 +170,7 @@ async fn while_watching<T>(server: &Server, work: impl Future<Output = Result<T>
     Ok((done, took, most))
 }
 
-/// What the machine's own tools take to copy the file, to wait for the disk, and to hash it.
+/// Returns the time that the machine's own tools need to copy, sync and hash the file.
 fn by_the_machine(file: &Path, copy: &Path) -> Result<Duration> {
     let began = Instant::now();
     for command in [Command::new("cp").arg(file).arg(copy), Command::new("sync").arg("-f").arg(copy)] {
@@ -182,7 +182,7 @@ fn by_the_machine(file: &Path, copy: &Path) -> Result<Duration> {
     Ok(took)
 }
 
-/// An image as far as its first bytes tell.
+/// Creates a file whose first bytes are those of an image.
 fn make_image(file: &Path, bytes: usize) -> Result<()> {
     let mut file = fs::File::create(file)?;
     let mut piece: Vec<u8> = (0..PIECE_BYTES).map(|place| (place * 31 % 251) as u8).collect();
@@ -240,7 +240,7 @@ async fn delete(address: SocketAddr, owner: &Person, file: &str) -> Result<()> {
     Ok(())
 }
 
-/// Reads an answer to its end, and says how many bytes there were.
+/// Reads a response to its end and returns its number of bytes.
 async fn fetch(address: SocketAddr, path: &str, owner: Option<&Person>) -> Result<u64> {
     let mut request = Request::get(path).header("host", address.to_string());
     if let Some(owner) = owner {

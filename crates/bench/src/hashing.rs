@@ -1,4 +1,4 @@
-//! What a sign-in cannot be quicker than: Argon2id alone, on as many threads as the server hashes on.
+//! The upper bound of the sign-in rate: Argon2id alone, on as many threads as the server uses for hashing.
 
 use anyhow::{Result, anyhow};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -8,16 +8,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The server's own: `ARGON2_MEMORY_KIB`, `ARGON2_ITERATIONS`, one lane.
+/// The server's defaults: `ARGON2_MEMORY_KIB`, `ARGON2_ITERATIONS`, one lane.
 const PARAMETERS: (u32, u32, u32) = (19_456, 2, 1);
 
-/// As many as the server has: one core is left to everything else.
+/// Returns the number of hashing threads of the server: one core is left for everything else.
 pub(crate) fn threads() -> usize {
     thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }
 
-/// Hashes in memory that each thread keeps, and returns how many a second the threads do with a core each. It goes by their
-/// processor time, because somebody alone on a busy machine is given less of it than a server with its clients.
+/// Hashes in memory that each thread reuses, and returns hashes per second if each thread had a core. The rate is based
+/// on processor time, because one process on a busy machine gets less of it than a server with its clients.
 pub(crate) fn rate(duration: Duration) -> Result<f64> {
     let workers: Vec<_> = (0..threads()).map(|_| thread::spawn(move || hash_for(duration))).collect();
     workers.into_iter().map(|worker| worker.join().map_err(|_| anyhow!("a hash panicked"))?).sum()
@@ -43,7 +43,7 @@ fn hash_for(duration: Duration) -> Result<f64> {
     Ok(f64::from(count) / (own_processor_time() - used_before).as_secs_f64())
 }
 
-/// Of this thread.
+/// Returns the processor time of this thread.
 fn own_processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())

@@ -1,5 +1,5 @@
-//! The queue, measured as whoever embeds it uses it: its store on a database that waits for the disk at every commit, and
-//! its worker, in this process.
+//! Measures the queue as an embedding service uses it: its store on a database with fsync, and its worker, in this
+//! process.
 
 pub(crate) mod cost;
 mod latency;
@@ -12,22 +12,22 @@ use std::path::PathBuf;
 use crate::report::Figure;
 pub(crate) use place::Place;
 
-/// How a run is to be.
+/// Options of a run.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Run {
-    /// A PostgreSQL that waits for the disk, and a role that may make databases
+    /// A PostgreSQL with fsync, and a role that may create databases
     #[arg(long)]
     postgres: String,
     /// A Redis that wakes workers
     #[arg(long)]
     redis: String,
-    /// How many jobs of no effect
+    /// Number of jobs, each without any effect
     #[arg(long, default_value_t = 50_000)]
     jobs: usize,
-    /// How often everything is measured
+    /// Number of rounds
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Put the table between the markers of this document too
+    /// Also write the table between the markers of this document
     #[arg(long, value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
     /// Only these parts
@@ -36,13 +36,13 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// What the figures were made with, in a sentence.
+    /// Describes the conditions of the run in a sentence.
     pub(crate) fn circumstances(&self) -> String {
         let Self { jobs, rounds, .. } = self;
         format!("{jobs} jobs of no effect, {} at once, {rounds} rounds.", place::CONCURRENCY)
     }
 
-    /// Measures everything, and says on stderr how far it is.
+    /// Measures everything and reports progress on stderr.
     pub(crate) async fn figures(&self) -> Result<Vec<Figure>> {
         let wants = |part: &str| self.only.iter().any(|wanted| wanted == part);
         let mut figures = Vec::new();

@@ -1,4 +1,4 @@
-//! What counting a request in Redis takes, beside a bare call of the same script.
+//! Measures counting a request in Redis, compared with a bare call of the same script.
 
 use anyhow::{Context, Result};
 use redis::aio::MultiplexedConnection;
@@ -16,10 +16,10 @@ use crate::{
     report::{Bar, Figure},
 };
 
-/// How many requests are counted in a row, by each contestant in a round.
+/// Number of consecutive requests per contestant and round.
 const REQUESTS: usize = 5_000;
 
-/// Measures in rounds, in which the contestants take turns.
+/// Measures in rounds; the contestants take turns.
 pub(crate) async fn figures(url: &str, rounds: usize) -> Result<[Figure; 2]> {
     let world = World::new(SystemClock, SystemEntropy);
     let client = redis::Client::open(url).context("the address of Redis is none")?;
@@ -45,7 +45,7 @@ pub(crate) async fn figures(url: &str, rounds: usize) -> Result<[Figure; 2]> {
     Ok([usual, slowest])
 }
 
-/// Of a caller and a tenant that come to no limit.
+/// Returns charges of a caller and a tenant that never reach a limit.
 fn charges(world: &World) -> Result<Vec<Charge>> {
     let most = NonZeroU32::new(1_000_000).context("not zero")?;
     let quotas = PlanQuotas { caller: most, tenant: most };

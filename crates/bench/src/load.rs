@@ -1,4 +1,4 @@
-//! Load over HTTP/1.1 with kept connections: closed loop for throughput, open loop for latency.
+//! HTTP/1.1 load with persistent connections: closed loop for throughput, open loop for latency.
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
@@ -12,12 +12,12 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-/// No request of a benchmark takes longer.
+/// Time limit of one request.
 const LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) type Call = Request<Full<Bytes>>;
 
-/// One kept connection.
+/// A persistent connection.
 pub(crate) struct Client {
     sender: http1::SendRequest<Full<Bytes>>,
     address: SocketAddr,
@@ -34,7 +34,7 @@ impl Client {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        // it ends with the sender, and whoever waits for an answer hears of its failure
+        // the task ends with the sender; the caller that waits for a response receives its failure
         tokio::spawn(connection);
         Ok(Self { sender, address })
     }
@@ -49,7 +49,7 @@ impl Client {
         timeout(LIMIT, answered).await.context("no answer in time")?
     }
 
-    /// Reads an answer of any length to its end and keeps none of it. Returns how many lines it had.
+    /// Reads a response of any length to its end without keeping it. Returns its number of lines.
     pub(crate) async fn drain(&mut self, mut call: Call) -> Result<u64> {
         call.headers_mut().insert(header::HOST, self.address.to_string().parse()?);
         self.sender.ready().await?;
@@ -65,7 +65,7 @@ impl Client {
         Ok(lines)
     }
 
-    /// Sends what has to succeed.
+    /// Sends a request that must succeed.
     pub(crate) async fn succeed(&mut self, call: Call) -> Result<Reply> {
         let reply = self.send(call).await?;
         if !reply.status.is_success() {
@@ -75,18 +75,18 @@ impl Client {
     }
 }
 
-/// Somebody who sends one request after the other.
+/// A client that sends one request after the other.
 pub(crate) trait Visitor {
     fn next_call(&mut self) -> Result<Call>;
 
-    /// Reads an answer that the next request depends on.
+    /// Reads a response that the next request depends on.
     fn read(&mut self, _: &Reply) -> Result<()> {
         Ok(())
     }
 }
 
-/// Each visitor sends the next request when the last is answered, until the time is over. Returns how many were answered
-/// and in which time.
+/// Each visitor sends its next request after the response to the last one, until the time is over. Returns the number
+/// of responses and the elapsed time.
 pub(crate) async fn closed_loop(
     address: SocketAddr,
     visitors: &mut [impl Visitor],
@@ -107,7 +107,7 @@ pub(crate) async fn closed_loop(
     Ok((count, began.elapsed()))
 }
 
-/// The visitor sends that many requests, each when the last is answered. Returns how long each took, the shortest first.
+/// Sends `times` requests, each after the response to the last one. Returns the sorted latencies.
 pub(crate) async fn one_by_one(address: SocketAddr, visitor: &mut impl Visitor, times: usize) -> Result<Vec<Duration>> {
     let mut connection = Client::open(address).await?;
     let mut latencies = Vec::with_capacity(times);
@@ -121,8 +121,8 @@ pub(crate) async fn one_by_one(address: SocketAddr, visitor: &mut impl Visitor, 
     Ok(latencies)
 }
 
-/// Requests are sent at a steady rate, however slowly they are answered: the visitors take turns. Returns how long each
-/// took from the moment at which it was to be sent, the shortest first.
+/// Sends requests at a steady rate, however slow the responses are; the visitors take turns. Returns the sorted
+/// latencies, counted from the scheduled time of each request.
 pub(crate) async fn open_loop(
     address: SocketAddr,
     visitors: &mut [impl Visitor],
@@ -149,7 +149,7 @@ pub(crate) async fn open_loop(
     Ok(latencies)
 }
 
-/// The latency that this part of the sorted ones does not exceed.
+/// Returns the latency that this part of the sorted latencies does not exceed.
 pub(crate) fn quantile(sorted: &[Duration], part: f64) -> Duration {
     let place = (sorted.len() as f64 * part).ceil() as usize;
     sorted.get(place.clamp(1, sorted.len().max(1)) - 1).copied().unwrap_or_default()

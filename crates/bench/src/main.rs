@@ -1,5 +1,6 @@
-//! Measures the real server from outside, beside what it could be at best: a bare route, hashing alone, the same
-//! statements without a server; and the queue as whoever embeds it uses it. `cargo xtask bench` builds and runs it.
+//! Measures the real server from outside and compares it with its upper bounds: a bare route, hashing alone, the same
+//! statements without a server. Measures the queue as an embedding service uses it. `cargo xtask bench` builds and runs
+//! this program.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program says what it found")]
 
@@ -35,23 +36,23 @@ enum Task {
     Jobs(jobs::Run),
     /// Measure uploads and downloads, and print a table.
     Files(files::Run),
-    /// Serve a file by a bare route.
+    /// Serve a file with a bare route.
     #[command(hide = true)]
     BareFile {
-        /// What to serve
+        /// The file to serve
         file: PathBuf,
-        /// Where to listen
+        /// The port to listen on
         #[arg(long, env = "PORT")]
         port: u16,
     },
     /// Measure the audit log, and print a table.
     Audit(audit::Run),
-    /// Serve an answer by a bare route.
+    /// Serve a response with a bare route.
     #[command(hide = true)]
     Bare {
-        /// What to answer
+        /// The response to serve
         answer: PathBuf,
-        /// Where to listen
+        /// The port to listen on
         #[arg(long, env = "PORT")]
         port: u16,
     },

@@ -1,5 +1,5 @@
-//! What is measured: each thing in rounds, in which the contestants take turns and every second round goes backwards, so
-//! that what else the machine does meets all of them alike.
+//! Measurements of the server. Each is taken in rounds in which the contestants take turns; every second round runs
+//! backwards, so that other load on the machine affects all of them alike.
 
 use anyhow::{Context, Result};
 use futures::future::LocalBoxFuture;
@@ -18,13 +18,13 @@ use crate::{
     wire,
 };
 
-/// How a run is to be.
+/// Options of a run.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Run {
     /// The server's program
     #[arg(long)]
     tenantry: PathBuf,
-    /// A PostgreSQL that waits for the disk, and a role that may make databases
+    /// A PostgreSQL with fsync, and a role that may create databases
     #[arg(long)]
     postgres: String,
     /// The program of that name
@@ -33,13 +33,13 @@ pub(crate) struct Run {
     /// A Redis
     #[arg(long)]
     redis: String,
-    /// How often everything is measured
+    /// Number of rounds
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// How long each measurement takes
+    /// Seconds per measurement
     #[arg(long, default_value_t = 4)]
     seconds: u64,
-    /// Put the table between the markers of this document too
+    /// Also write the table between the markers of this document
     #[arg(long, value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
     /// Only these parts
@@ -47,15 +47,15 @@ pub(crate) struct Run {
     only: Vec<String>,
 }
 
-/// A database with its server, and people who use it.
+/// A database with its server and its users.
 struct Place {
     name: &'static str,
     server: Server,
     store: Store,
-    /// Their first session is for visits, and a second one for replays.
+    /// Their first session sends requests; a second one serves the replays.
     owners: Vec<Person>,
     targets: Vec<Target>,
-    /// Those who sign in again and again, which ends their older sessions.
+    /// Users who sign in again and again, which ends their older sessions.
     guests: Vec<Person>,
     _folder: TempDir,
 }
@@ -65,17 +65,17 @@ enum Store {
     Postgres { url: String, pgbench: PathBuf },
 }
 
-/// Connections of the load on `GET /auth/me`.
+/// Number of connections for the load on `GET /auth/me`.
 const CONNECTIONS: usize = 32;
-/// As many connections as the server opens to its database, by default.
+/// The server's default number of connections to its database.
 const POOL: u32 = 10;
-/// How many sign in at once, for each thread that hashes.
+/// Concurrent sign-ins per hashing thread.
 const GUESTS_PER_THREAD: usize = 8;
-/// `GET /auth/me` a second beside sign-ins.
+/// Rate of `GET /auth/me` per second beside sign-ins.
 const STEADY: u32 = 500;
 
 impl Run {
-    /// Measures everything, and says on stderr how far it is.
+    /// Measures everything and reports progress on stderr.
     pub(crate) async fn figures(&self) -> Result<Vec<Figure>> {
         let mut figures = Vec::new();
         if self.wants("start") {
@@ -107,7 +107,7 @@ impl Run {
         Ok(figures)
     }
 
-    /// What the figures were made with, in a sentence.
+    /// Describes the conditions of the run in a sentence.
     pub(crate) async fn circumstances(&self) -> Result<String> {
         let read = |file| fs::read_to_string(file).unwrap_or_default();
         let cores = std::thread::available_parallelism()?;
@@ -158,7 +158,8 @@ impl Run {
         Ok(format!("{server}/{name}"))
     }
 
-    /// Listens to what the server sends for one refresh and one role, and fails when it is not what is replayed.
+    /// Captures the statements that the server sends for one refresh and one role, and fails when the replay differs
+    /// from them.
     async fn require_honest(&self, [refresh, role]: &[Script; 2]) -> Result<()> {
         let url = self.create_database("bench_wire").await?;
         let (_, rest) = url.split_once('@').context("the address of PostgreSQL names a role")?;
@@ -167,13 +168,13 @@ impl Run {
         let (address, heard) = wire::listen(postgres).await?;
         let url = format!("{}?sslmode=disable", url.replace(host, &address.to_string()));
         let folder = TempDir::with_prefix("tenantry-bench-")?;
-        // Where requests are counted, the process notes now and then that it lives.
+        // With rate limits on, the process also records heartbeats.
         let settings = [("DATABASE_URL", url.as_str()), ("RATE_LIMITS", "off")];
         let server = Server::without_worker(&self.tenantry, folder.path(), &settings)?;
         let person = register(server.address, "wire", 1).await?.remove(0);
         let mut connection = Client::open(server.address).await?;
         connection.succeed(AsksMe(person.clone()).next_call()?).await?;
-        // What the server looked up for that is known from now on, and that unit is rolled back beside the answer.
+        // The server caches what it looked up, and rolls back that unit concurrently with the response.
         heard.wait_for_silence().await;
         connection.succeed(Refreshes(person.clone()).next_call()?).await?;
         refresh.require_same(&heard.take())?;
@@ -181,7 +182,7 @@ impl Run {
         role.require_same(&heard.take())
     }
 
-    /// How long a server takes until it answers on a database that exists, and what it holds when nothing happens.
+    /// Measures the time until a server answers on an existing database, and its idle memory.
     async fn start(&self) -> Result<[Figure; 2]> {
         let mut start = Figure::new("start until `/livez` answers", "SQLite", "ms", Bar::Under(300.0));
         let mut memory = Figure::new("memory when idle", "SQLite", "MB", Bar::Under(60.0));
@@ -197,7 +198,7 @@ impl Run {
         Ok([start, memory])
     }
 
-    /// Processor time of `GET /auth/me` beside that of a bare route with the same answer.
+    /// Measures the processor time of `GET /auth/me`, compared with a bare route that returns the same response.
     async fn me(&self, places: &[Place; 2]) -> Result<Vec<Figure>> {
         let folder = TempDir::with_prefix("tenantry-bench-")?;
         let answer = folder.path().join("answer.json");
@@ -234,7 +235,8 @@ impl Run {
         Ok(figures)
     }
 
-    /// Sign-ins a second beside what hashing alone allows, while others ask who they are at a steady rate.
+    /// Measures sign-ins per second, compared with hashing alone, while other users call `GET /auth/me` at a steady
+    /// rate.
     async fn sign_in(&self, places: &[Place; 2]) -> Result<Vec<Figure>> {
         let rate =
             |place: &Place| Figure::new("sign-ins", place.name, "/s", Bar::RatioAtLeast(0.85)).beside("Argon2 alone");
@@ -272,7 +274,7 @@ impl Run {
         Ok(rates.into_iter().chain(slowest).chain(usual).collect())
     }
 
-    /// Changes a second beside their statements alone, and what the server spends on one.
+    /// Measures changes per second, compared with their bare statements, and the server's processor time per change.
     async fn change(&self, places: &mut [Place; 2], part: &'static str, script: &Script) -> Result<Vec<Figure>> {
         let (cost, rate) = match part {
             "refresh" => ("refresh: processor time of a request", "refreshes, 10 connections"),
@@ -322,10 +324,10 @@ impl Run {
     }
 }
 
-/// What a closed loop came to.
+/// Result of a closed loop.
 struct Load {
     per_second: f64,
-    /// Of the server, for one request, in microseconds.
+    /// The server's processor time per request in microseconds.
     cpu_micros: f64,
 }
 
@@ -364,7 +366,7 @@ fn asks_me(people: &[Person], count: usize) -> Vec<AsksMe> {
     people.iter().cycle().take(count).cloned().map(AsksMe).collect()
 }
 
-/// Lets each of so many have its turn, in this order in even rounds and backwards in odd ones.
+/// Runs the contestants one after the other, in order in even rounds and backwards in odd ones.
 async fn in_turn<'a, T>(
     round: usize,
     count: usize,

@@ -1,4 +1,4 @@
-//! Those who visit: owners of a tenant each, and what they ask for.
+//! The users of the benchmark: owners of one tenant each, and their requests.
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use crate::load::{Call, Client, Reply, Visitor};
 
 const PASSWORD: &str = "quartz-jockey-vows-imply";
 
-/// The owner of a tenant, signed in.
+/// A signed-in owner of a tenant.
 #[derive(Clone)]
 pub(crate) struct Person {
     email: String,
@@ -26,7 +26,7 @@ pub(crate) struct Person {
 }
 
 impl Person {
-    /// Somebody new with a tenant of that name.
+    /// Registers a user with a tenant of this name.
     async fn register(address: SocketAddr, name: &str) -> Result<Self> {
         let email = format!("{name}@example.com");
         let body = json!({ "email": email, "password": PASSWORD, "name": "Ada Lovelace", "tenantName": name });
@@ -34,7 +34,7 @@ impl Person {
         Self::of(email, &reply)
     }
 
-    /// The same person in another session.
+    /// Opens another session of the same user.
     pub(crate) async fn sign_in(&self, address: SocketAddr) -> Result<Self> {
         let reply = Client::open(address).await?.succeed(self.login()?).await?;
         Self::of(self.email.clone(), &reply)
@@ -56,21 +56,21 @@ impl Person {
         post("/auth/login", &json!({ "email": self.email, "password": PASSWORD }))
     }
 
-    /// A reading of that path.
+    /// Creates a GET request for the path.
     pub(crate) fn read(&self, path: &str) -> Result<Call> {
         let call = Request::builder().uri(format!("/api/v1{path}"));
         let call = call.header(header::AUTHORIZATION, format!("Bearer {}", self.access_token));
         Ok(call.body(Full::default())?)
     }
 
-    /// The session that they act through.
+    /// Returns the id of the user's session.
     pub(crate) async fn session(&self, address: SocketAddr) -> Result<String> {
         let reply = Client::open(address).await?.succeed(me(&self.access_token)?).await?;
         text_at(&serde_json::from_slice(&reply.body)?, "/data/session/id")
     }
 }
 
-/// That many new people. Each address may register twenty times an hour.
+/// Registers `count` users. Each network address may register twenty per hour.
 pub(crate) async fn register(address: SocketAddr, name: &str, count: u32) -> Result<Vec<Person>> {
     let names = (0..count).map(|number| format!("{name}-{number}"));
     try_join_all(names.map(async |name| Person::register(address, &name).await)).await
@@ -92,7 +92,7 @@ fn post(path: &str, body: &Value) -> Result<Call> {
     Ok(call.header(header::CONTENT_TYPE, "application/json").body(Full::new(Bytes::from(body.to_string())))?)
 }
 
-/// Reads the same path again and again.
+/// Requests the same path again and again.
 pub(crate) struct Reads(pub(crate) Person, pub(crate) String);
 
 impl Visitor for Reads {
@@ -101,7 +101,7 @@ impl Visitor for Reads {
     }
 }
 
-/// Asks who they are.
+/// Requests `GET /auth/me`.
 pub(crate) struct AsksMe(pub(crate) Person);
 
 impl Visitor for AsksMe {
@@ -119,7 +119,7 @@ impl Visitor for SignsIn {
     }
 }
 
-/// Refreshes their session.
+/// Refreshes the session.
 pub(crate) struct Refreshes(pub(crate) Person);
 
 impl Visitor for Refreshes {
@@ -133,7 +133,7 @@ impl Visitor for Refreshes {
     }
 }
 
-/// Makes roles, each with a name of its own.
+/// Creates roles with distinct names.
 pub(crate) struct MakesRoles(pub(crate) Person);
 
 impl Visitor for MakesRoles {

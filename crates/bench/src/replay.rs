@@ -1,7 +1,7 @@
-//! The same statements without a server: on PostgreSQL by `pgbench`, on SQLite by a bare loop of sqlx.
+//! Replays the server's statements without a server: on PostgreSQL with `pgbench`, on SQLite in a bare sqlx loop.
 //!
-//! The scripts are pgbench's. [`Script::parse`] reads as much of them as the loop needs, and compares them with what the
-//! server sends, so that they cannot fall behind it.
+//! The scripts have pgbench's format. [`Script::parse`] reads as much of it as the loop needs and compares the
+//! statements with those that the server sends, so that the scripts cannot become outdated.
 
 use anyhow::{Context, Result, bail, ensure};
 use chrono::{DateTime, Utc};
@@ -18,30 +18,30 @@ use std::{
 use tokio::process::Command;
 use uuid::Uuid;
 
-/// The rows that one client works on: a session, and the tenant and person that it belongs to.
+/// The rows that one client works on: a session with its tenant and user.
 pub(crate) struct Target {
     pub(crate) session: String,
     pub(crate) tenant: String,
     pub(crate) person: String,
 }
 
-/// A script and its statements.
+/// A parsed script.
 pub(crate) struct Script {
     name: &'static str,
     text: &'static str,
     statements: Vec<Statement>,
 }
 
-/// A statement with `?1`, `?2`, … for its values.
+/// A statement with `?1`, `?2`, … as placeholders.
 #[derive(Debug, PartialEq)]
 struct Statement {
     sql: String,
     values: Vec<Slot>,
-    /// Whether its answer sets variables.
+    /// Whether its result sets variables.
     sets: bool,
 }
 
-/// Where a value comes from.
+/// Source of a value.
 #[derive(Debug, Clone, PartialEq)]
 enum Slot {
     Variable(String),
@@ -50,7 +50,7 @@ enum Slot {
     Null,
     /// An empty text, which pgbench's variables cannot hold.
     Empty,
-    /// A parameter of a statement that was heard.
+    /// A parameter of a captured statement.
     Parameter,
 }
 
@@ -67,7 +67,7 @@ pub(crate) const SCRIPTS: [(&str, &str); 2] = [
     ("create_role.sql", include_str!("../replay/create_role.sql")),
 ];
 
-/// What the variables of the scripts are that are the same for all.
+/// Returns the variables that have the same value for all clients.
 fn constants() -> Vec<(&'static str, Value)> {
     let text = |text: &str| Value::Text(text.to_owned());
     vec![
@@ -112,7 +112,7 @@ impl Script {
         Ok(Self { name, text, statements })
     }
 
-    /// Fails when the server sends something else.
+    /// Fails when the server sends other statements.
     pub(crate) fn require_same(&self, heard: &[String]) -> Result<()> {
         let heard: Vec<String> = heard.iter().map(|sql| Statement::parse(sql, false).sql).collect();
         let ours: Vec<&String> = self.statements.iter().map(|statement| &statement.sql).collect();
@@ -122,7 +122,7 @@ impl Script {
         Ok(())
     }
 
-    /// Replays it by pgbench with a client for each target, and returns how often it did a second.
+    /// Replays the script with pgbench, one client per target, and returns the rate per second.
     pub(crate) async fn replay_on_postgres(
         &self,
         pgbench: &Path,
@@ -161,7 +161,8 @@ impl Script {
         }
     }
 
-    /// Replays it on SQLite in one loop, since there is one writer at a time, and returns how often it did a second.
+    /// Replays the script on SQLite in one loop, since SQLite has one writer at a time, and returns the rate per
+    /// second.
     pub(crate) async fn replay_on_sqlite(&self, file: &Path, targets: &[Target], duration: Duration) -> Result<f64> {
         let options =
             SqliteConnectOptions::new().filename(file).journal_mode(SqliteJournalMode::Wal).foreign_keys(true);
@@ -213,7 +214,7 @@ impl Statement {
         Self { sql, values, sets }
     }
 
-    /// SQLite knows no settings and no locks of rows.
+    /// SQLite has no settings and no row locks.
     fn is_for_sqlite(&self) -> bool {
         !self.sql.contains("set_config") && !self.sql.contains("FOR NO KEY UPDATE")
     }
@@ -245,7 +246,8 @@ impl Statement {
 }
 
 impl Slot {
-    /// The slot at the start of this, or none, and the bytes that it or the plain character takes.
+    /// Parses the placeholder at the start, or none, and returns the number of bytes that it or the plain character
+    /// takes.
     fn at_start(rest: &str, before: &str) -> (Option<Self>, usize) {
         const WORDS: [(&str, Slot); 3] =
             [("gen_random_uuid()", Slot::NewId), ("now()", Slot::Now), ("''", Slot::Empty)];

@@ -1,31 +1,31 @@
-//! Figures as a table, and whether they reach their bars.
+//! Writes figures as a table and compares them with their bars.
 
 use anyhow::{Context, Result};
 use std::{fmt, fs, path::Path};
 
-/// What something has to be.
+/// The bar of a figure.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Bar {
-    /// Nothing: it is there to be known.
+    /// No bar; the figure is reported only.
     None,
-    /// Ours divided by the reference.
+    /// Maximum of ours divided by the reference.
     RatioAtMost(f64),
-    /// The same the other way.
+    /// Minimum of ours divided by the reference.
     RatioAtLeast(f64),
-    /// The figure itself.
+    /// Maximum of the figure itself.
     Under(f64),
-    /// The figure itself, and ours divided by the reference.
+    /// Maximum of the figure itself, and of ours divided by the reference.
     UnderAndRatioAtMost(f64, f64),
-    /// The same the other way.
+    /// Minimum of the figure itself.
     Over(f64),
 }
 
-/// One thing that was measured, once in each round, beside what it is compared with.
+/// A figure with one value per round, beside its reference.
 pub(crate) struct Figure {
     what: &'static str,
     place: &'static str,
     unit: &'static str,
-    /// What it is compared with.
+    /// Name of the reference.
     beside: &'static str,
     bar: Bar,
     rounds: Vec<(f64, Option<f64>)>,
@@ -40,7 +40,7 @@ impl Figure {
         Self { beside, ..self }
     }
 
-    /// Adds a round.
+    /// Adds the values of a round.
     pub(crate) fn add(&mut self, ours: f64, reference: Option<f64>) {
         self.rounds.push((ours, reference));
     }
@@ -57,7 +57,7 @@ impl Figure {
         self.rounds.iter().filter_map(|(ours, reference)| Some(ours / (*reference)?))
     }
 
-    /// Whether it is as it should be.
+    /// Returns whether the figure reaches its bar.
     pub(crate) fn reaches_its_bar(&self) -> bool {
         match self.bar {
             Bar::None => true,
@@ -93,13 +93,13 @@ impl fmt::Display for Figure {
     }
 }
 
-/// The table of everything, in Markdown.
+/// Returns the table of all figures in Markdown.
 pub(crate) fn table(figures: &[Figure]) -> String {
     let head = "| what | where | ours | beside | ratio (least to greatest) | bar |\n|---|---|---|---|---|---|\n";
     figures.iter().fold(head.to_owned(), |table, figure| table + &format!("{figure}\n"))
 }
 
-/// Between which marks of a document the table of the server stands.
+/// Markers of a document around the table of the server.
 pub(crate) const SERVER: [&str; 2] = ["<!-- the last run -->\n", "<!-- end -->\n"];
 /// And that of the queue.
 pub(crate) const QUEUE: [&str; 2] = ["<!-- the last run of jobs -->\n", "<!-- end of jobs -->\n"];

@@ -1,4 +1,4 @@
-//! How much a worker does at once, and how often it looks.
+//! Settings of a worker.
 
 use std::time::Duration;
 
@@ -7,30 +7,30 @@ use std::time::Duration;
 pub struct QueueConfig {
     /// Its name.
     pub name: String,
-    /// How many of its jobs run at the same time in this process at most.
+    /// Maximum number of its jobs that run at the same time in this process.
     pub concurrency: u32,
 }
 
-/// How a worker works.
+/// Settings of a worker.
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
-    /// The queues that it serves. The first is claimed from first, and none can take another's places.
+    /// The queues that the worker serves. The first is claimed first; no queue can use another's slots.
     pub queues: Vec<QueueConfig>,
-    /// How many jobs of one tenant run at the same time at most, in all processes together; `None` is as many as there are.
+    /// Maximum number of jobs of one tenant that run at the same time, over all processes; `None` means no limit.
     pub tenant_limit: Option<u32>,
-    /// For how long a claim is good without a word. Longer means that the jobs of a killed worker wait longer; shorter,
-    /// that a worker which is merely slow loses its own.
+    /// Duration of a claim without a heartbeat. A longer lease delays the jobs of a killed worker; a shorter one takes
+    /// jobs from a worker that is only slow.
     pub lease: Duration,
-    /// How often claims are renewed; a fraction of the lease.
+    /// Interval at which claims are renewed; a fraction of the lease.
     pub heartbeat: Duration,
-    /// How soon the table is looked at again after there was work.
+    /// Poll interval after a poll that found jobs.
     pub shortest_poll: Duration,
-    /// How soon when there has been none for a while and nobody calls.
+    /// Poll interval after a while without jobs and without a wake-up.
     pub longest_poll: Duration,
 }
 
 impl WorkerConfig {
-    /// Leases of 10 s, renewed every 3 s, and looks after 20 to 500 ms.
+    /// Creates settings with leases of 10 s that are renewed every 3 s, and a poll interval from 20 to 500 ms.
     pub fn new(queues: Vec<QueueConfig>, tenant_limit: Option<u32>) -> Self {
         Self {
             queues,

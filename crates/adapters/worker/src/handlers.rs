@@ -1,4 +1,4 @@
-//! Which handler does the jobs of which kind.
+//! Maps kinds of jobs to their handlers.
 
 use futures::{FutureExt, future::BoxFuture};
 use std::{collections::HashMap, error::Error, fmt::Write, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -6,7 +6,7 @@ use tenantry_jobs::{Claimed, Done, Handler, JobFailure, Kind, Outcome, RetryPoli
 use tenantry_kernel::World;
 use tokio::time::timeout;
 
-/// Where a longer account of what went wrong is cut.
+/// Maximum length of an error text in characters.
 const MAX_ERROR_CHARS: usize = 500;
 
 type Run = dyn Fn(Try) -> BoxFuture<'static, Result<Done, JobFailure>> + Send + Sync;
@@ -17,28 +17,28 @@ struct Entry {
     run: Arc<Run>,
 }
 
-/// The handlers of a program, each registered once for its kind.
+/// The handlers of a program, one per kind.
 #[derive(Default)]
 pub struct Handlers(HashMap<&'static str, Entry>);
 
-/// What became of a try, and under which name it is counted.
+/// Result of an attempt, and the name under which the metrics count it.
 pub(crate) struct Ended {
-    /// What is to be noted; `None` when the handler has noted it in its own unit.
+    /// The outcome to record; `None` when the handler has recorded it in its own unit.
     pub(crate) outcome: Option<Outcome>,
     pub(crate) kind: &'static str,
 }
 
 impl Handlers {
-    /// None yet.
+    /// Creates an empty set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same with a handler for the jobs of this kind.
+    /// Adds a handler for the jobs of this kind.
     ///
     /// # Panics
     ///
-    /// When the kind has a handler already: the program would do with one of them what the other is for.
+    /// Panics when the kind already has a handler: one of the two would never run.
     #[must_use]
     pub fn with<K: Kind + Send>(mut self, handler: impl Handler<K> + 'static) -> Self {
         let handler = Arc::new(handler);
@@ -51,7 +51,7 @@ impl Handlers {
         self
     }
 
-    /// Does a job, whatever the handler does meanwhile.
+    /// Runs a job. Handles panics and time-outs of the handler.
     pub(crate) async fn run(&self, claimed: Claimed, world: &World) -> Ended {
         let (attempt, max_attempts) = (claimed.job.attempt, claimed.job.max_attempts);
         let known = self.0.get_key_value(claimed.job.kind.as_str());
@@ -83,12 +83,12 @@ impl Handlers {
         Ended { outcome, kind }
     }
 
-    /// A newer program may have enqueued it, and may be there to do it.
+    /// A newer program may have enqueued the job, and may be there to run it.
     const OF_UNKNOWN_KIND: RetryPolicy =
         RetryPolicy { max_attempts: u32::MAX, first: Duration::from_secs(5), longest: Duration::from_secs(60 * 60) };
 }
 
-/// An error with what caused it, on one line.
+/// Writes an error and its causes on one line.
 fn account(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! What a worker has in hand: jobs that run, and what is yet to be noted of those that have ended.
+//! Jobs of a worker: those that run, and those that have ended but are not recorded yet.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use std::{
 use tenantry_jobs::{Claim, Claims, DeadLetter, Job, Outcome, Settlement};
 use tokio::task::AbortHandle;
 
-/// A job that waits for a place, runs, or has run and is not noted yet.
+/// A job that waits for a slot, runs, or has run and is not recorded yet.
 pub(crate) struct InHand {
     pub(crate) queue: usize,
     pub(crate) job: Job,
@@ -18,25 +18,25 @@ pub(crate) struct InHand {
     pub(crate) beginning: Beginning,
 }
 
-/// Whether a job may begin still: either its task begins it, or the worker gives it back.
+/// Decides once whether a waiting job begins: either its task starts it, or the worker hands it back.
 #[derive(Clone, Default)]
 pub(crate) struct Beginning(Arc<AtomicBool>);
 
 impl Beginning {
-    /// `true` for whoever decides first.
+    /// Returns `true` for the first caller only.
     pub(crate) fn decide(&self) -> bool {
         !self.0.swap(true, Ordering::AcqRel)
     }
 }
 
-/// A try that has ended.
+/// An attempt that has ended.
 pub(crate) struct Report {
     pub(crate) claim: Claim,
-    /// What is to be noted; `None` when the handler has done that.
+    /// The outcome to record; `None` when the handler has recorded it.
     pub(crate) outcome: Option<Outcome>,
 }
 
-/// Jobs keep their places until what became of them is noted.
+/// The jobs of a worker. A job keeps its slot until its outcome is recorded.
 #[derive(Default)]
 pub(crate) struct JobsInHand {
     jobs: HashMap<Claim, InHand>,
@@ -57,7 +57,7 @@ impl JobsInHand {
             Some(outcome) if self.jobs.contains_key(&report.claim) => {
                 self.reports.push(Settlement { claim: report.claim, outcome });
             }
-            // The lease was lost meanwhile, and with it the job.
+            // The lease was lost in the meantime, and with it the job.
             Some(_) => {}
             None => {
                 self.jobs.remove(&report.claim);
@@ -65,26 +65,26 @@ impl JobsInHand {
         }
     }
 
-    /// What is to be noted.
+    /// Returns the outcomes to record.
     pub(crate) fn reports(&self) -> &[Settlement] {
         &self.reports
     }
 
-    /// The dead letters among what is to be noted.
+    /// Returns the dead letters among the outcomes to record.
     pub(crate) fn dead(&self, refused: &[Claim]) -> Vec<DeadLetter> {
         let good = self.reports.iter().filter(|settlement| !refused.contains(&settlement.claim));
         good.filter_map(|settlement| DeadLetter::of(&self.jobs.get(&settlement.claim)?.job, &settlement.outcome))
             .collect()
     }
 
-    /// The claims of those that run still.
+    /// Returns the claims of running jobs.
     pub(crate) fn running(&self) -> Vec<Claim> {
         let ended = |claim: &&Claim| self.reports.iter().any(|settlement| settlement.claim == **claim);
         self.jobs.keys().filter(|claim| !ended(claim)).copied().collect()
     }
 
-    /// How many more jobs of a queue are of use once what is to be noted is noted: one for each free place, and one for
-    /// each job that has just ended, since about as many will have ended when the next have come.
+    /// Returns how many more jobs of a queue to claim: one per free slot, and one per job that has just ended, since
+    /// about as many will have ended when the next ones arrive.
     pub(crate) fn room(&self, queue: usize, places: u32) -> u32 {
         let places = places as usize;
         let of_queue = |report: &&Settlement| self.jobs.get(&report.claim).is_some_and(|job| job.queue == queue);
@@ -94,7 +94,7 @@ impl JobsInHand {
         u32::try_from((places + ended.min(places)).saturating_sub(taken)).unwrap_or(u32::MAX)
     }
 
-    /// Everything that was to be noted is.
+    /// Removes the jobs whose outcomes have been recorded.
     pub(crate) fn noted(&mut self, refused: &[Claim]) {
         for settlement in self.reports.drain(..) {
             let Some(InHand { job, .. }) = self.jobs.remove(&settlement.claim) else { continue };
@@ -106,7 +106,7 @@ impl JobsInHand {
         }
     }
 
-    /// Lets go of jobs that somebody else has by now.
+    /// Drops jobs whose claim has passed to another worker.
     pub(crate) fn lose(&mut self, lost: &[Claim]) {
         for claim in lost {
             let Some(InHand { job, task, .. }) = self.jobs.remove(claim) else { continue };
@@ -116,7 +116,7 @@ impl JobsInHand {
         }
     }
 
-    /// Gives back what waits for a place still: somebody else may have one.
+    /// Hands back jobs that still wait for a slot: another worker may have one.
     pub(crate) fn hand_back_waiting(&mut self) {
         for claim in self.running() {
             if let Some(InHand { task, beginning, .. }) = self.jobs.get(&claim)
@@ -128,7 +128,7 @@ impl JobsInHand {
         }
     }
 
-    /// Stops what runs still, and gives it back untried.
+    /// Stops running jobs and hands them back without counting an attempt.
     pub(crate) fn hand_back(&mut self) {
         for claim in self.running() {
             if let Some(InHand { job, task, .. }) = self.jobs.get(&claim) {
@@ -140,7 +140,7 @@ impl JobsInHand {
     }
 }
 
-/// Says which rows nobody could read.
+/// Logs rows that could not be read as jobs.
 pub(crate) fn log_unreadable(claims: &Claims) {
     for letter in &claims.unreadable {
         tracing::error!(job = %letter.job, kind = letter.kind, error = letter.error, "a job cannot be read");

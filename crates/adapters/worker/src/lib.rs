@@ -1,8 +1,9 @@
-//! Does the jobs of the queue: claims them in batches, runs a handler for each, keeps their leases alive meanwhile, and
-//! notes in batches what became of them.
+//! Runs the jobs of the queue: claims them in batches, runs a handler for each, renews their leases, and records their
+//! outcomes in batches.
 //!
-//! A worker may be killed or frozen at any moment: its leases end, and whoever comes next does its jobs. What it says
-//! after that is refused by the store. A handler that panics or takes too long costs its job a try and nothing else.
+//! A worker may be killed or frozen at any moment: its leases end, and another worker runs its jobs. The store refuses
+//! outcomes that the first worker reports later. A handler that panics or exceeds its time limit costs its job one
+//! attempt and nothing else.
 
 mod config;
 mod handlers;

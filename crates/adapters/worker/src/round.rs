@@ -1,5 +1,4 @@
-//! One unit of a worker: what has ended is noted, what runs is kept, what is due is claimed, and one commit makes all of
-//! it last.
+//! One unit of a worker: it records ended jobs, renews running ones, claims due ones, and commits all of it at once.
 
 use tenantry_jobs::{Claim, ClaimJobs, Claimed, Turn, Worklist, note_deaths};
 use tenantry_kernel::{StoreError, World};
@@ -9,12 +8,12 @@ use crate::{
     jobs_in_hand::{JobsInHand, log_unreadable},
 };
 
-/// What a round is to do beside noting what has ended.
+/// The plan of a round, besides recording ended jobs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Agenda {
     pub(crate) renews: bool,
     pub(crate) advances: bool,
-    /// How many jobs are claimed of each queue.
+    /// Number of jobs to claim per queue.
     pub(crate) claims: Vec<u32>,
 }
 
@@ -24,12 +23,12 @@ impl Agenda {
     }
 }
 
-/// What came of a round.
+/// Result of a round.
 #[derive(Default)]
 pub(crate) struct Round {
     pub(crate) refused: Vec<Claim>,
     pub(crate) lost: Vec<Claim>,
-    /// What was claimed, each with the place of its queue.
+    /// Claimed jobs, each with the index of its queue.
     pub(crate) claimed: Vec<(usize, Claimed)>,
     pub(crate) turns: Vec<Turn>,
 }
@@ -49,7 +48,7 @@ pub(crate) async fn round<S: JobStore>(
         round.refused = unit.settle_jobs(in_hand.reports(), now).await?;
         note_deaths(&mut unit, world, &in_hand.dead(&round.refused)).await?;
     }
-    // Before anything is taken from those that gave no word: whoever slept too long must not take its own.
+    // Before expired leases are taken: a worker that slept too long must not take its own jobs.
     if agenda.renews {
         round.lost = unit.extend_claims(&in_hand.running(), now.plus(config.lease)).await?;
     }

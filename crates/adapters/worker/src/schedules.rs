@@ -1,4 +1,4 @@
-//! Fires schedules, each tick once among all processes.
+//! Fires schedules; each tick fires once among all processes.
 
 use std::{collections::HashMap, time::Duration};
 use tenantry_jobs::{Schedule, WakeUp, fire_schedule, register_schedule};

@@ -1,20 +1,20 @@
-//! Where a worker's units come from.
+//! The port through which a worker opens units.
 
 use std::future::Future;
 use tenantry_jobs::{JobQueue, Schedules, Worklist};
 use tenantry_kernel::{Journal, StoreError};
 
-/// A store with a queue. Its units see the jobs of every tenant.
+/// Port: a store with a queue. Its units see the jobs of every tenant.
 pub trait JobStore: Clone + Send + Sync + 'static {
-    /// One open transaction. What is not committed is rolled back when it is dropped.
+    /// An open transaction. Dropping it rolls back.
     type Unit: Worklist + Schedules + JobQueue + Journal + Send;
 
-    /// A unit for looking, which does not stand in the way of those that write.
+    /// Opens a unit for reading, which does not block writers.
     fn read(&self) -> impl Future<Output = Result<Self::Unit, StoreError>> + Send;
 
-    /// A unit for writing.
+    /// Opens a unit for writing.
     fn begin(&self) -> impl Future<Output = Result<Self::Unit, StoreError>> + Send;
 
-    /// Makes everything in the unit last.
+    /// Commits the unit.
     fn commit(&self, unit: Self::Unit) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

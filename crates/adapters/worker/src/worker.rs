@@ -20,7 +20,7 @@ use crate::{
     schedules::fire_until,
 };
 
-/// Does jobs until it is told to stop.
+/// Runs jobs until it is told to stop.
 pub struct Worker<S> {
     store: S,
     world: World,
@@ -31,13 +31,13 @@ pub struct Worker<S> {
     turned: Arc<dyn Fn() + Send + Sync>,
 }
 
-/// How often what time alone brings about is looked after while there is other work.
+/// Minimum interval of time-driven work (due jobs, expired leases) while there is other work.
 const ADVANCE: Duration = Duration::from_millis(100);
-/// How often the last words of a worker that stops are tried.
+/// Number of attempts to record the last outcomes of a stopping worker.
 const LAST_TRIES: u32 = 5;
 
 impl<S: JobStore> Worker<S> {
-    /// A worker that has not begun.
+    /// Creates a worker that has not started.
     pub fn new(
         store: S,
         world: World,
@@ -50,16 +50,15 @@ impl<S: JobStore> Worker<S> {
         Self { store, world, wake_up, handlers: Arc::new(handlers), schedules, config, turned }
     }
 
-    /// Calls this at every turn of its loop, whatever the store says: a worker that waits for a database tells itself by it
-    /// from one that does not come round any more. Between two calls lie at most a heartbeat and the deadlines of two
-    /// units.
+    /// Sets a function that is called on every iteration, even while the store fails, so that a watchdog can tell a
+    /// waiting worker from a stuck one. Two calls are at most a heartbeat plus the deadlines of two units apart.
     #[must_use]
     pub fn with_pulse(self, turned: impl Fn() + Send + Sync + 'static) -> Self {
         Self { turned: Arc::new(turned), ..self }
     }
 
-    /// Works until `stop`; then takes no more jobs, waits for those it has until `hand_back`, and hands back what is not
-    /// done by then.
+    /// Runs until `stop` is cancelled. Then takes no more jobs, waits for running ones until `hand_back` is cancelled,
+    /// and hands back unfinished ones.
     pub async fn run(self, stop: CancellationToken, hand_back: CancellationToken) {
         let schedules = tokio::spawn(fire_until(
             stop.clone(),
@@ -77,18 +76,18 @@ impl<S: JobStore> Worker<S> {
     }
 }
 
-/// What a running worker keeps in mind.
+/// State of a running worker.
 struct Work<'w, S> {
     worker: &'w Worker<S>,
     in_hand: JobsInHand,
-    /// For each queue, as many as may run at once: some are claimed before there is a place for them.
+    /// For each queue, the slots for running jobs: some jobs are claimed before there is a slot for them.
     places: Vec<Arc<Semaphore>>,
     turns: Vec<Turn>,
-    /// For each queue, whether the last claim brought something, so that the next may: beside what is to be noted anyway
-    /// it costs little.
+    /// For each queue, whether the last claim returned jobs. Then the next one may too, and beside a commit that
+    /// happens anyway it costs little.
     is_busy: Vec<bool>,
     reports: (UnboundedSender<Report>, UnboundedReceiver<Report>),
-    /// When it looks at the table next, and how long after that.
+    /// Time of the next poll, and the interval after it.
     next_look: Instant,
     poll: Duration,
     next_advance: Instant,
@@ -144,7 +143,7 @@ impl<'w, S: JobStore> Work<'w, S> {
                 advances: (looks || is_busy) && Instant::now() >= self.next_advance,
                 claims: self.is_busy.iter().zip(self.room()).map(|(is_busy, room)| asks(*is_busy, room)).collect(),
             };
-            // On some stores there is one writer, and an idle worker must not be it.
+            // Some stores have one writer, and an idle worker must not occupy it.
             let is_idle = !has_reports && !is_busy && self.in_hand.reports().is_empty() && !agenda.renews;
             if is_idle && !self.is_failing {
                 match self.is_anything_due().await {
@@ -161,7 +160,7 @@ impl<'w, S: JobStore> Work<'w, S> {
                 agenda.advances = true;
             }
             if self.in_hand.reports().is_empty() && !agenda.asks_anything() {
-                // Every place is taken: until one is free there is nothing to look for.
+                // Every slot is taken: polling is useless until one is free.
                 if looks {
                     self.rest();
                 }
@@ -185,7 +184,7 @@ impl<'w, S: JobStore> Work<'w, S> {
         }
     }
 
-    /// Waits for what runs, as long as it may, and then gives it back.
+    /// Waits for running jobs until `hand_back`, then hands them back.
     async fn end(&mut self, hand_back: &CancellationToken) {
         self.in_hand.hand_back_waiting();
         loop {
@@ -221,7 +220,7 @@ impl<'w, S: JobStore> Work<'w, S> {
         }
     }
 
-    /// Whoever ends meanwhile goes with the same commit. Short jobs, of which each moment brings more, are awaited.
+    /// Collects more reports for the same commit. Waits briefly for short jobs, which end every moment.
     async fn gather_reports(&mut self) {
         loop {
             tokio::task::yield_now().await;
@@ -233,13 +232,13 @@ impl<'w, S: JobStore> Work<'w, S> {
         }
     }
 
-    /// How many more jobs of each queue are of use.
+    /// Returns how many more jobs of each queue to claim.
     fn room(&self) -> impl Iterator<Item = u32> {
         let queues = self.worker.config.queues.iter().enumerate();
         queues.map(|(place, queue)| self.in_hand.room(place, queue.concurrency))
     }
 
-    /// By both clocks: the store goes by the wall clock, which may jump.
+    /// Compares both clocks: the store uses the wall clock, which may jump.
     fn must_renew(&self) -> bool {
         let (heartbeat, now) = (self.worker.config.heartbeat, self.worker.world.now());
         let (at, by_wall_clock) = self.renewed;
@@ -252,7 +251,7 @@ impl<'w, S: JobStore> Work<'w, S> {
         self.worker.store.read().await?.has_due_jobs(&queues, self.worker.world.now()).await
     }
 
-    /// Nothing is to be had: the next look comes later.
+    /// Lengthens the poll interval after a poll that found nothing.
     fn rest(&mut self) {
         self.poll = (self.poll * 2).min(self.worker.config.longest_poll);
         self.next_look = Instant::now() + self.poll;
@@ -311,7 +310,7 @@ impl<'w, S: JobStore> Work<'w, S> {
             let outcome = ended.outcome.as_ref().map_or("completed", name);
             metrics::histogram!("tenantry_job_run_seconds", "kind" => ended.kind, "outcome" => outcome)
                 .record(begun.elapsed().as_secs_f64());
-            // Nobody listens any more once the worker has ended.
+            // The channel has no receiver once the worker has ended.
             let _ = reports.send(Report { claim, outcome: ended.outcome });
         };
         let task = tokio::spawn(run.instrument(span));
@@ -319,7 +318,7 @@ impl<'w, S: JobStore> Work<'w, S> {
     }
 }
 
-/// What log entries of a job carry: whose it is, and the request that caused it.
+/// Creates the span of a job's log entries: its tenant and the request that caused it.
 fn span(job: &Job) -> Span {
     let tenant = job.tenant.map(|tenant| tenant.to_string());
     let trace = job.trace.as_deref().and_then(|trace| trace.parse::<TraceContext>().ok());

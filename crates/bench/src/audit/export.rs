@@ -1,4 +1,4 @@
-//! The export of the whole log, beside `COPY` of the same rows by psql.
+//! Measures the export of the whole log, compared with `COPY` of the same rows by psql.
 
 use anyhow::{Result, bail};
 use std::{

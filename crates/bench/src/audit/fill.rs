@@ -1,23 +1,23 @@
-//! A long log, written past the server.
+//! Fills a long log directly in the database.
 
 use anyhow::Result;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 
 use super::Store;
 
-/// When the first entry happened, in milliseconds since 1970; one comes each millisecond.
+/// Time of the first entry in milliseconds since 1970; each later entry is one millisecond younger.
 pub(super) const BEGIN_MILLIS: u64 = 1_760_000_000_000;
 
-/// Who has acted in every hundredth entry.
+/// The actor of every hundredth entry.
 pub(super) const ACTOR: &str = "00000000-0000-7000-8000-000000000001";
-/// What every thousandth entry was done to.
+/// The target of every thousandth entry.
 pub(super) const TARGET: &str = "00000000-0000-7000-9000-000000000001";
 
 const COLUMNS: &str = "id, version, tenant_id, occurred_at, action, action_group, outcome, actor_type, actor_id, target_type, \
      target_id, changes, request_id, count, commitment";
 
-/// Of each entry `n`: actions of several frequencies down to one in ten thousand, and refusals and kinds of targets that
-/// are rare.
+/// Columns of entry `n`: actions of several frequencies down to one in ten thousand, with rare refusals and rare kinds
+/// of targets.
 const ROW: &str = "{id}, 1, {tenant}, {at}, \
      CASE WHEN n % 10000 = 0 THEN 'role.deleted' WHEN n % 100 = 0 THEN 'role.updated' WHEN n % 3 = 0 THEN 'session.ended' \
          ELSE 'session.started' END, \
@@ -29,7 +29,7 @@ const ROW: &str = "{id}, 1, {tenant}, {at}, \
 const PART: &str = "'{\"actorName\":\"Ada Lovelace\",\"ip\":\"203.0.113.7\",\"targetName\":\"support\",\
      \"userAgent\":\"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36\"}'";
 
-/// Writes that many entries of the tenant.
+/// Writes the entries of the tenant.
 pub(super) async fn fill(store: &Store, tenant: &str, entries: u32) -> Result<()> {
     let begin = BEGIN_MILLIS;
     match store {

@@ -1,4 +1,4 @@
-//! `GET /audit-logs` over HTTP, beside the query of a page by itself.
+//! Measures `GET /audit-logs` over HTTP, compared with the bare query of a page.
 
 use anyhow::{Context, Result};
 use sqlx::{AssertSqlSafe, Connection as _, Executor, PgConnection, SqliteConnection};
@@ -15,12 +15,12 @@ use crate::{
     report::{Bar, Figure},
 };
 
-/// Pages a second, for the tail.
+/// Pages per second, for the tail latency.
 const RATE: u32 = 100;
-/// Pages one after the other, for the median.
+/// Number of consecutive pages, for the median.
 const TIMES: usize = 500;
 
-/// A name, the query of the URL, and what it is in SQL.
+/// A name, the query string of the URL, and the same condition in SQL.
 struct Page {
     what: &'static str,
     query: String,
@@ -58,7 +58,7 @@ async fn pages(run: &Run, place: &Place) -> Result<Vec<Page>> {
         Store::Postgres(_) => format!("'{id}'::uuid"),
         Store::Sqlite(_) => format!("x'{}'", id.replace('-', "")),
     };
-    // Halfway through the log, by the cursor of the page before.
+    // Halfway through the log, by the cursor of the previous page.
     let middle = chrono::DateTime::from_timestamp_millis(i64::try_from(BEGIN_MILLIS)? + i64::from(run.entries / 2));
     let to = middle.context("a time")?.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
     let mut client = Client::open(place.server.address).await?;
@@ -88,7 +88,7 @@ async fn pages(run: &Run, place: &Place) -> Result<Vec<Page>> {
     ])
 }
 
-/// The query of a page on a connection of its own, the transaction and its scope included.
+/// The query of a page on its own connection, including the transaction and its scope.
 struct Bare {
     connection: Connection,
     select: String,
@@ -138,7 +138,7 @@ impl Bare {
         Ok(())
     }
 
-    /// At the rate at which the server is asked. A time counts from the moment at which the query was to be sent.
+    /// Sends queries at the rate at which the server is asked. A latency counts from the scheduled time of the query.
     async fn at_a_rate(&mut self, duration: Duration) -> Result<Vec<Duration>> {
         let interval = Duration::from_secs(1) / RATE;
         let began = tokio::time::Instant::now() + interval;

@@ -1,4 +1,4 @@
-//! What sealing costs whoever writes: the processor time of changes, with and without all of their entries being sealed.
+//! Measures the cost of sealing for writers: processor time of changes, with and without sealing all of their entries.
 
 use anyhow::Result;
 use secrecy::SecretString;
@@ -33,7 +33,7 @@ pub(super) async fn figure(place: &Place) -> Result<Figure> {
                 seal(place, &keys).await?;
             }
             spent[turn] = (cost::processor_time(postmaster)? - before).as_secs_f64() * 1e6 / cost::CHANGES as f64;
-            // What this turn has left is not the next one's to seal.
+            // The entries of this turn must not be sealed in the next one.
             seal(place, &keys).await?;
         }
         figure.add(spent[1], Some(spent[0]));

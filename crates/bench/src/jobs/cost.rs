@@ -1,4 +1,4 @@
-//! What a change costs more when it enqueues a job in its unit.
+//! Measures the additional cost of a change that enqueues a job in its unit.
 
 use anyhow::{Context, Result};
 use rustix::{
@@ -18,7 +18,7 @@ use super::place::{Nothing, Place};
 use crate::report::{Bar, Figure};
 
 const PAIRS: usize = 10;
-/// How many changes of each kind are made in a row.
+/// Number of consecutive changes of each kind.
 pub(crate) const CHANGES: usize = 1_000;
 
 pub(super) async fn figure(place: &Place) -> Result<Figure> {
@@ -27,7 +27,7 @@ pub(super) async fn figure(place: &Place) -> Result<Figure> {
     let postmaster = postmaster(place).await?;
     let what = "role creation with a job in its unit: processor time of ours and PostgreSQL's";
     let mut figure = Figure::new(what, "PostgreSQL", "µs", Bar::RatioAtMost(1.2)).beside("without");
-    // What is only met once, such as preparing the statements.
+    // Warm up, for example to prepare the statements.
     changes(place, &actor, true).await?;
     changes(place, &actor, false).await?;
     for pair in 0..PAIRS {
@@ -43,7 +43,7 @@ pub(super) async fn figure(place: &Place) -> Result<Figure> {
     Ok(figure)
 }
 
-/// Creates roles, each in a unit of its own.
+/// Creates roles, each in its own unit.
 pub(crate) async fn changes(place: &Place, actor: &Actor, enqueues: bool) -> Result<()> {
     let (tenant, person) = (actor.tenant.context("an owner")?, actor.user.context("an owner")?);
     for _ in 0..CHANGES {
@@ -60,7 +60,7 @@ pub(crate) async fn changes(place: &Place, actor: &Actor, enqueues: bool) -> Res
     Ok(())
 }
 
-/// Somebody who may create roles.
+/// Returns an actor who may create roles.
 pub(crate) async fn owner(place: &Place) -> Result<Actor> {
     let world = &place.world;
     let secrets = ServerSecrets::parse(&[ServerSecrets::generate_one(&SystemEntropy)])?;
@@ -81,7 +81,7 @@ pub(crate) async fn owner(place: &Place) -> Result<Actor> {
     Ok(Actor::signed_in(&authority, origin()))
 }
 
-/// The process that has started all others of the database.
+/// Returns the process id of the postmaster, the parent of the database's other processes.
 pub(crate) async fn postmaster(place: &Place) -> Result<u32> {
     let mut connection = PgConnection::connect(place.url.as_deref().context("it is measured on PostgreSQL")?).await?;
     let backend: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await?;
@@ -89,7 +89,7 @@ pub(crate) async fn postmaster(place: &Place) -> Result<u32> {
     Ok(parent)
 }
 
-/// Of this process, and of everything that the postmaster has started and that has not ended.
+/// Returns the processor time of this process and of all running children of the postmaster.
 pub(crate) fn processor_time(postmaster: u32) -> Result<Duration> {
     let ours = clock_gettime(ClockId::ProcessCPUTime);
     let ours = Duration::new(ours.tv_sec.try_into()?, ours.tv_nsec.try_into()?);
@@ -105,7 +105,7 @@ pub(crate) fn processor_time(postmaster: u32) -> Result<Duration> {
     Ok(ours + Duration::from_secs(ticks) / u32::try_from(clock_ticks_per_second())?)
 }
 
-/// From proc(5): the fourth field, and the sum of the 14th and 15th.
+/// Reads proc(5): the fourth field, and the sum of the 14th and 15th.
 fn parent_and_ticks(process: u32) -> Option<(u32, u64)> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();

@@ -1,4 +1,4 @@
-//! How long one job takes when there is no other, and how soon it begins.
+//! Measures the duration of a single job and the delay until it begins.
 
 use anyhow::{Context, Result};
 use secrecy::SecretString;
@@ -18,9 +18,9 @@ use crate::{
 
 const SAMPLES: usize = 300;
 const BY_POLL: usize = 60;
-/// Enqueued, claimed and noted: a commit each.
+/// Enqueueing, claiming and recording take one commit each.
 const COMMITS: u32 = 3;
-/// Time for a worker to fall asleep.
+/// Time for a worker to become idle.
 const PAUSE: Duration = Duration::from_millis(40);
 
 pub(super) async fn figures(url: &str, redis: &str) -> Result<Vec<Figure>> {
@@ -44,7 +44,7 @@ pub(super) async fn figures(url: &str, redis: &str) -> Result<Vec<Figure>> {
     let there = Place::postgres(url, "bench_redis").await?;
     let there = Place { wake_up: Arc::new(waking("worker")?), ..there };
     let caller = Place { wake_up: Arc::new(waking("caller")?), ..there.clone() };
-    // Until both have heard of Redis.
+    // Until both are connected to Redis.
     sleep(Duration::from_secs(2)).await;
     let mut by_redis = Figure::new(
         "from enqueuing to the start elsewhere, with Redis: 99th percentile",
@@ -64,7 +64,7 @@ fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 
-/// The median of a commit that has written one row.
+/// Returns the median duration of a commit of one row.
 async fn commits(place: &Place) -> Result<Duration> {
     let mut connection = PgConnection::connect(place.url.as_deref().context("it is measured on PostgreSQL")?).await?;
     sqlx::raw_sql("CREATE TABLE one_row (n bigint); INSERT INTO one_row VALUES (0)").execute(&mut connection).await?;
@@ -87,7 +87,7 @@ async fn one_at_a_time(place: &Place) -> Result<Vec<Duration>> {
         let before = *commits.borrow();
         let began = Instant::now();
         start(place, place, &mut working, true).await?;
-        // One commit claims it, the next notes it.
+        // One commit claims the job, the next records its outcome.
         commits.wait_for(|commits| *commits >= before + 2).await?;
         times.push(began.elapsed());
         sleep(PAUSE).await;

@@ -1,4 +1,4 @@
-//! A database with a queue, and workers for it.
+//! A database with a queue, and its workers.
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
@@ -22,13 +22,13 @@ use tenantry_worker::{Handlers, JobStore, QueueConfig, Worker, WorkerConfig};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-/// How many jobs run at once.
+/// Number of jobs that run at once.
 pub(super) const CONCURRENCY: u32 = 50;
 pub(super) const QUEUE: &str = "bench";
 pub(super) const SYSTEM: Scope = Scope::System(SystemReason::Worker);
 const BATCH: usize = 500;
 
-/// A job that does nothing.
+/// A job without any effect.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Nothing {
     number: usize,
@@ -42,15 +42,15 @@ impl Kind for Nothing {
         RetryPolicy { max_attempts: 5, first: Duration::from_secs(1), longest: Duration::from_secs(60) };
 }
 
-/// A migrated database of its own.
+/// A migrated database.
 #[derive(Clone)]
 pub(crate) struct Place {
     pub(crate) store: Store,
     pub(crate) world: World,
     pub(super) wake_up: Arc<dyn WakeUp>,
-    /// The address, on PostgreSQL.
+    /// The URL, on PostgreSQL.
     pub(super) url: Option<String>,
-    /// Counts commits of workers.
+    /// Counts the commits of workers.
     pub(super) commits: Arc<watch::Sender<usize>>,
     pub(super) _folder: Arc<TempDir>,
 }
@@ -87,7 +87,7 @@ impl Place {
         })
     }
 
-    /// Enqueues so many jobs, with a commit for each batch.
+    /// Enqueues `count` jobs with one commit per batch.
     pub(super) async fn enqueue(&self, count: usize) -> Result<()> {
         let mut number = 0;
         while number < count {
@@ -102,7 +102,7 @@ impl Place {
         Ok(())
     }
 
-    /// A worker that says of each job when it began.
+    /// Starts a worker that reports when each job begins.
     pub(super) fn work(&self) -> Working {
         let begun = Arc::new(watch::Sender::new(Instant::now()));
         let count = Arc::new(AtomicUsize::new(0));
@@ -136,9 +136,9 @@ impl Handler<Nothing> for DoesNothing {
     }
 }
 
-/// A worker at work.
+/// A running worker.
 pub(super) struct Working {
-    /// When the last job began.
+    /// Time at which the last job began.
     pub(super) begun: watch::Receiver<Instant>,
     count: Arc<AtomicUsize>,
     stop: CancellationToken,
@@ -146,7 +146,7 @@ pub(super) struct Working {
 }
 
 impl Working {
-    /// Waits until so many jobs are done and noted, and ends.
+    /// Waits until `count` jobs are recorded as completed, and stops the worker.
     pub(super) async fn finish(self, count: usize) -> Result<()> {
         while self.count.load(Ordering::Relaxed) < count {
             tokio::time::sleep(Duration::from_millis(1)).await;

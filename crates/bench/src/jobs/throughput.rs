@@ -1,4 +1,4 @@
-//! Jobs a second.
+//! Measures jobs per second.
 
 use anyhow::{Context, Result, ensure};
 use sqlx::{Connection, PgConnection, Row};
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::place::{CONCURRENCY, Place, QUEUE, SYSTEM};
 use crate::report::{Bar, Figure};
 
-/// What BullMQ 6 on Redis reached in one process of Node on such a machine, without our durability.
+/// Rate of BullMQ 6 on Redis in one Node process on such a machine, without our durability.
 const BULLMQ_ENQUEUES: f64 = 16_400.0;
 const BULLMQ_DRAINS: f64 = 8_400.0;
 const BULLMQ_BOTH: f64 = 5_700.0;
@@ -83,7 +83,7 @@ async fn our_claims(place: &Place, jobs: usize) -> Result<Duration> {
     Ok(began.elapsed())
 }
 
-/// The least that a claim can be: one statement in the order of the index, one commit.
+/// Measures the minimum of a claim: one statement in the order of the index, one commit.
 async fn raw_claims(place: &Place, jobs: usize) -> Result<Duration> {
     let url = place.url.as_deref().context("raw claims are measured on PostgreSQL")?;
     let mut connection = PgConnection::connect(url).await?;

@@ -1,5 +1,5 @@
-//! A service that embeds the queue on a SQLite file of its own: an order is billed exactly once, and each bill is delivered
-//! at least once, whatever becomes of the process.
+//! A service that embeds the queue on its own SQLite file. An order is billed exactly once and each bill is delivered
+//! at least once, even if the process is killed at any time.
 //!
 //! `cargo run -p tenantry-worker --example embed`
 
@@ -25,7 +25,7 @@ const SYSTEM: Scope = Scope::System(SystemReason::Worker);
 const RETRY: RetryPolicy =
     RetryPolicy { max_attempts: 10, first: Duration::from_secs(1), longest: Duration::from_secs(600) };
 
-/// An order that is to be billed. What is written today is read by tomorrow's program: hence the version.
+/// An order to bill. A later release reads what this one writes: hence the version.
 #[derive(Serialize, Deserialize)]
 struct Order {
     number: u32,
@@ -38,7 +38,7 @@ impl Kind for Order {
     const RETRY: RetryPolicy = RETRY;
 }
 
-/// A bill that is to be delivered.
+/// A bill to deliver.
 #[derive(Serialize, Deserialize)]
 struct Bill {
     order: u32,
@@ -52,7 +52,7 @@ impl Kind for Bill {
     const TIME_LIMIT: Duration = Duration::from_secs(5);
 }
 
-/// The service: a store, a clock with dice, and a bell that wakes its worker.
+/// The service: a store, a clock with a random source, and a wake-up for its worker.
 #[derive(Clone)]
 struct Service {
     store: Store,
@@ -79,8 +79,8 @@ impl JobStore for Service {
     }
 }
 
-/// Makes bills of orders. The bill is a job in the unit that completes the order's, so there is one for each order, and
-/// never two.
+/// Creates bills from orders. The bill is a job in the unit that completes the order's job, so each order has exactly
+/// one.
 struct Billing(Service);
 
 #[async_trait]
@@ -96,7 +96,7 @@ impl Handler<Order> for Billing {
     }
 }
 
-/// Delivers bills to the world outside, which may hear of one twice.
+/// Delivers bills to an outside system, which may receive one twice.
 struct Delivery(mpsc::UnboundedSender<u32>);
 
 #[async_trait]
@@ -143,7 +143,7 @@ impl Entropy for Dice {
     }
 }
 
-/// Runs to its end within a few seconds.
+/// Ends within a few seconds.
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn main() -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
@@ -166,7 +166,7 @@ pub(crate) async fn main() -> Result<(), Failure> {
     let (stop, hand_back) = (CancellationToken::new(), CancellationToken::new());
     let working = tokio::spawn(worker.run(stop.clone(), hand_back.clone()));
 
-    // In a service of your own: in the unit of the change that takes the order.
+    // In a real service: in the unit of the change that accepts the order.
     let mut unit = service.begin().await?;
     for number in 1..=5 {
         unit.enqueue_job(&NewJob::of(&service.world, None, &Order { number })?).await?;
@@ -182,7 +182,8 @@ pub(crate) async fn main() -> Result<(), Failure> {
     orders.sort_unstable();
     assert_eq!(orders, [1, 2, 3, 4, 5]);
 
-    // It takes no more jobs, waits for those it has, and would hand back what is not done when `hand_back` is cancelled.
+    // The worker takes no more jobs and waits for running ones. Cancelling `hand_back` would return unfinished jobs to
+    // the queue.
     stop.cancel();
     working.await?;
     println!("the worker has stopped");

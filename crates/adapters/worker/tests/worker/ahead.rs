@@ -1,4 +1,4 @@
-//! Jobs that are claimed before there is a place for them.
+//! Tests of jobs that are claimed before there is a slot for them.
 
 use futures::FutureExt;
 use std::{
@@ -19,7 +19,7 @@ use crate::{
 const PLACES: usize = 3;
 const LONG: &str = "jobs WHERE payload LIKE '%long%'";
 
-/// Ends short errands at once and long ones never, and counts the long ones that have begun.
+/// Ends short jobs at once and long ones never, and counts the long ones that have begun.
 fn counting(begun: &Arc<AtomicUsize>) -> Handlers {
     let begun = begun.clone();
     Handlers::new().with::<Errand>(Does(move |errand: Errand, _| {

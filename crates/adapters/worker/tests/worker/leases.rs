@@ -1,4 +1,4 @@
-//! Workers whose word does not get through.
+//! Tests of workers whose reports do not reach the store.
 
 use futures::FutureExt;
 use std::{
@@ -49,7 +49,7 @@ async fn fa7_a_worker_that_gives_word_keeps_a_job_beyond_its_first_lease() {
     other.end().await;
 }
 
-/// Once the handler ends while nothing gets through, and once it runs still when its worker hears that the lease is lost.
+/// The handler ends while the store is unreachable, and it still runs when its worker learns that the lease is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn fa7_the_word_of_a_worker_that_was_cut_off_is_refused() {
     for ends_while_cut_off in [true, false] {
@@ -81,7 +81,7 @@ async fn fa7_the_word_of_a_worker_that_was_cut_off_is_refused() {
         }
         assert_eq!(has_ended.load(Ordering::SeqCst), ends_while_cut_off);
         line.cut(false);
-        // It is of use again: its places are free, and it is the only one.
+        // The first worker works again: its slots are free, and it is the only worker.
         other.end().await;
         while !has_ended.load(Ordering::SeqCst) {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -96,7 +96,7 @@ async fn fa7_the_word_of_a_worker_that_was_cut_off_is_refused() {
     }
 }
 
-/// Each way that a job may die.
+/// Every way in which a job can become a dead letter.
 #[tokio::test(flavor = "multi_thread")]
 async fn fa8_every_death_is_an_event() {
     let shop = Shop::open().await;

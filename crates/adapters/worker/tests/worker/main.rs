@@ -1,4 +1,4 @@
-//! The worker over a real queue, on SQLite.
+//! Tests of the worker with a real queue on SQLite.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly, and so may what helps it")]
 

@@ -1,4 +1,4 @@
-//! A worker comes round whatever becomes of its store, and tells so.
+//! A worker keeps iterating and calls its pulse even while its store fails.
 
 use std::{
     sync::{
@@ -11,7 +11,7 @@ use tenantry_worker::{Handlers, Worker};
 
 use crate::shop::{Shop, config};
 
-/// A worker rests no longer than 50 ms here.
+/// Here a worker rests for at most 50 ms.
 const WHILE: Duration = Duration::from_millis(500);
 const TURNS: u32 = 3;
 

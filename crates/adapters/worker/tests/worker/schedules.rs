@@ -1,4 +1,4 @@
-//! Schedules of several workers.
+//! Tests of schedules with several workers.
 
 use futures::FutureExt;
 use std::{
@@ -20,7 +20,7 @@ use crate::{
 #[tokio::test(flavor = "multi_thread")]
 async fn fa12_of_two_workers_one_fires_each_tick() {
     const MINUTE: Duration = Duration::from_secs(60);
-    /// Each worker looks once a second.
+    /// Each worker checks schedules once a second.
     const BOTH_HAVE_LOOKED: Duration = Duration::from_millis(2_500);
     let (world, clock) = test_world();
     let at = |minutes: u32| moment(1_795_430_100_000).plus(MINUTE * minutes).plus(Duration::from_millis(7));
@@ -39,7 +39,7 @@ async fn fa12_of_two_workers_one_fires_each_tick() {
     };
     let workers = [work(), work()];
     shop.comes_to(1, "schedule_ticks").await;
-    // Onwards, far onwards, back, and to where it was.
+    // Forwards, far forwards, backwards, and to the earlier time.
     for (minutes, expected) in [(4, 0), (5, 1), (6, 1), (121, 2), (7, 2), (122, 2), (126, 3)] {
         clock.set(at(minutes));
         tokio::time::sleep(BOTH_HAVE_LOOKED).await;

@@ -1,4 +1,4 @@
-//! A queue with workers.
+//! A queue with workers, for the tests.
 
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
@@ -34,7 +34,7 @@ impl Clock for WallClock {
     }
 }
 
-/// One worker's way to the store, which may be cut.
+/// The connection of one worker to the store, which a test may cut.
 #[derive(Clone)]
 pub(crate) struct Line {
     store: Store,
@@ -90,7 +90,7 @@ pub(crate) struct Shop {
     database: TestDatabase,
 }
 
-/// A worker at work.
+/// A running worker.
 pub(crate) struct Working {
     pub(crate) stop: CancellationToken,
     pub(crate) hand_back: CancellationToken,
@@ -105,7 +105,7 @@ impl Working {
     }
 }
 
-/// Three places for errands and one for parcels, with short leases and short naps.
+/// Three slots for errands and one for parcels, with short leases and poll intervals.
 pub(crate) fn config() -> WorkerConfig {
     let queue = |name: &str, concurrency| QueueConfig { name: name.to_owned(), concurrency };
     WorkerConfig {
@@ -179,13 +179,13 @@ impl Shop {
         assert!(done.rows_affected() > 0, "{sql}");
     }
 
-    /// How many rows there are of this.
+    /// Counts rows.
     pub(crate) async fn count(&self, from: &str) -> i64 {
         let sql = AssertSqlSafe(format!("SELECT count(*) FROM {from}"));
         sqlx::query_scalar(sql).fetch_one(&mut self.connect().await).await.unwrap()
     }
 
-    /// Waits until there are so many rows of this, and says how long that took.
+    /// Waits until there are `count` rows and returns how long that took.
     pub(crate) async fn comes_to(&self, count: i64, from: &str) -> Duration {
         let began = Instant::now();
         loop {
@@ -198,7 +198,7 @@ impl Shop {
         }
     }
 
-    /// How many events tell of a death of a job of this kind.
+    /// Counts events of dead letters of this kind.
     pub(crate) async fn deaths(&self, kind: &str) -> i64 {
         self.count(&format!("journal WHERE action = 'job.died' AND changes LIKE '%\"{kind}\"%'")).await
     }

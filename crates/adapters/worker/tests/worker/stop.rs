@@ -1,4 +1,4 @@
-//! A worker that is told to stop.
+//! Tests of a worker that is told to stop.
 
 use futures::FutureExt;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ async fn fa10_a_stopping_worker_ends_what_it_can_and_hands_back_the_rest() {
     shop.comes_to(3, "jobs WHERE state = 'running'").await;
     working.stop.cancel();
     shop.enqueue(&[shop.job(&Errand::to("late"))]).await;
-    // Longer than a lease, so that those it waits for are its own still.
+    // Longer than a lease, so that the jobs it waits for must still be its own.
     shop.comes_to(1, "jobs WHERE state = 'completed'").await;
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert_eq!(shop.count("jobs WHERE state = 'running' AND attempt = 1").await, 2, "it has patience");

@@ -1,4 +1,4 @@
-//! What becomes of a try.
+//! Tests of the outcomes of an attempt.
 
 use futures::FutureExt;
 use std::{
@@ -16,7 +16,7 @@ use crate::{
     shop::Shop,
 };
 
-/// Does every errand but those to somebody whom a test treats otherwise.
+/// The result of every job except those that a test treats differently.
 fn done() -> Result<Done, JobFailure> {
     Ok(Done::Outside)
 }
@@ -98,7 +98,7 @@ async fn fa8_a_payload_that_cannot_be_read_is_discarded() {
     working.end().await;
 }
 
-/// A newer program may have enqueued it, and be there to do it.
+/// A newer program may have enqueued the job, and may be there to run it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_of_an_unknown_kind_is_tried_again_later() {
     let shop = Shop::open().await;
@@ -118,7 +118,7 @@ async fn a_job_of_an_unknown_kind_is_tried_again_later() {
     newer.end().await;
 }
 
-/// Cut off before its unit is committed, and failing after it was.
+/// Once cancelled before its unit is committed, and once failing afterwards.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_done_in_the_unit_of_its_job_is_done_once() {
     let shop = Shop::open().await;
@@ -141,7 +141,7 @@ async fn what_is_done_in_the_unit_of_its_job_is_done_once() {
     let jobs: Vec<NewJob> = (0..10).map(|_| shop.job(&Errand::to("somebody"))).collect();
     shop.enqueue(&jobs).await;
     shop.comes_to(10, "jobs WHERE kind = 'errand' AND state = 'completed' AND attempt = 2").await;
-    // The word on the second try is refused: the job is done.
+    // The report of the second attempt is refused: the job is completed.
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(shop.count("jobs WHERE kind = 'errand' AND state = 'completed' AND attempt = 2").await, 10);
     assert_eq!(shop.count("jobs WHERE kind = 'receipt'").await, 10);

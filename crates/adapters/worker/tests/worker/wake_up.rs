@@ -1,4 +1,4 @@
-//! A call hurries a worker, and without one it finds its jobs too.
+//! A wake-up makes a worker poll at once; without one the worker finds its jobs too.
 
 use futures::FutureExt;
 use std::time::Duration;
