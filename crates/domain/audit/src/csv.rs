@@ -1,18 +1,18 @@
-//! Cells of CSV that no spreadsheet takes for a formula.
+//! Escapes CSV cells, so that no spreadsheet program runs them as formulas.
 
 use std::borrow::Cow;
 
-/// What makes a spreadsheet run a cell, or the mark that tells that it was made harmless. The wide forms are folded to the
-/// narrow ones by some programs.
+/// Characters that make a spreadsheet program run a cell, and the apostrophe that marks an escaped cell. Some programs
+/// fold the wide forms to the narrow ones.
 const RISKY: &[char] = &['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}', '\''];
 
-/// The text with an apostrophe before it if a spreadsheet would run it, or if it begins with an apostrophe itself.
-/// [`original_cell`] gives the text back.
+/// Returns the text, with an apostrophe in front if a spreadsheet program would run it or if it begins with an
+/// apostrophe itself. [`original_cell`] reverses this.
 pub fn harmless_cell(text: &str) -> Cow<'_, str> {
     if text.starts_with(RISKY) { format!("'{text}").into() } else { text.into() }
 }
 
-/// What [`harmless_cell`] was given.
+/// Returns the text that [`harmless_cell`] was given.
 pub fn original_cell(cell: &str) -> &str {
     cell.strip_prefix('\'').unwrap_or(cell)
 }

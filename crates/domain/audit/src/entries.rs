@@ -1,4 +1,4 @@
-//! Which entries of a tenant's audit log answer a question.
+//! Reads a tenant's audit log.
 
 use async_trait::async_trait;
 use tenantry_kernel::{
@@ -7,26 +7,26 @@ use tenantry_kernel::{
 };
 use uuid::Uuid;
 
-/// An event as it stands in the journal.
+/// An event as stored in the journal.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// The event. Its salt and personal part are empty once they were erased.
+    /// The event. After erasure, its salt and personal part are empty.
     pub event: Event,
-    /// The commitment to the personal part, which stays when the part goes.
+    /// The commitment to the personal part, which stays after erasure.
     pub commitment: [u8; 32],
 }
 
-/// Which actions are wanted.
+/// Filter by action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ActionFilter {
-    /// The action of exactly this name.
+    /// The action with exactly this name.
     Exact(String),
-    /// Every action whose part before the first dot is this.
+    /// Every action whose part before the first dot is this text.
     Group(String),
 }
 
 impl ActionFilter {
-    /// `role.created` is exact, `role.*` is the group.
+    /// Parses a filter: `role.created` is exact, `role.*` is a group.
     pub fn parse(text: &str) -> Self {
         match text.strip_suffix(".*") {
             Some(group) => Self::Group(group.to_owned()),
@@ -35,36 +35,36 @@ impl ActionFilter {
     }
 }
 
-/// Which entries are wanted; what is `None` does not matter.
+/// Filters of the audit log; `None` means no filter.
 #[derive(Debug, Clone, Default)]
 pub struct EntryFilter {
-    /// What was done.
+    /// The action.
     pub action: Option<ActionFilter>,
-    /// Who did it.
+    /// The user who acted.
     pub actor: Option<UserId>,
-    /// What kind of thing it was done to.
+    /// The kind of the target.
     pub target_kind: Option<TargetKind>,
-    /// The thing that it was done to.
+    /// The id of the target.
     pub target: Option<Uuid>,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Option<Outcome>,
-    /// Not before this moment.
+    /// At or after this time.
     pub from: Option<Timestamp>,
-    /// Before this moment.
+    /// Before this time.
     pub to: Option<Timestamp>,
 }
 
-/// Where the journal is read. Every method sees the unit's tenant only.
+/// Port: reads the journal. Every method sees the unit's tenant only.
 #[async_trait]
 pub trait Entries: Send {
-    /// Entries by id, which is by time.
+    /// Returns a page of entries by id, which is the order of time.
     async fn page_entries(
         &mut self,
         filter: &EntryFilter,
         page: PageRequest<EventId>,
     ) -> Result<Page<Entry, EventId>, StoreError>;
 
-    /// One entry.
+    /// Returns one entry.
     async fn entry_by_id(&mut self, id: EventId) -> Result<Option<Entry>, StoreError>;
 }
 
@@ -77,19 +77,19 @@ impl Command for ReadAuditLog {
     const EVENTS: &'static [Action] = &[];
 }
 
-/// In which form the log is taken away.
+/// Format of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportFormat {
-    /// One JSON object a line, in the form of the API.
+    /// One JSON object per line, in the format of the API.
     Ndjson,
-    /// A table.
+    /// A CSV table.
     Csv,
-    /// One JSON object a line, with everything that the seals need to be verified.
+    /// One JSON object per line, with everything that a verification of the seals needs.
     Evidence,
 }
 
 impl ExportFormat {
-    /// The name in the journal.
+    /// Returns the name in the journal.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ndjson => "ndjson",
@@ -99,16 +99,16 @@ impl ExportFormat {
     }
 }
 
-/// Take the audit log away as a file.
+/// Export the audit log.
 #[derive(Debug, Clone)]
 pub struct ExportAuditLog {
-    /// In which form.
+    /// The format.
     pub format: ExportFormat,
-    /// The filters that were set, as the caller wrote them: `action=role.*`.
+    /// The filters as the caller wrote them: `action=role.*`.
     pub filters: Vec<String>,
 }
 
-/// Notes that the acting tenant's log is about to be taken away; to be committed before anything of it is given out.
+/// Records that the acting tenant's log is exported. Commit this before sending any entry.
 pub async fn export_audit_log(
     unit: &mut (impl Journal + ?Sized),
     actor: &Actor,

@@ -1,6 +1,6 @@
 use tenantry_kernel::{Coded, Denied, ErrorCode, FieldError, StoreError};
 
-/// Why something about the audit log cannot be done.
+/// Errors of the audit log.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// The actor may not do this.
@@ -9,13 +9,13 @@ pub enum AuditError {
     /// The actor's session ended while the request was under way.
     #[error("the session has ended")]
     SessionEnded,
-    /// The plan keeps entries for longer than was asked for.
+    /// The requested retention is shorter than that of the plan.
     #[error("the plan keeps entries for {least} days")]
     RetentionTooShort {
-        /// The days of the plan.
+        /// The plan's retention in days.
         least: u32,
     },
-    /// The store could not do it.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -1,9 +1,8 @@
-//! The form in which a log is taken away so that it can be verified elsewhere: canonical JSON (RFC 8785), one object a
-//! line.
+//! The export format that can be verified elsewhere: canonical JSON (RFC 8785), one object per line.
 //!
-//! The first line says whose log it is. Then comes one segment after the other: its entries in the order of their
-//! positions, each with its personal part and the salt of the commitment to it, and its seal with the list of entries.
-//! A segment whose entries were removed at the end of their retention is its seal alone.
+//! The first line names the log. Then the segments follow in order: the entries of a segment in the order of their
+//! positions, each with its personal part and the salt of its commitment, then the seal with the list of entries. A
+//! segment whose entries were removed at the end of their retention consists of its seal alone.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,45 +10,45 @@ use tenantry_kernel::canonical_json;
 
 use crate::{Chain, Digest, Listed, Personal, Record, Seal, Segment, Signature};
 
-/// An entry with what its seal needs to be checked.
+/// An entry with everything that a check of its seal needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
-    /// What was sealed.
+    /// The sealed part.
     pub record: Record,
-    /// The personal part; `None` once it was erased.
+    /// The personal part; `None` after erasure.
     pub personal: Option<Personal>,
 }
 
-/// The first line: whose log it is.
+/// The first line, which names the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
-    /// The version of this form.
+    /// Version of the format.
     pub version: u32,
-    /// Whose log it is.
+    /// The log.
     pub chain: Chain,
 }
 
 impl Header {
-    /// The version of the form that is written here.
+    /// Version of the format that this release writes.
     pub const VERSION: u32 = 1;
 }
 
-/// A segment as it stands in a file.
+/// A segment as written to a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SegmentEvidence {
     seal: Seal,
     signature: Signature,
     digest: Digest,
-    /// The list in hexadecimal, 48 bytes an entry; `null` once its entries were removed.
+    /// The list of entries in hexadecimal, 48 bytes per entry; `null` after its entries were removed.
     listed: Option<String>,
 }
 
-/// One line.
+/// A line of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
-    /// The first one.
+    /// The first line.
     Header(Header),
     /// An entry.
     Entry(Evidence),
@@ -57,7 +56,7 @@ pub enum Line {
     Segment(Segment),
 }
 
-/// A line that is none of ours. What stands in it is not repeated.
+/// The line is not in the format of an export. The error does not repeat its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it is not a line of an export with seals")]
 pub struct EvidenceError;
@@ -82,7 +81,7 @@ impl Text {
 }
 
 impl Line {
-    /// The line, without a line break.
+    /// Returns the line, without a line break.
     pub fn write(&self) -> Result<String, EvidenceError> {
         let text = match self {
             Self::Header(header) => Text { journal: Some(header.clone()), ..Text::EMPTY },
@@ -108,8 +107,8 @@ impl Line {
         canonical_json(&text).map_err(|_| EvidenceError)
     }
 
-    /// What a line says. It must be written as [`Line::write`] writes it: of a name that is there twice, for one, others
-    /// might read what was not verified.
+    /// Parses a line. It must be written exactly as [`Line::write`] writes it: with a repeated name, for example,
+    /// another reader could see a value that was not verified.
     pub fn read(line: &str) -> Result<Self, EvidenceError> {
         let read = Self::parse(line)?;
         if read.write()? == line { Ok(read) } else { Err(EvidenceError) }

@@ -1,7 +1,7 @@
-//! The journal that is the audit log: reading it, sealing it, verifying what was sealed, and how long it is kept.
+//! The audit log: reading the journal, sealing it, verifying seals, and retention.
 //!
-//! [`Verifier`] needs no store and no network: a service that embeds this crate can check an export by it, with any
-//! Ed25519 library behind [`SealKeys`].
+//! [`Verifier`] needs no store and no network: a service that embeds this crate can verify an export with any Ed25519
+//! library behind [`SealKeys`].
 
 mod csv;
 mod entries;

@@ -1,4 +1,4 @@
-//! How long a tenant's entries are kept: at least as long as its plan says, and for ever under a legal hold.
+//! Retention of a tenant's entries: at least the plan's retention, and unlimited under a legal hold.
 
 use async_trait::async_trait;
 use std::{collections::BTreeMap, time::Duration};
@@ -6,51 +6,51 @@ use tenantry_kernel::{Action, Actor, Authorities, Command, Event, Journal, Requi
 
 use crate::{AuditError, Chain};
 
-/// The longest retention that can be set: a hundred years.
+/// Maximum retention in days: a hundred years.
 pub const MAX_RETENTION_DAYS: u32 = 36_500;
 
-/// What a tenant has set.
+/// The settings of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AuditPolicy {
-    /// For how many days entries are kept; `None` while the plan's days hold.
+    /// Retention in days; `None` means the plan's.
     pub retention_days: Option<u32>,
-    /// Whether nothing is removed, however old.
+    /// Whether no entry is removed, however old.
     pub legal_hold: bool,
 }
 
-/// What holds: what was set, and what the plan says where that is more.
+/// The policy that applies: the tenant's settings, or the plan's retention where that is longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EffectivePolicy {
-    /// For how many days entries are kept.
+    /// Retention in days.
     pub retention_days: u32,
-    /// Whether nothing is removed, however old.
+    /// Whether no entry is removed, however old.
     pub legal_hold: bool,
 }
 
 impl EffectivePolicy {
-    /// For how long entries are kept; `None` for ever.
+    /// Returns the retention; `None` means unlimited.
     pub fn kept_for(self) -> Option<Duration> {
         (!self.legal_hold).then(|| Duration::from_secs(u64::from(self.retention_days) * 24 * 60 * 60))
     }
 }
 
-/// For how many days entries are kept unless a tenant has set more.
+/// Configured retention in days.
 #[derive(Debug, Clone)]
 pub struct Retention {
-    /// By the name of the plan.
+    /// By plan.
     pub plans: BTreeMap<String, u32>,
-    /// What belongs to no tenant.
+    /// For entries without a tenant.
     pub without_tenant: u32,
 }
 
 impl Retention {
-    /// What holds for a tenant on this plan. A plan that is not listed keeps entries for as long as the longest.
+    /// Returns the policy of a tenant on this plan. A plan that is not listed has the longest configured retention.
     pub fn of_plan(&self, plan: &str, set: AuditPolicy) -> EffectivePolicy {
         let least = self.days_of_plan(plan);
         EffectivePolicy { retention_days: set.retention_days.unwrap_or(least).max(least), legal_hold: set.legal_hold }
     }
 
-    /// What holds for entries of no tenant.
+    /// Returns the policy for entries without a tenant.
     pub fn without_tenant(&self) -> EffectivePolicy {
         EffectivePolicy { retention_days: self.without_tenant, legal_hold: false }
     }
@@ -61,25 +61,25 @@ impl Retention {
     }
 }
 
-/// Where policies are kept. Every method sees the unit's tenant only.
+/// Port: stores policies. Every method sees the unit's tenant only.
 #[async_trait]
 pub trait AuditPolicies: Send {
-    /// What the tenant has set; nothing is set at first.
+    /// Returns the tenant's settings; the default for a tenant that has set none.
     async fn audit_policy_of(&mut self, tenant: TenantId) -> Result<AuditPolicy, StoreError>;
 
-    /// Sets it.
+    /// Stores the tenant's settings.
     async fn put_audit_policy(&mut self, tenant: TenantId, policy: AuditPolicy) -> Result<(), StoreError>;
 
-    /// The plan of the tenant whose log a chain covers; `None` when there is no such tenant any more.
+    /// Returns the plan of the tenant whose log the chain covers; `None` when the tenant no longer exists.
     async fn plan_of_chain(&mut self, chain: Chain) -> Result<Option<String>, StoreError>;
 }
 
-/// Change how long entries are kept. What is `None` stays as it is.
+/// Change the retention policy. `None` leaves a setting as it is.
 #[derive(Debug, Clone, Copy)]
 pub struct ChangeAuditPolicy {
-    /// The days; the inner `None` goes back to those of the plan.
+    /// Retention in days; the inner `None` returns to the plan's.
     pub retention_days: Option<Option<u32>>,
-    /// Whether nothing is to be removed.
+    /// Whether to keep every entry.
     pub legal_hold: Option<bool>,
 }
 
@@ -88,8 +88,8 @@ impl Command for ChangeAuditPolicy {
     const EVENTS: &'static [Action] = &[Action::AuditPolicyChanged];
 }
 
-/// Changes how long the acting owner's tenant keeps its entries. Retention is never set below the plan's:
-/// [`AuditError::RetentionTooShort`].
+/// Changes the retention policy of the acting owner's tenant. Fails with [`AuditError::RetentionTooShort`] when the
+/// retention is shorter than the plan's.
 pub async fn change_audit_policy(
     unit: &mut (impl AuditPolicies + Authorities + Journal + ?Sized),
     actor: &Actor,

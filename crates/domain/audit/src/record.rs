@@ -1,4 +1,4 @@
-//! An entry as it is sealed: what its row says, whether or not this program knows every name in it.
+//! The sealed form of an entry. It holds the row's values, including names that this program does not know.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,68 +8,68 @@ use uuid::Uuid;
 
 use crate::Digest;
 
-/// The canonical part of an entry. Its canonical JSON is the same, byte for byte, as that of the [`Event`] it was
-/// written from, whichever database it was read from, and a row that was tampered with still has one.
+/// The canonical part of an entry. Its canonical JSON equals, byte for byte, that of the [`Event`] from which it was
+/// written, on both databases. A row that was tampered with still has a canonical JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Record {
-    /// The version of the canonical form.
+    /// Version of the canonical form.
     pub version: i32,
-    /// The entry.
+    /// Id of the entry.
     pub id: Uuid,
-    /// The tenant whose log it stands in.
+    /// The tenant whose log holds the entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Uuid>,
-    /// When it happened.
+    /// Time of the event.
     pub occurred_at: Timestamp,
-    /// What was done or tried.
+    /// The action.
     pub action: String,
-    /// How it ended.
+    /// The outcome.
     pub outcome: String,
-    /// What sort of actor did it.
+    /// The type of the actor.
     pub actor_type: String,
-    /// Who did it.
+    /// Id of the actor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor_id: Option<Uuid>,
-    /// In whose place.
+    /// The user on whose behalf the actor acted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_behalf_of: Option<Uuid>,
-    /// What kind of thing it was done to.
+    /// The type of the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_type: Option<String>,
-    /// The thing it was done to.
+    /// Id of the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_id: Option<Uuid>,
-    /// What changed, less what belongs to persons.
+    /// Changed fields, without personal ones.
     pub changes: Value,
-    /// The request that caused it.
+    /// Id of the request that caused the event.
     pub request_id: Uuid,
-    /// How many times.
+    /// Number of occurrences.
     pub count: i64,
     /// The commitment to the personal part, in lower-case hexadecimal.
     pub commitment: String,
 }
 
 impl Record {
-    /// The record of an event that is about to be sealed.
+    /// Creates the record of an event that is about to be sealed.
     pub fn of(event: &Event) -> Result<Self, CanonicalError> {
         let commitment = event.personal.commitment(&event.salt)?;
         let canonical = event.canonical(&commitment)?;
         Ok(serde_json::from_str(&canonical)?)
     }
 
-    /// The entry's id.
+    /// Returns the entry's id.
     pub fn event_id(&self) -> EventId {
         EventId::from_uuid(self.id)
     }
 
-    /// SHA-256 over the canonical JSON (RFC 8785).
+    /// Returns the SHA-256 of the canonical JSON (RFC 8785).
     pub fn digest(&self) -> Result<Digest, CanonicalError> {
         Ok(Digest(Sha256::digest(canonical_json(self)?).into()))
     }
 }
 
-/// What of an entry belongs to persons, as it lies beside the journal.
+/// The personal part of an entry, as stored beside the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Personal {
     /// Its canonical JSON.
@@ -79,13 +79,13 @@ pub struct Personal {
 }
 
 impl Personal {
-    /// Whether this is what the record commits to.
+    /// Returns whether the record commits to this personal part.
     pub fn fits(&self, record: &Record) -> bool {
         hex::encode(commitment_to(&self.part, &self.salt)) == record.commitment
     }
 }
 
-/// A value without canonical form stands in no journal of ours.
+/// Reports a value without a canonical form, which the journal cannot hold.
 pub(crate) fn no_canonical_form(error: CanonicalError) -> StoreError {
     StoreError::Failed(Box::new(error))
 }

@@ -1,8 +1,8 @@
-//! Seals: committed entries are closed into segments, each signed and linked to the one before.
+//! Seals: committed entries are grouped into segments, each signed and linked to the previous one.
 //!
-//! A segment is a list of entries, each with the digest of its canonical form, in the order of their positions. Its seal
-//! says how many there are, where they stand, what the list hashes to and what the seal before hashes to, and is signed.
-//! Positions are given here and nowhere else: no sequence of a database can leave a gap or be set back.
+//! A segment is a list of entries, each with the digest of its canonical form, in the order of their positions. Its
+//! seal states their number, their positions, the digest of the list and the digest of the previous seal, and is
+//! signed. Positions are assigned only here: a database sequence could leave a gap or be set back.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -16,13 +16,13 @@ use uuid::Uuid;
 
 use crate::{Evidence, Record, record::no_canonical_form};
 
-/// The most entries of one segment: what verifying needs in memory, and what one unit of sealing writes.
+/// Maximum number of entries per segment. It bounds the memory of a verification and the writes of one sealing unit.
 pub const MAX_SEGMENT_ENTRIES: u32 = 1_000;
 
-/// The version of the canonical form of seals.
+/// Version of the canonical form of seals.
 const SEAL_VERSION: u32 = 1;
 
-/// The log that seals chain up: a tenant's, or that of what belongs to no tenant.
+/// A log with its own chain of seals: a tenant's, or the one of entries without a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Chain(pub Option<TenantId>);
 
@@ -47,7 +47,7 @@ impl FromStr for Chain {
     }
 }
 
-/// Text as which something stands in JSON.
+/// Writes and parses a type as text in JSON.
 macro_rules! as_text {
     ($name:ident, $what:literal) => {
         impl Serialize for $name {
@@ -100,7 +100,7 @@ macro_rules! hexadecimal {
 }
 
 hexadecimal!(
-    /// A SHA-256 (FIPS 180-4).
+    /// A SHA-256 digest (FIPS 180-4).
     Digest 32
 );
 hexadecimal!(
@@ -108,68 +108,69 @@ hexadecimal!(
     Signature 64
 );
 
-/// What a seal says; all of it is signed.
+/// The content of a seal; all of it is signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Seal {
-    /// The version of this form.
+    /// Version of the format.
     pub version: u32,
-    /// Whose log it is.
+    /// The log.
     pub chain: Chain,
-    /// Which segment of the chain, counted from 1.
+    /// Number of the segment in the chain, counted from 1.
     pub number: i64,
-    /// The position of the first entry in the whole log, counted from 1.
+    /// Position of the first entry in the whole log, counted from 1.
     pub first_position: i64,
-    /// How many entries there are, at least one.
+    /// Number of entries, at least one.
     pub count: i64,
-    /// When the newest of them happened.
+    /// Time of the newest entry.
     pub newest: Timestamp,
-    /// [`Seal::digest`] of the segment before; nothing in the first one.
+    /// [`Seal::digest`] of the previous segment; absent in the first one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Digest>,
-    /// SHA-256 over the ids and digests of the entries: [`Listed::digest_of`].
+    /// SHA-256 of the ids and digests of the entries: [`Listed::digest_of`].
     pub entries: Digest,
-    /// When it was sealed.
+    /// Time of sealing.
     pub sealed_at: Timestamp,
-    /// The key that signed it: the thumbprint of its public half (RFC 7638).
+    /// Id of the signing key: the thumbprint of its public key (RFC 7638).
     pub key_id: String,
 }
 
 impl Seal {
-    /// The bytes that are signed: canonical JSON (RFC 8785).
+    /// Returns the signed bytes: canonical JSON (RFC 8785).
     pub fn canonical(&self) -> Result<String, CanonicalError> {
         canonical_json(self)
     }
 
-    /// What the next seal is linked to, and what is kept elsewhere as the head of the chain.
+    /// Returns the digest to which the next seal is linked, and which an auditor keeps elsewhere as the head of the
+    /// chain.
     pub fn digest(&self) -> Result<Digest, CanonicalError> {
         Ok(Digest(Sha256::digest(self.canonical()?).into()))
     }
 
-    /// The position of the last entry.
+    /// Returns the position of the last entry.
     pub fn last_position(&self) -> i64 {
         self.first_position + self.count - 1
     }
 }
 
-/// An entry of a segment's list.
+/// An item of a segment's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listed {
-    /// The entry.
+    /// Id of the entry.
     pub id: Uuid,
-    /// SHA-256 over its canonical form.
+    /// SHA-256 of its canonical form.
     pub digest: Digest,
 }
 
 impl Listed {
     const BYTES: usize = 16 + 32;
 
-    /// A list as it is kept: 48 bytes an entry.
+    /// Encodes a list for storage: 48 bytes per entry.
     pub fn write_all(list: &[Self]) -> Vec<u8> {
         list.iter().flat_map(|listed| listed.id.into_bytes().into_iter().chain(listed.digest.0)).collect()
     }
 
-    /// The list of these bytes; `None` when they are none.
+    /// Decodes a list; `None` when the bytes are not a list.
     pub fn read_all(bytes: &[u8]) -> Option<Vec<Self>> {
         let (entries, rest) = bytes.as_chunks::<{ Self::BYTES }>();
         if !rest.is_empty() {
@@ -182,86 +183,87 @@ impl Listed {
         entries.iter().map(entry).collect()
     }
 
-    /// SHA-256 over the list, in the order of positions.
+    /// Returns the SHA-256 of the list, in the order of positions.
     pub fn digest_of(list: &[Self]) -> Digest {
         Digest(Sha256::digest(Self::write_all(list)).into())
     }
 }
 
-/// A seal, its signature, and the list of its entries.
+/// A seal with its signature and the list of its entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
-    /// What is signed.
+    /// The signed content.
     pub seal: Seal,
-    /// The signature over [`Seal::canonical`].
+    /// The signature of [`Seal::canonical`].
     pub signature: Signature,
-    /// Its entries; `None` once they were removed at the end of their retention.
+    /// The list of entries; `None` after the entries were removed at the end of their retention.
     pub listed: Option<Vec<Listed>>,
 }
 
-/// What signs new seals.
+/// Port: signs new seals.
 pub trait SealSigner: Send + Sync {
-    /// The id of the key.
+    /// Returns the id of the key.
     fn key_id(&self) -> &str;
 
-    /// The Ed25519 signature over the message.
+    /// Returns the Ed25519 signature of the message.
     fn sign(&self, message: &[u8]) -> Signature;
 }
 
-/// Whether a signature is good.
+/// Result of a signature check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
-    /// It was made by that key, which is trusted.
+    /// The signature was made by this trusted key.
     Good,
-    /// It was not made by that key.
+    /// The signature was not made by this key.
     Bad,
-    /// The key is none of those that are trusted.
+    /// The key is not trusted.
     UnknownKey,
 }
 
-/// The keys whose seals are trusted. They come from outside of what is verified.
+/// Port: the trusted keys. They must not come from the data that is verified.
 pub trait SealKeys: Send + Sync {
-    /// Whether the key of that id made the signature over the message.
+    /// Checks whether the key with this id made the signature of the message.
     fn check(&self, key_id: &str, message: &[u8], signature: &Signature) -> Trust;
 }
 
-/// Where seals are kept, and what waits to be sealed. Only for System units, but for reading a tenant's own seals.
+/// Port: stores seals and the unsealed entries. Needs System units, except for reading a tenant's own seals.
 #[async_trait]
 pub trait Seals: Send {
-    /// The first chain after that one, in the order of chains, in which entries wait to be sealed.
+    /// Returns the first chain after `after`, in the order of chains, that has unsealed entries.
     async fn next_unsealed_chain(&mut self, after: Option<Chain>) -> Result<Option<Chain>, StoreError>;
 
-    /// The first chain after that one, in the order of chains, that has a seal.
+    /// Returns the first chain after `after`, in the order of chains, that has a seal.
     async fn next_sealed_chain(&mut self, after: Option<Chain>) -> Result<Option<Chain>, StoreError>;
 
-    /// Holds a chain against every other unit that seals or removes, until this one ends.
+    /// Locks a chain against other units that seal or remove, until this unit ends.
     async fn lock_chain(&mut self, chain: Chain) -> Result<(), StoreError>;
 
-    /// The last segment of the chain, without its list.
+    /// Returns the last segment of the chain, without its list.
     async fn last_segment(&mut self, chain: Chain) -> Result<Option<Segment>, StoreError>;
 
-    /// Committed entries that are in no segment, by id, at most so many.
+    /// Returns at most `limit` committed entries that are in no segment, by id.
     async fn unsealed_records(&mut self, chain: Chain, limit: u32) -> Result<Vec<Record>, StoreError>;
 
-    /// Keeps a new segment, and its entries wait no more. Fails with [`StoreError::Collision`] when there is a segment of
-    /// that number already, and with [`StoreError::Inconsistent`] when one of the entries did not wait.
+    /// Stores a new segment and marks its entries as sealed. Fails with [`StoreError::Collision`] when a segment with
+    /// that number exists, and with [`StoreError::Inconsistent`] when one of the entries was already sealed.
     async fn insert_segment(&mut self, segment: &Segment) -> Result<(), StoreError>;
 
-    /// The number of the first segment from that number on; also where what is kept of it makes no segment.
+    /// Returns the number of the first segment at or after `number`, even if its stored data cannot be read as a
+    /// segment.
     async fn segment_number_from(&mut self, chain: Chain, number: i64) -> Result<Option<i64>, StoreError>;
 
-    /// One segment.
+    /// Returns one segment.
     async fn segment_of(&mut self, chain: Chain, number: i64) -> Result<Option<Segment>, StoreError>;
 
-    /// Segments by number, without their lists. A tenant's unit may read its tenant's.
+    /// Returns a page of segments by number, without their lists. A tenant's unit may read its own chain.
     async fn page_segments(&mut self, chain: Chain, page: PageRequest<i64>) -> Result<Page<Segment, i64>, StoreError>;
 
-    /// Those of the entries that are there, with their personal parts where those are, in the order asked for. A
-    /// tenant's unit may read its tenant's.
+    /// Returns the existing ones of these entries, with their personal parts if any, in the requested order. A tenant's
+    /// unit may read its own chain.
     async fn evidence_of(&mut self, chain: Chain, ids: &[Uuid]) -> Result<Vec<Evidence>, StoreError>;
 
-    /// The first entry after that id that stands in the journal but neither in a segment nor waits to be sealed, among
-    /// the next `limit` entries; with the last id that was looked at, `None` at the end of the log.
+    /// Searches the next `limit` entries after an id for the first that is in the journal but neither in a segment nor
+    /// marked as unsealed. Also returns the last id examined; `None` at the end of the log.
     async fn unaccounted_entry(
         &mut self,
         chain: Chain,
@@ -269,23 +271,24 @@ pub trait Seals: Send {
         limit: u32,
     ) -> Result<(Option<Uuid>, Option<Uuid>), StoreError>;
 
-    /// How many entries wait to be sealed.
+    /// Counts unsealed entries.
     async fn count_unsealed(&mut self, chain: Chain) -> Result<u64, StoreError>;
 
-    /// The first segment whose entries are still there.
+    /// Returns the first segment whose entries still exist.
     async fn oldest_kept_segment(&mut self, chain: Chain) -> Result<Option<Segment>, StoreError>;
 
-    /// How many entries stand in segments that could go: those before the first whose newest entry is not before the
-    /// moment.
+    /// Counts the entries of removable segments: those before the first one whose newest entry is not older than
+    /// `before`.
     async fn count_removable(&mut self, chain: Chain, before: Timestamp) -> Result<u64, StoreError>;
 
-    /// Removes the entries of a segment with their personal parts, and its list; the seal stays.
+    /// Removes the entries of a segment, their personal parts, and its list; the seal stays.
     async fn remove_entries(&mut self, segment: &Segment) -> Result<(), StoreError>;
 }
 
-/// Closes the next segment of a chain, of at most [`MAX_SEGMENT_ENTRIES`] of the entries that wait; `None` when none does.
+/// Seals the next segment of a chain, with at most [`MAX_SEGMENT_ENTRIES`] unsealed entries; returns `None` when there
+/// are none.
 ///
-/// The event that tells of it is the last entry of the segment itself: it never waits, so that sealing a quiet log
+/// The event of this sealing is the last entry of the segment itself. It is never unsealed, so that sealing a quiet log
 /// comes to an end.
 pub async fn seal_next_segment(
     unit: &mut (impl Seals + Journal + ?Sized),
@@ -332,9 +335,9 @@ pub async fn seal_next_segment(
     Ok(Some(segment))
 }
 
-/// Removes the entries of the oldest segment that still has them, if all of them happened before the moment, and
-/// returns how many they were. Segments go from the beginning of a chain only, so that what is missing elsewhere was
-/// not removed by us.
+/// Removes the entries of the oldest segment that still has them, if all of them are older than `before`, and returns
+/// their number. Segments are removed only from the beginning of a chain, so a gap elsewhere was not caused by
+/// retention.
 pub async fn remove_oldest_segment(
     unit: &mut (impl Seals + ?Sized),
     chain: Chain,

@@ -1,8 +1,8 @@
-//! Whether a log is what was sealed, and if not, which entry is the first that is not.
+//! Verifies that a log equals what was sealed, and otherwise names the first entry that differs.
 //!
-//! A log is given segment by segment, with what was found of the entries of each, so that memory is bounded by one
-//! segment. What is trusted is the keys and, where one is given, a [`Head`] that was kept elsewhere. Without a head
-//! nobody can tell that segments were cut off at the end, nor that whoever has a key wrote all of it anew.
+//! The caller passes a log segment by segment, with the entries found for each, so that one segment bounds the memory.
+//! The verification trusts the keys and, where given, a [`Head`] that was kept elsewhere. Without a head it cannot
+//! detect that segments were cut off at the end, or that the owner of a key rewrote the whole log.
 
 use std::{collections::HashMap, fmt, str::FromStr};
 use tenantry_kernel::CanonicalError;
@@ -10,24 +10,24 @@ use uuid::Uuid;
 
 use crate::{Chain, Digest, Evidence, Listed, Seal, SealKeys, Segment, Trust};
 
-/// The end of a chain at some moment, to be kept where the log is not. Its text is `CHAIN:NUMBER:DIGEST`.
+/// The end of a chain at some time, to be kept outside the log. Its text form is `CHAIN:NUMBER:DIGEST`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
-    /// Whose log it is.
+    /// The log.
     pub chain: Chain,
-    /// The number of its last segment.
+    /// Number of the last segment.
     pub number: i64,
-    /// The digest of that segment's seal.
+    /// Digest of that segment's seal.
     pub digest: Digest,
 }
 
-/// The text is no head.
+/// The text is not a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be CHAIN:NUMBER:DIGEST, as `tenantry audit head` prints it")]
 pub struct HeadError;
 
 impl Head {
-    /// The head of a chain that ends with this seal.
+    /// Returns the head of a chain that ends with this seal.
     pub fn of(seal: &Seal) -> Result<Self, CanonicalError> {
         Ok(Self { chain: seal.chain, number: seal.number, digest: seal.digest()? })
     }
@@ -54,127 +54,127 @@ impl FromStr for Head {
     }
 }
 
-/// The first thing that is not as it was sealed.
+/// The first difference between the log and its seals.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Finding {
-    /// An entry says something else than when it was sealed.
+    /// An entry differs from what was sealed.
     #[error("entry {id} at position {position} was changed")]
     Changed {
-        /// Where it stands.
+        /// Position of the entry.
         position: i64,
-        /// Which.
+        /// Id of the entry.
         id: Uuid,
     },
-    /// The personal part of an entry says something else than when it was sealed.
+    /// The personal part of an entry differs from what was sealed.
     #[error("the personal part of entry {id} at position {position} was changed")]
     PersonalPartChanged {
-        /// Where it stands.
+        /// Position of the entry.
         position: i64,
-        /// Which.
+        /// Id of the entry.
         id: Uuid,
     },
-    /// An entry is gone, and was not removed at the end of its retention.
+    /// An entry is missing and was not removed at the end of its retention.
     #[error("entry {id} at position {position} was dropped")]
     Dropped {
-        /// Where it stood.
+        /// Position of the entry.
         position: i64,
-        /// Which.
+        /// Id of the entry.
         id: Uuid,
     },
-    /// An entry stands where none was sealed.
+    /// An entry exists that was not sealed there.
     #[error("entry {id} was added{}", at(.position))]
     Added {
-        /// Before which position; unknown for an entry of a database, whose rows have no order.
+        /// The position before which it was found; `None` in a database, whose rows have no order.
         position: Option<i64>,
-        /// Which.
+        /// Id of the entry.
         id: Uuid,
     },
-    /// An entry stands elsewhere than when it was sealed.
+    /// An entry is at another position than when it was sealed.
     #[error("entry {id} was moved to position {position}")]
     Moved {
-        /// Where it stands now.
+        /// Position where it was found.
         position: i64,
-        /// Which.
+        /// Id of the entry.
         id: Uuid,
     },
-    /// The list of a segment's entries is not the one that was signed, so that none of them can be trusted.
+    /// The list of a segment's entries is not the signed one, so none of its entries can be trusted.
     #[error("the list of segment {number}, entries {first} to {last}, was changed")]
     ListChanged {
-        /// Which segment.
+        /// Number of the segment.
         number: i64,
         /// Its first position.
         first: i64,
         /// Its last position.
         last: i64,
     },
-    /// A segment has no entries although one before it has.
+    /// A segment has no entries although an earlier one has.
     #[error("the entries of segment {number}, {first} to {last}, were dropped, and not by retention")]
     Emptied {
-        /// Which segment.
+        /// Number of the segment.
         number: i64,
         /// Its first position.
         first: i64,
         /// Its last position.
         last: i64,
     },
-    /// A seal is not what its key signed.
+    /// A seal differs from what its key signed.
     #[error("the seal of segment {number}, entries {first} to {last}, was changed or forged")]
     Forged {
-        /// Which segment.
+        /// Number of the segment.
         number: i64,
         /// Its first position.
         first: i64,
         /// Its last position.
         last: i64,
     },
-    /// A seal was made by a key that is not trusted.
+    /// A seal was signed by a key that is not trusted.
     #[error("the seal of segment {number} was made by key {key_id}, which is none of the trusted ones")]
     UnknownKey {
-        /// Which segment.
+        /// Number of the segment.
         number: i64,
-        /// By which key.
+        /// Id of the key.
         key_id: String,
     },
     /// Segments are missing.
     #[error("segment {number}, from position {position} on, was dropped")]
     SegmentDropped {
-        /// The first that is missing.
+        /// Number of the first missing segment.
         number: i64,
-        /// The position of its first entry.
+        /// Position of its first entry.
         position: i64,
     },
-    /// A segment stands elsewhere than when it was sealed, or in another log, or is there twice.
+    /// A segment is at another place than when it was sealed, in another log, or there twice.
     #[error("segment {number} was moved or added: segment {expected} was expected")]
     SegmentMoved {
-        /// Which was found.
+        /// Number of the segment found.
         number: i64,
-        /// Which was expected.
+        /// Number of the segment expected.
         expected: i64,
     },
-    /// A segment is not linked to the one before it.
+    /// A segment is not linked to the previous one.
     #[error("segment {number} does not follow from the one before it")]
     Unlinked {
-        /// Which segment.
+        /// Number of the segment.
         number: i64,
     },
-    /// The log ends before the head that was kept.
+    /// The log ends before the given head.
     #[error(
         "the log ends with segment {last}, before segment {head} of the head: it was truncated after position {position}"
     )]
     Truncated {
-        /// The last segment that is there; 0 for none.
+        /// Number of the last existing segment; 0 when there is none.
         last: i64,
-        /// The last position that is there.
+        /// The last existing position.
         position: i64,
-        /// The segment of the head.
+        /// Number of the head's segment.
         head: i64,
     },
-    /// The segment of the head is another one than when the head was kept.
+    /// The segment of the head differs from the one for which the head was taken.
     #[error(
         "segment {number} is not the one of the head: the log was written anew, from this segment or an earlier one on"
     )]
     Rewritten {
-        /// Which segment.
+        /// Number of the segment.
         number: i64,
     },
 }
@@ -183,7 +183,7 @@ fn at(position: &Option<i64>) -> String {
     position.map(|position| format!(" before position {position}")).unwrap_or_default()
 }
 
-/// An entry as it was found, which is all that is told of it once its digest is taken.
+/// An entry as found, reduced to what the verification needs after its digest was computed.
 #[derive(Debug, Clone, Copy)]
 pub struct Found {
     id: Uuid,
@@ -199,7 +199,7 @@ enum PersonalPart {
 }
 
 impl Found {
-    /// What was found of an entry.
+    /// Reduces an entry as found.
     pub fn new(evidence: &Evidence) -> Result<Self, CanonicalError> {
         let personal = match &evidence.personal {
             None => PersonalPart::Erased,
@@ -210,20 +210,20 @@ impl Found {
     }
 }
 
-/// What is known of a log that is whole.
+/// Facts about an intact log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// Whose log it is.
+    /// The log.
     pub chain: Chain,
-    /// How many segments there are, those without entries included.
+    /// Number of segments, including those without entries.
     pub segments: i64,
-    /// How many entries were verified.
+    /// Number of verified entries.
     pub entries: u64,
-    /// How many of them have had their personal part erased.
+    /// Number of verified entries whose personal part was erased.
     pub erased: u64,
-    /// How many segments have had their entries removed at the end of their retention.
+    /// Number of segments whose entries were removed at the end of their retention.
     pub removed_segments: u64,
-    /// How many entries they had.
+    /// Number of entries in those segments.
     pub removed_entries: u64,
     /// The end of the chain, to be kept elsewhere.
     pub head: Option<Head>,
@@ -231,7 +231,7 @@ pub struct Summary {
     pub is_anchored: bool,
 }
 
-/// Checks one log, segment by segment.
+/// Verifies one log, segment by segment.
 pub struct Verifier<'k> {
     keys: &'k dyn SealKeys,
     expected: Vec<Head>,
@@ -240,7 +240,7 @@ pub struct Verifier<'k> {
 }
 
 impl<'k> Verifier<'k> {
-    /// Begins with a log of that chain. Of the heads that were kept, those of this chain must be found in it.
+    /// Starts the verification of a chain. Those of `heads` that belong to this chain must be found in it.
     pub fn new(chain: Chain, keys: &'k dyn SealKeys, heads: &[Head]) -> Self {
         let summary = Summary {
             chain,
@@ -256,12 +256,12 @@ impl<'k> Verifier<'k> {
         Self { keys, expected, next_position: 1, summary }
     }
 
-    /// The log that is verified.
+    /// Returns the log that is verified.
     pub fn chain(&self) -> Chain {
         self.summary.chain
     }
 
-    /// Takes the next segment with what was found of its entries, in the order in which it was found.
+    /// Verifies the next segment with its entries in the order in which they were found.
     pub fn segment(&mut self, segment: &Segment, found: &[Found]) -> Result<(), Finding> {
         let digest = self.seal(segment)?;
         let seal = &segment.seal;
@@ -293,7 +293,7 @@ impl<'k> Verifier<'k> {
         Ok(())
     }
 
-    /// Entries that stand behind the last segment of an export, in which every entry belongs to one.
+    /// Verifies the entries after the last segment of an export, where every entry must belong to a segment.
     pub fn rest(&self, found: &[Found]) -> Result<(), Finding> {
         match found.first() {
             Some(found) => Err(Finding::Added { position: Some(self.next_position), id: found.id }),
@@ -301,7 +301,7 @@ impl<'k> Verifier<'k> {
         }
     }
 
-    /// Ends with what is known of the log.
+    /// Ends the verification and returns the facts.
     pub fn finish(self) -> Result<Summary, Finding> {
         match self.expected.iter().find(|head| head.number > self.summary.segments) {
             Some(head) => Err(Finding::Truncated {
@@ -381,7 +381,7 @@ impl<'k> Verifier<'k> {
     }
 }
 
-/// The number of a segment and the positions of its first and last entry.
+/// Returns the number of a segment and the positions of its first and last entry.
 fn place(seal: &Seal) -> (i64, i64, i64) {
     (seal.number, seal.first_position, seal.last_position())
 }

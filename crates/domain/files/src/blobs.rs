@@ -1,20 +1,20 @@
-//! The port behind which the bytes of files lie.
+//! The port that stores the bytes of files.
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::{error::Error, fmt, ops::Range, str::FromStr, time::Duration};
 use tenantry_kernel::{Coded, ErrorCode, FileId, TenantId, Timestamp};
 
-/// Where the bytes of a file lie. It is made of ids alone, the tenant's first; names have no part in it.
+/// Key of a file's bytes. It consists of ids alone, the tenant's first; no name is part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlobKey {
-    /// The tenant that the file belongs to.
+    /// The tenant that owns the file.
     pub tenant: TenantId,
     /// The file.
     pub file: FileId,
 }
 
-/// The text is not a key of ours.
+/// The text is not a blob key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not the key of a blob")]
 pub struct NotAKey;
@@ -34,7 +34,7 @@ impl FromStr for BlobKey {
     }
 }
 
-/// How a storage that hands out bytes by itself is to present them.
+/// Response headers for a storage that serves bytes directly.
 #[derive(Debug, Clone)]
 pub struct Presentation {
     /// `Content-Type`.
@@ -43,28 +43,28 @@ pub struct Presentation {
     pub content_disposition: String,
 }
 
-/// Bytes that a storage has.
+/// A stored blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlobEntry {
-    /// Where.
+    /// Its key.
     pub key: BlobKey,
-    /// Since when.
+    /// Time of its last modification.
     pub modified_at: Timestamp,
 }
 
-/// Why a storage could not do what it was asked.
+/// Errors of a storage.
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
-    /// There are no such bytes.
+    /// No bytes are stored under the key.
     #[error("the storage has no such bytes")]
     NotFound,
-    /// There is no room.
+    /// The storage is full.
     #[error("the storage is full")]
     Full(#[source] Box<dyn Error + Send + Sync>),
-    /// The storage does not answer in time, or refuses.
+    /// The storage does not answer in time, or refuses the request.
     #[error("the storage is not available")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
-    /// Anything else that the storage says.
+    /// Any other failure.
     #[error("the storage failed")]
     Failed(#[source] Box<dyn Error + Send + Sync>),
 }
@@ -72,7 +72,7 @@ pub enum BlobError {
 impl Coded for BlobError {
     fn code(&self) -> ErrorCode {
         match self {
-            // whoever asks has seen the record, so the bytes should be there
+            // the caller has read the record, so the bytes should exist
             Self::NotFound | Self::Failed(_) => ErrorCode::Internal,
             Self::Full(_) => ErrorCode::StorageFull,
             Self::Unavailable(_) => ErrorCode::Unavailable,
@@ -80,28 +80,28 @@ impl Coded for BlobError {
     }
 }
 
-/// Where the bytes of files lie. No call waits for ever.
+/// Port: stores the bytes of files. Every call has a time limit.
 #[async_trait]
 pub trait Blobs: Send + Sync {
-    /// Begins to write. Nothing is there under the key before [`BlobWriter::finish`].
+    /// Begins to write. The key has no bytes before [`BlobWriter::finish`].
     async fn begin(&self, key: BlobKey) -> Result<Box<dyn BlobWriter>, BlobError>;
 
-    /// Begins to read a part. Fails with [`BlobError::NotFound`] when there is nothing under the key. The part must lie
-    /// within what was written.
+    /// Begins to read a range, which must lie within what was written. Fails with [`BlobError::NotFound`] when nothing
+    /// is stored under the key.
     async fn read(&self, key: BlobKey, part: Range<u64>) -> Result<Box<dyn BlobReader>, BlobError>;
 
-    /// Removes the bytes. It is no failure when there are none.
+    /// Deletes the bytes. Succeeds when there are none.
     async fn delete(&self, key: BlobKey) -> Result<(), BlobError>;
 
-    /// Everything there is, or what there is of one tenant, in no order. What is not a key of ours is left out.
+    /// Lists all blobs, or those of one tenant, in no order. Objects whose key is not a blob key are left out.
     fn list(&self, tenant: Option<TenantId>) -> Box<dyn BlobLister>;
 
-    /// Removes what writers that are gone have left unfinished before that moment, and says how much it was. A storage
-    /// that sees to it by itself has nothing to do.
+    /// Removes unfinished writes from before this time and returns their number. A storage that removes them itself
+    /// does nothing.
     async fn remove_unfinished(&self, before: Timestamp) -> Result<u64, BlobError>;
 
-    /// An address at which anybody may read the bytes for so long, presented like this; `None` where the storage has no
-    /// such thing.
+    /// Returns a URL at which anyone may read the bytes for this long, with these headers; `None` where the storage has
+    /// no such feature.
     async fn presign(
         &self,
         key: BlobKey,
@@ -109,34 +109,34 @@ pub trait Blobs: Send + Sync {
         presentation: &Presentation,
     ) -> Result<Option<String>, BlobError>;
 
-    /// Whether the storage answers. It changes nothing.
+    /// Checks that the storage answers. Changes nothing.
     async fn check(&self) -> Result<(), BlobError>;
 }
 
-/// Writes the bytes of one file. Dropped before it is finished, it leaves nothing behind as far as it can.
+/// Writes the bytes of one file. A writer dropped before [`BlobWriter::finish`] leaves no bytes as far as it can.
 #[async_trait]
 pub trait BlobWriter: Send {
-    /// Writes the next bytes. It may return before they are written, but holds no more than a bounded number of them.
+    /// Writes the next bytes. May return before they are stored, but buffers only a bounded number of them.
     async fn write(&mut self, bytes: Bytes) -> Result<(), BlobError>;
 
-    /// Returns once every byte is there and lasts.
+    /// Returns after every byte is stored durably.
     async fn finish(self: Box<Self>) -> Result<(), BlobError>;
 
-    /// Gives up and removes what was written.
+    /// Cancels and removes what was written.
     async fn abort(self: Box<Self>) -> Result<(), BlobError>;
 }
 
-/// Reads a part of a file.
+/// Reads a range of a file.
 #[async_trait]
 pub trait BlobReader: Send {
-    /// The next bytes; `None` behind the last.
+    /// Returns the next bytes; `None` after the last.
     async fn next(&mut self) -> Result<Option<Bytes>, BlobError>;
 }
 
-/// Lists what a storage has.
+/// Lists stored blobs.
 #[async_trait]
 pub trait BlobLister: Send {
-    /// Some more entries, at least one; `None` when there are no more.
+    /// Returns more entries, at least one; `None` when there are no more.
     async fn next(&mut self) -> Result<Option<Vec<BlobEntry>>, BlobError>;
 }
 

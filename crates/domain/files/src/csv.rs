@@ -1,11 +1,11 @@
-//! Whether text is well-formed CSV, byte by byte and in constant memory.
+//! Checks whether text is well-formed CSV, byte by byte and in constant memory.
 //!
-//! RFC 4180 with what spreadsheet programs of all countries write: the separator may be a comma, a semicolon, a tab or a
-//! bar, a quote inside an unquoted field stands for itself, and records need not be of one length. A quoted field must be
-//! closed, and nothing but a separator or a line's end may follow it. The usual libraries take any bytes whatever, so
-//! this is ours.
+//! The rules are RFC 4180 plus what spreadsheet programs of all countries write: the separator may be a comma, a
+//! semicolon, a tab or a vertical bar, a quote inside an unquoted field stands for itself, and records may differ in
+//! length. A quoted field must be closed, and only a separator or the end of the line may follow it. The common CSV
+//! libraries accept any bytes, so this check is our own.
 
-/// How far the text has been read.
+/// State of the scanner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Csv {
     /// At the beginning of a field.
@@ -15,12 +15,12 @@ pub(crate) enum Csv {
     Plain,
     /// Inside a quoted field.
     Quoted,
-    /// Behind a quote inside a quoted field: it ends the field, or is one of two that stand for one.
+    /// After a quote inside a quoted field: it ends the field, or is the first of two that stand for one.
     Closing,
 }
 
 impl Csv {
-    /// Reads on; `None` when the text is not well-formed.
+    /// Scans the next bytes; `None` when the text is not well-formed.
     pub(crate) fn push(self, bytes: &[u8]) -> Option<Self> {
         bytes.iter().try_fold(self, |at, byte| match (at, byte) {
             (Self::Quoted, b'"') => Some(Self::Closing),
@@ -33,7 +33,7 @@ impl Csv {
         })
     }
 
-    /// Whether the text may end here.
+    /// Returns whether the text may end here.
     pub(crate) fn may_end(self) -> bool {
         self != Self::Quoted
     }

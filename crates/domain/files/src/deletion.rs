@@ -1,4 +1,4 @@
-//! Deleting: the record goes at once, the bytes by a job.
+//! Deletes files: the record at once, the bytes by a job.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -10,10 +10,10 @@ use tenantry_kernel::{
 
 use crate::{BlobKey, FileError, Files, files::require};
 
-/// Delete a file: any, or one that the actor has uploaded.
+/// Delete a file: any, or one that the actor uploaded.
 #[derive(Debug, Clone, Copy)]
 pub struct DeleteFile {
-    /// Which file.
+    /// The file.
     pub id: FileId,
 }
 
@@ -25,7 +25,7 @@ impl Command for DeleteFile {
 /// The job that removes the bytes of a deleted file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoveBlob {
-    /// The tenant that it belonged to.
+    /// The tenant that owned the file.
     pub tenant: TenantId,
     /// The file.
     pub file: FileId,
@@ -35,19 +35,19 @@ impl Kind for RemoveBlob {
     const NAME: &'static str = "remove_blob";
     const VERSION: i32 = 1;
     const QUEUE: &'static str = "maintenance";
-    // Half a day; what a storage was away for longer is left to the sweep.
+    // Retries for half a day; after a longer outage of the storage, the sweep removes the bytes.
     const RETRY: RetryPolicy =
         RetryPolicy { max_attempts: 20, first: Duration::from_secs(5), longest: Duration::from_secs(3600) };
 }
 
 impl RemoveBlob {
-    /// Where the bytes lie.
+    /// Returns the key of the bytes.
     pub fn key(&self) -> BlobKey {
         BlobKey { tenant: self.tenant, file: self.file }
     }
 }
 
-/// Takes the record of a file away, gives its storage back and has its bytes removed.
+/// Deletes the record of a file, frees its storage quota and enqueues the removal of its bytes.
 pub async fn delete_file(
     unit: &mut (impl Files + JobQueue + Authorities + Journal + ?Sized),
     actor: &Actor,

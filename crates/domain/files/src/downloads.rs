@@ -1,16 +1,16 @@
-//! Downloading: noted before the first byte goes out.
+//! Downloads, recorded before the first byte is sent.
 
 use std::ops::Range;
 use tenantry_kernel::{Action, Actor, Command, Event, FileId, Journal, Permission, Requirement, World};
 
 use crate::{File, FileError, Files};
 
-/// Download a file, or a part of it.
+/// Download a file or a range of it.
 #[derive(Debug, Clone)]
 pub struct DownloadFile {
-    /// Which file.
+    /// The file.
     pub id: FileId,
-    /// The bytes that go out, where it is not all of them.
+    /// The range that is sent; `None` means the whole file.
     pub part: Option<Range<u64>>,
 }
 
@@ -19,8 +19,8 @@ impl Command for DownloadFile {
     const EVENTS: &'static [Action] = &[Action::FileDownloaded];
 }
 
-/// Notes that the actor gets bytes of a file. Every request that gets some is noted: whoever reads a file in parts, or
-/// all of it but the first byte, is to be found as well as anybody.
+/// Records that the actor receives bytes of a file. Every request that receives bytes is recorded, so that a download
+/// in ranges, or of all but the first byte, is found too.
 pub async fn note_download(
     unit: &mut (impl Files + Journal + ?Sized),
     actor: &Actor,
@@ -32,13 +32,13 @@ pub async fn note_download(
     Ok(file)
 }
 
-/// The event of a download.
+/// Creates the event of a download.
 pub(crate) fn downloaded(world: &World, actor: &Actor, file: &File, part: Option<Range<u64>>) -> Event {
     let event = Event::new(world, actor, Action::FileDownloaded)
         .within(Some(file.tenant))
         .target(file.id, Some(file.name.as_str()));
     match part {
-        // the last byte included, as in the header field that asked for it
+        // including the last byte, as in the header field of the request
         Some(part) => event.set("range", format!("{}-{}", part.start, part.end.saturating_sub(1))),
         None => event,
     }

@@ -3,7 +3,7 @@ use tenantry_kernel::{Coded, Denied, ErrorCode, FieldError, StoreError};
 
 use crate::TypeError;
 
-/// Why something about a file cannot be done.
+/// Errors of files.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The actor may not do this.
@@ -12,19 +12,19 @@ pub enum FileError {
     /// The actor's session ended while the request was under way.
     #[error("the session has ended")]
     SessionEnded,
-    /// No such file, or no such link.
+    /// There is no such file or link.
     #[error("not found")]
     NotFound,
-    /// The tenant's plan has no room for it.
+    /// The file exceeds the storage quota of the tenant's plan.
     #[error("the plan has no room for it")]
     QuotaExceeded,
-    /// It is of a type that is not taken.
+    /// The type of the file is not accepted.
     #[error(transparent)]
     Type(#[from] TypeError),
-    /// The words of a job could not be written.
+    /// The payload of a job could not be serialized.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// The store could not do it.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

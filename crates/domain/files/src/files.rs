@@ -1,4 +1,4 @@
-//! Files: the records of what tenants store, and how much of it there is.
+//! Records of files, and the storage that each tenant uses.
 
 use async_trait::async_trait;
 use tenantry_kernel::{
@@ -8,81 +8,81 @@ use tenantry_kernel::{
 
 use crate::{BlobKey, FileError, FileName, FileType};
 
-/// A file of a tenant. It is there once its record is; the bytes were before.
+/// A file of a tenant. Its bytes are stored before its record is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
-    /// Which file.
+    /// Id of the file.
     pub id: FileId,
-    /// The tenant that it belongs to.
+    /// The tenant that owns it.
     pub tenant: TenantId,
-    /// What it is called; several files may be called the same.
+    /// Name; several files may have the same name.
     pub name: FileName,
-    /// What the bytes are.
+    /// Type, as found in the bytes.
     pub kind: FileType,
-    /// How many there are.
+    /// Size in bytes.
     pub bytes: u64,
-    /// Their SHA-256.
+    /// SHA-256 of the bytes.
     pub sha256: [u8; 32],
-    /// Who uploaded it.
+    /// The user who uploaded it.
     pub uploaded_by: UserId,
-    /// When it was there.
+    /// Time of publication.
     pub created_at: Timestamp,
 }
 
 impl File {
-    /// Where its bytes lie.
+    /// Returns the key of its bytes.
     pub fn key(&self) -> BlobKey {
         BlobKey { tenant: self.tenant, file: self.id }
     }
 }
 
-/// Which files are listed.
+/// Filters of the list of files.
 #[derive(Debug, Clone, Default)]
 pub struct FileFilter {
-    /// What the folded name begins with.
+    /// Prefix of the folded name.
     pub prefix: Option<String>,
-    /// Of which type.
+    /// The type.
     pub kind: Option<FileType>,
-    /// By whom.
+    /// The user who uploaded the file.
     pub uploaded_by: Option<UserId>,
 }
 
-/// How files are sorted.
+/// Sort order of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileOrder {
     /// By folded name.
     Name,
     /// By size.
     Size,
-    /// By time.
+    /// By time of publication.
     CreatedAt,
 }
 
-/// The place of a file in a list of that order.
+/// Position of a file in a sorted list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileKey {
     /// By folded name.
     Name(String, FileId),
     /// By size.
     Size(u64, FileId),
-    /// By time.
+    /// By time of publication.
     CreatedAt(Timestamp, FileId),
 }
 
-/// Where the records of files are kept, and how much of its storage each tenant uses. Every method sees the unit's
-/// tenant only, or everything for System units.
+/// Port: stores the records of files and the storage that each tenant uses. Every method sees the unit's tenant only,
+/// or all tenants in System units.
 #[async_trait]
 pub trait Files: Send {
     /// Adds a record.
     async fn insert_file(&mut self, file: &File) -> Result<(), StoreError>;
 
-    /// The file, if the tenant has it.
+    /// Returns the file if the tenant owns it.
     async fn file_by_id(&mut self, id: FileId) -> Result<Option<File>, StoreError>;
 
-    /// The file whose bytes lie there, for units that see more than one tenant.
+    /// Returns the file with this blob key, for units that see more than one tenant.
     async fn file_by_key(&mut self, key: BlobKey) -> Result<Option<File>, StoreError>;
 
-    /// The tenant's files.
+    /// Returns a page of the tenant's files.
     async fn page_files(
         &mut self,
         filter: &FileFilter,
@@ -90,27 +90,27 @@ pub trait Files: Send {
         page: PageRequest<FileKey>,
     ) -> Result<Page<File, FileKey>, StoreError>;
 
-    /// Takes the record away; `false` when somebody else has.
+    /// Deletes the record; `false` when it was already deleted.
     async fn delete_file(&mut self, id: FileId) -> Result<bool, StoreError>;
 
-    /// How many bytes of its storage the tenant uses.
+    /// Returns the number of bytes that the tenant uses.
     async fn storage_used(&mut self, tenant: TenantId) -> Result<u64, StoreError>;
 
-    /// Takes so many bytes of the tenant's storage unless more than `limit` would be used then; says whether it did. Of
-    /// any number of units at once none takes what another has taken.
+    /// Reserves `bytes` of the tenant's storage unless the total would exceed `limit`; returns whether it did.
+    /// Concurrent units never reserve the same bytes.
     async fn take_storage(&mut self, tenant: TenantId, bytes: u64, limit: u64) -> Result<bool, StoreError>;
 
-    /// Gives bytes of the tenant's storage back that were taken.
+    /// Frees reserved bytes of the tenant's storage.
     async fn free_storage(&mut self, tenant: TenantId, bytes: u64) -> Result<(), StoreError>;
 
-    /// Those of the keys that have a record. Only for System units.
+    /// Returns those of the keys that have a record. Needs a System unit.
     async fn recorded_blobs(&mut self, keys: &[BlobKey]) -> Result<Vec<BlobKey>, StoreError>;
 
-    /// The keys of up to so many records after that one, in order. Only for System units.
+    /// Returns the keys of at most `limit` records after `after`, in order. Needs a System unit.
     async fn blobs_after(&mut self, after: Option<BlobKey>, limit: u32) -> Result<Vec<BlobKey>, StoreError>;
 }
 
-/// See the tenant's files.
+/// Read the tenant's files.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadFiles;
 

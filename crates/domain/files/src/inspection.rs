@@ -1,21 +1,21 @@
-//! What is learnt of a file while it streams by: its size, its hash, and whether its bytes are what it claims to be.
+//! Inspects a file while it streams: its size, its hash, and whether its bytes match its claimed type.
 
 use sha2::{Digest, Sha256};
 
 use crate::{FileType, TypeError, csv::Csv, json::Json};
 
-/// What was learnt of a file's bytes.
+/// Result of an inspection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Content {
-    /// What the bytes are.
+    /// Type, as found in the bytes.
     pub kind: FileType,
-    /// How many there are.
+    /// Size in bytes.
     pub bytes: u64,
-    /// Their SHA-256 (FIPS 180-4).
+    /// SHA-256 of the bytes (FIPS 180-4).
     pub sha256: [u8; 32],
 }
 
-/// Looks at the bytes of one file, in order and piece by piece. Its memory does not grow with them.
+/// Inspects the bytes of one file, in order and piece by piece, in constant memory.
 #[derive(Debug)]
 pub struct Inspection {
     claimed: FileType,
@@ -26,10 +26,10 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// How many bytes tell every binary type.
+    /// Number of bytes that identify every binary type.
     const TELLING: usize = 16;
 
-    /// Begins to look at a file that claims to be of this type.
+    /// Starts the inspection of a file that claims this type.
     pub fn new(claimed: FileType) -> Self {
         Self {
             claimed,
@@ -40,7 +40,7 @@ impl Inspection {
         }
     }
 
-    /// Looks at the next bytes. Fails as soon as they show that the file is not what it claims to be.
+    /// Inspects the next bytes. Fails as soon as they show that the file is not of its claimed type.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), TypeError> {
         self.hash.update(bytes);
         self.bytes += bytes.len() as u64;
@@ -54,7 +54,7 @@ impl Inspection {
         if self.claimed.is_text() { self.text.push(bytes) } else { Ok(()) }
     }
 
-    /// What was learnt, once every byte was looked at. A file without bytes is of no type.
+    /// Returns the result after the last byte. An empty file has no type.
     pub fn finish(self) -> Result<Content, TypeError> {
         if self.bytes == 0 {
             return Err(TypeError::NotAllowed);
@@ -79,7 +79,7 @@ impl Inspection {
     }
 }
 
-/// Whether bytes begin a text that is no markup.
+/// Returns whether the bytes can begin a text that is not markup.
 fn looks_like_text(first: &[u8]) -> bool {
     let is_whole = |error: &std::str::Utf8Error| error.error_len().is_some();
     let is_utf8 = !std::str::from_utf8(first).is_err_and(|error| is_whole(&error));
@@ -87,11 +87,11 @@ fn looks_like_text(first: &[u8]) -> bool {
     is_utf8 && !first.contains(&0) && visible != Some(&b'<')
 }
 
-/// A text as far as it was read: UTF-8 without NUL that parses, and is no markup.
+/// State of a text scan: UTF-8 without NUL that has the claimed syntax and is not markup.
 #[derive(Debug)]
 struct Text {
     syntax: Syntax,
-    /// The bytes of a character that is not whole yet; at most three.
+    /// Bytes of an incomplete character; at most three.
     broken: Vec<u8>,
     at_start: bool,
     has_begun: bool,
@@ -140,7 +140,7 @@ impl Text {
         }
         if self.at_start && !text.is_empty() {
             self.at_start = false;
-            // spreadsheet programs put it before CSV; JSON must not have one (RFC 8259, 8.1)
+            // spreadsheet programs write it before CSV; JSON must not have one (RFC 8259, section 8.1)
             if let (Syntax::Csv(_), Some(rest)) = (self.syntax, text.strip_prefix(Self::BYTE_ORDER_MARK)) {
                 text = rest;
             }
@@ -149,7 +149,7 @@ impl Text {
             && let Some(first) = text.chars().find(|c| !c.is_whitespace())
         {
             self.has_begun = true;
-            // HTML, SVG and XML would be well-formed CSV too
+            // HTML, SVG and XML would also be well-formed CSV
             if first == '<' {
                 return Err(TypeError::NotAllowed);
             }
@@ -269,7 +269,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_does_not_matter_how_the_bytes_come(bytes in any::<Vec<u8>>(), text in any::<String>(), piece in 1_usize..9) {
-            // which of several faults is seen first does depend on it
+            // the order of the pieces does decide which of several faults is found first
             for kind in FileType::ALL {
                 for bytes in [&bytes[..], text.as_bytes()] {
                     prop_assert_eq!(inspect(*kind, bytes, piece).ok(), inspect(*kind, bytes, usize::MAX).ok());

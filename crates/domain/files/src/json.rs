@@ -1,16 +1,16 @@
-//! Whether text is JSON (RFC 8259), byte by byte and in constant memory.
+//! Checks whether text is JSON (RFC 8259), byte by byte and in constant memory.
 //!
-//! Parsers keep a string or the path of open brackets as long as the text makes them. Nothing is to be made of the text
-//! here, so a state and one bit for each open bracket do.
+//! A parser keeps strings and the path of open brackets, which can be as long as the text. This check builds no value,
+//! so a state and one bit per open bracket are enough.
 
-/// How deep arrays and objects may lie in each other; as deep as `serde_json` reads.
+/// Maximum nesting of arrays and objects, the same as that of `serde_json`.
 const MAX_DEPTH: u32 = 127;
 
-/// How far the text has been read.
+/// State of the scanner.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Json {
     at: At,
-    /// One bit for each open bracket, the innermost lowest: 1 for an object.
+    /// One bit per open bracket, the innermost in the lowest bit; 1 means an object.
     open: u128,
     depth: u32,
 }
@@ -19,25 +19,25 @@ pub(crate) struct Json {
 enum At {
     /// Before a value.
     Value,
-    /// Behind `[`.
+    /// After `[`.
     FirstItem,
-    /// Behind `{`.
+    /// After `{`.
     FirstKey,
-    /// Behind a comma of an object.
+    /// After a comma in an object.
     Key,
-    /// Behind a key.
+    /// After a key.
     Colon,
-    /// Behind a value.
+    /// After a value.
     Behind,
     /// Inside a string, which may be a key.
     Text {
         is_key: bool,
     },
-    /// Behind a backslash.
+    /// After a backslash.
     Escape {
         is_key: bool,
     },
-    /// Before so many hexadecimal digits.
+    /// Before this many hexadecimal digits.
     Hex {
         is_key: bool,
         left: u8,
@@ -84,7 +84,7 @@ impl Json {
         Self { at: At::Value, open: 0, depth: 0 }
     }
 
-    /// Reads on; `None` when the text is no JSON.
+    /// Scans the next bytes; `None` when the text is not JSON.
     pub(crate) fn push(mut self, mut bytes: &[u8]) -> Option<Self> {
         while let Some((byte, rest)) = bytes.split_first() {
             if let At::Text { .. } = self.at {
@@ -100,7 +100,7 @@ impl Json {
         Some(self)
     }
 
-    /// Whether the text may end here.
+    /// Returns whether the text may end here.
     pub(crate) fn may_end(self) -> bool {
         self.depth == 0
             && match self.at {

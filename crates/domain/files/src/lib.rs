@@ -1,8 +1,8 @@
-//! Files of a tenant: what may be stored, how much of it, and who may fetch it. The bytes lie behind the port [`Blobs`],
-//! the records behind [`Files`].
+//! Files of a tenant: accepted types, quotas, downloads and signed links. The port [`Blobs`] stores the bytes, the port
+//! [`Files`] the records.
 //!
-//! An upload streams to its final place while an [`Inspection`] looks at every byte. The record's commit publishes it:
-//! bytes without a record are nobody's, and a sweep removes them.
+//! An upload streams to its final place while an [`Inspection`] examines every byte. The commit of the record publishes
+//! the file: bytes without a record belong to no tenant, and a sweep removes them.
 
 mod blobs;
 mod csv;

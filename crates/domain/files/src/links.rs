@@ -1,6 +1,6 @@
-//! Signed links: whoever has one may download one file for a while, as long as the person who made it may.
+//! Signed links: the holder may download one file for a limited time, as long as the user who created the link may.
 //!
-//! A link is a token that the server signs and does not keep. What it confers is looked up when it is used.
+//! A link is a token that the server signs and does not store. Its rights are looked up when it is used.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
@@ -15,39 +15,39 @@ use uuid::Uuid;
 
 use crate::{BlobKey, File, FileError, Files, downloads::downloaded, files::require};
 
-/// The server's keys for links, by id.
+/// Port: the server's keys for links, by id.
 pub trait LinkKeys: Send + Sync {
-    /// The id of the key that new links are signed with.
+    /// Returns the id and the key that sign new links.
     fn current_link_key(&self) -> (&str, [u8; 32]);
 
-    /// The key of that id, while it is live.
+    /// Returns the key with this id while it is live.
     fn link_key(&self, id: &str) -> Option<[u8; 32]>;
 }
 
-/// What a signed link says: which file, by whose right, and until when.
+/// Content of a signed link: the file, the user who created it, and its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkToken {
-    /// The tenant of the file.
+    /// The tenant that owns the file.
     pub tenant: TenantId,
     /// The file.
     pub file: FileId,
-    /// Who made the link.
+    /// The user who created the link.
     pub issuer: UserId,
-    /// When it ends, to the second.
+    /// End of its validity, to the second.
     pub expires_at: Timestamp,
 }
 
 impl LinkToken {
-    /// Tells these tokens from every other.
+    /// Distinguishes these tokens from all others.
     const PREFIX: &'static str = "tf_";
     const VERSION: u8 = 1;
     /// Version, three ids and the time.
     const FIXED_BYTES: usize = 1 + 3 * 16 + 8;
     const MAC_BYTES: usize = 32;
-    /// No token of ours is longer.
+    /// Maximum number of characters of a token.
     const MAX_CHARS: usize = 256;
 
-    /// The token as it stands in an address, signed by the current key.
+    /// Returns the token for a URL, signed with the current key.
     pub fn sign(&self, keys: &dyn LinkKeys) -> SecretString {
         let (id, key) = keys.current_link_key();
         let mut bytes = vec![Self::VERSION];
@@ -61,7 +61,7 @@ impl LinkToken {
         SecretString::from(format!("{}{}", Self::PREFIX, URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// What a genuine token says, whatever its time. The signature is compared in constant time.
+    /// Returns the content of a genuine token, whether expired or not. The signature is compared in constant time.
     pub fn verify(text: &str, keys: &dyn LinkKeys) -> Option<Self> {
         if text.len() > Self::MAX_CHARS {
             return None;
@@ -95,19 +95,19 @@ fn mac(key: &[u8; 32], said: &[u8]) -> Hmac<Sha256> {
     mac
 }
 
-/// Make a link by which anybody may download a file for a while.
+/// Create a link with which anyone may download a file for a limited time.
 #[derive(Debug, Clone, Copy)]
 pub struct LinkFile {
-    /// Which file.
+    /// The file.
     pub id: FileId,
-    /// For how long; whole seconds, see [`LinkFile::SECONDS`].
+    /// Validity in whole seconds, see [`LinkFile::SECONDS`].
     pub lasts: Duration,
 }
 
 impl LinkFile {
-    /// How long a link may last, in seconds.
+    /// Accepted validity in seconds.
     pub const SECONDS: std::ops::RangeInclusive<u64> = 60..=86_400;
-    /// How long it lasts when nothing is said.
+    /// Default validity in seconds.
     pub const DEFAULT_SECONDS: u64 = 300;
 }
 
@@ -116,7 +116,7 @@ impl Command for LinkFile {
     const EVENTS: &'static [Action] = &[Action::FileLinked];
 }
 
-/// Makes the token of a link by the actor's right. The token goes into no event.
+/// Creates the token of a link with the actor's rights. No event holds the token.
 pub async fn issue_link(
     unit: &mut (impl Files + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -134,8 +134,8 @@ pub async fn issue_link(
     Ok(LinkToken { tenant: file.tenant, file: file.id, issuer: authority.user, expires_at })
 }
 
-/// The file that a link is good for now: until its time, and as long as the file is there, the tenant is in use and
-/// whoever made the link may read files. Every other link is as unknown as any. Only for System units.
+/// Returns the file for which the link is valid now: until its end, while the file exists, the tenant is active and the
+/// user who created the link may read files. Every other link is treated like an unknown one. Needs a System unit.
 pub async fn file_of_link(
     unit: &mut (impl Files + Authorities + ?Sized),
     world: &World,
@@ -152,7 +152,7 @@ pub async fn file_of_link(
     unit.file_by_key(key).await?.ok_or(FileError::NotFound)
 }
 
-/// Notes that somebody gets bytes by a link. Who it is nobody knows; whose link it was is noted.
+/// Records a download by link. The caller is unknown, so the event names the user who created the link.
 pub async fn note_link_use(
     unit: &mut (impl Files + Authorities + Journal + ?Sized),
     origin: &Actor,

@@ -1,40 +1,40 @@
-//! What files are called. A name is shown and searched; no place in any storage is made of it.
+//! Names of files. A name is shown and searched; no storage key contains it.
 
 use std::fmt::{self, Write as _};
 use tenantry_kernel::{TextError, bounded_line, fold};
 
-/// What a file is called: 1 to 255 characters on one line, without a folder.
+/// The name of a file: 1 to 255 characters on one line, without a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileName(String);
 
 impl FileName {
-    /// The longest name, in characters.
+    /// Maximum length in characters.
     pub const MAX_CHARS: usize = 255;
 
-    /// Normalizes. Some clients send the whole path: what stands before the last `/` or `\` is left out.
+    /// Parses and normalizes a name. Some clients send a whole path: everything before the last `/` or `\` is removed.
     pub fn parse(text: &str) -> Result<Self, TextError> {
         let last = text.rsplit(['/', '\\']).next().unwrap_or_default();
         let line = bounded_line(last, Self::MAX_CHARS)?;
         if line.chars().all(|c| c == '.') { Err(TextError::Empty) } else { Ok(Self(line)) }
     }
 
-    /// The name as it is shown.
+    /// Returns the name for display.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The key by which names are found and sorted.
+    /// Returns the folded name, which searches and sorting use.
     pub fn key(&self) -> String {
         fold(&self.0)
     }
 
-    /// What stands behind the last dot, in lower case; empty where there is none.
+    /// Returns the text after the last dot in lower case; empty when there is no dot.
     pub fn extension(&self) -> String {
         self.0.rsplit_once('.').map(|(_, extension)| extension.to_lowercase()).unwrap_or_default()
     }
 
-    /// The header field by which a browser saves the file under its name and never shows it (RFC 6266). What older
-    /// clients could take for something else stands only in `filename*` (RFC 8187).
+    /// Returns the `Content-Disposition` with which a browser saves the file under its name instead of showing it (RFC
+    /// 6266). Characters that older clients could misread appear only in `filename*` (RFC 8187).
     pub fn content_disposition(&self) -> String {
         let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%') || c == ' ';
         let plain: String = self.0.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
@@ -42,7 +42,7 @@ impl FileName {
         if plain != self.0 {
             field.push_str("; filename*=UTF-8''");
             for byte in self.0.bytes() {
-                // attr-char of RFC 8187, 3.2.1
+                // attr-char of RFC 8187, section 3.2.1
                 if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
                     field.push(char::from(byte));
                 } else {

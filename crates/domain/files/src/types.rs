@@ -1,10 +1,10 @@
-//! The types of files that may be stored: what the bytes are decides, and name and declared type must agree.
+//! Accepted types of files. The bytes decide; name and declared type must agree with them.
 
 use tenantry_kernel::FieldError;
 
 use crate::FileName;
 
-/// A type of file that may be stored.
+/// An accepted type of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileType {
     /// PNG (ISO/IEC 15948).
@@ -23,10 +23,10 @@ pub enum FileType {
     Json,
 }
 
-/// Why a file's type is not taken.
+/// Reasons why the type of a file is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TypeError {
-    /// The name, the declared type or the bytes are of nothing that may be stored.
+    /// The name, the declared type or the bytes show a type that is not accepted.
     #[error("the type is not allowed")]
     NotAllowed,
     /// Name, declared type and bytes do not agree, or the bytes are not well-formed.
@@ -35,7 +35,7 @@ pub enum TypeError {
 }
 
 impl TypeError {
-    /// What is wrong with the field of the upload.
+    /// Returns the error for the field of the upload.
     pub fn detail(self) -> FieldError {
         match self {
             Self::NotAllowed => FieldError::new(
@@ -54,7 +54,7 @@ impl FileType {
     /// Every type.
     pub const ALL: &[Self] = &[Self::Png, Self::Jpeg, Self::Gif, Self::Webp, Self::Pdf, Self::Csv, Self::Json];
 
-    /// The media type, as it is stored and answered.
+    /// Returns the media type as stored and as shown to clients.
     pub const fn media_type(self) -> &'static str {
         match self {
             Self::Png => "image/png",
@@ -67,12 +67,12 @@ impl FileType {
         }
     }
 
-    /// The type that the media type stands for.
+    /// Returns the type with this media type.
     pub fn from_media_type(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.media_type() == name)
     }
 
-    /// The type that a download declares.
+    /// Returns the `Content-Type` of a download.
     pub const fn served_as(self) -> &'static str {
         match self {
             Self::Csv => "text/csv; charset=utf-8",
@@ -80,12 +80,13 @@ impl FileType {
         }
     }
 
-    /// Whether it is text, which has no mark of its own: what it holds must keep to the name.
+    /// Returns whether the type is text. Text has no signature in its bytes, so its content must match the type that
+    /// the name claims.
     pub const fn is_text(self) -> bool {
         matches!(self, Self::Csv | Self::Json)
     }
 
-    /// The type that a file's name and the client's declaration agree on.
+    /// Returns the type on which the file's name and the client's declaration agree.
     pub fn claimed(name: &FileName, declared: Option<&str>) -> Result<Self, TypeError> {
         let by_name = Self::from_extension(&name.extension()).ok_or(TypeError::NotAllowed)?;
         let declared = declared.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -99,7 +100,7 @@ impl FileType {
         }
     }
 
-    /// The type that the first bytes of a file show; nothing for text, and for whatever may not be stored.
+    /// Returns the type that the first bytes show; `None` for text and for types that are not accepted.
     pub(crate) fn of_bytes(first: &[u8]) -> Option<Self> {
         if infer::image::is_png(first) && first.starts_with(b"\x89PNG\r\n\x1a\n") {
             Some(Self::Png)
@@ -129,11 +130,11 @@ impl FileType {
         }
     }
 
-    /// What clients declare: the registered name, and the other names that browsers use for the same.
+    /// Maps the declared media type: the registered name and other names that browsers use.
     fn from_declared(name: &str) -> Option<Self> {
         match name {
             "image/jpg" => Some(Self::Jpeg),
-            // what browsers on machines with a spreadsheet program say of `.csv`
+            // what browsers on machines with a spreadsheet program declare for `.csv`
             "application/csv" | "application/vnd.ms-excel" => Some(Self::Csv),
             "text/json" => Some(Self::Json),
             _ => Self::from_media_type(name),

@@ -1,4 +1,4 @@
-//! Uploading: the bytes are stored already when the record is made, which publishes them.
+//! Uploads: the bytes are already stored when the record is inserted, which publishes the file.
 
 use tenantry_kernel::{
     Action, Actor, Authorities, Command, Event, FileId, Journal, Permission, Requirement, StoreError, TenantId, World,
@@ -9,11 +9,11 @@ use crate::{Content, File, FileError, FileName, Files, files::require};
 /// Publish a file whose bytes are stored.
 #[derive(Debug, Clone)]
 pub struct UploadFile {
-    /// The id under which the bytes lie.
+    /// The id under which the bytes are stored.
     pub id: FileId,
-    /// What it is to be called.
+    /// The name.
     pub name: FileName,
-    /// What was learnt of the bytes.
+    /// The result of the inspection.
     pub content: Content,
 }
 
@@ -22,7 +22,7 @@ impl Command for UploadFile {
     const EVENTS: &'static [Action] = &[Action::FileUploaded];
 }
 
-/// Makes the record of a file, and takes the storage that it needs. `limit` says how many bytes a plan of that name has.
+/// Inserts the record of a file and reserves its storage. `limit` returns the quota in bytes of a plan.
 pub async fn publish_file(
     unit: &mut (impl Files + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -55,8 +55,7 @@ pub async fn publish_file(
     Ok(file)
 }
 
-/// How many bytes the tenant may still store. Others may take them meanwhile; what counts is said when a file is
-/// published.
+/// Returns how many bytes the tenant may still store. Concurrent uploads may take them; only publishing a file decides.
 pub async fn room_left(unit: &mut (impl Files + ?Sized), tenant: TenantId, limit: u64) -> Result<u64, StoreError> {
     Ok(limit.saturating_sub(unit.storage_used(tenant).await?))
 }

@@ -1,4 +1,4 @@
-//! Any one thing that is done to a sealed log is named, at the entry that it was done to.
+//! Any single manipulation of a sealed log is reported, with the entry that it concerns.
 
 use hmac::{Hmac, Mac};
 use proptest::{prelude::*, sample::Index};
@@ -9,7 +9,7 @@ use tenantry_kernel::{Timestamp, canonical_json, commitment_to};
 use super::*;
 use crate::{Line, Personal, Record, Signature};
 
-/// A key for tests: its "signature" is a MAC, which is as hard to forge for whoever lacks the key.
+/// A key for tests. Its "signature" is a MAC, which is as hard to forge without the key.
 struct Key(u8);
 
 impl Key {
@@ -30,7 +30,7 @@ impl Key {
     }
 }
 
-/// Keys that are trusted.
+/// Trusted keys.
 struct Keys(Vec<Key>);
 
 impl SealKeys for Keys {
@@ -74,7 +74,7 @@ fn evidence(number: u128) -> Evidence {
 }
 
 impl Log {
-    /// A sealed log with segments of these sizes.
+    /// Creates a sealed log with segments of these sizes.
     fn sealed(sizes: &[u8], key: &Key) -> Self {
         let mut log = Vec::new();
         let (mut previous, mut position) = (None, 1);
@@ -107,7 +107,7 @@ impl Log {
         self.0.last().map(|(segment, _)| Head::of(&segment.seal).unwrap())
     }
 
-    /// Verifies it by way of its lines.
+    /// Verifies the log by way of its lines.
     fn verify(&self, keys: &Keys, head: Option<Head>) -> Result<Summary, Finding> {
         let mut verifier = Verifier::new(Chain(None), keys, head.as_slice());
         for (segment, entries) in &self.0 {
@@ -126,7 +126,7 @@ impl Log {
     }
 }
 
-/// One thing that is done to a log, and what must be found.
+/// A manipulation of a log, and the expected finding.
 #[derive(Debug, Clone, Copy)]
 enum Deed {
     Change,
@@ -159,7 +159,7 @@ const DEEDS: &[Deed] = &[
 ];
 
 impl Deed {
-    /// Does it somewhere; `None` when the log has no place for it.
+    /// Applies the manipulation at some place; `None` when the log has no such place.
     fn done(self, log: &mut Log, place: Index, other: Index) -> Option<Finding> {
         let segments = log.0.len();
         let chosen = place.index(segments);
