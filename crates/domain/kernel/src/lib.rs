@@ -13,6 +13,7 @@ mod event;
 mod ids;
 mod page;
 mod permission;
+mod public_name;
 mod text;
 mod trace;
 mod world;
@@ -32,6 +33,7 @@ pub use ids::{
 };
 pub use page::{Direction, MAX_LIMIT, Page, PageRequest};
 pub use permission::{CATALOGUE, Permission, PermissionInfo, PermissionSet, UnknownPermission};
+pub use public_name::PublicName;
 pub use text::{Name, TextError, bounded_line, fold, upper_bound};
 pub use trace::{TraceContext, TraceError, TraceId};
 pub use world::{Clock, Entropy, Timestamp, World};
