@@ -1,115 +1,116 @@
-//! Jobs as people see them: where they stand, never their words and never what is secret of them.
+//! Jobs as shown to users: their state, never their payload or their secret.
 
 use async_trait::async_trait;
 use tenantry_kernel::{JobId, Page, PageRequest, StoreError, TenantId, Timestamp};
 
 use crate::JobState;
 
-/// A job as it is shown.
+/// A job for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobStatus {
-    /// Which job.
+    /// Id of the job.
     pub id: JobId,
-    /// The tenant whose business it is.
+    /// The tenant that owns it.
     pub tenant: Option<TenantId>,
-    /// The queue that it waits in.
+    /// The queue.
     pub queue: String,
-    /// The name of its kind.
+    /// Name of its kind.
     pub kind: String,
-    /// Where it stands.
+    /// The state.
     pub state: JobState,
-    /// How often it was tried, since it was last retried by hand.
+    /// Number of attempts since the last manual retry.
     pub attempt: u32,
-    /// How often it is tried at most.
+    /// Maximum number of attempts.
     pub max_attempts: u32,
-    /// When its time comes, or came.
+    /// Earliest start.
     pub run_at: Timestamp,
-    /// What went wrong at the last try.
+    /// Error of the last attempt.
     pub last_error: Option<String>,
-    /// What it has to tell, as JSON; only clean-ups tell something.
+    /// Result as JSON; only clean-ups have one.
     pub result: Option<String>,
-    /// When it was enqueued.
+    /// Time of enqueueing.
     pub created_at: Timestamp,
-    /// When it was done, given up or called off.
+    /// Time at which it was completed, given up or cancelled.
     pub finished_at: Option<Timestamp>,
 }
 
-/// Which jobs are wanted: those that fit all that is set.
+/// Filters of jobs; a job must match all that are set.
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
-    /// Of this tenant.
+    /// The tenant.
     pub tenant: Option<TenantId>,
-    /// Of this queue.
+    /// The queue.
     pub queue: Option<String>,
-    /// Of this kind.
+    /// The kind.
     pub kind: Option<String>,
-    /// In this state.
+    /// The state.
     pub state: Option<JobState>,
 }
 
-/// How much work waits in a queue.
+/// Numbers of pending jobs in a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueFigures {
     /// The queue.
     pub queue: String,
-    /// Waits for a worker.
+    /// Jobs that wait for a worker.
     pub ready: u64,
-    /// Waits for its time.
+    /// Jobs that wait for their time.
     pub scheduled: u64,
-    /// Under way.
+    /// Running jobs.
     pub running: u64,
     /// Dead letters.
     pub dead: u64,
-    /// When the time of the ready job came that has waited longest.
+    /// Time at which the longest waiting ready job became due.
     pub oldest_ready: Option<Timestamp>,
-    /// The time of the scheduled job that comes first. Where it has passed, no worker has looked since.
+    /// Time of the first scheduled job. If it has passed, no worker has polled since.
     pub next_scheduled: Option<Timestamp>,
 }
 
-/// The same with what was done lately.
+/// Figures of a queue with recently completed jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueStats {
-    /// What waits.
+    /// Pending jobs.
     pub figures: QueueFigures,
-    /// How many were completed since the moment that was asked for.
+    /// Number of jobs completed since the given time.
     pub completed: u64,
 }
 
 impl QueueFigures {
-    /// For how many seconds the oldest ready job has waited; `None` when none is ready.
+    /// Returns how many seconds the oldest ready job has waited; `None` when none is ready.
     pub fn oldest_ready_seconds(&self, now: Timestamp) -> Option<u64> {
         self.oldest_ready.map(|since| now.since(since).as_secs())
     }
 }
 
-/// Where jobs are looked at and managed. Methods see the unit's tenant only, or every job for System units.
+/// Port: reads and manages jobs. Methods see the unit's tenant only, or every job in System units.
 #[async_trait]
 pub trait Jobs: Send {
-    /// The job, if the unit may see it.
+    /// Returns the job if the unit may see it.
     async fn job_by_id(&mut self, id: JobId) -> Result<Option<JobStatus>, StoreError>;
 
-    /// Jobs by id.
+    /// Returns a page of jobs by id.
     async fn page_jobs(
         &mut self,
         filter: &JobFilter,
         page: PageRequest<JobId>,
     ) -> Result<Page<JobStatus, JobId>, StoreError>;
 
-    /// The tenant's queues that have work or completed some since that moment, by name. Only for units of a tenant.
+    /// Returns the tenant's queues that have pending jobs or completed some since `completed_since`, by name. Needs a
+    /// unit of a tenant.
     async fn queue_stats(&mut self, completed_since: Timestamp) -> Result<Vec<QueueStats>, StoreError>;
 
-    /// The queues of the installation that have work, by name. What is completed is not looked at, so that this costs
-    /// little however much is kept. Only for System units.
+    /// Returns the installation's queues that have pending jobs, by name. Completed jobs are not read, so the cost does
+    /// not depend on how many are kept. Needs a System unit.
     async fn queue_figures(&mut self) -> Result<Vec<QueueFigures>, StoreError>;
 
-    /// Makes a dead or cancelled job ready again, as if it had never been tried. `false`, with nothing changed, when it
-    /// is in another state, or when a live job of its tenant and kind has its key.
+    /// Makes a dead or cancelled job ready again with all its attempts. Returns `false` and changes nothing when the
+    /// job is in another state, or when a live job of its tenant and kind has its unique key.
     async fn revive_job(&mut self, id: JobId, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Calls a scheduled or ready job off and blanks its secret. `false`, with nothing changed, when it is in another
-    /// state.
+    /// Cancels a scheduled or ready job and blanks its secret. Returns `false` and changes nothing when the job is in
+    /// another state.
     async fn call_off_job(&mut self, id: JobId, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Keeps what a job has to tell. Only for System units.
+    /// Stores the result of a job. Needs a System unit.
     async fn put_job_result(&mut self, id: JobId, result: &str) -> Result<(), StoreError>;
 }

@@ -1,18 +1,18 @@
-//! Dead letters are events: somebody is to look at them.
+//! Events of dead letters, which need a person's attention.
 
 use tenantry_kernel::{Action, Actor, Event, Journal, Outcome, RequestId, StoreError, World};
 
 use crate::{DeadLetter, Job, Outcome as JobOutcome};
 
 impl DeadLetter {
-    /// What a job leaves that ended this way; nothing unless it was given up.
+    /// Returns the dead letter of a job with this outcome; `None` unless the job was given up.
     pub fn of(job: &Job, outcome: &JobOutcome) -> Option<Self> {
         let (JobOutcome::Dead { error } | JobOutcome::Discarded { error }) = outcome else { return None };
         Some(Self { job: job.id, tenant: job.tenant, kind: job.kind.clone(), error: error.clone() })
     }
 }
 
-/// Notes in the journal that jobs were given up, in the unit that gave them up.
+/// Appends an event per dead letter, in the unit that gave the jobs up.
 pub async fn note_deaths(
     unit: &mut (impl Journal + ?Sized),
     world: &World,

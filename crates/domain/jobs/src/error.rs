@@ -2,7 +2,7 @@ use tenantry_kernel::{Coded, Denied, ErrorCode, FieldError, StoreError};
 
 use crate::SealError;
 
-/// Why something about a job cannot be done.
+/// Errors of jobs.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
     /// The actor may not do this.
@@ -11,16 +11,16 @@ pub enum JobError {
     /// The actor's session ended while the request was under way.
     #[error("the session has ended")]
     SessionEnded,
-    /// No such job, or none that the actor may see.
+    /// The job does not exist, or the actor may not see it.
     #[error("not found")]
     NotFound,
-    /// It is not in a state that allows this, or another job has taken its place.
+    /// The job's state does not allow this, or another job has its unique key.
     #[error("not in a state that allows this")]
     InvalidState,
-    /// The words of a new job could not be written.
+    /// The payload of a new job could not be serialized.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// The store could not do it.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -1,4 +1,4 @@
-//! What does the jobs of a kind, and what it may say of a try.
+//! Handlers of jobs, and the results that they report.
 
 use async_trait::async_trait;
 use std::error::Error;
@@ -6,18 +6,18 @@ use tenantry_kernel::{StoreError, Timestamp, World};
 
 use crate::{Claim, Claimed, Job, Kind, PayloadError, SealError, Worklist};
 
-/// Does the jobs of one kind.
+/// Port: runs the jobs of one kind.
 ///
-/// A job is done at least once: a try may be cut off at any point and come again, in this process or another. What has an
-/// effect outside of the store must bear that; what has its effect inside does it exactly once by
-/// [`Try::complete_in`].
+/// A job runs at least once: an attempt may be interrupted at any point and repeated, in this process or another. A
+/// handler with effects outside the store must tolerate that. A handler whose effects are in the store runs exactly
+/// once with [`Try::complete_in`].
 #[async_trait]
 pub trait Handler<K: Kind>: Send + Sync {
-    /// Does one job. The future may be dropped at any point where it waits.
+    /// Runs one job. The future may be dropped at any await point.
     async fn run(&self, words: K, of: &Try) -> Result<Done, JobFailure>;
 }
 
-/// One try of a job.
+/// An attempt to run a job.
 #[derive(Debug, Clone)]
 pub struct Try {
     /// The job.
@@ -26,47 +26,47 @@ pub struct Try {
     world: World,
 }
 
-/// How a try ended well.
+/// Result of a successful attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {
-    /// It was done outside of the store; that it was is yet to be noted.
+    /// The job had its effect outside the store; its completion is not recorded yet.
     Outside,
-    /// It was done and noted in one unit, which is committed: [`Try::complete_in`].
+    /// The job was run and recorded in one committed unit: [`Try::complete_in`].
     InUnit,
-    /// It is not the time for it yet. The try is not counted.
+    /// The job is not due yet. The attempt is not counted.
     Snooze {
-        /// Until when.
+        /// The new earliest start.
         until: Timestamp,
     },
 }
 
-/// Why a job was not done.
+/// A failed attempt.
 #[derive(Debug)]
 pub struct JobFailure {
-    /// What went wrong.
+    /// The error.
     pub cause: Box<dyn Error + Send + Sync>,
-    /// Whether trying again cannot help.
+    /// Whether a retry cannot succeed.
     pub is_hopeless: bool,
 }
 
-/// The claim was not good any more: somebody else does the job, or has done it.
+/// The claim is no longer valid: another worker runs the job, or has completed it.
 #[derive(Debug, thiserror::Error)]
 #[error("its lease had ended")]
 pub struct LeaseLost;
 
 impl Try {
-    /// A try of what was claimed.
+    /// Creates the attempt of a claimed job.
     pub fn new(claimed: Claimed, world: World) -> Self {
         Self { job: claimed.job, claim: claimed.claim, world }
     }
 
-    /// The right to the job.
+    /// Returns the claim.
     pub fn claim(&self) -> Claim {
         self.claim
     }
 
-    /// Notes in this unit that the job was done: what else the unit does is then done exactly once. Fails when the lease
-    /// was lost; the unit is then to be dropped.
+    /// Records the completion of the job in this unit, so that the unit's other effects happen exactly once. Fails when
+    /// the lease was lost; drop the unit then.
     pub async fn complete_in(&self, unit: &mut (impl Worklist + ?Sized)) -> Result<Done, JobFailure> {
         if unit.complete_job(self.claim, self.world.now()).await? {
             Ok(Done::InUnit)
@@ -77,12 +77,12 @@ impl Try {
 }
 
 impl JobFailure {
-    /// Later it may go.
+    /// Creates a failure that a retry may fix.
     pub fn again(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { cause: cause.into(), is_hopeless: false }
     }
 
-    /// It will never go: the job is a dead letter at once.
+    /// Creates a permanent failure: the job becomes a dead letter at once.
     pub fn hopeless(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { cause: cause.into(), is_hopeless: true }
     }

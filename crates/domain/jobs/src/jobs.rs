@@ -1,4 +1,4 @@
-//! Jobs: what is to be done, with which words, and where it stands.
+//! Jobs: their kind, payload and state.
 
 use std::time::Duration;
 
@@ -7,37 +7,37 @@ use tenantry_kernel::{JobId, TenantId, Timestamp, World};
 
 use crate::{JobSecret, RetryPolicy, SealError, SealedSecret, Sealer};
 
-/// A sort of work, with the words that each job of it carries.
+/// A kind of job, with the payload that each of its jobs carries.
 ///
-/// What is written today is read by tomorrow's program: a change of the fields that an older program cannot read, or
-/// whose older rows this one cannot, moves [`Kind::VERSION`].
+/// Another release may read what this one writes. Increment [`Kind::VERSION`] when an older release cannot read the
+/// changed fields, or when this release cannot read older rows.
 pub trait Kind: Serialize + DeserializeOwned {
-    /// The public name of the kind.
+    /// Public name of the kind.
     const NAME: &'static str;
-    /// The version of the words.
+    /// Version of the payload.
     const VERSION: i32;
-    /// The queue that its jobs wait in.
+    /// Queue of its jobs.
     const QUEUE: &'static str;
-    /// How often and when it is tried again.
+    /// Number and times of the attempts.
     const RETRY: RetryPolicy;
-    /// How long one try may take. A try that takes longer is ended and counts as failed.
+    /// Time limit of one attempt. A longer attempt is cancelled and counts as failed.
     const TIME_LIMIT: Duration = Duration::from_secs(30);
 }
 
-/// Where a job stands.
+/// State of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobState {
     /// Waits for its time.
     Scheduled,
     /// Waits for a worker.
     Ready,
-    /// A worker has it under a lease.
+    /// Claimed by a worker under a lease.
     Running,
-    /// Done.
+    /// Completed.
     Completed,
     /// Given up: a dead letter.
     Dead,
-    /// Called off.
+    /// Cancelled.
     Cancelled,
 }
 
@@ -46,7 +46,7 @@ impl JobState {
     pub const ALL: &[Self] =
         &[Self::Scheduled, Self::Ready, Self::Running, Self::Completed, Self::Dead, Self::Cancelled];
 
-    /// The name in the store.
+    /// Returns the name in the store.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Scheduled => "scheduled",
@@ -58,88 +58,88 @@ impl JobState {
         }
     }
 
-    /// The state of that name.
+    /// Returns the state with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|state| state.name() == name)
     }
 }
 
-/// A job that is to be enqueued.
+/// A job to enqueue.
 #[derive(Debug, Clone)]
 pub struct NewJob {
-    /// Which job.
+    /// Id of the job.
     pub id: JobId,
-    /// The tenant whose business it is; `None` for a person's own affairs and the installation's.
+    /// The tenant that owns the job; `None` for jobs of a user or of the installation.
     pub tenant: Option<TenantId>,
-    /// The queue that it waits in.
+    /// The queue.
     pub queue: &'static str,
-    /// The name of its kind.
+    /// Name of its kind.
     pub kind: &'static str,
-    /// The version of its words.
+    /// Version of its payload.
     pub version: i32,
-    /// Its words, as JSON. They are no secret.
+    /// Payload as JSON. It holds no secret.
     pub payload: String,
-    /// What of it is secret, encrypted.
+    /// Encrypted secret.
     pub secret: Option<SealedSecret>,
-    /// Greater goes first, among the jobs of its queue and tenant.
+    /// Priority among the jobs of its queue and tenant; the greatest runs first.
     pub priority: i32,
-    /// Not before this moment.
+    /// Earliest start.
     pub run_at: Timestamp,
-    /// How often it is tried at most.
+    /// Maximum number of attempts.
     pub max_attempts: u32,
-    /// At most one live job of the tenant and kind has this key.
+    /// At most one live job of a tenant and kind has this key.
     pub unique_key: Option<String>,
-    /// The trace of the request that caused it, for the log.
+    /// Trace of the request that caused the job, for the log.
     pub trace: Option<String>,
-    /// When it was enqueued.
+    /// Time of enqueueing.
     pub created_at: Timestamp,
 }
 
-/// A job as a worker gets it.
+/// A job as claimed by a worker.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// Which job.
+    /// Id of the job.
     pub id: JobId,
-    /// The tenant whose business it is.
+    /// The tenant that owns the job.
     pub tenant: Option<TenantId>,
-    /// The queue that it waited in.
+    /// The queue.
     pub queue: String,
-    /// The name of its kind.
+    /// Name of its kind.
     pub kind: String,
-    /// The version of its words.
+    /// Version of its payload.
     pub version: i32,
-    /// Its words, as JSON.
+    /// Payload as JSON.
     pub payload: String,
-    /// When its time came.
+    /// Earliest start.
     pub run_at: Timestamp,
-    /// What of it is secret, encrypted; gone once it is of no use any more.
+    /// Encrypted secret; `None` after it was blanked.
     pub secret: Option<SealedSecret>,
-    /// Which try this is, counted from 1.
+    /// Number of this attempt, counted from 1.
     pub attempt: u32,
-    /// How often it is tried at most.
+    /// Maximum number of attempts.
     pub max_attempts: u32,
-    /// The trace of the request that caused it.
+    /// Trace of the request that caused the job.
     pub trace: Option<String>,
-    /// When it was enqueued.
+    /// Time of enqueueing.
     pub created_at: Timestamp,
 }
 
-/// Why the words of a job cannot be read. Trying again does not help.
+/// Reasons why a payload cannot be read. A retry does not help.
 #[derive(Debug, thiserror::Error)]
 pub enum PayloadError {
-    /// It is a job of another kind.
+    /// The job is of another kind.
     #[error("the job is of another kind")]
     OtherKind,
-    /// Its words are of a version that this program does not know.
+    /// This program does not know the version of the payload.
     #[error("the payload is of version {0}, which this program does not know")]
     Version(i32),
-    /// Its words are not those of the kind.
+    /// The payload does not match the kind.
     #[error("the payload cannot be read")]
     Unreadable(#[source] serde_json::Error),
 }
 
 impl NewJob {
-    /// A job of this kind that may be done at once.
+    /// Creates a job of this kind that may run at once.
     pub fn of<K: Kind>(world: &World, tenant: Option<TenantId>, words: &K) -> Result<Self, SealError> {
         let now = world.now();
         Ok(Self {
@@ -159,31 +159,31 @@ impl NewJob {
         })
     }
 
-    /// The same, not before that moment.
+    /// Sets the earliest start.
     #[must_use]
     pub fn at(self, moment: Timestamp) -> Self {
         Self { run_at: moment, ..self }
     }
 
-    /// The same before, or after, the tenant's other jobs of the queue: greater goes first, and 0 is usual.
+    /// Sets the priority among the tenant's jobs of the queue: the greatest runs first, and 0 is the default.
     #[must_use]
     pub fn with_priority(self, priority: i32) -> Self {
         Self { priority, ..self }
     }
 
-    /// The same, and the only live one of its tenant and kind that has this key.
+    /// Sets a unique key: at most one live job of the tenant and kind has it.
     #[must_use]
     pub fn unique(self, key: impl Into<String>) -> Self {
         Self { unique_key: Some(key.into()), ..self }
     }
 
-    /// The same with a secret, which is encrypted for this job alone.
+    /// Adds a secret, which is encrypted for this job alone.
     pub fn with_secret(mut self, sealer: &dyn Sealer, secret: &JobSecret) -> Result<Self, SealError> {
         self.secret = Some(sealer.seal(secret, self.id.uuid().as_bytes())?);
         Ok(self)
     }
 
-    /// The same, caused by the request of this trace.
+    /// Sets the trace of the request that caused the job.
     #[must_use]
     pub fn traced(mut self, trace: impl Into<String>) -> Self {
         self.trace = Some(trace.into());
@@ -192,7 +192,7 @@ impl NewJob {
 }
 
 impl Job {
-    /// The words of the job, if it is of this kind.
+    /// Returns the payload if the job is of this kind.
     pub fn words<K: Kind>(&self) -> Result<K, PayloadError> {
         if self.kind != K::NAME {
             return Err(PayloadError::OtherKind);
@@ -203,7 +203,7 @@ impl Job {
         serde_json::from_str(&self.payload).map_err(PayloadError::Unreadable)
     }
 
-    /// The secret of the job, if it has one still.
+    /// Returns the secret if the job still has one.
     pub fn open_secret(&self, sealer: &dyn Sealer) -> Result<Option<JobSecret>, SealError> {
         let Some(sealed) = &self.secret else { return Ok(None) };
         sealer.open(sealed, self.id.uuid().as_bytes()).map(Some)

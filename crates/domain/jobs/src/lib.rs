@@ -1,9 +1,9 @@
-//! Background work. A job is enqueued in the unit of the change that causes it, so that it exists exactly when that
-//! change was committed, and is done at least once.
+//! Background jobs. A job is enqueued in the unit of the change that causes it, so it exists exactly when that change
+//! was committed. It runs at least once.
 //!
-//! A worker claims what is due under a lease, does it, and says what became of it with the token of that lease: the
-//! word of a worker whose lease is over is refused. Handlers whose effect lies in the same store complete their job in
-//! the unit of that effect, and so do it exactly once.
+//! A worker claims due jobs under a lease, runs them, and reports their outcome with the token of that lease. The
+//! report of a worker whose lease has ended is refused. A handler whose effect is in the same store completes its job
+//! in the unit of that effect, and so runs exactly once.
 
 mod board;
 mod clean_up;

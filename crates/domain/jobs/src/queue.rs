@@ -1,4 +1,4 @@
-//! The ports of the queue: the store is the only truth, and whoever wakes workers only hurries them.
+//! The ports of the queue. The store is the only source of truth; a wake-up only makes workers faster.
 
 use async_trait::async_trait;
 use tenantry_kernel::{JobId, StoreError, TenantId, Timestamp};
@@ -6,125 +6,126 @@ use uuid::Uuid;
 
 use crate::{Job, NewJob};
 
-/// What became of a job that was to be enqueued.
+/// Result of enqueueing a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enqueued {
-    /// It waits.
+    /// The job was added.
     Added,
-    /// A live job of the tenant and kind has its key already; nothing was added.
+    /// Nothing was added: a live job of the tenant and kind already has its unique key.
     Duplicate,
 }
 
-/// A worker's right to a job: it is good until it is noted what became of the try, or that its lease has ended
+/// A worker's claim to a job. It is valid until the outcome of the attempt is recorded, or the end of its lease is
 /// ([`Worklist::advance_jobs`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// The job.
     pub job: JobId,
-    /// The random token of the lease.
+    /// Random token of the lease.
     pub token: Uuid,
 }
 
-/// A job, and the right to it.
+/// A job with its claim.
 #[derive(Debug, Clone)]
 pub struct Claimed {
     /// The job.
     pub job: Job,
-    /// The right to it.
+    /// The claim.
     pub claim: Claim,
 }
 
-/// After whose jobs a claim begins: claims go round the tenants that have ready work, and this is where they were.
+/// Position in the rotation of claims: they rotate over the tenants that have ready jobs, and continue after this
+/// tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Turn(pub Option<Uuid>);
 
-/// How jobs of one queue are claimed.
+/// Parameters of a claim from one queue.
 #[derive(Debug, Clone, Copy)]
 pub struct ClaimJobs<'a> {
-    /// Of which queue.
+    /// The queue.
     pub queue: &'a str,
-    /// How many at most.
+    /// Maximum number of jobs.
     pub limit: u32,
-    /// How many jobs of one tenant run at the same time at most, whoever runs them. Claims at the same moment may each
-    /// reckon without the other, and so go beyond it by what they take. `None` is no limit, and nothing is counted.
+    /// Maximum number of running jobs of one tenant, over all workers. Concurrent claims may not see each other and so
+    /// exceed it by what they claim. `None` means no limit, and nothing is counted.
     pub tenant_limit: Option<u32>,
-    /// Whose turn it was last.
+    /// Position after the last claim.
     pub after: Turn,
-    /// The token of the leases; a new random one for each call.
+    /// Token of the leases; a new random one for each call.
     pub token: Uuid,
-    /// When the leases end.
+    /// End of the leases.
     pub until: Timestamp,
 }
 
-/// What was claimed.
+/// Result of a claim.
 #[derive(Debug, Clone, Default)]
 pub struct Claims {
     /// The jobs.
     pub jobs: Vec<Claimed>,
-    /// Jobs whose rows no program can read, and which are dead letters now.
+    /// Jobs whose rows no program can read; they have become dead letters.
     pub unreadable: Vec<DeadLetter>,
-    /// Where the next claim goes on.
+    /// Position for the next claim.
     pub turn: Turn,
 }
 
 /// A job that was given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Which job.
+    /// Id of the job.
     pub job: JobId,
-    /// The tenant whose business it was.
+    /// The tenant that owns the job.
     pub tenant: Option<TenantId>,
-    /// The name of its kind.
+    /// Name of its kind.
     pub kind: String,
-    /// Why.
+    /// The last error.
     pub error: String,
 }
 
-/// What became of a try.
+/// Outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was done. Its secret is blanked.
+    /// The job is completed. Its secret is blanked.
     Completed,
-    /// It failed and is tried again at that moment. Its secret stays.
+    /// The attempt failed and is retried later. The secret stays.
     RetryAt {
-        /// When.
+        /// Time of the retry.
         at: Timestamp,
-        /// What went wrong.
+        /// The error.
         error: String,
     },
-    /// It failed for the last time and is a dead letter. Its secret stays as long as it is of use, so that the job can
-    /// be tried again by hand.
+    /// The last attempt failed: the job is a dead letter. Its secret stays until it expires, so that the job can be
+    /// retried manually.
     Dead {
-        /// What went wrong.
+        /// The error.
         error: String,
     },
-    /// It is hopeless: a dead letter before its last try. Its secret is blanked.
+    /// The failure is permanent: the job is a dead letter before its last attempt. Its secret is blanked.
     Discarded {
-        /// Why.
+        /// The error.
         error: String,
     },
-    /// It is not the time for it yet. The try is not counted.
+    /// The job is not due yet. The attempt is not counted.
     Snoozed {
-        /// Until when.
+        /// The new earliest start.
         until: Timestamp,
     },
-    /// The worker stops and lets go of it. The try is not counted.
+    /// The worker stops and hands the job back. The attempt is not counted.
     HandedBack,
 }
 
-/// What became of a job, by whoever has the right to say so.
+/// The outcome of a claimed job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
-    /// The right to it.
+    /// The claim.
     pub claim: Claim,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
-/// Where the causes of jobs enqueue them.
+/// Port: enqueues jobs.
 #[async_trait]
 pub trait JobQueue: Send {
-    /// Adds jobs, which are there once the unit is committed; says of each, in their order, what became of it. Fails with
+    /// Adds jobs, which exist once the unit is committed. Returns the result of each, in order. Fails with
     /// [`StoreError::Misuse`] for a job of another tenant than the unit's.
     async fn enqueue_jobs(&mut self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError>;
 
@@ -135,33 +136,33 @@ pub trait JobQueue: Send {
     }
 }
 
-/// Where workers find jobs. Only for System units.
+/// Port: the workers' view of the queue. Needs System units.
 #[async_trait]
 pub trait Worklist: Send {
-    /// Whether there is something to do now: a job of one of these queues to claim, or something for
+    /// Returns whether there is something to do now: a job of one of these queues to claim, or work for
     /// [`Worklist::advance_jobs`].
     async fn has_due_jobs(&mut self, queues: &[&str], now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Does what time alone brings about: scheduled jobs whose time has come become ready, and so do those whose lease
-    /// has ended; one whose lease ended at its last attempt becomes a dead letter, which is returned. At most some
-    /// thousand of each in one call, and never one that another unit holds.
+    /// Applies the passage of time: due scheduled jobs and jobs whose lease has ended become ready. A job whose lease
+    /// ended at its last attempt becomes a dead letter and is returned. One call changes at most some thousand of each,
+    /// and skips jobs that another unit holds.
     async fn advance_jobs(&mut self, now: Timestamp) -> Result<Vec<DeadLetter>, StoreError>;
 
-    /// Claims ready jobs of a queue. The tenants that have some take turns, and the jobs without a tenant together count
-    /// as one of them; of a tenant's own, greater priority goes first, then the oldest. Each claim counts an attempt.
-    /// Two units never claim the same job, and neither waits for the other's.
+    /// Claims ready jobs of a queue. Tenants with ready jobs take turns; the jobs without a tenant count as one tenant.
+    /// Of one tenant's jobs, the greatest priority goes first, then the oldest. Each claim counts an attempt. Two units
+    /// never claim the same job, and neither waits for the other's.
     async fn claim_jobs(&mut self, command: ClaimJobs<'_>, now: Timestamp) -> Result<Claims, StoreError>;
 
-    /// Makes claims last until that moment, and returns those that are not good any more.
+    /// Extends the leases of claims until this time, and returns the claims that are no longer valid.
     async fn extend_claims(&mut self, claims: &[Claim], until: Timestamp) -> Result<Vec<Claim>, StoreError>;
 
-    /// Notes what became of jobs, and returns the claims that were not good any more: of their jobs nothing was changed.
+    /// Records the outcomes of jobs, and returns the claims that were no longer valid; their jobs are unchanged.
     async fn settle_jobs(&mut self, settlements: &[Settlement], now: Timestamp) -> Result<Vec<Claim>, StoreError>;
 
-    /// Blanks the secrets of which the time is over, and returns how many they were.
+    /// Blanks expired secrets and returns their number.
     async fn blank_expired_secrets(&mut self, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Notes that a job was done. `false`, with nothing changed, when the claim is not good any more.
+    /// Records the completion of a job. Returns `false` and changes nothing when the claim is no longer valid.
     async fn complete_job(&mut self, claim: Claim, now: Timestamp) -> Result<bool, StoreError> {
         let completed = Settlement { claim, outcome: Outcome::Completed };
         Ok(self.settle_jobs(std::slice::from_ref(&completed), now).await?.is_empty())

@@ -1,22 +1,22 @@
-//! When a job that failed is tried again.
+//! Retry schedules of failed jobs.
 
 use std::time::Duration;
 use tenantry_kernel::World;
 
-/// Waits that double from try to try up to a longest one, each spread by a fifth, so that many jobs that failed together
-/// do not come back together.
+/// Exponential backoff: waits double with each attempt up to a maximum. Each wait is spread by a fifth, so that jobs
+/// that failed together are not retried together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// How often it is tried at most.
+    /// Maximum number of attempts.
     pub max_attempts: u32,
-    /// The wait after the first try.
+    /// Wait after the first attempt.
     pub first: Duration,
     /// The longest wait.
     pub longest: Duration,
 }
 
 impl RetryPolicy {
-    /// The wait after the try of that number, counted from 1; `None` after the last.
+    /// Returns the wait after this attempt, counted from 1; `None` after the last.
     pub fn wait(&self, attempt: u32, world: &World) -> Option<Duration> {
         if attempt >= self.max_attempts {
             return None;

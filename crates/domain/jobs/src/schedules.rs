@@ -1,5 +1,5 @@
-//! What is done again and again at set times. A time at which a schedule is to fire is a tick: each fires once, however
-//! many processes there are and however the clock jumps; of ticks that were missed, the last fires.
+//! Recurring jobs. A time at which a schedule fires is a tick. Each tick fires once, however many processes there are
+//! and however the clock jumps. Of several missed ticks, only the last fires.
 
 use async_trait::async_trait;
 use croner::Cron;
@@ -8,7 +8,7 @@ use tenantry_kernel::{JobId, StoreError, Timestamp, World};
 
 use crate::{JobQueue, Kind, NewJob, SealError};
 
-/// When a schedule fires: the five fields of cron (minute, hour, day of the month, month, day of the week), in UTC.
+/// A cron expression with five fields (minute, hour, day of the month, month, day of the week), in UTC.
 #[derive(Clone)]
 pub struct CronExpression {
     text: String,
@@ -21,12 +21,12 @@ pub struct CronExpression {
 pub struct CronError(String);
 
 impl CronExpression {
-    /// The last time at or before that moment; `None` when there has been none.
+    /// Returns the last tick at or before this time; `None` when there is none.
     pub fn last_tick(&self, now: Timestamp) -> Option<Timestamp> {
         self.cron.find_previous_occurrence(&now.utc(), true).ok().map(Timestamp::new)
     }
 
-    /// The expression as it was written.
+    /// Returns the expression as written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -47,19 +47,20 @@ impl fmt::Debug for CronExpression {
     }
 }
 
-/// What is enqueued at every tick.
+/// A schedule and the job that each tick enqueues.
 #[derive(Debug, Clone)]
 pub struct Schedule {
-    /// Its name, by which it is known in the store.
+    /// Name in the store.
     pub name: &'static str,
     /// When it fires.
     pub cron: CronExpression,
-    /// The job: its id and its times are those of the tick that it is enqueued for.
+    /// The job; its id and times are those of the tick.
     template: NewJob,
 }
 
 impl Schedule {
-    /// A job of this kind, without a tenant, at every tick. While one of them is live no other is added.
+    /// Creates a schedule that enqueues a job of this kind, without a tenant, at every tick. While one of its jobs is
+    /// live, no other is added.
     pub fn of<K: Kind>(world: &World, name: &'static str, cron: CronExpression, words: &K) -> Result<Self, SealError> {
         let template = NewJob::of(world, None, words)?.unique(format!("schedule/{name}"));
         Ok(Self { name, cron, template })
@@ -71,17 +72,17 @@ impl Schedule {
     }
 }
 
-/// Where it is kept which schedules there are and which ticks have fired. Only for System units.
+/// Port: stores schedules and fired ticks. Needs System units.
 #[async_trait]
 pub trait Schedules: Send {
-    /// Keeps a schedule under its name, with this expression. `true` when it was not known before.
+    /// Stores a schedule with its expression. Returns `true` when its name is new.
     async fn put_schedule(&mut self, name: &str, cron: &str, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Notes that a tick fires. `false` when it has fired before; of two units that try, one is told so.
+    /// Records that a tick fires. Returns `false` when it has fired before; of two concurrent units, one gets `true`.
     async fn insert_tick(&mut self, name: &str, tick: Timestamp, now: Timestamp) -> Result<bool, StoreError>;
 }
 
-/// Makes a schedule known. One that is new waits for its next tick: what came before it was made was not missed.
+/// Registers a schedule. A new one waits for its next tick: earlier ticks were not missed.
 pub async fn register_schedule(
     unit: &mut (impl Schedules + ?Sized),
     world: &World,
@@ -96,7 +97,7 @@ pub async fn register_schedule(
     Ok(())
 }
 
-/// Fires the last tick of a schedule, unless it has fired. Returns the tick, which needs no second try.
+/// Fires the last tick of a schedule unless it has fired. Returns the tick, which needs no second attempt.
 pub async fn fire_schedule(
     unit: &mut (impl Schedules + JobQueue + ?Sized),
     world: &World,

@@ -1,4 +1,4 @@
-//! What of a job is secret: encrypted where it is kept, and blanked as soon as it is of no use any more.
+//! Secrets of jobs: encrypted in the store, and blanked as soon as they are no longer needed.
 
 use secrecy::SecretString;
 use std::error::Error;
@@ -9,39 +9,39 @@ use tenantry_kernel::Timestamp;
 pub struct JobSecret {
     /// The secret itself.
     pub text: SecretString,
-    /// From when on it is of no use, and is blanked.
+    /// Time at which the secret becomes useless and is blanked.
     pub expires_at: Timestamp,
 }
 
-/// A secret, encrypted.
+/// An encrypted secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedSecret {
-    /// The id of the server's key that it was encrypted with.
+    /// Id of the server key that encrypted it.
     pub key_id: String,
     /// Nonce, ciphertext and tag.
     pub bytes: Vec<u8>,
-    /// From when on it is of no use, and is blanked.
+    /// Time at which the secret becomes useless and is blanked.
     pub expires_at: Timestamp,
 }
 
-/// Why something could not be encrypted or decrypted. It never repeats what.
+/// Encryption or decryption failed. The error never repeats the secret.
 #[derive(Debug, thiserror::Error)]
 #[error("a secret could not be sealed or opened")]
 pub struct SealError(#[source] Box<dyn Error + Send + Sync>);
 
 impl SealError {
-    /// With what caused it.
+    /// Creates the error from its cause.
     pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(cause.into())
     }
 }
 
-/// Authenticated encryption with the server's keys. `context` is bound to the ciphertext: a secret opens for the thing
-/// that it was sealed for and for nothing else.
+/// Port: authenticated encryption with the server's keys. `context` is bound to the ciphertext, so a secret can be
+/// opened only for the job for which it was sealed.
 pub trait Sealer: Send + Sync {
     /// Encrypts with the current key.
     fn seal(&self, secret: &JobSecret, context: &[u8]) -> Result<SealedSecret, SealError>;
 
-    /// Decrypts with the key that was used, while that is live.
+    /// Decrypts with the key that encrypted, while it is live.
     fn open(&self, sealed: &SealedSecret, context: &[u8]) -> Result<JobSecret, SealError>;
 }

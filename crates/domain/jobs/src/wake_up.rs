@@ -1,13 +1,13 @@
-//! How workers hear at once that there is work. The table is looked at anyway: nothing depends on a call but time.
+//! Wakes workers when there is a new job. Workers poll the table anyway: a missed wake-up costs only time.
 
 use async_trait::async_trait;
 
-/// Wakes workers.
+/// Port: wakes workers.
 #[async_trait]
 pub trait WakeUp: Send + Sync {
-    /// Tells workers, here and elsewhere, that there is work. Never waits; calls in quick succession are coalesced.
+    /// Wakes workers, here and in other processes. Never waits; calls in quick succession are merged.
     fn call(&self);
 
-    /// Waits until somebody called since the last time.
+    /// Waits for a wake-up since the last call.
     async fn called(&self);
 }
