@@ -159,7 +159,7 @@ impl App {
         claims.check_time(now.unix_seconds()).map_err(token_failure)?;
         let known = self.look_up(&claims, now).await?;
         if now >= known.authority.session_expires_at {
-            return Err(Failure::new(ErrorCode::SessionEnded));
+            return Err(Failure::new(ErrorCode::SESSION_ENDED));
         }
         if claims.rotation > known.seen_rotation.load(Ordering::Relaxed) {
             self.mark_seen(&known, claims.rotation).await;
@@ -197,9 +197,9 @@ impl App {
         if vouched_for { &cache.looked_up.missed } else { &cache.looked_up.bypassed }.increment(1);
         let mut unit = self.store.read(Scope::System(SystemReason::Authority)).await?;
         let authority = unit.authority_of(claims.session, now).await?;
-        let authority = authority.ok_or_else(|| Failure::new(ErrorCode::SessionEnded))?;
+        let authority = authority.ok_or_else(|| Failure::new(ErrorCode::SESSION_ENDED))?;
         if authority.user != claims.user || authority.tenant_id() != claims.tenant {
-            return Err(Failure::new(ErrorCode::TokenInvalid));
+            return Err(Failure::new(ErrorCode::TOKEN_INVALID));
         }
         let known = Arc::new(Known {
             seen_rotation: AtomicU32::new(authority.seen_rotation),
@@ -242,8 +242,8 @@ impl App {
 
 fn token_failure(error: TokenError) -> Failure {
     Failure::new(match error {
-        TokenError::Invalid => ErrorCode::TokenInvalid,
-        TokenError::Expired => ErrorCode::TokenExpired,
+        TokenError::Invalid => ErrorCode::TOKEN_INVALID,
+        TokenError::Expired => ErrorCode::TOKEN_EXPIRED,
     })
 }
 

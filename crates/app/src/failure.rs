@@ -23,23 +23,23 @@ impl Failure {
 
     /// A failure that its code says everything about.
     pub fn new(code: ErrorCode) -> Self {
-        let retry_after_seconds = (code == ErrorCode::Unavailable).then_some(Self::UNAVAILABLE_SECONDS);
+        let retry_after_seconds = (code == ErrorCode::UNAVAILABLE).then_some(Self::UNAVAILABLE_SECONDS);
         Self { code, details: Vec::new(), retry_after_seconds, cause: None, is_collision: false }
     }
 
     /// A defect of ours.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { cause: Some(cause.into()), ..Self::new(ErrorCode::Internal) }
+        Self { cause: Some(cause.into()), ..Self::new(ErrorCode::INTERNAL) }
     }
 
     /// Fields that are not valid.
     pub fn invalid(details: Vec<FieldError>) -> Self {
-        Self { details, ..Self::new(ErrorCode::ValidationFailed) }
+        Self { details, ..Self::new(ErrorCode::VALIDATION_FAILED) }
     }
 
     /// A try or a request too many.
     pub fn too_many(retry_after_seconds: u64) -> Self {
-        Self { retry_after_seconds: Some(retry_after_seconds), ..Self::new(ErrorCode::RateLimited) }
+        Self { retry_after_seconds: Some(retry_after_seconds), ..Self::new(ErrorCode::RATE_LIMITED) }
     }
 
     /// The same failure with what is wrong in detail.

@@ -1,8 +1,8 @@
 //! Requests that are done once however often they are sent: what their key is, and what they are answered again.
 
 use tenantry_crypto::Purpose;
+use tenantry_idempotency::vocabulary::{IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_MISMATCH};
 use tenantry_idempotency::{Answers, Claim, Fingerprint, Given, Keyed, REMEMBERED_FOR, Remembered, Request};
-use tenantry_kernel::ErrorCode;
 use tenantry_store::{Scope, Unit};
 
 use crate::{Answer, App, Failure, change::Attempt};
@@ -28,7 +28,7 @@ impl App {
         let since = self.world.now().minus(REMEMBERED_FOR);
         match unit.claim_key(&once.keyed, since).await? {
             Claim::First => Ok(None),
-            Claim::Running => Err(Failure::new(ErrorCode::IdempotencyInProgress)),
+            Claim::Running => Err(Failure::new(IDEMPOTENCY_IN_PROGRESS)),
             Claim::Answered(answer) => self.repeat(once, answer).map(Some),
         }
     }
@@ -50,7 +50,7 @@ impl App {
         // Without the secret nobody can tell whether it is the same request.
         let key = self.secrets.by_id(Purpose::Fingerprints, &answer.secret_id);
         if key.is_none_or(|key| Fingerprint::of(&once.request, key) != answer.fingerprint) {
-            return Err(Failure::new(ErrorCode::IdempotencyMismatch));
+            return Err(Failure::new(IDEMPOTENCY_MISMATCH));
         }
         let Given { status, headers, body } = answer.given;
         let headers = headers.into_iter().map(|(name, value)| (name.into(), value)).collect();

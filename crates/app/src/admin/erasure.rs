@@ -1,7 +1,8 @@
 //! Erasing a person at the command line.
 
 use tenantry_identity::{Erasure, People, Person, Trace, erase_person, erased_address};
-use tenantry_kernel::{Action, EmailAddress, ErrorCode, TenantId, UserId};
+use tenantry_kernel::{Action, EmailAddress, TenantId, UserId};
+use tenantry_tenancy::vocabulary::LAST_OWNER;
 
 use crate::{App, cli::EraseUser};
 
@@ -28,7 +29,7 @@ pub(super) async fn erase(app: &App, command: EraseUser) -> Result<String, Admin
         Ok(String::new())
     });
     match done.await {
-        Err(failure) if failure.code == ErrorCode::LastOwner => {
+        Err(failure) if failure.code == LAST_OWNER => {
             let tenants = owned_alone(&mut app.store.read(SCOPE).await?, id).await?;
             return Err(AdminError::LastOwner { email: person.email, tenants });
         }

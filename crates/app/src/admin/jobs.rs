@@ -158,8 +158,8 @@ async fn told(
     possible: &'static str,
 ) -> Result<String, AdminError> {
     match done {
-        Err(failure) if failure.code == ErrorCode::NotFound => Err(AdminError::UnknownJob(id)),
-        Err(failure) if failure.code == ErrorCode::InvalidState => {
+        Err(failure) if failure.code == ErrorCode::NOT_FOUND => Err(AdminError::UnknownJob(id)),
+        Err(failure) if failure.code == ErrorCode::INVALID_STATE => {
             let state = find(app, id).await?.state.name();
             Err(AdminError::JobState { id, state, possible })
         }

@@ -1,8 +1,10 @@
 //! Commands about people.
 
+use tenantry_identity::vocabulary::EMAIL_TAKEN;
 use tenantry_identity::{People, Person, PersonStatus, add_member as add, disable_person, enable_person};
-use tenantry_kernel::{Action, Authorities, EmailAddress, ErrorCode, StoreError, UserId};
+use tenantry_kernel::{Action, Authorities, EmailAddress, StoreError, UserId};
 use tenantry_store::Unit;
+use tenantry_tenancy::vocabulary::{ALREADY_MEMBER, LAST_OWNER};
 use tenantry_tenancy::{Memberships, Roles, Slug, TenancyError, Tenant};
 
 use crate::{
@@ -33,8 +35,8 @@ pub(super) async fn add_member(app: &App, command: AddMember) -> Result<String, 
         Ok(format!("added {who} to tenant {tenant} as {}{offered}", role.name))
     });
     done.await.map_err(|failure| match failure.code {
-        ErrorCode::AlreadyMember => AdminError::AlreadyMember { email, tenant: slug },
-        ErrorCode::EmailTaken => AdminError::Registered(email),
+        ALREADY_MEMBER => AdminError::AlreadyMember { email, tenant: slug },
+        EMAIL_TAKEN => AdminError::Registered(email),
         _ => failure.into(),
     })
 }
@@ -57,7 +59,7 @@ pub(super) async fn disable(app: &App, command: DisableUser) -> Result<String, A
         })
     });
     match done.await {
-        Err(failure) if failure.code == ErrorCode::LastOwner => {
+        Err(failure) if failure.code == LAST_OWNER => {
             let tenants = owned_alone(&mut app.store.read(SCOPE).await?, id).await?;
             Err(AdminError::LastOwner { email: person.email, tenants })
         }

@@ -1,7 +1,9 @@
 //! Commands about tenants.
 
 use tenantry_identity::Person;
-use tenantry_kernel::{Action, ErrorCode, Name, TenantStatus};
+use tenantry_identity::vocabulary::EMAIL_TAKEN;
+use tenantry_kernel::{Action, Name, TenantStatus};
+use tenantry_tenancy::vocabulary::SLUG_TAKEN;
 use tenantry_tenancy::{FoundTenant, Plan, Slug, Tenant, Tenants, change_plan, change_tenant_status, found_tenant};
 
 use crate::{
@@ -29,9 +31,9 @@ pub(super) async fn create(app: &App, command: CreateTenant) -> Result<String, A
         Ok(format!("created tenant {}, owner {}{offered}", named(&tenant), named_person(&person)))
     });
     done.await.map_err(|failure| match (failure.code, slug) {
-        (ErrorCode::SlugTaken, Some(slug)) => AdminError::SlugTaken(slug),
-        (ErrorCode::SlugTaken, None) => AdminError::NoFreeSlug,
-        (ErrorCode::EmailTaken, _) => AdminError::Registered(owner_email),
+        (SLUG_TAKEN, Some(slug)) => AdminError::SlugTaken(slug),
+        (SLUG_TAKEN, None) => AdminError::NoFreeSlug,
+        (EMAIL_TAKEN, _) => AdminError::Registered(owner_email),
         _ => failure.into(),
     })
 }

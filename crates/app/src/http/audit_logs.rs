@@ -34,10 +34,10 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 }
 
 pub(crate) const OPERATIONS: &[Operation] = &[
-    Operation::of::<ReadAuditLog>("list_entries", &[ErrorCode::InvalidCursor]),
+    Operation::of::<ReadAuditLog>("list_entries", &[ErrorCode::INVALID_CURSOR]),
     Operation::of::<ReadAuditLog>("get_entry", &[]),
     Operation::of::<ExportAuditLog>("export_entries", &[]),
-    Operation::of::<ReadAuditLog>("list_seals", &[ErrorCode::InvalidCursor]),
+    Operation::of::<ReadAuditLog>("list_seals", &[ErrorCode::INVALID_CURSOR]),
     Operation::of::<ReadAuditLog>("get_audit_policy", &[]),
     Operation::of::<ChangeAuditPolicy>("change_audit_policy", &[]),
 ];
@@ -264,6 +264,6 @@ pub(crate) async fn get_entry(
 ) -> Result<Answer, Failure> {
     let id: EventId = path_id(&id)?;
     let mut unit = app.store.read(caller.scope()).await?;
-    let entry = unit.entry_by_id(id).await?.ok_or_else(|| Failure::new(ErrorCode::NotFound))?;
+    let entry = unit.entry_by_id(id).await?.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
     Answer::ok(&EntryView::from(entry))
 }

@@ -66,7 +66,7 @@ impl Body {
     pub(crate) async fn read<T: Reads>(self) -> Result<T::Output, Failure> {
         let bytes = self.bytes().await?;
         if bytes.is_empty() {
-            return Err(Failure::new(ErrorCode::MalformedBody));
+            return Err(Failure::new(ErrorCode::MALFORMED_BODY));
         }
         parse::<T>(&bytes)
     }
@@ -79,24 +79,24 @@ impl Body {
 
     async fn bytes(mut self) -> Result<Vec<u8>, Failure> {
         if self.is_compressed {
-            return Err(Failure::new(ErrorCode::UnsupportedMediaType));
+            return Err(Failure::new(ErrorCode::UNSUPPORTED_MEDIA_TYPE));
         }
         if self.declared_bytes.is_some_and(|bytes| bytes > MAX_BYTES as u64) {
-            return Err(Failure::new(ErrorCode::PayloadTooLarge));
+            return Err(Failure::new(ErrorCode::PAYLOAD_TOO_LARGE));
         }
         let mut bytes = Vec::new();
         while let Some(chunk) = self.payload.next().await {
             let chunk = chunk.map_err(payload_failure)?;
             if !self.is_json {
-                return Err(Failure::new(ErrorCode::UnsupportedMediaType));
+                return Err(Failure::new(ErrorCode::UNSUPPORTED_MEDIA_TYPE));
             }
             if bytes.len() + chunk.len() > MAX_BYTES {
-                return Err(Failure::new(ErrorCode::PayloadTooLarge));
+                return Err(Failure::new(ErrorCode::PAYLOAD_TOO_LARGE));
             }
             bytes.extend_from_slice(&chunk);
         }
         if bytes.is_empty() && !self.is_json && self.declared_bytes.is_some_and(|bytes| bytes > 0) {
-            return Err(Failure::new(ErrorCode::UnsupportedMediaType));
+            return Err(Failure::new(ErrorCode::UNSUPPORTED_MEDIA_TYPE));
         }
         if let Some(read) = self.read {
             read.note(&bytes);
@@ -113,14 +113,14 @@ pub(crate) fn is_compressed(headers: &HeaderMap) -> bool {
 
 pub(crate) fn payload_failure(error: PayloadError) -> Failure {
     match error {
-        PayloadError::Io(io) if io.kind() == std::io::ErrorKind::TimedOut => Failure::new(ErrorCode::Timeout),
-        PayloadError::Overflow => Failure::new(ErrorCode::PayloadTooLarge),
-        _ => Failure::new(ErrorCode::MalformedBody),
+        PayloadError::Io(io) if io.kind() == std::io::ErrorKind::TimedOut => Failure::new(ErrorCode::TIMEOUT),
+        PayloadError::Overflow => Failure::new(ErrorCode::PAYLOAD_TOO_LARGE),
+        _ => Failure::new(ErrorCode::MALFORMED_BODY),
     }
 }
 
 fn parse<T: Reads>(bytes: &[u8]) -> Result<T::Output, Failure> {
-    let malformed = || Failure::new(ErrorCode::MalformedBody);
+    let malformed = || Failure::new(ErrorCode::MALFORMED_BODY);
     let text = std::str::from_utf8(bytes).map_err(|_| malformed())?;
     // The whole of it first: taking fields out stops at the first that does not fit, and what follows may be no JSON.
     serde_json::from_str::<IgnoredAny>(text).map_err(|_| malformed())?;

@@ -83,7 +83,7 @@ impl<C: Command + 'static> FromRequest for Caller<C> {
             let known = match bearer(&request) {
                 Some(token) => identified(app, &request, token).await?,
                 None => {
-                    return Err(refused_and_counted(app, &request, Failure::new(ErrorCode::Unauthenticated)).await);
+                    return Err(refused_and_counted(app, &request, Failure::new(ErrorCode::UNAUTHENTICATED)).await);
                 }
             };
             let mut caller = Self { known, origin: origin_of(&request), keyed: None, command: PhantomData };

@@ -6,6 +6,7 @@ use actix_web::{
     http::{StatusCode, header},
 };
 use serde::Serialize;
+use tenantry_files::vocabulary::RANGE_NOT_SATISFIABLE;
 use tenantry_kernel::{ErrorCode, ErrorKind, FieldError, RequestId};
 
 use crate::{Answer, Failure};
@@ -72,7 +73,7 @@ pub(crate) fn render(failure: &Failure, request: Option<RequestId>) -> HttpRespo
 /// RFC 6750, 3: a request without a token is told the scheme only.
 fn challenge(code: ErrorCode) -> &'static str {
     match code {
-        ErrorCode::TokenInvalid | ErrorCode::TokenExpired | ErrorCode::SessionEnded => {
+        ErrorCode::TOKEN_INVALID | ErrorCode::TOKEN_EXPIRED | ErrorCode::SESSION_ENDED => {
             "Bearer realm=\"tenantry\", error=\"invalid_token\""
         }
         _ => "Bearer realm=\"tenantry\"",
@@ -123,15 +124,15 @@ pub(crate) async fn unrouted(request: HttpRequest) -> HttpResponse {
 /// The failure that a status stands for which some library of ours has chosen.
 pub(crate) fn failure_of_status(status: StatusCode) -> Failure {
     Failure::new(match status {
-        StatusCode::UNAUTHORIZED => ErrorCode::Unauthenticated,
-        StatusCode::NOT_FOUND => ErrorCode::NotFound,
-        StatusCode::METHOD_NOT_ALLOWED => ErrorCode::MethodNotAllowed,
-        StatusCode::REQUEST_TIMEOUT => ErrorCode::Timeout,
-        StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::PayloadTooLarge,
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => ErrorCode::UnsupportedMediaType,
-        StatusCode::RANGE_NOT_SATISFIABLE => ErrorCode::RangeNotSatisfiable,
-        StatusCode::SERVICE_UNAVAILABLE => ErrorCode::Unavailable,
-        status if status.is_client_error() => ErrorCode::MalformedBody,
-        _ => ErrorCode::Internal,
+        StatusCode::UNAUTHORIZED => ErrorCode::UNAUTHENTICATED,
+        StatusCode::NOT_FOUND => ErrorCode::NOT_FOUND,
+        StatusCode::METHOD_NOT_ALLOWED => ErrorCode::METHOD_NOT_ALLOWED,
+        StatusCode::REQUEST_TIMEOUT => ErrorCode::TIMEOUT,
+        StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::PAYLOAD_TOO_LARGE,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ErrorCode::UNSUPPORTED_MEDIA_TYPE,
+        StatusCode::RANGE_NOT_SATISFIABLE => RANGE_NOT_SATISFIABLE,
+        StatusCode::SERVICE_UNAVAILABLE => ErrorCode::UNAVAILABLE,
+        status if status.is_client_error() => ErrorCode::MALFORMED_BODY,
+        _ => ErrorCode::INTERNAL,
     })
 }

@@ -8,6 +8,7 @@ mod upload;
 use actix_web::{HttpRequest, delete, get, web};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use tenantry_files::vocabulary::{QUOTA_EXCEEDED, RANGE_NOT_SATISFIABLE, STORAGE_FULL};
 use tenantry_files::{
     DeleteFile, DownloadFile, File, FileFilter, FileKey, FileOrder, FileType, Files, LinkFile, ReadFiles, UploadFile,
     delete_file as delete,
@@ -42,13 +43,13 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 }
 
 pub(crate) const OPERATIONS: &[Operation] = &[
-    Operation::of::<ReadFiles>("list_files", &[ErrorCode::InvalidCursor]),
-    Operation::of::<UploadFile>("upload_file", &[ErrorCode::QuotaExceeded, ErrorCode::StorageFull]),
+    Operation::of::<ReadFiles>("list_files", &[ErrorCode::INVALID_CURSOR]),
+    Operation::of::<UploadFile>("upload_file", &[QUOTA_EXCEEDED, STORAGE_FULL]),
     Operation::of::<ReadFiles>("get_file", &[]),
     Operation::of::<DeleteFile>("delete_file", &[]),
-    Operation::of::<DownloadFile>("download_file", &[ErrorCode::RangeNotSatisfiable]).versioned(),
+    Operation::of::<DownloadFile>("download_file", &[RANGE_NOT_SATISFIABLE]).versioned(),
     Operation::of::<LinkFile>("create_file_link", &[]).with_optional_body().with_link(),
-    Operation::public("download_by_link", &[Action::FileDownloaded], &[ErrorCode::RangeNotSatisfiable]).versioned(),
+    Operation::public("download_by_link", &[Action::FileDownloaded], &[RANGE_NOT_SATISFIABLE]).versioned(),
 ];
 
 /// A file of the organisation.
@@ -213,8 +214,8 @@ pub(crate) async fn list_files(app: App, caller: Caller<ReadFiles>, request: Htt
 pub(crate) async fn get_file(app: App, caller: Caller<ReadFiles>, id: web::Path<String>) -> Result<Answer, Failure> {
     let id: FileId = path_id(&id)?;
     let mut unit = app.store.read(caller.scope()).await?;
-    let file = unit.file_by_id(id).await?.ok_or_else(|| Failure::new(ErrorCode::NotFound))?;
-    let view = views(&mut unit, &[file]).await?.pop().ok_or_else(|| Failure::new(ErrorCode::NotFound))?;
+    let file = unit.file_by_id(id).await?.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
+    let view = views(&mut unit, &[file]).await?.pop().ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
     Answer::ok(&view)
 }
 

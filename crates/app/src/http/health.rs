@@ -129,7 +129,7 @@ pub(crate) async fn livez(app: App) -> Result<HttpResponse, Failure> {
 pub(crate) fn say_whether_alive(watchdog: &Watchdog) -> Result<HttpResponse, Failure> {
     match watchdog.wedged() {
         None => Ok(HttpResponse::Ok().content_type("text/plain").body("ok\n")),
-        Some(_) => Err(Failure::new(ErrorCode::Unavailable)),
+        Some(_) => Err(Failure::new(ErrorCode::UNAVAILABLE)),
     }
 }
 
@@ -143,7 +143,7 @@ pub(crate) async fn readyz(app: App) -> Result<HttpResponse, Failure> {
     if is_ready {
         Ok(HttpResponse::Ok().content_type("text/plain").body("ready\n"))
     } else {
-        Err(Failure::new(ErrorCode::Unavailable))
+        Err(Failure::new(ErrorCode::UNAVAILABLE))
     }
 }
 

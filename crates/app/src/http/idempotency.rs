@@ -3,8 +3,9 @@
 use actix_web::{HttpMessage, HttpRequest, http::header};
 use sha2::{Digest, Sha256};
 use std::{cell::Cell, rc::Rc};
+use tenantry_idempotency::vocabulary::IDEMPOTENCY_KEY_INVALID;
 use tenantry_idempotency::{IdempotencyKey, Keyed, Request};
-use tenantry_kernel::{Authority, ErrorCode};
+use tenantry_kernel::Authority;
 
 use crate::{Failure, once::Once};
 
@@ -20,7 +21,7 @@ pub(super) fn require_place(request: &HttpRequest) -> Result<(), Failure> {
         route.is_some_and(|route| openapi::takes_key(request.method(), &route))
     };
     if request.headers().contains_key(HEADER) && !takes_key() {
-        return Err(Failure::new(ErrorCode::IdempotencyKeyInvalid));
+        return Err(Failure::new(IDEMPOTENCY_KEY_INVALID));
     }
     Ok(())
 }
@@ -59,7 +60,7 @@ impl KeyedRequest {
     pub(super) fn of(request: &HttpRequest, caller: &Authority) -> Result<Option<Self>, Failure> {
         require_place(request)?;
         let Some(body) = ReadBody::of(request) else { return Ok(None) };
-        let invalid = || Failure::new(ErrorCode::IdempotencyKeyInvalid);
+        let invalid = || Failure::new(IDEMPOTENCY_KEY_INVALID);
         let mut keys = request.headers().get_all(HEADER);
         let (Some(key), None) = (keys.next(), keys.next()) else { return Err(invalid()) };
         let key = IdempotencyKey::parse(key.as_bytes()).map_err(|_| invalid())?;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use tenantry_identity::{Guess, Invite, People, Person, ResendInvitation, invite as make, resend_invitation as resend};
 use tenantry_kernel::{Direction, EmailAddress, ErrorCode, RoleId, Timestamp, UserId};
 use tenantry_store::Unit;
+use tenantry_tenancy::vocabulary::{ALREADY_MEMBER, ROLE_ESCALATION};
 use tenantry_tenancy::{
     Invitation, Invitations, ListInvitations, RevokeInvitation, Role, Roles, revoke_invitation as revoke,
 };
@@ -39,15 +40,15 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 }
 
 pub(crate) const OPERATIONS: &[Operation] = &[
-    Operation::of::<ListInvitations>("list_invitations", &[ErrorCode::InvalidCursor]),
+    Operation::of::<ListInvitations>("list_invitations", &[ErrorCode::INVALID_CURSOR]),
     Operation::of::<Invite>(
         "create_invitation",
-        &[ErrorCode::RoleEscalation, ErrorCode::EmailUnverified, ErrorCode::AlreadyMember, ErrorCode::RateLimited],
+        &[ROLE_ESCALATION, ErrorCode::EMAIL_UNVERIFIED, ALREADY_MEMBER, ErrorCode::RATE_LIMITED],
     ),
-    Operation::of::<RevokeInvitation>("revoke_invitation", &[ErrorCode::InvalidState]),
+    Operation::of::<RevokeInvitation>("revoke_invitation", &[ErrorCode::INVALID_STATE]),
     Operation::of::<ResendInvitation>(
         "resend_invitation",
-        &[ErrorCode::RoleEscalation, ErrorCode::EmailUnverified, ErrorCode::InvalidState, ErrorCode::RateLimited],
+        &[ROLE_ESCALATION, ErrorCode::EMAIL_UNVERIFIED, ErrorCode::INVALID_STATE, ErrorCode::RATE_LIMITED],
     ),
     accept::LOOKUP,
     accept::ACCEPT,
@@ -116,7 +117,7 @@ async fn views(unit: &mut Unit, invitations: &[Invitation], now: Timestamp) -> R
 }
 
 async fn view(unit: &mut Unit, invitation: Invitation, now: Timestamp) -> Result<InvitationView, Failure> {
-    views(unit, &[invitation], now).await?.pop().ok_or_else(|| Failure::new(ErrorCode::NotFound))
+    views(unit, &[invitation], now).await?.pop().ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))
 }
 
 /// List the invitations, newest first.
@@ -226,7 +227,7 @@ pub(crate) async fn resend_invitation(
         return Ok(answer);
     }
     let invitation = app.store.read(caller.scope()).await?.invitation_by_id(command.id).await?;
-    let email = invitation.ok_or_else(|| Failure::new(ErrorCode::NotFound))?.email;
+    let email = invitation.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?.email;
     app.charge(Guess::Letter(&email), &caller.origin).await?;
     app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
         let invitation = resend(unit, actor, &app.world, &app.secrets, command).await?;

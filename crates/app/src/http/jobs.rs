@@ -35,11 +35,11 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 
 pub(crate) const OPERATIONS: &[Operation] = &[
     Operation::of::<ReadJobs>("job_stats", &[]),
-    Operation::of::<ReadJobs>("list_jobs", &[ErrorCode::InvalidCursor]),
+    Operation::of::<ReadJobs>("list_jobs", &[ErrorCode::INVALID_CURSOR]),
     Operation::of::<RequestCleanUp>("clean_up", &[]).with_optional_body(),
     Operation::of::<ReadJobs>("get_job", &[]),
-    Operation::of::<RetryJob>("retry_job", &[ErrorCode::InvalidState]),
-    Operation::of::<CancelJob>("cancel_job", &[ErrorCode::InvalidState]),
+    Operation::of::<RetryJob>("retry_job", &[ErrorCode::INVALID_STATE]),
+    Operation::of::<CancelJob>("cancel_job", &[ErrorCode::INVALID_STATE]),
 ];
 
 /// A piece of background work. What it is about is not shown.
@@ -210,7 +210,7 @@ pub(crate) async fn list_jobs(app: App, caller: Caller<ReadJobs>, request: HttpR
 pub(crate) async fn get_job(app: App, caller: Caller<ReadJobs>, id: web::Path<String>) -> Result<Answer, Failure> {
     let id: JobId = path_id(&id)?;
     let job = app.store.read(caller.scope()).await?.job_by_id(id).await?;
-    Answer::ok(&JobView::try_from(job.ok_or_else(|| Failure::new(ErrorCode::NotFound))?)?)
+    Answer::ok(&JobView::try_from(job.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?)?)
 }
 
 /// Try a job again that was given up or called off, with all its attempts before it.

@@ -144,7 +144,7 @@ fn replace(response: ServiceResponse<BoxBody>, mut by: HttpResponse) -> ServiceR
 
 /// The request is gone with the panic, so its answer is made whole here.
 fn panicked(app: &App, id: RequestId) -> Error {
-    let mut response = render(&Failure::new(ErrorCode::Internal), Some(id));
+    let mut response = render(&Failure::new(ErrorCode::INTERNAL), Some(id));
     add_headers(response.headers_mut(), app, id);
     InternalError::from_response("a request panicked", response).into()
 }
@@ -217,7 +217,7 @@ mod tests {
             let text = answer.text().await.expect("text");
             let wanted = serde_json::json!({
                 "success": false,
-                "error": { "code": "internal", "message": ErrorCode::Internal.sentence() },
+                "error": { "code": "internal", "message": ErrorCode::INTERNAL.sentence() },
                 "requestId": id,
             });
             assert_eq!(serde_json::from_str::<serde_json::Value>(&text).ok(), Some(wanted), "{text}");

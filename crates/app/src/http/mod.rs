@@ -87,5 +87,5 @@ fn routes(config: &mut ServiceConfig<'_>) {
 
 /// The id in a path; what is none is treated like an unknown one.
 fn path_id<T: FromStr>(text: &str) -> Result<T, Failure> {
-    text.parse().map_err(|_| Failure::new(ErrorCode::NotFound))
+    text.parse().map_err(|_| Failure::new(ErrorCode::NOT_FOUND))
 }

@@ -5,9 +5,12 @@ use actix_web::{dev::ResourceDef, http::Method};
 use serde_json::{Map, Value, json};
 use std::{collections::HashSet, sync::OnceLock};
 use tenantry_idempotency::IdempotencyKey;
+use tenantry_idempotency::vocabulary::{IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_MISMATCH};
 use tenantry_kernel::{Action, Command, ErrorCode, Permission, Requirement};
 use utoipa::{IntoParams, OpenApi, ToSchema, openapi::OpenApi as Document};
 use utoipa_actix_web::AppExt;
+
+use crate::vocabulary::error_codes;
 
 use super::{
     audit_logs, auth, errors::status_of, files, health, invitations, jobs, permissions, roles, routes, tenant, tenants,
@@ -90,34 +93,34 @@ impl Operation {
         };
         if let Some(requirement) = self.requires {
             use ErrorCode as E;
-            codes.extend([E::Unauthenticated, E::TokenInvalid, E::TokenExpired, E::SessionEnded]);
+            codes.extend([E::UNAUTHENTICATED, E::TOKEN_INVALID, E::TOKEN_EXPIRED, E::SESSION_ENDED]);
             if requirement != Requirement::SignedIn {
-                codes.extend([E::TenantRequired, E::TenantSuspended]);
+                codes.extend([E::TENANT_REQUIRED, E::TENANT_SUSPENDED]);
             }
             if !matches!(requirement, Requirement::SignedIn | Requirement::Member) {
-                codes.push(E::PermissionDenied);
+                codes.push(E::PERMISSION_DENIED);
             }
         }
         if shape.get("requestBody").is_some() {
             use ErrorCode as E;
             codes.extend([
-                E::MalformedBody,
-                E::Timeout,
-                E::PayloadTooLarge,
-                E::UnsupportedMediaType,
-                E::ValidationFailed,
+                E::MALFORMED_BODY,
+                E::TIMEOUT,
+                E::PAYLOAD_TOO_LARGE,
+                E::UNSUPPORTED_MEDIA_TYPE,
+                E::VALIDATION_FAILED,
             ]);
         }
         if has_parameter("query") {
-            codes.push(ErrorCode::ValidationFailed);
+            codes.push(ErrorCode::VALIDATION_FAILED);
         }
         if has_parameter("path") {
-            codes.push(ErrorCode::NotFound);
+            codes.push(ErrorCode::NOT_FOUND);
         }
         if has_parameter("header") {
-            codes.push(ErrorCode::VersionConflict);
+            codes.push(ErrorCode::VERSION_CONFLICT);
         }
-        codes.extend([ErrorCode::Internal, ErrorCode::Unavailable]);
+        codes.extend([ErrorCode::INTERNAL, ErrorCode::UNAVAILABLE]);
         codes
     }
 }
@@ -295,16 +298,12 @@ fn complete_operation(method: &str, shape: &mut Value, is_limited: bool) {
     let Some(operation) = operations().find(|operation| shape["operationId"] == operation.id) else { return };
     let mut codes = operation.codes(shape);
     if is_limited {
-        codes.push(ErrorCode::RateLimited);
+        codes.push(ErrorCode::RATE_LIMITED);
     }
     let takes_key = operation.takes_key(method);
     if takes_key {
         add_key(shape);
-        codes.extend([
-            ErrorCode::IdempotencyKeyInvalid,
-            ErrorCode::IdempotencyMismatch,
-            ErrorCode::IdempotencyInProgress,
-        ]);
+        codes.extend([IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_MISMATCH, IDEMPOTENCY_IN_PROGRESS]);
     }
     shape["security"] = match operation.requires {
         Some(_) => json!([{ "bearer": [] }]),
@@ -377,7 +376,7 @@ fn add_header(response: &mut Value, name: &str, description: &str, kind: &str) {
 
 /// Each status once, with the codes that it can carry.
 fn add_failures(responses: &mut Map<String, Value>, codes: &[ErrorCode]) {
-    for code in ErrorCode::ALL.iter().filter(|code| codes.contains(code)) {
+    for code in error_codes().into_iter().filter(|code| codes.contains(code)) {
         let status = status_of(code.kind()).as_u16().to_string();
         let response = responses.entry(status.clone()).or_insert_with(|| {
             let mut response = json!({
@@ -422,7 +421,7 @@ fn failure_schema() -> Value {
                 "required": ["code", "message"],
                 "additionalProperties": false,
                 "properties": {
-                    "code": { "type": "string", "enum": ErrorCode::ALL.iter().map(|c| c.name()).collect::<Vec<_>>() },
+                    "code": { "type": "string", "enum": error_codes().iter().map(|c| c.name()).collect::<Vec<_>>() },
                     "message": { "type": "string" },
                     "details": { "type": "array", "items": {
                         "type": "object",

@@ -6,9 +6,9 @@ use std::{
     net::IpAddr,
     sync::atomic::{AtomicBool, Ordering},
 };
-use tenantry_kernel::{ErrorCode, Origin, RequestId, TraceContext};
+use tenantry_kernel::{Origin, RequestId, TraceContext};
 
-use crate::{App, Failure};
+use crate::{App, Failure, vocabulary::ORIGIN_NOT_ALLOWED};
 
 use super::{caller::app_of, idempotency};
 
@@ -102,7 +102,7 @@ pub(crate) fn require_allowed_origin(request: &HttpRequest) -> Result<(), Failur
     let origin = request.headers().get(header::ORIGIN).and_then(|value| value.to_str().ok());
     match origin {
         Some(origin) if origin == app.public_url || app.config.http.cors_origins.iter().any(|o| o == origin) => Ok(()),
-        _ => Err(Failure::new(ErrorCode::OriginNotAllowed)),
+        _ => Err(Failure::new(ORIGIN_NOT_ALLOWED)),
     }
 }
 

@@ -72,7 +72,7 @@ impl<'a> List<'a> {
 
     fn open<K: DeserializeOwned>(&self, cursor: &str) -> Result<K, Failure> {
         let key = self.genuine(cursor).and_then(|payload| serde_json::from_slice(&payload).ok());
-        key.ok_or_else(|| Failure::new(ErrorCode::InvalidCursor))
+        key.ok_or_else(|| Failure::new(ErrorCode::INVALID_CURSOR))
     }
 
     fn genuine(&self, cursor: &str) -> Option<Vec<u8>> {

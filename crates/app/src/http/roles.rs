@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, delete, get, patch, post, web};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use tenantry_kernel::{Direction, ErrorCode, Permission, PermissionSet, RoleId};
+use tenantry_tenancy::vocabulary::{ROLE_ESCALATION, ROLE_IN_USE, ROLE_IS_SYSTEM, ROLE_NAME_TAKEN};
 use tenantry_tenancy::{
     ChangeRole, CreateRole, DeleteRole, Description, Grantable, ReadRoles, Role, RoleName, RolePatch, Roles,
 };
@@ -27,15 +28,11 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 }
 
 pub(crate) const OPERATIONS: &[Operation] = &[
-    Operation::of::<ReadRoles>("list_roles", &[ErrorCode::InvalidCursor]),
-    Operation::of::<CreateRole>("create_role", &[ErrorCode::RoleEscalation, ErrorCode::RoleNameTaken]).versioned(),
+    Operation::of::<ReadRoles>("list_roles", &[ErrorCode::INVALID_CURSOR]),
+    Operation::of::<CreateRole>("create_role", &[ROLE_ESCALATION, ROLE_NAME_TAKEN]).versioned(),
     Operation::of::<ReadRoles>("get_role", &[]).versioned(),
-    Operation::of::<ChangeRole>(
-        "change_role",
-        &[ErrorCode::RoleEscalation, ErrorCode::RoleNameTaken, ErrorCode::RoleIsSystem],
-    )
-    .versioned(),
-    Operation::of::<DeleteRole>("delete_role", &[ErrorCode::RoleInUse, ErrorCode::RoleIsSystem]),
+    Operation::of::<ChangeRole>("change_role", &[ROLE_ESCALATION, ROLE_NAME_TAKEN, ROLE_IS_SYSTEM]).versioned(),
+    Operation::of::<DeleteRole>("delete_role", &[ROLE_IN_USE, ROLE_IS_SYSTEM]),
 ];
 
 /// A named set of permissions.
@@ -202,7 +199,7 @@ pub(crate) async fn create_role(app: App, caller: Caller<CreateRole>, body: Body
 pub(crate) async fn get_role(app: App, caller: Caller<ReadRoles>, id: web::Path<String>) -> Result<Answer, Failure> {
     let id: RoleId = super::path_id(&id)?;
     let role = app.store.read(caller.scope()).await?.role_by_id(id).await?;
-    let role = role.ok_or_else(|| Failure::new(ErrorCode::NotFound))?;
+    let role = role.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
     let holders = app.holders_of(&[id], caller.scope()).await?.first().map_or(0, |(_, holders)| *holders);
     Ok(Answer::ok(&RoleView::new(&role, holders))?.etag(role.version))
 }

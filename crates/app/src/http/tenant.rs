@@ -3,6 +3,7 @@
 use actix_web::{get, patch};
 use serde::{Deserialize, Serialize};
 use tenantry_kernel::{ErrorCode, Name, TenantAuthority};
+use tenantry_tenancy::vocabulary::SLUG_TAKEN;
 use tenantry_tenancy::{ChangeTenant, ReadTenant, Slug, Tenant, Tenants, change_tenant as change};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -23,7 +24,7 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 
 pub(crate) const OPERATIONS: &[Operation] = &[
     Operation::of::<ReadTenant>("get_tenant", &[]).versioned(),
-    Operation::of::<ChangeTenant>("change_tenant", &[ErrorCode::SlugTaken]).versioned(),
+    Operation::of::<ChangeTenant>("change_tenant", &[SLUG_TAKEN]).versioned(),
 ];
 
 /// An organisation.
@@ -105,7 +106,7 @@ impl Reads for ChangedTenant {
 pub(crate) async fn get_tenant(app: App, caller: Caller<ReadTenant>) -> Result<Answer, Failure> {
     let id = caller.tenant()?.id;
     let mut unit = app.store.read(caller.scope()).await?;
-    let tenant = unit.tenant_by_id(id).await?.ok_or_else(|| Failure::new(ErrorCode::NotFound))?;
+    let tenant = unit.tenant_by_id(id).await?.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
     Ok(Answer::ok(&TenantView::from(&tenant))?.etag(tenant.version))
 }
 

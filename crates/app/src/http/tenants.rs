@@ -2,12 +2,14 @@
 
 use actix_web::{get, post};
 use serde::{Deserialize, Serialize};
+use tenantry_identity::vocabulary::REGISTRATION_CLOSED;
 use tenantry_identity::{
     FoundOwnTenant, Guess, IdentityError, LeaveTenant, OwnTenants, TransferOwnership, found_own_tenant,
     leave_tenant as leave, transfer_ownership,
 };
 use tenantry_kernel::{ErrorCode, Name, UserId};
 use tenantry_store::{Scope, SystemReason};
+use tenantry_tenancy::vocabulary::{LAST_OWNER, SLUG_TAKEN};
 use tenantry_tenancy::{MembershipStatus, Memberships, Role, Slug, Tenant};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -29,12 +31,9 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 
 pub(crate) const OPERATIONS: &[Operation] = &[
     Operation::of::<OwnTenants>("list_tenants", &[]),
-    Operation::of::<FoundOwnTenant>(
-        "create_tenant",
-        &[ErrorCode::RegistrationClosed, ErrorCode::SlugTaken, ErrorCode::RateLimited],
-    ),
-    Operation::of::<TransferOwnership>("transfer_tenant", &[ErrorCode::EmailUnverified, ErrorCode::InvalidState]),
-    Operation::of::<LeaveTenant>("leave_tenant", &[ErrorCode::LastOwner]),
+    Operation::of::<FoundOwnTenant>("create_tenant", &[REGISTRATION_CLOSED, SLUG_TAKEN, ErrorCode::RATE_LIMITED]),
+    Operation::of::<TransferOwnership>("transfer_tenant", &[ErrorCode::EMAIL_UNVERIFIED, ErrorCode::INVALID_STATE]),
+    Operation::of::<LeaveTenant>("leave_tenant", &[LAST_OWNER]),
 ];
 
 /// An organisation, and what one is there.
@@ -104,7 +103,7 @@ impl Reads for NewTenant {
 #[post("/tenants")]
 pub(crate) async fn create_tenant(app: App, caller: Caller<FoundOwnTenant>, body: Body) -> Result<Answer, Failure> {
     if app.config.registration == Registration::Closed {
-        return Err(Failure::new(ErrorCode::RegistrationClosed));
+        return Err(Failure::new(REGISTRATION_CLOSED));
     }
     let command = body.read::<NewTenant>().await?;
     if let Some(answer) = app.answered_before(&caller.attempt(), caller.scope()).await? {

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use tenantry_identity::{ChangeMemberStatus, People, Person, RemoveMember, change_member_status, remove_member};
 use tenantry_kernel::{Direction, ErrorCode, FieldError, RoleId, Timestamp, UserId, bounded_line, fold};
 use tenantry_store::Unit;
+use tenantry_tenancy::vocabulary::{LAST_OWNER, ROLE_ESCALATION};
 use tenantry_tenancy::{
     AssignRoles, GiveRole, ListMembers, MemberFilter, MemberKey, MemberOrder, Membership, MembershipStatus,
     Memberships, RoleHolding, TakeRole, assign_roles, give_role as give, take_role as take,
@@ -39,13 +40,13 @@ pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
 }
 
 pub(crate) const OPERATIONS: &[Operation] = &[
-    Operation::of::<ListMembers>("list_users", &[ErrorCode::InvalidCursor]),
+    Operation::of::<ListMembers>("list_users", &[ErrorCode::INVALID_CURSOR]),
     Operation::of::<ListMembers>("get_user", &[]).versioned(),
-    Operation::of::<ChangeMemberStatus>("change_user", &[ErrorCode::LastOwner]).versioned(),
-    Operation::of::<RemoveMember>("remove_user", &[ErrorCode::LastOwner]),
-    Operation::of::<AssignRoles>("set_roles", &[ErrorCode::RoleEscalation, ErrorCode::LastOwner]).versioned(),
-    Operation::of::<GiveRole>("give_role", &[ErrorCode::RoleEscalation]),
-    Operation::of::<TakeRole>("take_role", &[ErrorCode::LastOwner]),
+    Operation::of::<ChangeMemberStatus>("change_user", &[LAST_OWNER]).versioned(),
+    Operation::of::<RemoveMember>("remove_user", &[LAST_OWNER]),
+    Operation::of::<AssignRoles>("set_roles", &[ROLE_ESCALATION, LAST_OWNER]).versioned(),
+    Operation::of::<GiveRole>("give_role", &[ROLE_ESCALATION]),
+    Operation::of::<TakeRole>("take_role", &[LAST_OWNER]),
 ];
 
 /// A member of the organisation.
@@ -241,7 +242,7 @@ async fn views(unit: &mut Unit, members: &[Membership]) -> Result<Vec<MemberView
 }
 
 async fn answer_member(unit: &mut Unit, user: UserId) -> Result<Answer, Failure> {
-    let missing = || Failure::new(ErrorCode::NotFound);
+    let missing = || Failure::new(ErrorCode::NOT_FOUND);
     let member = unit.membership_of(user).await?.ok_or_else(missing)?;
     let version = member.version;
     let view = views(unit, &[member]).await?.pop().ok_or_else(missing)?;

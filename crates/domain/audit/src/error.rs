@@ -24,8 +24,8 @@ impl Coded for AuditError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Denied(denied) => denied.code(),
-            Self::SessionEnded => ErrorCode::SessionEnded,
-            Self::RetentionTooShort { .. } => ErrorCode::ValidationFailed,
+            Self::SessionEnded => ErrorCode::SESSION_ENDED,
+            Self::RetentionTooShort { .. } => ErrorCode::VALIDATION_FAILED,
             Self::Store(error) => error.code(),
         }
     }

@@ -5,6 +5,8 @@ use bytes::Bytes;
 use std::{error::Error, fmt, ops::Range, str::FromStr, time::Duration};
 use tenantry_kernel::{Coded, ErrorCode, FileId, TenantId, Timestamp};
 
+use crate::vocabulary::STORAGE_FULL;
+
 /// Key of a file's bytes. It consists of ids alone, the tenant's first; no name is part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlobKey {
@@ -73,9 +75,9 @@ impl Coded for BlobError {
     fn code(&self) -> ErrorCode {
         match self {
             // the caller has read the record, so the bytes should exist
-            Self::NotFound | Self::Failed(_) => ErrorCode::Internal,
-            Self::Full(_) => ErrorCode::StorageFull,
-            Self::Unavailable(_) => ErrorCode::Unavailable,
+            Self::NotFound | Self::Failed(_) => ErrorCode::INTERNAL,
+            Self::Full(_) => STORAGE_FULL,
+            Self::Unavailable(_) => ErrorCode::UNAVAILABLE,
         }
     }
 }

@@ -1,7 +1,7 @@
 use tenantry_jobs::SealError;
 use tenantry_kernel::{Coded, Denied, ErrorCode, FieldError, StoreError};
 
-use crate::TypeError;
+use crate::{TypeError, vocabulary::QUOTA_EXCEEDED};
 
 /// Errors of files.
 #[derive(Debug, thiserror::Error)]
@@ -33,11 +33,11 @@ impl Coded for FileError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Denied(denied) => denied.code(),
-            Self::SessionEnded => ErrorCode::SessionEnded,
-            Self::NotFound => ErrorCode::NotFound,
-            Self::QuotaExceeded => ErrorCode::QuotaExceeded,
-            Self::Type(_) => ErrorCode::ValidationFailed,
-            Self::Seal(_) => ErrorCode::Internal,
+            Self::SessionEnded => ErrorCode::SESSION_ENDED,
+            Self::NotFound => ErrorCode::NOT_FOUND,
+            Self::QuotaExceeded => QUOTA_EXCEEDED,
+            Self::Type(_) => ErrorCode::VALIDATION_FAILED,
+            Self::Seal(_) => ErrorCode::INTERNAL,
             Self::Store(error) => error.code(),
         }
     }

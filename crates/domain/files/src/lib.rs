@@ -17,6 +17,7 @@ mod names;
 mod sweep;
 mod types;
 mod uploads;
+pub mod vocabulary;
 
 pub use blobs::{BlobEntry, BlobError, BlobKey, BlobLister, BlobReader, BlobWriter, Blobs, Presentation};
 pub use deletion::{DeleteFile, RemoveBlob, delete_file};

@@ -6,6 +6,7 @@
 mod answers;
 mod fingerprint;
 mod key;
+pub mod vocabulary;
 
 pub use answers::{Answers, Claim, Given, REMEMBERED_FOR, Remembered};
 pub use fingerprint::{Fingerprint, Request};

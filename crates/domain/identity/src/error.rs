@@ -2,7 +2,10 @@ use tenantry_jobs::SealError;
 use tenantry_kernel::{Coded, Denied, ErrorCode, FieldError, StoreError};
 use tenantry_tenancy::TenancyError;
 
-use crate::HasherError;
+use crate::{
+    HasherError,
+    vocabulary::{EMAIL_TAKEN, INVALID_CREDENTIALS, LINK_INVALID, WEAK_PASSWORD},
+};
 
 /// Why something about a person, a password or a session cannot be done.
 #[derive(Debug, thiserror::Error)]
@@ -61,19 +64,19 @@ impl Coded for IdentityError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Denied(denied) => denied.code(),
-            Self::InvalidCredentials => ErrorCode::InvalidCredentials,
-            Self::TokenInvalid => ErrorCode::TokenInvalid,
-            Self::SessionEnded | Self::Replayed => ErrorCode::SessionEnded,
-            Self::EmailTaken => ErrorCode::EmailTaken,
-            Self::WeakPassword => ErrorCode::WeakPassword,
-            Self::LinkInvalid => ErrorCode::LinkInvalid,
-            Self::Unknown { .. } => ErrorCode::ValidationFailed,
-            Self::Seal(_) => ErrorCode::Internal,
-            Self::NotFound => ErrorCode::NotFound,
-            Self::VersionConflict => ErrorCode::VersionConflict,
+            Self::InvalidCredentials => INVALID_CREDENTIALS,
+            Self::TokenInvalid => ErrorCode::TOKEN_INVALID,
+            Self::SessionEnded | Self::Replayed => ErrorCode::SESSION_ENDED,
+            Self::EmailTaken => EMAIL_TAKEN,
+            Self::WeakPassword => WEAK_PASSWORD,
+            Self::LinkInvalid => LINK_INVALID,
+            Self::Unknown { .. } => ErrorCode::VALIDATION_FAILED,
+            Self::Seal(_) => ErrorCode::INTERNAL,
+            Self::NotFound => ErrorCode::NOT_FOUND,
+            Self::VersionConflict => ErrorCode::VERSION_CONFLICT,
             Self::Tenancy(error) => error.code(),
-            Self::Hasher(HasherError::Busy) => ErrorCode::Unavailable,
-            Self::Hasher(HasherError::Failed(_)) => ErrorCode::Internal,
+            Self::Hasher(HasherError::Busy) => ErrorCode::UNAVAILABLE,
+            Self::Hasher(HasherError::Failed(_)) => ErrorCode::INTERNAL,
             Self::Store(error) => error.code(),
         }
     }

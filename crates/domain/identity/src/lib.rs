@@ -21,6 +21,7 @@ mod sign_in;
 mod switching;
 mod tokens;
 mod verification;
+pub mod vocabulary;
 
 pub use acceptance::{AcceptInvitation, Accepting, Acceptor, Joined, Offer, Offering, accept_invitation, find_offer};
 pub use erasure::{Erasure, Trace, erase_person, erased_address};

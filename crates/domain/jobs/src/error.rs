@@ -29,10 +29,10 @@ impl Coded for JobError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Denied(denied) => denied.code(),
-            Self::SessionEnded => ErrorCode::SessionEnded,
-            Self::NotFound => ErrorCode::NotFound,
-            Self::InvalidState => ErrorCode::InvalidState,
-            Self::Seal(_) => ErrorCode::Internal,
+            Self::SessionEnded => ErrorCode::SESSION_ENDED,
+            Self::NotFound => ErrorCode::NOT_FOUND,
+            Self::InvalidState => ErrorCode::INVALID_STATE,
+            Self::Seal(_) => ErrorCode::INTERNAL,
             Self::Store(error) => error.code(),
         }
     }

@@ -1,12 +1,12 @@
-//! The one table of error codes, and what can go wrong below a use case.
+//! Error codes, and what can go wrong below a use case.
 
 use serde::Serialize;
 use std::{error::Error, fmt};
 
 use crate::{Denied, Permission, PermissionSet};
 
-/// What sort of failure a code is. The application maps each kind to one HTTP status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What sort of failure a code is. The application maps each kind to one HTTP status. Documents list codes in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorKind {
     /// The request is not in the form that it should have.
     Malformed,
@@ -42,77 +42,118 @@ pub enum ErrorKind {
     Full,
 }
 
-macro_rules! codes {
-    ($($variant:ident $name:literal $kind:ident $sentence:literal;)*) => {
-        /// A public error code. Its name never changes once shipped.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum ErrorCode {
-            $(#[doc = $sentence] $variant,)*
+/// A public error code. The crate that can fail so declares it, by [`codes!`](crate::codes); those that any crate can fail
+/// with are constants of this type. Its name never changes once shipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ErrorCode {
+    name: &'static str,
+    kind: ErrorKind,
+    sentence: &'static str,
+}
+
+impl ErrorCode {
+    /// Declares a code.
+    ///
+    /// # Panics
+    ///
+    /// When the name is not in snake case, or the sentence is none. In a constant that is an error of compilation.
+    pub const fn declared(name: &'static str, kind: ErrorKind, sentence: &'static str) -> Self {
+        assert!(is_snake_case(name), "the name of a code is written in snake case");
+        assert!(matches!(sentence.as_bytes(), [b'A'..=b'Z', .., b'.']), "a code says a sentence");
+        Self { name, kind, sentence }
+    }
+
+    /// Returns the name that clients see.
+    pub const fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// Returns the kind of failure, which decides the HTTP status.
+    pub const fn kind(self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Returns one sentence for the person who reads the answer.
+    pub const fn sentence(self) -> &'static str {
+        self.sentence
+    }
+}
+
+/// Whether a name consists of lower-case letters and single underscores between them.
+const fn is_snake_case(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let mut after_letter = false;
+    let mut i = 0;
+    while i < bytes.len() {
+        match bytes[i] {
+            b'a'..=b'z' => after_letter = true,
+            b'_' if after_letter => after_letter = false,
+            _ => return false,
         }
+        i += 1;
+    }
+    after_letter
+}
 
+/// Declares error codes as public constants, and lists them as `CODES`: constant, name, kind, sentence.
+///
+/// ```
+/// tenantry_kernel::codes! {
+///     INVOICE_PAID "invoice_paid" Conflict "The invoice is paid already.";
+/// }
+/// assert_eq!(CODES, [INVOICE_PAID]);
+/// ```
+#[macro_export]
+macro_rules! codes {
+    ($($constant:ident $name:literal $kind:ident $sentence:literal;)*) => {
+        $(
+            #[doc = concat!("`", $name, "`: ", $sentence)]
+            pub const $constant: $crate::ErrorCode =
+                $crate::ErrorCode::declared($name, $crate::ErrorKind::$kind, $sentence);
+        )*
+
+        /// Every error code that this crate declares.
+        pub const CODES: &[$crate::ErrorCode] = &[$($constant,)*];
+    };
+}
+
+/// The same for the codes of this crate, as constants of the type.
+macro_rules! general_codes {
+    ($($constant:ident $name:literal $kind:ident $sentence:literal;)*) => {
         impl ErrorCode {
-            /// Every code, in the order of the documentation.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+            $(
+                #[doc = concat!("`", $name, "`: ", $sentence)]
+                pub const $constant: Self = Self::declared($name, ErrorKind::$kind, $sentence);
+            )*
 
-            /// The name that clients see.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-
-            /// What sort of failure it is.
-            pub const fn kind(self) -> ErrorKind {
-                match self { $(Self::$variant => ErrorKind::$kind,)* }
-            }
-
-            /// One sentence for the person who reads the answer.
-            pub const fn sentence(self) -> &'static str {
-                match self { $(Self::$variant => $sentence,)* }
-            }
+            /// Every code that is a constant of this type.
+            pub const GENERAL: &[Self] = &[$(Self::$constant,)*];
         }
     };
 }
 
-codes! {
-    MalformedBody "malformed_body" Malformed "The body is not valid JSON in UTF-8, or its framing is broken.";
-    InvalidCursor "invalid_cursor" Malformed "The cursor was not made by this list with these filters. Start again from the first page.";
-    IdempotencyKeyInvalid "idempotency_key_invalid" Malformed "The Idempotency-Key is not 1 to 255 visible characters, or this route takes none.";
-    Unauthenticated "unauthenticated" Unauthenticated "This needs an access token in the Authorization header.";
-    TokenInvalid "token_invalid" Unauthenticated "The token is not one of ours.";
-    TokenExpired "token_expired" Unauthenticated "The token has expired. Refresh it or sign in again.";
-    SessionEnded "session_ended" Unauthenticated "The session has ended. Sign in again.";
-    InvalidCredentials "invalid_credentials" Unauthenticated "The e-mail address or the password is wrong.";
-    PermissionDenied "permission_denied" Forbidden "You do not hold the right that this needs.";
-    RoleEscalation "role_escalation" Forbidden "You cannot confer rights that you do not hold yourself.";
-    EmailUnverified "email_unverified" Forbidden "Verify your e-mail address first.";
-    TenantSuspended "tenant_suspended" Forbidden "The organisation is suspended.";
-    TenantRequired "tenant_required" Forbidden "This session is not in any organisation.";
-    RegistrationClosed "registration_closed" Forbidden "Registration is closed on this installation.";
-    OriginNotAllowed "origin_not_allowed" Forbidden "Requests with the session cookie must come from an allowed origin.";
-    NotFound "not_found" NotFound "There is nothing here.";
-    MethodNotAllowed "method_not_allowed" MethodNotAllowed "This path does not take that method.";
-    Timeout "timeout" TooSlow "The request body did not arrive in time.";
-    EmailTaken "email_taken" Conflict "There is an account with this e-mail address already.";
-    SlugTaken "slug_taken" Conflict "Another organisation has this slug.";
-    RoleNameTaken "role_name_taken" Conflict "Another role of the organisation has this name.";
-    RoleInUse "role_in_use" Conflict "The role is held by somebody, or offered by an open invitation.";
-    RoleIsSystem "role_is_system" Conflict "Default roles cannot be changed or deleted.";
-    LastOwner "last_owner" Conflict "The organisation would be left without an active owner.";
-    AlreadyMember "already_member" Conflict "This person is a member of the organisation already.";
-    InvalidState "invalid_state" Conflict "It is not in a state that allows this.";
-    IdempotencyInProgress "idempotency_in_progress" Conflict "The first request with this Idempotency-Key is still at work. Ask again in a moment.";
-    QuotaExceeded "quota_exceeded" Conflict "The organisation's plan has no room for this. Delete files, or take a larger plan.";
-    VersionConflict "version_conflict" Stale "It was changed since you read it. Read it again and decide anew.";
-    PayloadTooLarge "payload_too_large" TooLarge "The body is larger than this route takes.";
-    UnsupportedMediaType "unsupported_media_type" UnsupportedMedia "This route takes application/json (uploads: multipart/form-data), not compressed.";
-    RangeNotSatisfiable "range_not_satisfiable" Unsatisfiable "The file has no bytes in this range.";
-    ValidationFailed "validation_failed" Invalid "Some fields are not valid; details names them.";
-    WeakPassword "weak_password" Invalid "The password is too easy to guess. Take a longer one, or one made of unrelated words.";
-    LinkInvalid "link_invalid" Invalid "The link is not valid any more: it was used, replaced or withdrawn, or its time is over.";
-    IdempotencyMismatch "idempotency_mismatch" Invalid "This Idempotency-Key was used for another request. Take a new one.";
-    RateLimited "rate_limited" TooMany "Too many requests or attempts. Wait for as long as Retry-After says.";
-    Internal "internal" Internal "Something went wrong on our side. The request id helps us to find it.";
-    Unavailable "unavailable" Unavailable "The service cannot answer right now. Try again after Retry-After.";
-    StorageFull "storage_full" Full "There is no room left to keep files. The operator must make some.";
+general_codes! {
+    MALFORMED_BODY "malformed_body" Malformed "The body is not valid JSON in UTF-8, or its framing is broken.";
+    INVALID_CURSOR "invalid_cursor" Malformed "The cursor was not made by this list with these filters. Start again from the first page.";
+    UNAUTHENTICATED "unauthenticated" Unauthenticated "This needs an access token in the Authorization header.";
+    TOKEN_INVALID "token_invalid" Unauthenticated "The token is not one of ours.";
+    TOKEN_EXPIRED "token_expired" Unauthenticated "The token has expired. Refresh it or sign in again.";
+    SESSION_ENDED "session_ended" Unauthenticated "The session has ended. Sign in again.";
+    PERMISSION_DENIED "permission_denied" Forbidden "You do not hold the right that this needs.";
+    EMAIL_UNVERIFIED "email_unverified" Forbidden "Verify your e-mail address first.";
+    TENANT_SUSPENDED "tenant_suspended" Forbidden "The organisation is suspended.";
+    TENANT_REQUIRED "tenant_required" Forbidden "This session is not in any organisation.";
+    NOT_FOUND "not_found" NotFound "There is nothing here.";
+    METHOD_NOT_ALLOWED "method_not_allowed" MethodNotAllowed "This path does not take that method.";
+    TIMEOUT "timeout" TooSlow "The request body did not arrive in time.";
+    INVALID_STATE "invalid_state" Conflict "It is not in a state that allows this.";
+    VERSION_CONFLICT "version_conflict" Stale "It was changed since you read it. Read it again and decide anew.";
+    PAYLOAD_TOO_LARGE "payload_too_large" TooLarge "The body is larger than this route takes.";
+    UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" UnsupportedMedia "This route takes application/json (uploads: multipart/form-data), not compressed.";
+    VALIDATION_FAILED "validation_failed" Invalid "Some fields are not valid; details names them.";
+    RATE_LIMITED "rate_limited" TooMany "Too many requests or attempts. Wait for as long as Retry-After says.";
+    INTERNAL "internal" Internal "Something went wrong on our side. The request id helps us to find it.";
+    UNAVAILABLE "unavailable" Unavailable "The service cannot answer right now. Try again after Retry-After.";
 }
 
 impl fmt::Display for ErrorCode {
@@ -184,8 +225,8 @@ pub trait Coded: Error {
 impl Coded for StoreError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Collision(_) | Self::Unavailable(_) => ErrorCode::Unavailable,
-            Self::Inconsistent { .. } | Self::Misuse(_) | Self::Failed(_) => ErrorCode::Internal,
+            Self::Collision(_) | Self::Unavailable(_) => ErrorCode::UNAVAILABLE,
+            Self::Inconsistent { .. } | Self::Misuse(_) | Self::Failed(_) => ErrorCode::INTERNAL,
         }
     }
 
@@ -197,10 +238,10 @@ impl Coded for StoreError {
 impl Coded for Denied {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::TenantRequired => ErrorCode::TenantRequired,
-            Self::TenantSuspended => ErrorCode::TenantSuspended,
-            Self::EmailUnverified => ErrorCode::EmailUnverified,
-            Self::Missing(_) | Self::OwnerRequired => ErrorCode::PermissionDenied,
+            Self::TenantRequired => ErrorCode::TENANT_REQUIRED,
+            Self::TenantSuspended => ErrorCode::TENANT_SUSPENDED,
+            Self::EmailUnverified => ErrorCode::EMAIL_UNVERIFIED,
+            Self::Missing(_) | Self::OwnerRequired => ErrorCode::PERMISSION_DENIED,
         }
     }
 
@@ -226,15 +267,14 @@ pub fn missing_permissions(permissions: PermissionSet) -> Vec<FieldError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashSet;
 
     #[test]
-    fn names_are_unique_and_snake_case_and_sentences_are_sentences() {
-        let names: HashSet<_> = ErrorCode::ALL.iter().map(|code| code.name()).collect();
-        assert_eq!(names.len(), ErrorCode::ALL.len());
-        for code in ErrorCode::ALL {
-            assert!(code.name().chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{code}");
-            assert!(code.sentence().ends_with('.'), "{code}");
+    fn names_of_codes_are_snake_case() {
+        for good in ["internal", "not_found"] {
+            assert!(is_snake_case(good), "{good}");
+        }
+        for bad in ["", "_", "Internal", "not found", "not__found", "_found", "found_", "found2"] {
+            assert!(!is_snake_case(bad), "{bad}");
         }
     }
 }

@@ -1,5 +1,9 @@
 use tenantry_kernel::{Coded, Denied, ErrorCode, FieldError, PermissionSet, StoreError, missing_permissions};
 
+use crate::vocabulary::{
+    ALREADY_MEMBER, LAST_OWNER, ROLE_ESCALATION, ROLE_IN_USE, ROLE_IS_SYSTEM, ROLE_NAME_TAKEN, SLUG_TAKEN,
+};
+
 /// Why something about a tenant, a role or a membership cannot be done.
 #[derive(Debug, thiserror::Error)]
 pub enum TenancyError {
@@ -57,18 +61,18 @@ impl Coded for TenancyError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Denied(denied) => denied.code(),
-            Self::SessionEnded => ErrorCode::SessionEnded,
-            Self::Escalation(_) => ErrorCode::RoleEscalation,
-            Self::OwnershipInCustomRole | Self::UnknownRole { .. } => ErrorCode::ValidationFailed,
-            Self::NotFound => ErrorCode::NotFound,
-            Self::VersionConflict => ErrorCode::VersionConflict,
-            Self::SlugTaken => ErrorCode::SlugTaken,
-            Self::RoleNameTaken => ErrorCode::RoleNameTaken,
-            Self::RoleInUse => ErrorCode::RoleInUse,
-            Self::RoleIsSystem => ErrorCode::RoleIsSystem,
-            Self::LastOwner => ErrorCode::LastOwner,
-            Self::AlreadyMember => ErrorCode::AlreadyMember,
-            Self::InvalidState => ErrorCode::InvalidState,
+            Self::SessionEnded => ErrorCode::SESSION_ENDED,
+            Self::Escalation(_) => ROLE_ESCALATION,
+            Self::OwnershipInCustomRole | Self::UnknownRole { .. } => ErrorCode::VALIDATION_FAILED,
+            Self::NotFound => ErrorCode::NOT_FOUND,
+            Self::VersionConflict => ErrorCode::VERSION_CONFLICT,
+            Self::SlugTaken => SLUG_TAKEN,
+            Self::RoleNameTaken => ROLE_NAME_TAKEN,
+            Self::RoleInUse => ROLE_IN_USE,
+            Self::RoleIsSystem => ROLE_IS_SYSTEM,
+            Self::LastOwner => LAST_OWNER,
+            Self::AlreadyMember => ALREADY_MEMBER,
+            Self::InvalidState => ErrorCode::INVALID_STATE,
             Self::Store(error) => error.code(),
         }
     }

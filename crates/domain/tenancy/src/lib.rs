@@ -7,6 +7,7 @@ mod memberships;
 mod plans;
 mod roles;
 mod tenants;
+pub mod vocabulary;
 
 pub use error::TenancyError;
 pub use invitations::{Invitation, InvitationState, Invitations, ListInvitations, RevokeInvitation, revoke_invitation};

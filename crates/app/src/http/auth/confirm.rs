@@ -3,12 +3,14 @@
 use actix_web::{HttpRequest, post};
 use secrecy::SecretString;
 use serde::Deserialize;
+use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, LINK_INVALID};
 use tenantry_identity::{
     Candidate, ConfirmRegistration, IdentityError, LinkToken, Password, confirm_registration as confirm,
     find_registration,
 };
 use tenantry_kernel::{Action, Actor, ErrorCode, Outcome};
 use tenantry_store::{Scope, SystemReason};
+use tenantry_tenancy::vocabulary::SLUG_TAKEN;
 use utoipa::ToSchema;
 use validator::Validate;
 
@@ -33,7 +35,7 @@ use super::{
 pub(crate) const OPERATION: Operation = Operation::public(
     "confirm_registration",
     ConfirmRegistration::EVENTS,
-    &[ErrorCode::InvalidCredentials, ErrorCode::SlugTaken, ErrorCode::LinkInvalid, ErrorCode::RateLimited],
+    &[INVALID_CREDENTIALS, SLUG_TAKEN, LINK_INVALID, ErrorCode::RATE_LIMITED],
 )
 .with_cookie();
 
@@ -87,7 +89,7 @@ pub(crate) async fn confirm_registration(
     let spent = app.charge_guess(&email, &origin).await?;
     let by = Attempt::new(Actor::anonymous(origin.clone()), Action::UserRegistered);
     if let Err(failure) = app.compare_hash(password, registration.wanted.hash.clone()).await {
-        if failure.code == ErrorCode::InvalidCredentials {
+        if failure.code == INVALID_CREDENTIALS {
             let tried = Attempt { action: Action::SignInFailed, ..by };
             note_failed(&app, Refused::new(&tried, Outcome::Failed, &failure), Tried { email, slug: None });
         }

@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, post};
 use secrecy::SecretString;
 use serde::Deserialize;
+use tenantry_identity::vocabulary::{EMAIL_TAKEN, INVALID_CREDENTIALS, LINK_INVALID};
 use tenantry_identity::{
     ChangeEmail, Guess, IdentityError, Link, LinkKind, LinkToken, Password, ResendVerification, Shown, VerifyEmail,
     candidate_of, find_link, request_email_change, request_verification, verify_email as verify,
@@ -30,20 +31,20 @@ pub(crate) const VERIFY: Operation = Operation::public(
     "verify_email",
     VerifyEmail::EVENTS,
     &[
-        ErrorCode::Unauthenticated,
-        ErrorCode::TokenInvalid,
-        ErrorCode::TokenExpired,
-        ErrorCode::SessionEnded,
-        ErrorCode::InvalidCredentials,
-        ErrorCode::EmailTaken,
-        ErrorCode::LinkInvalid,
-        ErrorCode::RateLimited,
+        ErrorCode::UNAUTHENTICATED,
+        ErrorCode::TOKEN_INVALID,
+        ErrorCode::TOKEN_EXPIRED,
+        ErrorCode::SESSION_ENDED,
+        INVALID_CREDENTIALS,
+        EMAIL_TAKEN,
+        LINK_INVALID,
+        ErrorCode::RATE_LIMITED,
     ],
 );
 pub(crate) const RESEND: Operation =
-    Operation::of::<ResendVerification>("resend_verification", &[ErrorCode::RateLimited]);
+    Operation::of::<ResendVerification>("resend_verification", &[ErrorCode::RATE_LIMITED]);
 pub(crate) const CHANGE: Operation =
-    Operation::of::<ChangeEmail>("change_email", &[ErrorCode::InvalidCredentials, ErrorCode::RateLimited]);
+    Operation::of::<ChangeEmail>("change_email", &[INVALID_CREDENTIALS, ErrorCode::RATE_LIMITED]);
 
 const SCOPE: Scope = Scope::System(SystemReason::Link);
 
@@ -96,7 +97,7 @@ pub(crate) async fn verify_email(
         (None, Some(password)) => {
             (Actor::anonymous(origin.clone()), app.show_password(&link, &origin, password).await?)
         }
-        (None, None) => return Err(Failure::new(ErrorCode::Unauthenticated)),
+        (None, None) => return Err(Failure::new(ErrorCode::UNAUTHENTICATED)),
     };
     let command = VerifyEmail { token_hash, user: link.user, shown, ip: origin.ip };
     app.change(Attempt::new(actor, Action::UserEmailVerified), SCOPE, async move |app, unit, actor| {
@@ -119,7 +120,7 @@ impl App {
         match self.compare(candidate, password).await {
             Ok((candidate, _)) => Ok(Shown::Password { credential_version: candidate.credential_version, spent }),
             Err(failure) => {
-                if failure.code == ErrorCode::InvalidCredentials {
+                if failure.code == INVALID_CREDENTIALS {
                     let by = Attempt::new(Actor::anonymous(origin.clone()), Action::SignInFailed);
                     note_failed(self, Refused::new(&by, Outcome::Failed, &failure), Tried { email, slug: None });
                 }

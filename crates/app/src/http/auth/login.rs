@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, post};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use tenantry_identity::vocabulary::INVALID_CREDENTIALS;
 use tenantry_identity::{IdentityError, Password, SignIn, complete_sign_in, find_candidate};
 use tenantry_kernel::{Action, Actor, EmailAddress, ErrorCode, Origin, Outcome};
 use tenantry_tenancy::{Slug, Tenant};
@@ -31,7 +32,7 @@ use super::{
 pub(crate) const OPERATION: Operation = Operation::public(
     "login",
     SignIn::EVENTS,
-    &[ErrorCode::InvalidCredentials, ErrorCode::TenantSuspended, ErrorCode::RateLimited],
+    &[INVALID_CREDENTIALS, ErrorCode::TENANT_SUSPENDED, ErrorCode::RATE_LIMITED],
 )
 .with_cookie();
 
@@ -118,7 +119,7 @@ pub(crate) async fn login(app: App, _: Stranger, request: HttpRequest, body: Bod
     let origin = origin_of(&request);
     let outcome = sign_in(&app, &origin, &wanted).await;
     if let Err(failure) = &outcome
-        && matches!(failure.code, ErrorCode::InvalidCredentials | ErrorCode::TenantSuspended | ErrorCode::RateLimited)
+        && matches!(failure.code, INVALID_CREDENTIALS | ErrorCode::TENANT_SUSPENDED | ErrorCode::RATE_LIMITED)
     {
         let by = Attempt::new(Actor::anonymous(origin), Action::SignInFailed);
         note_failed(

@@ -18,14 +18,13 @@ use crate::{
         origin::origin_of,
         query::read_query,
     },
+    vocabulary::ORIGIN_NOT_ALLOWED,
 };
 
 use super::tokens::{PresentedToken, forget_cookie, presented};
 
 pub(crate) const OPERATION: Operation =
-    Operation::public("logout", &[Action::SessionEnded], &[ErrorCode::OriginNotAllowed])
-        .with_cookie()
-        .with_optional_body();
+    Operation::public("logout", &[Action::SessionEnded], &[ORIGIN_NOT_ALLOWED]).with_cookie().with_optional_body();
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -89,7 +88,7 @@ async fn session_of_refresh_token(
     let token = match presented(request, in_body) {
         Ok(Some((token, _))) => token,
         Ok(None) => return Ok(None),
-        Err(failure) if failure.code == ErrorCode::TokenInvalid => return Ok(None),
+        Err(failure) if failure.code == ErrorCode::TOKEN_INVALID => return Ok(None),
         Err(failure) => return Err(failure),
     };
     let mut unit = app.store.read(Scope::System(SystemReason::Token)).await?;

@@ -3,6 +3,7 @@
 use actix_web::post;
 use secrecy::SecretString;
 use serde::Deserialize;
+use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, WEAK_PASSWORD};
 use tenantry_identity::{
     Candidate, ChangePassword, Credentials, IdentityError, Password, PasswordHasher, change_password as change,
 };
@@ -20,10 +21,8 @@ use crate::{
     refusals::Refused,
 };
 
-pub(crate) const OPERATION: Operation = Operation::of::<ChangePassword>(
-    "change_password",
-    &[ErrorCode::InvalidCredentials, ErrorCode::WeakPassword, ErrorCode::RateLimited],
-);
+pub(crate) const OPERATION: Operation =
+    Operation::of::<ChangePassword>("change_password", &[INVALID_CREDENTIALS, WEAK_PASSWORD, ErrorCode::RATE_LIMITED]);
 
 /// The password that is, and the one that is to be.
 #[derive(Deserialize, Validate, ToSchema)]
@@ -90,7 +89,7 @@ impl App {
         let (candidate, _) = match self.compare(candidate, password).await {
             Ok(compared) => compared,
             Err(failure) => {
-                if failure.code == ErrorCode::InvalidCredentials {
+                if failure.code == INVALID_CREDENTIALS {
                     self.refusals.note(self, Refused::new(&caller.attempt(), Outcome::Failed, &failure)).await;
                 }
                 return Err(failure);

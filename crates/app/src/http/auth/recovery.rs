@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, post};
 use secrecy::SecretString;
 use serde::Deserialize;
+use tenantry_identity::vocabulary::{LINK_INVALID, WEAK_PASSWORD};
 use tenantry_identity::{
     Guess, IdentityError, LinkKind, LinkToken, Password, PasswordHasher, People, ResetPassword, find_link,
     request_reset, reset_password as reset,
@@ -23,9 +24,9 @@ use crate::{
     },
 };
 
-pub(crate) const FORGOT: Operation = Operation::public("forgot_password", &[], &[ErrorCode::RateLimited]);
+pub(crate) const FORGOT: Operation = Operation::public("forgot_password", &[], &[ErrorCode::RATE_LIMITED]);
 pub(crate) const RESET: Operation =
-    Operation::public("reset_password", ResetPassword::EVENTS, &[ErrorCode::WeakPassword, ErrorCode::LinkInvalid]);
+    Operation::public("reset_password", ResetPassword::EVENTS, &[WEAK_PASSWORD, LINK_INVALID]);
 
 /// Whose password is forgotten.
 #[derive(Deserialize, Validate, ToSchema)]

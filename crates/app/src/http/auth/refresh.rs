@@ -15,6 +15,7 @@ use crate::{
         openapi::{Of, Operation},
         origin::origin_of,
     },
+    vocabulary::ORIGIN_NOT_ALLOWED,
 };
 
 use super::tokens::{PresentedToken, TokensView, presented};
@@ -22,7 +23,7 @@ use super::tokens::{PresentedToken, TokensView, presented};
 pub(crate) const OPERATION: Operation = Operation::public(
     "refresh",
     Refresh::EVENTS,
-    &[ErrorCode::Unauthenticated, ErrorCode::TokenInvalid, ErrorCode::SessionEnded, ErrorCode::OriginNotAllowed],
+    &[ErrorCode::UNAUTHENTICATED, ErrorCode::TOKEN_INVALID, ErrorCode::SESSION_ENDED, ORIGIN_NOT_ALLOWED],
 )
 .with_cookie()
 .with_optional_body();
@@ -40,7 +41,7 @@ pub(crate) const OPERATION: Operation = Operation::public(
 pub(crate) async fn refresh(app: App, _: Stranger, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
     let in_body = body.read_if_any::<PresentedToken>().await?.flatten();
     let Some((token, transport)) = presented(&request, in_body)? else {
-        return Err(Failure::new(ErrorCode::Unauthenticated));
+        return Err(Failure::new(ErrorCode::UNAUTHENTICATED));
     };
     let by = Attempt::new(Actor::anonymous(origin_of(&request)), Action::SessionReplayed);
     app.change(by, Scope::System(SystemReason::Token), async move |app, unit, actor| {

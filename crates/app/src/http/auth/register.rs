@@ -3,12 +3,14 @@
 use actix_web::{HttpRequest, post};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use tenantry_identity::vocabulary::{EMAIL_TAKEN, REGISTRATION_CLOSED, WEAK_PASSWORD};
 use tenantry_identity::{
     Guess, IdentityError, Password, PasswordHasher, Register, Registered, register as make, request_registration,
 };
 use tenantry_kernel::{Action, Actor, EmailAddress, ErrorCode, Name};
 use tenantry_store::{Scope, SystemReason};
 use tenantry_tenancy::Slug;
+use tenantry_tenancy::vocabulary::SLUG_TAKEN;
 use utoipa::ToSchema;
 use validator::Validate;
 
@@ -33,13 +35,7 @@ use super::{
 pub(crate) const OPERATION: Operation = Operation::public(
     "register",
     Register::EVENTS,
-    &[
-        ErrorCode::RegistrationClosed,
-        ErrorCode::EmailTaken,
-        ErrorCode::SlugTaken,
-        ErrorCode::WeakPassword,
-        ErrorCode::RateLimited,
-    ],
+    &[REGISTRATION_CLOSED, EMAIL_TAKEN, SLUG_TAKEN, WEAK_PASSWORD, ErrorCode::RATE_LIMITED],
 )
 .with_cookie();
 
@@ -148,7 +144,7 @@ impl RegisteredView {
 #[post("/auth/register")]
 pub(crate) async fn register(app: App, _: Stranger, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
     let is_verified = match app.config.registration {
-        Registration::Closed => return Err(Failure::new(ErrorCode::RegistrationClosed)),
+        Registration::Closed => return Err(Failure::new(REGISTRATION_CLOSED)),
         Registration::Open => false,
         Registration::Verified => true,
     };

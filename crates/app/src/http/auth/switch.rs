@@ -18,6 +18,7 @@ use crate::{
         openapi::{Of, Operation},
         tenant::TenantView,
     },
+    vocabulary::ORIGIN_NOT_ALLOWED,
 };
 
 use super::{
@@ -26,8 +27,7 @@ use super::{
 };
 
 pub(crate) const OPERATION: Operation =
-    Operation::of::<SwitchTenant>("switch_tenant", &[ErrorCode::TenantSuspended, ErrorCode::OriginNotAllowed])
-        .with_cookie();
+    Operation::of::<SwitchTenant>("switch_tenant", &[ErrorCode::TENANT_SUSPENDED, ORIGIN_NOT_ALLOWED]).with_cookie();
 
 /// The organisation to go on in, and the refresh token of the session that asks.
 #[derive(Deserialize, Validate, ToSchema)]
@@ -102,7 +102,7 @@ pub(crate) async fn switch_tenant(
 ) -> Result<Answer, Failure> {
     let wanted = body.read::<WantedTenant>().await?;
     let shown = presented(&request, wanted.refresh_token)?;
-    let (token, travels) = shown.ok_or_else(|| Failure::new(ErrorCode::TokenInvalid))?;
+    let (token, travels) = shown.ok_or_else(|| Failure::new(ErrorCode::TOKEN_INVALID))?;
     let tenant = wanted.tenant.ok_or(IdentityError::Unknown { field: "tenantId" })?;
     let command = SwitchTenant { tenant, token, end_current: wanted.end_current };
     let transport = wanted.transport.unwrap_or(travels);

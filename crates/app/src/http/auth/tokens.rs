@@ -80,7 +80,7 @@ impl App {
             issued_at: now,
             expires_at: now.saturating_add_unsigned(lifetime),
         };
-        let refresh = session.refresh_token(&self.secrets).ok_or_else(|| Failure::new(ErrorCode::TokenInvalid))?;
+        let refresh = session.refresh_token(&self.secrets).ok_or_else(|| Failure::new(ErrorCode::TOKEN_INVALID))?;
         let refresh = refresh.encode();
         let (refresh_token, cookie) = match transport {
             Transport::Body => (Some(refresh.expose_secret().to_owned()), None),
@@ -146,7 +146,7 @@ pub(crate) fn presented(
     request: &HttpRequest,
     in_body: Option<SecretString>,
 ) -> Result<Option<(RefreshToken, Transport)>, Failure> {
-    let invalid = |_| Failure::new(ErrorCode::TokenInvalid);
+    let invalid = |_| Failure::new(ErrorCode::TOKEN_INVALID);
     if let Some(token) = in_body {
         let token = RefreshToken::decode(token.expose_secret()).map_err(invalid)?;
         return Ok(Some((token, Transport::Body)));

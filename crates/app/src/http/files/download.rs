@@ -72,7 +72,7 @@ pub(crate) async fn download_file(
 ) -> Result<HttpResponse, Failure> {
     let id = path_id(&id)?;
     let file = app.store.read(caller.scope()).await?.file_by_id(id).await?;
-    let file = file.ok_or_else(|| Failure::new(ErrorCode::NotFound))?;
+    let file = file.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
     send(&app, caller.scope(), &request, &file, async |part| {
         let command = DownloadFile { id, part };
         app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
@@ -120,7 +120,7 @@ impl Wanted {
                 Err(_) => false,
             };
             if !matches {
-                return Err(Failure::new(ErrorCode::VersionConflict));
+                return Err(Failure::new(ErrorCode::VERSION_CONFLICT));
             }
         }
         if request.headers().contains_key(header::IF_NONE_MATCH) {
@@ -202,7 +202,7 @@ async fn open(app: &App, scope: Scope, file: &File, part: &Option<Range<u64>>) -
         Err(BlobError::NotFound) => {
             // deleted a moment ago, or lost
             let still_there = app.store.read(scope).await?.file_by_key(file.key()).await?.is_some();
-            Err(if still_there { BlobError::NotFound.into() } else { Failure::new(ErrorCode::NotFound) })
+            Err(if still_there { BlobError::NotFound.into() } else { Failure::new(ErrorCode::NOT_FOUND) })
         }
         Err(error) => Err(error.into()),
     }

@@ -109,7 +109,7 @@ pub(crate) async fn download_by_link(
     token: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {
-    let token = LinkToken::verify(&token, &app.secrets).ok_or_else(|| Failure::new(ErrorCode::NotFound))?;
+    let token = LinkToken::verify(&token, &app.secrets).ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
     let file = {
         let mut unit = app.store.read(SCOPE).await?;
         file_of_link(&mut unit, &app.world, &token).await?

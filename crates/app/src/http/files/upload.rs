@@ -17,6 +17,7 @@ use std::{
     rc::Rc,
     task::{Context, Poll},
 };
+use tenantry_files::vocabulary::QUOTA_EXCEEDED;
 use tenantry_files::{FileName, FileType, UploadFile, room_left};
 use tenantry_kernel::{ErrorCode, FieldError};
 use utoipa::ToSchema;
@@ -68,7 +69,7 @@ pub(crate) async fn upload_file(app: App, caller: Caller<UploadFile>, form: Form
         let limit = limits.of_plan(&tenant.plan);
         let room = room_left(&mut app.store.read(caller.scope()).await?, tenant.id, limit).await?;
         if bytes.saturating_sub(FRAMING_BYTES) > room {
-            return Err(Failure::new(ErrorCode::QuotaExceeded));
+            return Err(Failure::new(QUOTA_EXCEEDED));
         }
     }
     let FilePart { field, name, claimed } = form.file_part().await?;
@@ -94,7 +95,7 @@ async fn receive(
         let mut chunk = chunk.map_err(multipart_failure)?;
         bytes += chunk.len() as u64;
         if bytes > max_bytes {
-            return Err(Failure::new(ErrorCode::PayloadTooLarge));
+            return Err(Failure::new(ErrorCode::PAYLOAD_TOO_LARGE));
         }
         while piece.len() + chunk.len() >= PIECE_BYTES {
             piece.extend_from_slice(&chunk.split_to(PIECE_BYTES - piece.len()));
@@ -149,12 +150,12 @@ impl Form {
         let text = |name| self.headers.get(name).and_then(|value| value.to_str().ok());
         let essence = text(header::CONTENT_TYPE).and_then(|value| value.split(';').next()).unwrap_or_default().trim();
         if is_compressed(&self.headers) || !essence.eq_ignore_ascii_case("multipart/form-data") {
-            return Err(Failure::new(ErrorCode::UnsupportedMediaType));
+            return Err(Failure::new(ErrorCode::UNSUPPORTED_MEDIA_TYPE));
         }
         let declared_bytes = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
         let max_bytes = max_file_bytes.saturating_add(FRAMING_BYTES);
         if declared_bytes.is_some_and(|bytes| bytes > max_bytes) {
-            return Err(Failure::new(ErrorCode::PayloadTooLarge));
+            return Err(Failure::new(ErrorCode::PAYLOAD_TOO_LARGE));
         }
         let body = SharedBody(Rc::new(RefCell::new(BoundedBody { inner: self.payload, left: max_bytes })));
         let multipart = Multipart::new(&self.headers, body.clone());
@@ -218,7 +219,7 @@ fn unknown_field() -> Failure {
 fn multipart_failure(error: MultipartError) -> Failure {
     match error {
         MultipartError::Payload(error) => payload_failure(error),
-        _ => Failure::new(ErrorCode::MalformedBody),
+        _ => Failure::new(ErrorCode::MALFORMED_BODY),
     }
 }
 

@@ -3,12 +3,14 @@
 use actix_web::{HttpRequest, post};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, LINK_INVALID, WEAK_PASSWORD};
 use tenantry_identity::{
     AcceptInvitation, Acceptor, IdentityError, LinkToken, Offer, Password, PasswordHasher, accept_invitation as accept,
     find_candidate, find_offer,
 };
 use tenantry_kernel::{Action, Actor, ErrorCode, FieldError, Name, Origin, Outcome};
 use tenantry_store::{Scope, SystemReason};
+use tenantry_tenancy::vocabulary::ALREADY_MEMBER;
 use utoipa::ToSchema;
 use validator::Validate;
 
@@ -27,20 +29,20 @@ use crate::{
     refusals::Refused,
 };
 
-pub(crate) const LOOKUP: Operation = Operation::public("lookup_invitation", &[], &[ErrorCode::LinkInvalid]);
+pub(crate) const LOOKUP: Operation = Operation::public("lookup_invitation", &[], &[LINK_INVALID]);
 pub(crate) const ACCEPT: Operation = Operation::public(
     "accept_invitation",
     AcceptInvitation::EVENTS,
     &[
-        ErrorCode::TokenInvalid,
-        ErrorCode::TokenExpired,
-        ErrorCode::SessionEnded,
-        ErrorCode::InvalidCredentials,
-        ErrorCode::TenantSuspended,
-        ErrorCode::AlreadyMember,
-        ErrorCode::WeakPassword,
-        ErrorCode::LinkInvalid,
-        ErrorCode::RateLimited,
+        ErrorCode::TOKEN_INVALID,
+        ErrorCode::TOKEN_EXPIRED,
+        ErrorCode::SESSION_ENDED,
+        INVALID_CREDENTIALS,
+        ErrorCode::TENANT_SUSPENDED,
+        ALREADY_MEMBER,
+        WEAK_PASSWORD,
+        LINK_INVALID,
+        ErrorCode::RATE_LIMITED,
     ],
 )
 .with_cookie();
@@ -217,7 +219,7 @@ impl App {
                 Ok(Acceptor::Known { user: candidate.user, credential_version: candidate.credential_version, spent })
             }
             Err(failure) => {
-                if failure.code == ErrorCode::InvalidCredentials {
+                if failure.code == INVALID_CREDENTIALS {
                     let by = Attempt::new(Actor::anonymous(origin.clone()), Action::SignInFailed);
                     let tried = Tried { email: email.clone(), slug: Some(Ok(offer.tenant.slug.clone())) };
                     note_failed(self, Refused::new(&by, Outcome::Failed, &failure), tried);
@@ -241,7 +243,7 @@ impl App {
         };
         let (Some(name), Some(password)) = (accepted.name, password) else {
             fields.finish()?;
-            return Err(Failure::new(ErrorCode::ValidationFailed));
+            return Err(Failure::new(ErrorCode::VALIDATION_FAILED));
         };
         let tenant = &offer.tenant;
         let own = [offer.invitation.email.as_str(), name.as_str(), tenant.name.as_str(), tenant.slug.as_str()];

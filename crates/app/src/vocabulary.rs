@@ -1,0 +1,97 @@
+//! The public vocabulary of this program: what its crates declare, put together.
+
+use tenantry_files::vocabulary::{QUOTA_EXCEEDED, RANGE_NOT_SATISFIABLE, STORAGE_FULL};
+use tenantry_idempotency::vocabulary::{IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_MISMATCH};
+use tenantry_identity::vocabulary::{
+    EMAIL_TAKEN, INVALID_CREDENTIALS, LINK_INVALID, REGISTRATION_CLOSED, WEAK_PASSWORD,
+};
+use tenantry_kernel::ErrorCode as E;
+use tenantry_tenancy::vocabulary::{
+    ALREADY_MEMBER, LAST_OWNER, ROLE_ESCALATION, ROLE_IN_USE, ROLE_IS_SYSTEM, ROLE_NAME_TAKEN, SLUG_TAKEN,
+};
+
+tenantry_kernel::codes! {
+    ORIGIN_NOT_ALLOWED "origin_not_allowed" Forbidden "Requests with the session cookie must come from an allowed origin.";
+}
+
+/// What each crate declares.
+const DECLARED: &[&[E]] = &[
+    E::GENERAL,
+    tenantry_tenancy::vocabulary::CODES,
+    tenantry_identity::vocabulary::CODES,
+    tenantry_idempotency::vocabulary::CODES,
+    tenantry_files::vocabulary::CODES,
+    CODES,
+];
+
+/// The order of the first codes in the documents. Within its kind, a code that is not here follows those that are.
+const ORDER: &[E] = &[
+    E::MALFORMED_BODY,
+    E::INVALID_CURSOR,
+    IDEMPOTENCY_KEY_INVALID,
+    E::UNAUTHENTICATED,
+    E::TOKEN_INVALID,
+    E::TOKEN_EXPIRED,
+    E::SESSION_ENDED,
+    INVALID_CREDENTIALS,
+    E::PERMISSION_DENIED,
+    ROLE_ESCALATION,
+    E::EMAIL_UNVERIFIED,
+    E::TENANT_SUSPENDED,
+    E::TENANT_REQUIRED,
+    REGISTRATION_CLOSED,
+    ORIGIN_NOT_ALLOWED,
+    E::NOT_FOUND,
+    E::METHOD_NOT_ALLOWED,
+    E::TIMEOUT,
+    EMAIL_TAKEN,
+    SLUG_TAKEN,
+    ROLE_NAME_TAKEN,
+    ROLE_IN_USE,
+    ROLE_IS_SYSTEM,
+    LAST_OWNER,
+    ALREADY_MEMBER,
+    E::INVALID_STATE,
+    IDEMPOTENCY_IN_PROGRESS,
+    QUOTA_EXCEEDED,
+    E::VERSION_CONFLICT,
+    E::PAYLOAD_TOO_LARGE,
+    E::UNSUPPORTED_MEDIA_TYPE,
+    RANGE_NOT_SATISFIABLE,
+    E::VALIDATION_FAILED,
+    WEAK_PASSWORD,
+    LINK_INVALID,
+    IDEMPOTENCY_MISMATCH,
+    E::RATE_LIMITED,
+    E::INTERNAL,
+    E::UNAVAILABLE,
+    STORAGE_FULL,
+];
+
+/// Returns every error code of this program, in the order of the documents.
+pub fn error_codes() -> Vec<E> {
+    let mut codes = DECLARED.concat();
+    let place = |code: &E| ORDER.iter().position(|known| known == code).unwrap_or(ORDER.len());
+    codes.sort_by_key(|code| (code.kind(), place(code)));
+    codes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_of_codes_are_unique() {
+        let codes = error_codes();
+        let names: HashSet<_> = codes.iter().map(|code| code.name()).collect();
+        assert_eq!(names.len(), codes.len());
+    }
+
+    #[test]
+    fn a_code_without_a_place_follows_those_of_its_kind() {
+        let codes = error_codes();
+        assert_eq!(codes.iter().filter(|code| ORDER.contains(code)).copied().collect::<Vec<_>>(), ORDER);
+        assert!(codes.is_sorted_by_key(|code| code.kind()));
+    }
+}
