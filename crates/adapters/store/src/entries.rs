@@ -5,10 +5,10 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, QueryTrait,
     Select, Value, prelude::ChronoDateTimeUtc, sea_query::Expr,
 };
-use tenantry_audit::{ActionFilter, Entries, Entry, EntryFilter};
+use tenantry_audit::{ActionFilter, Entries, Entry, EntryFilter, EntryTarget};
 use tenantry_kernel::{
-    Action, ActorKind, Direction, Event, EventId, Outcome, Page, PageRequest, PersonalPart, RequestId, StoreError,
-    Target, TargetKind, TenantId, Timestamp, UserId,
+    Action, Direction, EventId, Outcome, Page, PageRequest, PersonalPart, RequestId, StoreError, TenantId, Timestamp,
+    UserId,
 };
 use uuid::Uuid;
 
@@ -43,7 +43,7 @@ impl Entries for Unit {
         };
         let Some(select) = select else { return Ok(Page { items: Vec::new(), next: None }) };
         let entries = self.with_parts(select, page.direction, page.limit).await?;
-        Ok(Page::from_lookahead(entries, page.limit, |entry| entry.event.id))
+        Ok(Page::from_lookahead(entries, page.limit, |entry| entry.id))
     }
 
     async fn entry_by_id(&mut self, id: EventId) -> Result<Option<Entry>, StoreError> {
@@ -173,28 +173,22 @@ fn entry(row: Found) -> Result<Entry, StoreError> {
         ),
         _ => (PersonalPart::default(), [0; 32]),
     };
-    let target = match (row.target_type.as_deref(), row.target_id) {
-        (Some(kind), Some(id)) => {
-            Some(Target { kind: TargetKind::from_name(kind).ok_or_else(|| inconsistent("target_type"))?, id })
-        }
-        _ => None,
-    };
-    let event = Event {
+    Ok(Entry {
         id: EventId::from_uuid(row.id),
         version: row.version,
         tenant: row.tenant_id.map(TenantId::from_uuid),
         occurred_at: Timestamp::new(row.occurred_at),
-        action: Action::from_name(&row.action).ok_or_else(|| inconsistent("action"))?,
+        action: row.action,
         outcome: Outcome::from_name(&row.outcome).ok_or_else(|| inconsistent("outcome"))?,
-        actor_kind: ActorKind::from_name(&row.actor_type).ok_or_else(|| inconsistent("actor_type"))?,
-        actor_id: row.actor_id.map(UserId::from_uuid),
+        actor_kind: row.actor_type,
+        actor: row.actor_id.map(UserId::from_uuid),
         on_behalf_of: row.on_behalf_of.map(UserId::from_uuid),
-        target,
+        target: row.target_type.zip(row.target_id).map(|(kind, id)| EntryTarget { kind, id }),
         changes: serde_json::from_str(&row.changes).map_err(|_| inconsistent("changes"))?,
         request: RequestId::from_uuid(row.request_id),
         count: row.count,
         personal,
         salt,
-    };
-    Ok(Entry { event, commitment: row.commitment.try_into().map_err(|_| inconsistent("commitment"))? })
+        commitment: row.commitment.try_into().map_err(|_| inconsistent("commitment"))?,
+    })
 }

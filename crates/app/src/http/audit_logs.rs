@@ -49,7 +49,7 @@ pub(crate) struct EntryView {
     #[schema(format = "uuid")]
     id: String,
     #[schema(example = "role.created")]
-    action: &'static str,
+    action: String,
     /// `succeeded`, `denied` or `failed`.
     outcome: &'static str,
     actor: ActorView,
@@ -67,7 +67,7 @@ pub(crate) struct EntryView {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ActorView {
     /// `user`, `system` or `operator`.
-    r#type: &'static str,
+    r#type: String,
     #[schema(format = "uuid", required = true)]
     id: Option<String>,
     #[schema(required = true)]
@@ -78,7 +78,7 @@ pub(crate) struct ActorView {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TargetView {
     /// `tenant`, `user`, `role`, `session`, `invitation`, `job` or `file`.
-    r#type: &'static str,
+    r#type: String,
     #[schema(format = "uuid")]
     id: String,
     #[schema(required = true)]
@@ -115,30 +115,29 @@ pub(crate) struct ContextView {
 
 impl From<Entry> for EntryView {
     fn from(entry: Entry) -> Self {
-        let event = entry.event;
-        let personal = event.personal;
+        let personal = entry.personal;
         Self {
-            id: event.id.to_string(),
-            action: event.action.name(),
-            outcome: event.outcome.name(),
+            id: entry.id.to_string(),
+            action: entry.action,
+            outcome: entry.outcome.name(),
             actor: ActorView {
-                r#type: event.actor_kind.name(),
-                id: event.actor_id.map(|id| id.to_string()),
+                r#type: entry.actor_kind,
+                id: entry.actor.map(|id| id.to_string()),
                 name: personal.actor_name,
             },
-            target: event.target.map(|target| TargetView {
-                r#type: target.kind.name(),
+            target: entry.target.map(|target| TargetView {
+                r#type: target.kind,
                 id: target.id.to_string(),
                 name: personal.target_name,
             }),
-            changes: event.changes.into_iter().chain(personal.changes).map(ChangeView::from).collect(),
+            changes: entry.changes.into_iter().chain(personal.changes).map(ChangeView::from).collect(),
             context: ContextView {
                 ip: personal.ip,
                 user_agent: personal.user_agent,
-                request_id: event.request.to_string(),
+                request_id: entry.request.to_string(),
             },
-            count: event.count,
-            occurred_at: event.occurred_at.to_string(),
+            count: entry.count,
+            occurred_at: entry.occurred_at.to_string(),
         }
     }
 }

@@ -2,18 +2,56 @@
 
 use async_trait::async_trait;
 use tenantry_kernel::{
-    Action, Actor, Command, Event, EventId, Journal, Outcome, Page, PageRequest, Permission, Requirement, StoreError,
-    TargetKind, TenantId, Timestamp, UserId, World,
+    Action, Actor, Change, Command, Event, EventId, Journal, Outcome, Page, PageRequest, Permission, PersonalPart,
+    RequestId, Requirement, StoreError, TargetKind, TenantId, Timestamp, UserId, World,
 };
 use uuid::Uuid;
 
-/// An event as stored in the journal.
-#[derive(Debug, Clone)]
+/// An event as it stands in the journal. Names are shown as they were stored: a newer program may have written some that
+/// this one does not declare.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The event. After erasure, its salt and personal part are empty.
-    pub event: Event,
-    /// The commitment to the personal part, which stays after erasure.
+    /// The event.
+    pub id: EventId,
+    /// The version of the canonical form.
+    pub version: i32,
+    /// The tenant whose log this is; `None` for the log of the installation.
+    pub tenant: Option<TenantId>,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// The name of the action that was done or tried.
+    pub action: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The name of the kind of actor.
+    pub actor_kind: String,
+    /// The person who acted.
+    pub actor: Option<UserId>,
+    /// The person in whose place the actor acted.
+    pub on_behalf_of: Option<UserId>,
+    /// The object of the action.
+    pub target: Option<EntryTarget>,
+    /// The changes, without personal data.
+    pub changes: Vec<Change>,
+    /// The request that caused the event.
+    pub request: RequestId,
+    /// How many times it happened.
+    pub count: i64,
+    /// The personal data; empty after erasure.
+    pub personal: PersonalPart,
+    /// The key of the commitment; zeros after erasure.
+    pub salt: [u8; 32],
+    /// The commitment to the personal data, which outlives them.
     pub commitment: [u8; 32],
+}
+
+/// The object of an action, as it stands in the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryTarget {
+    /// The name of the kind of object.
+    pub kind: String,
+    /// The object's id.
+    pub id: Uuid,
 }
 
 /// Filter by action.

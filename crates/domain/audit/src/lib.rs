@@ -14,7 +14,8 @@ mod verify;
 
 pub use csv::{harmless_cell, original_cell};
 pub use entries::{
-    ActionFilter, Entries, Entry, EntryFilter, ExportAuditLog, ExportFormat, ReadAuditLog, export_audit_log,
+    ActionFilter, Entries, Entry, EntryFilter, EntryTarget, ExportAuditLog, ExportFormat, ReadAuditLog,
+    export_audit_log,
 };
 pub use error::AuditError;
 pub use evidence::{Evidence, EvidenceError, Header, Line};

@@ -112,7 +112,7 @@ async fn assert_finds(
                     all_pages(*limit, direction, async |page| unit.page_entries(filter, page).await.unwrap()).await
                 })
                 .await;
-            let found: Vec<EventId> = found.iter().map(|entry| entry.event.id).collect();
+            let found: Vec<EventId> = found.iter().map(|entry| entry.id).collect();
             assert_eq!(found, expected, "{filter:?} {direction:?} by {limit}");
         }
         expected.reverse();

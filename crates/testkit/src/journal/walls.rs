@@ -42,7 +42,7 @@ async fn te1_another_tenants_log_is_invisible(scene: &Scene<'_, impl Units<Unit:
             let request = PageRequest { limit: 100, after, direction: Direction::Ascending };
             let page =
                 scene.look_as(own.scope(), async |unit| unit.page_entries(&filter, request).await.unwrap()).await;
-            assert_eq!(page.items.iter().map(|entry| entry.event.id).collect::<Vec<_>>(), [event.id], "{filter:?}");
+            assert_eq!(page.items.iter().map(|entry| entry.id).collect::<Vec<_>>(), [event.id], "{filter:?}");
         }
     }
 }

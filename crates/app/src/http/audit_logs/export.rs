@@ -230,12 +230,12 @@ fn table(entries: impl Iterator<Item = EntryView>, with_names: bool) -> Result<B
         let cells: [&str; COLUMNS.len()] = [
             &entry.id,
             &entry.occurred_at,
-            entry.action,
+            &entry.action,
             entry.outcome,
-            entry.actor.r#type,
+            &entry.actor.r#type,
             entry.actor.id.as_deref().unwrap_or_default(),
             entry.actor.name.as_deref().unwrap_or_default(),
-            target.map(|target| target.r#type).unwrap_or_default(),
+            target.map(|target| target.r#type.as_str()).unwrap_or_default(),
             target.map(|target| target.id.as_str()).unwrap_or_default(),
             target.and_then(|target| target.name.as_deref()).unwrap_or_default(),
             &changes,
@@ -300,9 +300,9 @@ mod tests {
         let hostile = "=HYPERLINK(\"https://evil.example\", \"a\r\nb\")";
         let entry = EntryView {
             id: "1".to_owned(),
-            action: "role.created",
+            action: "role.created".to_owned(),
             outcome: "succeeded",
-            actor: ActorView { r#type: "user", id: None, name: Some(hostile.to_owned()) },
+            actor: ActorView { r#type: "user".to_owned(), id: None, name: Some(hostile.to_owned()) },
             target: None,
             changes: Vec::new(),
             context: ContextView { ip: None, user_agent: Some("'@x".to_owned()), request_id: "2".to_owned() },
