@@ -1,6 +1,7 @@
 //! The log as a file.
 
 use serde_json::{Value, json};
+use tenantry_tenancy::vocabulary::ROLE_UPDATED;
 
 use super::busy;
 use crate::support::pages::joined;
@@ -58,7 +59,7 @@ on_both_databases! {
             let mut unit = server.app.store.begin(scope).await.unwrap();
             for _ in 0..250 {
                 let actor = tenantry_kernel::Actor::system(tenantry_kernel::RequestId::new(world));
-                let event = tenantry_kernel::Event::new(world, &actor, tenantry_kernel::Action::RoleUpdated)
+                let event = tenantry_kernel::Event::new(world, &actor, ROLE_UPDATED)
                     .within(acme.id.parse().ok());
                 tenantry_kernel::Journal::append_event(&mut unit, event).await.unwrap();
             }

@@ -5,8 +5,9 @@ use serde_json::json;
 use std::time::Duration;
 use tenantry_audit::{Chain, seal_next_segment};
 use tenantry_crypto::{SealSigningKeys, SystemEntropy};
-use tenantry_kernel::{Action, Actor, Event, Journal, RequestId, World};
+use tenantry_kernel::{Actor, Event, Journal, RequestId, World};
 use tenantry_store::{Scope, SystemReason};
+use tenantry_tenancy::vocabulary::ROLE_UPDATED;
 use tenantry_testkit::world::TestClock;
 
 use crate::support::{Server, Tenant};
@@ -23,7 +24,7 @@ impl Server {
         let actor = Actor::system(RequestId::new(&world));
         let mut unit = self.app.store.begin(Scope::System(SystemReason::Maintenance)).await.unwrap();
         for _ in 0..3 {
-            let event = Event::new(&world, &actor.within(Some(tenant)), Action::RoleUpdated);
+            let event = Event::new(&world, &actor.within(Some(tenant)), ROLE_UPDATED);
             unit.append_event(event).await.unwrap();
         }
         seal_next_segment(&mut unit, &actor, &world, &keys, Chain(Some(tenant))).await.unwrap().unwrap();

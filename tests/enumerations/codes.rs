@@ -1,5 +1,5 @@
 use std::collections::BTreeSet;
-use tenantry_app::error_codes;
+use tenantry_app::vocabulary::error_codes;
 use tenantry_files::vocabulary::STORAGE_FULL;
 use tenantry_idempotency::vocabulary::{IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_MISMATCH};
 use tenantry_kernel::ErrorCode;

@@ -2,9 +2,9 @@ use std::{
     fs,
     time::{Duration, SystemTime},
 };
-use tenantry_files::SweepBlobs;
+use tenantry_files::{FileId, SweepBlobs};
 use tenantry_jobs::{JobQueue, NewJob};
-use tenantry_kernel::{FileId, TenantId};
+use tenantry_kernel::TenantId;
 use tenantry_store::{Scope, SystemReason};
 
 use super::image;

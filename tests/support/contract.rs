@@ -1,6 +1,6 @@
 //! What the document promises, held against every answer that a test gets.
 
-use tenantry_app::error_codes;
+use tenantry_app::vocabulary::error_codes;
 
 use super::{Reply, routes::route};
 

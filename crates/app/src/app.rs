@@ -12,7 +12,7 @@ use tenantry_crypto::{
 use tenantry_files::Blobs;
 use tenantry_identity::{GuessPolicy, Quota, SessionPolicy};
 use tenantry_jobs::WakeUp;
-use tenantry_kernel::World;
+use tenantry_kernel::{Vocabulary, World};
 use tenantry_limits::{Limiter, ProcessId};
 use tenantry_local::{LocalCache, LocalHub, LocalLimiter, LocalWakeUp};
 use tenantry_objects::Objects;
@@ -32,6 +32,7 @@ use crate::{
     monitoring::{HttpMetrics, Monitoring},
     refusals::Refusals,
     usage::Usage,
+    vocabulary,
     watchdog::Watchdog,
 };
 
@@ -47,6 +48,8 @@ pub struct Parts {
     pub public_url: String,
     /// Time and dice.
     pub world: World,
+    /// The names that the crates declare.
+    pub vocabulary: Vocabulary,
     /// The database.
     pub store: Store,
     pub(crate) tokens: JwtTokens,
@@ -117,6 +120,7 @@ impl App {
         let parts = Parts {
             process: ProcessId::new(&world),
             world,
+            vocabulary: Vocabulary::compose(vocabulary::CRATES)?,
             store: Store::connect(store_config(&config)).await?,
             jwks: signing.jwks().to_string(),
             tokens: JwtTokens::new(signing, public_url.clone(), audience),

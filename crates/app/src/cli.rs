@@ -7,8 +7,8 @@ use clap::{
 use std::path::PathBuf;
 use tenantry_audit::Head;
 use tenantry_crypto::SealPublicKey;
-use tenantry_jobs::{CleanUpTarget, JobState};
-use tenantry_kernel::{EmailAddress, JobId, Name, TenantId, UserId};
+use tenantry_jobs::{CleanUpTarget, JobId, JobState};
+use tenantry_kernel::{EmailAddress, Name, TenantId, UserId};
 use tenantry_tenancy::{PLANS, Plan, RoleName, Slug};
 use url::Url;
 

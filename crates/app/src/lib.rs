@@ -29,7 +29,7 @@ mod schema;
 mod sealing;
 mod start_error;
 mod usage;
-mod vocabulary;
+pub mod vocabulary;
 mod watchdog;
 mod worker;
 
@@ -43,4 +43,3 @@ pub use healthcheck::{HealthcheckError, readiness_url, run_healthcheck};
 pub use monitoring::{METRICS, Metric, MetricKind, metrics_markdown};
 pub use sealing::Sealed;
 pub use start_error::StartError;
-pub use vocabulary::error_codes;

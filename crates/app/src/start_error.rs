@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use tenantry_crypto::{Argon2Error, KeyListError};
-use tenantry_kernel::StoreError;
+use tenantry_kernel::{DuplicateName, StoreError};
 use tenantry_store::ConnectError;
 
 /// Why the server cannot start.
@@ -63,6 +63,9 @@ pub enum StartError {
         "the PostgreSQL role could by-pass row-level security: use a role that is neither superuser nor BYPASSRLS, or set ALLOW_RLS_BYPASS=on"
     )]
     RowLevelSecurity,
+    /// Two crates declare the same name.
+    #[error(transparent)]
+    Vocabulary(#[from] DuplicateName),
     /// The server could not be set up or failed.
     #[error("the server failed: {0}")]
     Server(#[from] std::io::Error),

@@ -5,7 +5,7 @@ use tenantry_idempotency::vocabulary::{IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_KEY_
 use tenantry_identity::vocabulary::{
     EMAIL_TAKEN, INVALID_CREDENTIALS, LINK_INVALID, REGISTRATION_CLOSED, WEAK_PASSWORD,
 };
-use tenantry_kernel::ErrorCode as E;
+use tenantry_kernel::{CrateVocabulary, ErrorCode as E};
 use tenantry_tenancy::vocabulary::{
     ALREADY_MEMBER, LAST_OWNER, ROLE_ESCALATION, ROLE_IN_USE, ROLE_IS_SYSTEM, ROLE_NAME_TAKEN, SLUG_TAKEN,
 };
@@ -14,14 +14,16 @@ tenantry_kernel::codes! {
     ORIGIN_NOT_ALLOWED "origin_not_allowed" Forbidden "Requests with the session cookie must come from an allowed origin.";
 }
 
-/// What each crate declares.
-const DECLARED: &[&[E]] = &[
-    E::GENERAL,
-    tenantry_tenancy::vocabulary::CODES,
-    tenantry_identity::vocabulary::CODES,
-    tenantry_idempotency::vocabulary::CODES,
-    tenantry_files::vocabulary::CODES,
-    CODES,
+/// The vocabulary of each crate that declares names.
+pub const CRATES: &[&CrateVocabulary] = &[
+    &tenantry_kernel::VOCABULARY,
+    &tenantry_tenancy::vocabulary::VOCABULARY,
+    &tenantry_identity::vocabulary::VOCABULARY,
+    &tenantry_files::vocabulary::VOCABULARY,
+    &tenantry_jobs::vocabulary::VOCABULARY,
+    &tenantry_audit::vocabulary::VOCABULARY,
+    &tenantry_idempotency::vocabulary::VOCABULARY,
+    &CrateVocabulary { codes: CODES, ..CrateVocabulary::of(env!("CARGO_PKG_NAME")) },
 ];
 
 /// The order of the first codes in the documents. Within its kind, a code that is not here follows those that are.
@@ -70,7 +72,7 @@ const ORDER: &[E] = &[
 
 /// Returns every error code of this program, in the order of the documents.
 pub fn error_codes() -> Vec<E> {
-    let mut codes = DECLARED.concat();
+    let mut codes: Vec<E> = CRATES.iter().flat_map(|one| one.codes).copied().collect();
     let place = |code: &E| ORDER.iter().position(|known| known == code).unwrap_or(ORDER.len());
     codes.sort_by_key(|code| (code.kind(), place(code)));
     codes
@@ -79,13 +81,11 @@ pub fn error_codes() -> Vec<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashSet;
+    use tenantry_kernel::Vocabulary;
 
     #[test]
-    fn names_of_codes_are_unique() {
-        let codes = error_codes();
-        let names: HashSet<_> = codes.iter().map(|code| code.name()).collect();
-        assert_eq!(names.len(), codes.len());
+    fn no_name_is_declared_twice() {
+        assert!(Vocabulary::compose(CRATES).is_ok());
     }
 
     #[test]

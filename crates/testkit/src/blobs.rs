@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use futures::future::join_all;
 use std::{collections::HashSet, time::Duration};
-use tenantry_files::{BlobEntry, BlobError, BlobKey, Blobs, Presentation};
-use tenantry_kernel::{FileId, TenantId, World};
+use tenantry_files::{BlobEntry, BlobError, BlobKey, Blobs, FileId, Presentation};
+use tenantry_kernel::{TenantId, World};
 
 use crate::world::test_world;
 

@@ -2,8 +2,9 @@
 
 use tenantry_audit::Entries;
 use tenantry_identity::{Erasure, Sessions, Trace, erased_address};
-use tenantry_kernel::{Action, Actor, Event, EventId, Journal, PersonalPart, TenantId};
+use tenantry_kernel::{Actor, Event, EventId, Journal, PersonalPart, TenantId};
 use tenantry_tenancy::Memberships;
+use tenantry_tenancy::vocabulary::ROLE_CREATED;
 
 use crate::{
     scene::{Directory, Scene},
@@ -45,7 +46,7 @@ async fn an_account_goes_and_others_stay(scene: &Scene<'_, impl Units<Unit: Dire
 async fn parts_go_by_trace_in_portions(scene: &Scene<'_, impl Units<Unit: Directory + Erasure + Entries + Journal>>) {
     let (ada, bob) = (scene.tenant().await, scene.tenant().await);
     let log = Some(ada.id());
-    let event = |actor: &Actor, log: Option<TenantId>| Event::new(&scene.world, actor, Action::RoleCreated).within(log);
+    let event = |actor: &Actor, log: Option<TenantId>| Event::new(&scene.world, actor, ROLE_CREATED).within(log);
     let by = |person| scene.actor(person, log);
     let own: Vec<Event> = (0..3).map(|_| event(&by(&ada.owner), log)).collect();
     let of_nobody = event(&by(&ada.owner), None);

@@ -1,8 +1,8 @@
 //! The suite of [`Files`].
 
 use futures::future::join_all;
-use tenantry_files::{BlobKey, File, FileFilter, FileKey, FileName, FileOrder, FileType, Files};
-use tenantry_kernel::{Direction, FileId, PageRequest, TenantId};
+use tenantry_files::{BlobKey, File, FileFilter, FileId, FileKey, FileName, FileOrder, FileType, Files};
+use tenantry_kernel::{Direction, PageRequest, TenantId};
 
 use crate::{
     paging::{DIRECTIONS, all_pages},

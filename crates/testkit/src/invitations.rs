@@ -1,8 +1,8 @@
 //! The suite of [`Invitations`].
 
 use std::time::Duration;
-use tenantry_kernel::{EmailAddress, InvitationId, PermissionSet, RoleId};
-use tenantry_tenancy::{DefaultRole, Invitation, InvitationState, Invitations};
+use tenantry_kernel::{EmailAddress, PermissionSet, RoleId};
+use tenantry_tenancy::{DefaultRole, Invitation, InvitationId, InvitationState, Invitations};
 
 use crate::{
     scene::{Directory, SampleTenant, Scene},

@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 use tenantry_jobs::{
-    Claim, ClaimJobs, Claimed, Enqueued, Job, JobQueue, Jobs, NewJob, Outcome, SealedSecret, Settlement, Turn, Worklist,
+    Claim, ClaimJobs, Claimed, Enqueued, Job, JobId, JobQueue, Jobs, NewJob, Outcome, SealedSecret, Settlement, Turn,
+    Worklist,
 };
-use tenantry_kernel::{JobId, TenantId, Timestamp};
+use tenantry_kernel::{TenantId, Timestamp};
 
 use crate::{
     scene::{Directory, Scene},

@@ -3,7 +3,8 @@
 use secrecy::SecretString;
 use std::future::Future;
 use tenantry_identity::{Letter, LinkPurpose, Mail, Mailer, MailerError, Outgoing};
-use tenantry_kernel::{JobId, Timestamp, World};
+use tenantry_jobs::JobId;
+use tenantry_kernel::{Timestamp, World};
 
 use crate::world::{TestClock, TestEntropy};
 

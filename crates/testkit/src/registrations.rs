@@ -1,8 +1,8 @@
 //! The suite of [`Registrations`].
 
 use std::time::Duration;
-use tenantry_identity::{PasswordHash, Register, Registration, Registrations};
-use tenantry_kernel::{EmailAddress, RegistrationId, StoreError, Timestamp, UserId};
+use tenantry_identity::{PasswordHash, Register, Registration, RegistrationId, Registrations};
+use tenantry_kernel::{EmailAddress, StoreError, Timestamp, UserId};
 use tenantry_tenancy::Slug;
 
 use crate::{

@@ -7,8 +7,9 @@ use tenantry_audit::{
     AuditPolicies, AuditPolicy, Chain, Found, Listed, SealKeys, SealSigner, Seals, Segment, Signature, Summary, Trust,
     Verifier, remove_oldest_segment, seal_next_segment,
 };
-use tenantry_kernel::{Action, Actor, Direction, Event, Journal, PageRequest, RequestId, StoreError, TenantId, UserId};
+use tenantry_kernel::{Actor, Direction, Event, Journal, PageRequest, RequestId, StoreError, TenantId, UserId};
 use tenantry_tenancy::Tenants;
+use tenantry_tenancy::vocabulary::ROLE_CREATED;
 
 use crate::{
     scene::Scene,
@@ -69,7 +70,7 @@ fn new_chain(scene: &Scene<'_, impl Units>) -> Chain {
 }
 
 fn event(scene: &Scene<'_, impl Units>, chain: Chain) -> Event {
-    Event::new(&scene.world, &Actor::system(RequestId::new(&scene.world)), Action::RoleCreated).within(chain.0)
+    Event::new(&scene.world, &Actor::system(RequestId::new(&scene.world)), ROLE_CREATED).within(chain.0)
 }
 
 async fn append(scene: &Scene<'_, impl Units<Unit: Journal>>, chain: Chain, count: usize) -> Vec<Event> {

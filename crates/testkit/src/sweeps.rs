@@ -3,11 +3,12 @@
 use std::time::Duration;
 use tenantry_idempotency::{Answers, Fingerprint, Given, IdempotencyKey, Keyed, Remembered};
 use tenantry_identity::{
-    Attempts, Charge, Link, LinkKind, Links, PasswordHash, Quota, Register, Registration, Registrations, Sessions,
+    Attempts, Charge, Link, LinkKind, Links, PasswordHash, Quota, Register, Registration, RegistrationId,
+    Registrations, Sessions,
 };
-use tenantry_jobs::{JobQueue, JobState, Jobs, NewJob, Schedules, Stale, Sweep, SweepMode, Sweeper};
-use tenantry_kernel::{Authorities, InvitationId, JobId, RegistrationId, StoreError, TenantId, Timestamp};
-use tenantry_tenancy::{Invitation, InvitationState, Invitations};
+use tenantry_jobs::{JobId, JobQueue, JobState, Jobs, NewJob, Schedules, Stale, Sweep, SweepMode, Sweeper};
+use tenantry_kernel::{Authorities, StoreError, TenantId, Timestamp};
+use tenantry_tenancy::{Invitation, InvitationId, InvitationState, Invitations};
 
 use crate::{
     scene::{Directory, SampleTenant, Scene, name},

@@ -5,8 +5,8 @@
 use bytes::Bytes;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use tenantry_files::{BlobError, BlobKey, Blobs};
-use tenantry_kernel::{FileId, TenantId, Timestamp, World};
+use tenantry_files::{BlobError, BlobKey, Blobs, FileId};
+use tenantry_kernel::{TenantId, Timestamp, World};
 use tenantry_objects::{Objects, S3Config};
 use tenantry_testkit::{blobs, s3::S3Server, world::test_world};
 

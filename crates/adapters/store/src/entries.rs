@@ -38,7 +38,8 @@ impl Entries for Unit {
                 Some(in_order(matching.filter(row::Column::Action.eq(name.as_str())), &page))
             }
             Some(ActionFilter::Group(group)) => {
-                in_group(self.transaction.get_database_backend(), &matching, group, &page)
+                let actions = self.actions_of_group(group).await?;
+                in_group(self.transaction.get_database_backend(), &matching, &actions, &page)
             }
         };
         let Some(select) = select else { return Ok(Page { items: Vec::new(), next: None }) };
@@ -75,6 +76,29 @@ struct Found {
 }
 
 impl Unit {
+    /// Returns the names of the actions of a group that the tenant's log has, also those that a newer program wrote. Each
+    /// is one step through the index of actions, however many entries it has. A name that is not of the form of one is left
+    /// out, because the names become part of a statement.
+    async fn actions_of_group(&self, group: &str) -> Result<Vec<String>, StoreError> {
+        if group.contains('.') {
+            return Ok(Vec::new());
+        }
+        let of_tenant = if self.scope.tenant().is_some() { "tenant_id = $3 AND" } else { "" };
+        let statement = format!(
+            "WITH RECURSIVE found(action) AS (SELECT min(action) FROM journal WHERE {of_tenant} action > $1 AND action < $2 \
+             UNION ALL SELECT (SELECT min(action) FROM journal WHERE {of_tenant} action > found.action AND action < $2) \
+             FROM found WHERE found.action IS NOT NULL) SELECT action FROM found WHERE action IS NOT NULL"
+        );
+        // A slash is the character after a dot.
+        let bounds = [format!("{group}.").into(), format!("{group}/").into()];
+        let tenant = self.scope.tenant().map(|tenant| tenant.uuid().into());
+        let statement = self.sql(&statement, bounds.into_iter().chain(tenant));
+        let rows = self.run(self.transaction.query_all_raw(statement)).await?;
+        let names = rows.iter().map(|row| row.try_get::<String>("", "action").map_err(Failure::from));
+        let names: Result<Vec<String>, Failure> = names.collect();
+        Ok(names?.into_iter().filter(|name| Action::is_name(name)).collect())
+    }
+
     /// A page of entries, and one more.
     async fn with_parts(
         &self,
@@ -109,16 +133,16 @@ fn in_order(select: Select<row::Entity>, page: &PageRequest<EventId>) -> Select<
 fn in_group(
     backend: DbBackend,
     matching: &Select<row::Entity>,
-    group: &str,
+    actions: &[String],
     page: &PageRequest<EventId>,
 ) -> Option<Select<row::Entity>> {
-    let of_action = |(number, action): (usize, Action)| {
-        let rows = matching.clone().filter(Expr::cust(format!("action = '{}'", action.name())));
+    let of_action = |(number, action): (usize, &String)| {
+        let rows = matching.clone().filter(Expr::cust(format!("action = '{action}'")));
         let rows = in_order(rows, page).select_only().column(row::Column::Id).build(backend);
         let ids = format!("SELECT id FROM ({} {}) AS action_{number}", rows.sql, lookahead(page.limit));
         (ids, rows.values.map_or_else(Vec::new, |values| values.0))
     };
-    let (ids, values): (Vec<String>, Vec<Vec<Value>>) = Action::in_group(group).enumerate().map(of_action).unzip();
+    let (ids, values): (Vec<String>, Vec<Vec<Value>>) = actions.iter().enumerate().map(of_action).unzip();
     if ids.is_empty() {
         return None;
     }

@@ -6,8 +6,8 @@ use sea_orm::{
     entity::prelude::Expr, sea_query::ExprTrait,
 };
 use std::collections::BTreeMap;
-use tenantry_files::{BlobKey, File, FileFilter, FileKey, FileName, FileOrder, FileType, Files};
-use tenantry_kernel::{Direction, FileId, Page, PageRequest, StoreError, TenantId, Timestamp, UserId, upper_bound};
+use tenantry_files::{BlobKey, File, FileFilter, FileId, FileKey, FileName, FileOrder, FileType, Files};
+use tenantry_kernel::{Direction, Page, PageRequest, StoreError, TenantId, Timestamp, UserId, upper_bound};
 use uuid::Uuid;
 
 use crate::{

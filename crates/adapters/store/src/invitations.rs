@@ -6,8 +6,8 @@ use sea_orm::{
     entity::prelude::Expr,
     sea_query::{ExprTrait, Query},
 };
-use tenantry_kernel::{EmailAddress, InvitationId, Page, PageRequest, RoleId, StoreError, TenantId, Timestamp, UserId};
-use tenantry_tenancy::{Invitation, InvitationState, Invitations};
+use tenantry_kernel::{EmailAddress, Page, PageRequest, RoleId, StoreError, TenantId, Timestamp, UserId};
+use tenantry_tenancy::{Invitation, InvitationId, InvitationState, Invitations};
 
 use crate::{
     Unit,

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, entity::prelude::Expr};
-use tenantry_identity::{PasswordHash, Register, Registration, Registrations};
-use tenantry_kernel::{EmailAddress, Name, RegistrationId, StoreError, Timestamp};
+use tenantry_identity::{PasswordHash, Register, Registration, RegistrationId, Registrations};
+use tenantry_kernel::{EmailAddress, Name, StoreError, Timestamp};
 use tenantry_tenancy::Slug;
 
 use crate::{Unit, unit::hit_one};

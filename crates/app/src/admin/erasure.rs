@@ -1,7 +1,8 @@
 //! Erasing a person at the command line.
 
+use tenantry_identity::vocabulary::USER_ERASED;
 use tenantry_identity::{Erasure, People, Person, Trace, erase_person, erased_address};
-use tenantry_kernel::{Action, EmailAddress, TenantId, UserId};
+use tenantry_kernel::{EmailAddress, TenantId, UserId};
 use tenantry_tenancy::vocabulary::LAST_OWNER;
 
 use crate::{App, cli::EraseUser};
@@ -24,7 +25,7 @@ pub(super) async fn erase(app: &App, command: EraseUser) -> Result<String, Admin
         (None, None) => unreachable!("the command line demands one of them"),
     };
     let id = person.id;
-    let done = change(app, Action::UserErased, async move |app, unit, actor| {
+    let done = change(app, USER_ERASED, async move |app, unit, actor| {
         erase_person(unit, actor, &app.world, id, force).await?;
         Ok(String::new())
     });

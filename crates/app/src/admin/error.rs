@@ -1,6 +1,7 @@
 use std::{error::Error, path::PathBuf};
 use tenantry_audit::{Finding, Head};
-use tenantry_kernel::{EmailAddress, ErrorKind, JobId, StoreError, UserId};
+use tenantry_jobs::JobId;
+use tenantry_kernel::{EmailAddress, ErrorKind, StoreError, UserId};
 use tenantry_tenancy::{RoleName, Slug};
 
 use crate::{Failure, StartError};

@@ -1,8 +1,9 @@
 //! Commands about background work.
 
 use serde_json::{Value, json};
-use tenantry_jobs::{CancelJob, CleanUpTarget, JobFilter, JobStatus, Jobs, RetryJob, cancel_job, retry_job};
-use tenantry_kernel::{Action, Direction, ErrorCode, Event, JobId, Journal, MAX_LIMIT, PageRequest};
+use tenantry_jobs::vocabulary::{CLEANUP_REQUESTED, JOB_CANCELLED, JOB_RETRIED};
+use tenantry_jobs::{CancelJob, CleanUpTarget, JobFilter, JobId, JobStatus, Jobs, RetryJob, cancel_job, retry_job};
+use tenantry_kernel::{Direction, ErrorCode, Event, Journal, MAX_LIMIT, PageRequest};
 use tenantry_tenancy::Tenant;
 
 use crate::{
@@ -83,7 +84,7 @@ async fn show(app: &App, command: ShowJob) -> Result<String, AdminError> {
 }
 
 async fn retry(app: &App, JobArgument { id }: JobArgument) -> Result<String, AdminError> {
-    let done = change(app, Action::JobRetried, async move |app, unit, actor| {
+    let done = change(app, JOB_RETRIED, async move |app, unit, actor| {
         retry_job(unit, actor, &app.world, RetryJob { id }).await?;
         Ok(format!("job {id} is ready again"))
     });
@@ -91,7 +92,7 @@ async fn retry(app: &App, JobArgument { id }: JobArgument) -> Result<String, Adm
 }
 
 async fn cancel(app: &App, JobArgument { id }: JobArgument) -> Result<String, AdminError> {
-    let done = change(app, Action::JobCancelled, async move |app, unit, actor| {
+    let done = change(app, JOB_CANCELLED, async move |app, unit, actor| {
         cancel_job(unit, actor, &app.world, CancelJob { id }).await?;
         Ok(format!("called job {id} off"))
     });
@@ -132,8 +133,8 @@ async fn sweep(app: &App, command: CleanUpArguments) -> Result<String, AdminErro
     let targets = if targets.is_empty() { all.to_vec() } else { targets };
     let tenant = tenant.map(|tenant| tenant.id);
     let names: Vec<String> = targets.iter().map(|target| target.name().to_owned()).collect();
-    change(app, Action::CleanupRequested, async move |app, unit, actor| {
-        let event = Event::new(&app.world, actor, Action::CleanupRequested)
+    change(app, CLEANUP_REQUESTED, async move |app, unit, actor| {
+        let event = Event::new(&app.world, actor, CLEANUP_REQUESTED)
             .within(tenant)
             .set("targets", names.clone())
             .set("dryRun", if dry_run { "true" } else { "false" });

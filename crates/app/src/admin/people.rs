@@ -1,10 +1,10 @@
 //! Commands about people.
 
-use tenantry_identity::vocabulary::EMAIL_TAKEN;
+use tenantry_identity::vocabulary::{EMAIL_TAKEN, USER_DISABLED, USER_ENABLED};
 use tenantry_identity::{People, Person, PersonStatus, add_member as add, disable_person, enable_person};
-use tenantry_kernel::{Action, Authorities, EmailAddress, StoreError, UserId};
+use tenantry_kernel::{Authorities, EmailAddress, StoreError, UserId};
 use tenantry_store::Unit;
-use tenantry_tenancy::vocabulary::{ALREADY_MEMBER, LAST_OWNER};
+use tenantry_tenancy::vocabulary::{ALREADY_MEMBER, LAST_OWNER, MEMBERSHIP_CREATED};
 use tenantry_tenancy::{Memberships, Roles, Slug, TenancyError, Tenant};
 
 use crate::{
@@ -24,7 +24,7 @@ pub(super) async fn add_member(app: &App, command: AddMember) -> Result<String, 
     let account = Account::find_or_prepare(app, &email, Some(name)).await?;
 
     let Tenant { id, slug, .. } = tenant.clone();
-    let done = change(app, Action::MembershipCreated, async move |app, unit, actor| {
+    let done = change(app, MEMBERSHIP_CREATED, async move |app, unit, actor| {
         // before the role is looked up, so that nobody deletes it meanwhile
         unit.lock_tenant(id).await?;
         let role = unit.role_by_name(id, &role).await?.ok_or(TenancyError::NotFound)?;
@@ -49,7 +49,7 @@ pub(super) async fn disable(app: &App, command: DisableUser) -> Result<String, A
     }
     let (id, force) = (person.id, command.force);
     let who = named(&person);
-    let done = change(app, Action::UserDisabled, async move |app, unit, actor| {
+    let done = change(app, USER_DISABLED, async move |app, unit, actor| {
         let ownerless = owned_alone(unit, id).await?;
         disable_person(unit, actor, &app.world, id, force).await?;
         let line = format!("disabled {who} and ended their sessions");
@@ -73,7 +73,7 @@ pub(super) async fn enable(app: &App, argument: EmailArgument) -> Result<String,
     if person.status == PersonStatus::Enabled {
         return Ok(format!("{} is enabled already; nothing was changed", named(&person)));
     }
-    let done = change(app, Action::UserEnabled, async move |app, unit, actor| {
+    let done = change(app, USER_ENABLED, async move |app, unit, actor| {
         enable_person(unit, actor, &app.world, person.id).await?;
         Ok(format!("enabled {}, who may sign in again", named(&person)))
     });

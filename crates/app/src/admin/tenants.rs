@@ -2,8 +2,8 @@
 
 use tenantry_identity::Person;
 use tenantry_identity::vocabulary::EMAIL_TAKEN;
-use tenantry_kernel::{Action, Name, TenantStatus};
-use tenantry_tenancy::vocabulary::SLUG_TAKEN;
+use tenantry_kernel::{Name, TenantStatus};
+use tenantry_tenancy::vocabulary::{SLUG_TAKEN, TENANT_CREATED, TENANT_PLAN_CHANGED, TENANT_RESUMED, TENANT_SUSPENDED};
 use tenantry_tenancy::{FoundTenant, Plan, Slug, Tenant, Tenants, change_plan, change_tenant_status, found_tenant};
 
 use crate::{
@@ -23,7 +23,7 @@ pub(super) async fn create(app: &App, command: CreateTenant) -> Result<String, A
     let owner = Account::find_or_prepare(app, &owner_email, owner_name).await?;
 
     let asked = slug.clone();
-    let done = change(app, Action::TenantCreated, async move |app, unit, actor| {
+    let done = change(app, TENANT_CREATED, async move |app, unit, actor| {
         let person = owner.person(unit, actor, &app.world).await?;
         let command = founding(&person, name.clone(), asked.clone(), plan);
         let tenant = found_tenant(unit, actor, &app.world, command).await?;
@@ -58,8 +58,8 @@ pub(super) async fn set_status(
 ) -> Result<String, AdminError> {
     let before = find(app, &argument.tenant).await?;
     let (action, verb) = match status {
-        TenantStatus::Suspended => (Action::TenantSuspended, "suspended"),
-        TenantStatus::Active => (Action::TenantResumed, "resumed"),
+        TenantStatus::Suspended => (TENANT_SUSPENDED, "suspended"),
+        TenantStatus::Active => (TENANT_RESUMED, "resumed"),
     };
     let done = change(app, action, async move |app, unit, actor| {
         let tenant = change_tenant_status(unit, actor, &app.world, before.id, status).await?;
@@ -75,7 +75,7 @@ pub(super) async fn set_status(
 pub(super) async fn set_plan(app: &App, command: SetPlan) -> Result<String, AdminError> {
     let before = find(app, &command.tenant.tenant).await?;
     let plan = command.plan;
-    let done = change(app, Action::TenantPlanChanged, async move |app, unit, actor| {
+    let done = change(app, TENANT_PLAN_CHANGED, async move |app, unit, actor| {
         let tenant = change_plan(unit, actor, &app.world, before.id, plan).await?;
         Ok(match tenant.version == before.version {
             true => format!("tenant {} is on plan {} already; nothing was changed", named(&tenant), plan.name),

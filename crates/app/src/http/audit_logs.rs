@@ -7,7 +7,7 @@ mod seals;
 use actix_web::{HttpRequest, get, web};
 use serde::{Deserialize, Serialize};
 use tenantry_audit::{ActionFilter, ChangeAuditPolicy, Entries, Entry, EntryFilter, ExportAuditLog, ReadAuditLog};
-use tenantry_kernel::{Change, ChangeValue, Direction, ErrorCode, EventId, Outcome, TargetKind, Timestamp};
+use tenantry_kernel::{Change, ChangeValue, Direction, ErrorCode, EventId, Outcome, Timestamp, Vocabulary};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
@@ -190,7 +190,7 @@ impl EntryQuery {
         all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
     }
 
-    fn filter(&self, fields: &mut Fields) -> EntryFilter {
+    fn filter(&self, vocabulary: &Vocabulary, fields: &mut Fields) -> EntryFilter {
         let action = self.action.as_deref().map(|text| {
             let is_name = !text.is_empty()
                 && text.len() <= Self::MAX_ACTION_CHARS
@@ -198,7 +198,7 @@ impl EntryQuery {
             if is_name { Ok(ActionFilter::parse(text)) } else { Err("must be like role.created or role.*") }
         });
         let id = |text: &str| Uuid::try_parse(text).map_err(|_| "must be an id");
-        let kind = |text: &str| TargetKind::from_name(text).ok_or("must be a kind of target");
+        let kind = |text: &str| vocabulary.target_kind(text).ok_or("must be a kind of target");
         let outcome = |text: &str| Outcome::from_name(text).ok_or("must be succeeded, denied or failed");
         EntryFilter {
             action: fields.take_if_any("action", action).flatten(),
@@ -233,7 +233,7 @@ pub(crate) async fn list_entries(
 ) -> Result<Answer, Failure> {
     let query: EntryQuery = read_query(&request)?;
     let mut fields = Fields::default();
-    let filter = query.filter(&mut fields);
+    let filter = query.filter(&app.vocabulary, &mut fields);
     let identity = (
         &caller.tenant()?.id,
         [&query.action, &query.actor_id, &query.target_type, &query.target_id],

@@ -69,7 +69,7 @@ impl<C: Command> Caller<C> {
 
 /// What a refused command is noted as.
 fn action_of<C: Command>() -> Action {
-    C::EVENTS.first().copied().unwrap_or(Action::AccessDenied)
+    C::EVENTS.first().copied().unwrap_or(Action::ACCESS_DENIED)
 }
 
 impl<C: Command + 'static> FromRequest for Caller<C> {

@@ -8,13 +8,13 @@ mod upload;
 use actix_web::{HttpRequest, delete, get, web};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use tenantry_files::vocabulary::{QUOTA_EXCEEDED, RANGE_NOT_SATISFIABLE, STORAGE_FULL};
+use tenantry_files::vocabulary::{FILE_DOWNLOADED, QUOTA_EXCEEDED, RANGE_NOT_SATISFIABLE, STORAGE_FULL};
 use tenantry_files::{
-    DeleteFile, DownloadFile, File, FileFilter, FileKey, FileOrder, FileType, Files, LinkFile, ReadFiles, UploadFile,
-    delete_file as delete,
+    DeleteFile, DownloadFile, File, FileFilter, FileId, FileKey, FileOrder, FileType, Files, LinkFile, ReadFiles,
+    UploadFile, delete_file as delete,
 };
 use tenantry_identity::{People, Person};
-use tenantry_kernel::{Action, Direction, ErrorCode, FileId, Page, PageRequest, Timestamp, UserId, bounded_line, fold};
+use tenantry_kernel::{Direction, ErrorCode, Page, PageRequest, Timestamp, UserId, bounded_line, fold};
 use tenantry_store::Unit;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -49,7 +49,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation::of::<DeleteFile>("delete_file", &[]),
     Operation::of::<DownloadFile>("download_file", &[RANGE_NOT_SATISFIABLE]).versioned(),
     Operation::of::<LinkFile>("create_file_link", &[]).with_optional_body().with_link(),
-    Operation::public("download_by_link", &[Action::FileDownloaded], &[RANGE_NOT_SATISFIABLE]).versioned(),
+    Operation::public("download_by_link", &[FILE_DOWNLOADED], &[RANGE_NOT_SATISFIABLE]).versioned(),
 ];
 
 /// A file of the organisation.

@@ -4,10 +4,10 @@ use actix_web::{HttpRequest, get, post, web};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 use tenantry_jobs::{
-    CancelJob, CleanUpTarget, JobFilter, JobState, JobStatus, Jobs, QueueStats, ReadJobs, RequestCleanUp, RetryJob,
-    cancel_job as cancel, request_clean_up, retry_job as retry,
+    CancelJob, CleanUpTarget, JobFilter, JobId, JobState, JobStatus, Jobs, QueueStats, ReadJobs, RequestCleanUp,
+    RetryJob, cancel_job as cancel, request_clean_up, retry_job as retry,
 };
-use tenantry_kernel::{Direction, ErrorCode, JobId, Timestamp};
+use tenantry_kernel::{Direction, ErrorCode, Timestamp};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use metrics::{counter, gauge};
 use serde::Serialize;
 use std::collections::HashSet;
-use tenantry_files::{BlobError, BlobKey, Files, RemoveBlob, SweepBlobs};
+use tenantry_files::{BlobError, BlobKey, FileId, Files, RemoveBlob, SweepBlobs};
 use tenantry_jobs::{Done, Handler, JobFailure, Jobs, Try};
-use tenantry_kernel::{FileId, StoreError, TenantId, Timestamp};
+use tenantry_kernel::{StoreError, TenantId, Timestamp};
 
 use super::SCOPE;
 use crate::App;

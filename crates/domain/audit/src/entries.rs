@@ -7,6 +7,8 @@ use tenantry_kernel::{
 };
 use uuid::Uuid;
 
+use crate::vocabulary::AUDIT_EXPORTED;
+
 /// An event as it stands in the journal. Names are shown as they were stored: a newer program may have written some that
 /// this one does not declare.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,7 +156,7 @@ pub async fn export_audit_log(
     tenant: TenantId,
     command: ExportAuditLog,
 ) -> Result<(), StoreError> {
-    let mut event = Event::new(world, actor, Action::AuditExported)
+    let mut event = Event::new(world, actor, AUDIT_EXPORTED)
         .within(Some(tenant))
         .target(tenant, None)
         .set("format", command.format.name());
@@ -166,7 +168,7 @@ pub async fn export_audit_log(
 
 impl Command for ExportAuditLog {
     const REQUIRES: Requirement = Requirement::All(&[Permission::AUDIT_EXPORT]);
-    const EVENTS: &'static [Action] = &[Action::AuditExported];
+    const EVENTS: &'static [Action] = &[AUDIT_EXPORTED];
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod policy;
 mod record;
 mod seals;
 mod verify;
+pub mod vocabulary;
 
 pub use csv::{harmless_cell, original_cell};
 pub use entries::{

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use std::{collections::BTreeMap, time::Duration};
 use tenantry_kernel::{Action, Actor, Authorities, Command, Event, Journal, Requirement, StoreError, TenantId, World};
 
-use crate::{AuditError, Chain};
+use crate::{AuditError, Chain, vocabulary::AUDIT_POLICY_CHANGED};
 
 /// Maximum retention in days: a hundred years.
 pub const MAX_RETENTION_DAYS: u32 = 36_500;
@@ -85,7 +85,7 @@ pub struct ChangeAuditPolicy {
 
 impl Command for ChangeAuditPolicy {
     const REQUIRES: Requirement = Requirement::Owner;
-    const EVENTS: &'static [Action] = &[Action::AuditPolicyChanged];
+    const EVENTS: &'static [Action] = &[AUDIT_POLICY_CHANGED];
 }
 
 /// Changes the retention policy of the acting owner's tenant. Fails with [`AuditError::RetentionTooShort`] when the
@@ -117,7 +117,7 @@ pub async fn change_audit_policy(
     }
     unit.put_audit_policy(tenant.id, set).await?;
     let hold = |policy: EffectivePolicy| if policy.legal_hold { "true" } else { "false" };
-    let event = Event::new(world, actor, Action::AuditPolicyChanged)
+    let event = Event::new(world, actor, AUDIT_POLICY_CHANGED)
         .target(tenant.id, Some(tenant.name.as_str()))
         .changed("retentionDays", i64::from(before.retention_days), i64::from(after.retention_days))
         .changed("legalHold", hold(before), hold(after));

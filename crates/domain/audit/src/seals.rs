@@ -9,12 +9,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 use std::{fmt, str::FromStr};
 use tenantry_kernel::{
-    Action, Actor, CanonicalError, Event, Journal, Page, PageRequest, StoreError, TenantId, Timestamp, World,
-    canonical_json,
+    Actor, CanonicalError, Event, Journal, Page, PageRequest, StoreError, TenantId, Timestamp, World, canonical_json,
 };
 use uuid::Uuid;
 
-use crate::{Evidence, Record, record::no_canonical_form};
+use crate::{Evidence, Record, record::no_canonical_form, vocabulary::AUDIT_SEALED};
 
 /// Maximum number of entries per segment. It bounds the memory of a verification and the writes of one sealing unit.
 pub const MAX_SEGMENT_ENTRIES: u32 = 1_000;
@@ -305,8 +304,7 @@ pub async fn seal_next_segment(
     let last = unit.last_segment(chain).await?;
     let number = last.as_ref().map_or(1, |last| last.seal.number + 1);
     let count = i64::try_from(records.len()).unwrap_or(i64::MAX) + 1;
-    let mut event =
-        Event::new(world, actor, Action::AuditSealed).within(chain.0).set("segment", number).set("entries", count);
+    let mut event = Event::new(world, actor, AUDIT_SEALED).within(chain.0).set("segment", number).set("entries", count);
     if let Some(tenant) = chain.0 {
         event = event.target(tenant, None);
     }

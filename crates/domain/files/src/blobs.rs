@@ -3,9 +3,11 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::{error::Error, fmt, ops::Range, str::FromStr, time::Duration};
-use tenantry_kernel::{Coded, ErrorCode, FileId, TenantId, Timestamp};
+use tenantry_kernel::{Coded, ErrorCode, TenantId, Timestamp};
 
 use crate::vocabulary::STORAGE_FULL;
+
+use crate::FileId;
 
 /// Key of a file's bytes. It consists of ids alone, the tenant's first; no name is part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tenantry_jobs::{JobQueue, Kind, NewJob, RetryPolicy};
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Denied, Event, FileId, Journal, Permission, PermissionSet, Requirement,
-    TenantId, World,
+    Action, Actor, Authorities, Command, Denied, Event, Journal, Permission, PermissionSet, Requirement, TenantId,
+    World,
 };
 
-use crate::{BlobKey, FileError, Files, files::require};
+use crate::{BlobKey, FileError, FileId, Files, files::require, vocabulary::FILE_DELETED};
 
 /// Delete a file: any, or one that the actor uploaded.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +19,7 @@ pub struct DeleteFile {
 
 impl Command for DeleteFile {
     const REQUIRES: Requirement = Requirement::Any(&[Permission::FILES_DELETE, Permission::FILES_DELETE_OWN]);
-    const EVENTS: &'static [Action] = &[Action::FileDeleted];
+    const EVENTS: &'static [Action] = &[FILE_DELETED];
 }
 
 /// The job that removes the bytes of a deleted file.
@@ -66,7 +66,7 @@ pub async fn delete_file(
     unit.free_storage(file.tenant, file.bytes).await?;
     let words = RemoveBlob { tenant: file.tenant, file: file.id };
     unit.enqueue_job(&NewJob::of(world, Some(file.tenant), &words)?).await?;
-    let event = Event::new(world, actor, Action::FileDeleted).target(file.id, Some(file.name.as_str()));
+    let event = Event::new(world, actor, FILE_DELETED).target(file.id, Some(file.name.as_str()));
     unit.append_event(event).await?;
     Ok(())
 }

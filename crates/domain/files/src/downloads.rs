@@ -1,9 +1,9 @@
 //! Downloads, recorded before the first byte is sent.
 
 use std::ops::Range;
-use tenantry_kernel::{Action, Actor, Command, Event, FileId, Journal, Permission, Requirement, World};
+use tenantry_kernel::{Action, Actor, Command, Event, Journal, Permission, Requirement, World};
 
-use crate::{File, FileError, Files};
+use crate::{File, FileError, FileId, Files, vocabulary::FILE_DOWNLOADED};
 
 /// Download a file or a range of it.
 #[derive(Debug, Clone)]
@@ -16,7 +16,7 @@ pub struct DownloadFile {
 
 impl Command for DownloadFile {
     const REQUIRES: Requirement = Requirement::All(&[Permission::FILES_READ]);
-    const EVENTS: &'static [Action] = &[Action::FileDownloaded];
+    const EVENTS: &'static [Action] = &[FILE_DOWNLOADED];
 }
 
 /// Records that the actor receives bytes of a file. Every request that receives bytes is recorded, so that a download
@@ -34,9 +34,8 @@ pub async fn note_download(
 
 /// Creates the event of a download.
 pub(crate) fn downloaded(world: &World, actor: &Actor, file: &File, part: Option<Range<u64>>) -> Event {
-    let event = Event::new(world, actor, Action::FileDownloaded)
-        .within(Some(file.tenant))
-        .target(file.id, Some(file.name.as_str()));
+    let event =
+        Event::new(world, actor, FILE_DOWNLOADED).within(Some(file.tenant)).target(file.id, Some(file.name.as_str()));
     match part {
         // including the last byte, as in the header field of the request
         Some(part) => event.set("range", format!("{}-{}", part.start, part.end.saturating_sub(1))),

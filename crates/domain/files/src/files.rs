@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Authority, Command, FileId, Page, PageRequest, Permission, Requirement, StoreError,
-    TenantId, Timestamp, UserId, World,
+    Action, Actor, Authorities, Authority, Command, Page, PageRequest, Permission, Requirement, StoreError, TenantId,
+    Timestamp, UserId, World,
 };
 
-use crate::{BlobKey, FileError, FileName, FileType};
+use crate::{BlobKey, FileError, FileId, FileName, FileType};
 
 /// A file of a tenant. Its bytes are stored before its record is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]

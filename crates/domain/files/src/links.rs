@@ -8,12 +8,12 @@ use secrecy::SecretString;
 use sha2::Sha256;
 use std::{ops::Range, time::Duration};
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Event, FileId, Journal, Permission, Requirement, TenantId, TenantStatus,
-    Timestamp, UserId, World,
+    Action, Actor, Authorities, Command, Event, Journal, Permission, Requirement, TenantId, TenantStatus, Timestamp,
+    UserId, World,
 };
 use uuid::Uuid;
 
-use crate::{BlobKey, File, FileError, Files, downloads::downloaded, files::require};
+use crate::{BlobKey, File, FileError, FileId, Files, downloads::downloaded, files::require, vocabulary::FILE_LINKED};
 
 /// Port: the server's keys for links, by id.
 pub trait LinkKeys: Send + Sync {
@@ -113,7 +113,7 @@ impl LinkFile {
 
 impl Command for LinkFile {
     const REQUIRES: Requirement = Requirement::All(&[Permission::FILES_READ]);
-    const EVENTS: &'static [Action] = &[Action::FileLinked];
+    const EVENTS: &'static [Action] = &[FILE_LINKED];
 }
 
 /// Creates the token of a link with the actor's rights. No event holds the token.
@@ -127,7 +127,7 @@ pub async fn issue_link(
     let file = unit.file_by_id(command.id).await?.ok_or(FileError::NotFound)?;
     let seconds = world.now().plus(command.lasts).unix_seconds();
     let expires_at = Timestamp::from_unix_millis(seconds.saturating_mul(1000)).ok_or(FileError::NotFound)?;
-    let event = Event::new(world, actor, Action::FileLinked)
+    let event = Event::new(world, actor, FILE_LINKED)
         .target(file.id, Some(file.name.as_str()))
         .set("expiresAt", expires_at.to_string());
     unit.append_event(event).await?;

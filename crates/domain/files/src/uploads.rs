@@ -1,10 +1,10 @@
 //! Uploads: the bytes are already stored when the record is inserted, which publishes the file.
 
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Event, FileId, Journal, Permission, Requirement, StoreError, TenantId, World,
+    Action, Actor, Authorities, Command, Event, Journal, Permission, Requirement, StoreError, TenantId, World,
 };
 
-use crate::{Content, File, FileError, FileName, Files, files::require};
+use crate::{Content, File, FileError, FileId, FileName, Files, files::require, vocabulary::FILE_UPLOADED};
 
 /// Publish a file whose bytes are stored.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub struct UploadFile {
 
 impl Command for UploadFile {
     const REQUIRES: Requirement = Requirement::All(&[Permission::FILES_CREATE]);
-    const EVENTS: &'static [Action] = &[Action::FileUploaded];
+    const EVENTS: &'static [Action] = &[FILE_UPLOADED];
 }
 
 /// Inserts the record of a file and reserves its storage. `limit` returns the quota in bytes of a plan.
@@ -47,7 +47,7 @@ pub async fn publish_file(
         return Err(FileError::QuotaExceeded);
     }
     unit.insert_file(&file).await?;
-    let event = Event::new(world, actor, Action::FileUploaded)
+    let event = Event::new(world, actor, FILE_UPLOADED)
         .target(file.id, Some(file.name.as_str()))
         .set("contentType", file.kind.media_type())
         .set("size", i64::try_from(file.bytes).unwrap_or(i64::MAX));

@@ -1,7 +1,27 @@
 //! The names that this crate adds to the public vocabulary.
 
+use tenantry_kernel::{CrateVocabulary, TargetKind};
+
+tenantry_kernel::actions! {
+    FILE_UPLOADED "file.uploaded";
+    FILE_DOWNLOADED "file.downloaded";
+    FILE_LINKED "file.linked";
+    FILE_DELETED "file.deleted";
+}
+
+/// A file.
+pub const FILE: TargetKind = TargetKind::declared("file");
+
 tenantry_kernel::codes! {
     QUOTA_EXCEEDED "quota_exceeded" Conflict "The organisation's plan has no room for this. Delete files, or take a larger plan.";
     RANGE_NOT_SATISFIABLE "range_not_satisfiable" Unsatisfiable "The file has no bytes in this range.";
     STORAGE_FULL "storage_full" Full "There is no room left to keep files. The operator must make some.";
 }
+
+/// Every name that this crate declares.
+pub const VOCABULARY: CrateVocabulary = CrateVocabulary {
+    actions: ACTIONS,
+    target_kinds: &[FILE],
+    codes: CODES,
+    ..CrateVocabulary::of(env!("CARGO_PKG_NAME"))
+};

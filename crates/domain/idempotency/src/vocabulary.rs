@@ -1,7 +1,12 @@
 //! The names that this crate adds to the public vocabulary.
 
+use tenantry_kernel::CrateVocabulary;
+
 tenantry_kernel::codes! {
     IDEMPOTENCY_KEY_INVALID "idempotency_key_invalid" Malformed "The Idempotency-Key is not 1 to 255 visible characters, or this route takes none.";
     IDEMPOTENCY_IN_PROGRESS "idempotency_in_progress" Conflict "The first request with this Idempotency-Key is still at work. Ask again in a moment.";
     IDEMPOTENCY_MISMATCH "idempotency_mismatch" Invalid "This Idempotency-Key was used for another request. Take a new one.";
 }
+
+/// Every name that this crate declares.
+pub const VOCABULARY: CrateVocabulary = CrateVocabulary { codes: CODES, ..CrateVocabulary::of(env!("CARGO_PKG_NAME")) };

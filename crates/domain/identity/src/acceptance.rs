@@ -7,6 +7,7 @@ use tenantry_kernel::{
     Action, Actor, Authorities, Denied, Event, Journal, Name, Permission, PermissionSet, RoleId, SessionId,
     TenantStatus, UserId, World,
 };
+use tenantry_tenancy::vocabulary::{INVITATION_ACCEPTED, MEMBERSHIP_CREATED};
 use tenantry_tenancy::{
     Invitation, InvitationState, Invitations, Membership, MembershipStatus, Memberships, Role, Roles, Tenant, Tenants,
     ensure_may_confer, role_names,
@@ -19,6 +20,10 @@ use crate::{
     recovery::set_password,
     registration::{email_verified, insert_person},
     sessions::{Beginning, note_ended, start_session},
+    vocabulary::{
+        SESSION_ENDED, SESSION_STARTED, SIGN_IN_FAILED, USER_EMAIL_VERIFIED, USER_PASSWORD_RESET, USER_REGISTERED,
+        USER_UPDATED,
+    },
 };
 
 /// An invitation as whoever holds its link may see it.
@@ -125,15 +130,15 @@ pub enum Acceptor {
 impl AcceptInvitation {
     /// The events that accepting can leave.
     pub const EVENTS: &'static [Action] = &[
-        Action::InvitationAccepted,
-        Action::MembershipCreated,
-        Action::SessionStarted,
-        Action::UserRegistered,
-        Action::UserEmailVerified,
-        Action::UserPasswordReset,
-        Action::UserUpdated,
-        Action::SessionEnded,
-        Action::SignInFailed,
+        INVITATION_ACCEPTED,
+        MEMBERSHIP_CREATED,
+        SESSION_STARTED,
+        USER_REGISTERED,
+        USER_EMAIL_VERIFIED,
+        USER_PASSWORD_RESET,
+        USER_UPDATED,
+        SESSION_ENDED,
+        SIGN_IN_FAILED,
     ];
 }
 
@@ -191,10 +196,9 @@ pub async fn accept_invitation(
     invitation.token_hash = None;
     unit.update_invitation(&invitation).await?;
 
-    let accepted =
-        Event::new(world, actor, Action::InvitationAccepted).target(invitation.id, Some(person.email.as_str()));
+    let accepted = Event::new(world, actor, INVITATION_ACCEPTED).target(invitation.id, Some(person.email.as_str()));
     unit.append_event(accepted).await?;
-    let joined = Event::new(world, actor, Action::MembershipCreated)
+    let joined = Event::new(world, actor, MEMBERSHIP_CREATED)
         .target(person.id, Some(person.name.as_str()))
         .set("roles", role_names(&offer.roles));
     unit.append_event(joined).await?;
@@ -283,11 +287,11 @@ async fn take_account(
     set_password(unit, world, person.id, hash).await?;
     unit.delete_links_of(person.id).await?;
     let actor = &actor.known_as(person.id, person.name.as_str());
-    let renamed = Event::new(world, actor, Action::UserUpdated)
+    let renamed = Event::new(world, actor, USER_UPDATED)
         .target(person.id, Some(person.name.as_str()))
         .changed_personal("name", before.name.as_str(), person.name.as_str());
     unit.append_event(renamed).await?;
-    let reset = Event::new(world, actor, Action::UserPasswordReset)
+    let reset = Event::new(world, actor, USER_PASSWORD_RESET)
         .target(person.id, Some(person.name.as_str()))
         .changed_secret("password");
     unit.append_event(reset).await?;

@@ -3,14 +3,16 @@
 
 use async_trait::async_trait;
 use tenantry_kernel::{
-    Action, Actor, Authorities, EmailAddress, Event, EventId, Journal, Name, StoreError, TenantId, UserId, World,
+    Actor, Authorities, EmailAddress, Event, EventId, Journal, Name, StoreError, TenantId, UserId, World,
 };
 use tenantry_tenancy::Memberships;
+use tenantry_tenancy::vocabulary::MEMBERSHIP_REMOVED;
 use uuid::Uuid;
 
 use crate::{
     IdentityError, People, Person, PersonStatus,
     people::{lock_tenants_of, require_no_other_tenant},
+    vocabulary::USER_ERASED,
 };
 
 /// By what entries of the journal are a person's.
@@ -91,11 +93,11 @@ pub async fn erase_person(
     unit.user_authority_changed(id).await?;
     for tenant in &tenants {
         let log = actor.within(Some(*tenant));
-        unit.append_event(Event::new(world, &log, Action::MembershipRemoved).target(id, None)).await?;
-        unit.append_event(Event::new(world, &log, Action::UserErased).target(id, None)).await?;
+        unit.append_event(Event::new(world, &log, MEMBERSHIP_REMOVED).target(id, None)).await?;
+        unit.append_event(Event::new(world, &log, USER_ERASED).target(id, None)).await?;
     }
     if tenants.is_empty() {
-        unit.append_event(Event::new(world, actor, Action::UserErased).target(id, None)).await?;
+        unit.append_event(Event::new(world, actor, USER_ERASED).target(id, None)).await?;
     }
     Ok(())
 }

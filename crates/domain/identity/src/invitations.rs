@@ -2,12 +2,13 @@
 
 use tenantry_jobs::{JobQueue, Sealer};
 use tenantry_kernel::{
-    Action, Actor, Authorities, Authority, Command, EmailAddress, Event, InvitationId, Journal, Permission,
-    Requirement, RoleId, TenantAuthority, World,
+    Action, Actor, Authorities, Authority, Command, EmailAddress, Event, Journal, Permission, Requirement, RoleId,
+    TenantAuthority, World,
 };
+use tenantry_tenancy::vocabulary::{INVITATION_CREATED, INVITATION_RENEWED};
 use tenantry_tenancy::{
-    Invitation, InvitationState, Invitations, Memberships, Role, Roles, TenancyError, ensure_may_confer, role_names,
-    wanted_roles,
+    Invitation, InvitationId, InvitationState, Invitations, Memberships, Role, Roles, TenancyError, ensure_may_confer,
+    role_names, wanted_roles,
 };
 
 use crate::{
@@ -26,7 +27,7 @@ pub struct Invite {
 
 impl Command for Invite {
     const REQUIRES: Requirement = Requirement::All(&[Permission::INVITATIONS_MANAGE]);
-    const EVENTS: &'static [Action] = &[Action::InvitationCreated, Action::InvitationRenewed];
+    const EVENTS: &'static [Action] = &[INVITATION_CREATED, INVITATION_RENEWED];
 }
 
 /// Mail an invitation again, with a new link.
@@ -38,7 +39,7 @@ pub struct ResendInvitation {
 
 impl Command for ResendInvitation {
     const REQUIRES: Requirement = Invite::REQUIRES;
-    const EVENTS: &'static [Action] = &[Action::InvitationRenewed];
+    const EVENTS: &'static [Action] = &[INVITATION_RENEWED];
 }
 
 /// What inviting writes to.
@@ -62,9 +63,9 @@ pub async fn invite(
     let inviter = actor.user.ok_or(IdentityError::SessionEnded)?;
     let known = unit.open_invitation_to(held.id, &command.email).await?;
     let (action, mut invitation) = match known {
-        Some(known) => (Action::InvitationRenewed, known),
+        Some(known) => (INVITATION_RENEWED, known),
         None => (
-            Action::InvitationCreated,
+            INVITATION_CREATED,
             Invitation {
                 id: InvitationId::new(world),
                 tenant: held.id,
@@ -102,7 +103,7 @@ pub async fn resend_invitation(
         return Err(TenancyError::InvalidState.into());
     }
     ensure_may_confer(held.permissions, &roles)?;
-    send(unit, actor, world, sealer, &held, Action::InvitationRenewed, &mut invitation, &roles).await?;
+    send(unit, actor, world, sealer, &held, INVITATION_RENEWED, &mut invitation, &roles).await?;
     Ok(invitation)
 }
 
@@ -134,7 +135,7 @@ async fn send(
     invitation.token_hash = Some(token.hash());
     invitation.expires_at = world.now().plus(LinkPurpose::Invite.lifetime());
     match action {
-        Action::InvitationCreated => unit.insert_invitation(invitation).await?,
+        INVITATION_CREATED => unit.insert_invitation(invitation).await?,
         _ => unit.update_invitation(invitation).await?,
     }
     let event = Event::new(world, actor, action)

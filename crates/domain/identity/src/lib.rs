@@ -8,6 +8,7 @@ mod acceptance;
 mod erasure;
 mod error;
 mod guessing;
+mod ids;
 mod invitations;
 mod links;
 mod mails;
@@ -29,6 +30,7 @@ pub use error::IdentityError;
 pub use guessing::{
     Attempts, Charge, Charged, Guess, GuessPolicy, Quota, Spent, TooManyAttempts, address_key, charge, give_back,
 };
+pub use ids::RegistrationId;
 pub use invitations::{Invite, Inviting, ResendInvitation, invite, resend_invitation};
 pub use links::{Link, LinkKind, LinkPurpose, LinkToken, Links};
 pub use mails::{Letter, Mail, Mailer, MailerError, Outgoing};

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use std::{error::Error, time::Duration};
-use tenantry_jobs::{JobQueue, JobSecret, Kind, NewJob, RetryPolicy, Sealer};
-use tenantry_kernel::{Actor, EmailAddress, JobId, TenantId, Timestamp, World};
+use tenantry_jobs::{JobId, JobQueue, JobSecret, Kind, NewJob, RetryPolicy, Sealer};
+use tenantry_kernel::{Actor, EmailAddress, TenantId, Timestamp, World};
 
 use crate::{IdentityError, LinkPurpose, LinkToken};
 

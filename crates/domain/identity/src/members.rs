@@ -3,12 +3,18 @@
 use tenantry_kernel::{
     Action, Actor, Authorities, Command, Event, Journal, Permission, Requirement, StoreError, TenantId, UserId, World,
 };
+use tenantry_tenancy::vocabulary::{
+    MEMBERSHIP_ACTIVATED, MEMBERSHIP_CREATED, MEMBERSHIP_DEACTIVATED, MEMBERSHIP_REMOVED, MEMBERSHIP_ROLES_CHANGED,
+    TENANT_OWNERSHIP_TRANSFERRED,
+};
 use tenantry_tenancy::{
     DefaultRole, Membership, MembershipStatus, Memberships, Role, Roles, TenancyError, ensure_owner_remains,
     ensure_owner_touches_owner, role_names,
 };
 
-use crate::{EndReason, IdentityError, People, Person, PersonStatus, Sessions, sessions::note_ended};
+use crate::{
+    EndReason, IdentityError, People, Person, PersonStatus, Sessions, sessions::note_ended, vocabulary::SESSION_ENDED,
+};
 
 /// Deactivate a membership, or activate it again.
 #[derive(Debug, Clone, Copy)]
@@ -23,8 +29,7 @@ pub struct ChangeMemberStatus {
 
 impl Command for ChangeMemberStatus {
     const REQUIRES: Requirement = Requirement::All(&[Permission::USERS_UPDATE]);
-    const EVENTS: &'static [Action] =
-        &[Action::MembershipDeactivated, Action::MembershipActivated, Action::SessionEnded];
+    const EVENTS: &'static [Action] = &[MEMBERSHIP_DEACTIVATED, MEMBERSHIP_ACTIVATED, SESSION_ENDED];
 }
 
 /// Take a person out of the tenant.
@@ -38,7 +43,7 @@ pub struct RemoveMember {
 
 impl Command for RemoveMember {
     const REQUIRES: Requirement = Requirement::All(&[Permission::USERS_REMOVE]);
-    const EVENTS: &'static [Action] = &[Action::MembershipRemoved, Action::SessionEnded];
+    const EVENTS: &'static [Action] = &[MEMBERSHIP_REMOVED, SESSION_ENDED];
 }
 
 /// Deactivates a membership and ends its sessions, or activates it again; ended sessions stay ended.
@@ -54,8 +59,8 @@ pub async fn change_member_status(
         return Ok(());
     }
     let (action, before) = match command.status {
-        MembershipStatus::Deactivated => (Action::MembershipDeactivated, member.status),
-        MembershipStatus::Active => (Action::MembershipActivated, member.status),
+        MembershipStatus::Deactivated => (MEMBERSHIP_DEACTIVATED, member.status),
+        MembershipStatus::Active => (MEMBERSHIP_ACTIVATED, member.status),
     };
     if command.status == MembershipStatus::Deactivated {
         ensure_owner_remains(unit, &member).await?;
@@ -86,7 +91,7 @@ pub async fn remove_member(
     ensure_owner_remains(unit, &member).await?;
     let name = name_of(unit, member.user).await?;
     unit.delete_membership(member.user).await?;
-    let event = Event::new(world, actor, Action::MembershipRemoved).target(member.user, name.as_deref());
+    let event = Event::new(world, actor, MEMBERSHIP_REMOVED).target(member.user, name.as_deref());
     unit.append_event(event).await?;
     end_member_sessions(unit, actor, world, &member, EndReason::MembershipRemoved).await
 }
@@ -112,7 +117,7 @@ pub async fn leave_tenant(
     let member = unit.membership_of(held.user).await?.ok_or(IdentityError::SessionEnded)?;
     ensure_owner_remains(unit, &member).await?;
     unit.delete_membership(member.user).await?;
-    let event = Event::new(world, actor, Action::MembershipRemoved).target(member.user, actor.name.as_deref());
+    let event = Event::new(world, actor, MEMBERSHIP_REMOVED).target(member.user, actor.name.as_deref());
     unit.append_event(event).await?;
     end_member_sessions(unit, actor, world, &member, EndReason::MembershipRemoved).await
 }
@@ -126,7 +131,7 @@ pub struct TransferOwnership {
 
 impl Command for TransferOwnership {
     const REQUIRES: Requirement = Requirement::Owner;
-    const EVENTS: &'static [Action] = &[Action::TenantOwnershipTransferred, Action::MembershipRolesChanged];
+    const EVENTS: &'static [Action] = &[TENANT_OWNERSHIP_TRANSFERRED, MEMBERSHIP_ROLES_CHANGED];
 }
 
 /// Makes another active member an owner; the acting one keeps `admin` in the place of `owner`.
@@ -151,7 +156,7 @@ pub async fn transfer_ownership(
     let owner = unit.default_role(tenant.id, DefaultRole::Owner).await?.ok_or_else(missing)?;
     let admin = unit.default_role(tenant.id, DefaultRole::Admin).await?.ok_or_else(missing)?;
     let giver = unit.membership_of(held.user).await?.ok_or(IdentityError::SessionEnded)?;
-    let event = Event::new(world, actor, Action::TenantOwnershipTransferred)
+    let event = Event::new(world, actor, TENANT_OWNERSHIP_TRANSFERRED)
         .target(tenant.id, Some(tenant.name.as_str()))
         .set("owner", heir.user.to_string());
     unit.append_event(event).await?;
@@ -182,7 +187,7 @@ async fn exchange(
     unit.replace_roles(member.tenant, member.user, &ids).await?;
     unit.update_membership(member).await?;
     unit.user_authority_changed(member.user).await?;
-    let event = Event::new(world, actor, Action::MembershipRolesChanged).target(member.user, name).changed(
+    let event = Event::new(world, actor, MEMBERSHIP_ROLES_CHANGED).target(member.user, name).changed(
         "roles",
         role_names(&before),
         role_names(&after),
@@ -204,7 +209,7 @@ pub async fn add_member(
     let membership = Membership::new(tenant, person.id, world.now());
     unit.insert_membership(&membership, &person.member_keys()).await?;
     unit.replace_roles(tenant, person.id, &[role.id]).await?;
-    let event = Event::new(world, &actor.within(Some(tenant)), Action::MembershipCreated)
+    let event = Event::new(world, &actor.within(Some(tenant)), MEMBERSHIP_CREATED)
         .target(person.id, Some(person.name.as_str()))
         .set("roles", vec![role.name.to_string()]);
     unit.append_event(event).await?;

@@ -8,7 +8,12 @@ use tenantry_kernel::{
     Action, Actor, Authorities, Command, Event, Journal, Requirement, StoreError, Timestamp, UserId, World,
 };
 
-use crate::{EndReason, IdentityError, Mail, People, Person, Sessions, mails::post, sessions::note_ended};
+use crate::{
+    EndReason, IdentityError, Mail, People, Person, Sessions,
+    mails::post,
+    sessions::note_ended,
+    vocabulary::{SESSION_ENDED, USER_PASSWORD_CHANGED},
+};
 
 /// A password as somebody typed it: 8 to 128 characters of any kind (NIST SP 800-63B, 3.1.1.2: no composition
 /// rules). It does not print and is wiped when dropped.
@@ -186,7 +191,7 @@ pub struct ChangePassword {
 
 impl Command for ChangePassword {
     const REQUIRES: Requirement = Requirement::SignedIn;
-    const EVENTS: &'static [Action] = &[Action::UserPasswordChanged, Action::SessionEnded];
+    const EVENTS: &'static [Action] = &[USER_PASSWORD_CHANGED, SESSION_ENDED];
 }
 
 /// Changes the acting person's password and ends all their other sessions.
@@ -207,7 +212,7 @@ pub async fn change_password(
     credential.version += 1;
     credential.changed_at = world.now();
     unit.update_credential(&credential).await?;
-    let event = Event::new(world, actor, Action::UserPasswordChanged)
+    let event = Event::new(world, actor, USER_PASSWORD_CHANGED)
         .target(id, Some(person.name.as_str()))
         .changed_secret("password");
     unit.append_event(event).await?;

@@ -7,7 +7,11 @@ use tenantry_kernel::{
 };
 use tenantry_tenancy::{MemberKeys, Memberships, TenancyError};
 
-use crate::{EndReason, IdentityError, Sessions, sessions::note_ended};
+use crate::{
+    EndReason, IdentityError, Sessions,
+    sessions::note_ended,
+    vocabulary::{USER_DISABLED, USER_ENABLED, USER_UPDATED},
+};
 
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +109,7 @@ pub struct ChangeProfile {
 
 impl Command for ChangeProfile {
     const REQUIRES: Requirement = Requirement::SignedIn;
-    const EVENTS: &'static [Action] = &[Action::UserUpdated];
+    const EVENTS: &'static [Action] = &[USER_UPDATED];
 }
 
 /// Changes what the acting person is called, in every tenant. Needs a System unit, since the search keys of
@@ -131,7 +135,7 @@ pub async fn change_profile(
     unit.update_person(&after).await?;
     after.version += 1;
     unit.user_authority_changed(id).await?;
-    let event = Event::new(world, actor, Action::UserUpdated).target(id, Some(after.name.as_str())).changed_personal(
+    let event = Event::new(world, actor, USER_UPDATED).target(id, Some(after.name.as_str())).changed_personal(
         "name",
         before.name.as_str(),
         after.name.as_str(),
@@ -214,8 +218,8 @@ async fn change_status(
     unit.update_person(&person).await?;
     unit.user_authority_changed(id).await?;
     let action = match status {
-        PersonStatus::Enabled => Action::UserEnabled,
-        PersonStatus::Disabled => Action::UserDisabled,
+        PersonStatus::Enabled => USER_ENABLED,
+        PersonStatus::Disabled => USER_DISABLED,
     };
     let event = Event::new(world, actor, action).target(id, Some(person.name.as_str())).changed(
         "status",

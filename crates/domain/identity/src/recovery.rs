@@ -14,6 +14,7 @@ use crate::{
     registration::{ACCOUNT_RETRY, email_verified},
     sessions::note_ended,
     verification::{new_link, use_link},
+    vocabulary::{SESSION_ENDED, USER_EMAIL_VERIFIED, USER_PASSWORD_RESET},
 };
 
 /// Somebody says that they have forgotten the password of this address.
@@ -75,7 +76,7 @@ pub struct ResetPassword {
 
 impl ResetPassword {
     /// The events that a reset can leave.
-    pub const EVENTS: &'static [Action] = &[Action::UserPasswordReset, Action::UserEmailVerified, Action::SessionEnded];
+    pub const EVENTS: &'static [Action] = &[USER_PASSWORD_RESET, USER_EMAIL_VERIFIED, SESSION_ENDED];
 }
 
 /// What a reset writes to.
@@ -96,7 +97,7 @@ pub async fn reset_password(
     let now = world.now();
     let actor = &actor.known_as(person.id, person.name.as_str());
     set_password(unit, world, person.id, command.hash).await?;
-    let event = Event::new(world, actor, Action::UserPasswordReset)
+    let event = Event::new(world, actor, USER_PASSWORD_RESET)
         .target(person.id, Some(person.name.as_str()))
         .changed_secret("password");
     unit.append_event(event).await?;

@@ -6,18 +6,19 @@ use serde::{Deserialize, Serialize};
 use std::{net::IpAddr, time::Duration};
 use tenantry_jobs::{JobQueue, Kind, NewJob, RetryPolicy, Sealer};
 use tenantry_kernel::{
-    Action, Actor, ActorKind, Authorities, EmailAddress, Event, Journal, Name, RegistrationId, StoreError, Timestamp,
-    UserId, World,
+    Action, Actor, ActorKind, Authorities, EmailAddress, Event, Journal, Name, StoreError, Timestamp, UserId, World,
 };
+use tenantry_tenancy::vocabulary::{MEMBERSHIP_CREATED, TENANT_CREATED};
 use tenantry_tenancy::{FoundTenant, Founding, Plan, Slug, Tenant, found_tenant};
 
 use crate::{
     Attempts, Credential, Credentials, IdentityError, LinkKind, LinkPurpose, LinkToken, Links, Mail, PasswordHash,
-    People, Person, PersonStatus, RefreshKeys, Session, SessionPolicy, Sessions, Spent,
+    People, Person, PersonStatus, RefreshKeys, RegistrationId, Session, SessionPolicy, Sessions, Spent,
     guessing::{give_back, note_seen},
     mails::{Enclosed, post},
     sessions::{Beginning, start_session},
     verification::new_link,
+    vocabulary::{SESSION_STARTED, SIGN_IN_FAILED, USER_EMAIL_VERIFIED, USER_REGISTERED},
 };
 
 /// How many registrations of one address wait beside each other; the oldest goes first.
@@ -53,8 +54,7 @@ pub struct Register {
 
 impl Register {
     /// The events that registering leaves.
-    pub const EVENTS: &'static [Action] =
-        &[Action::UserRegistered, Action::TenantCreated, Action::MembershipCreated, Action::SessionStarted];
+    pub const EVENTS: &'static [Action] = &[USER_REGISTERED, TENANT_CREATED, MEMBERSHIP_CREATED, SESSION_STARTED];
 }
 
 /// What registering has made.
@@ -174,7 +174,7 @@ pub async fn insert_person(
         None if actor.kind == ActorKind::User => actor.known_as(person.id, person.name.as_str()),
         _ => actor.clone(),
     };
-    let event = Event::new(world, &actor.within(None), Action::UserRegistered)
+    let event = Event::new(world, &actor.within(None), USER_REGISTERED)
         .target(person.id, Some(person.name.as_str()))
         .set_personal("email", person.email.as_str())
         .set_personal("name", person.name.as_str());
@@ -305,14 +305,8 @@ pub struct ConfirmRegistration {
 
 impl ConfirmRegistration {
     /// The events that confirming leaves.
-    pub const EVENTS: &'static [Action] = &[
-        Action::UserRegistered,
-        Action::UserEmailVerified,
-        Action::TenantCreated,
-        Action::MembershipCreated,
-        Action::SessionStarted,
-        Action::SignInFailed,
-    ];
+    pub const EVENTS: &'static [Action] =
+        &[USER_REGISTERED, USER_EMAIL_VERIFIED, TENANT_CREATED, MEMBERSHIP_CREATED, SESSION_STARTED, SIGN_IN_FAILED];
 }
 
 /// Looks up a registration that may be confirmed now.
@@ -356,5 +350,5 @@ pub async fn confirm_registration(
 }
 
 pub(crate) fn email_verified(world: &World, actor: &Actor, person: &Person) -> Event {
-    Event::new(world, actor, Action::UserEmailVerified).target(person.id, Some(person.name.as_str()))
+    Event::new(world, actor, USER_EMAIL_VERIFIED).target(person.id, Some(person.name.as_str()))
 }

@@ -8,7 +8,11 @@ use tenantry_kernel::{
     Timestamp, UserId, World,
 };
 
-use crate::{IdentityError, Mail, People, RefreshKeys, RefreshToken, mails::post};
+use crate::{
+    IdentityError, Mail, People, RefreshKeys, RefreshToken,
+    mails::post,
+    vocabulary::{SESSION_ENDED, SESSION_REPLAYED, SESSION_STARTED},
+};
 
 /// How many live sessions a person may have; the oldest go first.
 pub const MAX_LIVE_SESSIONS: u32 = 50;
@@ -255,7 +259,7 @@ pub struct EndOwnSessions {
 
 impl Command for EndOwnSessions {
     const REQUIRES: Requirement = Requirement::SignedIn;
-    const EVENTS: &'static [Action] = &[Action::SessionEnded];
+    const EVENTS: &'static [Action] = &[SESSION_ENDED];
 }
 
 /// Ends own sessions; one that is not there, or not one's own, is not found.
@@ -291,7 +295,7 @@ pub struct LogOut {
 
 impl Command for LogOut {
     const REQUIRES: Requirement = Requirement::SignedIn;
-    const EVENTS: &'static [Action] = &[Action::SessionEnded];
+    const EVENTS: &'static [Action] = &[SESSION_ENDED];
 }
 
 /// Ends the session of a token that was shown to be genuine; nothing happens when it has ended already.
@@ -320,7 +324,7 @@ pub struct Refresh {
 
 impl Refresh {
     /// The events that a refresh can leave; a plain one leaves none.
-    pub const EVENTS: &'static [Action] = &[Action::SessionReplayed, Action::SessionEnded];
+    pub const EVENTS: &'static [Action] = &[SESSION_REPLAYED, SESSION_ENDED];
 }
 
 /// What became of a refresh token.
@@ -383,7 +387,7 @@ pub(crate) async fn end_replayed(
     session: &Session,
 ) -> Result<(), IdentityError> {
     let now = world.now();
-    let replayed = Event::new(world, actor, Action::SessionReplayed).target(session.id, None);
+    let replayed = Event::new(world, actor, SESSION_REPLAYED).target(session.id, None);
     unit.append_event(replayed).await?;
     let ended = unit.end_sessions_of_sign_in(session.sign_in, EndReason::Replayed, now).await?;
     note_ended(unit, actor, world, &ended, EndReason::Replayed).await?;
@@ -446,7 +450,7 @@ pub(crate) async fn start_session(
         ip: actor.origin.ip,
     };
     unit.insert_session(&session).await?;
-    unit.append_event(Event::new(world, actor, Action::SessionStarted).target(session.id, None)).await?;
+    unit.append_event(Event::new(world, actor, SESSION_STARTED).target(session.id, None)).await?;
     Ok(session)
 }
 
@@ -460,8 +464,7 @@ pub(crate) async fn note_ended(
 ) -> Result<(), IdentityError> {
     for session in ended {
         unit.session_authority_changed(session.id).await?;
-        let event =
-            Event::new(world, actor, Action::SessionEnded).target(session.id, None).set("reason", reason.name());
+        let event = Event::new(world, actor, SESSION_ENDED).target(session.id, None).set("reason", reason.name());
         unit.append_event(event).await?;
     }
     Ok(())

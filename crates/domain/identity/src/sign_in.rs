@@ -10,6 +10,7 @@ use crate::{
     SessionPolicy, Sessions, Spent,
     guessing::give_back,
     sessions::{Beginning, start_session},
+    vocabulary::{SESSION_ENDED, SESSION_STARTED, SIGN_IN_FAILED},
 };
 
 /// Who somebody claims to be: read before the password is compared.
@@ -58,7 +59,7 @@ pub struct SignIn {
 
 impl SignIn {
     /// The events that signing in can leave.
-    pub const EVENTS: &'static [Action] = &[Action::SessionStarted, Action::SessionEnded, Action::SignInFailed];
+    pub const EVENTS: &'static [Action] = &[SESSION_STARTED, SESSION_ENDED, SIGN_IN_FAILED];
 }
 
 /// Somebody who has signed in.

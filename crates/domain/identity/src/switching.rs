@@ -4,6 +4,7 @@ use tenantry_jobs::JobQueue;
 use tenantry_kernel::{
     Action, Actor, Authorities, Command, Denied, Journal, Name, Requirement, TenantId, TenantStatus, World,
 };
+use tenantry_tenancy::vocabulary::{MEMBERSHIP_CREATED, TENANT_CREATED};
 use tenantry_tenancy::{
     FoundTenant, Founding, MembershipStatus, Memberships, Plan, Slug, TenancyError, Tenant, found_tenant,
 };
@@ -11,6 +12,7 @@ use tenantry_tenancy::{
 use crate::{
     EndReason, IdentityError, People, Person, RefreshKeys, RefreshToken, Session, SessionPolicy, Sessions,
     sessions::{Beginning, Judgement, end_replayed, note_ended, start_session},
+    vocabulary::{SESSION_ENDED, SESSION_REPLAYED, SESSION_STARTED},
 };
 
 /// See the tenants that one belongs to.
@@ -33,7 +35,7 @@ pub struct FoundOwnTenant {
 
 impl Command for FoundOwnTenant {
     const REQUIRES: Requirement = Requirement::SignedIn;
-    const EVENTS: &'static [Action] = &[Action::TenantCreated, Action::MembershipCreated];
+    const EVENTS: &'static [Action] = &[TENANT_CREATED, MEMBERSHIP_CREATED];
 }
 
 /// Founds a tenant that the acting person owns. Their session stays where it is.
@@ -69,7 +71,7 @@ pub struct SwitchTenant {
 
 impl Command for SwitchTenant {
     const REQUIRES: Requirement = Requirement::SignedIn;
-    const EVENTS: &'static [Action] = &[Action::SessionStarted, Action::SessionEnded, Action::SessionReplayed];
+    const EVENTS: &'static [Action] = &[SESSION_STARTED, SESSION_ENDED, SESSION_REPLAYED];
 }
 
 /// What became of a wish to switch.

@@ -14,6 +14,7 @@ use crate::{
     mails::{Enclosed, post},
     registration::{ACCOUNT_RETRY, email_verified},
     sessions::note_ended,
+    vocabulary::{SESSION_ENDED, SIGN_IN_FAILED, USER_EMAIL_CHANGED, USER_EMAIL_VERIFIED},
 };
 
 /// A link to somebody's mailbox, and its token.
@@ -145,8 +146,7 @@ pub struct VerifyEmail {
 
 impl VerifyEmail {
     /// The events that verifying can leave.
-    pub const EVENTS: &'static [Action] =
-        &[Action::UserEmailVerified, Action::UserEmailChanged, Action::SessionEnded, Action::SignInFailed];
+    pub const EVENTS: &'static [Action] = &[USER_EMAIL_VERIFIED, USER_EMAIL_CHANGED, SESSION_ENDED, SIGN_IN_FAILED];
 }
 
 /// What verifying writes to.
@@ -209,7 +209,7 @@ async fn take_over_address(
     unit.delete_links_of(person.id).await?;
     unit.delete_registrations_of(&person.email).await?;
     unit.user_authority_changed(person.id).await?;
-    let event = Event::new(world, actor, Action::UserEmailChanged)
+    let event = Event::new(world, actor, USER_EMAIL_CHANGED)
         .target(person.id, Some(person.name.as_str()))
         .changed_personal("email", old.as_str(), person.email.as_str());
     unit.append_event(event).await?;
@@ -232,7 +232,7 @@ pub struct ChangeEmail {
 impl Command for ChangeEmail {
     const REQUIRES: Requirement = Requirement::SignedIn;
     /// Of a refusal; the change itself comes with [`VerifyEmail`].
-    const EVENTS: &'static [Action] = &[Action::UserEmailChanged];
+    const EVENTS: &'static [Action] = &[USER_EMAIL_CHANGED];
 }
 
 /// Somebody has asked for another address.

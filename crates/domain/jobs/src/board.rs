@@ -1,9 +1,9 @@
 //! Jobs as shown to users: their state, never their payload or their secret.
 
 use async_trait::async_trait;
-use tenantry_kernel::{JobId, Page, PageRequest, StoreError, TenantId, Timestamp};
+use tenantry_kernel::{Page, PageRequest, StoreError, TenantId, Timestamp};
 
-use crate::JobState;
+use crate::{JobId, JobState};
 
 /// A job for display.
 #[derive(Debug, Clone, PartialEq, Eq)]

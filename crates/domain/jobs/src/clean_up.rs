@@ -2,11 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Event, JobId, Journal, Permission, Requirement, TenantId, World,
-};
+use tenantry_kernel::{Action, Actor, Authorities, Command, Event, Journal, Permission, Requirement, TenantId, World};
 
-use crate::{JobError, JobQueue, Kind, NewJob, RetryPolicy, management::require};
+use crate::{JobError, JobId, JobQueue, Kind, NewJob, RetryPolicy, management::require, vocabulary::CLEANUP_REQUESTED};
 
 macro_rules! targets {
     ($($variant:ident $name:literal $sentence:literal;)*) => {
@@ -89,7 +87,7 @@ pub struct RequestCleanUp {
 
 impl Command for RequestCleanUp {
     const REQUIRES: Requirement = Requirement::All(&[Permission::JOBS_MANAGE]);
-    const EVENTS: &'static [Action] = &[Action::CleanupRequested];
+    const EVENTS: &'static [Action] = &[CLEANUP_REQUESTED];
 }
 
 /// Enqueues a clean-up of this tenant's rows, and returns its job.
@@ -105,7 +103,7 @@ pub async fn request_clean_up(
     let names: Vec<String> = targets.iter().map(|target| target.name().to_owned()).collect();
     let job = NewJob::of(world, Some(tenant), &CleanUp { targets, dry_run })?;
     unit.enqueue_job(&job).await?;
-    let event = Event::new(world, actor, Action::CleanupRequested)
+    let event = Event::new(world, actor, CLEANUP_REQUESTED)
         .within(Some(tenant))
         .target(job.id, Some(CleanUp::NAME))
         .set("targets", names)

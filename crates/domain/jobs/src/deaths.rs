@@ -1,8 +1,8 @@
 //! Events of dead letters, which need a person's attention.
 
-use tenantry_kernel::{Action, Actor, Event, Journal, Outcome, RequestId, StoreError, World};
+use tenantry_kernel::{Actor, Event, Journal, Outcome, RequestId, StoreError, World};
 
-use crate::{DeadLetter, Job, Outcome as JobOutcome};
+use crate::{DeadLetter, Job, Outcome as JobOutcome, vocabulary::JOB_DIED};
 
 impl DeadLetter {
     /// Returns the dead letter of a job with this outcome; `None` unless the job was given up.
@@ -20,7 +20,7 @@ pub async fn note_deaths(
 ) -> Result<(), StoreError> {
     for letter in dead {
         let actor = Actor::system(RequestId::new(world));
-        let died = Event::new(world, &actor, Action::JobDied)
+        let died = Event::new(world, &actor, JOB_DIED)
             .within(letter.tenant)
             .target(letter.job, Some(&letter.kind))
             .outcome(Outcome::Failed)

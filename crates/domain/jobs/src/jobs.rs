@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
-use tenantry_kernel::{JobId, TenantId, Timestamp, World};
+use tenantry_kernel::{TenantId, Timestamp, World};
 
-use crate::{JobSecret, RetryPolicy, SealError, SealedSecret, Sealer};
+use crate::{JobId, JobSecret, RetryPolicy, SealError, SealedSecret, Sealer};
 
 /// A kind of job, with the payload that each of its jobs carries.
 ///

@@ -10,6 +10,7 @@ mod clean_up;
 mod deaths;
 mod error;
 mod handler;
+mod ids;
 mod jobs;
 mod management;
 mod queue;
@@ -17,6 +18,7 @@ mod retry;
 mod schedules;
 mod secrets;
 mod sweep;
+pub mod vocabulary;
 mod wake_up;
 
 pub use board::{JobFilter, JobStatus, Jobs, QueueFigures, QueueStats};
@@ -24,6 +26,7 @@ pub use clean_up::{CleanUp, CleanUpTarget, RequestCleanUp, request_clean_up};
 pub use deaths::note_deaths;
 pub use error::JobError;
 pub use handler::{Done, Handler, JobFailure, LeaseLost, Try};
+pub use ids::JobId;
 pub use jobs::{Job, JobState, Kind, NewJob, PayloadError};
 pub use management::{CancelJob, ReadJobs, RetryJob, cancel_job, retry_job};
 pub use queue::{

@@ -1,10 +1,11 @@
 //! What people do with jobs: look, try again, call off.
 
-use tenantry_kernel::{
-    Action, Actor, ActorKind, Authorities, Command, Event, JobId, Journal, Permission, Requirement, World,
-};
+use tenantry_kernel::{Action, Actor, ActorKind, Authorities, Command, Event, Journal, Permission, Requirement, World};
 
-use crate::{JobError, JobStatus, Jobs};
+use crate::{
+    JobError, JobId, JobStatus, Jobs,
+    vocabulary::{JOB_CANCELLED, JOB_RETRIED},
+};
 
 /// See background jobs.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +25,7 @@ pub struct RetryJob {
 
 impl Command for RetryJob {
     const REQUIRES: Requirement = Requirement::All(&[Permission::JOBS_MANAGE]);
-    const EVENTS: &'static [Action] = &[Action::JobRetried];
+    const EVENTS: &'static [Action] = &[JOB_RETRIED];
 }
 
 /// Call a job off that has not begun.
@@ -36,7 +37,7 @@ pub struct CancelJob {
 
 impl Command for CancelJob {
     const REQUIRES: Requirement = Requirement::All(&[Permission::JOBS_MANAGE]);
-    const EVENTS: &'static [Action] = &[Action::JobCancelled];
+    const EVENTS: &'static [Action] = &[JOB_CANCELLED];
 }
 
 /// Makes a dead letter or a cancelled job ready again, with all its attempts before it. One whose secret is gone ends as
@@ -52,7 +53,7 @@ pub async fn retry_job(
     if !unit.revive_job(job.id, world.now()).await? {
         return Err(JobError::InvalidState);
     }
-    unit.append_event(event(world, actor, Action::JobRetried, &job)).await?;
+    unit.append_event(event(world, actor, JOB_RETRIED, &job)).await?;
     Ok(())
 }
 
@@ -68,7 +69,7 @@ pub async fn cancel_job(
     if !unit.call_off_job(job.id, world.now()).await? {
         return Err(JobError::InvalidState);
     }
-    unit.append_event(event(world, actor, Action::JobCancelled, &job)).await?;
+    unit.append_event(event(world, actor, JOB_CANCELLED, &job)).await?;
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 //! The ports of the queue. The store is the only source of truth; a wake-up only makes workers faster.
 
 use async_trait::async_trait;
-use tenantry_kernel::{JobId, StoreError, TenantId, Timestamp};
+use tenantry_kernel::{StoreError, TenantId, Timestamp};
 use uuid::Uuid;
 
-use crate::{Job, NewJob};
+use crate::{Job, JobId, NewJob};
 
 /// Result of enqueueing a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,9 +4,9 @@
 use async_trait::async_trait;
 use croner::Cron;
 use std::{fmt, str::FromStr};
-use tenantry_kernel::{JobId, StoreError, Timestamp, World};
+use tenantry_kernel::{StoreError, Timestamp, World};
 
-use crate::{JobQueue, Kind, NewJob, SealError};
+use crate::{JobId, JobQueue, Kind, NewJob, SealError};
 
 /// A cron expression with five fields (minute, hour, day of the month, month, day of the week), in UTC.
 #[derive(Clone)]

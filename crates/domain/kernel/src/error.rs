@@ -3,7 +3,7 @@
 use serde::Serialize;
 use std::{error::Error, fmt};
 
-use crate::{Denied, Permission, PermissionSet};
+use crate::{Denied, Permission, PermissionSet, names};
 
 /// What sort of failure a code is. The application maps each kind to one HTTP status. Documents list codes in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,7 +58,7 @@ impl ErrorCode {
     ///
     /// When the name is not in snake case, or the sentence is none. In a constant that is an error of compilation.
     pub const fn declared(name: &'static str, kind: ErrorKind, sentence: &'static str) -> Self {
-        assert!(is_snake_case(name), "the name of a code is written in snake case");
+        assert!(names::is_snake_case(name), "the name of a code is written in snake case");
         assert!(matches!(sentence.as_bytes(), [b'A'..=b'Z', .., b'.']), "a code says a sentence");
         Self { name, kind, sentence }
     }
@@ -77,22 +77,6 @@ impl ErrorCode {
     pub const fn sentence(self) -> &'static str {
         self.sentence
     }
-}
-
-/// Whether a name consists of lower-case letters and single underscores between them.
-const fn is_snake_case(name: &str) -> bool {
-    let bytes = name.as_bytes();
-    let mut after_letter = false;
-    let mut i = 0;
-    while i < bytes.len() {
-        match bytes[i] {
-            b'a'..=b'z' => after_letter = true,
-            b'_' if after_letter => after_letter = false,
-            _ => return false,
-        }
-        i += 1;
-    }
-    after_letter
 }
 
 /// Declares error codes as public constants, and lists them as `CODES`: constant, name, kind, sentence.
@@ -262,19 +246,4 @@ pub fn missing_permissions(permissions: PermissionSet) -> Vec<FieldError> {
         .iter()
         .map(|p| FieldError::new(p.name(), "missing_permission", format!("You do not hold {p}.")))
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_codes_are_snake_case() {
-        for good in ["internal", "not_found"] {
-            assert!(is_snake_case(good), "{good}");
-        }
-        for bad in ["", "_", "Internal", "not found", "not__found", "_found", "found_", "found2"] {
-            assert!(!is_snake_case(bad), "{bad}");
-        }
-    }
 }

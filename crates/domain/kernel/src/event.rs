@@ -4,98 +4,14 @@ use async_trait::async_trait;
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
-use uuid::Uuid;
 
 use crate::{
-    Actor, ActorKind, CanonicalError, EventId, FileId, InvitationId, JobId, RequestId, RoleId, SessionId, StoreError,
-    TenantId, Timestamp, UserId, World, canonical_json,
+    Action, Actor, ActorKind, CanonicalError, EventId, RequestId, StoreError, Target, TenantId, Timestamp, UserId,
+    World, canonical_json,
 };
 
 /// The version of the canonical form that new events carry.
 pub const EVENT_VERSION: i32 = 1;
-
-macro_rules! actions {
-    ($($variant:ident $name:literal;)*) => {
-        /// What was done or tried. The names are public and do not change once shipped.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Action {
-            $(#[doc = $name] $variant,)*
-        }
-
-        impl Action {
-            /// Every action.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// The public name, `thing.done`.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-        }
-    };
-}
-
-actions! {
-    TenantCreated "tenant.created";
-    TenantUpdated "tenant.updated";
-    TenantSuspended "tenant.suspended";
-    TenantResumed "tenant.resumed";
-    TenantPlanChanged "tenant.plan_changed";
-    TenantOwnershipTransferred "tenant.ownership_transferred";
-    UserRegistered "user.registered";
-    UserUpdated "user.updated";
-    UserEmailVerified "user.email_verified";
-    UserEmailChanged "user.email_changed";
-    UserPasswordChanged "user.password_changed";
-    UserPasswordReset "user.password_reset";
-    UserDisabled "user.disabled";
-    UserEnabled "user.enabled";
-    UserErased "user.erased";
-    SessionStarted "session.started";
-    SessionEnded "session.ended";
-    SessionReplayed "session.replayed";
-    SignInFailed "sign_in.failed";
-    MembershipCreated "membership.created";
-    MembershipDeactivated "membership.deactivated";
-    MembershipActivated "membership.activated";
-    MembershipRemoved "membership.removed";
-    MembershipRolesChanged "membership.roles_changed";
-    RoleCreated "role.created";
-    RoleUpdated "role.updated";
-    RoleDeleted "role.deleted";
-    InvitationCreated "invitation.created";
-    InvitationRenewed "invitation.renewed";
-    InvitationRevoked "invitation.revoked";
-    InvitationAccepted "invitation.accepted";
-    JobRetried "job.retried";
-    JobCancelled "job.cancelled";
-    JobDied "job.died";
-    CleanupRequested "cleanup.requested";
-    FileUploaded "file.uploaded";
-    FileDownloaded "file.downloaded";
-    FileLinked "file.linked";
-    FileDeleted "file.deleted";
-    AuditExported "audit.exported";
-    AuditPolicyChanged "audit.policy_changed";
-    AuditSealed "audit.sealed";
-    AccessDenied "access.denied";
-}
-
-impl Action {
-    /// The part before the first dot, by which the audit log can be filtered.
-    pub fn group(self) -> &'static str {
-        self.name().split('.').next().unwrap_or_default()
-    }
-
-    /// The action of that public name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|action| action.name() == name)
-    }
-
-    /// Every action of a group, in no order; none when there is no such group.
-    pub fn in_group(group: &str) -> impl Iterator<Item = Self> {
-        Self::ALL.iter().copied().filter(move |action| action.group() == group)
-    }
-}
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -122,78 +38,6 @@ impl Outcome {
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Succeeded, Self::Denied, Self::Failed].into_iter().find(|outcome| outcome.name() == name)
     }
-}
-
-/// What kind of thing something was done to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TargetKind {
-    /// A tenant.
-    Tenant,
-    /// A person, or a person's membership.
-    User,
-    /// A role.
-    Role,
-    /// A session.
-    Session,
-    /// An invitation.
-    Invitation,
-    /// A job.
-    Job,
-    /// A file.
-    File,
-}
-
-impl TargetKind {
-    /// Every kind.
-    pub const ALL: &[Self] =
-        &[Self::Tenant, Self::User, Self::Role, Self::Session, Self::Invitation, Self::Job, Self::File];
-
-    /// The public name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tenant => "tenant",
-            Self::User => "user",
-            Self::Role => "role",
-            Self::Session => "session",
-            Self::Invitation => "invitation",
-            Self::Job => "job",
-            Self::File => "file",
-        }
-    }
-
-    /// The kind of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| kind.name() == name)
-    }
-}
-
-/// The thing that something was done to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Target {
-    /// What kind of thing.
-    pub kind: TargetKind,
-    /// Its id.
-    pub id: Uuid,
-}
-
-macro_rules! target_from {
-    ($($id:ident $kind:ident;)*) => {$(
-        impl From<$id> for Target {
-            fn from(id: $id) -> Self {
-                Self { kind: TargetKind::$kind, id: id.uuid() }
-            }
-        }
-    )*};
-}
-
-target_from! {
-    TenantId Tenant;
-    UserId User;
-    RoleId Role;
-    SessionId Session;
-    InvitationId Invitation;
-    JobId Job;
-    FileId File;
 }
 
 /// A value before or after a change: text, a whole number or a list of texts, so that it has one canonical form.

@@ -1,63 +1,90 @@
 //! Typed ids: UUIDv7 (RFC 9562), lower-case and hyphenated in text, so that one kind of id cannot stand in for another.
 
-use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
 use uuid::Uuid;
-
-use crate::World;
 
 /// The text is not a lower-case, hyphenated UUIDv7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a lower-case, hyphenated UUIDv7")]
 pub struct IdError;
 
+/// Declares a type of id. Other crates declare theirs by this macro too, and convert those that an event can be about into
+/// [`Target`](crate::Target).
+///
+/// ```
+/// tenantry_kernel::id!(
+///     /// An invoice.
+///     InvoiceId
+/// );
+/// assert!("1".parse::<InvoiceId>().is_err());
+/// ```
+#[macro_export]
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(Uuid);
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name($crate::macros::Uuid);
 
         impl $name {
-            /// A new id, ordered by the world's clock.
-            pub fn new(world: &World) -> Self {
+            /// Returns a new id, ordered by the world's clock.
+            pub fn new(world: &$crate::World) -> Self {
                 Self(world.uuid_v7())
             }
 
             /// Takes an id that a repository or a verified token holds already.
-            pub const fn from_uuid(id: Uuid) -> Self {
+            pub const fn from_uuid(id: $crate::macros::Uuid) -> Self {
                 Self(id)
             }
 
-            /// The bare UUID.
-            pub const fn uuid(self) -> Uuid {
+            /// Returns the bare UUID.
+            pub const fn uuid(self) -> $crate::macros::Uuid {
                 self.0
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.as_hyphenated().fmt(f)
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                ::std::fmt::Display::fmt(self.0.as_hyphenated(), f)
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 write!(f, concat!(stringify!($name), "({})"), self.0)
             }
         }
 
-        impl FromStr for $name {
-            type Err = IdError;
+        impl ::std::str::FromStr for $name {
+            type Err = $crate::IdError;
 
-            fn from_str(text: &str) -> Result<Self, IdError> {
-                parse_v7(text).map(Self)
+            fn from_str(text: &str) -> Result<Self, $crate::IdError> {
+                $crate::macros::parse_v7(text).map(Self)
+            }
+        }
+
+        impl $crate::macros::Serialize for $name {
+            fn serialize<S: $crate::macros::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                $crate::macros::Serialize::serialize(&self.0, serializer)
+            }
+        }
+
+        impl<'de> $crate::macros::Deserialize<'de> for $name {
+            fn deserialize<D: $crate::macros::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::macros::Deserialize::deserialize(deserializer).map(Self)
             }
         }
     };
 }
 
-fn parse_v7(text: &str) -> Result<Uuid, IdError> {
+/// What the macros of this crate refer to from other crates.
+#[doc(hidden)]
+pub mod macros {
+    pub use super::parse_v7;
+    pub use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    pub use uuid::Uuid;
+}
+
+/// Parses the canonical text of a UUIDv7.
+pub fn parse_v7(text: &str) -> Result<Uuid, IdError> {
     let id = Uuid::try_parse(text).map_err(|_| IdError)?;
     let canonical = id.get_version_num() == 7 && *id.as_hyphenated().encode_lower(&mut [0; 36]) == *text;
     if canonical { Ok(id) } else { Err(IdError) }
@@ -82,22 +109,6 @@ id!(
 id!(
     /// A named set of permissions inside one tenant.
     RoleId
-);
-id!(
-    /// An offer to join a tenant.
-    InvitationId
-);
-id!(
-    /// A registration that waits for its address to be confirmed.
-    RegistrationId
-);
-id!(
-    /// A piece of background work.
-    JobId
-);
-id!(
-    /// A file of a tenant. Its bytes lie under the same id.
-    FileId
 );
 id!(
     /// One entry of the journal.

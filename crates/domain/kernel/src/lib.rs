@@ -4,6 +4,7 @@
 //! Nothing here does I/O, reads a clock or draws a random number of its own. A thing belongs here only when
 //! three domain crates need it.
 
+mod action;
 mod actor;
 mod authority;
 mod canonical;
@@ -11,29 +12,29 @@ mod email;
 mod error;
 mod event;
 mod ids;
+mod names;
 mod page;
 mod permission;
 mod public_name;
 mod text;
 mod trace;
+mod vocabulary;
 mod world;
 
+pub use action::{Action, Target, TargetKind};
 pub use actor::{Actor, ActorKind, Origin};
 pub use authority::{Authorities, Authority, Command, Denied, HeldRole, Requirement, TenantAuthority, TenantStatus};
 pub use canonical::{CanonicalError, canonical_json};
 pub use email::{EmailAddress, EmailError};
 pub use error::{Coded, ErrorCode, ErrorKind, FieldError, StoreError, missing_permissions};
-pub use event::{
-    Action, Change, ChangeValue, EVENT_VERSION, Event, Journal, Outcome, PersonalPart, Target, TargetKind,
-    commitment_to,
-};
-pub use ids::{
-    EventId, FileId, IdError, InvitationId, JobId, RegistrationId, RequestId, RoleId, SessionId, SignInId, TenantId,
-    UserId,
-};
+pub use event::{Change, ChangeValue, EVENT_VERSION, Event, Journal, Outcome, PersonalPart, commitment_to};
+#[doc(hidden)]
+pub use ids::macros;
+pub use ids::{EventId, IdError, RequestId, RoleId, SessionId, SignInId, TenantId, UserId};
 pub use page::{Direction, MAX_LIMIT, Page, PageRequest};
 pub use permission::{CATALOGUE, Permission, PermissionInfo, PermissionSet, UnknownPermission};
 pub use public_name::PublicName;
 pub use text::{Name, TextError, bounded_line, fold, upper_bound};
 pub use trace::{TraceContext, TraceError, TraceId};
+pub use vocabulary::{CrateVocabulary, DuplicateName, VOCABULARY, Vocabulary};
 pub use world::{Clock, Entropy, Timestamp, World};

@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, EmailAddress, Event, InvitationId, Journal, Page, PageRequest, Permission,
-    Requirement, RoleId, StoreError, TenantId, Timestamp, UserId, World,
+    Action, Actor, Authorities, Command, EmailAddress, Event, Journal, Page, PageRequest, Permission, Requirement,
+    RoleId, StoreError, TenantId, Timestamp, UserId, World,
 };
 
-use crate::{TenancyError, roles::lock_and_require};
+use crate::{InvitationId, TenancyError, roles::lock_and_require, vocabulary::INVITATION_REVOKED};
 
 /// An offer to join a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +121,7 @@ pub struct RevokeInvitation {
 
 impl Command for RevokeInvitation {
     const REQUIRES: Requirement = Requirement::All(&[Permission::INVITATIONS_MANAGE]);
-    const EVENTS: &'static [Action] = &[Action::InvitationRevoked];
+    const EVENTS: &'static [Action] = &[INVITATION_REVOKED];
 }
 
 /// Withdraws an invitation that nobody has answered, also one whose time is over.
@@ -139,8 +139,7 @@ pub async fn revoke_invitation(
     invitation.state = InvitationState::Revoked;
     invitation.token_hash = None;
     unit.update_invitation(&invitation).await?;
-    let event =
-        Event::new(world, actor, Action::InvitationRevoked).target(invitation.id, Some(invitation.email.as_str()));
+    let event = Event::new(world, actor, INVITATION_REVOKED).target(invitation.id, Some(invitation.email.as_str()));
     unit.append_event(event).await?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! A person is known here only by id.
 
 mod error;
+mod ids;
 mod invitations;
 mod memberships;
 mod plans;
@@ -10,6 +11,7 @@ mod tenants;
 pub mod vocabulary;
 
 pub use error::TenancyError;
+pub use ids::InvitationId;
 pub use invitations::{Invitation, InvitationState, Invitations, ListInvitations, RevokeInvitation, revoke_invitation};
 pub use memberships::{
     AssignRoles, GiveRole, ListMembers, MemberFilter, MemberKey, MemberKeys, MemberOrder, Membership, MembershipStatus,

@@ -9,6 +9,7 @@ use tenantry_kernel::{
 use crate::{
     DefaultRole, Role, Roles, TenancyError, Tenant,
     roles::{lock_and_require, require_held, require_version, role_names},
+    vocabulary::MEMBERSHIP_ROLES_CHANGED,
 };
 
 /// A person in a tenant.
@@ -186,7 +187,7 @@ pub struct AssignRoles {
 
 impl Command for AssignRoles {
     const REQUIRES: Requirement = Requirement::All(&[Permission::USERS_ASSIGN_ROLES]);
-    const EVENTS: &'static [Action] = &[Action::MembershipRolesChanged];
+    const EVENTS: &'static [Action] = &[MEMBERSHIP_ROLES_CHANGED];
 }
 
 /// Give a member one more role.
@@ -324,7 +325,7 @@ async fn change_roles(
     unit.replace_roles(membership.tenant, membership.user, &ids).await?;
     unit.update_membership(&membership).await?;
     unit.user_authority_changed(membership.user).await?;
-    let event = Event::new(world, actor, Action::MembershipRolesChanged).target(membership.user, None).changed(
+    let event = Event::new(world, actor, MEMBERSHIP_ROLES_CHANGED).target(membership.user, None).changed(
         "roles",
         role_names(&current),
         role_names(&wanted),

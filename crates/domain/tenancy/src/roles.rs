@@ -8,7 +8,10 @@ use tenantry_kernel::{
     RoleId, StoreError, TenantAuthority, TenantId, TextError, Timestamp, World, bounded_line, fold,
 };
 
-use crate::{Invitations, TenancyError};
+use crate::{
+    Invitations, TenancyError,
+    vocabulary::{ROLE_CREATED, ROLE_DELETED, ROLE_UPDATED},
+};
 
 /// A named set of permissions inside one tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,7 +223,7 @@ pub struct CreateRole {
 
 impl Command for CreateRole {
     const REQUIRES: Requirement = Requirement::All(&[Permission::ROLES_CREATE]);
-    const EVENTS: &'static [Action] = &[Action::RoleCreated];
+    const EVENTS: &'static [Action] = &[ROLE_CREATED];
 }
 
 /// Change a role. What is `None` stays as it is.
@@ -247,7 +250,7 @@ pub struct RolePatch {
 
 impl Command for ChangeRole {
     const REQUIRES: Requirement = Requirement::All(&[Permission::ROLES_UPDATE]);
-    const EVENTS: &'static [Action] = &[Action::RoleUpdated];
+    const EVENTS: &'static [Action] = &[ROLE_UPDATED];
 }
 
 /// Delete a role that nobody holds.
@@ -261,7 +264,7 @@ pub struct DeleteRole {
 
 impl Command for DeleteRole {
     const REQUIRES: Requirement = Requirement::All(&[Permission::ROLES_DELETE]);
-    const EVENTS: &'static [Action] = &[Action::RoleDeleted];
+    const EVENTS: &'static [Action] = &[ROLE_DELETED];
 }
 
 /// Makes a role that gives no more than its maker holds.
@@ -286,7 +289,7 @@ pub async fn create_role(
         updated_at: now,
     };
     unit.insert_role(&role).await?;
-    let event = Event::new(world, actor, Action::RoleCreated)
+    let event = Event::new(world, actor, ROLE_CREATED)
         .target(role.id, Some(role.name.as_str()))
         .set("name", role.name.as_str())
         .set("description", role.description.as_str())
@@ -328,7 +331,7 @@ pub async fn change_role(
     if after.permissions != before.permissions || after.name != before.name {
         unit.tenant_authority_changed(held.id).await?;
     }
-    let event = Event::new(world, actor, Action::RoleUpdated)
+    let event = Event::new(world, actor, ROLE_UPDATED)
         .target(after.id, Some(after.name.as_str()))
         .changed("name", before.name.as_str(), after.name.as_str())
         .changed("description", before.description.as_str(), after.description.as_str())
@@ -357,7 +360,7 @@ pub async fn delete_role(
         return Err(TenancyError::RoleInUse);
     }
     unit.delete_role(role.id).await?;
-    let event = Event::new(world, actor, Action::RoleDeleted).target(role.id, Some(role.name.as_str()));
+    let event = Event::new(world, actor, ROLE_DELETED).target(role.id, Some(role.name.as_str()));
     unit.append_event(event).await?;
     Ok(())
 }

@@ -11,6 +11,9 @@ use tenantry_kernel::{
 use crate::{
     MemberKeys, Membership, Memberships, Plan, Roles, TenancyError, insert_default_roles,
     roles::{lock_and_require, require_version},
+    vocabulary::{
+        MEMBERSHIP_CREATED, TENANT_CREATED, TENANT_PLAN_CHANGED, TENANT_RESUMED, TENANT_SUSPENDED, TENANT_UPDATED,
+    },
 };
 
 /// A customer's organisation.
@@ -140,7 +143,7 @@ pub struct ChangeTenant {
 
 impl Command for ChangeTenant {
     const REQUIRES: Requirement = Requirement::All(&[Permission::TENANT_UPDATE]);
-    const EVENTS: &'static [Action] = &[Action::TenantUpdated];
+    const EVENTS: &'static [Action] = &[TENANT_UPDATED];
 }
 
 /// Changes the tenant's name or slug.
@@ -163,7 +166,7 @@ pub async fn change_tenant(
     if after == before {
         return Ok(before);
     }
-    let event = Event::new(world, actor, Action::TenantUpdated)
+    let event = Event::new(world, actor, TENANT_UPDATED)
         .target(after.id, Some(after.name.as_str()))
         .changed("name", before.name.as_str(), after.name.as_str())
         .changed("slug", before.slug.as_str(), after.slug.as_str());
@@ -206,13 +209,13 @@ pub async fn found_tenant(
     unit.insert_membership(&membership, &command.owner_keys).await?;
     unit.replace_roles(membership.tenant, membership.user, &[owner_role.id]).await?;
 
-    let founded = Event::new(world, &actor, Action::TenantCreated)
+    let founded = Event::new(world, &actor, TENANT_CREATED)
         .target(tenant.id, Some(tenant.name.as_str()))
         .set("name", tenant.name.as_str())
         .set("slug", tenant.slug.as_str())
         .set("plan", tenant.plan.name);
     unit.append_event(founded).await?;
-    let joined = Event::new(world, &actor, Action::MembershipCreated)
+    let joined = Event::new(world, &actor, MEMBERSHIP_CREATED)
         .target(membership.user, Some(command.owner_name.as_str()))
         .set("roles", vec![owner_role.name.to_string()]);
     unit.append_event(joined).await?;
@@ -256,8 +259,8 @@ pub async fn change_tenant_status(
     status: TenantStatus,
 ) -> Result<Tenant, TenancyError> {
     let action = match status {
-        TenantStatus::Suspended => Action::TenantSuspended,
-        TenantStatus::Active => Action::TenantResumed,
+        TenantStatus::Suspended => TENANT_SUSPENDED,
+        TenantStatus::Active => TENANT_RESUMED,
     };
     change_by_operator(unit, actor, world, tenant, action, |tenant| tenant.status = status).await
 }
@@ -270,7 +273,7 @@ pub async fn change_plan(
     tenant: TenantId,
     plan: &'static Plan,
 ) -> Result<Tenant, TenancyError> {
-    change_by_operator(unit, actor, world, tenant, Action::TenantPlanChanged, |tenant| tenant.plan = plan).await
+    change_by_operator(unit, actor, world, tenant, TENANT_PLAN_CHANGED, |tenant| tenant.plan = plan).await
 }
 
 async fn change_by_operator(

@@ -1,8 +1,8 @@
 //! Many jobs in one call.
 
 use std::collections::HashSet;
-use tenantry_jobs::{Claim, ClaimJobs, Claims, Enqueued, JobQueue, NewJob, Outcome, Settlement, Worklist};
-use tenantry_kernel::{JobId, TenantId};
+use tenantry_jobs::{Claim, ClaimJobs, Claims, Enqueued, JobId, JobQueue, NewJob, Outcome, Settlement, Worklist};
+use tenantry_kernel::TenantId;
 
 use super::{
     LEASE, Ports, claim, claim_one, claiming, clear, complete, dead, enqueue, has_due, ids, new_job, retry_at,

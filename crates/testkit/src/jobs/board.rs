@@ -1,7 +1,7 @@
 //! What people see of jobs and do with them.
 
-use tenantry_jobs::{JobFilter, JobState, JobStatus, Jobs, NewJob};
-use tenantry_kernel::{Direction, JobId, PageRequest, StoreError};
+use tenantry_jobs::{JobFilter, JobId, JobState, JobStatus, Jobs, NewJob};
+use tenantry_kernel::{Direction, PageRequest, StoreError};
 
 use super::{LEASE, Ports, claim, claim_one, clear, complete, dead, enqueue, fail, ids, new_job, secret_until};
 use crate::{

@@ -2,8 +2,7 @@
 
 use futures::future::join_all;
 use std::collections::HashSet;
-use tenantry_jobs::{NewJob, Worklist};
-use tenantry_kernel::JobId;
+use tenantry_jobs::{JobId, NewJob, Worklist};
 
 use super::{
     LEASE, MILLISECOND, Ports, QUEUE, claim, claim_once_let_go, claim_one, claiming, clear, complete, enqueue, has_due,

@@ -1,8 +1,8 @@
 //! At most one live job of a tenant and kind has a key.
 
 use futures::future::join_all;
-use tenantry_jobs::{Enqueued, JobQueue, NewJob, Worklist};
-use tenantry_kernel::{JobId, TenantId};
+use tenantry_jobs::{Enqueued, JobId, JobQueue, NewJob, Worklist};
+use tenantry_kernel::TenantId;
 use uuid::Uuid;
 
 use super::{

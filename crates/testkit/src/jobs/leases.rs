@@ -1,8 +1,7 @@
 //! A worker that does not come back: its lease ends, somebody else does the job, and what it says too late counts for
 //! nothing.
 
-use tenantry_jobs::NewJob;
-use tenantry_kernel::JobId;
+use tenantry_jobs::{JobId, NewJob};
 
 use super::{
     LEASE, MILLISECOND, Ports, blank, claim, claim_one, clear, complete, dead, enqueue, expected, fail, has_due, ids,

@@ -1,7 +1,6 @@
 //! What becomes of a job: done, tried again, or given up.
 
-use tenantry_jobs::{Claim, NewJob, Outcome, Settlement, Worklist};
-use tenantry_kernel::JobId;
+use tenantry_jobs::{Claim, JobId, NewJob, Outcome, Settlement, Worklist};
 
 use super::{
     LEASE, MILLISECOND, Ports, blank, claim, claim_once_let_go, claim_one, clear, complete, dead, enqueue, expected,

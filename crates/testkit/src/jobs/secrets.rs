@@ -1,7 +1,7 @@
 //! Secrets go when their time is over, wherever their jobs stand.
 
-use tenantry_jobs::NewJob;
-use tenantry_kernel::{JobId, Timestamp};
+use tenantry_jobs::{JobId, NewJob};
+use tenantry_kernel::Timestamp;
 
 use super::{
     LEASE, MILLISECOND, Ports, blank, claim, clear, complete, dead, enqueue, expected, fail, new_job, retry_at,

@@ -1,7 +1,6 @@
 //! Tries that are not counted, and jobs that are hopeless before their last.
 
-use tenantry_jobs::{NewJob, Outcome, Worklist};
-use tenantry_kernel::JobId;
+use tenantry_jobs::{JobId, NewJob, Outcome, Worklist};
 
 use super::{
     LEASE, MILLISECOND, Ports, blank, claim, claim_one, claiming, clear, complete, enqueue, expected, fail, has_due,

@@ -1,7 +1,7 @@
 //! What a tenant's and a person's units must not see, and must not do, of the queue.
 
-use tenantry_jobs::{Enqueued, JobQueue, NewJob, Settlement, Worklist};
-use tenantry_kernel::{JobId, StoreError};
+use tenantry_jobs::{Enqueued, JobId, JobQueue, NewJob, Settlement, Worklist};
+use tenantry_kernel::StoreError;
 
 use super::{
     LEASE, Ports, QUEUE, claim_one, claiming, clear, complete, dead, enqueue, expected, has_due, new_job, retry_at,

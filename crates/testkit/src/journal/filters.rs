@@ -1,7 +1,9 @@
 //! Every filter, alone and with others, against what the same events filtered in memory give; and pages of what is left.
 
 use tenantry_audit::{ActionFilter, Entries, EntryFilter};
+use tenantry_identity::vocabulary::{SESSION_ENDED, USER_UPDATED};
 use tenantry_kernel::{Action, Event, EventId, Journal, Outcome, RoleId, TargetKind, Timestamp, UserId};
+use tenantry_tenancy::vocabulary::{INVITATION, MEMBERSHIP_ROLES_CHANGED, ROLE_CREATED, ROLE_UPDATED};
 
 use super::Log;
 use crate::{
@@ -28,13 +30,8 @@ struct Record {
 
 impl Record {
     async fn keep(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) -> Self {
-        const ACTIONS: [Action; 5] = [
-            Action::RoleCreated,
-            Action::RoleUpdated,
-            Action::MembershipRolesChanged,
-            Action::UserUpdated,
-            Action::SessionEnded,
-        ];
+        const ACTIONS: [Action; 5] =
+            [ROLE_CREATED, ROLE_UPDATED, MEMBERSHIP_ROLES_CHANGED, USER_UPDATED, SESSION_ENDED];
         let (log, other) = (Log::new(scene), Log::new(scene));
         let (other_person, role) = (UserId::new(&scene.world), RoleId::new(&scene.world));
         let mut events = Vec::new();
@@ -150,7 +147,7 @@ async fn each_filter_leaves_what_it_names(scene: &Scene<'_, impl Units<Unit: Jou
     for actor in [record.log.person, record.other_person] {
         filters.push(EntryFilter { actor: Some(actor), ..none.clone() });
     }
-    for kind in [TargetKind::Role, TargetKind::User] {
+    for kind in [TargetKind::ROLE, TargetKind::USER] {
         filters.push(EntryFilter { target_kind: Some(kind), ..none.clone() });
     }
     filters.push(EntryFilter { target: Some(record.role.uuid()), ..none.clone() });
@@ -170,7 +167,7 @@ async fn each_filter_leaves_what_it_names(scene: &Scene<'_, impl Units<Unit: Jou
     for filter in [
         EntryFilter { actor: Some(nobody), ..none.clone() },
         EntryFilter { target: Some(nobody.uuid()), ..none.clone() },
-        EntryFilter { target_kind: Some(TargetKind::Invitation), ..none.clone() },
+        EntryFilter { target_kind: Some(INVITATION), ..none.clone() },
         EntryFilter { from: Some(record.moment(29).plus(MILLISECOND)), ..none.clone() },
         EntryFilter { to: Some(record.moment(0)), ..none.clone() },
         EntryFilter { from: Some(middle), to: Some(middle), ..none },
@@ -185,9 +182,9 @@ async fn filters_are_joined_by_and(scene: &Scene<'_, impl Units<Unit: Journal + 
         for actor in [None, Some(record.other_person)] {
             for (target_kind, target) in [
                 (None, None),
-                (Some(TargetKind::User), None),
-                (Some(TargetKind::Role), Some(record.role.uuid())),
-                (Some(TargetKind::User), Some(record.role.uuid())),
+                (Some(TargetKind::USER), None),
+                (Some(TargetKind::ROLE), Some(record.role.uuid())),
+                (Some(TargetKind::USER), Some(record.role.uuid())),
             ] {
                 for (from, to) in [(None, None), (Some(record.moment(6)), Some(record.moment(24)))] {
                     let filter =

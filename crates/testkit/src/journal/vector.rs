@@ -3,9 +3,10 @@
 
 use tenantry_audit::Entries;
 use tenantry_kernel::{
-    Action, Actor, ActorKind, ChangeValue, Event, Journal, Origin, Outcome, RequestId, RoleId, TenantId, UserId, World,
+    Actor, ActorKind, ChangeValue, Event, Journal, Origin, Outcome, RequestId, RoleId, TenantId, UserId, World,
     canonical_json,
 };
+use tenantry_tenancy::vocabulary::ROLE_UPDATED;
 use uuid::Uuid;
 
 use super::{Log, appended, assert_same, canonical, record};
@@ -59,7 +60,7 @@ fn event() -> Event {
             user_agent: Some("Mozilla/5.0 (\\; <b>\u{2028}</b>)".to_owned()),
         },
     };
-    Event::new(&world, &actor, Action::RoleUpdated)
+    Event::new(&world, &actor, ROLE_UPDATED)
         .target(RoleId::from_uuid(id(5)), Some("Größe \u{7f}/"))
         .outcome(Outcome::Denied)
         .changed("name", "Clerk", "Gr\u{f6}\u{df}e\t\"\\/\u{8}\u{1f}\u{2029}\u{1F980}")

@@ -1,7 +1,9 @@
 //! What one tenant's unit must not see of another's log, and must not write into it.
 
 use tenantry_audit::{Entries, EntryFilter};
-use tenantry_kernel::{Action, Direction, Event, EventId, Journal, PageRequest};
+use tenantry_identity::vocabulary::USER_PASSWORD_CHANGED;
+use tenantry_kernel::{Direction, Event, EventId, Journal, PageRequest};
+use tenantry_tenancy::vocabulary::ROLE_CREATED;
 
 use super::{Log, appended, assert_same, entry};
 use crate::{
@@ -18,7 +20,7 @@ pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Journal + Entrie
 async fn te1_another_tenants_log_is_invisible(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
     let (own, theirs) = (Log::new(scene), Log::new(scene));
     // Alike in everything but the tenant: person, target, moment.
-    let event = own.event(scene, Action::RoleCreated).target(own.person, Some("Ada"));
+    let event = own.event(scene, ROLE_CREATED).target(own.person, Some("Ada"));
     let twin = Event {
         id: EventId::from_uuid(scene.world.uuid_v7_at(event.occurred_at)),
         ..event.clone().within(Some(theirs.tenant))
@@ -49,12 +51,12 @@ async fn te1_another_tenants_log_is_invisible(scene: &Scene<'_, impl Units<Unit:
 
 async fn te1_another_tenants_log_cannot_be_written(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
     let (own, theirs) = (Log::new(scene), Log::new(scene));
-    let forged = own.event(scene, Action::RoleCreated).within(Some(theirs.tenant));
+    let forged = own.event(scene, ROLE_CREATED).within(Some(theirs.tenant));
     for scope in [own.scope(), TestScope::Person(own.person)] {
         assert!(scene.attempt(scope, async |unit| unit.append_event(forged.clone()).await).await.is_err(), "{scope:?}");
         assert!(entry(scene, theirs.scope(), forged.id).await.is_none(), "{scope:?}");
     }
-    let outside = own.event(scene, Action::RoleCreated);
+    let outside = own.event(scene, ROLE_CREATED);
     assert!(
         scene
             .attempt(TestScope::Person(own.person), async |unit| unit.append_event(outside.clone()).await)
@@ -67,12 +69,12 @@ async fn te1_another_tenants_log_cannot_be_written(scene: &Scene<'_, impl Units<
 async fn what_belongs_to_no_tenant_is_noted_by_whoever_acts(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
     let (own, other) = (Log::new(scene), Log::new(scene));
     for scope in [TestScope::Person(own.person), own.scope()] {
-        let event = own.event(scene, Action::UserPasswordChanged).within(None);
+        let event = own.event(scene, USER_PASSWORD_CHANGED).within(None);
         scene.change(scope, async |unit| unit.append_event(event.clone()).await.unwrap()).await;
         let kept = entry(scene, TestScope::System, event.id).await.expect("System units read it");
         assert_same(&kept, &event);
 
-        let of_another = other.event(scene, Action::UserPasswordChanged).within(None);
+        let of_another = other.event(scene, USER_PASSWORD_CHANGED).within(None);
         assert!(scene.attempt(scope, async |unit| unit.append_event(of_another.clone()).await).await.is_err());
         assert!(entry(scene, TestScope::System, of_another.id).await.is_none(), "{scope:?}");
     }

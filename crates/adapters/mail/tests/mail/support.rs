@@ -3,7 +3,8 @@
 use mail_parser::MessageParser;
 use std::{error::Error, path::Path, sync::Arc, time::Duration};
 use tenantry_identity::{Letter, Mail, MailerError, Outgoing};
-use tenantry_kernel::{JobId, Timestamp, World};
+use tenantry_jobs::JobId;
+use tenantry_kernel::{Timestamp, World};
 use tenantry_mail::{MailSettings, SmtpMailer, SmtpServer, SmtpTimeouts, Templates};
 use tenantry_testkit::{
     mailer::Sent,

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter, Value, prelude::ChronoDateTimeUtc};
-use tenantry_jobs::{JobFilter, JobState, JobStatus, Jobs, QueueFigures, QueueStats};
-use tenantry_kernel::{JobId, Page, PageRequest, StoreError, TenantId, Timestamp};
+use tenantry_jobs::{JobFilter, JobId, JobState, JobStatus, Jobs, QueueFigures, QueueStats};
+use tenantry_kernel::{Page, PageRequest, StoreError, TenantId, Timestamp};
 
 use crate::{
     Unit,

@@ -3,8 +3,8 @@
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde::Serialize;
 use std::cmp::Reverse;
-use tenantry_jobs::{Claim, ClaimJobs, Claimed, Claims, DeadLetter, Job, Turn};
-use tenantry_kernel::{JobId, StoreError, TenantId, Timestamp};
+use tenantry_jobs::{Claim, ClaimJobs, Claimed, Claims, DeadLetter, Job, JobId, Turn};
+use tenantry_kernel::{StoreError, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::row::{COLUMNS, JobRow};

@@ -1,8 +1,8 @@
 //! A job as its row says it.
 
 use sea_orm::{FromQueryResult, prelude::ChronoDateTimeUtc};
-use tenantry_jobs::{Job, SealedSecret};
-use tenantry_kernel::{JobId, StoreError, TenantId, Timestamp};
+use tenantry_jobs::{Job, JobId, SealedSecret};
+use tenantry_kernel::{StoreError, TenantId, Timestamp};
 use uuid::Uuid;
 
 /// The columns of [`JobRow`].

@@ -2,8 +2,8 @@
 
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use std::collections::{HashMap, HashSet};
-use tenantry_jobs::{Claim, Outcome, Settlement};
-use tenantry_kernel::{JobId, StoreError, Timestamp};
+use tenantry_jobs::{Claim, JobId, Outcome, Settlement};
+use tenantry_kernel::{StoreError, Timestamp};
 use uuid::Uuid;
 
 use crate::{Unit, failure::Failure};

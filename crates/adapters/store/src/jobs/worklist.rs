@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use std::fmt::Write;
-use tenantry_jobs::{Claim, ClaimJobs, Claims, DeadLetter, Settlement, Worklist};
-use tenantry_kernel::{JobId, StoreError, TenantId, Timestamp};
+use tenantry_jobs::{Claim, ClaimJobs, Claims, DeadLetter, JobId, Settlement, Worklist};
+use tenantry_kernel::{StoreError, TenantId, Timestamp};
 use uuid::Uuid;
 
 use crate::{Unit, failure::Failure};

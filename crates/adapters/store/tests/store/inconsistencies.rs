@@ -2,8 +2,9 @@
 
 use tenantry_audit::Entries;
 use tenantry_identity::{Links, People, Registrations, Sessions};
-use tenantry_kernel::{Action, Actor, Event, Journal, Origin, PermissionSet, RequestId, RoleId, StoreError};
+use tenantry_kernel::{Actor, Event, Journal, Origin, PermissionSet, RequestId, RoleId, StoreError};
 use tenantry_store::Unit;
+use tenantry_tenancy::vocabulary::ROLE_CREATED;
 use tenantry_tenancy::{Description, Invitations, Role, RoleName, Roles, Tenants};
 
 use crate::support::{Opened, SYSTEM};
@@ -49,7 +50,7 @@ async fn an_impossible_row_is_told_by_its_table_and_column(opened: Opened) {
         updated_at: opened.world.now(),
     };
     let origin = Origin { trace: RequestId::new(&opened.world).into(), ip: None, user_agent: None };
-    let event = Event::new(&opened.world, &Actor::operator(origin), Action::RoleCreated);
+    let event = Event::new(&opened.world, &Actor::operator(origin), ROLE_CREATED);
     let (link, registration) = (opened.new_link(&person), opened.new_registration(&person, &tenant));
     let invitation = opened.new_invitation(tenant.id, &person, role.id);
     opened

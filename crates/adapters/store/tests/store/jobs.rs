@@ -3,8 +3,8 @@
 
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use std::{collections::HashSet, future::Future, time::Duration};
-use tenantry_jobs::{Claim, ClaimJobs, Claimed, JobQueue, NewJob, Outcome, Settlement, Turn, Worklist};
-use tenantry_kernel::{JobId, Timestamp};
+use tenantry_jobs::{Claim, ClaimJobs, Claimed, JobId, JobQueue, NewJob, Outcome, Settlement, Turn, Worklist};
+use tenantry_kernel::Timestamp;
 use tenantry_store::Unit;
 use tokio::time::timeout;
 

@@ -1,8 +1,8 @@
 //! What a unit costs, and whom it waits for.
 
 use tenantry_identity::People;
-use tenantry_jobs::{JobQueue, NewJob};
-use tenantry_kernel::{Authorities, JobId, StoreError};
+use tenantry_jobs::{JobId, JobQueue, NewJob};
+use tenantry_kernel::{Authorities, StoreError};
 use tenantry_store::{AuthorityChange, Committed};
 use tenantry_tenancy::Tenants;
 

@@ -8,7 +8,7 @@ use std::{error::Error, io};
 use tenantry_audit::{
     Chain, Entries, EntryFilter, ExportAuditLog, ExportFormat, Header, Line, Seals, export_audit_log, harmless_cell,
 };
-use tenantry_kernel::{Direction, EventId, PageRequest, StoreError, TenantId};
+use tenantry_kernel::{Direction, EventId, PageRequest, StoreError, TenantId, Vocabulary};
 use tenantry_store::Scope;
 use utoipa::IntoParams;
 
@@ -57,7 +57,7 @@ struct ExportQuery {
 }
 
 impl ExportQuery {
-    fn read(self) -> Result<(ExportAuditLog, EntryFilter), Failure> {
+    fn read(self, vocabulary: &Vocabulary) -> Result<(ExportAuditLog, EntryFilter), Failure> {
         let mut fields = Fields::default();
         let with_seals = match self.seals.as_deref() {
             None | Some("false") => Some(false),
@@ -80,7 +80,7 @@ impl ExportQuery {
             from: self.from,
             to: self.to,
         };
-        let filter = query.filter(&mut fields);
+        let filter = query.filter(vocabulary, &mut fields);
         let format = match (format, with_seals) {
             (Some(ExportFormat::Csv), Some(true)) => fields.take("seals", Err("goes with ndjson only")),
             (Some(_), Some(true)) if query.named().next().is_some() => {
@@ -115,7 +115,7 @@ pub(crate) async fn export_entries(
     caller: Caller<ExportAuditLog>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {
-    let (command, filter) = read_query::<ExportQuery>(&request)?.read()?;
+    let (command, filter) = read_query::<ExportQuery>(&request)?.read(&app.vocabulary)?;
     let (tenant, scope, format) = (caller.tenant()?.id, caller.scope(), command.format);
     let noted = app.change(caller.attempt(), scope, async move |app, unit, actor| {
         export_audit_log(unit, actor, &app.world, tenant, command.clone()).await?;

@@ -3,12 +3,12 @@
 use actix_web::{HttpRequest, post};
 use secrecy::SecretString;
 use serde::Deserialize;
-use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, LINK_INVALID};
+use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, LINK_INVALID, SIGN_IN_FAILED, USER_REGISTERED};
 use tenantry_identity::{
     Candidate, ConfirmRegistration, IdentityError, LinkToken, Password, confirm_registration as confirm,
     find_registration,
 };
-use tenantry_kernel::{Action, Actor, ErrorCode, Outcome};
+use tenantry_kernel::{Actor, ErrorCode, Outcome};
 use tenantry_store::{Scope, SystemReason};
 use tenantry_tenancy::vocabulary::SLUG_TAKEN;
 use utoipa::ToSchema;
@@ -87,10 +87,10 @@ pub(crate) async fn confirm_registration(
     let registration = find_registration(&mut app.store.read(SCOPE).await?, &app.world, &token_hash).await?;
     let email = registration.wanted.email.clone();
     let spent = app.charge_guess(&email, &origin).await?;
-    let by = Attempt::new(Actor::anonymous(origin.clone()), Action::UserRegistered);
+    let by = Attempt::new(Actor::anonymous(origin.clone()), USER_REGISTERED);
     if let Err(failure) = app.compare_hash(password, registration.wanted.hash.clone()).await {
         if failure.code == INVALID_CREDENTIALS {
-            let tried = Attempt { action: Action::SignInFailed, ..by };
+            let tried = Attempt { action: SIGN_IN_FAILED, ..by };
             note_failed(&app, Refused::new(&tried, Outcome::Failed, &failure), Tried { email, slug: None });
         }
         return Err(failure);

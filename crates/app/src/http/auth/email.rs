@@ -3,12 +3,14 @@
 use actix_web::{HttpRequest, post};
 use secrecy::SecretString;
 use serde::Deserialize;
-use tenantry_identity::vocabulary::{EMAIL_TAKEN, INVALID_CREDENTIALS, LINK_INVALID};
+use tenantry_identity::vocabulary::{
+    EMAIL_TAKEN, INVALID_CREDENTIALS, LINK_INVALID, SIGN_IN_FAILED, USER_EMAIL_VERIFIED,
+};
 use tenantry_identity::{
     ChangeEmail, Guess, IdentityError, Link, LinkKind, LinkToken, Password, ResendVerification, Shown, VerifyEmail,
     candidate_of, find_link, request_email_change, request_verification, verify_email as verify,
 };
-use tenantry_kernel::{Action, Actor, EmailAddress, ErrorCode, Origin, Outcome};
+use tenantry_kernel::{Actor, EmailAddress, ErrorCode, Origin, Outcome};
 use tenantry_store::{Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
@@ -100,7 +102,7 @@ pub(crate) async fn verify_email(
         (None, None) => return Err(Failure::new(ErrorCode::UNAUTHENTICATED)),
     };
     let command = VerifyEmail { token_hash, user: link.user, shown, ip: origin.ip };
-    app.change(Attempt::new(actor, Action::UserEmailVerified), SCOPE, async move |app, unit, actor| {
+    app.change(Attempt::new(actor, USER_EMAIL_VERIFIED), SCOPE, async move |app, unit, actor| {
         verify(unit, actor, &app.world, command.clone()).await?;
         Ok(Answer::no_content())
     })
@@ -121,7 +123,7 @@ impl App {
             Ok((candidate, _)) => Ok(Shown::Password { credential_version: candidate.credential_version, spent }),
             Err(failure) => {
                 if failure.code == INVALID_CREDENTIALS {
-                    let by = Attempt::new(Actor::anonymous(origin.clone()), Action::SignInFailed);
+                    let by = Attempt::new(Actor::anonymous(origin.clone()), SIGN_IN_FAILED);
                     note_failed(self, Refused::new(&by, Outcome::Failed, &failure), Tried { email, slug: None });
                 }
                 Err(failure)

@@ -3,9 +3,9 @@
 use actix_web::{HttpRequest, post};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use tenantry_identity::vocabulary::INVALID_CREDENTIALS;
+use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, SIGN_IN_FAILED};
 use tenantry_identity::{IdentityError, Password, SignIn, complete_sign_in, find_candidate};
-use tenantry_kernel::{Action, Actor, EmailAddress, ErrorCode, Origin, Outcome};
+use tenantry_kernel::{Actor, EmailAddress, ErrorCode, Origin, Outcome};
 use tenantry_tenancy::{Slug, Tenant};
 use utoipa::ToSchema;
 use validator::Validate;
@@ -121,7 +121,7 @@ pub(crate) async fn login(app: App, _: Stranger, request: HttpRequest, body: Bod
     if let Err(failure) = &outcome
         && matches!(failure.code, INVALID_CREDENTIALS | ErrorCode::TENANT_SUSPENDED | ErrorCode::RATE_LIMITED)
     {
-        let by = Attempt::new(Actor::anonymous(origin), Action::SignInFailed);
+        let by = Attempt::new(Actor::anonymous(origin), SIGN_IN_FAILED);
         note_failed(
             &app,
             Refused::new(&by, Outcome::Failed, failure),
@@ -142,7 +142,7 @@ async fn sign_in(app: &App, origin: &Origin, wanted: &Try) -> Result<Answer, Fai
     };
     let command = SignIn { candidate, slug, renewed_hash, spent };
     let transport = wanted.transport;
-    let by = Attempt::new(Actor::anonymous(origin.clone()), Action::SignInFailed);
+    let by = Attempt::new(Actor::anonymous(origin.clone()), SIGN_IN_FAILED);
     app.change(by, SCOPE, async move |app, unit, actor| {
         let done = complete_sign_in(unit, actor, &app.world, &app.secrets, &app.sessions, command.clone()).await?;
         let issued = app.issue(&done.session, transport)?;

@@ -3,8 +3,9 @@
 use actix_web::{HttpRequest, post};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use tenantry_identity::vocabulary::SESSION_ENDED;
 use tenantry_identity::{LogOut, RefreshKeys, Sessions, log_out};
-use tenantry_kernel::{Action, Actor, ErrorCode, SessionId};
+use tenantry_kernel::{Actor, ErrorCode, SessionId};
 use tenantry_store::{Scope, SystemReason};
 use utoipa::IntoParams;
 
@@ -24,7 +25,7 @@ use crate::{
 use super::tokens::{PresentedToken, forget_cookie, presented};
 
 pub(crate) const OPERATION: Operation =
-    Operation::public("logout", &[Action::SessionEnded], &[ORIGIN_NOT_ALLOWED]).with_cookie().with_optional_body();
+    Operation::public("logout", &[SESSION_ENDED], &[ORIGIN_NOT_ALLOWED]).with_cookie().with_optional_body();
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -58,7 +59,7 @@ pub(crate) async fn logout(app: App, _: Stranger, request: HttpRequest, body: Bo
         None => session_of_refresh_token(&app, &request, in_body).await?,
     };
     let Some(session) = session else { return Ok(answer) };
-    let by = Attempt::new(Actor::anonymous(origin_of(&request)), Action::SessionEnded);
+    let by = Attempt::new(Actor::anonymous(origin_of(&request)), SESSION_ENDED);
     app.change(by, Scope::System(SystemReason::Token), async move |app, unit, actor| {
         log_out(unit, actor, &app.world, LogOut { session, siblings }).await?;
         Ok(answer.clone())

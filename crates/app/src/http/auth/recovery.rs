@@ -3,12 +3,12 @@
 use actix_web::{HttpRequest, post};
 use secrecy::SecretString;
 use serde::Deserialize;
-use tenantry_identity::vocabulary::{LINK_INVALID, WEAK_PASSWORD};
+use tenantry_identity::vocabulary::{LINK_INVALID, USER_PASSWORD_RESET, WEAK_PASSWORD};
 use tenantry_identity::{
     Guess, IdentityError, LinkKind, LinkToken, Password, PasswordHasher, People, ResetPassword, find_link,
     request_reset, reset_password as reset,
 };
-use tenantry_kernel::{Action, Actor, EmailAddress, ErrorCode};
+use tenantry_kernel::{Actor, EmailAddress, ErrorCode};
 use tenantry_store::{Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
@@ -62,7 +62,7 @@ pub(crate) async fn forgot_password(
     let email = body.read::<Forgotten>().await?;
     let origin = origin_of(&request);
     app.charge(Guess::MailRequest(&email), &origin).await?;
-    let by = Attempt::new(Actor::anonymous(origin), Action::UserPasswordReset);
+    let by = Attempt::new(Actor::anonymous(origin), USER_PASSWORD_RESET);
     app.change(by, Scope::System(SystemReason::SignIn), async move |app, unit, actor| {
         request_reset(unit, actor, &app.world, &email).await?;
         Answer::accepted()
@@ -112,7 +112,7 @@ pub(crate) async fn reset_password(app: App, _: Stranger, request: HttpRequest, 
     let hash = app.hasher.hash(password).await.map_err(IdentityError::from)?;
     let origin = origin_of(&request);
     let command = ResetPassword { token_hash, hash, ip: origin.ip };
-    let by = Attempt::new(Actor::anonymous(origin), Action::UserPasswordReset);
+    let by = Attempt::new(Actor::anonymous(origin), USER_PASSWORD_RESET);
     app.change(by, SCOPE, async move |app, unit, actor| {
         reset(unit, actor, &app.world, command.clone()).await?;
         Ok(Answer::no_content())

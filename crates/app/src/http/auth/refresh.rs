@@ -1,8 +1,9 @@
 //! `POST /auth/refresh`
 
 use actix_web::{HttpRequest, post};
+use tenantry_identity::vocabulary::SESSION_REPLAYED;
 use tenantry_identity::{IdentityError, Refresh, Refreshed, refresh_session};
-use tenantry_kernel::{Action, Actor, ErrorCode};
+use tenantry_kernel::{Actor, ErrorCode};
 use tenantry_store::{Scope, SystemReason};
 
 use crate::{
@@ -43,7 +44,7 @@ pub(crate) async fn refresh(app: App, _: Stranger, request: HttpRequest, body: B
     let Some((token, transport)) = presented(&request, in_body)? else {
         return Err(Failure::new(ErrorCode::UNAUTHENTICATED));
     };
-    let by = Attempt::new(Actor::anonymous(origin_of(&request)), Action::SessionReplayed);
+    let by = Attempt::new(Actor::anonymous(origin_of(&request)), SESSION_REPLAYED);
     app.change(by, Scope::System(SystemReason::Token), async move |app, unit, actor| {
         let command = Refresh { token };
         match refresh_session(unit, actor, &app.world, &app.secrets, &app.sessions, command).await? {

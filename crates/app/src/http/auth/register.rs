@@ -3,11 +3,11 @@
 use actix_web::{HttpRequest, post};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use tenantry_identity::vocabulary::{EMAIL_TAKEN, REGISTRATION_CLOSED, WEAK_PASSWORD};
+use tenantry_identity::vocabulary::{EMAIL_TAKEN, REGISTRATION_CLOSED, USER_REGISTERED, WEAK_PASSWORD};
 use tenantry_identity::{
     Guess, IdentityError, Password, PasswordHasher, Register, Registered, register as make, request_registration,
 };
-use tenantry_kernel::{Action, Actor, EmailAddress, ErrorCode, Name};
+use tenantry_kernel::{Actor, EmailAddress, ErrorCode, Name};
 use tenantry_store::{Scope, SystemReason};
 use tenantry_tenancy::Slug;
 use tenantry_tenancy::vocabulary::SLUG_TAKEN;
@@ -161,7 +161,7 @@ pub(crate) async fn register(app: App, _: Stranger, request: HttpRequest, body: 
         tenant_name: wanted.tenant_name,
         tenant_slug: wanted.tenant_slug,
     };
-    let by = Attempt::new(Actor::anonymous(origin), Action::UserRegistered);
+    let by = Attempt::new(Actor::anonymous(origin), USER_REGISTERED);
     let transport = wanted.transport;
     app.change(by, Scope::System(SystemReason::Registration), async move |app, unit, actor| {
         if is_verified {

@@ -4,9 +4,10 @@
 use bytes::Bytes;
 use std::{cell::Cell, rc::Rc};
 use tenantry_files::{
-    BlobError, BlobKey, BlobWriter, Content, FileName, FileType, Inspection, TypeError, UploadFile, publish_file,
+    BlobError, BlobKey, BlobWriter, Content, FileId, FileName, FileType, Inspection, TypeError, UploadFile,
+    publish_file,
 };
-use tenantry_kernel::{FileId, TenantId};
+use tenantry_kernel::TenantId;
 use tokio::{
     sync::mpsc,
     task::{JoinHandle, spawn_blocking},

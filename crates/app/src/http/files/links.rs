@@ -4,8 +4,9 @@ use actix_web::{HttpRequest, HttpResponse, get, http::header::HeaderValue, post,
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use tenantry_files::vocabulary::FILE_DOWNLOADED;
 use tenantry_files::{LinkFile, LinkToken, file_of_link, issue_link, note_link_use};
-use tenantry_kernel::{Action, Actor, ErrorCode};
+use tenantry_kernel::{Actor, ErrorCode};
 use tenantry_store::{Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
@@ -116,7 +117,7 @@ pub(crate) async fn download_by_link(
     };
     let mut response = send(&app, SCOPE, &request, &file, async |part| {
         let actor = Actor::anonymous(origin_of(&request)).within(Some(token.tenant));
-        app.change(Attempt::new(actor, Action::FileDownloaded), SCOPE, async move |app, unit, actor| {
+        app.change(Attempt::new(actor, FILE_DOWNLOADED), SCOPE, async move |app, unit, actor| {
             note_link_use(unit, actor, &app.world, &token, part.clone()).await?;
             Ok(Answer::no_content())
         })

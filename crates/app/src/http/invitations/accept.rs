@@ -3,14 +3,14 @@
 use actix_web::{HttpRequest, post};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, LINK_INVALID, WEAK_PASSWORD};
+use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, LINK_INVALID, SIGN_IN_FAILED, WEAK_PASSWORD};
 use tenantry_identity::{
     AcceptInvitation, Acceptor, IdentityError, LinkToken, Offer, Password, PasswordHasher, accept_invitation as accept,
     find_candidate, find_offer,
 };
-use tenantry_kernel::{Action, Actor, ErrorCode, FieldError, Name, Origin, Outcome};
+use tenantry_kernel::{Actor, ErrorCode, FieldError, Name, Origin, Outcome};
 use tenantry_store::{Scope, SystemReason};
-use tenantry_tenancy::vocabulary::ALREADY_MEMBER;
+use tenantry_tenancy::vocabulary::{ALREADY_MEMBER, INVITATION_ACCEPTED};
 use utoipa::ToSchema;
 use validator::Validate;
 
@@ -181,7 +181,7 @@ pub(crate) async fn accept_invitation(
     };
     let as_whom = app.acceptor(&offer, caller.as_deref(), &origin, accepted).await?;
     let command = AcceptInvitation { token_hash, as_whom, ip: origin.ip };
-    app.change(Attempt::new(actor, Action::InvitationAccepted), LINK, async move |app, unit, actor| {
+    app.change(Attempt::new(actor, INVITATION_ACCEPTED), LINK, async move |app, unit, actor| {
         let joined = accept(unit, actor, &app.world, &app.secrets, &app.sessions, command.clone()).await?;
         let issued = app.issue(&joined.session, transport)?;
         let view = JoinedView {
@@ -220,7 +220,7 @@ impl App {
             }
             Err(failure) => {
                 if failure.code == INVALID_CREDENTIALS {
-                    let by = Attempt::new(Actor::anonymous(origin.clone()), Action::SignInFailed);
+                    let by = Attempt::new(Actor::anonymous(origin.clone()), SIGN_IN_FAILED);
                     let tried = Tried { email: email.clone(), slug: Some(Ok(offer.tenant.slug.clone())) };
                     note_failed(self, Refused::new(&by, Outcome::Failed, &failure), tried);
                 }

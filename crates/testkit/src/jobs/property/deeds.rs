@@ -2,8 +2,8 @@
 
 use proptest::sample::Index;
 use std::time::Duration;
-use tenantry_jobs::{Claim, ClaimJobs, JobQueue, Jobs, NewJob, Outcome, Settlement, Worklist};
-use tenantry_kernel::{JobId, StoreError, Timestamp};
+use tenantry_jobs::{Claim, ClaimJobs, JobId, JobQueue, Jobs, NewJob, Outcome, Settlement, Worklist};
+use tenantry_kernel::{StoreError, Timestamp};
 
 use super::{
     claims::Asked,

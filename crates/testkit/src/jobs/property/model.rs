@@ -2,8 +2,8 @@
 //! and then stands where the store has to stand.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use tenantry_jobs::{Claim, DeadLetter, Enqueued, JobState, JobStatus, NewJob, Outcome, Settlement};
-use tenantry_kernel::{JobId, TenantId, Timestamp};
+use tenantry_jobs::{Claim, DeadLetter, Enqueued, JobId, JobState, JobStatus, NewJob, Outcome, Settlement};
+use tenantry_kernel::{TenantId, Timestamp};
 
 use super::{entry::Entry, turns::Waits};
 

@@ -4,8 +4,8 @@ mod claimed;
 mod said;
 
 use std::time::Duration;
-use tenantry_jobs::{Claim, ClaimJobs, Claimed, Claims, DeadLetter, Enqueued, JobStatus, NewJob, Turn};
-use tenantry_kernel::{JobId, TenantId, Timestamp, World};
+use tenantry_jobs::{Claim, ClaimJobs, Claimed, Claims, DeadLetter, Enqueued, JobId, JobStatus, NewJob, Turn};
+use tenantry_kernel::{TenantId, Timestamp, World};
 
 use super::{
     claims::Asked,

@@ -1,8 +1,8 @@
 //! A history as it is played to a store and to the model.
 
 use std::time::Duration;
-use tenantry_jobs::{Claim, JobFilter, JobState, Jobs, Outcome, Settlement, Turn, Worklist};
-use tenantry_kernel::{Direction, JobId, PageRequest, StoreError, Timestamp};
+use tenantry_jobs::{Claim, JobFilter, JobId, JobState, Jobs, Outcome, Settlement, Turn, Worklist};
+use tenantry_kernel::{Direction, PageRequest, StoreError, Timestamp};
 use uuid::Builder;
 
 use super::{

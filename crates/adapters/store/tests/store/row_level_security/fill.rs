@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 use tenantry_audit::{AuditPolicies, AuditPolicy, Chain, SealSigner, Signature, seal_next_segment};
-use tenantry_files::{File, FileName, FileType, Files};
+use tenantry_files::{File, FileId, FileName, FileType, Files};
 use tenantry_idempotency::{Answers, Fingerprint, Given, IdempotencyKey, Keyed, Remembered};
 use tenantry_identity::{Attempts, Charge, Credential, Credentials, Links, PasswordHash, Quota, Registrations};
 use tenantry_jobs::{JobQueue, Schedules};
-use tenantry_kernel::{
-    Action, Actor, Authorities, Event, FileId, Journal, Origin, RequestId, TenantId, Timestamp, UserId,
-};
+use tenantry_kernel::{Actor, Authorities, Event, Journal, Origin, RequestId, TenantId, Timestamp, UserId};
 use tenantry_limits::{ProcessId, Processes};
 use tenantry_store::Unit;
+use tenantry_tenancy::vocabulary::ROLE_CREATED;
 use tenantry_tenancy::{DefaultRole, Invitations, Roles};
 
 use crate::support::Opened;
@@ -36,7 +35,7 @@ pub(super) async fn fill(opened: &Opened) -> (TenantId, UserId) {
             let invitation = opened.new_invitation(tenant.id, &person, role.id);
             unit.insert_invitation(&invitation).await.unwrap();
             for owner in [Some(tenant.id), None] {
-                let event = Event::new(&opened.world, &actor.within(owner), Action::RoleCreated);
+                let event = Event::new(&opened.world, &actor.within(owner), ROLE_CREATED);
                 unit.append_event(event).await.unwrap();
                 unit.enqueue_job(&opened.new_job(owner)).await.unwrap();
             }
@@ -83,7 +82,7 @@ fn answer(tenant: Option<TenantId>, person: UserId, now: Timestamp) -> (Keyed, R
 async fn seal_and_keep(opened: &Opened, unit: &mut Unit, tenant: TenantId) {
     let actor = Actor::system(RequestId::new(&opened.world));
     seal_next_segment(unit, &actor, &opened.world, &NoKey, Chain(Some(tenant))).await.unwrap().unwrap();
-    let event = Event::new(&opened.world, &actor.within(Some(tenant)), Action::RoleCreated);
+    let event = Event::new(&opened.world, &actor.within(Some(tenant)), ROLE_CREATED);
     unit.append_event(event).await.unwrap();
     let policy = AuditPolicy { retention_days: Some(400), legal_hold: false };
     unit.put_audit_policy(tenant, policy).await.unwrap();

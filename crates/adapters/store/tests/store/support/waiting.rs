@@ -1,10 +1,10 @@
 //! What waits for somebody: for the mailbox that it was sent to, or for a worker.
 
 use std::time::Duration;
-use tenantry_identity::{Link, LinkKind, PasswordHash, Person, Register, Registration};
-use tenantry_jobs::{NewJob, SealedSecret};
-use tenantry_kernel::{InvitationId, JobId, RegistrationId, RoleId, TenantId};
-use tenantry_tenancy::{Invitation, InvitationState, Tenant};
+use tenantry_identity::{Link, LinkKind, PasswordHash, Person, Register, Registration, RegistrationId};
+use tenantry_jobs::{JobId, NewJob, SealedSecret};
+use tenantry_kernel::{RoleId, TenantId};
+use tenantry_tenancy::{Invitation, InvitationId, InvitationState, Tenant};
 
 use super::Opened;
 

@@ -1,0 +1,17 @@
+//! The names that this crate adds to the public vocabulary.
+
+use tenantry_kernel::{CrateVocabulary, TargetKind};
+
+tenantry_kernel::actions! {
+    JOB_RETRIED "job.retried";
+    JOB_CANCELLED "job.cancelled";
+    JOB_DIED "job.died";
+    CLEANUP_REQUESTED "cleanup.requested";
+}
+
+/// A job.
+pub const JOB: TargetKind = TargetKind::declared("job");
+
+/// Every name that this crate declares.
+pub const VOCABULARY: CrateVocabulary =
+    CrateVocabulary { actions: ACTIONS, target_kinds: &[JOB], ..CrateVocabulary::of(env!("CARGO_PKG_NAME")) };
