@@ -1,6 +1,7 @@
 mod erasure;
 mod export;
 mod indexes;
+mod newer;
 mod policy;
 mod seals;
 

@@ -42,7 +42,7 @@ impl Server {
     }
 
     /// Lets the test do to the journal what the application never does.
-    async fn open_journal(&self) {
+    pub(super) async fn open_journal(&self) {
         if let crate::support::Sql::Postgres(_) = self.sql {
             for table in ["journal", "journal_parts", "journal_segments", "journal_unsealed"] {
                 self.sql.execute(&format!("ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")).await;

@@ -1,0 +1,80 @@
+//! Names that a newer program wrote into the database, and that this one does not declare.
+
+use serde_json::{Value, json};
+use tenantry_kernel::{Action, Actor, Event, Journal, RequestId, Target, TargetKind};
+use tenantry_store::{Scope, SystemReason};
+
+use super::seals::evidence;
+use crate::support::{Server, Tenant, pages::joined};
+
+/// Writes an event of each action into the tenant's log, as a newer program would.
+async fn write_as_a_newer_program(server: &Server, tenant: &Tenant) {
+    let world = &server.app.world;
+    let mut unit = server.app.store.begin(Scope::System(SystemReason::Maintenance)).await.unwrap();
+    let actor = Actor::system(RequestId::new(world));
+    for (action, kind) in [("robot.flew", "robot"), ("role.cloned", "role")] {
+        let target = Target { kind: TargetKind::declared(kind), id: world.uuid_v7() };
+        let event = Event::new(world, &actor, Action::declared(action))
+            .within(tenant.id.parse().ok())
+            .target(target, Some("Marvin"))
+            .set("height", 7);
+        unit.append_event(event).await.unwrap();
+    }
+    unit.commit().await.unwrap();
+    server.open_journal().await;
+    server.sql.execute("UPDATE journal SET actor_type = 'robot' WHERE action IN ('robot.flew', 'role.cloned')").await;
+}
+
+fn names(entry: &Value) -> [&str; 3] {
+    [&entry["action"], &entry["target"]["type"], &entry["actor"]["type"]].map(|name| name.as_str().unwrap())
+}
+
+on_both_databases! {
+    async fn entries_of_a_newer_program_are_listed_filtered_and_exported(server: Server) {
+        let acme = server.tenant("acme").await;
+        acme.owner.post("/roles", json!({ "name": "support", "permissions": [] })).await.is(201);
+        write_as_a_newer_program(&server, &acme).await;
+        let shown = |entries: &[Value]| entries.iter().map(|e| names(e).join(" ")).collect::<Vec<_>>();
+        let (flown, cloned) = ("robot.flew robot robot", "role.cloned role robot");
+
+        let whole = joined(&acme.owner, "/audit-logs", 3).await;
+        assert_eq!(shown(&whole[..2]), [cloned, flown]);
+        assert_eq!(whole[1]["target"]["name"], "Marvin");
+        let one = acme.owner.get(&format!("/audit-logs/{}", whole[1]["id"].as_str().unwrap())).await.is(200);
+        assert_eq!(one, whole[1]);
+
+        for (filter, found) in [
+            ("action=robot.flew", vec![flown]),
+            ("action=robot.*", vec![flown]),
+            ("action=role.*", vec![cloned, "role.created role user"]),
+        ] {
+            let entries = joined(&acme.owner, &format!("/audit-logs?{filter}"), 1).await;
+            assert_eq!(shown(&entries), found, "{filter}");
+        }
+        let id = whole[1]["target"]["id"].as_str().unwrap();
+        assert_eq!(shown(&joined(&acme.owner, &format!("/audit-logs?targetId={id}"), 3).await), [flown]);
+        let refused = acme.owner.get("/audit-logs?targetType=robot").await.refused(422, "validation_failed");
+        assert_eq!(refused["details"][0]["field"], "targetType", "the documented kinds are those that are declared");
+
+        let lines = acme.owner.get("/audit-logs/export?format=ndjson&action=robot.*").await.text;
+        assert_eq!(lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>(), whole[1..2]);
+        let table = acme.owner.get("/audit-logs/export?format=csv&action=role.cloned").await.text;
+        let row = csv::Reader::from_reader(table.as_bytes()).into_records().next().unwrap().unwrap();
+        assert_eq!([&row[2], &row[4], &row[7], &row[9]], ["role.cloned", "robot", "role", "Marvin"]);
+    }
+
+    async fn entries_of_a_newer_program_are_sealed_and_verified(server: Server) {
+        let acme = server.tenant("acme").await;
+        write_as_a_newer_program(&server, &acme).await;
+        server.audit(&["seal"]).whole();
+        let said = server.audit(&["verify", "--tenant", "acme"]).whole();
+        assert!(said.contains("whole") && !said.contains("not yet sealed"), "{said}");
+
+        let lines = evidence(&acme).await;
+        let of_robots = lines.iter().filter(|line| line["entry"]["actorType"] == "robot").count();
+        assert_eq!(of_robots, 2);
+        let file = server.place.folder.path().join("acme.ndjson");
+        std::fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        server.audit(&["verify", "--export", file.to_str().unwrap()]).whole();
+    }
+}
