@@ -54,6 +54,7 @@ enum Place {
     Adapter,
     App,
     Bench,
+    Example,
     Migration,
     Testkit,
     Xtask,
@@ -67,6 +68,7 @@ impl Place {
             ["crates", "adapters", _] => Some(Self::Adapter),
             ["crates", "app"] => Some(Self::App),
             ["crates", "bench"] => Some(Self::Bench),
+            ["examples", _] => Some(Self::Example),
             ["migration"] => Some(Self::Migration),
             ["crates", "testkit"] => Some(Self::Testkit),
             ["crates", "xtask"] => Some(Self::Xtask),
@@ -160,6 +162,11 @@ fn refusal_inside(member: &Member, place: Place, dependency: &Dependency, target
                 "domain crates form a DAG, the table DOMAIN of dependency_rule.rs, and this edge is not in it",
             )
         }
+        (Place::Example, Place::Domain) => None,
+        (Place::Example, Place::Adapter) if dependency.development => None,
+        (Place::Example, Place::Adapter) => Some("it stands for a domain crate: adapters are for its tests"),
+        (Place::Example, Place::Migration) => Some("the schema is the affair of `store` alone"),
+
         (Place::Domain, _) => Some("a domain crate declares ports, and the crates outside implement them"),
 
         (Place::Adapter | Place::Testkit, Place::Domain) => None,
@@ -184,7 +191,9 @@ fn refusal_inside(member: &Member, place: Place, dependency: &Dependency, target
             Some("a migration must mean the same for ever, so it uses nothing of ours that may change")
         }
         (Place::Testkit, _) => Some("the test kit knows ports, so that every adapter can be tried with it"),
-        (_, Place::App | Place::Bench | Place::Xtask) => Some("it is a program, and nothing builds on it"),
+        (_, Place::App | Place::Bench | Place::Example | Place::Xtask) => {
+            Some("it is a program or an example, and nothing builds on it")
+        }
     }
 }
 
@@ -218,6 +227,7 @@ mod tests {
             ("tenantry-bench", "crates/bench"),
             ("tenantry-migration", "migration"),
             ("tenantry-testkit", "crates/testkit"),
+            ("tenantry-example-invoices", "examples/invoices"),
             ("xtask", "crates/xtask"),
         ];
         let dependency = |development| move |name: &&str| Dependency { name: (*name).to_owned(), development };
@@ -263,6 +273,7 @@ mod tests {
         );
         assert_allowed("tenantry-worker", &["tenantry-kernel", "tokio"], &["tenantry-store", "tenantry-testkit"]);
         assert_allowed("tenantry-testkit", &["tenantry-kernel", "tenantry-identity", "sqlx"], &[]);
+        assert_allowed("tenantry-example-invoices", &["tenantry-kernel"], &["tenantry-store", "tenantry-testkit"]);
         assert_allowed("tenantry-migration", &["sea-orm-migration"], &["tenantry-testkit"]);
     }
 
@@ -310,6 +321,8 @@ mod tests {
         assert_refused("tenantry-migration", "tenantry-kernel", "the same for ever");
         assert_refused("xtask", "tenantry-kernel", "stay small");
         assert_refused("tenantry-bench", "tenantry-app", "from outside");
+        assert_refused("tenantry-example-invoices", "tenantry-store", "for its tests");
+        assert_refused("tenantry-app", "tenantry-example-invoices", "nothing builds on it");
     }
 
     #[test]

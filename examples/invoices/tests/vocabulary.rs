@@ -1,0 +1,104 @@
+//! The example's names in a composed program and in the real store.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use secrecy::SecretString;
+use std::{path::PathBuf, time::Duration};
+use tenantry_audit::{
+    ActionFilter, Chain, Entries, EntryFilter, Evidence, Found, Line, Seals, Verifier, seal_next_segment,
+};
+use tenantry_crypto::SealSigningKeys;
+use tenantry_example_invoices::{
+    ALREADY_PAID, INVOICE, INVOICE_PAID, Invoice, InvoiceError, InvoiceId, VOCABULARY, pay_invoice,
+};
+use tenantry_kernel::{
+    Action, Actor, Coded, CrateVocabulary, Direction, Event, Journal, PageRequest, RequestId, TenantId, Vocabulary,
+    World,
+};
+use tenantry_store::{Database, Scope, Store, StoreConfig, Synchronous, SystemReason};
+use tenantry_testkit::{databases, world::test_world};
+
+const SYSTEM: Scope = Scope::System(SystemReason::Maintenance);
+
+/// A key of RFC 8032, 7.1.
+const SEAL_KEY: &str = "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g";
+
+/// The crates of a program that has invoices.
+const CRATES: &[&CrateVocabulary] = &[
+    &tenantry_kernel::VOCABULARY,
+    &tenantry_tenancy::vocabulary::VOCABULARY,
+    &tenantry_jobs::vocabulary::VOCABULARY,
+    &tenantry_audit::vocabulary::VOCABULARY,
+    &VOCABULARY,
+];
+
+#[test]
+fn the_names_are_composed_with_those_of_the_other_crates() {
+    let vocabulary = Vocabulary::compose(CRATES).unwrap();
+    assert_eq!(vocabulary.target_kind("invoice"), Some(INVOICE));
+    let billing = CrateVocabulary { actions: &[INVOICE_PAID], ..CrateVocabulary::of("billing") };
+    let twice = [CRATES, &[&billing]].concat();
+    let refused = Vocabulary::compose(&twice).unwrap_err().to_string();
+    assert_eq!(refused, "tenantry-example-invoices and billing both declare the action invoice.paid");
+}
+
+#[tokio::test]
+async fn the_event_is_written_filtered_sealed_and_exported() {
+    let database = databases::sqlite();
+    let file = database.url().trim_start_matches("sqlite://").split('?').next().unwrap();
+    let store = Store::connect(StoreConfig {
+        database: Database::Sqlite(PathBuf::from(file)),
+        pool_size: 2,
+        deadline: Duration::from_secs(20),
+        synchronous: Synchronous::Normal,
+    })
+    .await
+    .unwrap();
+    store.migrate().await.unwrap();
+    let (world, _clock) = test_world();
+    let tenant = TenantId::new(&world);
+    let actor = Actor::system(RequestId::new(&world)).within(Some(tenant));
+    let mut invoice = Invoice { id: InvoiceId::new(&world), amount_cents: 12_50, is_paid: false };
+
+    let mut unit = store.begin(SYSTEM).await.unwrap();
+    pay_invoice(&mut unit, &actor, &world, &mut invoice).await.unwrap();
+    let refused = pay_invoice(&mut unit, &actor, &world, &mut invoice).await.unwrap_err();
+    assert!(matches!(refused, InvoiceError::AlreadyPaid));
+    assert_eq!(refused.code(), ALREADY_PAID);
+    unit.append_event(Event::new(&world, &actor, Action::ACCESS_DENIED)).await.unwrap();
+    unit.commit().await.unwrap();
+
+    for filter in [
+        EntryFilter { action: Some(ActionFilter::parse("invoice.paid")), ..EntryFilter::default() },
+        EntryFilter { action: Some(ActionFilter::parse("invoice.*")), ..EntryFilter::default() },
+        EntryFilter { target_kind: Some(INVOICE), ..EntryFilter::default() },
+        EntryFilter { target: Some(invoice.id.uuid()), ..EntryFilter::default() },
+    ] {
+        let page = PageRequest { limit: 10, after: None, direction: Direction::Ascending };
+        let found = store.read(SYSTEM).await.unwrap().page_entries(&filter, page).await.unwrap().items;
+        let [entry] = &found[..] else { panic!("{filter:?}: {found:?}") };
+        let target = entry.target.as_ref().unwrap();
+        assert_eq!((&*entry.action, &*target.kind, target.id), ("invoice.paid", "invoice", invoice.id.uuid()));
+    }
+
+    let keys = SealSigningKeys::parse(&[SecretString::from(SEAL_KEY)]).unwrap();
+    let evidence = sealed(&store, &world, &keys, Chain(Some(tenant))).await;
+    let exported: Vec<String> = evidence.into_iter().map(|one| Line::Entry(one).write().unwrap()).collect();
+    assert!(exported[0].contains(r#""action":"invoice.paid""#), "{exported:?}");
+    assert!(exported.iter().all(|line| Line::read(line).is_ok()));
+}
+
+/// Seals the log, verifies it, and returns its entries with what proves them.
+async fn sealed(store: &Store, world: &World, keys: &SealSigningKeys, chain: Chain) -> Vec<Evidence> {
+    let actor = Actor::system(RequestId::new(world));
+    let mut unit = store.begin(SYSTEM).await.unwrap();
+    let segment = seal_next_segment(&mut unit, &actor, world, keys, chain).await.unwrap().unwrap();
+    let ids: Vec<_> = segment.listed.iter().flatten().map(|listed| listed.id).collect();
+    let evidence = unit.evidence_of(chain, &ids).await.unwrap();
+    unit.commit().await.unwrap();
+    let found: Vec<Found> = evidence.iter().map(|one| Found::new(one).unwrap()).collect();
+    let mut verifier = Verifier::new(chain, keys.trusted(), &[]);
+    verifier.segment(&segment, &found).unwrap();
+    assert_eq!(verifier.finish().unwrap().entries, 3);
+    evidence
+}
