@@ -1,37 +1,22 @@
 //! What clients say and hear: routes, extractors, and the one layer around every request.
 
-mod audit_logs;
-mod auth;
-mod body;
-mod caller;
-mod connection;
-mod docs;
-mod error_codes;
-mod errors;
-mod files;
-mod health;
-mod idempotency;
-mod if_match;
-mod invitations;
-mod jobs;
-mod layer;
-mod limits;
+mod document;
 mod links;
-mod openapi;
-mod origin;
-mod page;
-mod permissions;
-mod query;
-mod roles;
-mod tenant;
-mod tenants;
-mod users;
-mod well_known;
+mod request;
+mod resources;
 
-pub use connection::keep_connection;
-pub use error_codes::error_codes_markdown;
-pub(crate) use health::say_whether_alive;
-pub use openapi::{Operation, document, operations};
+use document::{docs, openapi};
+use request::{body, caller, errors, idempotency, if_match, layer, origin, query};
+use resources::{
+    audit_logs, auth, files, health, invitations, jobs, permissions, roles, tenant, tenants, users, well_known,
+};
+
+pub use document::{
+    error_codes::error_codes_markdown,
+    openapi::{Operation, document, operations},
+};
+pub use request::connection::keep_connection;
+pub(crate) use resources::health::say_whether_alive;
 
 use actix_web::{
     App as ActixApp, Error,

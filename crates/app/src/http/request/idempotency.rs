@@ -32,7 +32,7 @@ pub(crate) struct ReadBody(Rc<Cell<Option<[u8; 32]>>>);
 
 impl ReadBody {
     /// What is kept with the request, where it has a key.
-    pub(super) fn of(request: &HttpRequest) -> Option<Self> {
+    pub(crate) fn of(request: &HttpRequest) -> Option<Self> {
         request.headers().contains_key(HEADER).then(|| {
             let mut extensions = request.extensions_mut();
             if !extensions.contains::<Self>() {
