@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tenantry_kernel::TenantStatus;
+use tenantry_store::{Scope, SystemReason};
 
 use crate::support::{Client, PASSWORD, Reply, Server, eventually};
 
@@ -106,7 +107,9 @@ on_both_databases! {
             server.sql.execute("UPDATE memberships SET last_seen_at = NULL").await;
             let member = server.sign_in(&bob.email, used).await;
             let session = member.session_id().await.parse().unwrap();
-            server.app.store.note_use(&[session], server.app.world.now()).await.unwrap();
+            let mut unit = server.app.store.begin(Scope::System(SystemReason::Usage)).await.unwrap();
+            unit.note_use(&[session], server.app.world.now()).await.unwrap();
+            unit.commit().await.unwrap();
             let data = try_to(&server.client(), &bob.email, PASSWORD, None).await.is(200);
             assert_eq!(data["tenant"]["slug"], used);
         }

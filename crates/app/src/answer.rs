@@ -84,17 +84,3 @@ impl Answer {
         Ok(Self { status, headers: Vec::new(), body: body.into() })
     }
 }
-
-/// How a unit of work ends that did not fail.
-pub(crate) enum Decision {
-    /// It is committed and answered.
-    Done(Answer),
-    /// It is committed although it is refused: what was noticed must not be forgotten.
-    RefusedAndKept(Failure),
-}
-
-impl From<Answer> for Decision {
-    fn from(answer: Answer) -> Self {
-        Self::Done(answer)
-    }
-}

@@ -5,32 +5,36 @@ use std::{
     ops::Deref,
     sync::{Arc, atomic::AtomicBool},
 };
-use tenantry_cache::Invalidation;
+use tenantry_cache::{Cache, Invalidation};
 use tenantry_crypto::{
     Argon2Parameters, Argon2Pool, JwtTokens, SealSigningKeys, ServerSecrets, SigningKeys, SystemClock, SystemEntropy,
 };
 use tenantry_files::Blobs;
 use tenantry_identity::{GuessPolicy, Quota, SessionPolicy};
 use tenantry_jobs::WakeUp;
-use tenantry_kernel::{Vocabulary, World};
+use tenantry_kernel::{Actor, StoreError, Vocabulary, World};
 use tenantry_limits::{Limiter, ProcessId};
 use tenantry_local::{LocalCache, LocalHub, LocalLimiter, LocalWakeUp};
 use tenantry_objects::Objects;
 use tenantry_redis::{Limits, Redis, RedisCache, RedisInvalidation, RedisLimiter, RedisWakeUp};
-use tenantry_store::{Database, Store, StoreConfig, Synchronous};
+use tenantry_store::{Database, Scope, Store, StoreConfig, Synchronous, Unit};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    StartError,
-    authority::AuthorityCache,
-    cached::Caching,
+    Answer, Failure, StartError,
+    authority::{Authenticator, AuthorityCache},
+    cached::AssignmentCounts,
+    changes::{ChangeRequest, Changes, CommitMode},
+    committed::Publisher,
     config::{self, Config, StoragePlace},
     health::Health,
+    issuer::TokenIssuer,
     keys::Keys,
     limits::RequestLimits,
     mail::{LinkPages, Outbox},
     monitoring::{HttpMetrics, Monitoring},
     refusals::Refusals,
+    transactions::{Reader, Transactions},
     usage::Usage,
     vocabulary,
     watchdog::Watchdog,
@@ -52,35 +56,41 @@ pub struct Parts {
     pub vocabulary: Vocabulary,
     /// The database.
     pub store: Store,
-    pub(crate) tokens: JwtTokens,
+    /// Opens units for reading.
+    pub(crate) reader: Reader,
+    /// Opens units for writing; not for handlers.
+    pub(crate) transactions: Transactions,
+    /// Runs the changes that requests ask for.
+    pub(crate) changes: Changes,
+    pub(crate) issuer: TokenIssuer,
     pub(crate) jwks: String,
-    pub(crate) secrets: ServerSecrets,
+    pub(crate) secrets: Arc<ServerSecrets>,
     pub(crate) seal_keys: SealSigningKeys,
     pub(crate) hasher: Argon2Pool,
-    pub(crate) sessions: SessionPolicy,
     pub(crate) guessing: Option<GuessPolicy>,
     /// How many requests may come, where that is limited.
     pub(crate) limits: Option<RequestLimits>,
     /// This run of the process.
     pub(crate) process: ProcessId,
-    pub(crate) authority: AuthorityCache,
-    pub(crate) refusals: Refusals,
+    pub(crate) authority: Arc<AuthorityCache>,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) refusals: Arc<Refusals>,
     /// What is counted and measured, where `METRICS_ADDR` is set.
     pub(crate) monitoring: Option<Monitoring>,
     pub(crate) requests: HttpMetrics,
     pub(crate) watchdog: Watchdog,
     pub(crate) health: Health,
-    pub(crate) usage: Usage,
+    pub(crate) usage: Arc<Usage>,
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) outbox: Outbox,
     pub(crate) link_pages: LinkPages,
     /// The Redis that processes share, if there is one.
     pub(crate) redis: Option<Redis>,
-    pub(crate) cached: Caching,
+    pub(crate) assignment_counts: AssignmentCounts,
     pub(crate) invalidation: Arc<dyn Invalidation>,
     pub(crate) wake_up: Arc<dyn WakeUp>,
-    /// Changes under way, which a stop waits for.
-    pub(crate) changes: TaskTracker,
+    /// Changes and other tasks under way, which a stop waits for.
+    pub(crate) tasks: TaskTracker,
     /// Whether the server is to be sent requests.
     pub(crate) ready: AtomicBool,
 }
@@ -94,6 +104,25 @@ impl Deref for App {
 }
 
 impl App {
+    /// Opens a unit for reading that sees what the scope may see.
+    pub(crate) async fn read(&self, scope: Scope) -> Result<Unit, StoreError> {
+        self.reader.open(scope).await
+    }
+
+    /// Runs a change in a task of its own and commits it; see [`Changes::run`].
+    pub(crate) fn change<W, D>(
+        &self,
+        request: ChangeRequest,
+        scope: Scope,
+        work: W,
+    ) -> impl Future<Output = Result<Answer, Failure>> + use<W, D>
+    where
+        W: AsyncFn(&mut Unit, &Actor, &World) -> Result<D, Failure> + 'static,
+        D: Into<CommitMode> + 'static,
+    {
+        self.changes.run(request, scope, work)
+    }
+
     /// How many passwords may wait for each hashing thread: about two seconds' work.
     const WAITING_HASHES_PER_THREAD: usize = 64;
 
@@ -113,43 +142,78 @@ impl App {
         let hasher = Argon2Pool::new(parameters, threads, threads * Self::WAITING_HASHES_PER_THREAD)?;
         let world = World::new(SystemClock, SystemEntropy);
         let redis = config.redis.clone().map(|url| Redis::open(url, Limits::default(), world.clone())).transpose()?;
-        let Shared { cached, invalidation, wake_up, limiter } = shared(redis.as_ref());
+        let Shared { cache, invalidation, wake_up, limiter } = shared(redis.as_ref());
         let limits = config.rate_limits.clone().map(|policies| {
             RequestLimits::new(tenantry_limits::Limits::new(policies, limiter, Arc::new(LocalLimiter::new())))
         });
+        let store = Store::connect(store_config(&config)).await?;
+        let (tasks, reader) = (TaskTracker::new(), Reader::new(store.clone()));
+        let authority = Arc::new(AuthorityCache::new());
+        let assignment_counts = AssignmentCounts::new(cache, reader.clone(), tasks.clone());
+        let publisher = Publisher {
+            authority: authority.clone(),
+            assignment_counts: assignment_counts.clone(),
+            invalidation: invalidation.clone(),
+            wake_up: wake_up.clone(),
+        };
+        let transactions = Transactions::new(store.clone(), publisher);
+        let refusals = Arc::new(Refusals::new(transactions.clone(), world.clone()));
+        let usage = Arc::new(Usage::new(transactions.clone(), world.clone()));
+        let secrets = Arc::new(secrets);
+        let jwks = signing.jwks().to_string();
+        let tokens = Arc::new(JwtTokens::new(signing, public_url.clone(), audience));
+        let sessions = SessionPolicy {
+            access: config.tokens.access_ttl,
+            grace: config.tokens.refresh_grace,
+            idle: config.tokens.refresh_idle,
+            max: config.tokens.refresh_max,
+        };
         let parts = Parts {
-            process: ProcessId::new(&world),
-            world,
             vocabulary: Vocabulary::compose(vocabulary::CRATES)?,
-            store: Store::connect(store_config(&config)).await?,
-            jwks: signing.jwks().to_string(),
-            tokens: JwtTokens::new(signing, public_url.clone(), audience),
+            process: ProcessId::new(&world),
+            changes: Changes::new(
+                transactions.clone(),
+                reader.clone(),
+                world.clone(),
+                secrets.clone(),
+                refusals.clone(),
+                tasks.clone(),
+            ),
+            authenticator: Authenticator::new(
+                authority.clone(),
+                tokens.clone(),
+                world.clone(),
+                reader.clone(),
+                transactions.clone(),
+                usage.clone(),
+                tasks.clone(),
+            ),
+            issuer: TokenIssuer::new(tokens, secrets.clone(), sessions, world.clone()),
+            world,
+            store,
+            reader,
+            transactions,
+            jwks,
             secrets,
             seal_keys,
             hasher,
-            sessions: SessionPolicy {
-                access: config.tokens.access_ttl,
-                grace: config.tokens.refresh_grace,
-                idle: config.tokens.refresh_idle,
-                max: config.tokens.refresh_max,
-            },
             guessing: config.guessing.as_ref().map(guess_policy),
             limits,
-            authority: AuthorityCache::new(),
-            refusals: Refusals::default(),
+            authority,
+            refusals,
             monitoring,
             requests: HttpMetrics::new(),
             watchdog: Watchdog::start()?,
             health: Health::default(),
-            usage: Usage::default(),
+            usage,
             blobs: storage(&config)?,
             outbox: Outbox::new(&config.mail)?,
             link_pages: LinkPages::new(&config, &public_url),
             redis,
-            cached,
+            assignment_counts,
             invalidation,
             wake_up,
-            changes: TaskTracker::new(),
+            tasks,
             ready: AtomicBool::new(false),
             public_url,
             config,
@@ -160,7 +224,7 @@ impl App {
 
 /// What processes can share.
 struct Shared {
-    cached: Caching,
+    cache: Arc<dyn Cache>,
     invalidation: Arc<dyn Invalidation>,
     wake_up: Arc<dyn WakeUp>,
     /// None where each counts for itself.
@@ -171,14 +235,14 @@ struct Shared {
 fn shared(redis: Option<&Redis>) -> Shared {
     let Some(redis) = redis else {
         return Shared {
-            cached: Caching::new(Arc::new(LocalCache::new())),
+            cache: Arc::new(LocalCache::new()),
             invalidation: Arc::new(LocalHub::default().join()),
             wake_up: Arc::new(LocalWakeUp::default()),
             limiter: None,
         };
     };
     Shared {
-        cached: Caching::new(Arc::new(RedisCache::new(redis))),
+        cache: Arc::new(RedisCache::new(redis)),
         invalidation: Arc::new(RedisInvalidation::new(redis)),
         wake_up: Arc::new(RedisWakeUp::new(redis)),
         limiter: Some(Arc::new(RedisLimiter::new(redis))),

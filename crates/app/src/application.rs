@@ -8,6 +8,7 @@ use std::{
 };
 use tenantry_jobs::Worklist;
 use tenantry_kernel::StoreError;
+use tenantry_store::{SystemReason, Unit};
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::timeout,
@@ -16,12 +17,13 @@ use tokio::{
 use crate::{
     App, StartError,
     app::store_config,
-    authority::{AuthorityReader, heed_messages},
+    authority::AuthorityReader,
+    committed::listen_invalidations,
     config::Config,
     http,
     limits::{self, RequestLimits},
     monitoring, schema,
-    worker::{self, RunningWorker},
+    worker::RunningWorker,
 };
 
 /// What a worker is left of the grace to hand back what it could not end.
@@ -75,7 +77,7 @@ impl Application {
     /// connections, requests and changes under way, jobs, and at last what was gathered. A second signal ends at once.
     pub async fn run_until_stopped(self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
         let Self { app, address, listener, works, _serving } = self;
-        let reader = AuthorityReader::start(app.clone(), store_config(&app.config))?;
+        let reader = AuthorityReader::start(app.authority.clone(), store_config(&app.config))?;
         let grace = app.config.stop.grace;
         let metrics = monitoring::serve(&app)?;
         let server = HttpServer::new({
@@ -94,8 +96,8 @@ impl Application {
         let handle = server.handle();
         let mut running = actix_web::rt::spawn(server);
         let watching = actix_web::rt::spawn(app.watchdog.watch_runtime("the main thread"));
-        let housekeeping = actix_web::rt::spawn(keep_house(app.clone()));
-        let heeding = actix_web::rt::spawn(heed_messages(app.clone()));
+        let housekeeping = actix_web::rt::spawn(housekeeping_loop(app.clone()));
+        let listening = actix_web::rt::spawn(listen_invalidations(app.invalidation.clone(), app.authority.clone()));
         let counting = actix_web::rt::spawn(limits::count_processes(app.clone()));
         let worker = works.then(|| RunningWorker::start(&app)).transpose()?;
         app.ready.store(true, Ordering::Release);
@@ -121,7 +123,7 @@ impl Application {
         }
         watching.abort();
         housekeeping.abort();
-        heeding.abort();
+        listening.abort();
         counting.abort();
         drop(reader);
         if let Some(metrics) = metrics {
@@ -139,7 +141,7 @@ pub async fn run_worker(config: Config) -> Result<(), StartError> {
     let app = App::compose(config, address).await?;
     schema::bring_up_to_date(&app.store, &app.config).await?;
     let watching = actix_web::rt::spawn(app.watchdog.watch_runtime("the main thread"));
-    let housekeeping = actix_web::rt::spawn(keep_house(app.clone()));
+    let housekeeping = actix_web::rt::spawn(housekeeping_loop(app.clone()));
     let metrics = monitoring::serve(&app)?;
     let worker = RunningWorker::start(&app)?;
     tracing::info!("working");
@@ -182,27 +184,27 @@ async fn stop_in_order(
         worker.stop();
     }
     server.stop(true).await;
-    app.changes.close();
-    app.changes.wait().await;
+    app.tasks.close();
+    app.tasks.wait().await;
     if let Some(worker) = worker {
         worker.end(app.config.stop.grace.saturating_sub(began.elapsed() + LAST_WORDS)).await;
     }
-    app.refusals.settle(app, true).await;
-    app.usage.settle(app).await;
+    app.refusals.settle(true).await;
+    app.usage.settle().await;
     counting.abort();
     limits::leave(app).await;
     app.store.close().await;
 }
 
-async fn keep_house(app: App) {
+async fn housekeeping_loop(app: App) {
     let mut usage = tokio::time::interval(Application::SETTLE_USAGE);
     let mut refusals = tokio::time::interval(Application::SETTLE_REFUSALS);
     let mut secrets = tokio::time::interval(Application::BLANK_SECRETS);
     let mut counters = tokio::time::interval(Application::FORGET_COUNTERS);
     loop {
         tokio::select! {
-            _ = usage.tick() => app.usage.settle(&app).await,
-            _ = refusals.tick() => app.refusals.settle(&app, false).await,
+            _ = usage.tick() => app.usage.settle().await,
+            _ = refusals.tick() => app.refusals.settle(false).await,
             _ = secrets.tick() => blank_secrets(&app).await,
             _ = counters.tick() => app.limits.iter().for_each(RequestLimits::forget_idle),
         }
@@ -211,12 +213,8 @@ async fn keep_house(app: App) {
 
 /// Blanks the secrets of jobs that wait, or were given up, beyond the time of their links.
 async fn blank_secrets(app: &App) {
-    let blanked: Result<(), StoreError> = async {
-        let mut unit = app.store.begin(worker::SCOPE).await?;
-        unit.blank_expired_secrets(app.world.now()).await?;
-        unit.commit().await.map(|_| ())
-    }
-    .await;
+    let blank = async |unit: &mut Unit| unit.blank_expired_secrets(app.world.now()).await;
+    let blanked: Result<_, StoreError> = app.transactions.housekeeping(SystemReason::Worker, blank).await;
     if let Err(error) = blanked {
         tracing::warn!(%error, "expired secrets could not be blanked");
     }

@@ -12,21 +12,27 @@ use std::{
     thread::JoinHandle,
     time::{Duration, Instant},
 };
-use tenantry_cache::Change;
+use tenantry_crypto::JwtTokens;
 use tenantry_identity::{AccessClaims, AccessTokens, Sessions, TokenError};
 use tenantry_kernel::{
-    Authorities, Authority, ErrorCode, ErrorKind, SessionId, StoreError, TenantId, Timestamp, UserId,
+    Authorities, Authority, ErrorCode, ErrorKind, SessionId, StoreError, TenantId, Timestamp, UserId, World,
 };
-use tenantry_store::{AuthorityChange, AuthorityFeed, Scope, StoreConfig, SystemReason};
+use tenantry_store::{AuthorityChange, AuthorityFeed, Scope, StoreConfig, SystemReason, Unit};
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::{App, Failure, logging};
+use crate::{
+    Failure, logging,
+    transactions::{Reader, Transactions},
+    usage::Usage,
+};
 
 /// What a session may do, as it was looked up.
-pub(crate) struct Known {
-    pub(crate) authority: Authority,
+pub struct CachedAuthority {
+    /// What the session may do.
+    pub authority: Authority,
     /// The answer to `GET /auth/me`, made when first asked for.
-    pub(crate) me: OnceLock<Bytes>,
+    pub me: OnceLock<Bytes>,
     stamp: Stamp,
     seen_rotation: AtomicU32,
     marking: AtomicBool,
@@ -40,9 +46,9 @@ type Stamp = [u64; 3];
 ///
 /// Keys share generations by hash: a change may spoil entries that it does not concern, which costs a look-up, and
 /// never spares one that it does.
-pub(crate) struct AuthorityCache {
+pub struct AuthorityCache {
     tokens: Cache<[u8; 32], AccessClaims>,
-    entries: Cache<SessionId, Arc<Known>>,
+    entries: Cache<SessionId, Arc<CachedAuthority>>,
     generations: Box<[AtomicU64]>,
     hasher: RandomState,
     epoch: Instant,
@@ -83,7 +89,8 @@ impl AuthorityCache {
     /// For how long after its beginning a reading of changes vouches for the cache.
     const VOUCHED: Duration = Duration::from_millis(750);
 
-    pub(crate) fn new() -> Self {
+    /// An empty cache. Nothing is served from it before the first reading of changes.
+    pub fn new() -> Self {
         Self {
             tokens: Cache::new(Self::TOKENS),
             entries: Cache::builder().max_capacity(Self::SESSIONS).time_to_live(Self::LIFETIME).build(),
@@ -96,7 +103,7 @@ impl AuthorityCache {
     }
 
     /// Makes everybody whose power has changed be looked up anew.
-    pub(crate) fn forget(&self, changes: &[AuthorityChange]) {
+    pub fn forget(&self, changes: &[AuthorityChange]) {
         for change in changes {
             let key = match change {
                 AuthorityChange::Session(id) => id.uuid(),
@@ -122,28 +129,61 @@ impl AuthorityCache {
     }
 
     /// How long ago the last successful reading of changes began; nothing before the first.
-    pub(crate) fn feed_age(&self) -> Option<Duration> {
+    pub fn feed_age(&self) -> Option<Duration> {
         let read_began = self.read_began_ms.load(Ordering::Acquire);
         (read_began > 0).then(|| self.epoch.elapsed().saturating_sub(Duration::from_millis(read_began)))
     }
 
     /// How many sessions' authorities and how many tokens are kept, about.
-    pub(crate) fn sizes(&self) -> (u64, u64) {
+    pub fn sizes(&self) -> (u64, u64) {
         (self.entries.entry_count(), self.tokens.entry_count())
     }
 
-    fn vouch(&self, read_began: Instant) {
+    fn mark_fresh(&self, read_began: Instant) {
         let since_epoch = read_began.saturating_duration_since(self.epoch).as_millis();
         self.read_began_ms.store(u64::try_from(since_epoch).unwrap_or(0).max(1), Ordering::Release);
     }
 }
 
-impl App {
+impl Default for AuthorityCache {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Turns access tokens into authority, by the cache or by a look-up. Cloning is cheap.
+#[derive(Clone)]
+pub struct Authenticator(Arc<Parts>);
+
+struct Parts {
+    cache: Arc<AuthorityCache>,
+    tokens: Arc<JwtTokens>,
+    world: World,
+    reader: Reader,
+    transactions: Transactions,
+    usage: Arc<Usage>,
+    tasks: TaskTracker,
+}
+
+impl Authenticator {
+    /// Authenticates by tokens that `tokens` has signed. Tasks that a request leaves behind are tracked in `tasks`.
+    pub fn new(
+        cache: Arc<AuthorityCache>,
+        tokens: Arc<JwtTokens>,
+        world: World,
+        reader: Reader,
+        transactions: Transactions,
+        usage: Arc<Usage>,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self(Arc::new(Parts { cache, tokens, world, reader, transactions, usage, tasks }))
+    }
+
     /// How long a request waits at most for its rotation to be marked as seen.
     const MARKING: Duration = Duration::from_millis(200);
 
     /// What the bearer of an access token may do now.
-    pub(crate) async fn authority_of(&self, token: &str, digest: [u8; 32]) -> Result<Arc<Known>, Failure> {
+    pub async fn authority_of(&self, token: &str, digest: [u8; 32]) -> Result<Arc<CachedAuthority>, Failure> {
         let found = self.find_authority(token, digest).await;
         if let Err(failure) = &found
             && failure.code.kind() == ErrorKind::Unauthenticated
@@ -153,8 +193,8 @@ impl App {
         found
     }
 
-    async fn find_authority(&self, token: &str, digest: [u8; 32]) -> Result<Arc<Known>, Failure> {
-        let now = self.world.now();
+    async fn find_authority(&self, token: &str, digest: [u8; 32]) -> Result<Arc<CachedAuthority>, Failure> {
+        let now = self.0.world.now();
         let claims = self.claims_of(token, digest)?;
         claims.check_time(now.unix_seconds()).map_err(token_failure)?;
         let known = self.look_up(&claims, now).await?;
@@ -166,25 +206,25 @@ impl App {
         }
         let minute = now.unix_millis() / 60_000;
         if known.used_minute.swap(minute, Ordering::Relaxed) != minute {
-            self.usage.note(claims.session);
+            self.0.usage.note(claims.session);
         }
         Ok(known)
     }
 
     /// The claims of a genuine token; its signature is checked once.
-    pub(crate) fn claims_of(&self, token: &str, digest: [u8; 32]) -> Result<AccessClaims, Failure> {
-        if let Some(claims) = self.authority.tokens.get(&digest) {
-            self.authority.looked_up.token_hit.increment(1);
+    pub fn claims_of(&self, token: &str, digest: [u8; 32]) -> Result<AccessClaims, Failure> {
+        if let Some(claims) = self.0.cache.tokens.get(&digest) {
+            self.0.cache.looked_up.token_hit.increment(1);
             return Ok(claims);
         }
-        self.authority.looked_up.token_missed.increment(1);
-        let claims = self.tokens.verify(token).map_err(token_failure)?;
-        self.authority.tokens.insert(digest, claims.clone());
+        self.0.cache.looked_up.token_missed.increment(1);
+        let claims = self.0.tokens.verify(token).map_err(token_failure)?;
+        self.0.cache.tokens.insert(digest, claims.clone());
         Ok(claims)
     }
 
-    async fn look_up(&self, claims: &AccessClaims, now: Timestamp) -> Result<Arc<Known>, Failure> {
-        let cache = &self.authority;
+    async fn look_up(&self, claims: &AccessClaims, now: Timestamp) -> Result<Arc<CachedAuthority>, Failure> {
+        let cache = &*self.0.cache;
         let stamp = cache.stamp(claims.session, claims.user, claims.tenant);
         let vouched_for = cache.is_vouched_for();
         if vouched_for
@@ -195,13 +235,13 @@ impl App {
             return Ok(known);
         }
         if vouched_for { &cache.looked_up.missed } else { &cache.looked_up.bypassed }.increment(1);
-        let mut unit = self.store.read(Scope::System(SystemReason::Authority)).await?;
+        let mut unit = self.0.reader.open(Scope::System(SystemReason::Authority)).await?;
         let authority = unit.authority_of(claims.session, now).await?;
         let authority = authority.ok_or_else(|| Failure::new(ErrorCode::SESSION_ENDED))?;
         if authority.user != claims.user || authority.tenant_id() != claims.tenant {
             return Err(Failure::new(ErrorCode::TOKEN_INVALID));
         }
-        let known = Arc::new(Known {
+        let known = Arc::new(CachedAuthority {
             seen_rotation: AtomicU32::new(authority.seen_rotation),
             authority,
             me: OnceLock::new(),
@@ -217,18 +257,15 @@ impl App {
     }
 
     /// Notes that the successor of a refresh token is in use, so that its predecessor is no lost answer any more.
-    async fn mark_seen(&self, known: &Arc<Known>, rotation: u32) {
+    async fn mark_seen(&self, known: &Arc<CachedAuthority>, rotation: u32) {
         if known.marking.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (app, known) = (self.clone(), known.clone());
-        let marking = actix_web::rt::spawn(logging::inherit(self.changes.track_future(async move {
-            let marked: Result<(), StoreError> = async {
-                let mut unit = app.store.begin(Scope::System(SystemReason::Token)).await?;
-                unit.mark_rotation_seen(known.authority.session, rotation).await?;
-                unit.commit().await.map(|_| ())
-            }
-            .await;
+        let (transactions, known) = (self.0.transactions.clone(), known.clone());
+        let marking = tokio::task::spawn_local(logging::inherit(self.0.tasks.track_future(async move {
+            let session = known.authority.session;
+            let mark = async |unit: &mut Unit| unit.mark_rotation_seen(session, rotation).await;
+            let marked: Result<(), StoreError> = transactions.housekeeping(SystemReason::Token, mark).await;
             match marked {
                 Ok(()) => known.seen_rotation.store(rotation, Ordering::Relaxed),
                 Err(error) => tracing::debug!(%error, "a rotation could not be marked as seen"),
@@ -247,32 +284,9 @@ fn token_failure(error: TokenError) -> Failure {
     })
 }
 
-/// The changes, for other processes.
-pub(crate) fn published(changes: &[AuthorityChange]) -> Vec<Change> {
-    let published = |change: &AuthorityChange| match *change {
-        AuthorityChange::Session(id) => Change::Session(id),
-        AuthorityChange::User(id) => Change::User(id),
-        AuthorityChange::Tenant(id) => Change::Tenant(id),
-    };
-    changes.iter().map(published).collect()
-}
-
-/// Forgets what other processes say has changed. It only hurries: [`AuthorityReader`] sees the same in the database.
-pub(crate) async fn heed_messages(app: App) {
-    let heard = |change: Change| match change {
-        Change::Session(id) => AuthorityChange::Session(id),
-        Change::User(id) => AuthorityChange::User(id),
-        Change::Tenant(id) => AuthorityChange::Tenant(id),
-    };
-    loop {
-        let changes: Vec<AuthorityChange> = app.invalidation.received().await.into_iter().map(heard).collect();
-        app.authority.forget(&changes);
-    }
-}
-
 /// Reads changes of authority on a thread and a connection of its own, so that a busy process or a full pool cannot
 /// blind it.
-pub(crate) struct AuthorityReader {
+pub struct AuthorityReader {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -281,25 +295,26 @@ impl AuthorityReader {
     const INTERVAL: Duration = Duration::from_millis(100);
     const TIME_LIMIT: Duration = Duration::from_millis(700);
 
-    pub(crate) fn start(app: App, config: StoreConfig) -> std::io::Result<Self> {
+    /// Starts the thread, which keeps `cache` fresh until the reader is dropped.
+    pub fn start(cache: Arc<AuthorityCache>, config: StoreConfig) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name("authority".to_owned()).spawn({
             let stop = stop.clone();
-            move || runtime.block_on(read_until(&stop, &app, AuthorityFeed::new(config)))
+            move || runtime.block_on(read_until(&stop, &cache, AuthorityFeed::new(config)))
         })?;
         Ok(Self { stop, thread: Some(thread) })
     }
 }
 
-async fn read_until(stop: &AtomicBool, app: &App, mut feed: AuthorityFeed) {
+async fn read_until(stop: &AtomicBool, cache: &AuthorityCache, mut feed: AuthorityFeed) {
     let mut failing = false;
     while !stop.load(Ordering::Acquire) {
         let began = Instant::now();
         match tokio::time::timeout(AuthorityReader::TIME_LIMIT, feed.read()).await {
             Ok(Ok(changes)) => {
-                app.authority.forget(&changes);
-                app.authority.vouch(began);
+                cache.forget(&changes);
+                cache.mark_fresh(began);
                 if failing {
                     tracing::info!("changes of authority are being read again");
                 }

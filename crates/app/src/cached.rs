@@ -25,16 +25,29 @@ use tenantry_kernel::{RoleId, TenantId};
 use tenantry_store::Scope;
 use tenantry_tenancy::Roles;
 use tokio::sync::OnceCell;
+use tokio_util::task::TaskTracker;
 
-use crate::{App, Failure};
+use crate::{Failure, transactions::Reader};
 
 /// How many members hold a role.
 const ROLE_HOLDERS: Use = Use { name: "role-holders", version: 1, ttl: Duration::from_secs(1) };
 
-impl App {
-    /// How many members hold each of these roles of the scope's tenant; roles that nobody holds may be left out.
-    pub(crate) async fn holders_of(&self, roles: &[RoleId], scope: Scope) -> Result<Vec<(RoleId, u64)>, Failure> {
-        let load = async || Ok(self.store.read(scope).await?.count_holders(roles).await?);
+/// Counts how many members hold each role, with a cache in front of the store. Cloning is cheap.
+#[derive(Clone)]
+pub struct AssignmentCounts {
+    cached: Arc<Caching>,
+    reader: Reader,
+}
+
+impl AssignmentCounts {
+    /// Counts by this reader where the cache does not know. Tasks that the cache leaves behind are tracked in `tasks`.
+    pub fn new(cache: Arc<dyn Cache>, reader: Reader, tasks: TaskTracker) -> Self {
+        Self { cached: Arc::new(Caching::new(cache, tasks)), reader }
+    }
+
+    /// Returns how many members hold each of these roles of the scope's tenant. A role that no member holds may be absent.
+    pub async fn of_roles(&self, roles: &[RoleId], scope: Scope) -> Result<Vec<(RoleId, u64)>, Failure> {
+        let load = async || Ok(self.reader.open(scope).await?.count_holders(roles).await?);
         let Scope::Tenant { tenant, .. } = scope else { return load().await };
         if roles.is_empty() {
             return Ok(Vec::new());
@@ -42,18 +55,19 @@ impl App {
         let mut digest = Sha256::new();
         roles.iter().for_each(|role| digest.update(role.uuid().as_bytes()));
         let key = Prefix::new(&ROLE_HOLDERS, tenant).key([hex(&digest.finalize()).as_str()]);
-        self.cached.read(self, &key, load).await
+        self.cached.read(&key, load).await
     }
 
-    /// Holdings of the tenant have changed.
-    pub(crate) fn forget_holders(&self, tenant: TenantId) {
-        self.cached.forget(self, Prefix::new(&ROLE_HOLDERS, tenant));
+    /// Forgets the counts of a tenant, because its role assignments have changed.
+    pub(crate) fn forget(&self, tenant: TenantId) {
+        self.cached.forget(Prefix::new(&ROLE_HOLDERS, tenant));
     }
 }
 
 /// Reading through the cache: one reader of a value at a time, and no failure of the cache is a reader's.
-pub(crate) struct Caching {
+struct Caching {
     cache: Arc<dyn Cache>,
+    tasks: TaskTracker,
     flights: Mutex<HashMap<Flight, Arc<Landed>>>,
     /// By hash of the prefix. What shares one is by-passed now and then without need.
     forgettings: Box<[Forgetting]>,
@@ -76,9 +90,10 @@ struct Forgetting {
 impl Caching {
     const FORGETTINGS: usize = 1 << 10;
 
-    pub(crate) fn new(cache: Arc<dyn Cache>) -> Self {
+    fn new(cache: Arc<dyn Cache>, tasks: TaskTracker) -> Self {
         Self {
             cache,
+            tasks,
             flights: Mutex::default(),
             forgettings: (0..Self::FORGETTINGS).map(|_| Forgetting::default()).collect(),
             hasher: RandomState::new(),
@@ -92,7 +107,6 @@ impl Caching {
     /// The value of the cache, else the loaded one, which is stored beside the answer.
     async fn read<T: Serialize + DeserializeOwned>(
         &self,
-        app: &App,
         key: &Key,
         load: impl AsyncFnOnce() -> Result<T, Failure>,
     ) -> Result<T, Failure> {
@@ -106,14 +120,13 @@ impl Caching {
         let cell =
             self.flights.lock().unwrap_or_else(PoisonError::into_inner).entry(flight.clone()).or_default().clone();
         let landing = Landing { caching: self, flight, cell: cell.clone() };
-        let bytes = cell.get_or_try_init(|| self.find_or_load(app, key, load)).await?;
+        let bytes = cell.get_or_try_init(|| self.find_or_load(key, load)).await?;
         drop(landing);
         serde_json::from_slice(bytes).map_err(Failure::internal)
     }
 
     async fn find_or_load<T: Serialize + DeserializeOwned>(
         &self,
-        app: &App,
         key: &Key,
         load: impl AsyncFnOnce() -> Result<T, Failure>,
     ) -> Result<Arc<[u8]>, Failure> {
@@ -145,7 +158,7 @@ impl Caching {
         let bytes: Arc<[u8]> = serde_json::to_vec(&load().await?).map_err(Failure::internal)?.into();
         if let Some(stamp) = stamp {
             let (cache, key, bytes) = (self.cache.clone(), key.clone(), bytes.clone());
-            tokio::spawn(app.changes.track_future(async move {
+            tokio::spawn(self.tasks.track_future(async move {
                 // The cache notes its failures itself, and nobody waits for this.
                 let _ = cache.set(&key, &stamp, &bytes).await;
             }));
@@ -154,16 +167,15 @@ impl Caching {
     }
 
     /// From its return on, this process gives out nothing from before; others follow as soon as they can be told.
-    fn forget(&self, app: &App, prefix: Prefix) {
+    fn forget(self: &Arc<Self>, prefix: Prefix) {
         let forgetting = self.forgetting(&prefix);
         forgetting.under_way.fetch_add(1, Ordering::AcqRel);
         forgetting.times.fetch_add(1, Ordering::AcqRel);
-        let app = app.clone();
-        let changes = app.changes.clone();
-        tokio::spawn(changes.track_future(async move {
+        let caching = self.clone();
+        tokio::spawn(self.tasks.track_future(async move {
             // After a failure the cache by-passes itself until nothing from before can be found in it.
-            let _ = app.cached.cache.delete_prefix(&prefix).await;
-            app.cached.forgetting(&prefix).under_way.fetch_sub(1, Ordering::AcqRel);
+            let _ = caching.cache.delete_prefix(&prefix).await;
+            caching.forgetting(&prefix).under_way.fetch_sub(1, Ordering::AcqRel);
         }));
     }
 }

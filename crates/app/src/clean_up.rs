@@ -105,12 +105,12 @@ async fn sweep(
     dry_run: bool,
 ) -> Result<u64, StoreError> {
     if dry_run {
-        let mut unit = app.store.read(SCOPE).await?;
+        let mut unit = app.read(SCOPE).await?;
         return unit.sweep(stale, Sweep { tenant, before, mode: SweepMode::Count }).await;
     }
     let mut rows = 0;
     loop {
-        let mut unit = app.store.begin(SCOPE).await?;
+        let mut unit = app.transactions.begin(SCOPE).await?;
         let mode = SweepMode::Delete { at_most: PORTION };
         let portion = unit.sweep(stale, Sweep { tenant, before, mode }).await?;
         unit.commit().await?;

@@ -159,7 +159,7 @@ impl App {
 
     async fn check_queue(&self) -> Check {
         Check::of(&self.config.health, Status::Fail, async {
-            let figures = async { self.store.read(worker::SCOPE).await?.queue_figures().await }.await;
+            let figures = async { self.read(worker::SCOPE).await?.queue_figures().await }.await;
             match figures {
                 Ok(figures) => judge_queue(&figures, self.world.now(), &self.config.health),
                 Err(_) => (Status::Fail, "the database does not tell".to_owned()),

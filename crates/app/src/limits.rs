@@ -5,11 +5,10 @@ use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 use tenantry_identity::address_key;
 use tenantry_kernel::{Authority, StoreError};
 use tenantry_limits::{Charge, DecidedBy, Decision, Limits, Policies, Policy, ProcessId, Processes};
-use tenantry_store::{Scope, SystemReason};
+use tenantry_store::{SystemReason, Unit};
 
 use crate::{App, config};
 
-const SCOPE: Scope = Scope::System(SystemReason::Maintenance);
 /// After how many heartbeats that were missed a process is taken off the list.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 
@@ -108,12 +107,13 @@ pub(crate) async fn count_processes(app: App) {
 
 async fn live_processes(app: &App) -> Result<NonZeroU32, StoreError> {
     let now = app.world.now();
-    let mut unit = app.store.begin(SCOPE).await?;
-    unit.note_process(app.process, now).await?;
-    unit.remove_silent_processes(now.minus(FORGOTTEN)).await?;
-    let live = unit.live_processes(now.minus(ProcessId::LIVES)).await?;
-    unit.commit().await?;
-    Ok(NonZeroU32::new(live).unwrap_or(NonZeroU32::MIN))
+    let heartbeat = async |unit: &mut Unit| {
+        unit.note_process(app.process, now).await?;
+        unit.remove_silent_processes(now.minus(FORGOTTEN)).await?;
+        unit.live_processes(now.minus(ProcessId::LIVES)).await
+    };
+    let live: Result<u32, StoreError> = app.transactions.housekeeping(SystemReason::Maintenance, heartbeat).await;
+    Ok(NonZeroU32::new(live?).unwrap_or(NonZeroU32::MIN))
 }
 
 /// Takes this process off the list. If it cannot, others notice when its heartbeat is missing.
@@ -121,12 +121,8 @@ pub(crate) async fn leave(app: &App) {
     if app.limits.is_none() || !has_company(app) {
         return;
     }
-    let left: Result<(), StoreError> = async {
-        let mut unit = app.store.begin(SCOPE).await?;
-        unit.remove_process(app.process).await?;
-        unit.commit().await.map(|_| ())
-    }
-    .await;
+    let remove = async |unit: &mut Unit| unit.remove_process(app.process).await;
+    let left: Result<(), StoreError> = app.transactions.housekeeping(SystemReason::Maintenance, remove).await;
     if let Err(error) = left {
         tracing::debug!(%error, "this process could not be taken off the list of those that serve");
     }

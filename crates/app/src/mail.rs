@@ -54,7 +54,7 @@ fn appearance(config: &MailConfig) -> Result<(Arc<Templates>, MailSettings), Sta
 }
 
 /// Where mailed links lead: as configured, whatever a request says.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct LinkPages {
     base: String,
     paths: LinkPaths,

@@ -6,14 +6,14 @@ use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
 };
-use tenantry_kernel::{Action, Actor, Event, Journal, Outcome, StoreError, Target, TenantId, Timestamp, UserId};
-use tenantry_store::{Scope, SystemReason};
+use tenantry_kernel::{Action, Actor, Event, Journal, Outcome, StoreError, Target, TenantId, Timestamp, UserId, World};
+use tenantry_store::{SystemReason, Unit};
 
-use crate::{App, Failure, change::Attempt};
+use crate::{Failure, changes::ChangeRequest, transactions::Transactions};
 
 /// Something that was refused.
 #[derive(Debug, Clone)]
-pub(crate) struct Refused {
+pub struct Refused {
     actor: Actor,
     action: Action,
     outcome: Outcome,
@@ -35,26 +35,28 @@ struct Counted {
     refused: Refused,
 }
 
-/// The refusals of the running minute.
-#[derive(Default)]
-pub(crate) struct Refusals {
+/// Notes refusals in the journal, and counts those of the running minute.
+pub struct Refusals {
+    transactions: Transactions,
+    world: World,
     running: Mutex<HashMap<Kind, Counted>>,
 }
 
 impl Refused {
-    /// A refused attempt, with the code of the failure as the reason.
-    pub(crate) fn new(by: &Attempt, outcome: Outcome, failure: &Failure) -> Self {
-        Self { actor: by.actor.clone(), action: by.action, outcome, reason: failure.code.name(), target: None }
+    /// A refused request, with the code of the failure as the reason.
+    pub fn new(request: &ChangeRequest, outcome: Outcome, failure: &Failure) -> Self {
+        let ChangeRequest { actor, action, .. } = request;
+        Self { actor: actor.clone(), action: *action, outcome, reason: failure.code.name(), target: None }
     }
 
     /// The person whose account was tried.
-    pub(crate) fn of_account(mut self, id: UserId, name: &str) -> Self {
+    pub fn of_account(mut self, id: UserId, name: &str) -> Self {
         self.target = Some((id.into(), name.to_owned()));
         self
     }
 
     /// The tenant into whose log it belongs.
-    pub(crate) fn within(mut self, tenant: Option<TenantId>) -> Self {
+    pub fn within(mut self, tenant: Option<TenantId>) -> Self {
         self.actor = self.actor.within(tenant);
         self
     }
@@ -64,8 +66,8 @@ impl Refused {
         Kind { account: self.actor.user.or(target), action: self.action, ip: self.actor.origin.ip }
     }
 
-    fn event(&self, app: &App, count: i64) -> Event {
-        let mut event = Event::new(&app.world, &self.actor, self.action).outcome(self.outcome).times(count);
+    fn event(&self, world: &World, count: i64) -> Event {
+        let mut event = Event::new(world, &self.actor, self.action).outcome(self.outcome).times(count);
         if let Some((target, name)) = &self.target {
             event = event.target(*target, Some(name));
         }
@@ -79,23 +81,28 @@ impl Refusals {
     /// How many kinds are told apart in a minute. A flood of others is dropped here and shows in the log.
     const KINDS: usize = 10_000;
 
-    /// Notes a refusal. That it cannot be noted changes no answer.
-    pub(crate) async fn note(&self, app: &App, refused: Refused) {
-        if self.is_first(app.world.now(), &refused) {
-            self.append(app, refused.event(app, 1)).await;
+    /// Notes refusals in these transactions.
+    pub fn new(transactions: Transactions, world: World) -> Self {
+        Self { transactions, world, running: Mutex::default() }
+    }
+
+    /// Notes a refusal. A failure to note it changes no answer.
+    pub async fn note(&self, refused: Refused) {
+        if self.is_first(self.world.now(), &refused) {
+            self.append(refused.event(&self.world, 1)).await;
         }
     }
 
     /// Adds what was counted in minutes that are over; with `all`, also in the running one.
-    pub(crate) async fn settle(&self, app: &App, all: bool) {
-        let now = app.world.now();
+    pub async fn settle(&self, all: bool) {
+        let now = self.world.now();
         let over: Vec<Counted> = {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             let over = running.extract_if(|_, counted| all || now.since(counted.since) >= Self::MINUTE);
             over.map(|(_, counted)| counted).filter(|counted| counted.more > 0).collect()
         };
         for counted in over {
-            self.append(app, counted.refused.event(app, counted.more)).await;
+            self.append(counted.refused.event(&self.world, counted.more)).await;
         }
     }
 
@@ -113,13 +120,9 @@ impl Refusals {
         true
     }
 
-    async fn append(&self, app: &App, event: Event) {
-        let appended: Result<(), StoreError> = async {
-            let mut unit = app.store.begin(Scope::System(SystemReason::Refusal)).await?;
-            unit.append_event(event).await?;
-            unit.commit().await.map(|_| ())
-        }
-        .await;
+    async fn append(&self, event: Event) {
+        let append = async |unit: &mut Unit| unit.append_event(event).await;
+        let appended: Result<(), StoreError> = self.transactions.housekeeping(SystemReason::Refusal, append).await;
         if let Err(error) = appended {
             tracing::warn!(%error, "a refusal could not be noted");
         }

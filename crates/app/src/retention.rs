@@ -13,7 +13,7 @@ impl App {
             return self.remove_from(Chain(tenant), dry_run).await;
         }
         let (mut removed, mut after, mut failed) = (0, None, None);
-        while let Some(chain) = self.store.read(SCOPE).await?.next_sealed_chain(after).await? {
+        while let Some(chain) = self.read(SCOPE).await?.next_sealed_chain(after).await? {
             match self.remove_from(chain, dry_run).await {
                 Ok(entries) => removed += entries,
                 // One log that is not what it should be keeps nobody else's from being cleaned up.
@@ -29,7 +29,7 @@ impl App {
 
     async fn remove_from(&self, chain: Chain, dry_run: bool) -> Result<u64, StoreError> {
         if dry_run {
-            let mut unit = self.store.read(SCOPE).await?;
+            let mut unit = self.read(SCOPE).await?;
             return match self.policy_of(&mut unit, chain).await?.kept_for() {
                 None => Ok(0),
                 Some(kept) => unit.count_removable(chain, self.world.now().minus(kept)).await,
@@ -37,7 +37,7 @@ impl App {
         }
         let mut removed = 0;
         loop {
-            let mut unit = self.store.begin(SCOPE).await?;
+            let mut unit = self.transactions.begin(SCOPE).await?;
             if let Some(tenant) = chain.0 {
                 // A legal hold is set under the same lock: once it is answered, nothing more goes.
                 unit.lock_tenant(tenant).await?;

@@ -38,7 +38,7 @@ impl App {
     pub async fn seal_journal(&self, scope: Scope) -> Result<Sealed, StoreError> {
         let mut sealed = Sealed::default();
         let (mut after, mut failed) = (None, None);
-        while let Some(chain) = self.store.read(scope).await?.next_unsealed_chain(after).await? {
+        while let Some(chain) = self.read(scope).await?.next_unsealed_chain(after).await? {
             if let Err(error) = self.seal_chain(scope, chain, &mut sealed).await {
                 tracing::error!(%chain, %error, "a log was not sealed");
                 failed = Some(error);
@@ -62,10 +62,10 @@ impl App {
 
     async fn seal_segment(&self, scope: Scope, chain: Chain) -> Result<Option<u64>, StoreError> {
         let actor = Actor::system(RequestId::new(&self.world));
-        let mut unit: Unit = self.store.begin(scope).await?;
+        let mut unit: Unit = self.transactions.begin(scope).await?;
         let segment = seal_next_segment(&mut unit, &actor, &self.world, &self.seal_keys, chain).await?;
         let Some(segment) = segment else { return Ok(None) };
-        self.announce(&unit.commit().await?);
+        self.transactions.commit(unit).await?;
         let entries = u64::try_from(segment.seal.count);
         Ok(Some(entries.map_err(|error: TryFromIntError| StoreError::Failed(Box::new(error)))?))
     }

@@ -4,30 +4,46 @@ use std::{
     collections::HashSet,
     sync::{Mutex, PoisonError},
 };
-use tenantry_kernel::SessionId;
+use tenantry_kernel::{SessionId, StoreError, World};
+use tenantry_store::{SystemReason, Unit};
 
-use crate::App;
+use crate::transactions::Transactions;
 
-/// The sessions that were used since the last writing.
-#[derive(Default)]
-pub(crate) struct Usage {
+/// Gathers which sessions were used since the last writing.
+pub struct Usage {
+    transactions: Transactions,
+    world: World,
     used: Mutex<HashSet<SessionId>>,
 }
 
 impl Usage {
+    /// How many sessions are written in one unit.
+    const SESSIONS_A_UNIT: usize = 500;
+
+    /// Writes in these transactions.
+    pub fn new(transactions: Transactions, world: World) -> Self {
+        Self { transactions, world, used: Mutex::default() }
+    }
+
     /// Notes that the session was used.
-    pub(crate) fn note(&self, session: SessionId) {
+    pub fn note(&self, session: SessionId) {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(session);
     }
 
-    /// Writes what was gathered. What cannot be written is left out: a use more or less is no change to keep.
-    pub(crate) async fn settle(&self, app: &App) {
+    /// Writes what was gathered. What cannot be written is dropped: a lost use is no change that must be kept.
+    pub async fn settle(&self) {
         let used: Vec<SessionId> = self.used.lock().unwrap_or_else(PoisonError::into_inner).drain().collect();
-        if used.is_empty() {
-            return;
-        }
-        if let Err(error) = app.store.note_use(&used, app.world.now()).await {
+        if let Err(error) = self.write(&used).await {
             tracing::warn!(%error, sessions = used.len(), "the last use of sessions could not be written");
         }
+    }
+
+    async fn write(&self, used: &[SessionId]) -> Result<(), StoreError> {
+        let now = self.world.now();
+        for sessions in used.chunks(Self::SESSIONS_A_UNIT) {
+            let note = async |unit: &mut Unit| unit.note_use(sessions, now).await;
+            self.transactions.housekeeping(SystemReason::Usage, note).await?;
+        }
+        Ok(())
     }
 }

@@ -11,11 +11,11 @@ use tenantry_files::{RemoveBlob, SweepBlobs};
 use tenantry_identity::{EmailChangeRequested, Letter, RegistrationRequested, ResetRequested, VerificationRequested};
 use tenantry_jobs::{CleanUp, Kind, Schedule};
 use tenantry_kernel::StoreError;
-use tenantry_store::{Committed, Scope, SystemReason, Unit};
+use tenantry_store::{Scope, SystemReason, Unit};
 use tenantry_worker::{Handlers, JobStore, QueueConfig, Worker, WorkerConfig};
 use tokio_util::sync::CancellationToken;
 
-use crate::{App, StartError, authority::published, sealing::SealJournal, watchdog::Pulse};
+use crate::{App, StartError, sealing::SealJournal, watchdog::Pulse};
 use accounts::Accounts;
 use blobs::BlobKeeper;
 use clean_up::CleanUps;
@@ -27,35 +27,20 @@ pub(crate) const SCOPE: Scope = Scope::System(SystemReason::Worker);
 /// The queues of this program.
 pub(crate) const QUEUES: &[&str] = &[RegistrationRequested::QUEUE, Letter::QUEUE, CleanUp::QUEUE, SealJournal::QUEUE];
 
-impl App {
-    /// Tells everybody who must hear of what was committed: this process at once, others by messages if there are any.
-    pub(crate) fn announce(&self, committed: &Committed) {
-        self.authority.forget(&committed.power);
-        self.invalidation.publish(&published(&committed.power));
-        for tenant in &committed.holdings {
-            self.forget_holders(*tenant);
-        }
-        if committed.has_enqueued {
-            self.wake_up.call();
-        }
-    }
-}
-
 /// The application as a worker sees it.
 impl JobStore for App {
     type Unit = Unit;
 
     async fn read(&self) -> Result<Unit, StoreError> {
-        self.store.read(SCOPE).await
+        self.reader.open(SCOPE).await
     }
 
     async fn begin(&self) -> Result<Unit, StoreError> {
-        self.store.begin(SCOPE).await
+        self.transactions.begin(SCOPE).await
     }
 
     async fn commit(&self, unit: Unit) -> Result<(), StoreError> {
-        self.announce(&unit.commit().await?);
-        Ok(())
+        self.transactions.commit(unit).await
     }
 }
 

@@ -1,10 +1,10 @@
-//! The suite of [`Answers`].
+//! The suite of [`IdempotencyStore`].
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tenantry_idempotency::{Answers, Claim, Fingerprint, Given, IdempotencyKey, Keyed, Remembered};
+use tenantry_idempotency::{Claim, Fingerprint, Given, IdempotencyKey, IdempotencyScope, IdempotencyStore, Remembered};
 use tenantry_kernel::{StoreError, Timestamp};
 
 use crate::{
@@ -16,10 +16,10 @@ use crate::{
 const FREED: Duration = Duration::from_secs(5);
 
 /// What this suite needs: somebody whose keys they are.
-pub trait Ports: Directory + Answers {}
-impl<T> Ports for T where T: Directory + Answers + ?Sized {}
+pub trait Ports: Directory + IdempotencyStore {}
+impl<T> Ports for T where T: Directory + IdempotencyStore + ?Sized {}
 
-/// Holds an adapter to what [`Answers`] promises.
+/// Holds an adapter to what [`IdempotencyStore`] promises.
 ///
 /// # Panics
 ///
@@ -34,9 +34,9 @@ pub async fn contract(open: impl Units<Unit: Ports>) {
     nobody_reads_or_writes_answers_of_others(&scene).await;
 }
 
-async fn keyed(scene: &Scene<'_, impl Units<Unit: Ports>>) -> (TestScope, Keyed) {
+async fn keyed(scene: &Scene<'_, impl Units<Unit: Ports>>) -> (TestScope, IdempotencyScope) {
     let tenant = scene.tenant().await;
-    let keyed = Keyed {
+    let keyed = IdempotencyScope {
         tenant: Some(tenant.id()),
         person: tenant.owner.id,
         route: "POST /api/v1/roles".to_owned(),
@@ -65,10 +65,15 @@ fn answer(scene: &Scene<'_, impl Units<Unit: Ports>>, body: &str) -> Remembered 
     }
 }
 
-async fn remember(scene: &Scene<'_, impl Units<Unit: Ports>>, scope: TestScope, keyed: &Keyed, answer: &Remembered) {
+async fn remember(
+    scene: &Scene<'_, impl Units<Unit: Ports>>,
+    scope: TestScope,
+    keyed: &IdempotencyScope,
+    answer: &Remembered,
+) {
     scene
         .change(scope, async |unit| {
-            assert_eq!(unit.claim_key(keyed, answer.answered_at).await.unwrap(), Claim::First, "{keyed:?}");
+            assert_eq!(unit.acquire_key(keyed, answer.answered_at).await.unwrap(), Claim::First, "{keyed:?}");
             unit.remember_answer(keyed, answer).await.unwrap();
         })
         .await;
@@ -79,12 +84,12 @@ async fn remember(scene: &Scene<'_, impl Units<Unit: Ports>>, scope: TestScope, 
 async fn claim_when_free(
     scene: &Scene<'_, impl Units<Unit: Ports>>,
     scope: TestScope,
-    keyed: &Keyed,
+    keyed: &IdempotencyScope,
     since: Timestamp,
 ) -> Claim {
     let asked = Instant::now();
     loop {
-        let claim = scene.change(scope, async |unit| unit.claim_key(keyed, since).await.unwrap()).await;
+        let claim = scene.change(scope, async |unit| unit.acquire_key(keyed, since).await.unwrap()).await;
         if claim != Claim::Running {
             return claim;
         }
@@ -95,7 +100,7 @@ async fn claim_when_free(
 async fn known(
     scene: &Scene<'_, impl Units<Unit: Ports>>,
     scope: TestScope,
-    keyed: &Keyed,
+    keyed: &IdempotencyScope,
     since: Timestamp,
 ) -> Option<Remembered> {
     let read = scene.look_as(scope, async |unit| unit.answer_of(keyed, since).await.unwrap()).await;
@@ -107,7 +112,7 @@ async fn known(
 async fn an_answer_reads_back_as_it_was_given(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     let (scope, of_tenant) = keyed(scene).await;
     let person = scene.person().await.id;
-    let of_nobody = Keyed { tenant: None, person, ..of_tenant.clone() };
+    let of_nobody = IdempotencyScope { tenant: None, person, ..of_tenant.clone() };
     for (scope, keyed) in [(scope, of_tenant), (TestScope::Person(person), of_nobody)] {
         let began = scene.world.now();
         assert_eq!(known(scene, scope, &keyed, began).await, None);
@@ -117,7 +122,7 @@ async fn an_answer_reads_back_as_it_was_given(scene: &Scene<'_, impl Units<Unit:
         let system = scene.look(async |unit| unit.answer_of(&keyed, began).await.unwrap()).await;
         assert_eq!(system, Some(first));
 
-        let empty = Keyed { key: key("empty"), ..keyed };
+        let empty = IdempotencyScope { key: key("empty"), ..keyed };
         let given = Given { status: 204, headers: vec![], body: vec![] };
         let nothing = Remembered { given, ..answer(scene, "") };
         remember(scene, scope, &empty, &nothing).await;
@@ -131,7 +136,7 @@ async fn what_is_not_committed_was_not_answered(scene: &Scene<'_, impl Units<Uni
     let lost = answer(scene, "lost");
     {
         let mut unit = scene.units.begin(scope).await;
-        assert_eq!(unit.claim_key(&keyed, began).await.unwrap(), Claim::First);
+        assert_eq!(unit.acquire_key(&keyed, began).await.unwrap(), Claim::First);
         unit.remember_answer(&keyed, &lost).await.unwrap();
         assert_eq!(unit.answer_of(&keyed, began).await.unwrap(), Some(lost));
     }
@@ -154,14 +159,14 @@ async fn an_answer_is_forgotten_in_time_and_another_takes_its_place(scene: &Scen
 async fn te5_every_part_of_a_key_counts_and_none_runs_into_the_next(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     let (scope, one) = keyed(scene).await;
     let (other_scope, other) = keyed(scene).await;
-    let one = Keyed { key: key("a"), route: "POST /x".to_owned(), ..one };
+    let one = IdempotencyScope { key: key("a"), route: "POST /x".to_owned(), ..one };
     let alike = [
-        (scope, Keyed { key: key("aa"), ..one.clone() }),
-        (scope, Keyed { key: key("A"), ..one.clone() }),
-        (scope, Keyed { key: key("x/a"), route: "POST /".to_owned(), ..one.clone() }),
-        (scope, Keyed { route: "PATCH /x".to_owned(), ..one.clone() }),
-        (other_scope, Keyed { key: key("a"), route: "POST /x".to_owned(), ..other }),
-        (TestScope::Person(one.person), Keyed { tenant: None, ..one.clone() }),
+        (scope, IdempotencyScope { key: key("aa"), ..one.clone() }),
+        (scope, IdempotencyScope { key: key("A"), ..one.clone() }),
+        (scope, IdempotencyScope { key: key("x/a"), route: "POST /".to_owned(), ..one.clone() }),
+        (scope, IdempotencyScope { route: "PATCH /x".to_owned(), ..one.clone() }),
+        (other_scope, IdempotencyScope { key: key("a"), route: "POST /x".to_owned(), ..other }),
+        (TestScope::Person(one.person), IdempotencyScope { tenant: None, ..one.clone() }),
     ];
     let began = scene.world.now();
     remember(scene, scope, &one, &answer(scene, "one")).await;
@@ -185,7 +190,7 @@ async fn one_unit_at_a_time_holds_a_key<U: Units<Unit: Ports>>(scene: &Scene<'_,
     let answers: Arc<[Remembered]> = (0..8).map(|place| answer(scene, &format!("answer {place}"))).collect();
     let tries = answers.iter().map(async |answer| {
         let mut unit = scene.units.begin(scope).await;
-        let claim = unit.claim_key(&keyed, began).await.unwrap();
+        let claim = unit.acquire_key(&keyed, began).await.unwrap();
         if claim == Claim::First {
             unit.remember_answer(&keyed, answer).await.unwrap();
         }
@@ -205,9 +210,9 @@ async fn one_unit_at_a_time_holds_a_key<U: Units<Unit: Ports>>(scene: &Scene<'_,
     }
 
     // Whoever held it and gave up leaves it free.
-    let other = Keyed { key: key("given-up"), ..keyed };
+    let other = IdempotencyScope { key: key("given-up"), ..keyed };
     let mut unit = scene.units.begin(scope).await;
-    assert_eq!(unit.claim_key(&other, began).await.unwrap(), Claim::First);
+    assert_eq!(unit.acquire_key(&other, began).await.unwrap(), Claim::First);
     drop(unit);
     assert_eq!(claim_when_free(scene, scope, &other, began).await, Claim::First);
 }
@@ -234,12 +239,12 @@ async fn nobody_reads_or_writes_answers_of_others(scene: &Scene<'_, impl Units<U
             .await;
         scene
             .change(scope, async |unit| {
-                must_be!(unit.claim_key(&keyed, began).await, Err(StoreError::Misuse(_)));
+                must_be!(unit.acquire_key(&keyed, began).await, Err(StoreError::Misuse(_)));
                 must_be!(unit.remember_answer(&keyed, &given).await, Err(StoreError::Misuse(_)));
             })
             .await;
     }
-    let of_none = Keyed { tenant: None, ..keyed.clone() };
+    let of_none = IdempotencyScope { tenant: None, ..keyed.clone() };
     scene
         .look_as(scope, async |unit| {
             must_be!(unit.answer_of(&of_none, began).await, Err(StoreError::Misuse(_)));

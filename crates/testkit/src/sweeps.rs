@@ -1,7 +1,7 @@
 //! The suite of [`Sweeper`].
 
 use std::time::Duration;
-use tenantry_idempotency::{Answers, Fingerprint, Given, IdempotencyKey, Keyed, Remembered};
+use tenantry_idempotency::{Fingerprint, Given, IdempotencyKey, IdempotencyScope, IdempotencyStore, Remembered};
 use tenantry_identity::{
     Attempts, Charge, Link, LinkKind, Links, PasswordHash, Quota, Register, Registration, RegistrationId,
     Registrations, Sessions,
@@ -18,7 +18,7 @@ use crate::{
 /// What this suite needs: everything that leaves rows behind.
 pub trait Ports:
     Directory
-    + Answers
+    + IdempotencyStore
     + Attempts
     + Authorities
     + Invitations
@@ -33,7 +33,7 @@ pub trait Ports:
 }
 impl<T> Ports for T where
     T: Directory
-        + Answers
+        + IdempotencyStore
         + Attempts
         + Authorities
         + Invitations
@@ -142,7 +142,7 @@ async fn leave_rows(scene: &Scene<'_, impl Units<Unit: Ports>>, of: &SampleTenan
         trace: None,
         created_at: now,
     };
-    let keyed = Keyed {
+    let keyed = IdempotencyScope {
         tenant: Some(of.id()),
         person: of.owner.id,
         route: "POST /errands".to_owned(),

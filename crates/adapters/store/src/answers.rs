@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, Insert, IntoActiveModel, QueryFilter, Select, sea_query::OnConflict,
 };
-use tenantry_idempotency::{Answers, Claim, Fingerprint, Given, Keyed, Remembered};
+use tenantry_idempotency::{Claim, Fingerprint, Given, IdempotencyScope, IdempotencyStore, Remembered};
 use tenantry_kernel::{StoreError, TenantId, Timestamp};
 use uuid::Uuid;
 
@@ -40,11 +40,11 @@ mod row {
 
 use row::Column;
 
-fn lane(keyed: &Keyed) -> Uuid {
+fn lane(keyed: &IdempotencyScope) -> Uuid {
     keyed.tenant.map(TenantId::uuid).unwrap_or_default()
 }
 
-fn row_of(keyed: &Keyed, answer: &Remembered) -> Result<row::Model, StoreError> {
+fn row_of(keyed: &IdempotencyScope, answer: &Remembered) -> Result<row::Model, StoreError> {
     let Given { status, headers, body } = &answer.given;
     Ok(row::Model {
         lane: lane(keyed),
@@ -81,7 +81,7 @@ impl TryFrom<row::Model> for Remembered {
 
 impl Unit {
     /// Keys are their person's own, in the tenant that the unit is for.
-    fn require_keyed(&self, keyed: &Keyed) -> Result<(), StoreError> {
+    fn require_keyed(&self, keyed: &IdempotencyScope) -> Result<(), StoreError> {
         self.require_own(keyed.person)?;
         match keyed.tenant {
             Some(tenant) => self.require_tenant(tenant),
@@ -90,7 +90,7 @@ impl Unit {
         }
     }
 
-    fn answer_rows(keyed: &Keyed, since: Timestamp) -> Select<row::Entity> {
+    fn answer_rows(keyed: &IdempotencyScope, since: Timestamp) -> Select<row::Entity> {
         row::Entity::find()
             .filter(Column::Lane.eq(lane(keyed)))
             .filter(Column::UserId.eq(keyed.person.uuid()))
@@ -101,8 +101,8 @@ impl Unit {
 }
 
 #[async_trait]
-impl Answers for Unit {
-    async fn claim_key(&mut self, keyed: &Keyed, since: Timestamp) -> Result<Claim, StoreError> {
+impl IdempotencyStore for Unit {
+    async fn acquire_key(&mut self, keyed: &IdempotencyScope, since: Timestamp) -> Result<Claim, StoreError> {
         self.require_keyed(keyed)?;
         // On SQLite this unit is the only one that writes.
         if self.is_postgres() {
@@ -115,12 +115,16 @@ impl Answers for Unit {
         Ok(self.answer_of(keyed, since).await?.map_or(Claim::First, Claim::Answered))
     }
 
-    async fn answer_of(&mut self, keyed: &Keyed, since: Timestamp) -> Result<Option<Remembered>, StoreError> {
+    async fn answer_of(
+        &mut self,
+        keyed: &IdempotencyScope,
+        since: Timestamp,
+    ) -> Result<Option<Remembered>, StoreError> {
         self.require_keyed(keyed)?;
         self.one(Self::answer_rows(keyed, since)).await?.map(Remembered::try_from).transpose()
     }
 
-    async fn remember_answer(&mut self, keyed: &Keyed, answer: &Remembered) -> Result<(), StoreError> {
+    async fn remember_answer(&mut self, keyed: &IdempotencyScope, answer: &Remembered) -> Result<(), StoreError> {
         self.require_keyed(keyed)?;
         let replace = OnConflict::columns([Column::Lane, Column::UserId, Column::Route, Column::Key])
             .update_columns([

@@ -3,16 +3,15 @@
 use sea_orm::ConnectionTrait;
 use tenantry_kernel::{SessionId, StoreError, Timestamp};
 
-use crate::{Scope, Store, SystemReason};
+use crate::Unit;
 
-impl Store {
+impl Unit {
     /// How many sessions one statement names at most.
     const SESSIONS_A_STATEMENT: usize = 500;
 
     /// Notes that these sessions were used at this moment, and with them their memberships.
-    pub async fn note_use(&self, sessions: &[SessionId], now: Timestamp) -> Result<(), StoreError> {
+    pub async fn note_use(&mut self, sessions: &[SessionId], now: Timestamp) -> Result<(), StoreError> {
         for sessions in sessions.chunks(Self::SESSIONS_A_STATEMENT) {
-            let unit = self.begin(Scope::System(SystemReason::Usage)).await?;
             let places: Vec<String> = (2..sessions.len() + 2).map(|n| format!("${n}")).collect();
             let places = places.join(", ");
             let statements = [
@@ -25,9 +24,8 @@ impl Store {
             for sql in statements {
                 let values = std::iter::once(now.to_minute().utc().into())
                     .chain(sessions.iter().map(|session| session.uuid().into()));
-                unit.run(unit.transaction.execute_raw(unit.sql(&sql, values))).await?;
+                self.run(self.transaction.execute_raw(self.sql(&sql, values))).await?;
             }
-            unit.commit().await?;
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! The account of a person who is put into a tenant: one that is there, or a new one whose password is chosen by a link.
 
 use secrecy::ExposeSecret;
+use std::sync::Arc;
+use tenantry_crypto::ServerSecrets;
 use tenantry_identity::{
     IdentityError, LinkPurpose, NewPerson, People, Person, PersonStatus, insert_person, offer_first_password,
 };
@@ -8,7 +10,7 @@ use tenantry_kernel::{Actor, EmailAddress, Name, World};
 use tenantry_store::Unit;
 use tenantry_tenancy::Tenant;
 
-use crate::{App, Failure, cli::LinkArgument};
+use crate::{App, Failure, cli::LinkArgument, mail::LinkPages};
 
 use super::{AdminError, SCOPE};
 
@@ -21,6 +23,19 @@ pub(super) enum Account {
     New(NewPerson),
 }
 
+/// How a new person gets the link by which they choose their first password.
+pub(super) struct FirstPassword {
+    secrets: Arc<ServerSecrets>,
+    pages: LinkPages,
+    by_mail: bool,
+}
+
+impl FirstPassword {
+    pub(super) fn new(app: &App, how: LinkArgument) -> Self {
+        Self { secrets: app.secrets.clone(), pages: app.link_pages.clone(), by_mail: !how.print_link }
+    }
+}
+
 impl Account {
     /// Looks the address up.
     pub(super) async fn find_or_prepare(
@@ -28,7 +43,7 @@ impl Account {
         email: &EmailAddress,
         name: Option<Name>,
     ) -> Result<Self, AdminError> {
-        let found = app.store.read(SCOPE).await?.person_by_email(email).await?;
+        let found = app.read(SCOPE).await?.person_by_email(email).await?;
         match found {
             Some(person) if person.status == PersonStatus::Disabled => Err(AdminError::Disabled(email.clone())),
             Some(person) => Ok(Self::Known(person)),
@@ -54,22 +69,22 @@ impl Account {
     /// Offers somebody new their first password, and says what the operator is told of the account.
     pub(super) async fn offer(
         &self,
-        app: &App,
         unit: &mut Unit,
         actor: &Actor,
+        world: &World,
         person: &Person,
         tenant: &Tenant,
-        how: LinkArgument,
+        offer: &FirstPassword,
     ) -> Result<String, Failure> {
         if let Self::Known(_) = self {
             return Ok(String::new());
         }
-        let by_mail = !how.print_link;
-        let token = offer_first_password(unit, actor, &app.world, &app.secrets, person, tenant, by_mail).await?;
-        if by_mail {
+        let FirstPassword { secrets, pages, by_mail } = offer;
+        let token = offer_first_password(unit, actor, world, &**secrets, person, tenant, *by_mail).await?;
+        if *by_mail {
             return Ok(", whose account was made; a link for the first password goes there by mail".to_owned());
         }
-        let link = app.link_pages.link(LinkPurpose::Reset, token.text());
+        let link = pages.link(LinkPurpose::Reset, token.text());
         Ok(format!(
             ", whose account was made; the first password is chosen within three days at\n{}",
             link.expose_secret()

@@ -63,7 +63,7 @@ pub async fn run_audit(config: Config, command: AuditCommand) -> Result<AuditAns
             on_database(config, async |app| {
                 let mut lines = Vec::new();
                 for chain in chains(app, tenant.as_ref(), &[]).await? {
-                    if let Some(last) = app.store.read(SCOPE).await?.last_segment(chain).await? {
+                    if let Some(last) = app.read(SCOPE).await?.last_segment(chain).await? {
                         lines.push(Head::of(&last.seal).map_err(Failure::internal)?.to_string());
                     }
                 }
@@ -113,7 +113,7 @@ async fn chains(app: &App, tenant: Option<&TenantSelector>, heads: &[Head]) -> R
         return Ok(BTreeSet::from([chain]));
     }
     let mut chains: BTreeSet<Chain> = heads.iter().map(|head| head.chain).chain([Chain(None)]).collect();
-    let mut unit = app.store.read(SCOPE).await?;
+    let mut unit = app.read(SCOPE).await?;
     let mut after = None;
     while let Some(chain) = unit.next_sealed_chain(after).await? {
         chains.insert(chain);
@@ -147,7 +147,7 @@ async fn verify_chain(app: &App, chain: Chain, keys: &TrustedSealKeys, heads: &[
         Err(AdminError::Broken(finding)) => Err(finding),
         outcome => Ok(outcome?),
     };
-    let mut unit = app.store.read(SCOPE).await?;
+    let mut unit = app.read(SCOPE).await?;
     let tenant = match chain.0 {
         Some(tenant) => unit.tenant_by_id(tenant).await?,
         None => None,
@@ -172,7 +172,7 @@ async fn segments(app: &App, mut verifier: Verifier<'_>) -> Result<Summary, Admi
     }
     let mut after = None;
     loop {
-        let mut unit = app.store.read(SCOPE).await?;
+        let mut unit = app.read(SCOPE).await?;
         let (added, last) = unit.unaccounted_entry(chain, after, ENTRIES_AT_ONCE).await?;
         if let Some(id) = added {
             return Err(Finding::Added { position: None, id }.into());
@@ -190,7 +190,7 @@ async fn next_segment(
     chain: Chain,
     number: i64,
 ) -> Result<Option<(tenantry_audit::Segment, Vec<Found>)>, AdminError> {
-    let mut unit = app.store.read(SCOPE).await?;
+    let mut unit = app.read(SCOPE).await?;
     let Some(next) = unit.segment_number_from(chain, number).await? else { return Ok(None) };
     let segment = match unit.segment_of(chain, next).await {
         Err(StoreError::Inconsistent { table: "journal_segments", column }) => {

@@ -2,13 +2,14 @@
 
 use tenantry_identity::vocabulary::USER_ERASED;
 use tenantry_identity::{Erasure, People, Person, Trace, erase_person, erased_address};
-use tenantry_kernel::{EmailAddress, TenantId, UserId};
+use tenantry_kernel::{EmailAddress, StoreError, TenantId, UserId};
+use tenantry_store::Unit;
 use tenantry_tenancy::vocabulary::LAST_OWNER;
 
 use crate::{App, cli::EraseUser};
 
 use super::{
-    AdminError, SCOPE, change,
+    AdminError, REASON, SCOPE, change,
     people::{find, named, owned_alone},
 };
 
@@ -25,13 +26,13 @@ pub(super) async fn erase(app: &App, command: EraseUser) -> Result<String, Admin
         (None, None) => unreachable!("the command line demands one of them"),
     };
     let id = person.id;
-    let done = change(app, USER_ERASED, async move |app, unit, actor| {
-        erase_person(unit, actor, &app.world, id, force).await?;
+    let done = change(app, USER_ERASED, async move |unit, actor, world| {
+        erase_person(unit, actor, world, id, force).await?;
         Ok(String::new())
     });
     match done.await {
         Err(failure) if failure.code == LAST_OWNER => {
-            let tenants = owned_alone(&mut app.store.read(SCOPE).await?, id).await?;
+            let tenants = owned_alone(&mut app.read(SCOPE).await?, id).await?;
             return Err(AdminError::LastOwner { email: person.email, tenants });
         }
         done => done?,
@@ -41,7 +42,7 @@ pub(super) async fn erase(app: &App, command: EraseUser) -> Result<String, Admin
 }
 
 async fn find_by_id(app: &App, id: UserId) -> Result<Person, AdminError> {
-    app.store.read(SCOPE).await?.person_by_id(id).await?.ok_or(AdminError::UnknownPersonId(id))
+    app.read(SCOPE).await?.person_by_id(id).await?.ok_or(AdminError::UnknownPersonId(id))
 }
 
 /// Goes through every log, since the person may have left tenants long ago.
@@ -49,7 +50,7 @@ async fn erase_journal(app: &App, person: &Person) -> Result<u64, AdminError> {
     let placeholder = erased_address(person.id).map_err(crate::Failure::from)?;
     let mut erased = erase_log(app, None, person, &placeholder).await?;
     let mut after = None;
-    while let Some(tenant) = app.store.read(SCOPE).await?.next_tenant(after).await? {
+    while let Some(tenant) = app.read(SCOPE).await?.next_tenant(after).await? {
         erased += erase_log(app, Some(tenant), person, &placeholder).await?;
         after = Some(tenant);
     }
@@ -64,18 +65,18 @@ async fn erase_log(
 ) -> Result<u64, AdminError> {
     let mut traces = vec![Trace::Actor(person.id), Trace::Target(person.id.uuid())];
     if let Some(tenant) = log {
-        let mut unit = app.store.begin(SCOPE).await?;
-        let invitations = unit.erase_invitations(tenant, person.id, placeholder).await?;
-        unit.commit().await?;
+        let erase = async |unit: &mut Unit| unit.erase_invitations(tenant, person.id, placeholder).await;
+        let invitations: Result<Vec<_>, StoreError> = app.transactions.housekeeping(REASON, erase).await;
+        let invitations = invitations?;
         traces.extend(invitations.into_iter().map(Trace::Target));
     }
     let mut erased = 0;
     for trace in traces {
         let mut after = None;
         loop {
-            let mut unit = app.store.begin(SCOPE).await?;
-            let (parts, last) = unit.erase_parts(log, trace, after, ENTRIES_AT_ONCE).await?;
-            unit.commit().await?;
+            let erase = async |unit: &mut Unit| unit.erase_parts(log, trace, after, ENTRIES_AT_ONCE).await;
+            let erased_now: Result<_, StoreError> = app.transactions.housekeeping(REASON, erase).await;
+            let (parts, last) = erased_now?;
             erased += parts;
             if last.is_none() {
                 break;

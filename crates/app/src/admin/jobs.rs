@@ -32,7 +32,7 @@ async fn list(app: &App, command: ListJobs) -> Result<String, AdminError> {
     let ListJobs { tenant, queue, kind, state, limit, output } = command;
     let tenant = named(app, tenant).await?.map(|tenant| tenant.id);
     let filter = JobFilter { tenant, queue, kind, state };
-    let mut unit = app.store.read(SCOPE).await?;
+    let mut unit = app.read(SCOPE).await?;
     let (mut jobs, mut after) = (Vec::new(), None);
     let mut left = limit;
     while left > 0 {
@@ -84,16 +84,16 @@ async fn show(app: &App, command: ShowJob) -> Result<String, AdminError> {
 }
 
 async fn retry(app: &App, JobArgument { id }: JobArgument) -> Result<String, AdminError> {
-    let done = change(app, JOB_RETRIED, async move |app, unit, actor| {
-        retry_job(unit, actor, &app.world, RetryJob { id }).await?;
+    let done = change(app, JOB_RETRIED, async move |unit, actor, world| {
+        retry_job(unit, actor, world, RetryJob { id }).await?;
         Ok(format!("job {id} is ready again"))
     });
     told(app, id, done.await, "only a dead or cancelled job is retried, while no other has taken its place").await
 }
 
 async fn cancel(app: &App, JobArgument { id }: JobArgument) -> Result<String, AdminError> {
-    let done = change(app, JOB_CANCELLED, async move |app, unit, actor| {
-        cancel_job(unit, actor, &app.world, CancelJob { id }).await?;
+    let done = change(app, JOB_CANCELLED, async move |unit, actor, world| {
+        cancel_job(unit, actor, world, CancelJob { id }).await?;
         Ok(format!("called job {id} off"))
     });
     told(app, id, done.await, "only a scheduled or ready job is called off").await
@@ -101,7 +101,7 @@ async fn cancel(app: &App, JobArgument { id }: JobArgument) -> Result<String, Ad
 
 async fn stats(app: &App, output: OutputArgument) -> Result<String, AdminError> {
     let now = app.world.now();
-    let queues = app.store.read(SCOPE).await?.queue_figures().await?;
+    let queues = app.read(SCOPE).await?.queue_figures().await?;
     if output.json {
         let queues = queues.iter().map(|queue| {
             json!({
@@ -133,8 +133,8 @@ async fn sweep(app: &App, command: CleanUpArguments) -> Result<String, AdminErro
     let targets = if targets.is_empty() { all.to_vec() } else { targets };
     let tenant = tenant.map(|tenant| tenant.id);
     let names: Vec<String> = targets.iter().map(|target| target.name().to_owned()).collect();
-    change(app, CLEANUP_REQUESTED, async move |app, unit, actor| {
-        let event = Event::new(&app.world, actor, CLEANUP_REQUESTED)
+    change(app, CLEANUP_REQUESTED, async move |unit, actor, world| {
+        let event = Event::new(world, actor, CLEANUP_REQUESTED)
             .within(tenant)
             .set("targets", names.clone())
             .set("dryRun", if dry_run { "true" } else { "false" });
@@ -169,7 +169,7 @@ async fn told(
 }
 
 async fn find(app: &App, id: JobId) -> Result<JobStatus, AdminError> {
-    app.store.read(SCOPE).await?.job_by_id(id).await?.ok_or(AdminError::UnknownJob(id))
+    app.read(SCOPE).await?.job_by_id(id).await?.ok_or(AdminError::UnknownJob(id))
 }
 
 async fn named(app: &App, tenant: Option<TenantSelector>) -> Result<Option<Tenant>, AdminError> {

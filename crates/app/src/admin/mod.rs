@@ -14,12 +14,13 @@ pub use audit::{AuditAnswer, run_audit};
 pub use error::AdminError;
 pub use jobs::run_jobs;
 
-use tenantry_kernel::{Action, Actor, Origin, RequestId};
+use tenantry_kernel::{Action, Actor, Origin, RequestId, World};
 use tenantry_store::{Scope, SystemReason, Unit};
 
-use crate::{Answer, App, Failure, change::Attempt, cli::AdminCommand, config::Config};
+use crate::{Answer, App, Failure, changes::ChangeRequest, cli::AdminCommand, config::Config};
 
-const SCOPE: Scope = Scope::System(SystemReason::CommandLine);
+const REASON: SystemReason = SystemReason::CommandLine;
+const SCOPE: Scope = Scope::System(REASON);
 
 /// Carries out a command of the operator and returns the line that tells what was done. Must run in a `LocalSet`, as
 /// `actix_web::rt::System` has one.
@@ -54,12 +55,12 @@ async fn on_database<T>(
 /// Runs a change by the operator; what it returns is the line that tells of it.
 async fn change<W>(app: &App, action: Action, work: W) -> Result<String, Failure>
 where
-    W: AsyncFn(&App, &mut Unit, &Actor) -> Result<String, Failure> + 'static,
+    W: AsyncFn(&mut Unit, &Actor, &World) -> Result<String, Failure> + 'static,
 {
     let origin = Origin { trace: RequestId::new(&app.world).into(), ip: None, user_agent: None };
-    let by = Attempt::new(Actor::operator(origin), action);
-    let answer = app.change(by, SCOPE, async move |app: &App, unit: &mut Unit, actor: &Actor| {
-        let line = work(app, unit, actor).await?;
+    let by = ChangeRequest::new(Actor::operator(origin), action);
+    let answer = app.change(by, SCOPE, async move |unit: &mut Unit, actor: &Actor, world: &World| {
+        let line = work(unit, actor, world).await?;
         Ok(Answer { status: 200, headers: Vec::new(), body: line.into() })
     });
     Ok(String::from_utf8_lossy(&answer.await?.body).into_owned())

@@ -12,25 +12,32 @@ use crate::{
     cli::{AddMember, DisableUser, EmailArgument},
 };
 
-use super::{AdminError, SCOPE, account::Account, change, error::list, tenants};
+use super::{
+    AdminError, SCOPE,
+    account::{Account, FirstPassword},
+    change,
+    error::list,
+    tenants,
+};
 
 /// Puts a person into a tenant with one role, and makes their account if there is none.
 pub(super) async fn add_member(app: &App, command: AddMember) -> Result<String, AdminError> {
     let AddMember { tenant, email, name, role, link } = command;
     let tenant = tenants::find(app, &tenant.tenant).await?;
-    if app.store.read(SCOPE).await?.role_by_name(tenant.id, &role).await?.is_none() {
+    if app.read(SCOPE).await?.role_by_name(tenant.id, &role).await?.is_none() {
         return Err(AdminError::UnknownRole { tenant: tenant.slug, role });
     }
     let account = Account::find_or_prepare(app, &email, Some(name)).await?;
 
     let Tenant { id, slug, .. } = tenant.clone();
-    let done = change(app, MEMBERSHIP_CREATED, async move |app, unit, actor| {
+    let first_password = FirstPassword::new(app, link);
+    let done = change(app, MEMBERSHIP_CREATED, async move |unit, actor, world| {
         // before the role is looked up, so that nobody deletes it meanwhile
         unit.lock_tenant(id).await?;
         let role = unit.role_by_name(id, &role).await?.ok_or(TenancyError::NotFound)?;
-        let person = account.person(unit, actor, &app.world).await?;
-        add(unit, actor, &app.world, id, &person, &role).await?;
-        let offered = account.offer(app, unit, actor, &person, &tenant, link).await?;
+        let person = account.person(unit, actor, world).await?;
+        add(unit, actor, world, id, &person, &role).await?;
+        let offered = account.offer(unit, actor, world, &person, &tenant, &first_password).await?;
         let (who, tenant) = (named(&person), tenants::named(&tenant));
         Ok(format!("added {who} to tenant {tenant} as {}{offered}", role.name))
     });
@@ -49,9 +56,9 @@ pub(super) async fn disable(app: &App, command: DisableUser) -> Result<String, A
     }
     let (id, force) = (person.id, command.force);
     let who = named(&person);
-    let done = change(app, USER_DISABLED, async move |app, unit, actor| {
+    let done = change(app, USER_DISABLED, async move |unit, actor, world| {
         let ownerless = owned_alone(unit, id).await?;
-        disable_person(unit, actor, &app.world, id, force).await?;
+        disable_person(unit, actor, world, id, force).await?;
         let line = format!("disabled {who} and ended their sessions");
         Ok(match ownerless.is_empty() {
             true => line,
@@ -60,7 +67,7 @@ pub(super) async fn disable(app: &App, command: DisableUser) -> Result<String, A
     });
     match done.await {
         Err(failure) if failure.code == LAST_OWNER => {
-            let tenants = owned_alone(&mut app.store.read(SCOPE).await?, id).await?;
+            let tenants = owned_alone(&mut app.read(SCOPE).await?, id).await?;
             Err(AdminError::LastOwner { email: person.email, tenants })
         }
         done => Ok(done?),
@@ -73,8 +80,8 @@ pub(super) async fn enable(app: &App, argument: EmailArgument) -> Result<String,
     if person.status == PersonStatus::Enabled {
         return Ok(format!("{} is enabled already; nothing was changed", named(&person)));
     }
-    let done = change(app, USER_ENABLED, async move |app, unit, actor| {
-        enable_person(unit, actor, &app.world, person.id).await?;
+    let done = change(app, USER_ENABLED, async move |unit, actor, world| {
+        enable_person(unit, actor, world, person.id).await?;
         Ok(format!("enabled {}, who may sign in again", named(&person)))
     });
     Ok(done.await?)
@@ -92,7 +99,7 @@ pub(super) async fn owned_alone(unit: &mut Unit, person: UserId) -> Result<Vec<S
 }
 
 pub(super) async fn find(app: &App, email: &EmailAddress) -> Result<Person, AdminError> {
-    let found = app.store.read(SCOPE).await?.person_by_email(email).await?;
+    let found = app.read(SCOPE).await?.person_by_email(email).await?;
     found.ok_or_else(|| AdminError::UnknownPerson(email.clone()))
 }
 

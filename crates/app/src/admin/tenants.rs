@@ -11,7 +11,12 @@ use crate::{
     cli::{CreateTenant, SetPlan, TenantArgument, TenantSelector},
 };
 
-use super::{AdminError, SCOPE, account::Account, change, people::named as named_person};
+use super::{
+    AdminError, SCOPE,
+    account::{Account, FirstPassword},
+    change,
+    people::named as named_person,
+};
 
 /// Founds a tenant, and makes its owner's account if there is none.
 pub(super) async fn create(app: &App, command: CreateTenant) -> Result<String, AdminError> {
@@ -23,11 +28,12 @@ pub(super) async fn create(app: &App, command: CreateTenant) -> Result<String, A
     let owner = Account::find_or_prepare(app, &owner_email, owner_name).await?;
 
     let asked = slug.clone();
-    let done = change(app, TENANT_CREATED, async move |app, unit, actor| {
-        let person = owner.person(unit, actor, &app.world).await?;
+    let first_password = FirstPassword::new(app, link);
+    let done = change(app, TENANT_CREATED, async move |unit, actor, world| {
+        let person = owner.person(unit, actor, world).await?;
         let command = founding(&person, name.clone(), asked.clone(), plan);
-        let tenant = found_tenant(unit, actor, &app.world, command).await?;
-        let offered = owner.offer(app, unit, actor, &person, &tenant, link).await?;
+        let tenant = found_tenant(unit, actor, world, command).await?;
+        let offered = owner.offer(unit, actor, world, &person, &tenant, &first_password).await?;
         Ok(format!("created tenant {}, owner {}{offered}", named(&tenant), named_person(&person)))
     });
     done.await.map_err(|failure| match (failure.code, slug) {
@@ -44,7 +50,7 @@ fn founding(owner: &Person, name: Name, slug: Option<Slug>, plan: &'static Plan)
 
 /// Says early what would be refused.
 async fn ensure_free(app: &App, slug: &Slug) -> Result<(), AdminError> {
-    match app.store.read(SCOPE).await?.tenant_by_slug(slug).await? {
+    match app.read(SCOPE).await?.tenant_by_slug(slug).await? {
         None => Ok(()),
         Some(_) => Err(AdminError::SlugTaken(slug.clone())),
     }
@@ -61,8 +67,8 @@ pub(super) async fn set_status(
         TenantStatus::Suspended => (TENANT_SUSPENDED, "suspended"),
         TenantStatus::Active => (TENANT_RESUMED, "resumed"),
     };
-    let done = change(app, action, async move |app, unit, actor| {
-        let tenant = change_tenant_status(unit, actor, &app.world, before.id, status).await?;
+    let done = change(app, action, async move |unit, actor, world| {
+        let tenant = change_tenant_status(unit, actor, world, before.id, status).await?;
         Ok(match tenant.version == before.version {
             true => format!("tenant {} is {} already; nothing was changed", named(&tenant), status.name()),
             false => format!("{verb} tenant {}", named(&tenant)),
@@ -75,8 +81,8 @@ pub(super) async fn set_status(
 pub(super) async fn set_plan(app: &App, command: SetPlan) -> Result<String, AdminError> {
     let before = find(app, &command.tenant.tenant).await?;
     let plan = command.plan;
-    let done = change(app, TENANT_PLAN_CHANGED, async move |app, unit, actor| {
-        let tenant = change_plan(unit, actor, &app.world, before.id, plan).await?;
+    let done = change(app, TENANT_PLAN_CHANGED, async move |unit, actor, world| {
+        let tenant = change_plan(unit, actor, world, before.id, plan).await?;
         Ok(match tenant.version == before.version {
             true => format!("tenant {} is on plan {} already; nothing was changed", named(&tenant), plan.name),
             false => format!("moved tenant {} from plan {} to {}", named(&tenant), before.plan.name, plan.name),
@@ -87,7 +93,7 @@ pub(super) async fn set_plan(app: &App, command: SetPlan) -> Result<String, Admi
 
 /// The tenant that an operator names.
 pub(super) async fn find(app: &App, selector: &TenantSelector) -> Result<Tenant, AdminError> {
-    let mut unit = app.store.read(SCOPE).await?;
+    let mut unit = app.read(SCOPE).await?;
     let (found, text) = match selector {
         TenantSelector::Id(id) => (unit.tenant_by_id(*id).await?, id.to_string()),
         TenantSelector::Slug(slug) => (unit.tenant_by_slug(slug).await?, slug.to_string()),

@@ -157,14 +157,18 @@ pub struct StorageConfig {
     pub redirect: bool,
     /// How many bytes a file has at most.
     pub max_file_bytes: u64,
-    /// How many bytes the tenants of each plan may keep, the smallest plan first.
-    pub plans: Vec<(&'static str, u64)>,
+    /// How many bytes the tenants of each plan may keep.
+    pub quotas: StorageQuotas,
 }
 
-impl StorageConfig {
+/// How many bytes the tenants of each plan may keep, the smallest plan first.
+#[derive(Debug, Clone)]
+pub struct StorageQuotas(pub Vec<(&'static str, u64)>);
+
+impl StorageQuotas {
     /// How many bytes a tenant of that plan may keep. A plan that is not known any more has what the smallest has.
     pub fn of_plan(&self, name: &str) -> u64 {
-        let plan = self.plans.iter().find(|(plan, _)| *plan == name).or(self.plans.first());
+        let plan = self.0.iter().find(|(plan, _)| *plan == name).or(self.0.first());
         plan.map_or(0, |(_, bytes)| *bytes)
     }
 }

@@ -14,7 +14,7 @@ use tenantry_objects::S3Config;
 use super::{
     Argon2Config, AuditConfig, Config, Database, DatabaseConfig, Environment, GuessingLimits, HealthConfig, HttpConfig,
     JobsConfig, KeyConfig, LinkPaths, LogConfig, LogFormat, MailConfig, MailTransport, Registration, SqliteSynchronous,
-    StopConfig, StorageConfig, StoragePlace, TokenConfig,
+    StopConfig, StorageConfig, StoragePlace, StorageQuotas, TokenConfig,
     errors::Mistake,
     keys::{self, Key},
     layers::{Origin, Settings},
@@ -181,8 +181,8 @@ fn storage(settings: &mut Settings, data_dir: Option<&Path>) -> Option<StorageCo
         Some(StorageUrl::File(folder)) => StoragePlace::Disk(folder),
         Some(StorageUrl::S3 { bucket, prefix }) => StoragePlace::S3(s3(settings, bucket, prefix)?),
     };
-    let plans = vec![("starter", starter?), ("pro", pro?), ("enterprise", enterprise?)];
-    Some(StorageConfig { place, redirect: redirect?, max_file_bytes: max_file_bytes?, plans })
+    let quotas = StorageQuotas(vec![("starter", starter?), ("pro", pro?), ("enterprise", enterprise?)]);
+    Some(StorageConfig { place, redirect: redirect?, max_file_bytes: max_file_bytes?, quotas })
 }
 
 /// Looked at only where a bucket is used: the variables of AWS may be there for something else.

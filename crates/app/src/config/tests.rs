@@ -232,11 +232,11 @@ fn a_bucket_wants_whole_keys_and_a_folder_wants_nothing_of_aws() {
 
 #[test]
 fn plans_have_their_storage() {
-    let storage = load(&[("STORAGE_PLANS_PRO", "5GiB")]).expect("a configuration").storage;
-    assert_eq!(storage.of_plan("pro"), 5 << 30);
-    assert_eq!((storage.of_plan("starter"), storage.of_plan("gone")), (1 << 30, 1 << 30));
+    let quotas = load(&[("STORAGE_PLANS_PRO", "5GiB")]).expect("a configuration").storage.quotas;
+    assert_eq!(quotas.of_plan("pro"), 5 << 30);
+    assert_eq!((quotas.of_plan("starter"), quotas.of_plan("gone")), (1 << 30, 1 << 30));
     for plan in tenantry_tenancy::PLANS {
-        assert!(storage.plans.iter().any(|(name, _)| *name == plan.name), "{} has no storage", plan.name);
+        assert!(quotas.0.iter().any(|(name, _)| *name == plan.name), "{} has no storage", plan.name);
     }
 }
 

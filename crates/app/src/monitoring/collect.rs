@@ -38,7 +38,7 @@ fn from_this_process(app: &App) {
 
 /// Everything that takes a statement; whether the database answered.
 async fn from_the_database(app: &App) -> bool {
-    let figures = async { app.store.read(worker::SCOPE).await?.queue_figures().await }.await;
+    let figures = async { app.read(worker::SCOPE).await?.queue_figures().await }.await;
     let Ok(figures) = figures else { return false };
     let now = app.world.now();
     for queue in worker::QUEUES {

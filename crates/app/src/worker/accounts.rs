@@ -27,28 +27,28 @@ trait Prepare: Kind + Clone + Send + Sync {
 #[async_trait]
 impl Prepare for RegistrationRequested {
     async fn prepare(self, app: &App, unit: &mut Unit, actor: &Actor) -> Result<(), IdentityError> {
-        prepare_registration(unit, actor, &app.world, &app.secrets, self).await
+        prepare_registration(unit, actor, &app.world, &*app.secrets, self).await
     }
 }
 
 #[async_trait]
 impl Prepare for ResetRequested {
     async fn prepare(self, app: &App, unit: &mut Unit, actor: &Actor) -> Result<(), IdentityError> {
-        prepare_reset(unit, actor, &app.world, &app.secrets, self).await
+        prepare_reset(unit, actor, &app.world, &*app.secrets, self).await
     }
 }
 
 #[async_trait]
 impl Prepare for VerificationRequested {
     async fn prepare(self, app: &App, unit: &mut Unit, actor: &Actor) -> Result<(), IdentityError> {
-        prepare_verification(unit, actor, &app.world, &app.secrets, self).await
+        prepare_verification(unit, actor, &app.world, &*app.secrets, self).await
     }
 }
 
 #[async_trait]
 impl Prepare for EmailChangeRequested {
     async fn prepare(self, app: &App, unit: &mut Unit, actor: &Actor) -> Result<(), IdentityError> {
-        prepare_email_change(unit, actor, &app.world, &app.secrets, self).await
+        prepare_email_change(unit, actor, &app.world, &*app.secrets, self).await
     }
 }
 
@@ -60,7 +60,7 @@ impl<K: Prepare + 'static> Handler<K> for Accounts {
         let actor = Actor::system(trace.unwrap_or_else(|| RequestId::new(&app.world).into()));
         let mut tries = 1;
         loop {
-            let mut unit = app.store.begin(SCOPE).await?;
+            let mut unit = app.transactions.begin(SCOPE).await?;
             match words.clone().prepare(app, &mut unit, &actor).await {
                 Ok(()) => {}
                 Err(error) if error.is_collision() && tries < TRIES => {
@@ -70,7 +70,7 @@ impl<K: Prepare + 'static> Handler<K> for Accounts {
                 Err(error) => return Err(JobFailure::again(error)),
             }
             let done = of.complete_in(&mut unit).await?;
-            app.announce(&unit.commit().await?);
+            app.transactions.commit(unit).await?;
             return Ok(done);
         }
     }

@@ -54,10 +54,10 @@ impl Handler<SweepBlobs> for BlobKeeper {
         gauge!("tenantry_files_lost").set(swept.lost as f64);
         tracing::info!(?swept, "swept the storage");
         let result = serde_json::to_string(&swept).map_err(JobFailure::hopeless)?;
-        let mut unit = app.store.begin(SCOPE).await?;
+        let mut unit = app.transactions.begin(SCOPE).await?;
         unit.put_job_result(of.job.id, &result).await?;
         let done = of.complete_in(&mut unit).await?;
-        app.announce(&unit.commit().await?);
+        app.transactions.commit(unit).await?;
         Ok(done)
     }
 }
@@ -78,7 +78,7 @@ async fn remove_unrecorded(app: &App, before: Timestamp) -> Result<u64, SweepErr
     while let Some(entries) = stored.next().await? {
         let old: Vec<BlobKey> =
             entries.iter().filter(|entry| entry.modified_at < before).map(|entry| entry.key).collect();
-        let recorded: HashSet<BlobKey> = app.store.read(SCOPE).await?.recorded_blobs(&old).await?.into_iter().collect();
+        let recorded: HashSet<BlobKey> = app.read(SCOPE).await?.recorded_blobs(&old).await?.into_iter().collect();
         for key in old.into_iter().filter(|key| !recorded.contains(key)) {
             app.blobs.delete(key).await?;
             tracing::info!(%key, "removed bytes that belonged to no file");
@@ -94,7 +94,7 @@ async fn count_lost(app: &App) -> Result<u64, SweepError> {
     let mut after = None;
     let mut stored: Option<(TenantId, HashSet<FileId>)> = None;
     loop {
-        let recorded = app.store.read(SCOPE).await?.blobs_after(after, PORTION).await?;
+        let recorded = app.read(SCOPE).await?.blobs_after(after, PORTION).await?;
         let Some(last) = recorded.last() else { return Ok(lost) };
         after = Some(*last);
         for key in recorded {
@@ -125,7 +125,7 @@ async fn stored_of(app: &App, tenant: TenantId) -> Result<HashSet<FileId>, Sweep
 async fn is_lost(app: &App, key: BlobKey) -> Result<bool, SweepError> {
     match app.blobs.read(key, 0..1).await {
         Ok(_) => Ok(false),
-        Err(BlobError::NotFound) => Ok(!app.store.read(SCOPE).await?.recorded_blobs(&[key]).await?.is_empty()),
+        Err(BlobError::NotFound) => Ok(!app.read(SCOPE).await?.recorded_blobs(&[key]).await?.is_empty()),
         Err(error) => Err(error.into()),
     }
 }

@@ -15,10 +15,10 @@ impl Handler<CleanUp> for CleanUps {
         let Self(app) = self;
         let swept = clean_up(app, of.job.tenant, &words.targets, words.dry_run).await?;
         let result = serde_json::to_string(&swept).map_err(JobFailure::hopeless)?;
-        let mut unit = app.store.begin(SCOPE).await?;
+        let mut unit = app.transactions.begin(SCOPE).await?;
         unit.put_job_result(of.job.id, &result).await?;
         let done = of.complete_in(&mut unit).await?;
-        app.announce(&unit.commit().await?);
+        app.transactions.commit(unit).await?;
         Ok(done)
     }
 }

@@ -17,7 +17,7 @@ impl Handler<Letter> for Letters {
         let link = match letter.link {
             None => None,
             Some(purpose) => {
-                let secret = job.open_secret(&app.secrets)?.filter(|secret| app.world.now() < secret.expires_at);
+                let secret = job.open_secret(&*app.secrets)?.filter(|secret| app.world.now() < secret.expires_at);
                 let secret = secret.ok_or_else(|| JobFailure::hopeless("the time of its link is over"))?;
                 Some(app.link_pages.link(purpose, &secret.text))
             }

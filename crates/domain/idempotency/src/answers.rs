@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use std::time::Duration;
 use tenantry_kernel::{StoreError, Timestamp};
 
-use crate::{Fingerprint, Keyed};
+use crate::{Fingerprint, IdempotencyScope};
 
 /// How long a response is stored.
 pub const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -44,14 +44,15 @@ pub enum Claim {
 
 /// Port: stores responses in the unit of the change that they describe.
 #[async_trait]
-pub trait Answers: Send {
+pub trait IdempotencyStore: Send {
     /// Acquires a key until the unit ends. Of several open units one gets [`Claim::First`]; the others wait for its end
     /// or get [`Claim::Running`]. Responses stored before `since` are ignored.
-    async fn claim_key(&mut self, keyed: &Keyed, since: Timestamp) -> Result<Claim, StoreError>;
+    async fn acquire_key(&mut self, keyed: &IdempotencyScope, since: Timestamp) -> Result<Claim, StoreError>;
 
     /// Returns the response of this key stored at or after `since`, without acquiring the key.
-    async fn answer_of(&mut self, keyed: &Keyed, since: Timestamp) -> Result<Option<Remembered>, StoreError>;
+    async fn answer_of(&mut self, keyed: &IdempotencyScope, since: Timestamp)
+    -> Result<Option<Remembered>, StoreError>;
 
     /// Stores the response of a key that this unit holds, replacing an expired one.
-    async fn remember_answer(&mut self, keyed: &Keyed, answer: &Remembered) -> Result<(), StoreError>;
+    async fn remember_answer(&mut self, keyed: &IdempotencyScope, answer: &Remembered) -> Result<(), StoreError>;
 }

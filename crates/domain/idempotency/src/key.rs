@@ -36,7 +36,7 @@ impl fmt::Debug for IdempotencyKey {
 
 /// The scope of a key: the same text in another tenant, by another user or on another route is another key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Keyed {
+pub struct IdempotencyScope {
     /// The tenant of the session, if it has one.
     pub tenant: Option<TenantId>,
     /// The user who sends the request.

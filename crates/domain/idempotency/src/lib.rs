@@ -8,6 +8,6 @@ mod fingerprint;
 mod key;
 pub mod vocabulary;
 
-pub use answers::{Answers, Claim, Given, REMEMBERED_FOR, Remembered};
+pub use answers::{Claim, Given, IdempotencyStore, REMEMBERED_FOR, Remembered};
 pub use fingerprint::{Fingerprint, Request};
-pub use key::{IdempotencyKey, InvalidKey, Keyed};
+pub use key::{IdempotencyKey, IdempotencyScope, InvalidKey};

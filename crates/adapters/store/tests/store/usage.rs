@@ -38,7 +38,8 @@ async fn use_is_noted_to_the_minute_on_session_and_membership(opened: Opened) {
 
     let now = opened.world.now().plus(Duration::from_millis(3_600_123));
     let unknown = SessionId::new(&opened.world);
-    opened.store.note_use(&[used.id, unknown, used_outside.id], now).await.unwrap();
+    let used_now = [used.id, unknown, used_outside.id];
+    opened.system(async |unit| unit.note_use(&used_now, now).await.unwrap()).await;
     assert_eq!(last_used(&opened, &used).await, now.to_minute());
     assert_eq!(last_used(&opened, &used_outside).await, now.to_minute());
     assert_eq!(last_used(&opened, &idle).await, before);
@@ -63,7 +64,7 @@ async fn any_number_of_sessions_is_noted_at_once(opened: Opened) {
         .await;
     let ids: Vec<SessionId> = sessions.iter().map(|session| session.id).collect();
     let now = opened.world.now().plus(Duration::from_secs(86_000));
-    opened.store.note_use(&ids, now).await.unwrap();
+    opened.system(async |unit| unit.note_use(&ids, now).await.unwrap()).await;
     let mut unit = opened.store.read(SYSTEM).await.unwrap();
     let running = unit.running_sessions_of(ada.id, opened.world.now()).await.unwrap();
     assert_eq!(running.len(), sessions.len() + 1);
@@ -72,7 +73,8 @@ async fn any_number_of_sessions_is_noted_at_once(opened: Opened) {
         assert_eq!(session.last_used_at, expected);
     }
 
+    let mut unit = opened.store.begin(SYSTEM).await.unwrap();
     let before = opened.store.statements();
-    opened.store.note_use(&[], now).await.unwrap();
+    unit.note_use(&[], now).await.unwrap();
     assert_eq!(opened.store.statements(), before, "nothing to note, nothing asked");
 }

@@ -7,7 +7,7 @@ use std::{marker::PhantomData, sync::Arc};
 use tenantry_kernel::{Action, Actor, Authority, Command, ErrorCode, Origin, TenantAuthority, UserId};
 use tenantry_store::Scope;
 
-use crate::{App, Failure, authority::Known, change::Attempt, logging};
+use crate::{App, Failure, authority::CachedAuthority, changes::ChangeRequest, logging};
 
 use super::{
     idempotency::{KeyedRequest, require_place},
@@ -31,7 +31,7 @@ pub(crate) fn app_of(request: &HttpRequest) -> &App {
 
 /// Somebody signed in who may give the command `C`.
 pub(crate) struct Caller<C> {
-    pub(crate) known: Arc<Known>,
+    pub(crate) known: Arc<CachedAuthority>,
     pub(crate) origin: Origin,
     keyed: Option<KeyedRequest>,
     command: PhantomData<C>,
@@ -60,10 +60,10 @@ impl<C: Command> Caller<C> {
         Actor::signed_in(self.authority(), self.origin.clone())
     }
 
-    /// The caller trying to give the command, once the body has been read.
-    pub(crate) fn attempt(&self) -> Attempt {
-        let once = self.keyed.as_ref().map(KeyedRequest::once);
-        Attempt { actor: self.actor(), action: action_of::<C>(), once }
+    /// Asks for the command in the caller's name, once the body has been read.
+    pub(crate) fn change_request(&self) -> ChangeRequest {
+        let idempotent = self.keyed.as_ref().map(KeyedRequest::request);
+        ChangeRequest { actor: self.actor(), action: action_of::<C>(), idempotent }
     }
 }
 
@@ -89,7 +89,7 @@ impl<C: Command + 'static> FromRequest for Caller<C> {
             let mut caller = Self { known, origin: origin_of(&request), keyed: None, command: PhantomData };
             if let Err(denied) = C::REQUIRES.check(caller.authority()) {
                 let failure = Failure::from(denied);
-                app.note_denial(&caller.attempt(), &failure).await;
+                app.changes.note_denial(&caller.change_request(), &failure).await;
                 return Err(failure);
             }
             caller.keyed = KeyedRequest::of(&request, caller.authority())?;
@@ -100,7 +100,7 @@ impl<C: Command + 'static> FromRequest for Caller<C> {
 
 /// Whoever calls a route that serves strangers too: somebody signed in, or nobody known. A token that is not good is a failure
 /// all the same.
-pub(crate) struct Visitor(pub(crate) Option<Arc<Known>>);
+pub(crate) struct Visitor(pub(crate) Option<Arc<CachedAuthority>>);
 
 impl FromRequest for Visitor {
     type Error = Failure;
@@ -144,8 +144,8 @@ impl Stranger {
 }
 
 /// Whose access token it is. The request counts for them.
-async fn identified(app: &App, request: &HttpRequest, token: &str) -> Result<Arc<Known>, Failure> {
-    match app.authority_of(token, Sha256::digest(token).into()).await {
+async fn identified(app: &App, request: &HttpRequest, token: &str) -> Result<Arc<CachedAuthority>, Failure> {
+    match app.authenticator.authority_of(token, Sha256::digest(token).into()).await {
         Ok(known) => {
             logging::identify_by(&known.authority);
             count_person(app, request, &known.authority).await?;

@@ -4,10 +4,10 @@ use actix_web::{HttpMessage, HttpRequest, http::header};
 use sha2::{Digest, Sha256};
 use std::{cell::Cell, rc::Rc};
 use tenantry_idempotency::vocabulary::IDEMPOTENCY_KEY_INVALID;
-use tenantry_idempotency::{IdempotencyKey, Keyed, Request};
+use tenantry_idempotency::{IdempotencyKey, IdempotencyScope, Request};
 use tenantry_kernel::Authority;
 
-use crate::{Failure, once::Once};
+use crate::{Failure, idempotency::IdempotentRequest};
 
 use super::openapi;
 
@@ -50,7 +50,7 @@ impl ReadBody {
 
 /// A request with a key, whose body may not have been read yet.
 pub(crate) struct KeyedRequest {
-    keyed: Keyed,
+    scope: IdempotencyScope,
     request: Request,
     body: ReadBody,
 }
@@ -69,14 +69,15 @@ impl KeyedRequest {
         let if_match = request.headers().get(header::IF_MATCH).map(|tag| String::from_utf8_lossy(tag.as_bytes()));
         let target = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
         Ok(Some(Self {
-            keyed: Keyed { tenant: caller.tenant_id(), person: caller.user, route, key },
+            scope: IdempotencyScope { tenant: caller.tenant_id(), person: caller.user, route, key },
             request: Request { method, target, if_match: if_match.map(Into::into), body: None },
             body,
         }))
     }
 
     /// The request as far as it has been read.
-    pub(super) fn once(&self) -> Once {
-        Once { keyed: self.keyed.clone(), request: Request { body: self.body.0.get(), ..self.request.clone() } }
+    pub(super) fn request(&self) -> IdempotentRequest {
+        let request = Request { body: self.body.0.get(), ..self.request.clone() };
+        IdempotentRequest { scope: self.scope.clone(), request }
     }
 }

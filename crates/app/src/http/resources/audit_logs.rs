@@ -244,7 +244,7 @@ pub(crate) async fn list_entries(
         list.request::<EventId>(query.limit.as_deref(), query.cursor.as_deref(), Direction::Descending, &mut fields)?;
     fields.finish()?;
     let limit = page.limit;
-    let mut unit = app.store.read(caller.scope()).await?;
+    let mut unit = app.read(caller.scope()).await?;
     let page = unit.page_entries(&filter, page).await?.map(EntryView::from);
     list.answer(&page, limit)
 }
@@ -262,7 +262,7 @@ pub(crate) async fn get_entry(
     id: web::Path<String>,
 ) -> Result<Answer, Failure> {
     let id: EventId = path_id(&id)?;
-    let mut unit = app.store.read(caller.scope()).await?;
+    let mut unit = app.read(caller.scope()).await?;
     let entry = unit.entry_by_id(id).await?.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
     Answer::ok(&EntryView::from(entry))
 }

@@ -198,7 +198,7 @@ pub(crate) async fn list_files(app: App, caller: Caller<ReadFiles>, request: Htt
     let limit = page.limit;
     let page = PageRequest { limit, after: page.after.map(FileKey::from), direction };
 
-    let mut unit = app.store.read(caller.scope()).await?;
+    let mut unit = app.read(caller.scope()).await?;
     let page = unit.page_files(&filter, order, page).await?;
     let items = views(&mut unit, &page.items).await?;
     list.answer(&Page { items, next: page.next.map(Place::from) }, limit)
@@ -213,7 +213,7 @@ pub(crate) async fn list_files(app: App, caller: Caller<ReadFiles>, request: Htt
 #[get("/files/{id}")]
 pub(crate) async fn get_file(app: App, caller: Caller<ReadFiles>, id: web::Path<String>) -> Result<Answer, Failure> {
     let id: FileId = path_id(&id)?;
-    let mut unit = app.store.read(caller.scope()).await?;
+    let mut unit = app.read(caller.scope()).await?;
     let file = unit.file_by_id(id).await?.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
     let view = views(&mut unit, &[file]).await?.pop().ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
     Answer::ok(&view)
@@ -232,8 +232,8 @@ pub(crate) async fn delete_file(
     id: web::Path<String>,
 ) -> Result<Answer, Failure> {
     let command = DeleteFile { id: path_id(&id)? };
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        delete(unit, actor, &app.world, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        delete(unit, actor, world, command).await?;
         Ok(Answer::no_content())
     })
     .await

@@ -138,7 +138,7 @@ pub(crate) async fn list_invitations(
     let page = list.request(query.limit.as_deref(), query.cursor.as_deref(), Direction::Descending, &mut fields)?;
     fields.finish()?;
     let limit = page.limit;
-    let mut unit = app.store.read(caller.scope()).await?;
+    let mut unit = app.read(caller.scope()).await?;
     let page = unit.page_invitations(page).await?;
     let items = views(&mut unit, &page.items, app.world.now()).await?;
     list.answer(&tenantry_kernel::Page { items, next: page.next }, limit)
@@ -178,14 +178,15 @@ impl Reads for NewInvitation {
 #[post("/invitations")]
 pub(crate) async fn create_invitation(app: App, caller: Caller<Invite>, body: Body) -> Result<Answer, Failure> {
     let command = body.read::<NewInvitation>().await?;
-    if let Some(answer) = app.answered_before(&caller.attempt(), caller.scope()).await? {
+    if let Some(answer) = app.changes.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
     app.charge(Guess::Letter(&command.email), &caller.origin).await?;
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        let invitation = make(unit, actor, &app.world, &app.secrets, command.clone()).await?;
+    let secrets = app.secrets.clone();
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        let invitation = make(unit, actor, world, &*secrets, command.clone()).await?;
         let id = invitation.id;
-        Answer::created(format_args!("invitations/{id}"), &view(unit, invitation, app.world.now()).await?)
+        Answer::created(format_args!("invitations/{id}"), &view(unit, invitation, world.now()).await?)
     })
     .await
 }
@@ -203,8 +204,8 @@ pub(crate) async fn revoke_invitation(
     id: web::Path<String>,
 ) -> Result<Answer, Failure> {
     let command = RevokeInvitation { id: path_id(&id)? };
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        revoke(unit, actor, &app.world, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        revoke(unit, actor, world, command).await?;
         Ok(Answer::no_content())
     })
     .await
@@ -223,15 +224,16 @@ pub(crate) async fn resend_invitation(
     id: web::Path<String>,
 ) -> Result<Answer, Failure> {
     let command = ResendInvitation { id: path_id(&id)? };
-    if let Some(answer) = app.answered_before(&caller.attempt(), caller.scope()).await? {
+    if let Some(answer) = app.changes.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
-    let invitation = app.store.read(caller.scope()).await?.invitation_by_id(command.id).await?;
+    let invitation = app.read(caller.scope()).await?.invitation_by_id(command.id).await?;
     let email = invitation.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?.email;
     app.charge(Guess::Letter(&email), &caller.origin).await?;
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        let invitation = resend(unit, actor, &app.world, &app.secrets, command).await?;
-        Answer::ok(&view(unit, invitation, app.world.now()).await?)
+    let secrets = app.secrets.clone();
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        let invitation = resend(unit, actor, world, &*secrets, command).await?;
+        Answer::ok(&view(unit, invitation, world.now()).await?)
     })
     .await
 }

@@ -136,7 +136,7 @@ impl QueueView {
 pub(crate) async fn job_stats(app: App, caller: Caller<ReadJobs>) -> Result<Answer, Failure> {
     const HOUR: Duration = Duration::from_secs(3600);
     let now = app.world.now();
-    let mut unit = app.store.read(caller.scope()).await?;
+    let mut unit = app.read(caller.scope()).await?;
     let queues: Vec<QueueView> =
         unit.queue_stats(now.minus(HOUR)).await?.into_iter().map(|stats| QueueView::of(stats, now)).collect();
     Answer::ok(&queues)
@@ -195,7 +195,7 @@ pub(crate) async fn list_jobs(app: App, caller: Caller<ReadJobs>, request: HttpR
         list.request::<JobId>(query.limit.as_deref(), query.cursor.as_deref(), Direction::Descending, &mut fields)?;
     fields.finish()?;
     let limit = page.limit;
-    let page = app.store.read(caller.scope()).await?.page_jobs(&filter, page).await?;
+    let page = app.read(caller.scope()).await?.page_jobs(&filter, page).await?;
     let items: Vec<JobView> = page.items.into_iter().map(JobView::try_from).collect::<Result<_, _>>()?;
     list.answer(&tenantry_kernel::Page { items, next: page.next }, limit)
 }
@@ -209,7 +209,7 @@ pub(crate) async fn list_jobs(app: App, caller: Caller<ReadJobs>, request: HttpR
 #[get("/jobs/{id}")]
 pub(crate) async fn get_job(app: App, caller: Caller<ReadJobs>, id: web::Path<String>) -> Result<Answer, Failure> {
     let id: JobId = path_id(&id)?;
-    let job = app.store.read(caller.scope()).await?.job_by_id(id).await?;
+    let job = app.read(caller.scope()).await?.job_by_id(id).await?;
     Answer::ok(&JobView::try_from(job.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?)?)
 }
 
@@ -222,8 +222,8 @@ pub(crate) async fn get_job(app: App, caller: Caller<ReadJobs>, id: web::Path<St
 #[post("/jobs/{id}/retry")]
 pub(crate) async fn retry_job(app: App, caller: Caller<RetryJob>, id: web::Path<String>) -> Result<Answer, Failure> {
     let command = RetryJob { id: path_id(&id)? };
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        retry(unit, actor, &app.world, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        retry(unit, actor, world, command).await?;
         Answer::accepted()
     })
     .await
@@ -238,8 +238,8 @@ pub(crate) async fn retry_job(app: App, caller: Caller<RetryJob>, id: web::Path<
 #[post("/jobs/{id}/cancel")]
 pub(crate) async fn cancel_job(app: App, caller: Caller<CancelJob>, id: web::Path<String>) -> Result<Answer, Failure> {
     let command = CancelJob { id: path_id(&id)? };
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        cancel(unit, actor, &app.world, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        cancel(unit, actor, world, command).await?;
         Answer::accepted()
     })
     .await
@@ -305,8 +305,8 @@ pub(crate) struct CleanUpView {
 pub(crate) async fn clean_up(app: App, caller: Caller<RequestCleanUp>, body: Body) -> Result<Answer, Failure> {
     let command = body.read_if_any::<NewCleanUp>().await?.unwrap_or_else(|| everything(false));
     let tenant = caller.tenant()?.id;
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        let job = request_clean_up(unit, actor, &app.world, tenant, command.clone()).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        let job = request_clean_up(unit, actor, world, tenant, command.clone()).await?;
         Answer::accepted_with(&CleanUpView { job_id: job.to_string() })
     })
     .await

@@ -166,9 +166,10 @@ pub(crate) async fn list_roles(app: App, caller: Caller<ReadRoles>, request: Htt
     let page = list.request(query.limit.as_deref(), query.cursor.as_deref(), Direction::Descending, &mut fields)?;
     fields.finish()?;
     let limit = page.limit;
-    let page = app.store.read(caller.scope()).await?.page_roles(page).await?;
+    let page = app.read(caller.scope()).await?.page_roles(page).await?;
     let ids: Vec<RoleId> = page.items.iter().map(|role| role.id).collect();
-    let holders: HashMap<RoleId, u64> = app.holders_of(&ids, caller.scope()).await?.into_iter().collect();
+    let holders: HashMap<RoleId, u64> =
+        app.assignment_counts.of_roles(&ids, caller.scope()).await?.into_iter().collect();
     let page = page.map(|role| RoleView::new(&role, holders.get(&role.id).copied().unwrap_or(0)));
     list.answer(&page, limit)
 }
@@ -182,8 +183,8 @@ pub(crate) async fn list_roles(app: App, caller: Caller<ReadRoles>, request: Htt
 #[post("/roles")]
 pub(crate) async fn create_role(app: App, caller: Caller<CreateRole>, body: Body) -> Result<Answer, Failure> {
     let command = body.read::<NewRole>().await?;
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        let role = tenantry_tenancy::create_role(unit, actor, &app.world, command.clone()).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        let role = tenantry_tenancy::create_role(unit, actor, world, command.clone()).await?;
         Ok(Answer::created(format_args!("roles/{}", role.id), &RoleView::new(&role, 0))?.etag(role.version))
     })
     .await
@@ -198,9 +199,10 @@ pub(crate) async fn create_role(app: App, caller: Caller<CreateRole>, body: Body
 #[get("/roles/{id}")]
 pub(crate) async fn get_role(app: App, caller: Caller<ReadRoles>, id: web::Path<String>) -> Result<Answer, Failure> {
     let id: RoleId = super::path_id(&id)?;
-    let role = app.store.read(caller.scope()).await?.role_by_id(id).await?;
+    let role = app.read(caller.scope()).await?.role_by_id(id).await?;
     let role = role.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
-    let holders = app.holders_of(&[id], caller.scope()).await?.first().map_or(0, |(_, holders)| *holders);
+    let holders =
+        app.assignment_counts.of_roles(&[id], caller.scope()).await?.first().map_or(0, |(_, holders)| *holders);
     Ok(Answer::ok(&RoleView::new(&role, holders))?.etag(role.version))
 }
 
@@ -221,8 +223,8 @@ pub(crate) async fn change_role(
 ) -> Result<Answer, Failure> {
     let patch = body.read::<ChangedRole>().await?;
     let command = ChangeRole { id: super::path_id(&id)?, patch, expected_version: if_match.0 };
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        let role = tenantry_tenancy::change_role(unit, actor, &app.world, command.clone()).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        let role = tenantry_tenancy::change_role(unit, actor, world, command.clone()).await?;
         let holders = unit.count_holders(&[role.id]).await?.first().map_or(0, |(_, holders)| *holders);
         Ok(Answer::ok(&RoleView::new(&role, holders))?.etag(role.version))
     })
@@ -243,8 +245,8 @@ pub(crate) async fn delete_role(
     if_match: IfMatch,
 ) -> Result<Answer, Failure> {
     let command = DeleteRole { id: super::path_id(&id)?, expected_version: if_match.0 };
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        tenantry_tenancy::delete_role(unit, actor, &app.world, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        tenantry_tenancy::delete_role(unit, actor, world, command).await?;
         Ok(Answer::no_content())
     })
     .await

@@ -105,7 +105,7 @@ impl Reads for ChangedTenant {
 #[get("/tenant")]
 pub(crate) async fn get_tenant(app: App, caller: Caller<ReadTenant>) -> Result<Answer, Failure> {
     let id = caller.tenant()?.id;
-    let mut unit = app.store.read(caller.scope()).await?;
+    let mut unit = app.read(caller.scope()).await?;
     let tenant = unit.tenant_by_id(id).await?.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
     Ok(Answer::ok(&TenantView::from(&tenant))?.etag(tenant.version))
 }
@@ -126,8 +126,8 @@ pub(crate) async fn change_tenant(
 ) -> Result<Answer, Failure> {
     let (name, slug) = body.read::<ChangedTenant>().await?;
     let command = ChangeTenant { name, slug, expected_version: if_match.0 };
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        let tenant = change(unit, actor, &app.world, command.clone()).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        let tenant = change(unit, actor, world, command.clone()).await?;
         Ok(Answer::ok(&TenantView::from(&tenant))?.etag(tenant.version))
     })
     .await

@@ -62,7 +62,7 @@ impl OwnTenantView {
 )]
 #[get("/tenants")]
 pub(crate) async fn list_tenants(app: App, caller: Caller<OwnTenants>) -> Result<Answer, Failure> {
-    let mut unit = app.store.read(Scope::Person(caller.user())).await?;
+    let mut unit = app.read(Scope::Person(caller.user())).await?;
     let memberships = unit.tenants_of(caller.user()).await?;
     let held = unit.roles_held_by(caller.user()).await?;
     let active = memberships.iter().filter(|(membership, _)| membership.status == MembershipStatus::Active);
@@ -106,12 +106,12 @@ pub(crate) async fn create_tenant(app: App, caller: Caller<FoundOwnTenant>, body
         return Err(Failure::new(REGISTRATION_CLOSED));
     }
     let command = body.read::<NewTenant>().await?;
-    if let Some(answer) = app.answered_before(&caller.attempt(), caller.scope()).await? {
+    if let Some(answer) = app.changes.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
     app.charge(Guess::Registration, &caller.origin).await?;
-    app.change(caller.attempt(), Scope::System(SystemReason::Registration), async move |app, unit, actor| {
-        let tenant = found_own_tenant(unit, actor, &app.world, command.clone()).await?;
+    app.change(caller.change_request(), Scope::System(SystemReason::Registration), async move |unit, actor, world| {
+        let tenant = found_own_tenant(unit, actor, world, command.clone()).await?;
         Answer::created("tenants", &TenantView::from(&tenant))
     })
     .await
@@ -150,8 +150,8 @@ pub(crate) async fn transfer_tenant(
 ) -> Result<Answer, Failure> {
     let user = body.read::<Transfer>().await?.ok_or(IdentityError::Unknown { field: "userId" })?;
     let command = TransferOwnership { user };
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        transfer_ownership(unit, actor, &app.world, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        transfer_ownership(unit, actor, world, command).await?;
         Ok(Answer::no_content())
     })
     .await
@@ -164,8 +164,8 @@ pub(crate) async fn transfer_tenant(
 )]
 #[post("/tenant/leave")]
 pub(crate) async fn leave_tenant(app: App, caller: Caller<LeaveTenant>) -> Result<Answer, Failure> {
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        leave(unit, actor, &app.world, LeaveTenant).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        leave(unit, actor, world, LeaveTenant).await?;
         Ok(Answer::no_content())
     })
     .await

@@ -225,7 +225,7 @@ pub(crate) async fn list_users(app: App, caller: Caller<ListMembers>, request: H
     let limit = page.limit;
     let page = tenantry_kernel::PageRequest { limit, after: page.after.map(MemberKey::from), direction };
 
-    let mut unit = app.store.read(caller.scope()).await?;
+    let mut unit = app.read(caller.scope()).await?;
     let page = unit.page_memberships(&filter, order, page).await?;
     let members: Vec<Membership> = page.items.into_iter().map(|(member, _)| member).collect();
     let items = views(&mut unit, &members).await?;
@@ -257,7 +257,7 @@ async fn answer_member(unit: &mut Unit, user: UserId) -> Result<Answer, Failure>
 )]
 #[get("/users/{id}")]
 pub(crate) async fn get_user(app: App, caller: Caller<ListMembers>, id: web::Path<String>) -> Result<Answer, Failure> {
-    let mut unit = app.store.read(caller.scope()).await?;
+    let mut unit = app.read(caller.scope()).await?;
     answer_member(&mut unit, path_id(&id)?).await
 }
 
@@ -278,8 +278,8 @@ pub(crate) async fn change_user(
 ) -> Result<Answer, Failure> {
     let status = body.read::<ChangedMember>().await?;
     let command = ChangeMemberStatus { user: path_id(&id)?, status, expected_version: if_match.0 };
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        change_member_status(unit, actor, &app.world, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        change_member_status(unit, actor, world, command).await?;
         answer_member(unit, command.user).await
     })
     .await
@@ -299,8 +299,8 @@ pub(crate) async fn remove_user(
     if_match: IfMatch,
 ) -> Result<Answer, Failure> {
     let command = RemoveMember { user: path_id(&id)?, expected_version: if_match.0 };
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        remove_member(unit, actor, &app.world, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        remove_member(unit, actor, world, command).await?;
         Ok(Answer::no_content())
     })
     .await
@@ -323,8 +323,8 @@ pub(crate) async fn set_roles(
 ) -> Result<Answer, Failure> {
     let roles = body.read::<RoleSet>().await?;
     let command = AssignRoles { user: path_id(&id)?, roles, expected_version: if_match.0 };
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        assign_roles(unit, actor, &app.world, command.clone()).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        assign_roles(unit, actor, world, command.clone()).await?;
         answer_member(unit, command.user).await
     })
     .await
@@ -343,8 +343,8 @@ pub(crate) async fn give_role(
     path: web::Path<(String, String)>,
 ) -> Result<Answer, Failure> {
     let command = GiveRole { user: path_id(&path.0)?, role: path_id(&path.1)? };
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        give(unit, actor, &app.world, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        give(unit, actor, world, command).await?;
         Ok(Answer::no_content())
     })
     .await
@@ -364,8 +364,8 @@ pub(crate) async fn take_role(
     if_match: IfMatch,
 ) -> Result<Answer, Failure> {
     let command = TakeRole { user: path_id(&path.0)?, role: path_id(&path.1)?, expected_version: if_match.0 };
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        take(unit, actor, &app.world, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        take(unit, actor, world, command).await?;
         Ok(Answer::no_content())
     })
     .await

@@ -3,7 +3,7 @@
 use std::time::Duration;
 use tenantry_audit::{AuditPolicies, AuditPolicy, Chain, SealSigner, Signature, seal_next_segment};
 use tenantry_files::{File, FileId, FileName, FileType, Files};
-use tenantry_idempotency::{Answers, Fingerprint, Given, IdempotencyKey, Keyed, Remembered};
+use tenantry_idempotency::{Fingerprint, Given, IdempotencyKey, IdempotencyScope, IdempotencyStore, Remembered};
 use tenantry_identity::{Attempts, Charge, Credential, Credentials, Links, PasswordHash, Quota, Registrations};
 use tenantry_jobs::{JobQueue, Schedules};
 use tenantry_kernel::{Actor, Authorities, Event, Journal, Origin, RequestId, TenantId, Timestamp, UserId};
@@ -67,7 +67,7 @@ pub(super) async fn fill(opened: &Opened) -> (TenantId, UserId) {
     (tenant.id, person.id)
 }
 
-fn answer(tenant: Option<TenantId>, person: UserId, now: Timestamp) -> (Keyed, Remembered) {
+fn answer(tenant: Option<TenantId>, person: UserId, now: Timestamp) -> (IdempotencyScope, Remembered) {
     let key = IdempotencyKey::parse(b"k").unwrap();
     let answer = Remembered {
         secret_id: "k1".to_owned(),
@@ -75,7 +75,7 @@ fn answer(tenant: Option<TenantId>, person: UserId, now: Timestamp) -> (Keyed, R
         given: Given { status: 204, headers: vec![], body: vec![] },
         answered_at: now,
     };
-    (Keyed { tenant, person, route: "POST /errands".to_owned(), key }, answer)
+    (IdempotencyScope { tenant, person, route: "POST /errands".to_owned(), key }, answer)
 }
 
 /// A segment of the tenant's log, something that still waits to be sealed, and a policy.

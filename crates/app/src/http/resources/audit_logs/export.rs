@@ -117,8 +117,8 @@ pub(crate) async fn export_entries(
 ) -> Result<HttpResponse, Failure> {
     let (command, filter) = read_query::<ExportQuery>(&request)?.read(&app.vocabulary)?;
     let (tenant, scope, format) = (caller.tenant()?.id, caller.scope(), command.format);
-    let noted = app.change(caller.attempt(), scope, async move |app, unit, actor| {
-        export_audit_log(unit, actor, &app.world, tenant, command.clone()).await?;
+    let noted = app.change(caller.change_request(), scope, async move |unit, actor, world| {
+        export_audit_log(unit, actor, world, tenant, command.clone()).await?;
         Ok(Answer::no_content())
     });
     noted.await?;
@@ -161,7 +161,7 @@ type Reading = tokio::task::JoinHandle<Result<Portion, StoreError>>;
 fn read(app: &App, scope: Scope, filter: &EntryFilter, after: Option<EventId>) -> Reading {
     let (app, filter) = (app.clone(), filter.clone());
     let page = PageRequest { limit: ENTRIES_AT_ONCE, after, direction: Direction::Ascending };
-    tokio::spawn(async move { app.store.read(scope).await?.page_entries(&filter, page).await })
+    tokio::spawn(async move { app.read(scope).await?.page_entries(&filter, page).await })
 }
 
 fn entries(
@@ -259,7 +259,7 @@ fn evidence(app: App, scope: Scope, tenant: TenantId) -> impl Stream<Item = Resu
                 let header = Line::Header(Header { version: Header::VERSION, chain });
                 return Ok(Some((Bytes::from(header.write().map_err(ExportError::new)? + "\n"), 1)));
             }
-            let mut unit = app.store.read(scope).await.map_err(ExportError::new)?;
+            let mut unit = app.read(scope).await.map_err(ExportError::new)?;
             // A segment that is gone leaves a gap, which verifying finds, and ends nothing.
             let Some(number) = unit.segment_number_from(chain, number).await.map_err(ExportError::new)? else {
                 return Ok(None);

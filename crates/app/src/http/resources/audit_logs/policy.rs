@@ -72,7 +72,7 @@ impl Reads for ChangedAuditPolicy {
 #[get("/audit-logs/policy")]
 pub(crate) async fn get_audit_policy(app: App, caller: Caller<ReadAuditLog>) -> Result<Answer, Failure> {
     let tenant = caller.tenant()?;
-    let set = app.store.read(caller.scope()).await?.audit_policy_of(tenant.id).await?;
+    let set = app.read(caller.scope()).await?.audit_policy_of(tenant.id).await?;
     Answer::ok(&AuditPolicyView::from(app.config.audit.retention.of_plan(&tenant.plan, set)))
 }
 
@@ -89,8 +89,9 @@ pub(crate) async fn change_audit_policy(
     body: Body,
 ) -> Result<Answer, Failure> {
     let command = body.read::<ChangedAuditPolicy>().await?;
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        let policy = change(unit, actor, &app.world, &app.config.audit.retention, command).await?;
+    let retention = app.config.audit.retention.clone();
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        let policy = change(unit, actor, world, &retention, command).await?;
         Answer::ok(&AuditPolicyView::from(policy))
     })
     .await

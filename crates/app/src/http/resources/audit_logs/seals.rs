@@ -87,7 +87,7 @@ pub(crate) async fn list_seals(
     let page = list.request(query.limit.as_deref(), query.cursor.as_deref(), Direction::Descending, &mut fields)?;
     fields.finish()?;
     let limit = page.limit;
-    let page = app.store.read(caller.scope()).await?.page_segments(Chain(Some(tenant)), page).await?;
+    let page = app.read(caller.scope()).await?.page_segments(Chain(Some(tenant)), page).await?;
     let items: Result<Vec<SealView>, _> = page.items.into_iter().map(SealView::try_from).collect();
     list.answer(&Page { items: items.map_err(Failure::internal)?, next: page.next }, limit)
 }

@@ -16,7 +16,7 @@ use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    change::Attempt,
+    changes::ChangeRequest,
     http::{
         body::{Body, Fields, Reads},
         caller::Stranger,
@@ -29,7 +29,7 @@ use crate::{
 use super::{
     guesses::{Tried, note_failed},
     register::RegisteredView,
-    tokens::Transport,
+    tokens::{Issued, Transport},
 };
 
 pub(crate) const OPERATION: Operation = Operation::public(
@@ -84,21 +84,22 @@ pub(crate) async fn confirm_registration(
     let (token_hash, password, transport) = body.read::<Confirmation>().await?;
     let token_hash = token_hash.ok_or(IdentityError::LinkInvalid)?;
     let origin = origin_of(&request);
-    let registration = find_registration(&mut app.store.read(SCOPE).await?, &app.world, &token_hash).await?;
+    let registration = find_registration(&mut app.read(SCOPE).await?, &app.world, &token_hash).await?;
     let email = registration.wanted.email.clone();
     let spent = app.charge_guess(&email, &origin).await?;
-    let by = Attempt::new(Actor::anonymous(origin.clone()), USER_REGISTERED);
+    let by = ChangeRequest::new(Actor::anonymous(origin.clone()), USER_REGISTERED);
     if let Err(failure) = app.compare_hash(password, registration.wanted.hash.clone()).await {
         if failure.code == INVALID_CREDENTIALS {
-            let tried = Attempt { action: SIGN_IN_FAILED, ..by };
+            let tried = ChangeRequest { action: SIGN_IN_FAILED, ..by };
             note_failed(&app, Refused::new(&tried, Outcome::Failed, &failure), Tried { email, slug: None });
         }
         return Err(failure);
     }
     let command = ConfirmRegistration { token_hash, registration: registration.id, spent, ip: origin.ip };
-    app.change(by, SCOPE, async move |app, unit, actor| {
-        let made = confirm(unit, actor, &app.world, &app.secrets, &app.sessions, command.clone()).await?;
-        RegisteredView::answer(&made, &app.issue(&made.session, transport)?)
+    let issuer = app.issuer.clone();
+    app.change(by, SCOPE, async move |unit, actor, world| {
+        let made = confirm(unit, actor, world, issuer.secrets(), issuer.policy(), command.clone()).await?;
+        RegisteredView::answer(&made, &Issued::new(&issuer, &made.session, transport)?)
     })
     .await
 }

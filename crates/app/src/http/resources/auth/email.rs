@@ -17,7 +17,7 @@ use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    change::Attempt,
+    changes::ChangeRequest,
     http::{
         body::{Body, Fields, Reads},
         caller::{Caller, Visitor},
@@ -91,7 +91,7 @@ pub(crate) async fn verify_email(
     let (token_hash, password) = body.read::<Verification>().await?;
     let token_hash = token_hash.ok_or(IdentityError::LinkInvalid)?;
     let kinds = [LinkKind::Verify, LinkKind::ChangeEmail];
-    let link = find_link(&mut app.store.read(SCOPE).await?, &app.world, &token_hash, &kinds).await?;
+    let link = find_link(&mut app.read(SCOPE).await?, &app.world, &token_hash, &kinds).await?;
     let origin = origin_of(&request);
     let own = caller.filter(|known| known.authority.user == link.user);
     let (actor, shown) = match (own, password) {
@@ -102,8 +102,8 @@ pub(crate) async fn verify_email(
         (None, None) => return Err(Failure::new(ErrorCode::UNAUTHENTICATED)),
     };
     let command = VerifyEmail { token_hash, user: link.user, shown, ip: origin.ip };
-    app.change(Attempt::new(actor, USER_EMAIL_VERIFIED), SCOPE, async move |app, unit, actor| {
-        verify(unit, actor, &app.world, command.clone()).await?;
+    app.change(ChangeRequest::new(actor, USER_EMAIL_VERIFIED), SCOPE, async move |unit, actor, world| {
+        verify(unit, actor, world, command.clone()).await?;
         Ok(Answer::no_content())
     })
     .await
@@ -114,7 +114,7 @@ impl App {
     async fn show_password(&self, link: &Link, origin: &Origin, password: Option<Password>) -> Result<Shown, Failure> {
         use tenantry_identity::People;
         let gone = || Failure::from(IdentityError::LinkInvalid);
-        let mut unit = self.store.read(SCOPE).await?;
+        let mut unit = self.read(SCOPE).await?;
         let email = unit.person_by_id(link.user).await?.ok_or_else(gone)?.email;
         let candidate = candidate_of(&mut unit, link.user).await?;
         drop(unit);
@@ -123,7 +123,7 @@ impl App {
             Ok((candidate, _)) => Ok(Shown::Password { credential_version: candidate.credential_version, spent }),
             Err(failure) => {
                 if failure.code == INVALID_CREDENTIALS {
-                    let by = Attempt::new(Actor::anonymous(origin.clone()), SIGN_IN_FAILED);
+                    let by = ChangeRequest::new(Actor::anonymous(origin.clone()), SIGN_IN_FAILED);
                     note_failed(self, Refused::new(&by, Outcome::Failed, &failure), Tried { email, slug: None });
                 }
                 Err(failure)
@@ -139,12 +139,12 @@ impl App {
 )]
 #[post("/auth/email/resend")]
 pub(crate) async fn resend_verification(app: App, caller: Caller<ResendVerification>) -> Result<Answer, Failure> {
-    if let Some(answer) = app.answered_before(&caller.attempt(), caller.scope()).await? {
+    if let Some(answer) = app.changes.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
     app.charge(Guess::MailRequest(&caller.authority().email), &caller.origin).await?;
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        request_verification(unit, actor, &app.world, ResendVerification).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        request_verification(unit, actor, world, ResendVerification).await?;
         Answer::accepted()
     })
     .await
@@ -183,15 +183,15 @@ impl Reads for ChangedEmail {
 #[post("/auth/email/change")]
 pub(crate) async fn change_email(app: App, caller: Caller<ChangeEmail>, body: Body) -> Result<Answer, Failure> {
     let (current, new_email) = body.read::<ChangedEmail>().await?;
-    if let Some(answer) = app.answered_before(&caller.attempt(), caller.scope()).await? {
+    if let Some(answer) = app.changes.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
     let verified_version = app.confirm_own_password(&caller, current).await?;
     // Only now, so that wrong guesses use up nobody's mails.
     app.charge(Guess::Letter(&new_email), &caller.origin).await?;
     let command = ChangeEmail { verified_version, new_email };
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        request_email_change(unit, actor, &app.world, command.clone()).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        request_email_change(unit, actor, world, command.clone()).await?;
         Answer::accepted()
     })
     .await

@@ -5,7 +5,7 @@ use tenantry_identity::{
     default_tenant, give_back,
 };
 use tenantry_kernel::{EmailAddress, Origin, TenantId, UserId};
-use tenantry_store::{Scope, SystemReason};
+use tenantry_store::{Scope, SystemReason, Unit};
 use tenantry_tenancy::{Memberships, Slug};
 
 use crate::{App, Failure, logging, refusals::Refused};
@@ -21,9 +21,8 @@ impl App {
     /// Charges something that may be done only so often.
     pub(crate) async fn charge(&self, guess: Guess<'_>, origin: &Origin) -> Result<Option<Spent>, Failure> {
         let Some(policy) = self.guessing else { return Ok(None) };
-        let mut unit = self.store.begin(SCOPE).await?;
-        let charged = charge(&mut unit, &self.world, &policy, guess, origin.ip).await?;
-        unit.commit().await?;
+        let charge = async |unit: &mut Unit| charge(unit, &self.world, &policy, guess, origin.ip).await;
+        let charged = self.transactions.housekeeping(SystemReason::SignIn, charge).await?;
         charged.map(Some).map_err(|wait| {
             metrics::counter!("tenantry_guesses_refused_total").increment(1);
             Failure::too_many(wait.retry_after_seconds)
@@ -54,10 +53,8 @@ impl App {
 
     /// Gives a paid guess back, since it was right, in a unit of its own: counters are nobody's but the system's.
     pub(crate) async fn return_guess(&self, spent: &Spent) -> Result<(), Failure> {
-        let mut unit = self.store.begin(SCOPE).await?;
-        give_back(&mut unit, &self.world, spent).await?;
-        unit.commit().await?;
-        Ok(())
+        let give_back = async |unit: &mut Unit| give_back(unit, &self.world, spent).await;
+        Ok(self.transactions.housekeeping(SystemReason::SignIn, give_back).await?)
     }
 }
 
@@ -70,7 +67,7 @@ pub(crate) struct Tried {
 
 /// The account that a failed sign-in was for, and the tenant that success would have entered.
 async fn account_of(app: &App, tried: &Tried) -> Result<Option<(UserId, String, Option<TenantId>)>, Failure> {
-    let mut unit = app.store.read(SCOPE).await?;
+    let mut unit = app.read(SCOPE).await?;
     let Some(person) = unit.person_by_email(&tried.email).await? else { return Ok(None) };
     let memberships = unit.tenants_of(person.id).await?;
     let tenant = match &tried.slug {
@@ -84,7 +81,7 @@ async fn account_of(app: &App, tried: &Tried) -> Result<Option<(UserId, String, 
 /// Notes a failed sign-in beside the answer, so that its time does not tell whether there is such an account. It
 /// belongs to the tenant that success would have entered.
 pub(crate) fn note_failed(app: &App, refused: Refused, tried: Tried) {
-    let noting = app.changes.track_future({
+    let noting = app.tasks.track_future({
         let app = app.clone();
         async move {
             let refused = match account_of(&app, &tried).await {
@@ -98,7 +95,7 @@ pub(crate) fn note_failed(app: &App, refused: Refused, tried: Tried) {
                     refused
                 }
             };
-            app.refusals.note(&app, refused).await;
+            app.refusals.note(refused).await;
         }
     });
     actix_web::rt::spawn(logging::inherit(noting));

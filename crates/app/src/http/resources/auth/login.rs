@@ -12,7 +12,7 @@ use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    change::Attempt,
+    changes::ChangeRequest,
     http::{
         body::{Body, Fields, Reads},
         caller::Stranger,
@@ -26,7 +26,7 @@ use crate::{
 use super::{
     guesses::{SCOPE, Tried, note_failed},
     me::UserView,
-    tokens::{TokensView, Transport},
+    tokens::{Issued, TokensView, Transport},
 };
 
 pub(crate) const OPERATION: Operation = Operation::public(
@@ -121,7 +121,7 @@ pub(crate) async fn login(app: App, _: Stranger, request: HttpRequest, body: Bod
     if let Err(failure) = &outcome
         && matches!(failure.code, INVALID_CREDENTIALS | ErrorCode::TENANT_SUSPENDED | ErrorCode::RATE_LIMITED)
     {
-        let by = Attempt::new(Actor::anonymous(origin), SIGN_IN_FAILED);
+        let by = ChangeRequest::new(Actor::anonymous(origin), SIGN_IN_FAILED);
         note_failed(
             &app,
             Refused::new(&by, Outcome::Failed, failure),
@@ -133,7 +133,7 @@ pub(crate) async fn login(app: App, _: Stranger, request: HttpRequest, body: Bod
 
 async fn sign_in(app: &App, origin: &Origin, wanted: &Try) -> Result<Answer, Failure> {
     let spent = app.charge_guess(&wanted.email, origin).await?;
-    let candidate = find_candidate(&mut app.store.read(SCOPE).await?, &wanted.email).await?;
+    let candidate = find_candidate(&mut app.read(SCOPE).await?, &wanted.email).await?;
     let (candidate, renewed_hash) = app.compare(candidate, wanted.password.clone()).await?;
     let slug = match &wanted.slug {
         None => None,
@@ -142,10 +142,11 @@ async fn sign_in(app: &App, origin: &Origin, wanted: &Try) -> Result<Answer, Fai
     };
     let command = SignIn { candidate, slug, renewed_hash, spent };
     let transport = wanted.transport;
-    let by = Attempt::new(Actor::anonymous(origin.clone()), SIGN_IN_FAILED);
-    app.change(by, SCOPE, async move |app, unit, actor| {
-        let done = complete_sign_in(unit, actor, &app.world, &app.secrets, &app.sessions, command.clone()).await?;
-        let issued = app.issue(&done.session, transport)?;
+    let by = ChangeRequest::new(Actor::anonymous(origin.clone()), SIGN_IN_FAILED);
+    let issuer = app.issuer.clone();
+    app.change(by, SCOPE, async move |unit, actor, world| {
+        let done = complete_sign_in(unit, actor, world, issuer.secrets(), issuer.policy(), command.clone()).await?;
+        let issued = Issued::new(&issuer, &done.session, transport)?;
         let answer = Answer::ok(&SignedInView {
             user: UserView::from(&done.person),
             tenant: done.tenant.as_ref().map(TenantView::from),

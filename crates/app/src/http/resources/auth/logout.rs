@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 
 use crate::{
     Answer, App, Failure,
-    change::Attempt,
+    changes::ChangeRequest,
     http::{
         body::{Body, Fields},
         caller::{Stranger, bearer},
@@ -52,16 +52,16 @@ pub(crate) async fn logout(app: App, _: Stranger, request: HttpRequest, body: Bo
     let siblings = siblings(&request)?;
     let answer = Answer::no_content().header("Set-Cookie", forget_cookie());
     let by_access_token = bearer(&request)
-        .and_then(|token| app.claims_of(token, Sha256::digest(token).into()).ok())
+        .and_then(|token| app.authenticator.claims_of(token, Sha256::digest(token).into()).ok())
         .map(|claims| claims.session);
     let session = match by_access_token {
         Some(session) => Some(session),
         None => session_of_refresh_token(&app, &request, in_body).await?,
     };
     let Some(session) = session else { return Ok(answer) };
-    let by = Attempt::new(Actor::anonymous(origin_of(&request)), SESSION_ENDED);
-    app.change(by, Scope::System(SystemReason::Token), async move |app, unit, actor| {
-        log_out(unit, actor, &app.world, LogOut { session, siblings }).await?;
+    let by = ChangeRequest::new(Actor::anonymous(origin_of(&request)), SESSION_ENDED);
+    app.change(by, Scope::System(SystemReason::Token), async move |unit, actor, world| {
+        log_out(unit, actor, world, LogOut { session, siblings }).await?;
         Ok(answer.clone())
     })
     .await
@@ -92,7 +92,7 @@ async fn session_of_refresh_token(
         Err(failure) if failure.code == ErrorCode::TOKEN_INVALID => return Ok(None),
         Err(failure) => return Err(failure),
     };
-    let mut unit = app.store.read(Scope::System(SystemReason::Token)).await?;
+    let mut unit = app.read(Scope::System(SystemReason::Token)).await?;
     let session = unit.session_by_id(token.session).await?;
     let genuine = session.filter(|s| app.secrets.key(&s.key_id).is_some_and(|key| token.is_made_by(&key)));
     Ok(genuine.map(|session| session.id))

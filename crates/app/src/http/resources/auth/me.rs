@@ -164,8 +164,8 @@ pub(crate) async fn change_me(
 ) -> Result<Answer, Failure> {
     let name = body.read::<ChangedMe>().await?;
     let command = ChangeProfile { name, expected_version: if_match.0 };
-    app.change(caller.attempt(), Scope::System(SystemReason::OwnProfile), async move |app, unit, actor| {
-        let person = change_profile(unit, actor, &app.world, command.clone()).await?;
+    app.change(caller.change_request(), Scope::System(SystemReason::OwnProfile), async move |unit, actor, world| {
+        let person = change_profile(unit, actor, world, command.clone()).await?;
         Ok(Answer::ok(&UserView::from(&person))?.etag(person.version))
     })
     .await

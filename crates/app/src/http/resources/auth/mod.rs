@@ -17,7 +17,7 @@ mod tokens;
 pub(super) use guesses::{Tried, note_failed};
 pub(super) use login::TenantReference;
 pub(super) use me::UserView;
-pub(super) use tokens::{TokensView, Transport};
+pub(super) use tokens::{Issued, TokensView, Transport};
 
 use utoipa_actix_web::service_config::ServiceConfig;
 

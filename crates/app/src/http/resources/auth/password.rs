@@ -57,15 +57,15 @@ impl Reads for ChangedPassword {
 #[post("/auth/password/change")]
 pub(crate) async fn change_password(app: App, caller: Caller<ChangePassword>, body: Body) -> Result<Answer, Failure> {
     let (current, new) = body.read::<ChangedPassword>().await?;
-    if let Some(answer) = app.answered_before(&caller.attempt(), caller.scope()).await? {
+    if let Some(answer) = app.changes.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
     new.ensure_unguessable(&own_words(&caller))?;
     let verified_version = app.confirm_own_password(&caller, current).await?;
     let hash = app.hasher.hash(new).await.map_err(IdentityError::from)?;
     let command = ChangePassword { verified_version, hash };
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        change(unit, actor, &app.world, command.clone()).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        change(unit, actor, world, command.clone()).await?;
         Ok(Answer::no_content())
     })
     .await
@@ -80,7 +80,7 @@ impl App {
         password: Option<Password>,
     ) -> Result<i64, Failure> {
         let spent = self.charge_guess(&caller.authority().email, &caller.origin).await?;
-        let credential = self.store.read(caller.scope()).await?.credential_of(caller.user()).await?;
+        let credential = self.read(caller.scope()).await?.credential_of(caller.user()).await?;
         let candidate = credential.map(|credential| Candidate {
             user: credential.user,
             hash: credential.hash,
@@ -90,7 +90,7 @@ impl App {
             Ok(compared) => compared,
             Err(failure) => {
                 if failure.code == INVALID_CREDENTIALS {
-                    self.refusals.note(self, Refused::new(&caller.attempt(), Outcome::Failed, &failure)).await;
+                    self.refusals.note(Refused::new(&caller.change_request(), Outcome::Failed, &failure)).await;
                 }
                 return Err(failure);
             }

@@ -15,7 +15,7 @@ use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    change::Attempt,
+    changes::ChangeRequest,
     http::{
         body::{Body, Fields, Reads},
         caller::Stranger,
@@ -62,9 +62,9 @@ pub(crate) async fn forgot_password(
     let email = body.read::<Forgotten>().await?;
     let origin = origin_of(&request);
     app.charge(Guess::MailRequest(&email), &origin).await?;
-    let by = Attempt::new(Actor::anonymous(origin), USER_PASSWORD_RESET);
-    app.change(by, Scope::System(SystemReason::SignIn), async move |app, unit, actor| {
-        request_reset(unit, actor, &app.world, &email).await?;
+    let by = ChangeRequest::new(Actor::anonymous(origin), USER_PASSWORD_RESET);
+    app.change(by, Scope::System(SystemReason::SignIn), async move |unit, actor, world| {
+        request_reset(unit, actor, world, &email).await?;
         Answer::accepted()
     })
     .await
@@ -104,7 +104,7 @@ pub(crate) async fn reset_password(app: App, _: Stranger, request: HttpRequest, 
     const SCOPE: Scope = Scope::System(SystemReason::Link);
     let (token_hash, password) = body.read::<NewPassword>().await?;
     let token_hash = token_hash.ok_or(IdentityError::LinkInvalid)?;
-    let mut unit = app.store.read(SCOPE).await?;
+    let mut unit = app.read(SCOPE).await?;
     let link = find_link(&mut unit, &app.world, &token_hash, &[LinkKind::Reset]).await?;
     let person = unit.person_by_id(link.user).await?.ok_or(IdentityError::LinkInvalid)?;
     drop(unit);
@@ -112,9 +112,9 @@ pub(crate) async fn reset_password(app: App, _: Stranger, request: HttpRequest, 
     let hash = app.hasher.hash(password).await.map_err(IdentityError::from)?;
     let origin = origin_of(&request);
     let command = ResetPassword { token_hash, hash, ip: origin.ip };
-    let by = Attempt::new(Actor::anonymous(origin), USER_PASSWORD_RESET);
-    app.change(by, SCOPE, async move |app, unit, actor| {
-        reset(unit, actor, &app.world, command.clone()).await?;
+    let by = ChangeRequest::new(Actor::anonymous(origin), USER_PASSWORD_RESET);
+    app.change(by, SCOPE, async move |unit, actor, world| {
+        reset(unit, actor, world, command.clone()).await?;
         Ok(Answer::no_content())
     })
     .await

@@ -8,8 +8,8 @@ use tenantry_store::{Scope, SystemReason};
 
 use crate::{
     Answer, App, Failure,
-    answer::Decision,
-    change::Attempt,
+    changes::ChangeRequest,
+    changes::CommitMode,
     http::{
         body::Body,
         caller::Stranger,
@@ -19,7 +19,7 @@ use crate::{
     vocabulary::ORIGIN_NOT_ALLOWED,
 };
 
-use super::tokens::{PresentedToken, TokensView, presented};
+use super::tokens::{Issued, PresentedToken, TokensView, presented};
 
 pub(crate) const OPERATION: Operation = Operation::public(
     "refresh",
@@ -44,15 +44,16 @@ pub(crate) async fn refresh(app: App, _: Stranger, request: HttpRequest, body: B
     let Some((token, transport)) = presented(&request, in_body)? else {
         return Err(Failure::new(ErrorCode::UNAUTHENTICATED));
     };
-    let by = Attempt::new(Actor::anonymous(origin_of(&request)), SESSION_REPLAYED);
-    app.change(by, Scope::System(SystemReason::Token), async move |app, unit, actor| {
+    let by = ChangeRequest::new(Actor::anonymous(origin_of(&request)), SESSION_REPLAYED);
+    let issuer = app.issuer.clone();
+    app.change(by, Scope::System(SystemReason::Token), async move |unit, actor, world| {
         let command = Refresh { token };
-        match refresh_session(unit, actor, &app.world, &app.secrets, &app.sessions, command).await? {
+        match refresh_session(unit, actor, world, issuer.secrets(), issuer.policy(), command).await? {
             Refreshed::Session(session) => {
-                let issued = app.issue(&session, transport)?;
-                Ok(Decision::Done(issued.on(Answer::ok(&issued.view)?)))
+                let issued = Issued::new(&issuer, &session, transport)?;
+                Ok(CommitMode::Done(issued.on(Answer::ok(&issued.view)?)))
             }
-            Refreshed::Replayed => Ok(Decision::RefusedAndKept(IdentityError::Replayed.into())),
+            Refreshed::Replayed => Ok(CommitMode::RefusedAndKept(IdentityError::Replayed.into())),
         }
     })
     .await

@@ -16,7 +16,7 @@ use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    change::Attempt,
+    changes::ChangeRequest,
     config::Registration,
     http::{
         body::{Body, Fields, Reads},
@@ -161,15 +161,16 @@ pub(crate) async fn register(app: App, _: Stranger, request: HttpRequest, body: 
         tenant_name: wanted.tenant_name,
         tenant_slug: wanted.tenant_slug,
     };
-    let by = Attempt::new(Actor::anonymous(origin), USER_REGISTERED);
+    let by = ChangeRequest::new(Actor::anonymous(origin), USER_REGISTERED);
     let transport = wanted.transport;
-    app.change(by, Scope::System(SystemReason::Registration), async move |app, unit, actor| {
+    let issuer = app.issuer.clone();
+    app.change(by, Scope::System(SystemReason::Registration), async move |unit, actor, world| {
         if is_verified {
-            request_registration(unit, actor, &app.world, command.clone()).await?;
+            request_registration(unit, actor, world, command.clone()).await?;
             return Answer::accepted();
         }
-        let made = make(unit, actor, &app.world, &app.secrets, &app.sessions, command.clone()).await?;
-        RegisteredView::answer(&made, &app.issue(&made.session, transport)?)
+        let made = make(unit, actor, world, issuer.secrets(), issuer.policy(), command.clone()).await?;
+        RegisteredView::answer(&made, &Issued::new(&issuer, &made.session, transport)?)
     })
     .await
 }

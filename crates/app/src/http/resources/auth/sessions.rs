@@ -57,7 +57,7 @@ pub(crate) struct SessionView {
 #[get("/auth/sessions")]
 pub(crate) async fn list_sessions(app: App, caller: Caller<OwnSessions>) -> Result<Answer, Failure> {
     let now = app.world.now();
-    let mut unit = app.store.read(Scope::Person(caller.user())).await?;
+    let mut unit = app.read(Scope::Person(caller.user())).await?;
     let sessions = unit.running_sessions_of(caller.user(), now).await?;
     let tenants = unit.tenants_of(caller.user()).await?;
     let tenants: HashMap<TenantId, Tenant> = tenants.into_iter().map(|(_, tenant)| (tenant.id, tenant)).collect();
@@ -70,7 +70,7 @@ pub(crate) async fn list_sessions(app: App, caller: Caller<OwnSessions>) -> Resu
         last_used_at: session.last_used_at.to_minute().to_string(),
         current: session.id == caller.authority().session,
     };
-    let live = sessions.iter().filter(|session| session.is_live(now, &app.sessions));
+    let live = sessions.iter().filter(|session| session.is_live(now, app.issuer.policy()));
     Answer::ok(&live.map(view).collect::<Vec<_>>())
 }
 
@@ -126,8 +126,8 @@ fn scope_failure(code: &'static str, message: &str) -> Failure {
 }
 
 async fn end(app: &App, caller: &Caller<EndOwnSessions>, which: Which) -> Result<Answer, Failure> {
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        end_own_sessions(unit, actor, &app.world, EndOwnSessions { which }).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        end_own_sessions(unit, actor, world, EndOwnSessions { which }).await?;
         Ok(Answer::no_content())
     })
     .await

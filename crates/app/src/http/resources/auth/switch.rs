@@ -11,7 +11,7 @@ use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    answer::Decision,
+    changes::CommitMode,
     http::{
         body::{Body, Fields, Reads},
         caller::Caller,
@@ -23,7 +23,7 @@ use crate::{
 
 use super::{
     me::UserView,
-    tokens::{TokensView, Transport, presented},
+    tokens::{Issued, TokensView, Transport, presented},
 };
 
 pub(crate) const OPERATION: Operation =
@@ -106,18 +106,19 @@ pub(crate) async fn switch_tenant(
     let tenant = wanted.tenant.ok_or(IdentityError::Unknown { field: "tenantId" })?;
     let command = SwitchTenant { tenant, token, end_current: wanted.end_current };
     let transport = wanted.transport.unwrap_or(travels);
-    app.change(caller.attempt(), Scope::System(SystemReason::Switch), async move |app, unit, actor| {
-        let done = match switch(unit, actor, &app.world, &app.secrets, &app.sessions, command).await? {
+    let issuer = app.issuer.clone();
+    app.change(caller.change_request(), Scope::System(SystemReason::Switch), async move |unit, actor, world| {
+        let done = match switch(unit, actor, world, issuer.secrets(), issuer.policy(), command).await? {
             Switched::There(done) => done,
-            Switched::Replayed => return Ok(Decision::RefusedAndKept(IdentityError::Replayed.into())),
+            Switched::Replayed => return Ok(CommitMode::RefusedAndKept(IdentityError::Replayed.into())),
         };
-        let issued = app.issue(&done.session, transport)?;
+        let issued = Issued::new(&issuer, &done.session, transport)?;
         let view = SwitchedView {
             user: UserView::from(&done.person),
             tenant: TenantView::from(&done.tenant),
             tokens: issued.view.clone(),
         };
-        Ok(Decision::Done(issued.on(Answer::ok(&view)?)))
+        Ok(CommitMode::Done(issued.on(Answer::ok(&view)?)))
     })
     .await
 }

@@ -6,17 +6,18 @@ use actix_web::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use tenantry_identity::{AccessClaims, AccessTokens, RefreshToken, Session};
+use tenantry_identity::{RefreshToken, Session};
 use tenantry_kernel::ErrorCode;
 use utoipa::ToSchema;
 use validator::Validate;
 
 use crate::{
-    Answer, App, Failure,
+    Answer, Failure,
     http::{
         body::{Fields, Reads},
         origin::require_allowed_origin,
     },
+    issuer::TokenIssuer,
 };
 
 /// Readable by nobody's script, sent to nobody else's site.
@@ -66,37 +67,24 @@ pub(crate) struct Issued {
     cookie: Option<String>,
 }
 
-impl App {
+impl Issued {
     /// Makes the tokens of a session.
-    pub(crate) fn issue(&self, session: &Session, transport: Transport) -> Result<Issued, Failure> {
-        let now = self.world.now().unix_seconds();
-        let lifetime = self.sessions.access.as_secs();
-        let claims = AccessClaims {
-            user: session.user,
-            session: session.id,
-            tenant: session.tenant,
-            rotation: session.rotation,
-            token: self.world.uuid_v7(),
-            issued_at: now,
-            expires_at: now.saturating_add_unsigned(lifetime),
-        };
-        let refresh = session.refresh_token(&self.secrets).ok_or_else(|| Failure::new(ErrorCode::TOKEN_INVALID))?;
-        let refresh = refresh.encode();
+    pub(crate) fn new(issuer: &TokenIssuer, session: &Session, transport: Transport) -> Result<Self, Failure> {
+        let tokens = issuer.issue(session)?;
+        let refresh = tokens.refresh.expose_secret();
         let (refresh_token, cookie) = match transport {
-            Transport::Body => (Some(refresh.expose_secret().to_owned()), None),
-            Transport::Cookie => (None, Some(cookie(refresh.expose_secret(), self.sessions.idle.as_secs()))),
+            Transport::Body => (Some(refresh.to_owned()), None),
+            Transport::Cookie => (None, Some(cookie(refresh, tokens.refresh_seconds))),
         };
         let view = TokensView {
-            access_token: self.tokens.sign(&claims).expose_secret().to_owned(),
+            access_token: tokens.access.expose_secret().to_owned(),
             token_type: "Bearer",
-            expires_in: lifetime,
+            expires_in: tokens.access_seconds,
             refresh_token,
         };
-        Ok(Issued { view, cookie })
+        Ok(Self { view, cookie })
     }
-}
 
-impl Issued {
     /// Adds the cookie to an answer, where the token travels in one.
     pub(crate) fn on(&self, answer: Answer) -> Answer {
         match &self.cookie {

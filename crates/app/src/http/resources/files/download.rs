@@ -71,12 +71,12 @@ pub(crate) async fn download_file(
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {
     let id = path_id(&id)?;
-    let file = app.store.read(caller.scope()).await?.file_by_id(id).await?;
+    let file = app.read(caller.scope()).await?.file_by_id(id).await?;
     let file = file.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
     send(&app, caller.scope(), &request, &file, async |part| {
         let command = DownloadFile { id, part };
-        app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-            note_download(unit, actor, &app.world, command.clone()).await?;
+        app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+            note_download(unit, actor, world, command.clone()).await?;
             Ok(Answer::no_content())
         })
         .await
@@ -201,7 +201,7 @@ async fn open(app: &App, scope: Scope, file: &File, part: &Option<Range<u64>>) -
         Ok(reader) => Ok(Source::Here(reader)),
         Err(BlobError::NotFound) => {
             // deleted a moment ago, or lost
-            let still_there = app.store.read(scope).await?.file_by_key(file.key()).await?.is_some();
+            let still_there = app.read(scope).await?.file_by_key(file.key()).await?.is_some();
             Err(if still_there { BlobError::NotFound.into() } else { Failure::new(ErrorCode::NOT_FOUND) })
         }
         Err(error) => Err(error.into()),

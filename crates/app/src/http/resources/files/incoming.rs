@@ -57,7 +57,7 @@ impl Incoming {
         let upload = Upload { caller, key, name, read };
         let (pieces, coming) = mpsc::channel(WAITING_PIECES);
         let app = app.clone();
-        let tracker = app.changes.clone();
+        let tracker = app.tasks.clone();
         let work = tracker.track_future(async move {
             let content = store(&app, key, claimed, coming).await?;
             publish(&app, upload, content).await
@@ -184,16 +184,17 @@ async fn publish(app: &App, upload: Upload, content: Content) -> Result<Answer, 
         // the same file may come in other boundaries and headers
         read.note(format!("{name}\n{}\n{}", content.kind.media_type(), hex::encode(content.sha256)).as_bytes());
     }
-    let (attempt, scope) = (caller.attempt(), caller.scope());
-    let uploader = attempt.actor.name.clone();
+    let (request, scope) = (caller.change_request(), caller.scope());
+    let uploader = request.actor.name.clone();
+    let quotas = app.config.storage.quotas.clone();
     let progress = Rc::new(Cell::new(Progress::NotBegun));
     let seen = progress.clone();
     let answer = app
-        .change(attempt, scope, async move |app, unit, actor| {
+        .change(request, scope, async move |unit, actor, world| {
             progress.set(Progress::Begun);
             let command = UploadFile { id: key.file, name: name.clone(), content };
-            let limit = |plan: &str| app.config.storage.of_plan(plan);
-            let file = publish_file(unit, actor, &app.world, limit, command).await?;
+            let limit = |plan: &str| quotas.of_plan(plan);
+            let file = publish_file(unit, actor, world, limit, command).await?;
             let view = FileView::new(&file, uploader.as_deref());
             let answer = Answer::created(format_args!("files/{}", file.id), &view)?;
             progress.set(Progress::Made);

@@ -11,7 +11,7 @@ use tenantry_store::{Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{Answer, App, Failure, change::Attempt};
+use crate::{Answer, App, Failure, changes::ChangeRequest};
 
 use crate::http::{
     body::{Body, Fields, Reads},
@@ -81,10 +81,11 @@ pub(crate) async fn create_file_link(
     let lasts = body.read_if_any::<NewLink>().await?;
     let lasts = lasts.unwrap_or(Duration::from_secs(LinkFile::DEFAULT_SECONDS));
     let command = LinkFile { id: path_id(&id)?, lasts };
-    app.change(caller.attempt(), caller.scope(), async move |app, unit, actor| {
-        let link = issue_link(unit, actor, &app.world, command).await?;
-        let path = format!("files/signed/{}", link.sign(&app.secrets).expose_secret());
-        let url = format!("{}/api/v1/{path}", app.public_url);
+    let (secrets, public_url) = (app.secrets.clone(), app.public_url.clone());
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        let link = issue_link(unit, actor, world, command).await?;
+        let path = format!("files/signed/{}", link.sign(&*secrets).expose_secret());
+        let url = format!("{public_url}/api/v1/{path}");
         Answer::created(path, &LinkView { url, expires_at: link.expires_at.to_string() })
     })
     .await
@@ -110,15 +111,15 @@ pub(crate) async fn download_by_link(
     token: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {
-    let token = LinkToken::verify(&token, &app.secrets).ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
+    let token = LinkToken::verify(&token, &*app.secrets).ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
     let file = {
-        let mut unit = app.store.read(SCOPE).await?;
+        let mut unit = app.read(SCOPE).await?;
         file_of_link(&mut unit, &app.world, &token).await?
     };
     let mut response = send(&app, SCOPE, &request, &file, async |part| {
         let actor = Actor::anonymous(origin_of(&request)).within(Some(token.tenant));
-        app.change(Attempt::new(actor, FILE_DOWNLOADED), SCOPE, async move |app, unit, actor| {
-            note_link_use(unit, actor, &app.world, &token, part.clone()).await?;
+        app.change(ChangeRequest::new(actor, FILE_DOWNLOADED), SCOPE, async move |unit, actor, world| {
+            note_link_use(unit, actor, world, &token, part.clone()).await?;
             Ok(Answer::no_content())
         })
         .await

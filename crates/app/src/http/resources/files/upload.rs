@@ -66,8 +66,8 @@ pub(crate) async fn upload_file(app: App, caller: Caller<UploadFile>, form: Form
     let tenant = caller.tenant()?;
     // What was stored already is answered again, however little room is left.
     if let (Some(bytes), None) = (form.declared_bytes, &form.read) {
-        let limit = limits.of_plan(&tenant.plan);
-        let room = room_left(&mut app.store.read(caller.scope()).await?, tenant.id, limit).await?;
+        let limit = limits.quotas.of_plan(&tenant.plan);
+        let room = room_left(&mut app.read(caller.scope()).await?, tenant.id, limit).await?;
         if bytes.saturating_sub(FRAMING_BYTES) > room {
             return Err(Failure::new(QUOTA_EXCEEDED));
         }

@@ -16,10 +16,10 @@ use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    authority::Known,
-    change::Attempt,
+    authority::CachedAuthority,
+    changes::ChangeRequest,
     http::{
-        auth::{TenantReference, TokensView, Transport, Tried, UserView, note_failed},
+        auth::{Issued, TenantReference, TokensView, Transport, Tried, UserView, note_failed},
         body::{Body, Fields, Reads},
         caller::{Stranger, Visitor},
         openapi::{Of, Operation},
@@ -89,7 +89,7 @@ pub(crate) struct OfferView {
 #[post("/invitations/lookup")]
 pub(crate) async fn lookup_invitation(app: App, _: Stranger, body: Body) -> Result<Answer, Failure> {
     let token_hash = body.read::<PresentedLink>().await?.ok_or(IdentityError::LinkInvalid)?;
-    let offer = find_offer(&mut app.store.read(LINK).await?, &app.world, &token_hash).await?;
+    let offer = find_offer(&mut app.read(LINK).await?, &app.world, &token_hash).await?;
     Answer::ok(&OfferView {
         tenant: TenantReference::from(&offer.tenant),
         email: offer.invitation.email.to_string(),
@@ -171,7 +171,7 @@ pub(crate) async fn accept_invitation(
 ) -> Result<Answer, Failure> {
     let accepted = body.read::<Acceptance>().await?;
     let token_hash = accepted.token_hash.ok_or(IdentityError::LinkInvalid)?;
-    let offer = find_offer(&mut app.store.read(LINK).await?, &app.world, &token_hash).await?;
+    let offer = find_offer(&mut app.read(LINK).await?, &app.world, &token_hash).await?;
     let origin = origin_of(&request);
     let transport = accepted.transport;
     let caller = caller.filter(|known| known.authority.email == offer.invitation.email);
@@ -181,9 +181,10 @@ pub(crate) async fn accept_invitation(
     };
     let as_whom = app.acceptor(&offer, caller.as_deref(), &origin, accepted).await?;
     let command = AcceptInvitation { token_hash, as_whom, ip: origin.ip };
-    app.change(Attempt::new(actor, INVITATION_ACCEPTED), LINK, async move |app, unit, actor| {
-        let joined = accept(unit, actor, &app.world, &app.secrets, &app.sessions, command.clone()).await?;
-        let issued = app.issue(&joined.session, transport)?;
+    let issuer = app.issuer.clone();
+    app.change(ChangeRequest::new(actor, INVITATION_ACCEPTED), LINK, async move |unit, actor, world| {
+        let joined = accept(unit, actor, world, issuer.secrets(), issuer.policy(), command.clone()).await?;
+        let issued = Issued::new(&issuer, &joined.session, transport)?;
         let view = JoinedView {
             user: UserView::from(&joined.person),
             tenant: TenantView::from(&joined.tenant),
@@ -200,7 +201,7 @@ impl App {
     async fn acceptor(
         &self,
         offer: &Offer,
-        caller: Option<&Known>,
+        caller: Option<&CachedAuthority>,
         origin: &Origin,
         accepted: AcceptedOffer,
     ) -> Result<Acceptor, Failure> {
@@ -213,14 +214,14 @@ impl App {
         let password = accepted.password.ok_or_else(|| Failure::invalid(vec![required("password")]))?;
         let email = &offer.invitation.email;
         let spent = self.charge_guess(email, origin).await?;
-        let candidate = find_candidate(&mut self.store.read(LINK).await?, email).await?;
+        let candidate = find_candidate(&mut self.read(LINK).await?, email).await?;
         match self.compare(candidate, Password::parse(password).ok()).await {
             Ok((candidate, _)) => {
                 Ok(Acceptor::Known { user: candidate.user, credential_version: candidate.credential_version, spent })
             }
             Err(failure) => {
                 if failure.code == INVALID_CREDENTIALS {
-                    let by = Attempt::new(Actor::anonymous(origin.clone()), SIGN_IN_FAILED);
+                    let by = ChangeRequest::new(Actor::anonymous(origin.clone()), SIGN_IN_FAILED);
                     let tried = Tried { email: email.clone(), slug: Some(Ok(offer.tenant.slug.clone())) };
                     note_failed(self, Refused::new(&by, Outcome::Failed, &failure), tried);
                 }

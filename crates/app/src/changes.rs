@@ -1,0 +1,186 @@
+//! The one place that runs a change and commits it, tries it again after a collision, and replays stored answers.
+
+use futures::future::{FutureExt, LocalBoxFuture};
+use std::{rc::Rc, sync::Arc, time::Duration};
+use tenantry_crypto::ServerSecrets;
+use tenantry_kernel::{Action, Actor, ErrorKind, Outcome, World};
+use tenantry_store::{Scope, Unit};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    Answer, Failure,
+    idempotency::{Idempotency, IdempotentRequest},
+    logging,
+    refusals::{Refusals, Refused},
+    transactions::{Reader, Transactions},
+};
+
+/// How often a change is tried when it collides with others.
+const TRIES: u32 = 5;
+
+/// Asks for a change. A refusal is noted as this action of this actor.
+#[derive(Debug, Clone)]
+pub struct ChangeRequest {
+    /// Who asks.
+    pub actor: Actor,
+    /// What is asked for.
+    pub action: Action,
+    /// Set when the client named the request by an `Idempotency-Key`.
+    pub idempotent: Option<IdempotentRequest>,
+}
+
+impl ChangeRequest {
+    /// Asks without an `Idempotency-Key`.
+    pub fn new(actor: Actor, action: Action) -> Self {
+        Self { actor, action, idempotent: None }
+    }
+}
+
+/// How a unit of work that did not fail ends.
+pub enum CommitMode {
+    /// Commits the unit and answers.
+    Done(Answer),
+    /// Commits the unit although the request is refused, because the unit records something that must not be lost.
+    RefusedAndKept(Failure),
+}
+
+impl From<Answer> for CommitMode {
+    fn from(answer: Answer) -> Self {
+        Self::Done(answer)
+    }
+}
+
+/// A change with its type erased, so that everything below [`Changes::run`] is compiled once for all callers.
+type Work = dyn for<'u> Fn(&'u mut Unit, &'u Actor, &'u World) -> LocalBoxFuture<'u, Result<CommitMode, Failure>>;
+
+/// Runs changes. Cloning is cheap.
+#[derive(Clone)]
+pub struct Changes(Arc<Parts>);
+
+struct Parts {
+    transactions: Transactions,
+    reader: Reader,
+    world: World,
+    idempotency: Idempotency,
+    refusals: Arc<Refusals>,
+    tasks: TaskTracker,
+}
+
+impl Changes {
+    /// Runs changes in these transactions. Each change is tracked in `tasks` until it has ended.
+    pub fn new(
+        transactions: Transactions,
+        reader: Reader,
+        world: World,
+        secrets: Arc<ServerSecrets>,
+        refusals: Arc<Refusals>,
+        tasks: TaskTracker,
+    ) -> Self {
+        let idempotency = Idempotency::new(world.clone(), secrets);
+        Self(Arc::new(Parts { transactions, reader, world, idempotency, refusals, tasks }))
+    }
+
+    /// Runs `work` in a unit of its own and commits it. After a collision with another unit the work runs again, up to
+    /// five times in all. Must be called within a `LocalSet`.
+    ///
+    /// The change runs in a task of its own: a client that disconnects cannot stop it between the commit and what follows.
+    /// A refusal rolls back and is noted in a unit of its own.
+    pub fn run<W, D>(
+        &self,
+        request: ChangeRequest,
+        scope: Scope,
+        work: W,
+    ) -> impl Future<Output = Result<Answer, Failure>> + use<W, D>
+    where
+        W: AsyncFn(&mut Unit, &Actor, &World) -> Result<D, Failure> + 'static,
+        D: Into<CommitMode> + 'static,
+    {
+        let work = Rc::new(work);
+        let work: Box<Work> = Box::new(move |unit, actor, world| {
+            let work = work.clone();
+            async move { Ok(work(unit, actor, world).await?.into()) }.boxed_local()
+        });
+        self.clone().run_erased(request, scope, work)
+    }
+
+    async fn run_erased(self, request: ChangeRequest, scope: Scope, work: Box<Work>) -> Result<Answer, Failure> {
+        let tasks = self.0.tasks.clone();
+        let task = tasks.track_future(async move {
+            let outcome = self.run_with_retry(&request, scope, &work).await;
+            if let Err(failure) = &outcome {
+                self.note_denial(&request, failure).await;
+            }
+            outcome
+        });
+        tokio::task::spawn_local(logging::inherit(task)).await.map_err(Failure::internal)?
+    }
+
+    async fn run_with_retry(&self, request: &ChangeRequest, scope: Scope, work: &Work) -> Result<Answer, Failure> {
+        let mut tries = 1;
+        loop {
+            match self.run_once(request, scope, work).await {
+                Err(failure) if failure.is_collision() && tries < TRIES => {
+                    let spread = u64::from(self.0.world.random::<1>()[0] % 16);
+                    tokio::time::sleep(Duration::from_millis(spread * u64::from(tries))).await;
+                    tries += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn run_once(&self, request: &ChangeRequest, scope: Scope, work: &Work) -> Result<Answer, Failure> {
+        let mut unit = self.0.transactions.begin(scope).await?;
+        let mode = match self.replay_or_work(request, &mut unit, work).await {
+            Ok(mode) => mode,
+            Err(failure) => {
+                // A dropped unit holds its idempotency key until its connection is used again. Until then the next request
+                // with this key would be told that this one is still in progress.
+                if request.idempotent.is_some()
+                    && let Err(error) = unit.roll_back().await
+                {
+                    tracing::debug!(%error, "a unit was not rolled back, and ends with its connection");
+                }
+                return Err(failure);
+            }
+        };
+        self.0.transactions.commit(unit).await?;
+        match mode {
+            CommitMode::Done(answer) => Ok(answer),
+            CommitMode::RefusedAndKept(failure) => Err(failure),
+        }
+    }
+
+    /// Does the work, unless the request has an answer already.
+    async fn replay_or_work(
+        &self,
+        request: &ChangeRequest,
+        unit: &mut Unit,
+        work: &Work,
+    ) -> Result<CommitMode, Failure> {
+        let Parts { world, idempotency, .. } = &*self.0;
+        let Some(idempotent) = &request.idempotent else { return work(unit, &request.actor, world).await };
+        if let Some(answer) = idempotency.acquire(idempotent, unit).await? {
+            return Ok(CommitMode::Done(answer));
+        }
+        let mode = work(unit, &request.actor, world).await?;
+        if let CommitMode::Done(answer) = &mode {
+            idempotency.remember(idempotent, unit, answer).await?;
+        }
+        Ok(mode)
+    }
+
+    /// Returns the stored answer of a request with an `Idempotency-Key`, for handlers that do something before they change
+    /// anything.
+    pub async fn answered_before(&self, request: &ChangeRequest, scope: Scope) -> Result<Option<Answer>, Failure> {
+        let Some(idempotent) = &request.idempotent else { return Ok(None) };
+        self.0.idempotency.stored_answer(idempotent, &mut self.0.reader.open(scope).await?).await
+    }
+
+    /// Notes in the journal that a signed-in person was denied something. Other failures leave no trace.
+    pub async fn note_denial(&self, request: &ChangeRequest, failure: &Failure) {
+        if failure.code.kind() == ErrorKind::Forbidden && request.actor.user.is_some() {
+            self.0.refusals.note(Refused::new(request, Outcome::Denied, failure)).await;
+        }
+    }
+}

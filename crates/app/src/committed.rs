@@ -1,0 +1,58 @@
+//! What follows a commit: caches forget, other processes hear of it, and workers wake.
+
+use std::sync::Arc;
+use tenantry_cache::{Change, Invalidation};
+use tenantry_jobs::WakeUp;
+use tenantry_store::{AuthorityChange, Committed};
+
+use crate::{authority::AuthorityCache, cached::AssignmentCounts};
+
+/// Publishes committed changes within this process and to others. Cloning is cheap.
+#[derive(Clone)]
+pub struct Publisher {
+    /// What sessions may do, as this process has cached it.
+    pub authority: Arc<AuthorityCache>,
+    /// How many members hold each role, as this process has cached it.
+    pub assignment_counts: AssignmentCounts,
+    /// Messages to other processes.
+    pub invalidation: Arc<dyn Invalidation>,
+    /// Wakes workers.
+    pub wake_up: Arc<dyn WakeUp>,
+}
+
+impl Publisher {
+    /// Publishes what a unit changed: to this process at once, to other processes by messages where there are any.
+    pub fn publish_changes(&self, committed: &Committed) {
+        self.authority.forget(&committed.power);
+        self.invalidation.publish(&messages(&committed.power));
+        for tenant in &committed.holdings {
+            self.assignment_counts.forget(*tenant);
+        }
+        if committed.has_enqueued {
+            self.wake_up.call();
+        }
+    }
+}
+
+fn messages(changes: &[AuthorityChange]) -> Vec<Change> {
+    let message = |change: &AuthorityChange| match *change {
+        AuthorityChange::Session(id) => Change::Session(id),
+        AuthorityChange::User(id) => Change::User(id),
+        AuthorityChange::Tenant(id) => Change::Tenant(id),
+    };
+    changes.iter().map(message).collect()
+}
+
+/// Forgets cached authority when other processes say that it has changed. Messages only save time: this process also
+/// reads every change from the database.
+pub async fn listen_invalidations(invalidation: Arc<dyn Invalidation>, authority: Arc<AuthorityCache>) {
+    let change = |message: Change| match message {
+        Change::Session(id) => AuthorityChange::Session(id),
+        Change::User(id) => AuthorityChange::User(id),
+        Change::Tenant(id) => AuthorityChange::Tenant(id),
+    };
+    loop {
+        let changes: Vec<AuthorityChange> = invalidation.received().await.into_iter().map(change).collect();
+        authority.forget(&changes);
+    }
+}

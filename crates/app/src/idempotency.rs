@@ -1,0 +1,88 @@
+//! Requests with an `Idempotency-Key`: what identifies them, and how their answers are stored and replayed.
+
+use std::sync::Arc;
+use tenantry_crypto::{Purpose, ServerSecrets};
+use tenantry_idempotency::vocabulary::{IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_MISMATCH};
+use tenantry_idempotency::{
+    Claim, Fingerprint, Given, IdempotencyScope, IdempotencyStore, REMEMBERED_FOR, Remembered, Request,
+};
+use tenantry_kernel::World;
+use tenantry_store::Unit;
+
+use crate::{Answer, Failure};
+
+/// A request that its client has named by an `Idempotency-Key`.
+#[derive(Debug, Clone)]
+pub struct IdempotentRequest {
+    /// The key, and where it counts.
+    pub scope: IdempotencyScope,
+    /// What is asked for.
+    pub request: Request,
+}
+
+/// Stores the answers of idempotent requests in the unit of their change, and replays them.
+pub(crate) struct Idempotency {
+    world: World,
+    secrets: Arc<ServerSecrets>,
+}
+
+impl Idempotency {
+    pub(crate) fn new(world: World, secrets: Arc<ServerSecrets>) -> Self {
+        Self { world, secrets }
+    }
+
+    /// Returns the stored answer without acquiring the key.
+    pub(crate) async fn stored_answer(
+        &self,
+        idempotent: &IdempotentRequest,
+        unit: &mut Unit,
+    ) -> Result<Option<Answer>, Failure> {
+        let since = self.world.now().minus(REMEMBERED_FOR);
+        let answer = unit.answer_of(&idempotent.scope, since).await?;
+        answer.map(|answer| self.replay(idempotent, answer)).transpose()
+    }
+
+    /// Acquires the key of the request until the unit ends. Returns the stored answer where there is one. Fails when
+    /// another unit holds the key.
+    pub(crate) async fn acquire(
+        &self,
+        idempotent: &IdempotentRequest,
+        unit: &mut Unit,
+    ) -> Result<Option<Answer>, Failure> {
+        let since = self.world.now().minus(REMEMBERED_FOR);
+        match unit.acquire_key(&idempotent.scope, since).await? {
+            Claim::First => Ok(None),
+            Claim::Running => Err(Failure::new(IDEMPOTENCY_IN_PROGRESS)),
+            Claim::Answered(answer) => self.replay(idempotent, answer).map(Some),
+        }
+    }
+
+    /// Stores the answer in the unit of the change that it answers.
+    pub(crate) async fn remember(
+        &self,
+        idempotent: &IdempotentRequest,
+        unit: &mut Unit,
+        answer: &Answer,
+    ) -> Result<(), Failure> {
+        let (secret_id, key) = self.secrets.current(Purpose::Fingerprints);
+        let headers = answer.headers.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
+        let answer = Remembered {
+            secret_id: secret_id.to_owned(),
+            fingerprint: Fingerprint::of(&idempotent.request, key),
+            given: Given { status: answer.status, headers, body: answer.body.to_vec() },
+            answered_at: self.world.now(),
+        };
+        Ok(unit.remember_answer(&idempotent.scope, &answer).await?)
+    }
+
+    fn replay(&self, idempotent: &IdempotentRequest, answer: Remembered) -> Result<Answer, Failure> {
+        // Without the secret that made the fingerprint the requests cannot be compared.
+        let key = self.secrets.by_id(Purpose::Fingerprints, &answer.secret_id);
+        if key.is_none_or(|key| Fingerprint::of(&idempotent.request, key) != answer.fingerprint) {
+            return Err(Failure::new(IDEMPOTENCY_MISMATCH));
+        }
+        let Given { status, headers, body } = answer.given;
+        let headers = headers.into_iter().map(|(name, value)| (name.into(), value)).collect();
+        Ok(Answer { status, headers, body: body.into() }.header("Idempotency-Replayed", "true"))
+    }
+}
