@@ -56,10 +56,9 @@ fn tests_of_properties() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for source in sources {
         let text = fs::read_to_string(source).unwrap();
-        let functions = text
-            .lines()
-            .filter_map(|line| line.trim_start().split_once("fn "))
-            .filter(|(before, _)| before.split_whitespace().all(|word| matches!(word, "async" | "pub" | "pub(crate)")));
+        let functions = text.lines().filter_map(|line| line.trim_start().split_once("fn ")).filter(|(before, _)| {
+            before.split_whitespace().all(|word| matches!(word, "async" | "pub" | "pub(crate)" | "pub(super)"))
+        });
         names.extend(functions.filter_map(|(_, after)| words(after).next()).map(str::to_owned));
     }
     names.retain(|name| is_name_of_a_test(name));

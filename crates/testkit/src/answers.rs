@@ -19,19 +19,15 @@ const FREED: Duration = Duration::from_secs(5);
 pub trait Ports: Directory + IdempotencyStore {}
 impl<T> Ports for T where T: Directory + IdempotencyStore + ?Sized {}
 
-/// Holds an adapter to what [`IdempotencyStore`] promises.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(open: impl Units<Unit: Ports>) {
-    let scene = Scene::new(&open);
-    an_answer_reads_back_as_it_was_given(&scene).await;
-    what_is_not_committed_was_not_answered(&scene).await;
-    an_answer_is_forgotten_in_time_and_another_takes_its_place(&scene).await;
-    te5_every_part_of_a_key_counts_and_none_runs_into_the_next(&scene).await;
-    one_unit_at_a_time_holds_a_key(&scene).await;
-    nobody_reads_or_writes_answers_of_others(&scene).await;
+suite! {
+    answers(units: impl Units<Unit: Ports>) calls (&Scene::new(&units)) {
+        an_answer_reads_back_as_it_was_given,
+        what_is_not_committed_was_not_answered,
+        an_answer_is_forgotten_in_time_and_another_takes_its_place,
+        te5_every_part_of_a_key_counts_and_none_runs_into_the_next,
+        one_unit_at_a_time_holds_a_key,
+        nobody_reads_or_writes_answers_of_others,
+    }
 }
 
 async fn keyed(scene: &Scene<'_, impl Units<Unit: Ports>>) -> (TestScope, IdempotencyScope) {

@@ -10,22 +10,18 @@ use crate::{
     units::{TestScope, Units},
 };
 
-/// Holds an adapter to what [`Attempts`] promises.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(open: impl Units<Unit: Attempts>) {
-    let scene = Scene::new(&open);
-    a_counter_counts_from_one_until_its_window_ends(&scene).await;
-    answers_stand_in_the_order_of_the_charges(&scene).await;
-    si2_fifty_parallel_charges_count_exactly(&scene).await;
-    units_that_charge_in_other_orders_do_not_collide(&scene).await;
-    what_is_given_back_is_taken_off(&scene).await;
-    a_dropped_unit_charges_nothing(&scene).await;
-    a_source_is_known_since_its_last_success(&scene).await;
-    te5_account_and_source_do_not_change_places(&scene).await;
-    only_system_units_count(&scene).await;
+suite! {
+    attempts(units: impl Units<Unit: Attempts>) calls (&Scene::new(&units)) {
+        a_counter_counts_from_one_until_its_window_ends,
+        answers_stand_in_the_order_of_the_charges,
+        si2_fifty_parallel_charges_count_exactly,
+        units_that_charge_in_other_orders_do_not_collide,
+        what_is_given_back_is_taken_off,
+        a_dropped_unit_charges_nothing,
+        a_source_is_known_since_its_last_success,
+        te5_account_and_source_do_not_change_places,
+        only_system_units_count,
+    }
 }
 
 const WINDOW: Duration = Duration::from_millis(900_001);

@@ -13,29 +13,34 @@ use crate::{
 };
 
 mod locking;
-mod walls;
+mod tenant_isolation;
 
 /// What this suite needs: the ports whose rows make up an authority.
 pub trait Ports: Directory + Sessions + Authorities {}
 impl<T: Directory + Sessions + Authorities + ?Sized> Ports for T {}
 
-/// Holds an adapter to what [`Authorities`] promises.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(open: impl Units<Unit: Ports>) {
-    let scene = Scene::new(&open);
-    a_members_authority_is_complete(&scene).await;
-    outside_any_tenant_there_are_no_roles(&scene).await;
-    what_a_session_may_do_follows_every_change(&scene).await;
-    se4_an_ended_or_expired_session_may_do_nothing(&scene).await;
-    se4_a_disabled_person_may_do_nothing(&scene).await;
-    se4_a_member_deactivated_or_removed_may_do_nothing(&scene).await;
-    a_suspended_tenant_is_named_as_such(&scene).await;
-    a_membership_gives_the_same_without_a_session(&scene).await;
-    locking::contract(&scene).await;
-    walls::contract(&scene).await;
+suite! {
+    authorities(units: impl Units<Unit: Ports>) calls (&Scene::new(&units)) {
+        a_members_authority_is_complete,
+        outside_any_tenant_there_are_no_roles,
+        what_a_session_may_do_follows_every_change,
+        se4_an_ended_or_expired_session_may_do_nothing,
+        se4_a_disabled_person_may_do_nothing,
+        se4_a_member_deactivated_or_removed_may_do_nothing,
+        a_suspended_tenant_is_named_as_such,
+        a_membership_gives_the_same_without_a_session,
+    }
+    locking {
+        what_is_locked_is_what_is_held_now,
+        nothing_is_locked_without_a_session,
+        te3_changes_of_power_in_a_tenant_come_one_after_the_other,
+        changes_are_announced_from_every_scope,
+    }
+    tenant_isolation {
+        te1_power_in_one_tenant_is_none_in_another,
+        te1_a_scope_sees_its_own_authorities,
+        te1_another_tenant_is_not_locked,
+    }
 }
 
 /// Puts a session into the store.

@@ -1,8 +1,8 @@
-//! The suite of [`Blobs`].
+//! The suite of [`Blobs`]. It takes a storage that holds nothing.
 
 use bytes::Bytes;
 use futures::future::join_all;
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, ops::Deref, time::Duration};
 use tenantry_files::{BlobEntry, BlobError, BlobKey, Blobs, FileId, Presentation};
 use tenantry_kernel::{TenantId, World};
 
@@ -11,26 +11,26 @@ use crate::world::test_world;
 /// Larger than any part in which an adapter may write.
 const LARGE: usize = 12 << 20;
 
-/// Holds an adapter to what [`Blobs`] promises, on a storage that nothing else is in.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(blobs: &dyn Blobs) {
-    let (world, _) = test_world();
+suite! {
+    blobs(storage: impl Deref<Target: Blobs + Sized>) calls (&*storage, &test_world().0) {
+        a_storage_of_its_own_answers_and_is_empty,
+        what_is_written_reads_back,
+        nothing_is_there_before_it_is_finished,
+        an_abort_leaves_nothing,
+        parts_are_read,
+        what_is_not_there_is_not_found,
+        a_deletion_lasts_and_may_come_twice,
+        many_are_written_at_once,
+        te5_tenants_do_not_meet,
+        more_than_a_page_is_listed,
+        unfinished_writes_can_be_removed,
+        an_address_is_signed_or_not_to_be_had,
+    }
+}
+
+async fn a_storage_of_its_own_answers_and_is_empty(blobs: &dyn Blobs, _: &World) {
     blobs.check().await.unwrap();
     assert!(list(blobs, None).await.is_empty(), "the suite wants a storage of its own");
-    what_is_written_reads_back(blobs, &world).await;
-    nothing_is_there_before_it_is_finished(blobs, &world).await;
-    an_abort_leaves_nothing(blobs, &world).await;
-    parts_are_read(blobs, &world).await;
-    what_is_not_there_is_not_found(blobs, &world).await;
-    a_deletion_lasts_and_may_come_twice(blobs, &world).await;
-    many_are_written_at_once(blobs, &world).await;
-    te5_tenants_do_not_meet(blobs, &world).await;
-    more_than_a_page_is_listed(blobs, &world).await;
-    unfinished_writes_can_be_removed(blobs, &world).await;
-    an_address_is_signed_or_not_to_be_had(blobs, &world).await;
 }
 
 fn key(world: &World) -> BlobKey {

@@ -1,6 +1,7 @@
-//! What every cache promises.
+//! What every cache promises. The suite takes two handles on one cache, of which the second may be another process'. Each case
+//! uses tenants of its own.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tenantry_cache::{Cache, Key, Lookup, Prefix, Stamp, Use};
 use tenantry_kernel::TenantId;
 
@@ -11,14 +12,15 @@ const NEWER_COUNTS: Use = Use { name: "contract-counts", version: 2, ttl: Durati
 const SLUGS: Use = Use { name: "contract-slugs", version: 1, ttl: Duration::from_secs(60) };
 const BRIEF: Use = Use { name: "contract-brief", version: 1, ttl: Duration::from_millis(150) };
 
-/// Tries a cache, and a second handle on the same one, which may be another process'. It uses tenants of its own.
-pub async fn contract(one: &dyn Cache, other: &dyn Cache) {
-    what_is_set_is_found_by_all(one, other).await;
-    keys_are_apart(one).await;
-    a_value_ends_with_its_time(one, other).await;
-    one_deletion_is_of_one_value(one, other).await;
-    a_deleted_prefix_takes_all_of_a_tenant_and_nothing_else(one, other).await;
-    what_was_read_before_a_deletion_is_not_kept(one, other).await;
+suite! {
+    cache(handles: [Arc<dyn Cache>; 2]) calls (&*handles[0], &*handles[1]) {
+        what_is_set_is_found_by_all,
+        keys_are_apart,
+        a_value_ends_with_its_time,
+        one_deletion_is_of_one_value,
+        a_deleted_prefix_takes_all_of_a_tenant_and_nothing_else,
+        what_was_read_before_a_deletion_is_not_kept,
+    }
 }
 
 fn tenant() -> TenantId {
@@ -56,7 +58,7 @@ async fn what_is_set_is_found_by_all(one: &dyn Cache, other: &dyn Cache) {
     }
 }
 
-async fn keys_are_apart(cache: &dyn Cache) {
+async fn keys_are_apart(cache: &dyn Cache, _: &dyn Cache) {
     let (acme, other) = (tenant(), tenant());
     put(cache, &key(&COUNTS, acme, &["a", "b"]), b"1").await;
     for apart in [

@@ -8,18 +8,14 @@ use crate::{
     units::{TestScope, Units},
 };
 
-/// Holds an adapter to what [`Credentials`] promises.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(open: impl Units<Unit: Directory + Credentials>) {
-    let scene = Scene::new(&open);
-    a_password_reads_back_as_inserted(&scene).await;
-    a_person_has_one_password(&scene).await;
-    an_update_replaces_hash_version_and_time(&scene).await;
-    a_password_that_is_not_there_cannot_be_updated(&scene).await;
-    te1_a_password_is_its_persons_alone(&scene).await;
+suite! {
+    credentials(units: impl Units<Unit: Directory + Credentials>) calls (&Scene::new(&units)) {
+        a_password_reads_back_as_inserted,
+        a_person_has_one_password,
+        an_update_replaces_hash_version_and_time,
+        a_password_that_is_not_there_cannot_be_updated,
+        te1_a_password_is_its_persons_alone,
+    }
 }
 
 /// A credential in a form that can be compared.

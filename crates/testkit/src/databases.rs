@@ -3,10 +3,13 @@
 //! SQLite needs nothing. PostgreSQL has to run already: `TEST_DATABASE_URL` names a database of it that this module only
 //! passes through, for a role that may create databases. `cargo xtask test` finds or starts such a server and sets the variable.
 
+mod file_template;
+mod program;
 mod template;
 
+use file_template::FileTemplate;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use std::{fmt, thread, time::Duration};
+use std::{fmt, path::Path, thread, time::Duration};
 use tempfile::TempDir;
 use template::Template;
 use url::Url;
@@ -53,8 +56,46 @@ impl TestDatabase {
 /// When there is no temporary folder.
 pub fn sqlite() -> TestDatabase {
     let folder = TempDir::with_prefix("tenantry-sqlite-").expect("a temporary folder can be made");
-    let url = format!("sqlite://{}?mode=rwc", folder.path().join("test.db").display());
+    let url = sqlite_url(&folder.path().join("test.db"));
     TestDatabase { url, place: Place::Folder { _folder: folder } }
+}
+
+/// A copy of the SQLite database that `prepare` makes once, as [`postgres_from_template`] has it for PostgreSQL.
+///
+/// # Panics
+///
+/// As [`copy_sqlite_template`] does.
+pub async fn sqlite_from_template<E: fmt::Debug>(
+    name: &str,
+    prepare: impl AsyncFnOnce(&str) -> Result<(), E>,
+) -> TestDatabase {
+    let folder = TempDir::with_prefix("tenantry-sqlite-").expect("a temporary folder can be made");
+    let file = folder.path().join("test.db");
+    copy_sqlite_template(name, prepare, &file).await;
+    TestDatabase { url: sqlite_url(&file), place: Place::Folder { _folder: folder } }
+}
+
+/// Copies the SQLite database that `prepare` makes once to the path `to`, whose folder exists.
+///
+/// `prepare` gets the URL of a new file, and closes it before it returns. The file that it leaves stays beside the test
+/// program, for this build of it. Of callers that come at the same moment each may prepare one. `name` is as for
+/// [`postgres_from_template`].
+///
+/// # Panics
+///
+/// When `prepare` fails, and when the folder of the test program or of the copy cannot be written.
+pub async fn copy_sqlite_template<E: fmt::Debug>(
+    name: &str,
+    prepare: impl AsyncFnOnce(&str) -> Result<(), E>,
+    to: &Path,
+) {
+    let template = FileTemplate::of_this_program(name);
+    template.make_ready(prepare).await;
+    template.copy_to(to);
+}
+
+fn sqlite_url(file: &Path) -> String {
+    format!("sqlite://{}?mode=rwc", file.display())
 }
 
 /// An empty PostgreSQL database.

@@ -11,16 +11,12 @@ use crate::{
     units::Units,
 };
 
-/// Holds an adapter to what [`Erasure`] promises.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(open: impl Units<Unit: Directory + Erasure + Entries + Journal + Sessions>) {
-    let scene = Scene::new(&open);
-    an_account_goes_and_others_stay(&scene).await;
-    parts_go_by_trace_in_portions(&scene).await;
-    tenants_come_in_order(&scene).await;
+suite! {
+    erasure(units: impl Units<Unit: Directory + Erasure + Entries + Journal + Sessions>) calls (&Scene::new(&units)) {
+        an_account_goes_and_others_stay,
+        parts_go_by_trace_in_portions,
+        tenants_come_in_order,
+    }
 }
 
 async fn an_account_goes_and_others_stay(scene: &Scene<'_, impl Units<Unit: Directory + Erasure + Sessions>>) {

@@ -14,22 +14,18 @@ use crate::{
 pub trait Ports: Directory + Files {}
 impl<T: Directory + Files + ?Sized> Ports for T {}
 
-/// Holds an adapter to what [`Files`] promises.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(open: impl Units<Unit: Ports>) {
-    let scene = Scene::new(&open);
-    a_file_reads_back_as_inserted(&scene).await;
-    all_pages_joined_are_the_whole_list(&scene).await;
-    filters_leave_out_what_does_not_fit(&scene).await;
-    a_file_is_deleted_once(&scene).await;
-    storage_is_taken_and_given_back(&scene).await;
-    fi3_fifty_at_once_never_take_more_than_there_is(&scene).await;
-    records_are_told_from_what_is_not_recorded(&scene).await;
-    te1_another_tenants_files_are_invisible_and_untouched(&scene).await;
-    te7_a_new_file_of_a_deleted_ones_name_is_another(&scene).await;
+suite! {
+    files(units: impl Units<Unit: Ports>) calls (&Scene::new(&units)) {
+        a_file_reads_back_as_inserted,
+        all_pages_joined_are_the_whole_list,
+        filters_leave_out_what_does_not_fit,
+        a_file_is_deleted_once,
+        storage_is_taken_and_given_back,
+        fi3_fifty_at_once_never_take_more_than_there_is,
+        records_are_told_from_what_is_not_recorded,
+        te1_another_tenants_files_are_invisible_and_untouched,
+        te7_a_new_file_of_a_deleted_ones_name_is_another,
+    }
 }
 
 fn new_file(scene: &Scene<'_, impl Units<Unit: Ports>>, tenant: &SampleTenant, name: &str, bytes: u64) -> File {

@@ -1,6 +1,7 @@
-//! What every way of telling other processes of changes promises.
+//! What every way of telling other processes of changes promises. The suite takes two members that hear each other; others
+//! may be about.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tenantry_cache::{Change, Invalidation};
 use tenantry_kernel::{SessionId, TenantId, UserId};
 use tokio::time::timeout;
@@ -11,21 +12,40 @@ use crate::world;
 const ARRIVES: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_millis(200);
 
-/// Tries two members who should hear each other. Others may be about.
-pub async fn contract(one: &dyn Invalidation, other: &dyn Invalidation) {
+suite! {
+    invalidation(members: [Arc<dyn Invalidation>; 2]) calls (&*members[0], &*members[1]) {
+        changes_published_together_are_heard_by_the_other_and_not_by_the_publisher,
+        changes_published_one_by_one_are_all_heard,
+    }
+}
+
+/// One change of each kind.
+fn changes() -> [Change; 3] {
     let world = world::real();
-    let changes = [
-        Change::Session(SessionId::new(&world)),
-        Change::User(UserId::new(&world)),
-        Change::Tenant(TenantId::new(&world)),
-    ];
-    // Whoever listens over a network may do so a moment later.
+    [Change::Session(SessionId::new(&world)), Change::User(UserId::new(&world)), Change::Tenant(TenantId::new(&world))]
+}
+
+/// Waits until each hears the other: a member that listens over a network may do so a moment later.
+async fn introduce(one: &dyn Invalidation, other: &dyn Invalidation) {
     meet(one, other).await;
     meet(other, one).await;
+}
+
+async fn changes_published_together_are_heard_by_the_other_and_not_by_the_publisher(
+    one: &dyn Invalidation,
+    other: &dyn Invalidation,
+) {
+    introduce(one, other).await;
+    let changes = changes();
     one.publish(&changes);
     hears(other, &changes).await;
     one.publish(&[]);
     is_not_told(one, &changes).await;
+}
+
+async fn changes_published_one_by_one_are_all_heard(one: &dyn Invalidation, other: &dyn Invalidation) {
+    introduce(one, other).await;
+    let changes = changes();
     for change in changes {
         other.publish(&[change]);
     }

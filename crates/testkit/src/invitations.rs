@@ -11,25 +11,41 @@ use crate::{
 
 mod counting;
 mod listing;
+mod tenant_isolation;
 mod updates;
-mod walls;
 
-/// Holds an adapter to what [`Invitations`] promises.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(open: impl Units<Unit: Directory + Invitations>) {
-    let scene = Scene::new(&open);
-    an_invitation_reads_back_as_inserted(&scene).await;
-    the_open_invitation_of_an_address_is_found(&scene).await;
-    a_tenant_has_one_open_invitation_for_an_address(&scene).await;
-    an_invitation_is_found_by_the_hash_of_its_token(&scene).await;
-    a_dropped_unit_leaves_everything_as_it_was(&scene).await;
-    updates::contract(&scene).await;
-    counting::contract(&scene).await;
-    listing::contract(&scene).await;
-    walls::contract(&scene).await;
+suite! {
+    invitations(units: impl Units<Unit: Directory + Invitations>) calls (&Scene::new(&units)) {
+        an_invitation_reads_back_as_inserted,
+        the_open_invitation_of_an_address_is_found,
+        a_tenant_has_one_open_invitation_for_an_address,
+        an_invitation_is_found_by_the_hash_of_its_token,
+        a_dropped_unit_leaves_everything_as_it_was,
+    }
+    updates {
+        an_update_writes_what_may_change,
+        an_invitation_gives_exactly_the_roles_of_the_last_update,
+        re2_a_renewed_invitation_is_found_by_its_newer_token_only,
+        address_and_time_of_making_stay,
+        a_role_may_be_deleted_from_under_an_invitation,
+        what_is_not_there_cannot_be_updated,
+    }
+    counting {
+        open_invitations_are_counted_until_their_time_is_over,
+        te1_another_tenants_invitations_are_not_counted,
+    }
+    listing {
+        all_pages_joined_are_the_whole_list,
+        a_system_unit_lists_every_tenants,
+    }
+    tenant_isolation {
+        te1_another_tenants_invitations_are_invisible,
+        te1_another_tenants_invitations_are_untouched,
+        te1_an_invitation_cannot_give_another_tenants_role,
+        te1_outside_any_tenant_there_are_no_invitations,
+        te1_only_system_units_find_by_token,
+        te5_two_tenants_may_invite_one_address,
+    }
 }
 
 const STATES: [InvitationState; 3] = [InvitationState::Open, InvitationState::Accepted, InvitationState::Revoked];

@@ -24,9 +24,9 @@ mod leases;
 mod outcomes;
 mod property;
 mod secrets;
+mod tenant_isolation;
 mod turns;
 mod untried;
-mod walls;
 
 pub use property::{USUAL_ROUNDS, property};
 
@@ -34,27 +34,91 @@ pub use property::{USUAL_ROUNDS, property};
 pub trait Ports: Directory + JobQueue + Worklist + Jobs {}
 impl<T: Directory + JobQueue + Worklist + Jobs + ?Sized> Ports for T {}
 
-/// Holds an adapter to what [`JobQueue`], [`Worklist`] and [`Jobs`] promise.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(open: impl Units<Unit: Ports>) {
-    let scene = Scene::new(&open);
-    a_job_reads_back_as_enqueued(&scene).await;
-    a_job_is_there_once_its_unit_is_committed(&scene).await;
-    a_dropped_unit_leaves_no_job(&scene).await;
-    board::contract(&scene).await;
-    claims::contract(&scene).await;
-    leases::contract(&scene).await;
-    heartbeats::contract(&scene).await;
-    outcomes::contract(&scene).await;
-    untried::contract(&scene).await;
-    batches::contract(&scene).await;
-    turns::contract(&scene).await;
-    secrets::contract(&scene).await;
-    keys::contract(&scene).await;
-    walls::contract(&scene).await;
+suite! {
+    jobs(units: impl Units<Unit: Ports>) calls (&Scene::new(&units)) {
+        a_job_reads_back_as_enqueued,
+        a_job_is_there_once_its_unit_is_committed,
+        a_dropped_unit_leaves_no_job,
+    }
+    board {
+        a_job_is_shown_as_it_stands,
+        pages_run_by_id_and_keep_to_their_filter,
+        queues_are_counted_by_state,
+        a_dead_or_cancelled_job_is_revived_with_all_its_attempts,
+        a_job_is_not_revived_beside_a_live_one_of_its_key,
+        only_what_waits_is_called_off_and_its_secret_goes,
+        te1_another_tenants_jobs_are_not_there,
+    }
+    claims {
+        greater_priority_goes_first_and_then_the_oldest,
+        a_job_waits_for_its_time,
+        no_more_is_claimed_than_was_asked_for,
+        each_claim_counts_an_attempt,
+        a_dropped_unit_has_claimed_nothing,
+        fa7_two_units_never_claim_the_same_job,
+    }
+    leases {
+        fa7_a_job_is_claimed_again_once_its_lease_has_ended,
+        fa7_the_word_of_a_worker_that_was_replaced_is_refused,
+        fa7_a_claim_is_good_until_another_replaces_it,
+        fa7_a_lease_that_ended_at_the_last_attempt_makes_a_dead_letter,
+        fa7_the_last_attempt_may_end_within_its_lease,
+        fa7_jobs_of_ended_leases_stand_in_line_with_the_others,
+    }
+    heartbeats {
+        fa7_a_claim_that_was_extended_lasts_until_then,
+        fa7_a_claim_that_nobody_replaced_may_be_extended_late,
+        fa7_the_claims_that_are_not_good_any_more_are_told,
+        fa7_only_the_right_claim_extends,
+        fa7_a_dropped_unit_has_extended_nothing,
+    }
+    outcomes {
+        a_job_is_done_once_and_its_secret_goes,
+        a_failed_job_is_tried_again_at_its_time,
+        a_dead_letter_is_never_tried_again_and_keeps_its_secret,
+        only_the_claim_that_was_made_is_good,
+        any_text_may_be_a_cause,
+        a_dropped_unit_has_done_nothing,
+    }
+    untried {
+        a_snoozed_job_waits_and_has_spent_no_attempt,
+        a_job_that_was_handed_back_is_ready_at_once_and_has_spent_no_attempt,
+        a_discarded_job_is_a_dead_letter_without_its_secret,
+        fa7_what_is_said_late_is_refused,
+    }
+    batches {
+        what_became_of_many_is_noted_at_once,
+        fa7_of_two_claims_to_a_job_the_late_one_is_refused,
+        many_are_enqueued_at_once,
+        of_many_the_second_of_a_key_is_left_out,
+        te1_one_job_of_another_tenant_refuses_all,
+        only_time_that_was_noted_makes_jobs_ready,
+    }
+    turns {
+        fa13_tenants_take_turns_whatever_their_backlog,
+        fa13_a_batch_is_shared,
+        fa13_a_round_goes_on_where_it_was,
+        fa13_priority_counts_among_a_tenants_own,
+        fa13_a_tenant_runs_no_more_than_it_may,
+        fa13_nobody_waits_for_tenants_that_have_all_they_may,
+        fa13_the_limit_holds_for_all_queues_together,
+        queues_are_apart,
+    }
+    secrets {
+        exactly_the_secrets_whose_time_is_over_are_blanked,
+    }
+    keys {
+        a_live_job_keeps_its_key,
+        a_key_is_free_once_its_job_is_over,
+        of_many_units_one_adds_a_job_of_a_key,
+        jobs_without_a_key_never_meet,
+        te5_a_key_is_one_tenants_and_one_kinds,
+    }
+    tenant_isolation {
+        every_scope_enqueues_its_own,
+        te1_a_job_of_another_tenant_is_refused,
+        te1_only_system_units_work,
+    }
 }
 
 const QUEUE: &str = "errands";

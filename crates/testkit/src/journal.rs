@@ -14,22 +14,29 @@ use crate::{
 };
 
 mod filters;
+mod tenant_isolation;
 mod vector;
-mod walls;
 
-/// Holds an adapter to what [`Journal`] and [`Entries`] promise.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(open: impl Units<Unit: Journal + Entries>) {
-    let scene = Scene::new(&open);
-    vector::contract(&scene).await;
-    every_action_outcome_and_actor_reads_back(&scene).await;
-    times_are_cut_to_milliseconds(&scene).await;
-    a_dropped_unit_leaves_no_event(&scene).await;
-    filters::contract(&scene).await;
-    walls::contract(&scene).await;
+suite! {
+    journal(units: impl Units<Unit: Journal + Entries>) calls (&Scene::new(&units)) {
+        every_action_outcome_and_actor_reads_back,
+        times_are_cut_to_milliseconds,
+        a_dropped_unit_leaves_no_event,
+    }
+    vector {
+        an_event_reads_back_as_the_stored_bytes,
+    }
+    filters {
+        all_pages_joined_are_the_whole_list,
+        each_filter_leaves_what_it_names,
+        filters_are_joined_by_and,
+        in1_actions_are_compared_literally,
+    }
+    tenant_isolation {
+        te1_another_tenants_log_is_invisible,
+        te1_another_tenants_log_cannot_be_written,
+        what_belongs_to_no_tenant_is_noted_by_whoever_acts,
+    }
 }
 
 /// A tenant and somebody in it, both of whom only the journal knows.

@@ -2,24 +2,26 @@
 //! throw-away databases, mail servers and a server of S3 to run it on. It knows the domain's ports and no adapter, so that a new adapter
 //! is proved with the same tests.
 //!
-//! Whoever writes an adapter says once how its units are opened and committed ([`Units`]). Then each suite is one line:
+//! An adapter's author says once how its units are opened and committed ([`Units`]). Then each suite is one word, and each of
+//! its cases is a test of its own on each adapter, named as in `roles::holders_are_counted::sqlite`:
 //!
-//! ```
-//! # use tenantry_testkit::{Directory, Units};
-//! # async fn prove(open: impl Units<Unit: Directory> + Copy) {
-//! tenantry_testkit::roles::contract(open).await;
-//! tenantry_testkit::memberships::contract(open).await;
-//! # }
+//! ```text
+//! tenantry_testkit::contract_tests! {
+//!     on { sqlite: crate::support::sqlite().await, postgres: crate::support::postgres().await }
+//!     roles memberships
+//! }
 //! ```
 //!
-//! A suite asks for no more ports than it needs: an adapter that only counts tries is proved by [`attempts`] alone. It
-//! makes its own tenants and people, panics at the first promise that is not kept, and wants a store of its own: run each
-//! on a fresh one.
+//! A suite asks for no more ports than it needs: an adapter that only counts tries is proved by [`attempts`] alone. A case
+//! makes its own tenants and people, and panics at the first promise that is not kept. The expression beside the name is
+//! evaluated for each case, so that each has a store of its own.
 
 #![expect(clippy::unwrap_used, reason = "what tests are made of may fail loudly")]
 
 #[macro_use]
 mod must;
+#[macro_use]
+mod suite;
 
 pub mod answers;
 pub mod attempts;

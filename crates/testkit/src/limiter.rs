@@ -1,7 +1,8 @@
-//! What every limiter promises.
+//! What every limiter promises. The suite takes two handles on one limiter, of which the second may be another process'. Each
+//! case uses tenants of its own.
 
 use futures::future::join_all;
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 use tenantry_kernel::{TenantId, UserId};
 use tenantry_limits::{Charge, Charged, Key, Limiter, Policy, Quota};
 use tokio::time::{Instant, sleep};
@@ -11,20 +12,17 @@ use crate::world;
 const WINDOW: Duration = Duration::from_secs(60);
 const ONE: NonZeroU32 = NonZeroU32::MIN;
 
-/// Tries a limiter, and a second handle on the same one, which may be another process'. It uses tenants of its own.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(one: &dyn Limiter, other: &dyn Limiter) {
-    a_quota_may_be_used_at_once_and_no_more(one, other).await;
-    it_comes_back_evenly(one).await;
-    te5_keys_are_apart(one).await;
-    a_quota_that_changes_begins_anew(one).await;
-    the_first_that_is_refused_ends_it(one).await;
-    a_weight_divides_a_quota(one).await;
-    no_weight_is_more_than_the_whole_quota(one).await;
-    fifty_at_once_count_exactly(one, other).await;
+suite! {
+    limiter(handles: [Arc<dyn Limiter>; 2]) calls (&*handles[0], &*handles[1]) {
+        a_quota_may_be_used_at_once_and_no_more,
+        it_comes_back_evenly,
+        te5_keys_are_apart,
+        a_quota_that_changes_begins_anew,
+        the_first_that_is_refused_ends_it,
+        a_weight_divides_a_quota,
+        no_weight_is_more_than_the_whole_quota,
+        fifty_at_once_count_exactly,
+    }
 }
 
 fn number(number: u32) -> NonZeroU32 {
@@ -64,7 +62,7 @@ async fn a_quota_may_be_used_at_once_and_no_more(one: &dyn Limiter, other: &dyn 
     }
 }
 
-async fn it_comes_back_evenly(limiter: &dyn Limiter) {
+async fn it_comes_back_evenly(limiter: &dyn Limiter, _: &dyn Limiter) {
     let quota = Quota { limit: number(5), window: Duration::from_secs(2) };
     let charge = Charge { policy: Policy::Caller, key: Key::Tenant(tenant()), quota };
     let began = Instant::now();
@@ -82,7 +80,7 @@ async fn it_comes_back_evenly(limiter: &dyn Limiter) {
     assert!((9..=most).contains(&admitted), "{admitted} in {:?}", began.elapsed());
 }
 
-async fn te5_keys_are_apart(limiter: &dyn Limiter) {
+async fn te5_keys_are_apart(limiter: &dyn Limiter, _: &dyn Limiter) {
     let (acme, globex) = (tenant(), tenant());
     let (ada, bob) = (UserId::new(&world::real()), UserId::new(&world::real()));
     let keys = [
@@ -104,14 +102,14 @@ async fn te5_keys_are_apart(limiter: &dyn Limiter) {
     }
 }
 
-async fn a_quota_that_changes_begins_anew(limiter: &dyn Limiter) {
+async fn a_quota_that_changes_begins_anew(limiter: &dyn Limiter, _: &dyn Limiter) {
     let tenant = tenant();
     let (small, great) = (charge(Key::Tenant(tenant), 1), charge(Key::Tenant(tenant), 3));
     assert!(admits(limiter, &small).await && !admits(limiter, &small).await);
     assert_eq!(charged(limiter, std::slice::from_ref(&great)).await.standings[0].remaining, 2);
 }
 
-async fn the_first_that_is_refused_ends_it(limiter: &dyn Limiter) {
+async fn the_first_that_is_refused_ends_it(limiter: &dyn Limiter, _: &dyn Limiter) {
     let [first, narrow, last] = [10, 1, 10].map(|limit| charge(Key::Tenant(tenant()), limit));
     let all = [first.clone(), narrow, last.clone()];
     let charged_all = charged(limiter, &all).await;
@@ -124,7 +122,7 @@ async fn the_first_that_is_refused_ends_it(limiter: &dyn Limiter) {
     assert_eq!(charged(limiter, &[last]).await.standings[0].remaining, 8, "what comes after has not");
 }
 
-async fn a_weight_divides_a_quota(limiter: &dyn Limiter) {
+async fn a_weight_divides_a_quota(limiter: &dyn Limiter, _: &dyn Limiter) {
     let charge = charge(Key::Tenant(tenant()), 10);
     for remaining in [2, 1, 0] {
         let charged = limiter.charge(std::slice::from_ref(&charge), number(3)).await.unwrap();
@@ -136,7 +134,7 @@ async fn a_weight_divides_a_quota(limiter: &dyn Limiter) {
     assert!(!admits(limiter, &charge).await);
 }
 
-async fn no_weight_is_more_than_the_whole_quota(limiter: &dyn Limiter) {
+async fn no_weight_is_more_than_the_whole_quota(limiter: &dyn Limiter, _: &dyn Limiter) {
     let charge = charge(Key::Tenant(tenant()), 2);
     let heavy = limiter.charge(std::slice::from_ref(&charge), number(50)).await.unwrap();
     assert!(heavy.is_admitted());

@@ -10,25 +10,24 @@ use crate::{
     units::{TestScope, Units},
 };
 
-mod walls;
+mod tenant_isolation;
 
-/// Holds an adapter to what [`Links`] promises.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(open: impl Units<Unit: Directory + Links>) {
-    let scene = Scene::new(&open);
-    a_link_reads_back_as_put(&scene).await;
-    a_link_is_found_by_its_own_hash_only(&scene).await;
-    an_expired_link_is_found_still(&scene).await;
-    re2_a_newer_link_takes_the_place_of_the_older(&scene).await;
-    re2_a_link_is_taken_once(&scene).await;
-    re2_of_many_units_one_takes_a_link(&scene).await;
-    re2_an_older_link_never_takes_the_newer_with_it(&scene).await;
-    every_link_of_a_person_goes_at_once(&scene).await;
-    a_dropped_unit_puts_and_takes_nothing(&scene).await;
-    walls::contract(&scene).await;
+suite! {
+    links(units: impl Units<Unit: Directory + Links>) calls (&Scene::new(&units)) {
+        a_link_reads_back_as_put,
+        a_link_is_found_by_its_own_hash_only,
+        an_expired_link_is_found_still,
+        re2_a_newer_link_takes_the_place_of_the_older,
+        re2_a_link_is_taken_once,
+        re2_of_many_units_one_takes_a_link,
+        re2_an_older_link_never_takes_the_newer_with_it,
+        every_link_of_a_person_goes_at_once,
+        a_dropped_unit_puts_and_takes_nothing,
+    }
+    tenant_isolation {
+        te1_only_system_units_find_by_token,
+        te1_another_persons_links_are_untouched,
+    }
 }
 
 const KINDS: [LinkKind; 3] = [LinkKind::Verify, LinkKind::Reset, LinkKind::ChangeEmail];

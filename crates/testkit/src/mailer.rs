@@ -1,4 +1,4 @@
-//! The suite of [`Mailer`].
+//! The suite of [`Mailer`]. It takes a mailer and its outbox, which is empty.
 
 use secrecy::SecretString;
 use std::future::Future;
@@ -25,17 +25,17 @@ pub trait Outbox: Sync {
     fn sent(&self) -> impl Future<Output = Vec<Sent>> + Send;
 }
 
-/// Holds an adapter to what [`Mailer`] promises. The outbox must be empty and nobody else's.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(mailer: &impl Mailer, outbox: &impl Outbox) {
-    let world = World::new(TestClock::at(Timestamp::from_unix_millis(1_795_527_697_123).unwrap()), TestEntropy);
-    what_cannot_be_sent_is_permanent_and_leaves_nothing(mailer, outbox, &world).await;
-    a_letter_has_gone_to_its_mailbox_when_sending_returns(mailer, outbox, &world).await;
-    a_repeat_is_told_by_its_id(mailer, outbox, &world).await;
-    many_letters_at_once_all_go(mailer, outbox, &world).await;
+suite! {
+    mailer(adapter: (impl Mailer, impl Outbox)) calls (&adapter.0, &adapter.1, &world()) {
+        what_cannot_be_sent_is_permanent_and_leaves_nothing,
+        a_letter_has_gone_to_its_mailbox_when_sending_returns,
+        a_repeat_is_told_by_its_id,
+        many_letters_at_once_all_go,
+    }
+}
+
+fn world() -> World {
+    World::new(TestClock::at(Timestamp::from_unix_millis(1_795_527_697_123).unwrap()), TestEntropy)
 }
 
 fn letter(world: &World, to: &str) -> Outgoing {

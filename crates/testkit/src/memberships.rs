@@ -13,27 +13,43 @@ use crate::{
 mod holdings;
 mod listing;
 mod owners;
-mod walls;
+mod tenant_isolation;
 
-/// Holds an adapter to what [`Memberships`] promises.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(open: impl Units<Unit: Directory>) {
-    let scene = Scene::new(&open);
-    a_membership_reads_back_as_inserted(&scene).await;
-    a_second_membership_is_refused_and_leaves_the_unit_usable(&scene).await;
-    an_update_writes_the_status_and_moves_the_version_on(&scene).await;
-    what_is_not_there_cannot_be_updated_or_deleted(&scene).await;
-    a_locked_membership_is_held_until_the_unit_ends(&scene).await;
-    te7_somebody_who_comes_back_inherits_nothing(&scene).await;
-    a_persons_tenants_come_in_order_of_their_names(&scene).await;
-    a_member_is_known_by_the_address(&scene).await;
-    holdings::contract(&scene).await;
-    owners::contract(&scene).await;
-    listing::contract(&scene).await;
-    walls::contract(&scene).await;
+suite! {
+    memberships(units: impl Units<Unit: Directory>) calls (&Scene::new(&units)) {
+        a_membership_reads_back_as_inserted,
+        a_second_membership_is_refused_and_leaves_the_unit_usable,
+        an_update_writes_the_status_and_moves_the_version_on,
+        what_is_not_there_cannot_be_updated_or_deleted,
+        a_locked_membership_is_held_until_the_unit_ends,
+        te7_somebody_who_comes_back_inherits_nothing,
+        a_persons_tenants_come_in_order_of_their_names,
+        a_member_is_known_by_the_address,
+    }
+    holdings {
+        a_member_holds_exactly_the_roles_that_were_given,
+        roles_are_held_in_one_tenant,
+        roles_of_many_members_are_told_apart,
+        giving_roles_leaves_the_membership_alone,
+        every_role_of_a_person_comes_in_order_of_the_names,
+    }
+    owners {
+        te4_owners_are_active_enabled_and_hold_the_role,
+    }
+    listing {
+        all_pages_joined_are_the_whole_list,
+        in1_a_prefix_is_taken_literally,
+        filters_are_joined_by_and,
+        a_page_may_begin_at_somebody_who_has_gone,
+    }
+    tenant_isolation {
+        te1_another_tenants_members_are_invisible,
+        te1_another_tenants_members_are_untouched,
+        te1_a_member_cannot_hold_another_tenants_role,
+        te1_only_the_person_is_told_their_tenants,
+        te1_only_the_person_is_told_what_they_hold_everywhere,
+        te1_a_person_is_told_nothing_of_others_by_address,
+    }
 }
 
 async fn stored(scene: &Scene<'_, impl Units<Unit: Directory>>, tenant: TenantId, user: UserId) -> Option<Membership> {

@@ -10,25 +10,24 @@ use crate::{
     units::{TestScope, Units},
 };
 
-mod walls;
+mod tenant_isolation;
 
-/// Holds an adapter to what [`People`] promises.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(open: impl Units<Unit: Directory>) {
-    let scene = Scene::new(&open);
-    a_person_reads_back_as_inserted(&scene).await;
-    many_people_are_read_at_once(&scene).await;
-    re5_two_spellings_of_an_address_are_one_person(&scene).await;
-    re5_two_units_cannot_both_take_an_address(&scene).await;
-    an_update_writes_and_moves_the_version_on(&scene).await;
-    an_update_of_an_older_version_changes_nothing(&scene).await;
-    an_update_cannot_take_the_address_of_another(&scene).await;
-    an_update_moves_the_search_keys_of_every_membership(&scene).await;
-    a_locked_person_is_held_until_the_unit_ends(&scene).await;
-    walls::contract(&scene).await;
+suite! {
+    people(units: impl Units<Unit: Directory>) calls (&Scene::new(&units)) {
+        a_person_reads_back_as_inserted,
+        many_people_are_read_at_once,
+        re5_two_spellings_of_an_address_are_one_person,
+        re5_two_units_cannot_both_take_an_address,
+        an_update_writes_and_moves_the_version_on,
+        an_update_of_an_older_version_changes_nothing,
+        an_update_cannot_take_the_address_of_another,
+        an_update_moves_the_search_keys_of_every_membership,
+        a_locked_person_is_held_until_the_unit_ends,
+    }
+    tenant_isolation {
+        te1_a_scope_sees_its_own_people,
+        te1_only_system_units_find_by_address_and_write,
+    }
 }
 
 async fn stored(scene: &Scene<'_, impl Units<Unit: Directory>>, id: UserId) -> Option<Person> {

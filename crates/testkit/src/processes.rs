@@ -8,17 +8,13 @@ use crate::{
     units::{TestScope, Units},
 };
 
-/// Holds an adapter to what [`Processes`] promises.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(open: impl Units<Unit: Processes>) {
-    let scene = Scene::new(&open);
-    a_process_lives_as_long_as_it_says_so(&scene).await;
-    a_process_that_stops_is_taken_off(&scene).await;
-    the_silent_are_taken_off(&scene).await;
-    only_system_units_know_processes(&scene).await;
+suite! {
+    processes(units: impl Units<Unit: Processes>) calls (&Scene::new(&units)) {
+        a_process_lives_as_long_as_it_says_so,
+        a_process_that_stops_is_taken_off,
+        the_silent_are_taken_off,
+        only_system_units_know_processes,
+    }
 }
 
 async fn note(scene: &Scene<'_, impl Units<Unit: Processes>>, id: ProcessId) -> Timestamp {

@@ -12,20 +12,21 @@ use crate::{
 
 mod removal;
 
-/// Holds an adapter to what [`Registrations`] promises.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(open: impl Units<Unit: Registrations>) {
-    let scene = Scene::new(&open);
-    a_registration_reads_back_as_inserted(&scene).await;
-    the_mailed_token_leads_to_its_registration(&scene).await;
-    a_newer_token_takes_the_place_of_the_older(&scene).await;
-    registrations_of_an_address_come_oldest_first(&scene).await;
-    re5_an_address_is_found_however_it_is_spelt(&scene).await;
-    only_system_units_see_registrations(&scene).await;
-    removal::contract(&scene).await;
+suite! {
+    registrations(units: impl Units<Unit: Registrations>) calls (&Scene::new(&units)) {
+        a_registration_reads_back_as_inserted,
+        the_mailed_token_leads_to_its_registration,
+        a_newer_token_takes_the_place_of_the_older,
+        registrations_of_an_address_come_oldest_first,
+        re5_an_address_is_found_however_it_is_spelt,
+        only_system_units_see_registrations,
+    }
+    removal {
+        re2_a_registration_is_deleted_once,
+        re2_of_many_units_one_deletes_a_registration,
+        every_registration_of_an_address_goes_at_once,
+        a_dropped_unit_leaves_everything_as_it_was,
+    }
 }
 
 /// A registration in a form that can be compared.

@@ -10,27 +10,28 @@ use crate::{
     units::{TestScope, Units},
 };
 
-mod walls;
+mod tenant_isolation;
 
-/// Holds an adapter to what [`Roles`] promises.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(open: impl Units<Unit: Directory>) {
-    let scene = Scene::new(&open);
-    a_role_reads_back_as_inserted(&scene).await;
-    default_roles_hold_what_the_code_says(&scene).await;
-    names_are_unique_in_a_tenant_when_folded(&scene).await;
-    two_units_cannot_both_take_a_name(&scene).await;
-    many_roles_are_read_at_once(&scene).await;
-    an_update_writes_and_moves_the_version_on(&scene).await;
-    an_update_of_an_older_version_changes_nothing(&scene).await;
-    an_update_cannot_take_the_name_of_another(&scene).await;
-    all_pages_joined_are_the_whole_list(&scene).await;
-    holders_are_counted(&scene).await;
-    te7_a_new_role_of_a_deleted_ones_name_has_no_holders(&scene).await;
-    walls::contract(&scene).await;
+suite! {
+    roles(units: impl Units<Unit: Directory>) calls (&Scene::new(&units)) {
+        a_role_reads_back_as_inserted,
+        default_roles_hold_what_the_code_says,
+        names_are_unique_in_a_tenant_when_folded,
+        two_units_cannot_both_take_a_name,
+        many_roles_are_read_at_once,
+        an_update_writes_and_moves_the_version_on,
+        an_update_of_an_older_version_changes_nothing,
+        an_update_cannot_take_the_name_of_another,
+        all_pages_joined_are_the_whole_list,
+        holders_are_counted,
+        te7_a_new_role_of_a_deleted_ones_name_has_no_holders,
+    }
+    tenant_isolation {
+        te1_another_tenants_roles_are_invisible,
+        te1_another_tenants_roles_are_untouched,
+        te1_outside_any_tenant_there_are_no_roles,
+        te5_two_tenants_may_use_one_name,
+    }
 }
 
 const SOME: PermissionSet = PermissionSet::of(&[Permission::USERS_READ, Permission::FILES_DELETE_OWN]);

@@ -20,22 +20,18 @@ use crate::{
 pub trait Ports: Directory + Schedules + JobQueue + Worklist + Sweeper {}
 impl<T: Directory + Schedules + JobQueue + Worklist + Sweeper + ?Sized> Ports for T {}
 
-/// Holds an adapter to what [`Schedules`] promises.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(open: impl Units<Unit: Ports>) {
-    let scene = Scene::new(&open);
-    fa12_a_new_schedule_waits_for_its_next_tick(&scene).await;
-    fa12_of_missed_ticks_the_last_fires(&scene).await;
-    fa12_each_tick_fires_once_however_the_clock_jumps(&scene).await;
-    fa12_of_many_units_one_fires(&scene).await;
-    fa12_a_tick_of_a_dropped_unit_fires_again(&scene).await;
-    a_tick_fires_into_nothing_while_its_last_job_is_live(&scene).await;
-    a_schedule_is_new_once(&scene).await;
-    ticks_are_forgotten_but_for_the_last(&scene).await;
-    te1_schedules_are_no_tenants_business(&scene).await;
+suite! {
+    schedules(units: impl Units<Unit: Ports>) calls (&Scene::new(&units)) {
+        fa12_a_new_schedule_waits_for_its_next_tick,
+        fa12_of_missed_ticks_the_last_fires,
+        fa12_each_tick_fires_once_however_the_clock_jumps,
+        fa12_of_many_units_one_fires,
+        fa12_a_tick_of_a_dropped_unit_fires_again,
+        a_tick_fires_into_nothing_while_its_last_job_is_live,
+        a_schedule_is_new_once,
+        ticks_are_forgotten_but_for_the_last,
+        te1_schedules_are_no_tenants_business,
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -16,21 +16,17 @@ use crate::{
     units::{TestScope, Units},
 };
 
-/// Holds an adapter to what [`Seals`] and [`AuditPolicies`] promise.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(open: impl Units<Unit: Journal + Seals + AuditPolicies + Tenants>) {
-    let scene = Scene::new(&open);
-    what_was_committed_waits_until_it_is_sealed(&scene).await;
-    segments_follow_each_other(&scene).await;
-    no_number_is_there_twice(&scene).await;
-    what_did_not_wait_is_not_sealed(&scene).await;
-    old_segments_go_and_leave_their_seals(&scene).await;
-    what_was_never_sealed_is_found(&scene).await;
-    a_tenant_sees_its_own_chain(&scene).await;
-    policies_are_kept(&scene).await;
+suite! {
+    seals(units: impl Units<Unit: Journal + Seals + AuditPolicies + Tenants>) calls (&Scene::new(&units)) {
+        what_was_committed_waits_until_it_is_sealed,
+        segments_follow_each_other,
+        no_number_is_there_twice,
+        what_did_not_wait_is_not_sealed,
+        old_segments_go_and_leave_their_seals,
+        what_was_never_sealed_is_found,
+        a_tenant_sees_its_own_chain,
+        policies_are_kept,
+    }
 }
 
 /// A key for tests: its "signature" is a MAC, which nobody makes without the key.

@@ -10,20 +10,31 @@ use crate::{
 
 mod ending;
 mod rotation;
-mod walls;
+mod tenant_isolation;
 
-/// Holds an adapter to what [`Sessions`] promises.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(open: impl Units<Unit: Directory + Sessions>) {
-    let scene = Scene::new(&open);
-    a_session_reads_back_as_inserted(&scene).await;
-    running_sessions_come_newest_first(&scene).await;
-    rotation::contract(&scene).await;
-    ending::contract(&scene).await;
-    walls::contract(&scene).await;
+suite! {
+    sessions(units: impl Units<Unit: Directory + Sessions>) calls (&Scene::new(&units)) {
+        a_session_reads_back_as_inserted,
+        running_sessions_come_newest_first,
+    }
+    rotation {
+        a_session_is_rotated_from_where_it_stands,
+        se1_of_many_units_one_rotates,
+        an_ended_session_is_not_rotated,
+        what_was_seen_never_goes_back,
+    }
+    ending {
+        one_session_ends_once,
+        the_sessions_of_a_sign_in_end_together,
+        a_persons_sessions_end_in_every_tenant,
+        all_but_the_acting_session_end,
+        a_members_sessions_end_in_one_tenant,
+    }
+    tenant_isolation {
+        te1_a_scope_sees_its_own_sessions,
+        te1_sessions_out_of_scope_are_untouched,
+        se4_an_admin_ends_what_is_in_the_own_tenant_only,
+    }
 }
 
 /// Sessions in a form that can be compared.

@@ -59,23 +59,34 @@ const OF_NO_TENANT: [Stale; 6] = [
 ];
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Holds an adapter to what [`Sweeper`] promises.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(open: impl Units<Unit: Ports>) {
-    let scene = Scene::new(&open);
-    let (acme, globex) = (scene.tenant().await, scene.tenant().await);
-    let over = scene.world.now().plus(HOUR);
-    for tenant in [&acme, &globex] {
-        leave_rows(&scene, tenant, over).await;
-        leave_rows(&scene, tenant, over).await;
+suite! {
+    sweeps(units: impl Units<Unit: Ports>) calls (&Scene::new(&units)) {
+        te1_a_tenants_sweep_leaves_every_other_row,
+        everything_that_is_over_goes_a_portion_at_a_time,
+        only_system_units_sweep,
     }
-    let later = over.plus(Duration::from_millis(1));
-    te1_a_tenants_sweep_leaves_every_other_row(&scene, &acme, &globex, over, later).await;
-    everything_that_is_over_goes_a_portion_at_a_time(&scene, over, later).await;
-    only_system_units_sweep(&scene, &globex, later).await;
+}
+
+/// Two tenants, each with two rows of every sort whose last moment is the same.
+struct Leftovers {
+    acme: SampleTenant,
+    globex: SampleTenant,
+    /// The last moment of every row.
+    over: Timestamp,
+    /// The moment after that.
+    later: Timestamp,
+}
+
+impl Leftovers {
+    async fn of_two_tenants(scene: &Scene<'_, impl Units<Unit: Ports>>) -> Self {
+        let (acme, globex) = (scene.tenant().await, scene.tenant().await);
+        let over = scene.world.now().plus(HOUR);
+        for tenant in [&acme, &globex] {
+            leave_rows(scene, tenant, over).await;
+            leave_rows(scene, tenant, over).await;
+        }
+        Self { acme, globex, over, later: over.plus(Duration::from_millis(1)) }
+    }
 }
 
 async fn sweep(
@@ -176,13 +187,9 @@ async fn leave_rows(scene: &Scene<'_, impl Units<Unit: Ports>>, of: &SampleTenan
         .await;
 }
 
-async fn te1_a_tenants_sweep_leaves_every_other_row(
-    scene: &Scene<'_, impl Units<Unit: Ports>>,
-    acme: &SampleTenant,
-    globex: &SampleTenant,
-    over: Timestamp,
-    later: Timestamp,
-) {
+async fn te1_a_tenants_sweep_leaves_every_other_row(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let Leftovers { acme, globex, over, later } = &Leftovers::of_two_tenants(scene).await;
+    let (over, later) = (*over, *later);
     let delete = SweepMode::Delete { at_most: 100 };
     for rows in OF_TENANTS {
         let of = |tenant: &SampleTenant| Some(tenant.id());
@@ -203,11 +210,8 @@ async fn te1_a_tenants_sweep_leaves_every_other_row(
     }
 }
 
-async fn everything_that_is_over_goes_a_portion_at_a_time(
-    scene: &Scene<'_, impl Units<Unit: Ports>>,
-    over: Timestamp,
-    later: Timestamp,
-) {
+async fn everything_that_is_over_goes_a_portion_at_a_time(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let Leftovers { over, later, .. } = Leftovers::of_two_tenants(scene).await;
     let portion = SweepMode::Delete { at_most: 1 };
     for rows in OF_TENANTS.into_iter().chain(OF_NO_TENANT) {
         // When authority changed is told by the store's clock, which is no scene's.
@@ -226,7 +230,8 @@ async fn everything_that_is_over_goes_a_portion_at_a_time(
     }
 }
 
-async fn only_system_units_sweep(scene: &Scene<'_, impl Units<Unit: Ports>>, globex: &SampleTenant, later: Timestamp) {
+async fn only_system_units_sweep(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    let Leftovers { globex, later, .. } = Leftovers::of_two_tenants(scene).await;
     for rows in OF_TENANTS.into_iter().chain(OF_NO_TENANT) {
         scene
             .change(globex.scope(), async |unit| {

@@ -9,21 +9,17 @@ use crate::{
     units::{TestScope, Units},
 };
 
-/// Holds an adapter to what [`Tenants`] promises.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(open: impl Units<Unit: Directory>) {
-    let scene = Scene::new(&open);
-    a_tenant_reads_back_as_inserted(&scene).await;
-    a_taken_slug_is_refused_and_leaves_the_unit_usable(&scene).await;
-    two_units_cannot_both_take_a_slug(&scene).await;
-    an_update_writes_and_moves_the_version_on(&scene).await;
-    an_update_of_an_older_version_changes_nothing(&scene).await;
-    an_update_cannot_take_the_slug_of_another(&scene).await;
-    te1_another_tenant_is_invisible_and_untouched(&scene).await;
-    te1_only_system_units_find_by_slug(&scene).await;
+suite! {
+    tenants(units: impl Units<Unit: Directory>) calls (&Scene::new(&units)) {
+        a_tenant_reads_back_as_inserted,
+        a_taken_slug_is_refused_and_leaves_the_unit_usable,
+        two_units_cannot_both_take_a_slug,
+        an_update_writes_and_moves_the_version_on,
+        an_update_of_an_older_version_changes_nothing,
+        an_update_cannot_take_the_slug_of_another,
+        te1_another_tenant_is_invisible_and_untouched,
+        te1_only_system_units_find_by_slug,
+    }
 }
 
 async fn stored(scene: &Scene<'_, impl Units<Unit: Directory>>, id: TenantId) -> Option<Tenant> {

@@ -59,17 +59,13 @@ impl<U: Units> Units for &U {
     }
 }
 
-/// The suite: what units promise, shown on tenants.
-///
-/// # Panics
-///
-/// At the first promise that is not kept.
-pub async fn contract(open: impl Units<Unit: Directory>) {
-    let scene = Scene::new(&open);
-    what_is_committed_lasts(&scene).await;
-    dropping_a_unit_rolls_everything_back(&scene).await;
-    a_unit_sees_its_own_changes_and_nobody_else_does_before_the_commit(&scene).await;
-    a_refused_unit_leaves_nothing(&scene).await;
+suite! {
+    units(units: impl Units<Unit: Directory>) calls (&Scene::new(&units)) {
+        what_is_committed_lasts,
+        dropping_a_unit_rolls_everything_back,
+        a_unit_sees_its_own_changes_and_nobody_else_does_before_the_commit,
+        a_refused_unit_leaves_nothing,
+    }
 }
 
 async fn what_is_committed_lasts(scene: &Scene<'_, impl Units<Unit: Directory>>) {

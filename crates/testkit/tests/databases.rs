@@ -7,7 +7,7 @@ use std::{
     path::Path,
     sync::atomic::{AtomicUsize, Ordering},
 };
-use tenantry_testkit::databases::{TestDatabase, postgres, postgres_from_template, sqlite};
+use tenantry_testkit::databases::{TestDatabase, postgres, postgres_from_template, sqlite, sqlite_from_template};
 
 async fn run(url: &str, statement: &'static str) -> Result<(), sqlx::Error> {
     let mut connection = PgConnection::connect(url).await?;
@@ -61,6 +61,34 @@ async fn a_sqlite_database_is_a_file_that_goes() {
     connection.close().await.unwrap();
     drop(database);
     assert!(!Path::new(&path).parent().unwrap().exists());
+}
+
+#[tokio::test]
+async fn a_sqlite_template_is_prepared_once_and_its_copies_are_apart() {
+    static PREPARED: AtomicUsize = AtomicUsize::new(0);
+    let copy = || {
+        sqlite_from_template("once", async |url| {
+            PREPARED.fetch_add(1, Ordering::SeqCst);
+            let mut connection = SqliteConnection::connect(url).await?;
+            // What a write-ahead log holds is copied too.
+            sqlx::raw_sql("PRAGMA journal_mode = WAL; CREATE TABLE thing (id integer); INSERT INTO thing VALUES (1)")
+                .execute(&mut connection)
+                .await?;
+            connection.close().await
+        })
+    };
+    let copies = [copy().await, copy().await];
+    assert!(PREPARED.load(Ordering::SeqCst) <= 1, "an earlier run of this build may have left it");
+    for written in 1..=2 {
+        for copy in &copies {
+            let mut connection = SqliteConnection::connect(copy.url()).await.unwrap();
+            let count = "SELECT count(*) FROM thing";
+            let found: i64 = sqlx::query_scalar(count).fetch_one(&mut connection).await.unwrap();
+            assert_eq!(found, written, "a copy must not see what is written to another");
+            sqlx::raw_sql("INSERT INTO thing VALUES (2)").execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        }
+    }
 }
 
 #[tokio::test]

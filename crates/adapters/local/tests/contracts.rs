@@ -1,27 +1,32 @@
 //! Runs the contract suites within one process.
 
+use std::sync::Arc;
+use tenantry_cache::{Cache, Invalidation};
+use tenantry_jobs::WakeUp;
+use tenantry_limits::Limiter;
 use tenantry_local::{LocalCache, LocalHub, LocalLimiter, LocalWakeUp};
-use tenantry_testkit::{cache, invalidation, limiter, wake_up};
 
-#[tokio::test]
-async fn cache_contract() {
-    let local = LocalCache::new();
-    cache::contract(&local, &local).await;
+fn caches() -> [Arc<dyn Cache>; 2] {
+    let cache = Arc::new(LocalCache::new());
+    [cache.clone(), cache]
 }
 
-#[tokio::test]
-async fn invalidation_contract() {
+fn limiters() -> [Arc<dyn Limiter>; 2] {
+    let limiter = Arc::new(LocalLimiter::new());
+    [limiter.clone(), limiter]
+}
+
+fn members() -> [Arc<dyn Invalidation>; 2] {
     let hub = LocalHub::default();
-    invalidation::contract(&hub.join(), &hub.join()).await;
+    [Arc::new(hub.join()), Arc::new(hub.join())]
 }
 
-#[tokio::test]
-async fn wake_up_contract() {
-    wake_up::contract(&LocalWakeUp::default(), None).await;
+fn wake_ups() -> [Arc<dyn WakeUp>; 2] {
+    let wake_up = Arc::new(LocalWakeUp::default());
+    [wake_up.clone(), wake_up]
 }
 
-#[tokio::test]
-async fn limiter_contract() {
-    let local = LocalLimiter::new();
-    limiter::contract(&local, &local).await;
-}
+tenantry_testkit::contract_tests! { on { local: crate::caches() } cache }
+tenantry_testkit::contract_tests! { on { local: crate::limiters() } limiter }
+tenantry_testkit::contract_tests! { on { local: crate::members() } invalidation }
+tenantry_testkit::contract_tests! { on { local: crate::wake_ups() } wake_up }

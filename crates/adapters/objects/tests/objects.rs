@@ -3,12 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use bytes::Bytes;
-use std::time::{Duration, Instant};
+use std::{
+    ops::Deref,
+    time::{Duration, Instant},
+};
 use tempfile::TempDir;
 use tenantry_files::{BlobError, BlobKey, Blobs, FileId};
 use tenantry_kernel::{TenantId, Timestamp, World};
 use tenantry_objects::{Objects, S3Config};
-use tenantry_testkit::{blobs, s3::S3Server, world::test_world};
+use tenantry_testkit::{s3::S3Server, world::test_world};
 
 fn disk(folder: &TempDir) -> Objects {
     Objects::on_disk(folder.path().join("files")).unwrap()
@@ -30,28 +33,59 @@ fn key(world: &World) -> BlobKey {
     BlobKey { tenant: TenantId::new(world), file: FileId::new(world) }
 }
 
-#[tokio::test]
-async fn disk_keeps_the_contract() {
+/// A storage that holds nothing, with what it lives in.
+struct Storage<P> {
+    objects: Objects,
+    _place: P,
+}
+
+impl<P> Deref for Storage<P> {
+    type Target = Objects;
+
+    fn deref(&self) -> &Objects {
+        &self.objects
+    }
+}
+
+/// A server of S3 on which no upload may be left unfinished.
+struct Tidy(S3Server);
+
+impl Drop for Tidy {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.0.unfinished(), 0, "uploads that were aborted have left something");
+        }
+    }
+}
+
+fn on_disk() -> Storage<TempDir> {
     let folder = TempDir::new().unwrap();
-    blobs::contract(&disk(&folder)).await;
+    Storage { objects: disk(&folder), _place: folder }
 }
 
-#[tokio::test]
-async fn s3_keeps_the_contract() {
+async fn in_s3() -> Storage<Tidy> {
     let server = S3Server::start().await;
-    blobs::contract(&bucket(&server, "")).await;
-    assert_eq!(server.unfinished(), 0, "uploads that were aborted have left something");
+    Storage { objects: bucket(&server, ""), _place: Tidy(server) }
 }
 
-#[tokio::test]
-async fn s3_keeps_the_contract_under_a_prefix() {
+/// The same where another prefix of the bucket holds something.
+async fn under_a_prefix() -> Storage<S3Server> {
     let server = S3Server::start().await;
     let other = bucket(&server, "other/place");
     let (world, _) = test_world();
     let mut writer = other.begin(key(&world)).await.unwrap();
     writer.write(Bytes::from_static(b"theirs")).await.unwrap();
     writer.finish().await.unwrap();
-    blobs::contract(&bucket(&server, "own")).await;
+    Storage { objects: bucket(&server, "own"), _place: server }
+}
+
+tenantry_testkit::contract_tests! {
+    on {
+        disk: crate::on_disk(),
+        s3: crate::in_s3().await,
+        s3_under_a_prefix: crate::under_a_prefix().await,
+    }
+    blobs
 }
 
 /// A killed process leaves `key#number`, which no listing shows.

@@ -1,8 +1,11 @@
 //! Runs the contract suites on the Redis that `TEST_REDIS_URL` names.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+use tenantry_cache::{Cache, Invalidation};
+use tenantry_jobs::WakeUp;
+use tenantry_limits::Limiter;
 use tenantry_redis::{Limits, Redis, RedisCache, RedisInvalidation, RedisLimiter, RedisWakeUp};
-use tenantry_testkit::{cache, invalidation, limiter, redis::shared_url, wake_up, world};
+use tenantry_testkit::{redis::shared_url, world};
 
 /// Returns two handles on one Redis, like two processes. Their limits are long, because other tests may keep the
 /// machine busy.
@@ -11,26 +14,23 @@ fn two() -> [Redis; 2] {
     [(); 2].map(|()| Redis::open(shared_url().into(), limits, world::real()).expect("a thread"))
 }
 
-#[tokio::test]
-async fn cache_contract() {
-    let [one, other] = two();
-    cache::contract(&RedisCache::new(&one), &RedisCache::new(&other)).await;
+fn caches() -> [Arc<dyn Cache>; 2] {
+    two().map(|redis| Arc::new(RedisCache::new(&redis)) as Arc<dyn Cache>)
 }
 
-#[tokio::test]
-async fn invalidation_contract() {
-    let [one, other] = two();
-    invalidation::contract(&RedisInvalidation::new(&one), &RedisInvalidation::new(&other)).await;
+fn limiters() -> [Arc<dyn Limiter>; 2] {
+    two().map(|redis| Arc::new(RedisLimiter::new(&redis)) as Arc<dyn Limiter>)
 }
 
-#[tokio::test]
-async fn wake_up_contract() {
-    let [one, other] = two();
-    wake_up::contract(&RedisWakeUp::new(&one), Some(&RedisWakeUp::new(&other))).await;
+fn members() -> [Arc<dyn Invalidation>; 2] {
+    two().map(|redis| Arc::new(RedisInvalidation::new(&redis)) as Arc<dyn Invalidation>)
 }
 
-#[tokio::test]
-async fn limiter_contract() {
-    let [one, other] = two();
-    limiter::contract(&RedisLimiter::new(&one), &RedisLimiter::new(&other)).await;
+fn wake_ups() -> [Arc<dyn WakeUp>; 2] {
+    two().map(|redis| Arc::new(RedisWakeUp::new(&redis)) as Arc<dyn WakeUp>)
 }
+
+tenantry_testkit::contract_tests! { on { redis: crate::caches() } cache }
+tenantry_testkit::contract_tests! { on { redis: crate::limiters() } limiter }
+tenantry_testkit::contract_tests! { on { redis: crate::members() } invalidation }
+tenantry_testkit::contract_tests! { on { redis: crate::wake_ups() } wake_up }

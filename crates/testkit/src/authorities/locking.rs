@@ -12,14 +12,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
-    what_is_locked_is_what_is_held_now(scene).await;
-    nothing_is_locked_without_a_session(scene).await;
-    te3_changes_of_power_in_a_tenant_come_one_after_the_other(scene).await;
-    changes_are_announced_from_every_scope(scene).await;
-}
-
-async fn what_is_locked_is_what_is_held_now(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn what_is_locked_is_what_is_held_now(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     let acme = scene.tenant().await;
     let session = signed_in(scene, &acme.owner, Some(&acme)).await;
     let actor = Actor { session: Some(session.id), ..scene.actor(&acme.owner, Some(acme.id())) };
@@ -43,7 +36,7 @@ async fn what_is_locked_is_what_is_held_now(scene: &Scene<'_, impl Units<Unit: P
     assert_eq!(held.unwrap().user, alone.id);
 }
 
-async fn nothing_is_locked_without_a_session(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn nothing_is_locked_without_a_session(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     let acme = scene.tenant().await;
     let actor = scene.actor(&acme.owner, Some(acme.id()));
     let now = scene.world.now();
@@ -60,7 +53,9 @@ async fn count_roles(unit: &mut (impl Roles + ?Sized)) -> usize {
 }
 
 /// Each unit may add a role while there are few: without the lock, several would count before any adds.
-async fn te3_changes_of_power_in_a_tenant_come_one_after_the_other(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn te3_changes_of_power_in_a_tenant_come_one_after_the_other(
+    scene: &Scene<'_, impl Units<Unit: Ports>>,
+) {
     const UNITS: usize = 10;
     const ROOM: usize = 3;
     let acme = scene.tenant().await;
@@ -91,7 +86,7 @@ async fn te3_changes_of_power_in_a_tenant_come_one_after_the_other(scene: &Scene
     assert_eq!(after, before + ROOM);
 }
 
-async fn changes_are_announced_from_every_scope(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn changes_are_announced_from_every_scope(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     let acme = scene.tenant().await;
     let session = signed_in(scene, &acme.owner, Some(&acme)).await;
     for scope in [acme.scope(), TestScope::Person(acme.owner.id), TestScope::System] {

@@ -1,11 +1,8 @@
 //! Databases that are prepared once and copied for every test.
 
-use super::{Server, drop_database, execute};
+use super::{Server, drop_database, execute, program::Program};
 use sqlx::PgConnection;
-use std::{
-    fmt,
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::fmt;
 
 /// A prepared database. Its name belongs to a test program, and a comment on it says which build of the program.
 ///
@@ -19,18 +16,8 @@ pub(super) struct Template {
 impl Template {
     /// What the running program prepares under this name.
     pub(super) fn of_this_program(name: &str) -> Self {
-        let simple = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        assert!(
-            (1..=20).contains(&name.len()) && name.chars().all(simple),
-            "the name of a template is 1 to 20 small letters, digits and underscores, unlike {name:?}"
-        );
-        let program = std::env::current_exe().expect("the running program has a path");
-        let file = program.metadata().expect("the running program is a file");
-        let written = file.modified().expect("files have a time of change");
-        Self {
-            name: format!("tenantry_template_{name}_{:016x}", hash(&program)),
-            build: format!("{:016x}", hash(&(written, file.len()))),
-        }
+        let program = Program::running(name);
+        Self { name: format!("tenantry_template_{name}_{}", program.id()), build: program.build() }
     }
 
     /// Prepares the database unless that has been done. The lock, kept by `connection`, lets one caller in at a time.
@@ -103,10 +90,4 @@ impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
     }
-}
-
-fn hash(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }

@@ -10,11 +10,6 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
-    open_invitations_are_counted_until_their_time_is_over(scene).await;
-    te1_another_tenants_invitations_are_not_counted(scene).await;
-}
-
 /// What both scopes say.
 async fn count(
     scene: &Scene<'_, impl Units<Unit: Invitations>>,
@@ -31,7 +26,7 @@ async fn count(
     answers[0]
 }
 
-async fn open_invitations_are_counted_until_their_time_is_over(
+pub(super) async fn open_invitations_are_counted_until_their_time_is_over(
     scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>,
 ) {
     const MILLISECOND: Duration = Duration::from_millis(1);
@@ -81,7 +76,9 @@ async fn open_invitations_are_counted_until_their_time_is_over(
     }
 }
 
-async fn te1_another_tenants_invitations_are_not_counted(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
+pub(super) async fn te1_another_tenants_invitations_are_not_counted(
+    scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>,
+) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let [role, ..] = three_roles(scene, &globex).await;
     let theirs = Invitation { roles: vec![role], ..new_invitation(scene, &globex) };

@@ -10,12 +10,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
-    all_pages_joined_are_the_whole_list(scene).await;
-    a_system_unit_lists_every_tenants(scene).await;
-}
-
-async fn all_pages_joined_are_the_whole_list(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
+pub(super) async fn all_pages_joined_are_the_whole_list(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let [one, two, three] = three_roles(scene, &acme).await;
     let mut expected: Vec<Invitation> = (0..7)
@@ -50,7 +45,7 @@ async fn all_pages_joined_are_the_whole_list(scene: &Scene<'_, impl Units<Unit: 
     assert_eq!((page.items, page.next), (vec![], None));
 }
 
-async fn a_system_unit_lists_every_tenants(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
+pub(super) async fn a_system_unit_lists_every_tenants(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let (own, theirs) = (three_roles(scene, &acme).await, three_roles(scene, &globex).await);
     let mut made = Vec::new();

@@ -9,16 +9,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
-    an_update_writes_what_may_change(scene).await;
-    an_invitation_gives_exactly_the_roles_of_the_last_update(scene).await;
-    re2_a_renewed_invitation_is_found_by_its_newer_token_only(scene).await;
-    address_and_time_of_making_stay(scene).await;
-    a_role_may_be_deleted_from_under_an_invitation(scene).await;
-    what_is_not_there_cannot_be_updated(scene).await;
-}
-
-async fn an_update_writes_what_may_change(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
+pub(super) async fn an_update_writes_what_may_change(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
     let acme = scene.tenant().await;
     let member = scene.member(&acme).await;
     let [one, two, _] = three_roles(scene, &acme).await;
@@ -44,7 +35,7 @@ async fn an_update_writes_what_may_change(scene: &Scene<'_, impl Units<Unit: Dir
     assert_eq!(stored(scene, other.id).await, Some(other), "another invitation stays");
 }
 
-async fn an_invitation_gives_exactly_the_roles_of_the_last_update(
+pub(super) async fn an_invitation_gives_exactly_the_roles_of_the_last_update(
     scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>,
 ) {
     let acme = scene.tenant().await;
@@ -60,7 +51,7 @@ async fn an_invitation_gives_exactly_the_roles_of_the_last_update(
     }
 }
 
-async fn re2_a_renewed_invitation_is_found_by_its_newer_token_only(
+pub(super) async fn re2_a_renewed_invitation_is_found_by_its_newer_token_only(
     scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>,
 ) {
     let acme = scene.tenant().await;
@@ -78,7 +69,7 @@ async fn re2_a_renewed_invitation_is_found_by_its_newer_token_only(
     }
 }
 
-async fn address_and_time_of_making_stay(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
+pub(super) async fn address_and_time_of_making_stay(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
     let acme = scene.tenant().await;
     let invitation = new_invitation(scene, &acme);
     keep(scene, &[&invitation]).await;
@@ -88,7 +79,9 @@ async fn address_and_time_of_making_stay(scene: &Scene<'_, impl Units<Unit: Dire
 }
 
 /// The domain keeps a role while an invitation that may be accepted gives it; others must not hold it for ever.
-async fn a_role_may_be_deleted_from_under_an_invitation(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
+pub(super) async fn a_role_may_be_deleted_from_under_an_invitation(
+    scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>,
+) {
     let acme = scene.tenant().await;
     let [kept, ..] = three_roles(scene, &acme).await;
     for state in STATES {
@@ -101,7 +94,7 @@ async fn a_role_may_be_deleted_from_under_an_invitation(scene: &Scene<'_, impl U
 }
 
 /// A change that hits no row must not pass for one that was made.
-async fn what_is_not_there_cannot_be_updated(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
+pub(super) async fn what_is_not_there_cannot_be_updated(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let absent = new_invitation(scene, &acme);
     let theirs = new_invitation(scene, &globex);

@@ -13,16 +13,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
-    what_became_of_many_is_noted_at_once(scene).await;
-    fa7_of_two_claims_to_a_job_the_late_one_is_refused(scene).await;
-    many_are_enqueued_at_once(scene).await;
-    of_many_the_second_of_a_key_is_left_out(scene).await;
-    te1_one_job_of_another_tenant_refuses_all(scene).await;
-    only_time_that_was_noted_makes_jobs_ready(scene).await;
-}
-
-async fn what_became_of_many_is_noted_at_once(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn what_became_of_many_is_noted_at_once(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let now = scene.world.now();
     let until = now.plus(LEASE / 2);
@@ -70,7 +61,7 @@ async fn what_became_of_many_is_noted_at_once(scene: &Scene<'_, impl Units<Unit:
 }
 
 /// Whoever has claimed again what it had given no word on speaks of both claims at once.
-async fn fa7_of_two_claims_to_a_job_the_late_one_is_refused(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_of_two_claims_to_a_job_the_late_one_is_refused(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     for late_is_first in [true, false] {
         clear(scene).await;
         enqueue(scene, &[&new_job(scene, None), &new_job(scene, None)]).await;
@@ -106,7 +97,7 @@ async fn claim_all(scene: &Scene<'_, impl Units<Unit: Ports>>) -> HashSet<JobId>
     found
 }
 
-async fn many_are_enqueued_at_once(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn many_are_enqueued_at_once(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let jobs: Vec<NewJob> = (0..MANY).map(|i| new_job(scene, (i % 2 == 0).then_some(acme.id()))).collect();
@@ -115,7 +106,7 @@ async fn many_are_enqueued_at_once(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     assert_eq!(enqueue_all(scene, &[]).await, []);
 }
 
-async fn of_many_the_second_of_a_key_is_left_out(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn of_many_the_second_of_a_key_is_left_out(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let keyed = |tenant: TenantId, key: usize| NewJob {
@@ -144,7 +135,7 @@ async fn of_many_the_second_of_a_key_is_left_out(scene: &Scene<'_, impl Units<Un
     assert_eq!(claim_all(scene).await, live);
 }
 
-async fn te1_one_job_of_another_tenant_refuses_all(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn te1_one_job_of_another_tenant_refuses_all(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let mut jobs: Vec<NewJob> = (0..5).map(|_| new_job(scene, Some(acme.id()))).collect();
@@ -155,7 +146,7 @@ async fn te1_one_job_of_another_tenant_refuses_all(scene: &Scene<'_, impl Units<
     assert!(!has_due(scene).await);
 }
 
-async fn only_time_that_was_noted_makes_jobs_ready(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn only_time_that_was_noted_makes_jobs_ready(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let later = NewJob { run_at: scene.world.now().plus(LEASE), ..new_job(scene, None) };
     let abandoned = new_job(scene, None);

@@ -9,16 +9,6 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
-    a_job_is_shown_as_it_stands(scene).await;
-    pages_run_by_id_and_keep_to_their_filter(scene).await;
-    queues_are_counted_by_state(scene).await;
-    a_dead_or_cancelled_job_is_revived_with_all_its_attempts(scene).await;
-    a_job_is_not_revived_beside_a_live_one_of_its_key(scene).await;
-    only_what_waits_is_called_off_and_its_secret_goes(scene).await;
-    te1_another_tenants_jobs_are_not_there(scene).await;
-}
-
 async fn shown(scene: &Scene<'_, impl Units<Unit: Ports>>, scope: TestScope, id: JobId) -> Option<JobStatus> {
     scene.look_as(scope, async |unit| unit.job_by_id(id).await.unwrap()).await
 }
@@ -47,7 +37,7 @@ fn newest(limit: u32, after: Option<JobId>) -> PageRequest<JobId> {
     PageRequest { limit, after, direction: Direction::Descending }
 }
 
-async fn a_job_is_shown_as_it_stands(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_job_is_shown_as_it_stands(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let job = NewJob { secret: Some(secret_until(scene.later(5))), ..new_job(scene, Some(acme.id())) };
@@ -78,7 +68,7 @@ async fn a_job_is_shown_as_it_stands(scene: &Scene<'_, impl Units<Unit: Ports>>)
         .await;
 }
 
-async fn pages_run_by_id_and_keep_to_their_filter(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn pages_run_by_id_and_keep_to_their_filter(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let mut jobs = Vec::new();
@@ -109,7 +99,7 @@ async fn pages_run_by_id_and_keep_to_their_filter(scene: &Scene<'_, impl Units<U
     }
 }
 
-async fn queues_are_counted_by_state(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn queues_are_counted_by_state(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let (done, buried) = (new_job(scene, Some(acme.id())), new_job(scene, Some(acme.id())));
@@ -141,7 +131,9 @@ async fn queues_are_counted_by_state(scene: &Scene<'_, impl Units<Unit: Ports>>)
     assert!(complete(scene, in_hand.claim).await);
 }
 
-async fn a_dead_or_cancelled_job_is_revived_with_all_its_attempts(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_dead_or_cancelled_job_is_revived_with_all_its_attempts(
+    scene: &Scene<'_, impl Units<Unit: Ports>>,
+) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let job = new_job(scene, Some(acme.id()));
@@ -162,7 +154,7 @@ async fn a_dead_or_cancelled_job_is_revived_with_all_its_attempts(scene: &Scene<
     assert_eq!(state(scene, job.id).await, JobState::Completed);
 }
 
-async fn a_job_is_not_revived_beside_a_live_one_of_its_key(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_job_is_not_revived_beside_a_live_one_of_its_key(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let job = NewJob { unique_key: Some("report".to_owned()), ..new_job(scene, Some(acme.id())) };
@@ -175,7 +167,7 @@ async fn a_job_is_not_revived_beside_a_live_one_of_its_key(scene: &Scene<'_, imp
     assert!(revive(scene, acme.scope(), job.id).await);
 }
 
-async fn only_what_waits_is_called_off_and_its_secret_goes(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn only_what_waits_is_called_off_and_its_secret_goes(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let now = scene.world.now();
@@ -198,7 +190,7 @@ async fn only_what_waits_is_called_off_and_its_secret_goes(scene: &Scene<'_, imp
     assert!(!call_off(scene, acme.scope(), ready.id).await, "it is done");
 }
 
-async fn te1_another_tenants_jobs_are_not_there(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn te1_another_tenants_jobs_are_not_there(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     for tenant in [Some(globex.id()), None] {

@@ -13,15 +13,6 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
-    greater_priority_goes_first_and_then_the_oldest(scene).await;
-    a_job_waits_for_its_time(scene).await;
-    no_more_is_claimed_than_was_asked_for(scene).await;
-    each_claim_counts_an_attempt(scene).await;
-    a_dropped_unit_has_claimed_nothing(scene).await;
-    fa7_two_units_never_claim_the_same_job(scene).await;
-}
-
 /// Jobs of these priorities, each older than the next, as they are to be claimed.
 async fn jobs_in_order(scene: &Scene<'_, impl Units<Unit: Ports>>) -> Vec<JobId> {
     let mut jobs: Vec<NewJob> = [0, -1, 5, i32::MAX, 0, 5, i32::MIN, -1, 0]
@@ -37,7 +28,7 @@ async fn jobs_in_order(scene: &Scene<'_, impl Units<Unit: Ports>>) -> Vec<JobId>
     jobs.iter().map(|job| job.id).collect()
 }
 
-async fn greater_priority_goes_first_and_then_the_oldest(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn greater_priority_goes_first_and_then_the_oldest(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     for limit in [1, 2, 4, 9, 100] {
         clear(scene).await;
         let in_order = jobs_in_order(scene).await;
@@ -49,7 +40,7 @@ async fn greater_priority_goes_first_and_then_the_oldest(scene: &Scene<'_, impl 
     }
 }
 
-async fn a_job_waits_for_its_time(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_job_waits_for_its_time(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let at = scene.world.now().plus(LEASE);
     let later = NewJob { run_at: at, priority: i32::MAX, ..new_job(scene, None) };
@@ -71,7 +62,7 @@ async fn a_job_waits_for_its_time(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     assert!(!has_due(scene).await, "it is done");
 }
 
-async fn no_more_is_claimed_than_was_asked_for(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn no_more_is_claimed_than_was_asked_for(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     assert!(!has_due(scene).await);
     assert!(claim(scene, 1).await.is_empty(), "there is nothing");
@@ -82,7 +73,7 @@ async fn no_more_is_claimed_than_was_asked_for(scene: &Scene<'_, impl Units<Unit
     }
 }
 
-async fn each_claim_counts_an_attempt(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn each_claim_counts_an_attempt(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let job = NewJob { max_attempts: 4, ..new_job(scene, None) };
     enqueue(scene, &[&job]).await;
@@ -96,7 +87,7 @@ async fn each_claim_counts_an_attempt(scene: &Scene<'_, impl Units<Unit: Ports>>
     assert_eq!(tokens.len(), 4, "each claim has the token that it was made with");
 }
 
-async fn a_dropped_unit_has_claimed_nothing(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_dropped_unit_has_claimed_nothing(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let job = new_job(scene, None);
     enqueue(scene, &[&job]).await;
@@ -111,7 +102,7 @@ async fn a_dropped_unit_has_claimed_nothing(scene: &Scene<'_, impl Units<Unit: P
     assert_eq!((claimed.job.id, claimed.job.attempt), (job.id, 1), "the try that never was is not counted");
 }
 
-async fn fa7_two_units_never_claim_the_same_job(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_two_units_never_claim_the_same_job(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     for with_leases in [false, true] {
         clear(scene).await;
         let jobs: Vec<NewJob> = (0..30).map(|_| new_job(scene, None)).collect();

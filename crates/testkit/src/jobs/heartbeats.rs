@@ -11,19 +11,11 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
-    fa7_a_claim_that_was_extended_lasts_until_then(scene).await;
-    fa7_a_claim_that_nobody_replaced_may_be_extended_late(scene).await;
-    fa7_the_claims_that_are_not_good_any_more_are_told(scene).await;
-    fa7_only_the_right_claim_extends(scene).await;
-    fa7_a_dropped_unit_has_extended_nothing(scene).await;
-}
-
 async fn extend(scene: &Scene<'_, impl Units<Unit: Worklist>>, claims: &[Claim], until: Timestamp) -> Vec<Claim> {
     scene.system(async |unit| unit.extend_claims(claims, until).await.unwrap()).await
 }
 
-async fn fa7_a_claim_that_was_extended_lasts_until_then(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_a_claim_that_was_extended_lasts_until_then(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let jobs = [new_job(scene, None), NewJob { max_attempts: 1, ..new_job(scene, None) }];
     enqueue(scene, &[&jobs[0], &jobs[1]]).await;
@@ -49,7 +41,7 @@ async fn fa7_a_claim_that_was_extended_lasts_until_then(scene: &Scene<'_, impl U
     assert_eq!(extend(scene, &[], scene.world.now()).await, []);
 }
 
-async fn fa7_a_claim_that_nobody_replaced_may_be_extended_late(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_a_claim_that_nobody_replaced_may_be_extended_late(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     enqueue(scene, &[&new_job(scene, None)]).await;
     let claimed = claim_one(scene).await;
@@ -61,7 +53,7 @@ async fn fa7_a_claim_that_nobody_replaced_may_be_extended_late(scene: &Scene<'_,
     assert!(complete(scene, claimed.claim).await);
 }
 
-async fn fa7_the_claims_that_are_not_good_any_more_are_told(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_the_claims_that_are_not_good_any_more_are_told(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let jobs: Vec<NewJob> = (0..5).map(|_| new_job(scene, None)).collect();
     enqueue(scene, &jobs.iter().collect::<Vec<_>>()).await;
@@ -90,7 +82,7 @@ async fn fa7_the_claims_that_are_not_good_any_more_are_told(scene: &Scene<'_, im
     );
 }
 
-async fn fa7_only_the_right_claim_extends(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_only_the_right_claim_extends(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     enqueue(scene, &[&new_job(scene, None), &new_job(scene, None)]).await;
     let (one, other) = (claim(scene, 1).await.remove(0).claim, claim(scene, 1).await.remove(0).claim);
@@ -101,7 +93,7 @@ async fn fa7_only_the_right_claim_extends(scene: &Scene<'_, impl Units<Unit: Por
     assert_eq!(claim(scene, 100).await.len(), 2, "their leases ended when they were to");
 }
 
-async fn fa7_a_dropped_unit_has_extended_nothing(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_a_dropped_unit_has_extended_nothing(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     enqueue(scene, &[&new_job(scene, None)]).await;
     let claimed = claim_one(scene).await;

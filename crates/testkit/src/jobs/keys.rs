@@ -10,14 +10,6 @@ use super::{
 };
 use crate::{scene::Scene, units::Units};
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
-    a_live_job_keeps_its_key(scene).await;
-    a_key_is_free_once_its_job_is_over(scene).await;
-    of_many_units_one_adds_a_job_of_a_key(scene).await;
-    jobs_without_a_key_never_meet(scene).await;
-    te5_a_key_is_one_tenants_and_one_kinds(scene).await;
-}
-
 fn keyed(scene: &Scene<'_, impl Units>, tenant: Option<TenantId>, kind: &'static str, key: &str) -> NewJob {
     NewJob { kind, unique_key: Some(key.to_owned()), ..new_job(scene, tenant) }
 }
@@ -28,7 +20,7 @@ async fn another(scene: &Scene<'_, impl Units<Unit: Ports>>, job: &NewJob) -> En
     scene.system(async |unit| unit.enqueue_job(&twin).await.unwrap()).await
 }
 
-async fn a_live_job_keeps_its_key(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_live_job_keeps_its_key(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let job = keyed(scene, Some(acme.id()), "report", "weekly");
@@ -57,7 +49,7 @@ async fn a_live_job_keeps_its_key(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     assert_eq!(found, all, "nothing was added, and the first stayed as it was");
 }
 
-async fn a_key_is_free_once_its_job_is_over(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_key_is_free_once_its_job_is_over(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let job = NewJob { max_attempts: 1, ..keyed(scene, Some(acme.id()), "report", "weekly") };
@@ -83,7 +75,7 @@ async fn a_key_is_free_once_its_job_is_over(scene: &Scene<'_, impl Units<Unit: P
     assert_eq!(claim_one(scene).await.job.id, next.id);
 }
 
-async fn of_many_units_one_adds_a_job_of_a_key(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn of_many_units_one_adds_a_job_of_a_key(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let job = keyed(scene, Some(acme.id()), "report", "weekly");
@@ -92,7 +84,7 @@ async fn of_many_units_one_adds_a_job_of_a_key(scene: &Scene<'_, impl Units<Unit
     claim_one(scene).await;
 }
 
-async fn jobs_without_a_key_never_meet(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn jobs_without_a_key_never_meet(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let jobs = [None, None, Some(acme.id()), Some(acme.id())].map(|tenant| new_job(scene, tenant));
@@ -101,7 +93,7 @@ async fn jobs_without_a_key_never_meet(scene: &Scene<'_, impl Units<Unit: Ports>
 }
 
 /// Every key that begins, ends or continues like another, or like what a careless store might put before it.
-async fn te5_a_key_is_one_tenants_and_one_kinds(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn te5_a_key_is_one_tenants_and_one_kinds(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let mut keys: Vec<String> =

@@ -9,16 +9,7 @@ use super::{
 };
 use crate::{scene::Scene, units::Units};
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
-    fa7_a_job_is_claimed_again_once_its_lease_has_ended(scene).await;
-    fa7_the_word_of_a_worker_that_was_replaced_is_refused(scene).await;
-    fa7_a_claim_is_good_until_another_replaces_it(scene).await;
-    fa7_a_lease_that_ended_at_the_last_attempt_makes_a_dead_letter(scene).await;
-    fa7_the_last_attempt_may_end_within_its_lease(scene).await;
-    fa7_jobs_of_ended_leases_stand_in_line_with_the_others(scene).await;
-}
-
-async fn fa7_a_job_is_claimed_again_once_its_lease_has_ended(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_a_job_is_claimed_again_once_its_lease_has_ended(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let secret = Some(secret_until(scene.world.now().plus(3 * LEASE)));
     let job = NewJob { secret, ..new_job(scene, None) };
@@ -37,7 +28,7 @@ async fn fa7_a_job_is_claimed_again_once_its_lease_has_ended(scene: &Scene<'_, i
     assert!(complete(scene, second.claim).await);
 }
 
-async fn fa7_the_word_of_a_worker_that_was_replaced_is_refused(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_the_word_of_a_worker_that_was_replaced_is_refused(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let secret = Some(secret_until(scene.world.now().plus(9 * LEASE)));
     let job = NewJob { secret, ..new_job(scene, None) };
@@ -63,7 +54,7 @@ async fn fa7_the_word_of_a_worker_that_was_replaced_is_refused(scene: &Scene<'_,
     assert!(!has_due(scene).await, "what is done stays done");
 }
 
-async fn fa7_a_claim_is_good_until_another_replaces_it(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_a_claim_is_good_until_another_replaces_it(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let jobs = [new_job(scene, None), new_job(scene, None), new_job(scene, None)];
     enqueue(scene, &[&jobs[0], &jobs[1], &jobs[2]]).await;
@@ -78,7 +69,9 @@ async fn fa7_a_claim_is_good_until_another_replaces_it(scene: &Scene<'_, impl Un
     assert_eq!((again.job.id, again.job.attempt), (claimed[1].job.id, 2));
 }
 
-async fn fa7_a_lease_that_ended_at_the_last_attempt_makes_a_dead_letter(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_a_lease_that_ended_at_the_last_attempt_makes_a_dead_letter(
+    scene: &Scene<'_, impl Units<Unit: Ports>>,
+) {
     for max_attempts in [1, 2] {
         clear(scene).await;
         let secret_ends = scene.world.now().plus(9 * LEASE);
@@ -111,7 +104,7 @@ async fn fa7_a_lease_that_ended_at_the_last_attempt_makes_a_dead_letter(scene: &
     }
 }
 
-async fn fa7_the_last_attempt_may_end_within_its_lease(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_the_last_attempt_may_end_within_its_lease(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let job = NewJob { max_attempts: 1, ..new_job(scene, None) };
     enqueue(scene, &[&job]).await;
@@ -122,7 +115,7 @@ async fn fa7_the_last_attempt_may_end_within_its_lease(scene: &Scene<'_, impl Un
     assert!(complete(scene, claimed.claim).await);
 }
 
-async fn fa7_jobs_of_ended_leases_stand_in_line_with_the_others(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_jobs_of_ended_leases_stand_in_line_with_the_others(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let [low, high] = [-1, 1].map(|priority| {
         scene.later(1);

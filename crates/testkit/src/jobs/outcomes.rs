@@ -11,16 +11,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
-    a_job_is_done_once_and_its_secret_goes(scene).await;
-    a_failed_job_is_tried_again_at_its_time(scene).await;
-    a_dead_letter_is_never_tried_again_and_keeps_its_secret(scene).await;
-    only_the_claim_that_was_made_is_good(scene).await;
-    any_text_may_be_a_cause(scene).await;
-    a_dropped_unit_has_done_nothing(scene).await;
-}
-
-async fn a_job_is_done_once_and_its_secret_goes(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_job_is_done_once_and_its_secret_goes(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let ends = scene.world.now().plus(9 * LEASE);
     let job = NewJob { secret: Some(secret_until(ends)), ..new_job(scene, None) };
@@ -40,7 +31,7 @@ async fn a_job_is_done_once_and_its_secret_goes(scene: &Scene<'_, impl Units<Uni
     assert_eq!(claim_one(scene).await.job.id, other.id, "what is done is never claimed again");
 }
 
-async fn a_failed_job_is_tried_again_at_its_time(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_failed_job_is_tried_again_at_its_time(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let secret = Some(secret_until(scene.world.now().plus(99 * LEASE)));
@@ -68,7 +59,9 @@ async fn a_failed_job_is_tried_again_at_its_time(scene: &Scene<'_, impl Units<Un
     assert!(complete(scene, third.claim).await);
 }
 
-async fn a_dead_letter_is_never_tried_again_and_keeps_its_secret(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_dead_letter_is_never_tried_again_and_keeps_its_secret(
+    scene: &Scene<'_, impl Units<Unit: Ports>>,
+) {
     clear(scene).await;
     let ends = scene.world.now().plus(9 * LEASE);
     let job = NewJob { secret: Some(secret_until(ends)), ..new_job(scene, None) };
@@ -87,7 +80,7 @@ async fn a_dead_letter_is_never_tried_again_and_keeps_its_secret(scene: &Scene<'
     assert_eq!(blank(scene).await, 1);
 }
 
-async fn only_the_claim_that_was_made_is_good(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn only_the_claim_that_was_made_is_good(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let waiting = NewJob { run_at: scene.world.now().plus(LEASE), ..new_job(scene, None) };
     let [one, other] = [new_job(scene, None), new_job(scene, None)];
@@ -114,7 +107,7 @@ async fn only_the_claim_that_was_made_is_good(scene: &Scene<'_, impl Units<Unit:
     assert_eq!(claim_one(scene).await.job.id, waiting.id);
 }
 
-async fn any_text_may_be_a_cause(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn any_text_may_be_a_cause(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let job = NewJob { max_attempts: 10, ..new_job(scene, None) };
     enqueue(scene, &[&job]).await;
@@ -145,7 +138,7 @@ async fn any_text_may_be_a_cause(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     assert_eq!(failed.unwrap(), []);
 }
 
-async fn a_dropped_unit_has_done_nothing(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_dropped_unit_has_done_nothing(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let jobs = [new_job(scene, None), new_job(scene, None), new_job(scene, None)];
     let secret = Some(secret_until(scene.world.now()));

@@ -9,10 +9,6 @@ use super::{
 };
 use crate::{scene::Scene, units::Units};
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
-    exactly_the_secrets_whose_time_is_over_are_blanked(scene).await;
-}
-
 /// Two jobs, the secret of the first of which ends a moment before that of the second.
 type Pair = [NewJob; 2];
 
@@ -80,7 +76,7 @@ impl Sample {
     }
 }
 
-async fn exactly_the_secrets_whose_time_is_over_are_blanked(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn exactly_the_secrets_whose_time_is_over_are_blanked(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     /// All states but that of being done, which blanks by itself.
     const WITH_A_SECRET: u64 = 5;
     clear(scene).await;

@@ -10,17 +10,6 @@ use crate::{
     units::Units,
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
-    fa13_tenants_take_turns_whatever_their_backlog(scene).await;
-    fa13_a_batch_is_shared(scene).await;
-    fa13_a_round_goes_on_where_it_was(scene).await;
-    fa13_priority_counts_among_a_tenants_own(scene).await;
-    fa13_a_tenant_runs_no_more_than_it_may(scene).await;
-    fa13_nobody_waits_for_tenants_that_have_all_they_may(scene).await;
-    fa13_the_limit_holds_for_all_queues_together(scene).await;
-    queues_are_apart(scene).await;
-}
-
 /// Whose jobs were claimed; jobs of nobody are one sort.
 type Lane = Option<TenantId>;
 
@@ -79,7 +68,7 @@ async fn two_tenants(scene: &Scene<'_, impl Units<Unit: Ports>>) -> [Lane; 2] {
     [scene.tenant().await, scene.tenant().await].map(|tenant: SampleTenant| Some(tenant.id()))
 }
 
-async fn fa13_tenants_take_turns_whatever_their_backlog(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa13_tenants_take_turns_whatever_their_backlog(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     for flood_is_first in [true, false] {
         clear(scene).await;
         let mut tenants = two_tenants(scene).await;
@@ -98,7 +87,7 @@ async fn fa13_tenants_take_turns_whatever_their_backlog(scene: &Scene<'_, impl U
     }
 }
 
-async fn fa13_a_batch_is_shared(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa13_a_batch_is_shared(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let [acme, globex] = two_tenants(scene).await;
     backlog(scene, &[(acme, 40), (globex, 40)]).await;
@@ -112,7 +101,7 @@ async fn fa13_a_batch_is_shared(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     assert!((5..=9).contains(&found[&acme]), "{found:?}");
 }
 
-async fn fa13_a_round_goes_on_where_it_was(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa13_a_round_goes_on_where_it_was(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let mut lanes = vec![None];
     for _ in 0..4 {
@@ -135,7 +124,7 @@ async fn fa13_a_round_goes_on_where_it_was(scene: &Scene<'_, impl Units<Unit: Po
     assert_eq!(round.lanes(scene, 4).await, rest.iter().map(|lane| (*lane, 1)).collect());
 }
 
-async fn fa13_priority_counts_among_a_tenants_own(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa13_priority_counts_among_a_tenants_own(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let [pushing, modest] = two_tenants(scene).await;
     let jobs: Vec<NewJob> = [(pushing, i32::MAX), (modest, i32::MIN), (modest, 0), (pushing, i32::MAX - 1)]
@@ -152,7 +141,7 @@ async fn fa13_priority_counts_among_a_tenants_own(scene: &Scene<'_, impl Units<U
     }
 }
 
-async fn fa13_a_tenant_runs_no_more_than_it_may(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa13_a_tenant_runs_no_more_than_it_may(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let [acme, globex] = two_tenants(scene).await;
     backlog(scene, &[(acme, 10), (globex, 2), (None, 5)]).await;
@@ -176,7 +165,7 @@ async fn fa13_a_tenant_runs_no_more_than_it_may(scene: &Scene<'_, impl Units<Uni
     assert!(!complete(scene, left.claim).await);
 }
 
-async fn fa13_nobody_waits_for_tenants_that_have_all_they_may(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa13_nobody_waits_for_tenants_that_have_all_they_may(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     for _ in 0..5 {
         backlog(scene, &[(Some(scene.tenant().await.id()), 3)]).await;
@@ -189,7 +178,7 @@ async fn fa13_nobody_waits_for_tenants_that_have_all_they_may(scene: &Scene<'_, 
     assert_eq!(by_one.lanes(scene, 1).await, counts([(free, 1)]), "in the first claim, however few it asks for");
 }
 
-async fn fa13_the_limit_holds_for_all_queues_together(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa13_the_limit_holds_for_all_queues_together(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let [acme, globex] = two_tenants(scene).await;
     backlog(scene, &[(acme, 5), (globex, 1)]).await;
@@ -209,7 +198,7 @@ async fn fa13_the_limit_holds_for_all_queues_together(scene: &Scene<'_, impl Uni
     }
 }
 
-async fn queues_are_apart(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn queues_are_apart(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let acme = Some(scene.tenant().await.id());
     let parcel = NewJob { queue: "parcels", priority: i32::MAX, ..new_job(scene, acme) };

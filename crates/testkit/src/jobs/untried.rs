@@ -8,13 +8,6 @@ use super::{
 };
 use crate::{scene::Scene, units::Units};
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
-    a_snoozed_job_waits_and_has_spent_no_attempt(scene).await;
-    a_job_that_was_handed_back_is_ready_at_once_and_has_spent_no_attempt(scene).await;
-    a_discarded_job_is_a_dead_letter_without_its_secret(scene).await;
-    fa7_what_is_said_late_is_refused(scene).await;
-}
-
 fn discarded() -> Outcome {
     Outcome::Discarded { error: "it makes no sense".to_owned() }
 }
@@ -25,7 +18,7 @@ fn full_job(scene: &Scene<'_, impl Units>) -> NewJob {
     NewJob { secret, unique_key: Some("report".to_owned()), max_attempts: 2, ..new_job(scene, None) }
 }
 
-async fn a_snoozed_job_waits_and_has_spent_no_attempt(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_snoozed_job_waits_and_has_spent_no_attempt(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let job = full_job(scene);
     enqueue(scene, &[&job]).await;
@@ -48,7 +41,7 @@ async fn a_snoozed_job_waits_and_has_spent_no_attempt(scene: &Scene<'_, impl Uni
     assert_eq!(claim_one(scene).await.job.attempt, 2, "a try that was counted is");
 }
 
-async fn a_job_that_was_handed_back_is_ready_at_once_and_has_spent_no_attempt(
+pub(super) async fn a_job_that_was_handed_back_is_ready_at_once_and_has_spent_no_attempt(
     scene: &Scene<'_, impl Units<Unit: Ports>>,
 ) {
     clear(scene).await;
@@ -69,7 +62,7 @@ async fn a_job_that_was_handed_back_is_ready_at_once_and_has_spent_no_attempt(
     assert!(complete(scene, claim_one(scene).await.claim).await);
 }
 
-async fn a_discarded_job_is_a_dead_letter_without_its_secret(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_discarded_job_is_a_dead_letter_without_its_secret(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let job = full_job(scene);
     enqueue(scene, &[&job]).await;
@@ -86,7 +79,7 @@ async fn a_discarded_job_is_a_dead_letter_without_its_secret(scene: &Scene<'_, i
     assert_eq!(claim_one(scene).await.job.id, successor.id, "its key is free");
 }
 
-async fn fa7_what_is_said_late_is_refused(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_what_is_said_late_is_refused(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     let outcomes = [Outcome::Snoozed { until: scene.world.now() }, Outcome::HandedBack, discarded()];
     for outcome in outcomes {
         clear(scene).await;

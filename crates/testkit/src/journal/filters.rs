@@ -12,14 +12,6 @@ use crate::{
     units::Units,
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
-    let record = Record::keep(scene).await;
-    all_pages_joined_are_the_whole_list(scene, &record).await;
-    each_filter_leaves_what_it_names(scene, &record).await;
-    filters_are_joined_by_and(scene, &record).await;
-    in1_actions_are_compared_literally(scene, &record).await;
-}
-
 /// The log of one tenant, beside one of another with like events.
 struct Record {
     log: Log,
@@ -117,7 +109,8 @@ async fn assert_finds(
     expected.len()
 }
 
-async fn all_pages_joined_are_the_whole_list(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>, record: &Record) {
+pub(super) async fn all_pages_joined_are_the_whole_list(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
+    let record = &Record::keep(scene).await;
     let everything = EntryFilter::default();
     let found = assert_finds(scene, record, &everything, &[1, 2, 7, 29, 30, 31, 100]).await;
     assert_eq!(found, record.events.len());
@@ -139,8 +132,9 @@ fn actions() -> [Option<ActionFilter>; 5] {
         .unwrap()
 }
 
-async fn each_filter_leaves_what_it_names(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>, record: &Record) {
+pub(super) async fn each_filter_leaves_what_it_names(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
     const MILLISECOND: std::time::Duration = std::time::Duration::from_millis(1);
+    let record = &Record::keep(scene).await;
     let none = EntryFilter::default();
     let mut filters: Vec<EntryFilter> =
         actions().into_iter().flatten().map(|action| EntryFilter { action: Some(action), ..none.clone() }).collect();
@@ -176,7 +170,8 @@ async fn each_filter_leaves_what_it_names(scene: &Scene<'_, impl Units<Unit: Jou
     }
 }
 
-async fn filters_are_joined_by_and(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>, record: &Record) {
+pub(super) async fn filters_are_joined_by_and(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
+    let record = &Record::keep(scene).await;
     let mut fruitful = 0;
     for action in actions() {
         for actor in [None, Some(record.other_person)] {
@@ -199,7 +194,8 @@ async fn filters_are_joined_by_and(scene: &Scene<'_, impl Units<Unit: Journal + 
     assert!(fruitful > 30, "most combinations find something, so that this test tells something: {fruitful}");
 }
 
-async fn in1_actions_are_compared_literally(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>, record: &Record) {
+pub(super) async fn in1_actions_are_compared_literally(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
+    let record = &Record::keep(scene).await;
     for text in ["role.%", "role_created", "ROLE.CREATED", "role", "' OR 1=1 --", "", "*", ".*", "role.created "] {
         for action in [ActionFilter::Exact(text.to_owned()), ActionFilter::Group(text.to_owned())] {
             let expected = usize::from(action == ActionFilter::Group("role".to_owned()));

@@ -31,10 +31,6 @@ const CANONICAL: &str = "\
 /// HMAC-SHA256 of the canonical personal part under the salt 0a 0b 0c … 29.
 const COMMITMENT: &str = "c1861e7f4b27205c45fcbc9d8386d174201f60a1b76bc727bbf2ebbf28e7079e";
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
-    an_event_reads_back_as_the_stored_bytes(scene).await;
-}
-
 fn id(last: u128) -> Uuid {
     Uuid::from_u128(0x019a_af0c_9e05_7000_8000_0000_0000_0000 + last)
 }
@@ -72,7 +68,7 @@ fn event() -> Event {
         .times(9_007_199_254_740_991)
 }
 
-async fn an_event_reads_back_as_the_stored_bytes(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
+pub(super) async fn an_event_reads_back_as_the_stored_bytes(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
     let event = event();
     assert_eq!(canonical(&event), CANONICAL);
     let entry = appended(scene, log(), &event).await;

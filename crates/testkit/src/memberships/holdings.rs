@@ -9,14 +9,6 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Directory>>) {
-    a_member_holds_exactly_the_roles_that_were_given(scene).await;
-    roles_are_held_in_one_tenant(scene).await;
-    roles_of_many_members_are_told_apart(scene).await;
-    giving_roles_leaves_the_membership_alone(scene).await;
-    every_role_of_a_person_comes_in_order_of_the_names(scene).await;
-}
-
 /// What the tenant's unit says that these people hold.
 async fn held(
     scene: &Scene<'_, impl Units<Unit: Directory>>,
@@ -34,7 +26,7 @@ fn sorted(mut expected: Vec<(UserId, Role)>) -> Vec<(UserId, Role)> {
     expected
 }
 
-async fn a_member_holds_exactly_the_roles_that_were_given(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+pub(super) async fn a_member_holds_exactly_the_roles_that_were_given(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let acme = scene.tenant().await;
     let person = scene.person().await;
     scene.join(&acme, &person, &[]).await;
@@ -52,7 +44,7 @@ async fn a_member_holds_exactly_the_roles_that_were_given(scene: &Scene<'_, impl
     }
 }
 
-async fn roles_are_held_in_one_tenant(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+pub(super) async fn roles_are_held_in_one_tenant(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let person = scene.person().await;
     let clerk = scene.role(&acme, "Clerk", PermissionSet::EMPTY).await;
@@ -66,7 +58,7 @@ async fn roles_are_held_in_one_tenant(scene: &Scene<'_, impl Units<Unit: Directo
     assert_eq!(held(scene, &globex, &[person.id]).await, [(person.id, spy)]);
 }
 
-async fn roles_of_many_members_are_told_apart(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+pub(super) async fn roles_of_many_members_are_told_apart(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let acme = scene.tenant().await;
     let clerk = scene.role(&acme, "Clerk", PermissionSet::EMPTY).await;
     let auditor = scene.role(&acme, "Auditor", PermissionSet::EMPTY).await;
@@ -81,7 +73,7 @@ async fn roles_of_many_members_are_told_apart(scene: &Scene<'_, impl Units<Unit:
     assert_eq!(held(scene, &acme, &[]).await, []);
 }
 
-async fn giving_roles_leaves_the_membership_alone(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+pub(super) async fn giving_roles_leaves_the_membership_alone(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let acme = scene.tenant().await;
     let person = scene.person().await;
     let clerk = scene.role(&acme, "Clerk", PermissionSet::EMPTY).await;
@@ -94,7 +86,7 @@ async fn giving_roles_leaves_the_membership_alone(scene: &Scene<'_, impl Units<U
     assert_eq!(stored(scene, acme.id(), person.id).await, Some(membership));
 }
 
-async fn every_role_of_a_person_comes_in_order_of_the_names(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+pub(super) async fn every_role_of_a_person_comes_in_order_of_the_names(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let left_out = scene.tenant().await;
     let person = scene.person().await;

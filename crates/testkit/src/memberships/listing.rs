@@ -11,14 +11,6 @@ use crate::{
     units::Units,
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Directory>>) {
-    let crowd = Crowd::gather(scene).await;
-    all_pages_joined_are_the_whole_list(scene, &crowd).await;
-    in1_a_prefix_is_taken_literally(scene, &crowd).await;
-    filters_are_joined_by_and(scene, &crowd).await;
-    a_page_may_begin_at_somebody_who_has_gone(scene, &crowd).await;
-}
-
 /// Names that are alike when folded, and names that mean something to a database. U+10FFFF has no successor.
 const NAMES: [&str; 20] = [
     "Ada",
@@ -142,7 +134,8 @@ async fn listed(
         .await
 }
 
-async fn all_pages_joined_are_the_whole_list(scene: &Scene<'_, impl Units<Unit: Directory>>, crowd: &Crowd) {
+pub(super) async fn all_pages_joined_are_the_whole_list(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let crowd = &Crowd::gather(scene).await;
     let everybody = MemberFilter::default();
     for order in ORDERS {
         for direction in DIRECTIONS {
@@ -156,7 +149,8 @@ async fn all_pages_joined_are_the_whole_list(scene: &Scene<'_, impl Units<Unit: 
     }
 }
 
-async fn in1_a_prefix_is_taken_literally(scene: &Scene<'_, impl Units<Unit: Directory>>, crowd: &Crowd) {
+pub(super) async fn in1_a_prefix_is_taken_literally(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let crowd = &Crowd::gather(scene).await;
     // How many of the names are found by each; addresses add to them.
     let table = [
         ("", 20),
@@ -213,7 +207,8 @@ async fn in1_a_prefix_is_taken_literally(scene: &Scene<'_, impl Units<Unit: Dire
     assert_eq!(found.iter().map(|(member, _)| member.user).collect::<Vec<_>>(), [wanted.id]);
 }
 
-async fn filters_are_joined_by_and(scene: &Scene<'_, impl Units<Unit: Directory>>, crowd: &Crowd) {
+pub(super) async fn filters_are_joined_by_and(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let crowd = &Crowd::gather(scene).await;
     let unknown = RoleId::new(&scene.world);
     let prefixes = [None, Some("a".to_owned()), Some("100".to_owned())];
     let statuses = [None, Some(MembershipStatus::Active), Some(MembershipStatus::Deactivated)];
@@ -233,7 +228,8 @@ async fn filters_are_joined_by_and(scene: &Scene<'_, impl Units<Unit: Directory>
     assert!(found > 20, "most combinations find somebody, so that this test tells something: {found}");
 }
 
-async fn a_page_may_begin_at_somebody_who_has_gone(scene: &Scene<'_, impl Units<Unit: Directory>>, crowd: &Crowd) {
+pub(super) async fn a_page_may_begin_at_somebody_who_has_gone(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let crowd = &Crowd::gather(scene).await;
     let everybody = MemberFilter::default();
     let expected = crowd.expected(&everybody, MemberOrder::Name, Direction::Ascending);
     let (gone, key) = expected[8].clone();

@@ -9,10 +9,6 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Directory>>) {
-    te4_owners_are_active_enabled_and_hold_the_role(scene).await;
-}
-
 async fn owners(scene: &Scene<'_, impl Units<Unit: Directory>>, tenant: &SampleTenant) -> Vec<UserId> {
     let mut answers = Vec::new();
     for scope in [TestScope::System, tenant.scope()] {
@@ -24,7 +20,7 @@ async fn owners(scene: &Scene<'_, impl Units<Unit: Directory>>, tenant: &SampleT
     answers.remove(0)
 }
 
-async fn te4_owners_are_active_enabled_and_hold_the_role(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+pub(super) async fn te4_owners_are_active_enabled_and_hold_the_role(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let role = scene.default_role(&acme, DefaultRole::Owner).await;
     let admin = scene.default_role(&acme, DefaultRole::Admin).await;

@@ -9,14 +9,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Registrations>>) {
-    re2_a_registration_is_deleted_once(scene).await;
-    re2_of_many_units_one_deletes_a_registration(scene).await;
-    every_registration_of_an_address_goes_at_once(scene).await;
-    a_dropped_unit_leaves_everything_as_it_was(scene).await;
-}
-
-async fn re2_a_registration_is_deleted_once(scene: &Scene<'_, impl Units<Unit: Registrations>>) {
+pub(super) async fn re2_a_registration_is_deleted_once(scene: &Scene<'_, impl Units<Unit: Registrations>>) {
     let address = scene.new_email("ada");
     let (one, other) = (kept(scene, &address).await, kept(scene, &address).await);
     let hash = scene.world.random();
@@ -28,13 +21,13 @@ async fn re2_a_registration_is_deleted_once(scene: &Scene<'_, impl Units<Unit: R
     assert_eq!(stored(scene, other.id).await, Some(plain(&other)), "the other of the address stays");
 }
 
-async fn re2_of_many_units_one_deletes_a_registration(scene: &Scene<'_, impl Units<Unit: Registrations>>) {
+pub(super) async fn re2_of_many_units_one_deletes_a_registration(scene: &Scene<'_, impl Units<Unit: Registrations>>) {
     let registration = kept(scene, &scene.new_email("ada")).await;
     let deleted = join_all((0..20).map(|_| delete(scene, registration.id))).await;
     assert_eq!(deleted.iter().filter(|deleted| **deleted).count(), 1);
 }
 
-async fn every_registration_of_an_address_goes_at_once(scene: &Scene<'_, impl Units<Unit: Registrations>>) {
+pub(super) async fn every_registration_of_an_address_goes_at_once(scene: &Scene<'_, impl Units<Unit: Registrations>>) {
     let (address, elsewhere) = (scene.new_email("ada"), scene.new_email("ada"));
     let (one, two) = (kept(scene, &address).await, kept(scene, &address).await);
     let others = kept(scene, &elsewhere).await;
@@ -46,7 +39,7 @@ async fn every_registration_of_an_address_goes_at_once(scene: &Scene<'_, impl Un
     }
 }
 
-async fn a_dropped_unit_leaves_everything_as_it_was(scene: &Scene<'_, impl Units<Unit: Registrations>>) {
+pub(super) async fn a_dropped_unit_leaves_everything_as_it_was(scene: &Scene<'_, impl Units<Unit: Registrations>>) {
     let address = scene.new_email("ada");
     let (before, added) = (kept(scene, &address).await, new_registration(scene, &address));
     let hash = scene.world.random();

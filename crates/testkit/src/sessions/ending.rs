@@ -9,14 +9,6 @@ use crate::{
     units::Units,
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
-    one_session_ends_once(scene).await;
-    the_sessions_of_a_sign_in_end_together(scene).await;
-    a_persons_sessions_end_in_every_tenant(scene).await;
-    all_but_the_acting_session_end(scene).await;
-    a_members_sessions_end_in_one_tenant(scene).await;
-}
-
 /// Two people's sessions in two tenants and in none, two of a sign-in; one has ended before.
 struct Sample {
     acme: SampleTenant,
@@ -78,7 +70,7 @@ impl Sample {
     }
 }
 
-async fn one_session_ends_once(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
+pub(super) async fn one_session_ends_once(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
     let sample = Sample::keep(scene).await;
     sample
         .assert_ended(scene, &[&sample.in_acme], EndReason::LoggedOut, async |unit, reason, now| {
@@ -93,7 +85,7 @@ async fn one_session_ends_once(scene: &Scene<'_, impl Units<Unit: Directory + Se
         .await;
 }
 
-async fn the_sessions_of_a_sign_in_end_together(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
+pub(super) async fn the_sessions_of_a_sign_in_end_together(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
     let sample = Sample::keep(scene).await;
     let siblings = [&sample.in_acme, &sample.sibling_in_globex];
     sample
@@ -103,7 +95,7 @@ async fn the_sessions_of_a_sign_in_end_together(scene: &Scene<'_, impl Units<Uni
         .await;
 }
 
-async fn a_persons_sessions_end_in_every_tenant(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
+pub(super) async fn a_persons_sessions_end_in_every_tenant(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
     let sample = Sample::keep(scene).await;
     let own = [&sample.in_acme, &sample.sibling_in_globex, &sample.in_none];
     sample
@@ -113,7 +105,7 @@ async fn a_persons_sessions_end_in_every_tenant(scene: &Scene<'_, impl Units<Uni
         .await;
 }
 
-async fn all_but_the_acting_session_end(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
+pub(super) async fn all_but_the_acting_session_end(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
     let sample = Sample::keep(scene).await;
     let others = [&sample.sibling_in_globex, &sample.in_none];
     let acting = Some(sample.in_acme.id);
@@ -124,7 +116,7 @@ async fn all_but_the_acting_session_end(scene: &Scene<'_, impl Units<Unit: Direc
         .await;
 }
 
-async fn a_members_sessions_end_in_one_tenant(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
+pub(super) async fn a_members_sessions_end_in_one_tenant(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
     let sample = Sample::keep(scene).await;
     let in_acme = [&sample.in_acme];
     sample

@@ -9,13 +9,6 @@ use crate::{
     units::Units,
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
-    a_session_is_rotated_from_where_it_stands(scene).await;
-    se1_of_many_units_one_rotates(scene).await;
-    an_ended_session_is_not_rotated(scene).await;
-    what_was_seen_never_goes_back(scene).await;
-}
-
 async fn rotate(scene: &Scene<'_, impl Units<Unit: Sessions>>, session: &Session, from: u32) -> bool {
     let now = scene.world.now();
     scene.system(async |unit| unit.rotate_session(session.id, from, now).await.unwrap()).await
@@ -26,7 +19,9 @@ async fn mark_seen(scene: &Scene<'_, impl Units<Unit: Sessions>>, session: &Sess
     stored(scene, session.id).await.unwrap().seen_rotation
 }
 
-async fn a_session_is_rotated_from_where_it_stands(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
+pub(super) async fn a_session_is_rotated_from_where_it_stands(
+    scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>,
+) {
     let person = scene.person().await;
     let first = scene.new_session(person.id, None);
     let sibling = Session { sign_in: first.sign_in, ..scene.new_session(person.id, None) };
@@ -49,7 +44,7 @@ async fn a_session_is_rotated_from_where_it_stands(scene: &Scene<'_, impl Units<
     assert_eq!(shown(&stored(scene, sibling.id).await), shown([&sibling]), "its sibling stays where it was");
 }
 
-async fn se1_of_many_units_one_rotates(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
+pub(super) async fn se1_of_many_units_one_rotates(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
     let person = scene.person().await;
     let session = scene.new_session(person.id, None);
     keep(scene, [&session]).await;
@@ -58,7 +53,7 @@ async fn se1_of_many_units_one_rotates(scene: &Scene<'_, impl Units<Unit: Direct
     assert_eq!(stored(scene, session.id).await.unwrap().rotation, 1);
 }
 
-async fn an_ended_session_is_not_rotated(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
+pub(super) async fn an_ended_session_is_not_rotated(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
     let person = scene.person().await;
     let session = Session { ended: Some((scene.later(1), EndReason::Revoked)), ..scene.new_session(person.id, None) };
     keep(scene, [&session]).await;
@@ -67,7 +62,7 @@ async fn an_ended_session_is_not_rotated(scene: &Scene<'_, impl Units<Unit: Dire
     assert!(!rotate(scene, &scene.new_session(person.id, None), 0).await, "nor one that is not there");
 }
 
-async fn what_was_seen_never_goes_back(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
+pub(super) async fn what_was_seen_never_goes_back(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
     let person = scene.person().await;
     let session = Session { rotation: 5, seen_rotation: 1, ..scene.new_session(person.id, None) };
     let sibling = Session { rotation: 5, sign_in: session.sign_in, ..scene.new_session(person.id, None) };

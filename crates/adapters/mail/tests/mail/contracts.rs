@@ -3,21 +3,20 @@
 use std::{
     fs,
     io::{self, Write},
-    path::Path,
     sync::{Arc, Mutex},
 };
 use tempfile::TempDir;
-use tenantry_mail::{ConsoleMailer, FileMailer};
+use tenantry_mail::{ConsoleMailer, FileMailer, SmtpMailer};
 use tenantry_testkit::{
-    mailer::{Outbox, Sent, contract},
+    mailer::{Outbox, Sent},
     smtp,
 };
 
 use crate::support::{mailer_to, read, settings, templates};
 
-struct Mailbox<'a>(&'a smtp::SmtpServer);
+struct Mailbox(smtp::SmtpServer);
 
-impl Outbox for Mailbox<'_> {
+impl Outbox for Mailbox {
     async fn sent(&self) -> Vec<Sent> {
         let mails = self.0.mails();
         let sent = mails.iter().map(|mail| {
@@ -29,11 +28,11 @@ impl Outbox for Mailbox<'_> {
     }
 }
 
-struct Folder<'a>(&'a Path);
+struct Folder(TempDir);
 
-impl Outbox for Folder<'_> {
+impl Outbox for Folder {
     async fn sent(&self) -> Vec<Sent> {
-        let Ok(files) = fs::read_dir(self.0) else { return Vec::new() };
+        let Ok(files) = fs::read_dir(self.0.path()) else { return Vec::new() };
         files.map(|file| read(&fs::read(file.unwrap().path()).unwrap())).collect()
     }
 }
@@ -65,20 +64,26 @@ impl Outbox for Screen {
     }
 }
 
-#[tokio::test]
-async fn smtp() {
+async fn by_smtp() -> (SmtpMailer, Mailbox) {
     let server = smtp::SmtpServer::start().await;
-    contract(&mailer_to(&server.url(), None), &Mailbox(&server)).await;
+    (mailer_to(&server.url(), None), Mailbox(server))
 }
 
-#[tokio::test]
-async fn file() {
+fn to_a_folder() -> (FileMailer, Folder) {
     let folder = TempDir::new().unwrap();
-    contract(&FileMailer::new(folder.path(), templates(), settings()), &Folder(folder.path())).await;
+    (FileMailer::new(folder.path(), templates(), settings()), Folder(folder))
 }
 
-#[tokio::test]
-async fn console() {
+fn to_the_screen() -> (ConsoleMailer, Screen) {
     let screen = Screen::default();
-    contract(&ConsoleMailer::to(screen.clone(), templates(), settings()), &screen).await;
+    (ConsoleMailer::to(screen.clone(), templates(), settings()), screen)
+}
+
+tenantry_testkit::contract_tests! {
+    on {
+        smtp: crate::contracts::by_smtp().await,
+        file: crate::contracts::to_a_folder(),
+        console: crate::contracts::to_the_screen(),
+    }
+    mailer
 }

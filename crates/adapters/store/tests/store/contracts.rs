@@ -1,22 +1,7 @@
-//! Every contract suite of the test kit, and the queue against its model, on both databases.
+//! Every case of every contract suite of the test kit, and the queue against its model, on both databases.
 
-macro_rules! contracts {
-    ($($suite:ident)*) => {$(
-        mod $suite {
-            #[tokio::test]
-            async fn sqlite() {
-                tenantry_testkit::$suite::contract(&crate::support::sqlite().await).await;
-            }
-
-            #[tokio::test]
-            async fn postgres() {
-                tenantry_testkit::$suite::contract(&crate::support::postgres().await).await;
-            }
-        }
-    )*};
-}
-
-contracts! {
+tenantry_testkit::contract_tests! {
+    on { sqlite: crate::support::sqlite().await, postgres: crate::support::postgres().await }
     answers attempts authorities credentials erasure files invitations jobs journal links memberships people processes
     registrations roles schedules seals sessions sweeps tenants units
 }

@@ -31,21 +31,21 @@ pub(crate) struct Opened {
 }
 
 pub(crate) async fn sqlite() -> Opened {
-    let database = databases::sqlite();
-    let config = config_of(&database);
-    let store = Store::connect(config.clone()).await.unwrap();
-    store.migrate().await.unwrap();
-    Opened { store, config, world: test_world().0, database }
+    opened_at(databases::sqlite_from_template("store", migrate).await).await
 }
 
 pub(crate) async fn postgres() -> Opened {
-    let migrate = async |url: &str| -> Result<(), ConnectError> {
-        let store = Store::connect(config_of_url(url)).await?;
-        store.migrate().await?;
-        store.close().await;
-        Ok(())
-    };
-    let database = databases::postgres_from_template("store", migrate).await;
+    opened_at(databases::postgres_from_template("store", migrate).await).await
+}
+
+async fn migrate(url: &str) -> Result<(), ConnectError> {
+    let store = Store::connect(config_of_url(url)).await?;
+    store.migrate().await?;
+    store.close().await;
+    Ok(())
+}
+
+async fn opened_at(database: TestDatabase) -> Opened {
     let config = config_of(&database);
     Opened { store: Store::connect(config.clone()).await.unwrap(), config, world: test_world().0, database }
 }

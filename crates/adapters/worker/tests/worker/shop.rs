@@ -12,7 +12,7 @@ use std::{
 };
 use tenantry_jobs::{JobQueue, Kind, NewJob, Schedule, WakeUp};
 use tenantry_kernel::{Clock, StoreError, Timestamp, World};
-use tenantry_store::{Database, Scope, Store, StoreConfig, Synchronous, SystemReason, Unit};
+use tenantry_store::{ConnectError, Database, Scope, Store, StoreConfig, Synchronous, SystemReason, Unit};
 use tenantry_testkit::{
     databases::{self, TestDatabase},
     world::{TestEntropy, moment},
@@ -117,22 +117,26 @@ pub(crate) fn config() -> WorkerConfig {
     }
 }
 
+async fn connect(url: &str) -> Result<Store, ConnectError> {
+    let file = url.strip_prefix("sqlite://").unwrap().split('?').next().unwrap();
+    let database = Database::Sqlite(PathBuf::from(file));
+    Store::connect(StoreConfig { database, pool_size: 4, deadline: PATIENCE, synchronous: Synchronous::Normal }).await
+}
+
 impl Shop {
     pub(crate) async fn open() -> Self {
         Self::open_by(World::new(WallClock, TestEntropy)).await
     }
 
     pub(crate) async fn open_by(world: World) -> Self {
-        let database = databases::sqlite();
-        let file = database.url().strip_prefix("sqlite://").unwrap().split('?').next().unwrap();
-        let store = Store::connect(StoreConfig {
-            database: Database::Sqlite(PathBuf::from(file)),
-            pool_size: 4,
-            deadline: PATIENCE,
-            synchronous: Synchronous::Normal,
-        });
-        let store = store.await.unwrap();
-        store.migrate().await.unwrap();
+        let migrate = async |url: &str| -> Result<(), ConnectError> {
+            let store = connect(url).await?;
+            store.migrate().await?;
+            store.close().await;
+            Ok(())
+        };
+        let database = databases::sqlite_from_template("shop", migrate).await;
+        let store = connect(database.url()).await.unwrap();
         Self { store, world, bell: Arc::default(), database }
     }
 

@@ -9,12 +9,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Directory>>) {
-    te1_a_scope_sees_its_own_people(scene).await;
-    te1_only_system_units_find_by_address_and_write(scene).await;
-}
-
-async fn te1_a_scope_sees_its_own_people(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+pub(super) async fn te1_a_scope_sees_its_own_people(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let colleague = scene.member(&acme).await;
     let alone = scene.person().await;
@@ -54,7 +49,7 @@ async fn te1_a_scope_sees_its_own_people(scene: &Scene<'_, impl Units<Unit: Dire
     }
 }
 
-async fn te1_only_system_units_find_by_address_and_write(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+pub(super) async fn te1_only_system_units_find_by_address_and_write(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let acme = scene.tenant().await;
     let stranger = scene.person().await;
     let new = scene.new_person("Somebody New");

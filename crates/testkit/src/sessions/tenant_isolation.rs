@@ -9,13 +9,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
-    te1_a_scope_sees_its_own_sessions(scene).await;
-    te1_sessions_out_of_scope_are_untouched(scene).await;
-    se4_an_admin_ends_what_is_in_the_own_tenant_only(scene).await;
-}
-
-async fn te1_a_scope_sees_its_own_sessions(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
+pub(super) async fn te1_a_scope_sees_its_own_sessions(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let colleague = scene.member(&acme).await;
     scene.join(&globex, &colleague, &[]).await;
@@ -55,7 +49,7 @@ async fn te1_a_scope_sees_its_own_sessions(scene: &Scene<'_, impl Units<Unit: Di
     }
 }
 
-async fn te1_sessions_out_of_scope_are_untouched(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
+pub(super) async fn te1_sessions_out_of_scope_are_untouched(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let user = globex.owner.id;
     let theirs = Session { rotation: 3, ..scene.new_session(user, Some(globex.id())) };
@@ -86,7 +80,9 @@ async fn te1_sessions_out_of_scope_are_untouched(scene: &Scene<'_, impl Units<Un
 }
 
 /// Signed in to two tenants by one sign-in, a person stays signed in at the other when the one ends what it can.
-async fn se4_an_admin_ends_what_is_in_the_own_tenant_only(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {
+pub(super) async fn se4_an_admin_ends_what_is_in_the_own_tenant_only(
+    scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>,
+) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let person = scene.member(&acme).await;
     scene.join(&globex, &person, &[]).await;

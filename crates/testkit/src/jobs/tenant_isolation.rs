@@ -12,13 +12,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
-    every_scope_enqueues_its_own(scene).await;
-    te1_a_job_of_another_tenant_is_refused(scene).await;
-    te1_only_system_units_work(scene).await;
-}
-
-async fn every_scope_enqueues_its_own(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn every_scope_enqueues_its_own(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let person = TestScope::Person(acme.owner.id);
@@ -41,7 +35,7 @@ async fn every_scope_enqueues_its_own(scene: &Scene<'_, impl Units<Unit: Ports>>
     }
 }
 
-async fn te1_a_job_of_another_tenant_is_refused(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn te1_a_job_of_another_tenant_is_refused(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     for (scope, tenant) in [
@@ -61,7 +55,7 @@ async fn te1_a_job_of_another_tenant_is_refused(scene: &Scene<'_, impl Units<Uni
 }
 
 /// Not even the jobs of one's own tenant are anybody's to see or to do.
-async fn te1_only_system_units_work(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn te1_only_system_units_work(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let scopes = [acme.scope(), TestScope::Person(acme.owner.id)];

@@ -9,16 +9,9 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
-    te1_another_tenants_invitations_are_invisible(scene).await;
-    te1_another_tenants_invitations_are_untouched(scene).await;
-    te1_an_invitation_cannot_give_another_tenants_role(scene).await;
-    te1_outside_any_tenant_there_are_no_invitations(scene).await;
-    te1_only_system_units_find_by_token(scene).await;
-    te5_two_tenants_may_invite_one_address(scene).await;
-}
-
-async fn te1_another_tenants_invitations_are_invisible(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
+pub(super) async fn te1_another_tenants_invitations_are_invisible(
+    scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>,
+) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let own = new_invitation(scene, &acme);
     let theirs = [new_invitation(scene, &globex), new_invitation(scene, &globex)];
@@ -44,7 +37,9 @@ async fn te1_another_tenants_invitations_are_invisible(scene: &Scene<'_, impl Un
         .await;
 }
 
-async fn te1_another_tenants_invitations_are_untouched(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
+pub(super) async fn te1_another_tenants_invitations_are_untouched(
+    scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>,
+) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let [role, ..] = three_roles(scene, &globex).await;
     let theirs = Invitation { roles: vec![role], ..new_invitation(scene, &globex) };
@@ -75,7 +70,7 @@ async fn te1_another_tenants_invitations_are_untouched(scene: &Scene<'_, impl Un
     assert_eq!(stored(scene, own.id).await, Some(own));
 }
 
-async fn te1_an_invitation_cannot_give_another_tenants_role(
+pub(super) async fn te1_an_invitation_cannot_give_another_tenants_role(
     scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>,
 ) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
@@ -93,7 +88,9 @@ async fn te1_an_invitation_cannot_give_another_tenants_role(
     }
 }
 
-async fn te1_outside_any_tenant_there_are_no_invitations(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
+pub(super) async fn te1_outside_any_tenant_there_are_no_invitations(
+    scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>,
+) {
     let acme = scene.tenant().await;
     let [role, ..] = three_roles(scene, &acme).await;
     let invitation = Invitation { roles: vec![role], ..new_invitation(scene, &acme) };
@@ -110,7 +107,7 @@ async fn te1_outside_any_tenant_there_are_no_invitations(scene: &Scene<'_, impl 
         .await;
 }
 
-async fn te1_only_system_units_find_by_token(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
+pub(super) async fn te1_only_system_units_find_by_token(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
     let acme = scene.tenant().await;
     let invitation = new_invitation(scene, &acme);
     keep(scene, &[&invitation]).await;
@@ -124,7 +121,9 @@ async fn te1_only_system_units_find_by_token(scene: &Scene<'_, impl Units<Unit: 
     }
 }
 
-async fn te5_two_tenants_may_invite_one_address(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
+pub(super) async fn te5_two_tenants_may_invite_one_address(
+    scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>,
+) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let own = new_invitation(scene, &acme);
     let theirs = Invitation { email: own.email.clone(), ..new_invitation(scene, &globex) };

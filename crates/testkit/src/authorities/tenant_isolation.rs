@@ -8,13 +8,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Ports>>) {
-    te1_power_in_one_tenant_is_none_in_another(scene).await;
-    te1_a_scope_sees_its_own_authorities(scene).await;
-    te1_another_tenant_is_not_locked(scene).await;
-}
-
-async fn te1_power_in_one_tenant_is_none_in_another(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn te1_power_in_one_tenant_is_none_in_another(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let person = scene.person().await;
     let reads = PermissionSet::of(&[Permission::AUDIT_READ]);
@@ -31,7 +25,7 @@ async fn te1_power_in_one_tenant_is_none_in_another(scene: &Scene<'_, impl Units
     assert!(authority(scene, stray.id).await.is_none());
 }
 
-async fn te1_a_scope_sees_its_own_authorities(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn te1_a_scope_sees_its_own_authorities(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let person = scene.member(&acme).await;
     scene.join(&globex, &person, &[]).await;
@@ -57,7 +51,7 @@ async fn te1_a_scope_sees_its_own_authorities(scene: &Scene<'_, impl Units<Unit:
 }
 
 /// A lock that a policy turned into silence would let two changes of power through at once.
-async fn te1_another_tenant_is_not_locked(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn te1_another_tenant_is_not_locked(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     for scope in [acme.scope(), TestScope::Person(globex.owner.id)] {
         must_be!(

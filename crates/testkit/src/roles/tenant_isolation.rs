@@ -9,14 +9,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Directory>>) {
-    te1_another_tenants_roles_are_invisible(scene).await;
-    te1_another_tenants_roles_are_untouched(scene).await;
-    te1_outside_any_tenant_there_are_no_roles(scene).await;
-    te5_two_tenants_may_use_one_name(scene).await;
-}
-
-async fn te1_another_tenants_roles_are_invisible(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+pub(super) async fn te1_another_tenants_roles_are_invisible(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let own = scene.role(&acme, "Clerk", SOME).await;
     let theirs = scene.role(&globex, "Spy", SOME).await;
@@ -44,7 +37,7 @@ async fn te1_another_tenants_roles_are_invisible(scene: &Scene<'_, impl Units<Un
         .await;
 }
 
-async fn te1_another_tenants_roles_are_untouched(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+pub(super) async fn te1_another_tenants_roles_are_untouched(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let theirs = scene.role(&globex, "Clerk", SOME).await;
     let raised = Role { permissions: PermissionSet::ALL, ..theirs.clone() };
@@ -66,7 +59,7 @@ async fn te1_another_tenants_roles_are_untouched(scene: &Scene<'_, impl Units<Un
     assert_eq!(stored(scene, own.id).await, Some(own));
 }
 
-async fn te1_outside_any_tenant_there_are_no_roles(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+pub(super) async fn te1_outside_any_tenant_there_are_no_roles(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let acme = scene.tenant().await;
     let role = scene.role(&acme, "Clerk", SOME).await;
     let stranger = scene.person().await;
@@ -81,7 +74,7 @@ async fn te1_outside_any_tenant_there_are_no_roles(scene: &Scene<'_, impl Units<
         .await;
 }
 
-async fn te5_two_tenants_may_use_one_name(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+pub(super) async fn te5_two_tenants_may_use_one_name(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let own = scene.role(&acme, "Clerk", SOME).await;
     let theirs = scene.role(&globex, "CLERK", PermissionSet::EMPTY).await;

@@ -9,16 +9,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Directory>>) {
-    te1_another_tenants_members_are_invisible(scene).await;
-    te1_another_tenants_members_are_untouched(scene).await;
-    te1_a_member_cannot_hold_another_tenants_role(scene).await;
-    te1_only_the_person_is_told_their_tenants(scene).await;
-    te1_only_the_person_is_told_what_they_hold_everywhere(scene).await;
-    te1_a_person_is_told_nothing_of_others_by_address(scene).await;
-}
-
-async fn te1_another_tenants_members_are_invisible(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+pub(super) async fn te1_another_tenants_members_are_invisible(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let theirs = globex.owner.clone();
     let owner_role = scene.default_role(&globex, DefaultRole::Owner).await;
@@ -47,7 +38,7 @@ async fn te1_another_tenants_members_are_invisible(scene: &Scene<'_, impl Units<
         .await;
 }
 
-async fn te1_another_tenants_members_are_untouched(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+pub(super) async fn te1_another_tenants_members_are_untouched(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let stranger = scene.person().await;
     let clerk = scene.role(&globex, "Clerk", PermissionSet::EMPTY).await;
@@ -68,7 +59,7 @@ async fn te1_another_tenants_members_are_untouched(scene: &Scene<'_, impl Units<
     }
 }
 
-async fn te1_a_member_cannot_hold_another_tenants_role(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+pub(super) async fn te1_a_member_cannot_hold_another_tenants_role(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let member = scene.member(&acme).await;
     let theirs = scene.role(&globex, "Spy", PermissionSet::ALL).await;
@@ -85,7 +76,7 @@ async fn te1_a_member_cannot_hold_another_tenants_role(scene: &Scene<'_, impl Un
     }
 }
 
-async fn te1_only_the_person_is_told_their_tenants(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+pub(super) async fn te1_only_the_person_is_told_their_tenants(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     scene.join(&acme, &globex.owner, &[]).await;
     for scope in [acme.scope(), TestScope::Person(acme.owner.id)] {
@@ -98,7 +89,9 @@ async fn te1_only_the_person_is_told_their_tenants(scene: &Scene<'_, impl Units<
 }
 
 /// Not even their own: a unit in a tenant would see a part, and pass it for the whole.
-async fn te1_only_the_person_is_told_what_they_hold_everywhere(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+pub(super) async fn te1_only_the_person_is_told_what_they_hold_everywhere(
+    scene: &Scene<'_, impl Units<Unit: Directory>>,
+) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     scene.join(&acme, &globex.owner, &[]).await;
     for (scope, user) in [
@@ -115,7 +108,7 @@ async fn te1_only_the_person_is_told_what_they_hold_everywhere(scene: &Scene<'_,
     }
 }
 
-async fn te1_a_person_is_told_nothing_of_others_by_address(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+pub(super) async fn te1_a_person_is_told_nothing_of_others_by_address(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let acme = scene.tenant().await;
     let (member, stranger) = (scene.member(&acme).await, scene.person().await);
     for scope in [TestScope::Person(stranger.id), TestScope::Person(acme.owner.id)] {

@@ -11,13 +11,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
-    te1_another_tenants_log_is_invisible(scene).await;
-    te1_another_tenants_log_cannot_be_written(scene).await;
-    what_belongs_to_no_tenant_is_noted_by_whoever_acts(scene).await;
-}
-
-async fn te1_another_tenants_log_is_invisible(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
+pub(super) async fn te1_another_tenants_log_is_invisible(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
     let (own, theirs) = (Log::new(scene), Log::new(scene));
     // Alike in everything but the tenant: person, target, moment.
     let event = own.event(scene, ROLE_CREATED).target(own.person, Some("Ada"));
@@ -49,7 +43,7 @@ async fn te1_another_tenants_log_is_invisible(scene: &Scene<'_, impl Units<Unit:
     }
 }
 
-async fn te1_another_tenants_log_cannot_be_written(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
+pub(super) async fn te1_another_tenants_log_cannot_be_written(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
     let (own, theirs) = (Log::new(scene), Log::new(scene));
     let forged = own.event(scene, ROLE_CREATED).within(Some(theirs.tenant));
     for scope in [own.scope(), TestScope::Person(own.person)] {
@@ -66,7 +60,9 @@ async fn te1_another_tenants_log_cannot_be_written(scene: &Scene<'_, impl Units<
     assert!(entry(scene, own.scope(), outside.id).await.is_none(), "a person's unit is in no tenant");
 }
 
-async fn what_belongs_to_no_tenant_is_noted_by_whoever_acts(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
+pub(super) async fn what_belongs_to_no_tenant_is_noted_by_whoever_acts(
+    scene: &Scene<'_, impl Units<Unit: Journal + Entries>>,
+) {
     let (own, other) = (Log::new(scene), Log::new(scene));
     for scope in [TestScope::Person(own.person), own.scope()] {
         let event = own.event(scene, USER_PASSWORD_CHANGED).within(None);

@@ -9,12 +9,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn contract(scene: &Scene<'_, impl Units<Unit: Directory + Links>>) {
-    te1_only_system_units_find_by_token(scene).await;
-    te1_another_persons_links_are_untouched(scene).await;
-}
-
-async fn te1_only_system_units_find_by_token(scene: &Scene<'_, impl Units<Unit: Directory + Links>>) {
+pub(super) async fn te1_only_system_units_find_by_token(scene: &Scene<'_, impl Units<Unit: Directory + Links>>) {
     let acme = scene.tenant().await;
     let link = new_link(scene, acme.owner.id, LinkKind::Verify);
     put(scene, &[&link]).await;
@@ -28,7 +23,7 @@ async fn te1_only_system_units_find_by_token(scene: &Scene<'_, impl Units<Unit: 
 }
 
 /// Not even the owner of the tenant gets at the links of a member.
-async fn te1_another_persons_links_are_untouched(scene: &Scene<'_, impl Units<Unit: Directory + Links>>) {
+pub(super) async fn te1_another_persons_links_are_untouched(scene: &Scene<'_, impl Units<Unit: Directory + Links>>) {
     let acme = scene.tenant().await;
     let member = scene.member(&acme).await;
     let kept = new_link(scene, member.id, LinkKind::Reset);
