@@ -1,28 +1,29 @@
-//! E-mail addresses in one canonical form, so that two spellings never are two people.
+//! Email addresses in one canonical form, so that two spellings never become two users.
 
 use serde::{Serialize, Serializer};
 use std::fmt;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-/// Why a text is not an address that we take.
+/// The text is not an accepted email address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not an e-mail address")]
 pub struct EmailError;
 
-/// One mailbox, `local@domain`: NFC, lower-case, at most 254 bytes, no comments, quotes, lists or trailing dot. The domain is
-/// in its ASCII form, `xn--…` (RFC 5891), which every mail server takes.
+/// A mailbox, `local@domain`: NFC, lower-case, at most 254 bytes, without comments, quotes, lists or a trailing dot.
+/// The domain is in its ASCII form, `xn--…` (RFC 5891), which every mail server accepts.
 ///
-/// RFC 5321 lets a server tell `Ada@` from `ada@`; none in use does, and people do not, so the whole address is folded.
+/// RFC 5321 allows a server to distinguish `Ada@` from `ada@`. No server in use does, and people do not, so the whole
+/// address is folded.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EmailAddress(String);
 
 impl EmailAddress {
-    /// The longest address, in bytes (RFC 5321, 4.5.3.1.3 less the brackets).
+    /// Maximum length in bytes (RFC 5321, section 4.5.3.1.3, without the brackets).
     pub const MAX_BYTES: usize = 254;
     const MAX_LOCAL_BYTES: usize = 64;
     const MAX_LABEL_BYTES: usize = 63;
 
-    /// Brings an address to its canonical form.
+    /// Parses an address into its canonical form.
     pub fn parse(text: &str) -> Result<Self, EmailError> {
         if text.len() > 4 * Self::MAX_BYTES {
             return Err(EmailError);
@@ -32,30 +33,30 @@ impl EmailAddress {
         if !is_nfc(&folded) || !is_local(local) || !is_domain(domain) {
             return Err(EmailError);
         }
-        // In a domain the two are two letters (RFC 5892, 2.6).
+        // In a domain, the two forms of sigma are two letters (RFC 5892, section 2.6).
         let local: String = local.chars().map(without_final_form).collect();
         let domain = idna::domain_to_ascii_strict(domain).map_err(|_| EmailError)?;
         let address = format!("{local}@{domain}");
         if address.len() <= Self::MAX_BYTES { Ok(Self(address)) } else { Err(EmailError) }
     }
 
-    /// The canonical form.
+    /// Returns the canonical form.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The part before the `@`.
+    /// Returns the part before the `@`.
     pub fn local(&self) -> &str {
         self.0.split_once('@').map_or("", |(local, _)| local)
     }
 }
 
-/// Both small letters belong to one great sigma.
+/// Maps the final form of small sigma to the other: both belong to one capital sigma.
 fn without_final_form(letter: char) -> char {
     if letter == 'ς' { 'σ' } else { letter }
 }
 
-/// RFC 5321 `Dot-string`, and RFC 6531's non-ASCII letters and digits.
+/// Accepts a `Dot-string` (RFC 5321) with the non-ASCII letters and digits of RFC 6531.
 fn is_local(local: &str) -> bool {
     local.len() <= EmailAddress::MAX_LOCAL_BYTES
         && local.split('.').all(|atom| {
@@ -64,7 +65,7 @@ fn is_local(local: &str) -> bool {
         && !has_compatibility_forms(local)
 }
 
-/// A host name of at least two labels; the last is not a number, so that bare IPv4 addresses are none.
+/// Accepts a host name of at least two labels. The last label is not a number, so that IPv4 addresses are refused.
 fn is_domain(domain: &str) -> bool {
     let labels: Vec<&str> = domain.split('.').collect();
     labels.len() >= 2
@@ -79,7 +80,8 @@ fn is_domain(domain: &str) -> bool {
         && !has_compatibility_forms(domain)
 }
 
-/// Full-width letters, ligatures and the like are look-alikes of plain ones: two people would share one picture.
+/// Returns whether the text has full-width letters, ligatures or similar forms. They look like plain letters, so two
+/// users would share one appearance.
 fn has_compatibility_forms(text: &str) -> bool {
     !text.nfkc().eq(text.chars())
 }

@@ -1,49 +1,50 @@
-//! Error codes, and what can go wrong below a use case.
+//! Error codes, and the errors of a store.
 
 use serde::Serialize;
 use std::{error::Error, fmt};
 
 use crate::{Denied, Permission, PermissionSet, names};
 
-/// What sort of failure a code is. The application maps each kind to one HTTP status. Documents list codes in this order.
+/// The kind of a failure. The application maps each kind to one HTTP status. Documents list codes in the order of this
+/// enum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorKind {
-    /// The request is not in the form that it should have.
+    /// The request does not have the required form.
     Malformed,
-    /// Nobody, or nobody any more, is signed in.
+    /// The caller is not signed in, or no longer.
     Unauthenticated,
-    /// Known, but not allowed.
+    /// The caller is known, but not allowed to do this.
     Forbidden,
-    /// Not there, or not yours.
+    /// The resource does not exist, or belongs to another tenant.
     NotFound,
-    /// The path exists, the method does not.
+    /// The path exists, but not with this method.
     MethodNotAllowed,
     /// The client was too slow.
     TooSlow,
-    /// The state of the matter does not allow it.
+    /// The state of the resource does not allow this.
     Conflict,
-    /// The row has moved on since it was read.
+    /// The resource has changed since the caller read it.
     Stale,
-    /// Too many bytes.
+    /// The request has too many bytes.
     TooLarge,
-    /// Bytes of a kind that is not taken.
+    /// The body's media type is not accepted.
     UnsupportedMedia,
-    /// No such part of the thing.
+    /// The requested range does not exist.
     Unsatisfiable,
-    /// Well-formed, but not valid.
+    /// The request is well-formed, but its values are invalid.
     Invalid,
-    /// Too many requests.
+    /// Too many requests or attempts.
     TooMany,
-    /// A defect of ours.
+    /// A defect of the server.
     Internal,
-    /// Something that we need does not answer; later it may.
+    /// A dependency does not answer; a later request may succeed.
     Unavailable,
-    /// There is no room to keep it.
+    /// The storage is full.
     Full,
 }
 
-/// A public error code. The crate that can fail so declares it, by [`codes!`](crate::codes); those that any crate can fail
-/// with are constants of this type. Its name never changes once shipped.
+/// A public error code. The crate whose operations fail with it declares it with [`codes!`](crate::codes); codes that
+/// any crate can return are constants of this type. The name never changes once shipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ErrorCode {
     name: &'static str,
@@ -56,7 +57,8 @@ impl ErrorCode {
     ///
     /// # Panics
     ///
-    /// When the name is not in snake case, or the sentence is none. In a constant that is an error of compilation.
+    /// Panics when the name is not in snake case or the sentence is not a sentence. In a constant this is a compile
+    /// error.
     pub const fn declared(name: &'static str, kind: ErrorKind, sentence: &'static str) -> Self {
         assert!(names::is_snake_case(name), "the name of a code is written in snake case");
         assert!(matches!(sentence.as_bytes(), [b'A'..=b'Z', .., b'.']), "a code says a sentence");
@@ -68,12 +70,12 @@ impl ErrorCode {
         self.name
     }
 
-    /// Returns the kind of failure, which decides the HTTP status.
+    /// Returns the kind of failure, which determines the HTTP status.
     pub const fn kind(self) -> ErrorKind {
         self.kind
     }
 
-    /// Returns one sentence for the person who reads the answer.
+    /// Returns one sentence for the person who reads the response.
     pub const fn sentence(self) -> &'static str {
         self.sentence
     }
@@ -101,7 +103,7 @@ macro_rules! codes {
     };
 }
 
-/// The same for the codes of this crate, as constants of the type.
+/// Declares the codes of this crate as constants of the type.
 macro_rules! general_codes {
     ($($constant:ident $name:literal $kind:ident $sentence:literal;)*) => {
         impl ErrorCode {
@@ -146,61 +148,60 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// What is wrong with one field of a request, or which right is missing. Never holds the refused value.
+/// A problem with one field of a request, or a missing permission. It never holds the refused value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// The path of the field, as the client wrote it: `name`, `permissions[2]`.
+    /// Path of the field as the client wrote it: `name`, `permissions[2]`.
     pub field: String,
-    /// What sort of mistake it is, for programs.
+    /// The kind of problem, for programs.
     pub code: &'static str,
-    /// The same for people.
+    /// A description for people.
     pub message: String,
 }
 
 impl FieldError {
-    /// A mistake in one field.
+    /// Creates the error of one field.
     pub fn new(field: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
         Self { field: field.into(), code, message: message.into() }
     }
 }
 
-/// Why a repository could not do what it was asked.
+/// Errors of a repository.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Other changes came between; the whole unit may be tried again.
+    /// A concurrent change interfered; the whole unit may be retried.
     #[error("the change collided with another")]
     Collision(#[source] Box<dyn Error + Send + Sync>),
-    /// The store does not answer in time, or at all.
+    /// The store does not answer, or not in time.
     #[error("the store is not available")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
-    /// A row cannot become an entity, or a statement did not hit the rows it must hit.
+    /// A row cannot be converted to an entity, or a statement did not change the rows that it must change.
     #[error("{table}.{column} holds what no entity can hold")]
     Inconsistent {
         /// The table of the row.
         table: &'static str,
-        /// The column, or what was expected of the statement.
+        /// The column, or the expectation that the statement did not meet.
         column: &'static str,
     },
-    /// A port was used in a scope that does not allow it: a defect of ours.
+    /// A port was used in a scope that does not allow it, which is a defect of the caller.
     #[error("{0}")]
     Misuse(&'static str),
-    /// Anything else that the store says.
+    /// Any other failure of the store.
     #[error("the store failed")]
     Failed(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// An error that has a public code. What is shown outside is the code and the details; the error itself, with its
-/// sources, is for the log.
+/// An error with a public code. Clients see the code and the details; the error itself and its sources go to the log.
 pub trait Coded: Error {
-    /// The public code.
+    /// Returns the public code.
     fn code(&self) -> ErrorCode;
 
-    /// What is wrong with which field, or which right is missing.
+    /// Returns the invalid fields or the missing permissions.
     fn details(&self) -> Vec<FieldError> {
         Vec::new()
     }
 
-    /// Whether the whole unit may be tried again.
+    /// Returns whether the whole unit may be retried.
     fn is_collision(&self) -> bool {
         false
     }

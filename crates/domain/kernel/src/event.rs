@@ -1,4 +1,4 @@
-//! The journal: who did what to which thing, written in the unit of the change itself. These rows are the audit log.
+//! The journal: who did what to which target, written in the unit of the change itself. Its rows are the audit log.
 
 use async_trait::async_trait;
 use hmac::{Hmac, Mac};
@@ -10,22 +10,22 @@ use crate::{
     World, canonical_json,
 };
 
-/// The version of the canonical form that new events carry.
+/// Version of the canonical form of new events.
 pub const EVENT_VERSION: i32 = 1;
 
-/// How it ended.
+/// Outcome of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// It was done.
+    /// The action was done.
     Succeeded,
     /// The actor was not allowed to.
     Denied,
-    /// It was tried and went wrong.
+    /// The action failed for another reason.
     Failed,
 }
 
 impl Outcome {
-    /// The public name.
+    /// Returns the public name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Succeeded => "succeeded",
@@ -34,7 +34,7 @@ impl Outcome {
         }
     }
 
-    /// The outcome of that name.
+    /// Returns the outcome with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Succeeded, Self::Denied, Self::Failed].into_iter().find(|outcome| outcome.name() == name)
     }
@@ -76,11 +76,11 @@ impl From<Vec<String>> for ChangeValue {
     }
 }
 
-/// One field that changed. A secret field has neither `from` nor `to`.
+/// A changed field. A secret field has neither `from` nor `to`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
-    /// The field's public name.
+    /// Public name of the field.
     pub field: String,
     /// The value before, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,37 +90,37 @@ pub struct Change {
     pub to: Option<ChangeValue>,
 }
 
-/// What of an event belongs to persons. It lies in a table of its own and only its commitment is sealed, so that
-/// it can be erased while every seal stays valid.
+/// The personal part of an event. It is stored in its own table and only its commitment is sealed, so that it can be
+/// erased while every seal stays valid.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PersonalPart {
-    /// What the actor was called.
+    /// Name of the actor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor_name: Option<String>,
-    /// What the target was called.
+    /// Name of the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_name: Option<String>,
-    /// The network address.
+    /// Network address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
-    /// The client's own description.
+    /// The client's `User-Agent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
-    /// Changed fields that tell something of a person.
+    /// Changed fields that hold personal data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
 }
 
 impl PersonalPart {
-    /// HMAC-SHA256 (RFC 2104) of the canonical part under the event's salt. Without the salt nobody can try names
-    /// against it.
+    /// Returns the HMAC-SHA256 (RFC 2104) of the canonical part under the event's salt. Without the salt, names cannot
+    /// be guessed and compared.
     pub fn commitment(&self, salt: &[u8; 32]) -> Result<[u8; 32], CanonicalError> {
         Ok(commitment_to(&canonical_json(self)?, salt))
     }
 }
 
-/// The commitment to a personal part whose canonical JSON is at hand, as it stands in the journal.
+/// Returns the commitment to a personal part that is given as canonical JSON, as stored beside the journal.
 pub fn commitment_to(canonical_part: &str, salt: &[u8; 32]) -> [u8; 32] {
     let mut key = [0; 64];
     key[..salt.len()].copy_from_slice(salt);
@@ -129,20 +129,20 @@ pub fn commitment_to(canonical_part: &str, salt: &[u8; 32]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// One entry of the journal.
+/// An entry of the journal.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// Carries the same millisecond as `occurred_at`, so that the order of ids is the order of times.
+    /// Id. It carries the same millisecond as `occurred_at`, so that the order of ids is the order of time.
     pub id: EventId,
-    /// The version of the canonical form.
+    /// Version of the canonical form.
     pub version: i32,
-    /// The tenant whose log this is; `None` for what belongs to none.
+    /// The tenant whose log holds the entry; `None` for entries without a tenant.
     pub tenant: Option<TenantId>,
-    /// When it happened.
+    /// Time of the event.
     pub occurred_at: Timestamp,
-    /// What was done or tried.
+    /// The action that was done or attempted.
     pub action: Action,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
     /// What sort of actor did it.
     pub actor_kind: ActorKind,
@@ -150,15 +150,15 @@ pub struct Event {
     pub actor_id: Option<UserId>,
     /// In whose place.
     pub on_behalf_of: Option<UserId>,
-    /// What it was done to.
+    /// The target.
     pub target: Option<Target>,
-    /// What changed, less what belongs to persons.
+    /// Changed fields, without personal ones.
     pub changes: Vec<Change>,
     /// The request that caused it.
     pub request: RequestId,
-    /// How many times; more than one only for refusals that were counted.
+    /// Number of occurrences; more than one only for counted refusals.
     pub count: i64,
-    /// What belongs to persons.
+    /// The personal part.
     pub personal: PersonalPart,
     /// The key of the commitment to the personal part.
     pub salt: [u8; 32],
@@ -217,7 +217,7 @@ impl Event {
         }
     }
 
-    /// It was done to this thing.
+    /// Sets the target and its name.
     #[must_use]
     pub fn target(mut self, target: impl Into<Target>, name: Option<&str>) -> Self {
         self.target = Some(target.into());
@@ -225,28 +225,28 @@ impl Event {
         self
     }
 
-    /// It belongs into this tenant's log.
+    /// Sets the tenant whose log holds the entry.
     #[must_use]
     pub fn within(mut self, tenant: Option<TenantId>) -> Self {
         self.tenant = tenant;
         self
     }
 
-    /// It ended this way.
+    /// Sets the outcome.
     #[must_use]
     pub fn outcome(mut self, outcome: Outcome) -> Self {
         self.outcome = outcome;
         self
     }
 
-    /// A field has this value now; there was none before.
+    /// Adds a field that had no value before.
     #[must_use]
     pub fn set(mut self, field: &str, to: impl Into<ChangeValue>) -> Self {
         self.changes.push(Change { field: field.to_owned(), from: None, to: Some(to.into()) });
         self
     }
 
-    /// A field went from one value to another. Nothing is noted when they are the same.
+    /// Adds a changed field. Equal values add nothing.
     #[must_use]
     pub fn changed(mut self, field: &str, from: impl Into<ChangeValue>, to: impl Into<ChangeValue>) -> Self {
         let (from, to) = (from.into(), to.into());
@@ -256,14 +256,14 @@ impl Event {
         self
     }
 
-    /// A field that tells something of a person has this value now; there was none before.
+    /// Adds a field with personal data that had no value before.
     #[must_use]
     pub fn set_personal(mut self, field: &str, to: impl Into<ChangeValue>) -> Self {
         self.personal.changes.push(Change { field: field.to_owned(), from: None, to: Some(to.into()) });
         self
     }
 
-    /// A field that tells something of a person went from one value to another.
+    /// Adds a changed field with personal data. Equal values add nothing.
     #[must_use]
     pub fn changed_personal(mut self, field: &str, from: impl Into<ChangeValue>, to: impl Into<ChangeValue>) -> Self {
         let (from, to) = (from.into(), to.into());
@@ -273,21 +273,21 @@ impl Event {
         self
     }
 
-    /// A secret field changed; its values are nobody's business.
+    /// Adds a changed secret field without its values.
     #[must_use]
     pub fn changed_secret(mut self, field: &str) -> Self {
         self.changes.push(Change { field: field.to_owned(), from: None, to: None });
         self
     }
 
-    /// It happened this many times.
+    /// Sets the number of occurrences.
     #[must_use]
     pub fn times(mut self, count: i64) -> Self {
         self.count = count;
         self
     }
 
-    /// The bytes that a seal covers: everything but the personal part, for which its commitment stands.
+    /// Returns the sealed bytes: everything but the personal part, which its commitment represents.
     pub fn canonical(&self, commitment: &[u8; 32]) -> Result<String, CanonicalError> {
         canonical_json(&CanonicalEvent {
             version: self.version,
@@ -309,7 +309,7 @@ impl Event {
     }
 }
 
-/// Where events are written, in the unit of the change that they tell of.
+/// Port: appends events in the unit of the change that they describe.
 #[async_trait]
 pub trait Journal: Send {
     /// Appends one event.

@@ -1,4 +1,5 @@
-//! Typed ids: UUIDv7 (RFC 9562), lower-case and hyphenated in text, so that one kind of id cannot stand in for another.
+//! Typed ids: UUIDv7 (RFC 9562), in text lower-case and hyphenated. The compiler refuses one kind of id in place of
+//! another.
 
 use uuid::Uuid;
 
@@ -7,8 +8,8 @@ use uuid::Uuid;
 #[error("not a lower-case, hyphenated UUIDv7")]
 pub struct IdError;
 
-/// Declares a type of id. Other crates declare theirs by this macro too, and convert those that an event can be about into
-/// [`Target`](crate::Target).
+/// Declares a type of id. Another crate that declares one implements the conversion into [`Target`](crate::Target) for
+/// ids that an event can be about.
 ///
 /// ```
 /// tenantry_kernel::id!(
@@ -30,7 +31,7 @@ macro_rules! id {
                 Self(world.uuid_v7())
             }
 
-            /// Takes an id that a repository or a verified token holds already.
+            /// Creates an id from the UUID of a repository or a verified token.
             pub const fn from_uuid(id: $crate::macros::Uuid) -> Self {
                 Self(id)
             }
@@ -75,7 +76,7 @@ macro_rules! id {
     };
 }
 
-/// What the macros of this crate refer to from other crates.
+/// Items of other crates that this crate's macros refer to.
 #[doc(hidden)]
 pub mod macros {
     pub use super::parse_v7;

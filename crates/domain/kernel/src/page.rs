@@ -1,9 +1,9 @@
-//! Lists are read a page at a time, by the key of the last row seen, never by counting rows off.
+//! Keyset pagination: a page begins after the key of the last row of the previous page, never at a row number.
 
-/// The most rows of one page.
+/// Maximum number of rows per page.
 pub const MAX_LIMIT: u32 = 100;
 
-/// Which way a list runs.
+/// Direction of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// Smallest key first.
@@ -12,29 +12,29 @@ pub enum Direction {
     Descending,
 }
 
-/// Which page of a list is wanted: at most `limit` rows that come after `after`.
+/// A request for a page: at most `limit` rows after the key `after`.
 #[derive(Debug, Clone)]
 pub struct PageRequest<K> {
-    /// 1 to [`MAX_LIMIT`] rows.
+    /// Number of rows, from 1 to [`MAX_LIMIT`].
     pub limit: u32,
-    /// The key of the last row of the page before; `None` for the first page.
+    /// Key of the last row of the previous page; `None` for the first page.
     pub after: Option<K>,
-    /// Which way the list runs.
+    /// Direction of the list.
     pub direction: Direction,
 }
 
-/// One page, and the key to ask for the next one with.
+/// A page of rows, and the key that requests the next one.
 #[derive(Debug, Clone)]
 pub struct Page<T, K> {
-    /// The rows, at most as many as were asked for.
+    /// The rows, at most `limit`.
     pub items: Vec<T>,
-    /// `None` when this page is the last.
+    /// Key of the last row; `None` on the last page.
     pub next: Option<K>,
 }
 
 impl<T, K> Page<T, K> {
-    /// Makes a page of rows that were read with a limit one greater than asked for: the extra row only says that
-    /// there is a next page.
+    /// Creates a page from rows that were read with a limit of `limit + 1`: the additional row only shows that there is
+    /// a next page.
     pub fn from_lookahead(mut rows: Vec<T>, limit: u32, key: impl Fn(&T) -> K) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = rows.len() > limit;
@@ -43,7 +43,7 @@ impl<T, K> Page<T, K> {
         Self { items: rows, next }
     }
 
-    /// The same page with each row turned into something else.
+    /// Converts each row.
     pub fn map<U>(self, turn: impl FnMut(T) -> U) -> Page<U, K> {
         Page { items: self.items.into_iter().map(turn).collect(), next: self.next }
     }

@@ -1,24 +1,24 @@
-//! Names that people give, and the folded keys by which they are found and compared.
+//! Names that users choose, and the folded keys for comparing and searching them.
 
 use serde::{Serialize, Serializer};
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 
-/// Why a text cannot be taken.
+/// Reasons why a text is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
-    /// Nothing is left after trimming.
+    /// The text is empty after trimming.
     #[error("must not be empty")]
     Empty,
-    /// More characters than the field holds.
+    /// The text has more characters than the field allows.
     #[error("is too long")]
     TooLong,
-    /// A control character, a line or paragraph separator, or an unpaired direction mark.
+    /// The text holds a control character, a line or paragraph separator, or an unpaired direction mark.
     #[error("must not contain control characters")]
     Control,
 }
 
-/// Trims and NFC-normalizes a single line of at most `max` characters; an empty one is allowed.
+/// Trims and NFC-normalizes a single line of at most `max` characters. An empty line is accepted.
 pub fn bounded_line(text: &str, max: usize) -> Result<String, TextError> {
     if text.len() > max.saturating_mul(16) {
         return Err(TextError::TooLong);
@@ -34,12 +34,13 @@ fn breaks_or_reorders_lines(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}')
 }
 
-/// The key by which a text is compared and searched: NFKC, lower-case. The same on every database, since Rust makes it.
+/// Returns the folded key for comparing and searching: NFKC, lower-case. It is computed here, so that it is the same on
+/// every database.
 pub fn fold(text: &str) -> String {
     text.trim().nfkc().flat_map(char::to_lowercase).nfkc().collect()
 }
 
-/// The smallest text that is greater than every text starting with `prefix` (in byte order of UTF-8), so that a
+/// Returns the smallest text greater than every text that starts with `prefix`, in the byte order of UTF-8, so that a
 /// prefix search is a range. `None` when there is no such text.
 pub fn upper_bound(prefix: &str) -> Option<String> {
     let mut chars: Vec<char> = prefix.chars().collect();
@@ -56,21 +57,21 @@ pub fn upper_bound(prefix: &str) -> Option<String> {
     None
 }
 
-/// What a person or a tenant is called: 1 to 120 characters on one line, NFC.
+/// The name of a user or a tenant: 1 to 120 characters on one line, NFC.
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub struct Name(String);
 
 impl Name {
-    /// The longest name, in characters.
+    /// Maximum length in characters.
     pub const MAX_CHARS: usize = 120;
 
-    /// Trims and normalizes.
+    /// Parses a name; trims and normalizes it.
     pub fn parse(text: &str) -> Result<Self, TextError> {
         let line = bounded_line(text, Self::MAX_CHARS)?;
         if line.is_empty() { Err(TextError::Empty) } else { Ok(Self(line)) }
     }
 
-    /// The name as it is shown.
+    /// Returns the name for display.
     pub fn as_str(&self) -> &str {
         &self.0
     }

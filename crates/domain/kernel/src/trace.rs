@@ -1,4 +1,4 @@
-//! What belongs together across processes: the trace of W3C Trace Context, and the request of ours within it.
+//! Traces across processes (W3C Trace Context), and our request ids within them.
 
 use std::{
     fmt,
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::RequestId;
 
-/// The text holds no trace.
+/// The text is not a trace context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a trace")]
 pub struct TraceError;
@@ -19,7 +19,7 @@ pub struct TraceError;
 pub struct TraceId(NonZeroU128);
 
 impl TraceId {
-    /// The trace of a request that begins one: the bytes of its id.
+    /// Returns the trace of a request that starts one: the bytes of the request's id.
     pub fn of(request: RequestId) -> Self {
         Self(NonZeroU128::new(request.uuid().as_u128()).unwrap_or(NonZeroU128::MIN))
     }
@@ -40,29 +40,28 @@ impl FromStr for TraceId {
     }
 }
 
-/// The request that something is done for, and the trace that it is part of. It is handed on to whatever the request
-/// causes, also to what is done later.
+/// A request and the trace that it belongs to. Everything that the request causes, also later, carries it.
 ///
-/// In text it is a `traceparent` of W3C Trace Context, a stroke, and the request's id. Its `parent-id` is the last half
-/// of the request's id, so that the request is the span that what it causes hangs on. The bare id of a request is read
-/// as the beginning of a trace.
+/// The text form is a `traceparent` of W3C Trace Context, a slash, and the request's id. The `parent-id` is the last
+/// half of the request's id, so that the request is the parent span of everything it causes. A bare request id is
+/// parsed as the start of a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceContext {
-    /// The id that the answer, the journal and the log carry too.
+    /// The request id in the response, the journal and the log.
     pub request: RequestId,
-    /// The trace, for the log and for whoever is called.
+    /// The trace, for the log and for called services.
     pub trace: TraceId,
-    /// Whether somebody before us records the trace.
+    /// Whether the caller records the trace.
     pub is_sampled: bool,
 }
 
 impl TraceContext {
-    /// The request as the beginning of a trace.
+    /// Creates the context of a request that starts a trace.
     pub fn new(request: RequestId) -> Self {
         Self { request, trace: TraceId::of(request), is_sampled: false }
     }
 
-    /// The request as part of the trace that a `traceparent` header tells of (W3C Trace Context, 3.2).
+    /// Creates the context of a request within the trace of a `traceparent` header (W3C Trace Context, section 3.2).
     pub fn within(request: RequestId, traceparent: &str) -> Result<Self, TraceError> {
         let (trace, is_sampled) = read_traceparent(traceparent)?;
         Ok(Self { request, trace, is_sampled })
@@ -98,12 +97,12 @@ impl FromStr for TraceContext {
     }
 }
 
-/// Unlike our own, a trusted proxy's id may be any UUID.
+/// Parses a request id. A trusted proxy's id may be any UUID, unlike our own.
 fn request_of(text: &str) -> Result<RequestId, TraceError> {
     Uuid::try_parse(text).map(RequestId::from_uuid).map_err(|_| TraceError)
 }
 
-/// The trace, and whether it is sampled. Versions to come may say more than the first, after one more hyphen.
+/// Parses the trace id and the sampled flag. Later versions may append fields after another hyphen.
 fn read_traceparent(text: &str) -> Result<(TraceId, bool), TraceError> {
     let mut parts = text.split('-');
     let mut part = || parts.next().ok_or(TraceError);
@@ -115,7 +114,7 @@ fn read_traceparent(text: &str) -> Result<(TraceId, bool), TraceError> {
     Ok((trace.parse()?, flags & 1 == 1))
 }
 
-/// The bytes that exactly so many lower-case hexadecimal digits stand for.
+/// Decodes exactly `2 * N` lower-case hexadecimal digits.
 fn bytes_of<const N: usize>(text: &str) -> Result<[u8; N], TraceError> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Ok(byte - b'0'),

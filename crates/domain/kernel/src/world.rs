@@ -1,60 +1,60 @@
-//! Time and randomness as arguments, so that rules can be tested at any moment and with any dice.
+//! Time and randomness as arguments, so that tests can choose both.
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{fmt, sync::Arc, time::Duration};
 use uuid::{Builder, Uuid};
 
-/// A moment in UTC, cut to milliseconds, so that it reads back from every database as it was written.
+/// A time in UTC, truncated to milliseconds, so that every database returns it as it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
-    /// Cuts the moment to milliseconds.
+    /// Truncates the time to milliseconds.
     pub fn new(moment: DateTime<Utc>) -> Self {
         Self(moment.trunc_subsecs(3))
     }
 
-    /// `None` when the number of milliseconds since 1970 is beyond what a date can hold.
+    /// Creates a time from milliseconds since 1970; `None` when it exceeds the range of dates.
     pub fn from_unix_millis(millis: i64) -> Option<Self> {
         DateTime::from_timestamp_millis(millis).map(Self)
     }
 
-    /// Milliseconds since 1970-01-01T00:00:00Z.
+    /// Returns the milliseconds since 1970-01-01T00:00:00Z.
     pub fn unix_millis(self) -> i64 {
         self.0.timestamp_millis()
     }
 
-    /// Whole seconds since 1970-01-01T00:00:00Z, as JWT claims count them.
+    /// Returns the whole seconds since 1970-01-01T00:00:00Z, as in JWT claims.
     pub fn unix_seconds(self) -> i64 {
         self.0.timestamp()
     }
 
-    /// The moment as chrono's type, for adapters.
+    /// Returns chrono's type, for adapters.
     pub fn utc(self) -> DateTime<Utc> {
         self.0
     }
 
-    /// The moment `span` later; the end of time when there is none.
+    /// Returns the time `span` later, or the maximum time.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {
         let moment = TimeDelta::from_std(span).ok().and_then(|span| self.0.checked_add_signed(span));
         Self::new(moment.unwrap_or(DateTime::<Utc>::MAX_UTC))
     }
 
-    /// The moment `span` earlier; the beginning of time when there is none.
+    /// Returns the time `span` earlier, or the minimum time.
     #[must_use]
     pub fn minus(self, span: Duration) -> Self {
         let moment = TimeDelta::from_std(span).ok().and_then(|span| self.0.checked_sub_signed(span));
         Self::new(moment.unwrap_or(DateTime::<Utc>::MIN_UTC))
     }
 
-    /// How long ago `earlier` was; zero when the wall clock has jumped behind it.
+    /// Returns the duration since `earlier`; zero when the wall clock was set back behind it.
     pub fn since(self, earlier: Self) -> Duration {
         (self.0 - earlier.0).to_std().unwrap_or(Duration::ZERO)
     }
 
-    /// The same moment cut to the minute, for times that are only kept that exactly.
+    /// Truncates the time to the minute, for times that are stored to the minute only.
     #[must_use]
     pub fn to_minute(self) -> Self {
         Self::from_unix_millis(self.unix_millis().div_euclid(60_000) * 60_000).unwrap_or(self)
@@ -81,19 +81,19 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// Where the time comes from.
+/// Port: the wall clock.
 pub trait Clock: Send + Sync {
-    /// The wall clock, cut to milliseconds. It may jump, also backwards.
+    /// Returns the wall-clock time, truncated to milliseconds. It may jump, also backwards.
     fn now(&self) -> Timestamp;
 }
 
-/// Where unpredictable bytes come from.
+/// Port: the source of unpredictable bytes.
 pub trait Entropy: Send + Sync {
-    /// Fills the whole slice with bytes fit for keys.
+    /// Fills the slice with bytes that are suitable for keys.
     fn fill(&self, bytes: &mut [u8]);
 }
 
-/// The clock and the dice that a use case is given.
+/// The clock and the random source of a use case.
 #[derive(Clone)]
 pub struct World {
     clock: Arc<dyn Clock>,
@@ -101,29 +101,29 @@ pub struct World {
 }
 
 impl World {
-    /// A world made of this clock and these dice.
+    /// Combines a clock and a random source.
     pub fn new(clock: impl Clock + 'static, entropy: impl Entropy + 'static) -> Self {
         Self { clock: Arc::new(clock), entropy: Arc::new(entropy) }
     }
 
-    /// The wall clock, cut to milliseconds.
+    /// Returns the wall-clock time, truncated to milliseconds.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// Unpredictable bytes.
+    /// Returns unpredictable bytes.
     pub fn random<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         self.entropy.fill(&mut bytes);
         bytes
     }
 
-    /// A UUIDv7 (RFC 9562, 5.7): 48 bits of this world's time, 74 bits of its dice.
+    /// Creates a UUIDv7 (RFC 9562, section 5.7): 48 bits of the clock's time and 74 random bits.
     pub fn uuid_v7(&self) -> Uuid {
         self.uuid_v7_at(self.now())
     }
 
-    /// A UUIDv7 that carries the given moment, for rows whose id must agree with a time beside it.
+    /// Creates a UUIDv7 with the given time, for a row whose id must agree with a time in another column.
     pub fn uuid_v7_at(&self, moment: Timestamp) -> Uuid {
         let millis = u64::try_from(moment.unix_millis()).unwrap_or(0);
         Builder::from_unix_timestamp_millis(millis, &self.random()).into_uuid()
