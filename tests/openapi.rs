@@ -1,7 +1,7 @@
 use serde_json::Value;
 use std::collections::BTreeSet;
 use tenantry_app::{
-    config::reference_markdown,
+    config::{default_toml, env_example, reference_markdown},
     http::{document, error_codes_markdown},
 };
 
@@ -23,6 +23,12 @@ fn the_page_of_error_codes_is_made_from_the_code() {
 #[test]
 fn the_page_of_the_configuration_is_made_from_the_code() {
     assert_page_holds("docs/configuration.md", &reference_markdown());
+}
+
+#[test]
+fn the_commented_defaults_and_the_example_of_the_environment_are_made_from_the_code() {
+    assert_file_is("config/default.toml", &default_toml());
+    assert_file_is(".env.example", &env_example());
 }
 
 on_both_databases! {

@@ -17,7 +17,7 @@ use tenantry_limits::{Limiter, ProcessId};
 use tenantry_local::{LocalCache, LocalHub, LocalLimiter, LocalWakeUp};
 use tenantry_objects::Objects;
 use tenantry_redis::{Limits, Redis, RedisCache, RedisInvalidation, RedisLimiter, RedisWakeUp};
-use tenantry_store::{Database, Scope, Store, StoreConfig, Synchronous, Unit};
+use tenantry_store::{Scope, Store, StoreConfig, Unit};
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -143,7 +143,7 @@ impl App {
         let world = World::new(SystemClock, SystemEntropy);
         let redis = config.redis.clone().map(|url| Redis::open(url, Limits::default(), world.clone())).transpose()?;
         let Shared { cache, invalidation, wake_up, limiter } = shared(redis.as_ref());
-        let limits = config.rate_limits.clone().map(|policies| {
+        let limits = config.rate_limits.policies().map(|policies| {
             RequestLimits::new(tenantry_limits::Limits::new(policies, limiter, Arc::new(LocalLimiter::new())))
         });
         let store = Store::connect(store_config(&config)).await?;
@@ -197,7 +197,7 @@ impl App {
             secrets,
             seal_keys,
             hasher,
-            guessing: config.guessing.as_ref().map(guess_policy),
+            guessing: config.guessing_limits().map(guess_policy),
             limits,
             authority,
             refusals,
@@ -259,16 +259,10 @@ pub(crate) fn storage(config: &Config) -> Result<Arc<dyn Blobs>, StartError> {
 
 pub(crate) fn store_config(config: &Config) -> StoreConfig {
     StoreConfig {
-        database: match &config.database.url {
-            config::Database::Sqlite(file) => Database::Sqlite(file.clone()),
-            config::Database::Postgres(url) => Database::Postgres(url.clone()),
-        },
+        database: config.database.url.clone(),
         pool_size: config.database.pool_size,
         deadline: config.database.deadline,
-        synchronous: match config.database.sqlite_synchronous {
-            config::SqliteSynchronous::Full => Synchronous::Full,
-            config::SqliteSynchronous::Normal => Synchronous::Normal,
-        },
+        synchronous: config.database.sqlite_synchronous,
     }
 }
 

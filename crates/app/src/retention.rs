@@ -51,7 +51,7 @@ impl App {
     }
 
     async fn policy_of(&self, unit: &mut Unit, chain: Chain) -> Result<EffectivePolicy, StoreError> {
-        let retention = &self.config.audit.retention;
+        let retention = self.config.audit.retention();
         let Some(tenant) = chain.0 else { return Ok(retention.without_tenant()) };
         let set = unit.audit_policy_of(tenant).await?;
         let plan = unit.plan_of_chain(chain).await?.unwrap_or_default();

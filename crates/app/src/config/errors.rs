@@ -1,15 +1,15 @@
-//! What is wrong with a configuration, all of it at once. No value is ever repeated: it may be a secret.
+//! The mistakes of a configuration, all at once. No value is ever repeated: it may be a secret.
 
 use std::{error::Error, fmt, path::Path};
 
-use super::{keys::Key, layers::Origin};
+use super::layers::Origin;
 
-/// One thing to mend.
+/// One mistake of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
     /// The variable, or the file that cannot be read.
     pub subject: String,
-    /// What to do: the rest of a sentence that begins with the subject.
+    /// What to do, as the rest of a sentence that begins with the subject.
     pub demand: String,
 }
 
@@ -22,14 +22,9 @@ impl Mistake {
         Self::new(path.display().to_string(), demand)
     }
 
-    /// A mistake in what was set at this place.
+    /// A mistake in a setting that this source set.
     pub(super) fn at(name: &str, origin: &Origin, demand: impl fmt::Display) -> Self {
         Self::new(name, format!("{demand} (set in {origin})"))
-    }
-
-    /// A variable that is missing, or set to what does not go with other settings.
-    pub(super) fn of(key: &Key, demand: impl Into<String>) -> Self {
-        Self::new(key.name, demand)
     }
 }
 

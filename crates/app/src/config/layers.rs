@@ -1,4 +1,4 @@
-//! Where settings come from: the embedded defaults, a file, `.env` in development, the environment. Later ones win.
+//! The sources of settings: the defaults, a file, `.env` in development, the environment. Later ones win.
 
 use ::config::{ConfigError, File, FileFormat, Source, Value, ValueKind};
 use std::{
@@ -9,14 +9,15 @@ use std::{
 };
 
 use super::{
+    declarations,
     errors::Mistake,
-    keys::{KEYS, Key, TENANTRY_ENV},
+    keys::TENANTRY_ENV,
+    setting::{Declaration, Setting},
 };
 
-const DEFAULTS: &str = include_str!("../../../../config/default.toml");
 const FILE_VARIABLE: &str = "TENANTRY_CONFIG";
 
-/// What a configuration is read from, besides the embedded defaults.
+/// The sources of a configuration, besides the defaults.
 #[derive(Debug, Default)]
 pub struct Sources {
     environment: BTreeMap<String, OsString>,
@@ -35,7 +36,7 @@ impl Sources {
     /// current folder.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the process environment")]
     pub fn from_process(config_file: Option<PathBuf>) -> Self {
-        let variables = KEYS.iter().filter_map(|key| std::env::var_os(key.name).map(|value| (key.name, value)));
+        let variables = declarations().filter_map(|setting| Some((setting.name, std::env::var_os(setting.name)?)));
         let named = std::env::var_os(FILE_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
         Self { file: config_file.or(named), dotenv: Some(PathBuf::from(".env")), ..Self::from_environment(variables) }
     }
@@ -73,31 +74,33 @@ impl fmt::Display for Origin {
 
 /// The text of one setting, trimmed and not empty.
 #[derive(Clone)]
-pub(super) struct Setting {
-    pub(super) text: String,
-    pub(super) origin: Origin,
+struct SettingText {
+    text: String,
+    origin: Origin,
 }
 
-/// The settings of all sources, by the name of the variable, and what was wrong with them so far. An empty value counts
-/// as not set.
+/// The settings of all sources, by the name of the variable, and the mistakes found so far. An empty value counts as not
+/// set.
 #[derive(Default)]
-pub(super) struct Settings {
-    by_name: BTreeMap<&'static str, Setting>,
+pub(super) struct Layers {
+    by_name: BTreeMap<&'static str, SettingText>,
     pub(super) mistakes: Vec<Mistake>,
 }
 
-impl Settings {
-    /// Reads every source; what cannot be read is noted as a mistake.
+impl Layers {
+    /// Reads every source; one that cannot be read is noted as a mistake.
     pub(super) fn gather(sources: &Sources) -> Self {
         let mut settings = Self::default();
-        settings.add_toml(DEFAULTS, &Origin::Default);
+        for setting in declarations() {
+            settings.add(setting.name, setting.default, &Origin::Default);
+        }
         if let Some(path) = &sources.file {
             settings.add_file(path);
         }
         let mut environment = Self::default();
         environment.add_environment(&sources.environment);
 
-        let decided = environment.get(TENANTRY_ENV).or_else(|| settings.get(TENANTRY_ENV));
+        let decided = environment.get(&TENANTRY_ENV.declaration).or_else(|| settings.get(&TENANTRY_ENV.declaration));
         let development = decided.is_some_and(|setting| setting.text == "development");
         if let Some(path) = sources.dotenv.as_deref().filter(|_| development) {
             settings.add_dotenv(path);
@@ -107,9 +110,43 @@ impl Settings {
         settings
     }
 
-    /// What the variable is set to.
-    pub(super) fn get(&self, key: &Key) -> Option<&Setting> {
-        self.by_name.get(key.name)
+    /// The value of a setting; `None` if its text is refused, or if it depends on such a setting.
+    pub(super) fn value<T>(&self, setting: &Setting<T>) -> Option<T> {
+        match self.get(&setting.declaration) {
+            Some(set) => (setting.parse)(&set.text),
+            None => (setting.unset)(self),
+        }
+    }
+
+    /// The same; a text that is refused is noted as a mistake.
+    pub(super) fn read<T>(&mut self, setting: &Setting<T>) -> Option<T> {
+        let value = self.value(setting);
+        if value.is_none()
+            && let Some(set) = self.get(&setting.declaration)
+        {
+            let mistake = Mistake::at(setting.declaration.name, &set.origin, setting.declaration.demand());
+            self.mistakes.push(mistake);
+        }
+        value
+    }
+
+    /// Whether a source sets it, rather than the defaults.
+    pub(super) fn is_set<T>(&self, setting: &Setting<T>) -> bool {
+        self.get(&setting.declaration).is_some_and(|set| set.origin != Origin::Default)
+    }
+
+    /// Notes that a setting breaks a rule.
+    pub(super) fn refuse<T>(&mut self, setting: &Setting<T>, demand: impl Into<String>) {
+        let (name, demand) = (setting.declaration.name, demand.into());
+        let mistake = match self.get(&setting.declaration) {
+            Some(set) if set.origin != Origin::Default => Mistake::at(name, &set.origin, demand),
+            _ => Mistake::new(name, demand),
+        };
+        self.mistakes.push(mistake);
+    }
+
+    fn get(&self, setting: &Declaration) -> Option<&SettingText> {
+        self.by_name.get(setting.name)
     }
 
     fn add(&mut self, name: &'static str, text: &str, origin: &Origin) {
@@ -117,16 +154,16 @@ impl Settings {
         if text.chars().any(char::is_control) {
             self.mistakes.push(Mistake::at(name, origin, "must be on one line, without control characters"));
         } else if !text.is_empty() {
-            self.by_name.insert(name, Setting { text: text.to_owned(), origin: origin.clone() });
+            self.by_name.insert(name, SettingText { text: text.to_owned(), origin: origin.clone() });
         }
     }
 
     fn add_environment(&mut self, environment: &BTreeMap<String, OsString>) {
-        for key in KEYS {
-            let Some(value) = environment.get(key.name) else { continue };
+        for Declaration { name, .. } in declarations() {
+            let Some(value) = environment.get(*name) else { continue };
             match value.to_str() {
-                Some(text) => self.add(key.name, text, &Origin::Environment),
-                None => self.mistakes.push(Mistake::at(key.name, &Origin::Environment, "must be UTF-8")),
+                Some(text) => self.add(name, text, &Origin::Environment),
+                None => self.mistakes.push(Mistake::at(name, &Origin::Environment, "must be UTF-8")),
             }
         }
     }
@@ -150,10 +187,12 @@ impl Settings {
             }
         };
         for (name, value) in table {
-            match KEYS.iter().find(|key| key.file_key() == name) {
-                Some(key) => match flat_text(value) {
-                    Some(text) => self.add(key.name, &text, origin),
-                    None => self.mistakes.push(Mistake::at(key.name, origin, "must be one value or a list of values")),
+            match declarations().find(|setting| setting.file_key() == name) {
+                Some(setting) => match flat_text(value) {
+                    Some(text) => self.add(setting.name, &text, origin),
+                    None => {
+                        self.mistakes.push(Mistake::at(setting.name, origin, "must be one value or a list of values"));
+                    }
                 },
                 None => self.mistakes.push(Mistake::new(origin.to_string(), unknown_key(&name))),
             }
@@ -179,18 +218,19 @@ impl Settings {
                 self.mistakes.push(Mistake::of_file(path, demand));
                 return;
             };
-            if name == TENANTRY_ENV.name && value.trim() == "production" {
+            if name == TENANTRY_ENV.declaration.name && value.trim() == "production" {
                 let demand = "must be set to production in the environment or in the file of --config: production does not read .env";
-                self.mistakes.push(Mistake::at(TENANTRY_ENV.name, &origin, demand));
-            } else if let Some(key) = KEYS.iter().find(|key| key.name == name) {
-                self.add(key.name, &value, &origin);
+                self.mistakes.push(Mistake::at(&name, &origin, demand));
+            } else if let Some(setting) = declarations().find(|setting| setting.name == name) {
+                self.add(setting.name, &value, &origin);
             }
             last = name;
         }
     }
 }
 
-/// The first line tells the place in the file; the others repeat the line, which may hold a secret.
+/// Keeps the first line, which tells the place in the file. The others repeat the line of the file, which may hold a
+/// secret.
 fn first_line(error: &ConfigError) -> String {
     let place = error.to_string();
     format!("must be TOML of `key = value` lines: {}", place.lines().next().unwrap_or_default())
@@ -199,14 +239,14 @@ fn first_line(error: &ConfigError) -> String {
 fn unknown_key(name: &str) -> String {
     let lower = name.to_ascii_lowercase();
     let name = name.escape_debug();
-    if KEYS.iter().any(|key| key.file_key() == lower) {
+    if declarations().any(|setting| setting.file_key() == lower) {
         format!("has the key `{name}`; keys are lower-case there: `{lower}`")
     } else {
         format!("has the unknown key `{name}`; the keys are the lower-case names of the variables in .env.example")
     }
 }
 
-/// A list becomes what one would write in the environment; tables cannot be written there.
+/// Writes a list as it is written in the environment; `None` for a table, which cannot be written there.
 fn flat_text(value: Value) -> Option<String> {
     match value.kind {
         ValueKind::Array(values) => {

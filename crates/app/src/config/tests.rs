@@ -64,14 +64,14 @@ fn keys_of_toml(text: &str) -> BTreeMap<String, String> {
 
 #[test]
 fn the_defaults_the_example_and_the_list_of_keys_agree() {
-    let listed: BTreeMap<String, String> = KEYS.iter().map(|key| (key.file_key(), key.default.to_owned())).collect();
+    let listed: BTreeMap<String, String> = declarations().map(|key| (key.file_key(), key.default.to_owned())).collect();
     assert_eq!(keys_of_toml(DEFAULTS), listed);
 
     let assignments = ENV_EXAMPLE.lines().filter_map(|line| line.strip_prefix("# ")?.split_once('='));
     let variables: Vec<(&str, &str)> = assignments
         .filter(|(name, _)| name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'))
         .collect();
-    assert_eq!(variables.len(), KEYS.len(), "a variable is missing or stands twice");
+    assert_eq!(variables.len(), declarations().count(), "a variable is missing or stands twice");
     let example: BTreeMap<String, String> = variables
         .into_iter()
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim_matches('\'').to_owned()))
@@ -81,7 +81,7 @@ fn the_defaults_the_example_and_the_list_of_keys_agree() {
 
 #[test]
 fn every_example_and_every_default_is_taken() {
-    for key in KEYS.iter().filter(|key| key.name != "TENANTRY_ENV") {
+    for key in declarations().filter(|key| key.name != "TENANTRY_ENV") {
         assert_eq!(mistakes(load(&[(key.name, key.example)])), Vec::<String>::new(), "{}", key.name);
         assert_eq!(mistakes(load(&[(key.name, key.default)])), Vec::<String>::new(), "{}", key.name);
     }
@@ -97,17 +97,17 @@ fn nothing_set_is_a_good_development_configuration() {
     assert_eq!(config.http.trusted_proxies, None);
     assert!(matches!(&config.database.url, Database::Sqlite(path) if path == Path::new("./data/tenantry.db")));
     assert_eq!(config.database.deadline, Duration::from_secs(2));
-    assert_eq!(config.registration, Registration::Open);
+    assert_eq!(config.registration, RegistrationPolicy::Open);
     assert!(config.keys.signing_keys.is_none() && config.keys.server_secrets.is_none());
     assert_eq!(config.tokens.refresh_max, Duration::from_secs(90 * 24 * 60 * 60));
     assert_eq!(config.argon2, Argon2Config { memory_kib: 19_456, iterations: 2 });
-    let policies = config.rate_limits.expect("limits");
+    let policies = config.rate_limits.policies().expect("limits");
     let plans = policies.plans.iter().map(|(plan, quotas)| (*plan, quotas.caller.get(), quotas.tenant.get()));
     let wanted = [("starter", 100, 1_000), ("pro", 300, 10_000), ("enterprise", 1_000, 100_000)];
     assert_eq!(plans.collect::<Vec<_>>(), wanted);
     assert_eq!(policies.without_plan.get(), 100);
     assert!(wanted.iter().map(|(plan, ..)| *plan).eq(tenantry_tenancy::PLANS.iter().map(|plan| plan.name)));
-    let limits = config.guessing.expect("limits");
+    let limits = config.guessing_limits().expect("limits");
     assert_eq!(limits.per_account_and_address, Limit { attempts: 10, window: Duration::from_secs(15 * 60) });
     assert_eq!(limits.registrations_per_address, Limit { attempts: 20, window: Duration::from_secs(60 * 60) });
     assert_eq!(config.stop.delay, Duration::ZERO);
@@ -119,7 +119,7 @@ fn a_good_production_configuration_is_taken() {
     let config = production(&[("HOST", "0.0.0.0"), ("DATABASE_URL", "postgres://u:p@db/tenantry")]).expect("good");
     assert!(config.environment.is_production());
     assert_eq!(config.stop.delay, Duration::from_secs(3));
-    assert_eq!(config.registration, Registration::Closed);
+    assert_eq!(config.registration, RegistrationPolicy::Closed);
     assert!(matches!(&config.database.url, Database::Postgres(url) if url.expose_secret().ends_with("/tenantry")));
 }
 
@@ -136,7 +136,7 @@ fn every_mistake_is_listed_at_once_with_what_to_set() {
     let expected = [
         "PORT must be a number from 0 to 65535, for example PORT=3000 (set in the environment)",
         "PUBLIC_URL must be an https address in production, for example PUBLIC_URL=https://api.example.com",
-        "MAIL_URL must not be `console:` in production, where nobody would read it; set MAIL_URL=smtps://USER:PASSWORD@HOST",
+        "MAIL_URL must not be `console:` in production, where mails would only be printed; set MAIL_URL=smtps://USER:PASSWORD@HOST",
         "MAIL_FROM must be set in production",
         "SERVER_SECRETS must be secrets of at least 32 bytes, each BASE64 or ID:BASE64, separated by commas (set in the environment)",
         "SIGNING_KEYS must be set in production; `openssl genpkey -algorithm ed25519 -outform DER | base64 -w0` makes a new one",
@@ -171,11 +171,11 @@ fn what_production_refuses() {
 }
 
 #[test]
-fn whoever_registers_in_production_confirms_the_address_unless_it_is_said_otherwise() {
+fn registration_in_production_confirms_the_address_unless_set_otherwise() {
     let registration = |value| production(&[("REGISTRATION", value)]).expect("good").registration;
-    assert_eq!(registration(""), Registration::Verified);
-    assert_eq!(registration("verified"), Registration::Verified);
-    assert_eq!(registration("open"), Registration::Open);
+    assert_eq!(registration(""), RegistrationPolicy::Verified);
+    assert_eq!(registration("verified"), RegistrationPolicy::Verified);
+    assert_eq!(registration("open"), RegistrationPolicy::Open);
 }
 
 #[test]
@@ -236,14 +236,14 @@ fn plans_have_their_storage() {
     assert_eq!(quotas.of_plan("pro"), 5 << 30);
     assert_eq!((quotas.of_plan("starter"), quotas.of_plan("gone")), (1 << 30, 1 << 30));
     for plan in tenantry_tenancy::PLANS {
-        assert!(quotas.0.iter().any(|(name, _)| *name == plan.name), "{} has no storage", plan.name);
+        assert!(quotas.plans().iter().any(|(name, _)| *name == plan.name), "{} has no storage", plan.name);
     }
 }
 
 #[test]
 fn limits_can_be_off_in_development() {
     let config = load(&[("RATE_LIMITS", "off")]).expect("good");
-    assert!(config.guessing.is_none() && config.rate_limits.is_none());
+    assert!(config.guessing_limits().is_none() && config.rate_limits.policies().is_none());
 }
 
 #[test]
@@ -368,7 +368,7 @@ fn no_secret_is_printed_or_repeated() {
 }
 
 #[test]
-fn the_file_for_production_lacks_only_what_nobody_else_can_know() {
+fn the_file_for_production_lacks_only_settings_of_the_installation() {
     let (_folder, path) = file("production.toml", PRODUCTION);
     let load = |variables: &[(&str, &str)]| {
         Config::load(Sources::from_environment(variables.iter().copied()).with_file(&path))

@@ -1,4 +1,4 @@
-//! From the text of a setting to its value. `None` is a mistake; the key's own words say what would be right.
+//! The parsers of settings. `None` refuses a text; the declaration of the setting says which texts are accepted.
 
 use secrecy::SecretString;
 use std::{
@@ -16,13 +16,13 @@ use tenantry_mail::{MailSettings, SmtpServer};
 use tenantry_redis::Redis;
 use url::Url;
 
-use super::{Database, Limit, MailTransport};
+use super::{Database, Limit, MailTransport, types::StorageUrl};
 use crate::{logging, worker::QUEUES};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(DAY_SECONDS);
 const DAY_SECONDS: u64 = 24 * 60 * 60;
-pub(super) const MOST_ATTEMPTS: u32 = 1_000_000;
+const MOST_ATTEMPTS: u32 = 1_000_000;
 const LONGEST_WINDOW: Duration = DAY.saturating_mul(30);
 
 /// A whole number within bounds.
@@ -47,7 +47,12 @@ pub(super) fn bytes(text: &str, bounds: RangeInclusive<u64>) -> Option<u64> {
     bounds.contains(&bytes).then_some(bytes)
 }
 
-/// From so many seconds to so many, both included.
+/// Any number of bytes that a signed column of 64 bits holds.
+pub(super) fn any_bytes(text: &str) -> Option<u64> {
+    bytes(text, 0..=i64::MAX as u64)
+}
+
+/// A range of whole seconds, both ends included.
 pub(super) fn seconds(bounds: RangeInclusive<u64>) -> RangeInclusive<Duration> {
     Duration::from_secs(*bounds.start())..=Duration::from_secs(*bounds.end())
 }
@@ -68,7 +73,12 @@ pub(super) fn switch(text: &str) -> Option<bool> {
     }
 }
 
-/// So many attempts in so much time, `10/15m`.
+/// A number of attempts.
+pub(super) fn attempts(text: &str) -> Option<NonZeroU32> {
+    number(text, 1..=MOST_ATTEMPTS).and_then(NonZeroU32::new)
+}
+
+/// A number of attempts in a time, `10/15m`.
 pub(super) fn limit(text: &str) -> Option<Limit> {
     let (attempts, window) = text.split_once('/')?;
     let attempts = number(attempts.trim(), 1..=MOST_ATTEMPTS)?;
@@ -76,7 +86,7 @@ pub(super) fn limit(text: &str) -> Option<Limit> {
     Some(Limit { attempts, window })
 }
 
-/// Requests in a minute on a plan: `caller=100,tenant=1000`.
+/// Requests per minute on a plan: `caller=100,tenant=1000`.
 pub(super) fn plan_quotas(text: &str) -> Option<PlanQuotas> {
     let (mut caller, mut tenant) = (None, None);
     for item in items(text)? {
@@ -86,14 +96,14 @@ pub(super) fn plan_quotas(text: &str) -> Option<PlanQuotas> {
             "tenant" => &mut tenant,
             _ => return None,
         };
-        if place.replace(number(limit.trim(), 1..=MOST_ATTEMPTS).and_then(NonZeroU32::new)?).is_some() {
+        if place.replace(attempts(limit.trim())?).is_some() {
             return None;
         }
     }
     Some(PlanQuotas { caller: caller?, tenant: tenant? })
 }
 
-/// Queues, each with how many of its jobs are done at the same time: `mail=16,accounts=8`.
+/// Queues, each with the number of its jobs that run at the same time: `mail=16,accounts=8`.
 pub(super) fn queues(text: &str) -> Option<Vec<(&'static str, u32)>> {
     let mut queues: Vec<(&'static str, u32)> = Vec::new();
     for item in items(text)? {
@@ -107,6 +117,11 @@ pub(super) fn queues(text: &str) -> Option<Vec<(&'static str, u32)>> {
     Some(queues)
 }
 
+/// A path of the file system.
+pub(super) fn path(text: &str) -> Option<PathBuf> {
+    Some(PathBuf::from(text))
+}
+
 /// An address to listen on.
 pub(super) fn host(text: &str) -> Option<IpAddr> {
     if text == "localhost" {
@@ -116,7 +131,7 @@ pub(super) fn host(text: &str) -> Option<IpAddr> {
     bare.parse().ok()
 }
 
-/// An http or https URL that is nothing but an origin.
+/// An http or https URL without path, query, user or fragment.
 pub(super) fn origin_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let scheme = matches!(url.scheme(), "http" | "https");
@@ -143,13 +158,6 @@ pub(super) fn database(text: &str) -> Option<Database> {
     has_host.then(|| Database::Postgres(text.into()))
 }
 
-/// Where the bytes of files are, as far as the address says.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum StorageUrl {
-    File(PathBuf),
-    S3 { bucket: String, prefix: String },
-}
-
 /// The storage that an address names.
 pub(super) fn storage_url(text: &str) -> Option<StorageUrl> {
     if let Some(folder) = text.strip_prefix("file:") {
@@ -172,7 +180,7 @@ pub(super) fn redis(text: &str) -> Option<SecretString> {
     Redis::check_url(&url).is_ok().then_some(url)
 }
 
-/// What a product may be called in a mail.
+/// The name of a product.
 pub(super) fn product_name(text: &str) -> Option<String> {
     const MAX_CHARS: usize = 80;
     let line = bounded_line(text, MAX_CHARS).ok()?;
@@ -206,13 +214,18 @@ pub(super) fn secrets(text: &str) -> Option<Vec<SecretString>> {
     Some(items(text)?.into_iter().map(SecretString::from).collect())
 }
 
-/// Visible ASCII characters, so many.
+/// A secret of visible ASCII characters, as many as the bounds allow.
+pub(super) fn visible_secret(text: &str, chars: RangeInclusive<usize>) -> Option<SecretString> {
+    visible_ascii(text, chars).map(SecretString::from)
+}
+
+/// Visible ASCII characters, as many as the bounds allow.
 pub(super) fn visible_ascii(text: &str, chars: RangeInclusive<usize>) -> Option<String> {
     let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
     (visible && chars.contains(&text.len())).then(|| text.to_owned())
 }
 
-/// What is to be logged.
+/// A level of the log, or a list of levels by target.
 pub(super) fn log_level(text: &str) -> Option<String> {
     logging::filter(text).map(|_| text.to_owned())
 }

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
-use crate::{Answer, App, Failure, config::Registration};
+use crate::{Answer, App, Failure, config::RegistrationPolicy};
 
 use super::{
     body::{Body, Fields, Reads},
@@ -102,7 +102,7 @@ impl Reads for NewTenant {
 )]
 #[post("/tenants")]
 pub(crate) async fn create_tenant(app: App, caller: Caller<FoundOwnTenant>, body: Body) -> Result<Answer, Failure> {
-    if app.config.registration == Registration::Closed {
+    if app.config.registration == RegistrationPolicy::Closed {
         return Err(Failure::new(REGISTRATION_CLOSED));
     }
     let command = body.read::<NewTenant>().await?;

@@ -73,7 +73,7 @@ impl Reads for ChangedAuditPolicy {
 pub(crate) async fn get_audit_policy(app: App, caller: Caller<ReadAuditLog>) -> Result<Answer, Failure> {
     let tenant = caller.tenant()?;
     let set = app.read(caller.scope()).await?.audit_policy_of(tenant.id).await?;
-    Answer::ok(&AuditPolicyView::from(app.config.audit.retention.of_plan(&tenant.plan, set)))
+    Answer::ok(&AuditPolicyView::from(app.config.audit.retention().of_plan(&tenant.plan, set)))
 }
 
 /// Keep the audit log for longer than the plan says, or for ever.
@@ -89,7 +89,7 @@ pub(crate) async fn change_audit_policy(
     body: Body,
 ) -> Result<Answer, Failure> {
     let command = body.read::<ChangedAuditPolicy>().await?;
-    let retention = app.config.audit.retention.clone();
+    let retention = app.config.audit.retention();
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         let policy = change(unit, actor, world, &retention, command).await?;
         Answer::ok(&AuditPolicyView::from(policy))

@@ -17,7 +17,7 @@ use validator::Validate;
 use crate::{
     Answer, App, Failure,
     changes::ChangeRequest,
-    config::Registration,
+    config::RegistrationPolicy,
     http::{
         body::{Body, Fields, Reads},
         caller::Stranger,
@@ -144,9 +144,9 @@ impl RegisteredView {
 #[post("/auth/register")]
 pub(crate) async fn register(app: App, _: Stranger, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
     let is_verified = match app.config.registration {
-        Registration::Closed => return Err(Failure::new(REGISTRATION_CLOSED)),
-        Registration::Open => false,
-        Registration::Verified => true,
+        RegistrationPolicy::Closed => return Err(Failure::new(REGISTRATION_CLOSED)),
+        RegistrationPolicy::Open => false,
+        RegistrationPolicy::Verified => true,
     };
     let wanted = body.read::<NewRegistration>().await?;
     let origin = origin_of(&request);

@@ -1,0 +1,149 @@
+//! The shape of a declaration. One entry of [`settings!`] makes the setting, its field in a section of the
+//! configuration, its reading, and its lines in `config/default.toml`, `.env.example` and `docs/configuration.md`.
+
+use std::fmt::Write as _;
+
+use super::layers::Layers;
+
+/// The texts of one setting, for messages and for the reference.
+#[derive(Debug)]
+pub struct Declaration {
+    /// The environment variable; in a file the same in lower case.
+    pub name: &'static str,
+    /// What the setting does, in sentences.
+    pub meaning: &'static str,
+    /// The accepted texts, worded to follow "must be".
+    pub takes: &'static str,
+    /// An accepted text; empty for secrets, which an example would invite to copy.
+    pub example: &'static str,
+    /// The text that counts while nothing is set; empty if there is none.
+    pub default: &'static str,
+    /// What holds while nothing is set, for a setting without a default.
+    pub unset: &'static str,
+}
+
+impl Declaration {
+    /// The key in a configuration file.
+    pub fn file_key(&self) -> String {
+        self.name.to_ascii_lowercase()
+    }
+
+    /// What to set, as the end of a sentence that begins with the variable.
+    pub(super) fn demand(&self) -> String {
+        let mut demand = format!("must be {}", self.takes);
+        if !self.example.is_empty() {
+            let _infallible = write!(demand, ", for example {}={}", self.name, self.example);
+        }
+        demand
+    }
+}
+
+/// A setting whose value is a `T`.
+pub(super) struct Setting<T: 'static> {
+    pub(super) declaration: Declaration,
+    /// Reads a text; `None` refuses it.
+    pub(super) parse: fn(&str) -> Option<T>,
+    /// The value while nothing is set; `None` if it depends on a setting that was refused.
+    pub(super) unset: fn(&Layers) -> Option<T>,
+}
+
+/// The settings under one heading.
+#[derive(Debug)]
+pub struct Section {
+    /// The heading.
+    pub title: &'static str,
+    /// The settings, in the order of the reference.
+    pub settings: &'static [&'static Declaration],
+}
+
+/// A part of the configuration that is read as a whole.
+pub(super) trait FromSettings: Sized {
+    /// Reads every setting of the part, so that all mistakes are found at once; `None` after a mistake.
+    fn read(layers: &mut Layers) -> Option<Self>;
+}
+
+/// Declares sections: a struct whose fields are settings, each with its documentation, variable, type, parser and bounds.
+///
+/// A setting has a `default`, which is a text like those that are set; or it says by `unset` what holds without one: then
+/// its field is an `Option`, or `otherwise` computes the value. `example` is left out where the default is one. The
+/// rules that join several settings are the function `checked by`; further sections follow in `with`.
+macro_rules! settings {
+    ($(
+        $(#[$about:meta])*
+        $visibility:vis struct $section:ident titled $title:literal $(checked by $check:path)? {
+            $(
+                $(#[doc = $meaning:literal])+
+                $name:ident => $field:ident: $type:ty { $($declared:tt)+ }
+            )+
+            $(with {
+                $(
+                    $(#[doc = $part_meaning:literal])+
+                    $part:ident: $part_type:ty,
+                )+
+            })?
+        }
+    )+) => {$(
+        $(#[$about])*
+        $visibility struct $section {
+            $($(#[doc = $meaning])+ pub $field: $type,)+
+            $($($(#[doc = $part_meaning])+ pub $part: $part_type,)+)?
+        }
+
+        $(pub(in crate::config) static $name: Setting<$type> =
+            settings!(@setting $name, concat!($($meaning),+), $($declared)+);)+
+
+        impl $section {
+            /// The settings of this section.
+            pub(in crate::config) const SECTION: Section = Section { title: $title, settings: &[$(&$name.declaration),+] };
+        }
+
+        impl FromSettings for $section {
+            fn read(layers: &mut Layers) -> Option<Self> {
+                $(let $field = layers.read(&$name);)+
+                $($check(layers);)?
+                $($(let $part = <$part_type>::read(layers);)+)?
+                Some(Self { $($field: $field?,)+ $($($part: $part?,)+)? })
+            }
+        }
+    )+};
+
+    (@setting $name:ident, $meaning:expr, takes: $takes:literal, default: $default:literal, parse: $parse:expr) => {
+        settings!(@setting $name, $meaning, takes: $takes, example: $default, default: $default, parse: $parse)
+    };
+    (@setting $name:ident, $meaning:expr, takes: $takes:literal, example: $example:literal, default: $default:literal,
+        parse: $parse:expr) => {
+        Setting {
+            declaration: settings!(@declaration $name, $meaning, $takes, $example, $default, ""),
+            parse: $parse,
+            unset: |_| None,
+        }
+    };
+    (@setting $name:ident, $meaning:expr, takes: $takes:literal, $(example: $example:literal,)? unset: $unset:literal,
+        parse: $parse:expr) => {
+        Setting {
+            declaration: settings!(@declaration $name, $meaning, $takes, concat!($($example)?), "", $unset),
+            parse: |text| Some(text).and_then($parse).map(Some),
+            unset: |_| Some(None),
+        }
+    };
+    (@setting $name:ident, $meaning:expr, takes: $takes:literal, $(example: $example:literal,)? unset: $unset:literal,
+        otherwise: $otherwise:expr, parse: $parse:expr) => {
+        Setting {
+            declaration: settings!(@declaration $name, $meaning, $takes, concat!($($example)?), "", $unset),
+            parse: $parse,
+            unset: $otherwise,
+        }
+    };
+    (@declaration $name:ident, $meaning:expr, $takes:expr, $example:expr, $default:expr, $unset:expr) => {
+        Declaration {
+            name: stringify!($name),
+            meaning: $meaning.trim_ascii(),
+            takes: $takes,
+            example: $example,
+            default: $default,
+            unset: $unset,
+        }
+    };
+}
+
+pub(super) use settings;
