@@ -12,14 +12,14 @@ use tempfile::TempDir;
 
 use crate::{
     jobs,
-    people::{Person, register},
+    people::{SignedInOwner, register},
     report::Figure,
     server::Server,
 };
 
 /// Options of a run.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Run {
+pub(crate) struct AuditOptions {
     /// The server's program
     #[arg(long)]
     tenantry: PathBuf,
@@ -51,7 +51,7 @@ struct Place {
     name: &'static str,
     server: Server,
     store: Store,
-    owner: Person,
+    owner: SignedInOwner,
     _folder: TempDir,
 }
 
@@ -60,7 +60,7 @@ enum Store {
     Postgres(String),
 }
 
-impl Run {
+impl AuditOptions {
     /// Describes the conditions of the run in a sentence.
     pub(crate) fn circumstances(&self) -> String {
         let Self { entries, rounds, .. } = self;

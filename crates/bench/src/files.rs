@@ -26,14 +26,14 @@ use tokio::net::TcpStream;
 
 use crate::{
     bare::FILE_PATH,
-    people::{Person, register},
+    people::{SignedInOwner, register},
     report::{Bar, Figure},
     server::Server,
 };
 
 /// Options of a run.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Run {
+pub(crate) struct FilesOptions {
     /// The server's program
     #[arg(long)]
     tenantry: PathBuf,
@@ -63,7 +63,7 @@ const BOUNDARY: &str = "a-boundary-that-no-file-has";
 const HEAD: &str = "--a-boundary-that-no-file-has\r\nContent-Disposition: form-data; name=\"file\"; filename=\"large.png\"\r\nContent-Type: image/png\r\n\r\n";
 const TAIL: &str = "\r\n--a-boundary-that-no-file-has--\r\n";
 
-impl Run {
+impl FilesOptions {
     /// Describes the conditions of the run in a sentence.
     pub(crate) fn circumstances(&self) -> String {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -119,7 +119,7 @@ impl Run {
         Ok(vec![upload, download, grown, uploads, downloads])
     }
 
-    async fn upload(&self, server: &Server, owner: &Person, file: &Path) -> Result<String> {
+    async fn upload(&self, server: &Server, owner: &SignedInOwner, file: &Path) -> Result<String> {
         let bytes = fs::metadata(file)?.len();
         let file = fs::File::open(file)?;
         let pieces = stream::try_unfold(file, |mut file| async move {
@@ -202,14 +202,14 @@ fn small_image() -> Bytes {
     image.into()
 }
 
-async fn upload_small(server: &Server, owner: &Person, image: &Bytes) -> Result<String> {
+async fn upload_small(server: &Server, owner: &SignedInOwner, image: &Bytes) -> Result<String> {
     let pieces = stream::iter([std::io::Result::Ok(image.clone())]);
     send_upload(server.address, owner, image.len() as u64, pieces).await
 }
 
 async fn send_upload(
     address: SocketAddr,
-    owner: &Person,
+    owner: &SignedInOwner,
     bytes: u64,
     pieces: impl futures::Stream<Item = std::io::Result<Bytes>> + Send + 'static,
 ) -> Result<String> {
@@ -230,7 +230,7 @@ async fn send_upload(
     Ok(body["data"]["id"].as_str().context("an upload has an id")?.to_owned())
 }
 
-async fn delete(address: SocketAddr, owner: &Person, file: &str) -> Result<()> {
+async fn delete(address: SocketAddr, owner: &SignedInOwner, file: &str) -> Result<()> {
     let request = Request::delete(format!("/api/v1/files/{file}"))
         .header("host", address.to_string())
         .header("authorization", format!("Bearer {}", owner.access_token))
@@ -241,7 +241,7 @@ async fn delete(address: SocketAddr, owner: &Person, file: &str) -> Result<()> {
 }
 
 /// Reads a response to its end and returns its number of bytes.
-async fn fetch(address: SocketAddr, path: &str, owner: Option<&Person>) -> Result<u64> {
+async fn fetch(address: SocketAddr, path: &str, owner: Option<&SignedInOwner>) -> Result<u64> {
     let mut request = Request::get(path).header("host", address.to_string());
     if let Some(owner) = owner {
         request = request.header("authorization", format!("Bearer {}", owner.access_token));

@@ -14,7 +14,7 @@ pub(crate) use place::Place;
 
 /// Options of a run.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Run {
+pub(crate) struct JobsOptions {
     /// A PostgreSQL with fsync, and a role that may create databases
     #[arg(long)]
     postgres: String,
@@ -35,7 +35,7 @@ pub(crate) struct Run {
     only: Vec<String>,
 }
 
-impl Run {
+impl JobsOptions {
     /// Describes the conditions of the run in a sentence.
     pub(crate) fn circumstances(&self) -> String {
         let Self { jobs, rounds, .. } = self;

@@ -76,7 +76,7 @@ impl Client {
 }
 
 /// A client that sends one request after the other.
-pub(crate) trait Visitor {
+pub(crate) trait LoadClient {
     fn next_call(&mut self) -> Result<Call>;
 
     /// Reads a response that the next request depends on.
@@ -89,7 +89,7 @@ pub(crate) trait Visitor {
 /// of responses and the elapsed time.
 pub(crate) async fn closed_loop(
     address: SocketAddr,
-    visitors: &mut [impl Visitor],
+    visitors: &mut [impl LoadClient],
     duration: Duration,
 ) -> Result<(u32, Duration)> {
     let connections = try_join_all(visitors.iter().map(|_| Client::open(address))).await?;
@@ -108,7 +108,11 @@ pub(crate) async fn closed_loop(
 }
 
 /// Sends `times` requests, each after the response to the last one. Returns the sorted latencies.
-pub(crate) async fn one_by_one(address: SocketAddr, visitor: &mut impl Visitor, times: usize) -> Result<Vec<Duration>> {
+pub(crate) async fn one_by_one(
+    address: SocketAddr,
+    visitor: &mut impl LoadClient,
+    times: usize,
+) -> Result<Vec<Duration>> {
     let mut connection = Client::open(address).await?;
     let mut latencies = Vec::with_capacity(times);
     for _ in 0..times {
@@ -125,7 +129,7 @@ pub(crate) async fn one_by_one(address: SocketAddr, visitor: &mut impl Visitor, 
 /// latencies, counted from the scheduled time of each request.
 pub(crate) async fn open_loop(
     address: SocketAddr,
-    visitors: &mut [impl Visitor],
+    visitors: &mut [impl LoadClient],
     per_second: u32,
     duration: Duration,
 ) -> Result<Vec<Duration>> {

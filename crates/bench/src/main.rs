@@ -20,7 +20,7 @@ mod wire;
 
 use anyhow::Result;
 use clap::Parser;
-use measure::Run;
+use measure::MeasureOptions;
 use report::Figure;
 use std::{
     path::{Path, PathBuf},
@@ -31,11 +31,11 @@ use std::{
 #[derive(Parser)]
 enum Task {
     /// Measure, and print a table.
-    Run(Run),
+    Run(MeasureOptions),
     /// Measure the queue, and print a table.
-    Jobs(jobs::Run),
+    Jobs(jobs::JobsOptions),
     /// Measure uploads and downloads, and print a table.
-    Files(files::Run),
+    Files(files::FilesOptions),
     /// Serve a file with a bare route.
     #[command(hide = true)]
     BareFile {
@@ -46,7 +46,7 @@ enum Task {
         port: u16,
     },
     /// Measure the audit log, and print a table.
-    Audit(audit::Run),
+    Audit(audit::AuditOptions),
     /// Serve a response with a bare route.
     #[command(hide = true)]
     Bare {

@@ -10,9 +10,9 @@ use tokio::{net::lookup_host, time::sleep};
 
 use crate::{
     bare, hashing, limits,
-    load::{Client, Visitor, closed_loop, open_loop, quantile},
-    people::{AsksMe, MakesRoles, Person, Refreshes, SignsIn, register},
-    replay::{SCRIPTS, Script, Target},
+    load::{Client, LoadClient, closed_loop, open_loop, quantile},
+    people::{AsksMe, MakesRoles, Refreshes, SignedInOwner, SignsIn, register},
+    replay::{ReplayTarget, SCRIPTS, Script},
     report::{Bar, Figure},
     server::Server,
     wire,
@@ -20,7 +20,7 @@ use crate::{
 
 /// Options of a run.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Run {
+pub(crate) struct MeasureOptions {
     /// The server's program
     #[arg(long)]
     tenantry: PathBuf,
@@ -53,10 +53,10 @@ struct Place {
     server: Server,
     store: Store,
     /// Their first session sends requests; a second one serves the replays.
-    owners: Vec<Person>,
-    targets: Vec<Target>,
+    owners: Vec<SignedInOwner>,
+    targets: Vec<ReplayTarget>,
     /// Users who sign in again and again, which ends their older sessions.
-    guests: Vec<Person>,
+    guests: Vec<SignedInOwner>,
     _folder: TempDir,
 }
 
@@ -74,7 +74,7 @@ const GUESTS_PER_THREAD: usize = 8;
 /// Rate of `GET /auth/me` per second beside sign-ins.
 const STEADY: u32 = 500;
 
-impl Run {
+impl MeasureOptions {
     /// Measures everything and reports progress on stderr.
     pub(crate) async fn figures(&self) -> Result<Vec<Figure>> {
         let mut figures = Vec::new();
@@ -296,7 +296,7 @@ impl Run {
                     } else if part == "refresh" {
                         ours = Some(self.load(&place.server, &mut refreshing).await?);
                     } else {
-                        let visitor = |person: &Person| MakesRoles(person.clone());
+                        let visitor = |person: &SignedInOwner| MakesRoles(person.clone());
                         let mut visitors: Vec<MakesRoles> = place.owners.iter().map(visitor).collect();
                         ours = Some(self.load(&place.server, &mut visitors).await?);
                     }
@@ -311,7 +311,7 @@ impl Run {
         Ok(figures)
     }
 
-    async fn load(&self, server: &Server, visitors: &mut [impl Visitor]) -> Result<Load> {
+    async fn load(&self, server: &Server, visitors: &mut [impl LoadClient]) -> Result<Load> {
         let before = server.cpu()?;
         let (count, took) = closed_loop(server.address, visitors, self.duration()).await?;
         let cpu = server.cpu()? - before;
@@ -340,7 +340,7 @@ impl Place {
         for owner in &owners {
             let other = owner.sign_in(address).await?;
             let session = other.session(address).await?;
-            targets.push(Target { session, tenant: other.tenant, person: other.user });
+            targets.push(ReplayTarget { session, tenant: other.tenant, person: other.user });
         }
         Ok(Self { name, server, store, owners, targets, guests, _folder: folder })
     }
@@ -354,7 +354,7 @@ impl Store {
         }
     }
 
-    async fn replay(&self, script: &Script, targets: &[Target], duration: Duration) -> Result<f64> {
+    async fn replay(&self, script: &Script, targets: &[ReplayTarget], duration: Duration) -> Result<f64> {
         match self {
             Self::Sqlite(file) => script.replay_on_sqlite(file, targets, duration).await,
             Self::Postgres { url, pgbench } => script.replay_on_postgres(pgbench, url, targets, duration).await,
@@ -362,7 +362,7 @@ impl Store {
     }
 }
 
-fn asks_me(people: &[Person], count: usize) -> Vec<AsksMe> {
+fn asks_me(people: &[SignedInOwner], count: usize) -> Vec<AsksMe> {
     people.iter().cycle().take(count).cloned().map(AsksMe).collect()
 }
 

@@ -11,13 +11,13 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use crate::load::{Call, Client, Reply, Visitor};
+use crate::load::{Call, Client, LoadClient, Reply};
 
 const PASSWORD: &str = "quartz-jockey-vows-imply";
 
 /// A signed-in owner of a tenant.
 #[derive(Clone)]
-pub(crate) struct Person {
+pub(crate) struct SignedInOwner {
     email: String,
     pub(crate) user: String,
     pub(crate) tenant: String,
@@ -25,7 +25,7 @@ pub(crate) struct Person {
     refresh_token: String,
 }
 
-impl Person {
+impl SignedInOwner {
     /// Registers a user with a tenant of this name.
     async fn register(address: SocketAddr, name: &str) -> Result<Self> {
         let email = format!("{name}@example.com");
@@ -71,9 +71,9 @@ impl Person {
 }
 
 /// Registers `count` users. Each network address may register twenty per hour.
-pub(crate) async fn register(address: SocketAddr, name: &str, count: u32) -> Result<Vec<Person>> {
+pub(crate) async fn register(address: SocketAddr, name: &str, count: u32) -> Result<Vec<SignedInOwner>> {
     let names = (0..count).map(|number| format!("{name}-{number}"));
-    try_join_all(names.map(async |name| Person::register(address, &name).await)).await
+    try_join_all(names.map(async |name| SignedInOwner::register(address, &name).await)).await
 }
 
 fn text_at(body: &Value, pointer: &str) -> Result<String> {
@@ -93,36 +93,36 @@ fn post(path: &str, body: &Value) -> Result<Call> {
 }
 
 /// Requests the same path again and again.
-pub(crate) struct Reads(pub(crate) Person, pub(crate) String);
+pub(crate) struct ReadsPath(pub(crate) SignedInOwner, pub(crate) String);
 
-impl Visitor for Reads {
+impl LoadClient for ReadsPath {
     fn next_call(&mut self) -> Result<Call> {
         self.0.read(&self.1)
     }
 }
 
 /// Requests `GET /auth/me`.
-pub(crate) struct AsksMe(pub(crate) Person);
+pub(crate) struct AsksMe(pub(crate) SignedInOwner);
 
-impl Visitor for AsksMe {
+impl LoadClient for AsksMe {
     fn next_call(&mut self) -> Result<Call> {
         me(&self.0.access_token)
     }
 }
 
 /// Signs in.
-pub(crate) struct SignsIn(pub(crate) Person);
+pub(crate) struct SignsIn(pub(crate) SignedInOwner);
 
-impl Visitor for SignsIn {
+impl LoadClient for SignsIn {
     fn next_call(&mut self) -> Result<Call> {
         self.0.login()
     }
 }
 
 /// Refreshes the session.
-pub(crate) struct Refreshes(pub(crate) Person);
+pub(crate) struct Refreshes(pub(crate) SignedInOwner);
 
-impl Visitor for Refreshes {
+impl LoadClient for Refreshes {
     fn next_call(&mut self) -> Result<Call> {
         post("/auth/refresh", &json!({ "refreshToken": self.0.refresh_token }))
     }
@@ -134,9 +134,9 @@ impl Visitor for Refreshes {
 }
 
 /// Creates roles with distinct names.
-pub(crate) struct MakesRoles(pub(crate) Person);
+pub(crate) struct MakesRoles(pub(crate) SignedInOwner);
 
-impl Visitor for MakesRoles {
+impl LoadClient for MakesRoles {
     fn next_call(&mut self) -> Result<Call> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let name = format!("clerk {}", MADE.fetch_add(1, Ordering::Relaxed));

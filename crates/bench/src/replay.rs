@@ -19,7 +19,7 @@ use tokio::process::Command;
 use uuid::Uuid;
 
 /// The rows that one client works on: a session with its tenant and user.
-pub(crate) struct Target {
+pub(crate) struct ReplayTarget {
     pub(crate) session: String,
     pub(crate) tenant: String,
     pub(crate) person: String,
@@ -127,7 +127,7 @@ impl Script {
         &self,
         pgbench: &Path,
         url: &str,
-        targets: &[Target],
+        targets: &[ReplayTarget],
         duration: Duration,
     ) -> Result<f64> {
         let mut connection = PgConnection::connect(url).await?;
@@ -163,7 +163,12 @@ impl Script {
 
     /// Replays the script on SQLite in one loop, since SQLite has one writer at a time, and returns the rate per
     /// second.
-    pub(crate) async fn replay_on_sqlite(&self, file: &Path, targets: &[Target], duration: Duration) -> Result<f64> {
+    pub(crate) async fn replay_on_sqlite(
+        &self,
+        file: &Path,
+        targets: &[ReplayTarget],
+        duration: Duration,
+    ) -> Result<f64> {
         let options =
             SqliteConnectOptions::new().filename(file).journal_mode(SqliteJournalMode::Wal).foreign_keys(true);
         let options = options.synchronous(SqliteSynchronous::Full).busy_timeout(Duration::from_secs(2));
@@ -191,7 +196,7 @@ impl Script {
     }
 }
 
-impl Target {
+impl ReplayTarget {
     fn ids(&self) -> Result<[Uuid; 3]> {
         Ok([self.session.parse()?, self.tenant.parse()?, self.person.parse()?])
     }

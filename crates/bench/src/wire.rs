@@ -18,9 +18,9 @@ use tokio::{
 
 /// The statements that were sent since somebody last asked, in order.
 #[derive(Clone, Default)]
-pub(crate) struct Heard(Arc<Mutex<Vec<String>>>);
+pub(crate) struct SentStatements(Arc<Mutex<Vec<String>>>);
 
-impl Heard {
+impl SentStatements {
     pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -40,9 +40,9 @@ impl Heard {
 
 /// Passes on every connection to a port of ours, without TLS, and notes what clients send; that of the feed of authority
 /// changes is left out, since it serves no request.
-pub(crate) async fn listen(server: SocketAddr) -> Result<(SocketAddr, Heard)> {
+pub(crate) async fn listen(server: SocketAddr) -> Result<(SocketAddr, SentStatements)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let (address, heard) = (listener.local_addr()?, Heard::default());
+    let (address, heard) = (listener.local_addr()?, SentStatements::default());
     tokio::spawn({
         let heard = heard.clone();
         async move {
@@ -56,7 +56,7 @@ pub(crate) async fn listen(server: SocketAddr) -> Result<(SocketAddr, Heard)> {
     Ok((address, heard))
 }
 
-async fn pass_on(client: TcpStream, server: SocketAddr, heard: Heard) -> Result<()> {
+async fn pass_on(client: TcpStream, server: SocketAddr, heard: SentStatements) -> Result<()> {
     let server = TcpStream::connect(server).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
@@ -67,7 +67,7 @@ async fn pass_on(client: TcpStream, server: SocketAddr, heard: Heard) -> Result<
 }
 
 /// Follows the messages of a client (PostgreSQL's documentation, 55.7).
-async fn note_statements(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, heard: Heard) -> Result<()> {
+async fn note_statements(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, heard: SentStatements) -> Result<()> {
     let start = pass_message(&mut client, &mut server).await?;
     let is_feed = String::from_utf8_lossy(&start).contains("authority feed");
     let mut prepared: HashMap<Vec<u8>, String> = HashMap::new();

@@ -2,7 +2,7 @@
 
 use crate::{
     process::{Runner, cargo},
-    services::{Postgres, Redis},
+    services::{Postgres, RedisService},
 };
 use anyhow::{Context, Result, bail};
 use cargo_metadata::MetadataCommand;
@@ -12,14 +12,14 @@ use std::process::{Command, ExitCode};
 ///
 /// PostgreSQL is a private one that waits for the disk at every commit. docs/performance.md says what is measured.
 #[derive(clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct BenchOptions {
     /// `jobs` measures the queue, `files` uploads and downloads, and `audit` the audit log, instead of the server. The rest is passed on to the program that measures, such as `--rounds 1 --only me,refresh` or `--write docs/performance.md`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
 
 /// Fails when a figure does not reach its bar.
-pub(crate) fn run(runner: &mut Runner, options: &Options) -> Result<ExitCode> {
+pub(crate) fn run(runner: &mut Runner, options: &BenchOptions) -> Result<ExitCode> {
     // The whole workspace, because a crate built alone has other features.
     if !runner.run(&mut cargo(["build", "--release", "--workspace"]))?.success() {
         bail!("the release cannot be built");
@@ -34,7 +34,7 @@ pub(crate) fn run(runner: &mut Runner, options: &Options) -> Result<ExitCode> {
         return Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     let postgres = Postgres::start(runner, true)?;
-    let redis = Redis::find_or_start(runner)?;
+    let redis = RedisService::find_or_start(runner)?;
     let status = match options.arguments.split_first() {
         Some((part, rest)) if part == "jobs" => {
             bench.args(["jobs", "--postgres", postgres.url(), "--redis", redis.url()]);

@@ -3,6 +3,7 @@
 use crate::{
     dependency_rule,
     process::{Runner, cargo, cargo_has},
+    type_names,
 };
 use anyhow::{Result, bail};
 use std::{
@@ -10,12 +11,12 @@ use std::{
     process::{Command, ExitCode},
 };
 
-/// Formatting, the dependency rule, clippy and the documentation, with warnings as errors, and the files of deploy/.
+/// Check formatting, the dependency rule, type names, clippy, documentation and the files of deploy/. Warnings are errors.
 ///
-/// Every check is run, also after one has failed; the last lines name those that failed.
+/// Every check runs, even after one has failed; the last lines name those that failed.
 #[derive(clap::Args)]
-pub(crate) struct Options {
-    /// Also licences, advisories and banned crates, by cargo-deny (which has to be installed and needs the network).
+pub(crate) struct CheckOptions {
+    /// Also check licences, advisories and banned crates, by cargo-deny (which has to be installed and needs the network).
     #[arg(long)]
     full: bool,
 }
@@ -23,9 +24,10 @@ pub(crate) struct Options {
 /// A check's name and what it does, failing with why it failed.
 type Check = (&'static str, fn(&mut Runner) -> Result<()>);
 
-const CHECKS: [Check; 5] = [
+const CHECKS: [Check; 6] = [
     ("formatting", |runner| must_succeed(runner, &mut cargo(["fmt", "--all", "--check"]))),
     ("dependency rule", |_| dependency_rule::check()),
+    ("type names", |_| type_names::check()),
     ("clippy", |runner| {
         must_succeed(runner, &mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     }),
@@ -43,7 +45,7 @@ const DENY: Check = ("cargo deny", |runner| {
 });
 
 /// Runs the checks and answers success only when all of them passed.
-pub(crate) fn run(runner: &mut Runner, options: &Options) -> Result<ExitCode> {
+pub(crate) fn run(runner: &mut Runner, options: &CheckOptions) -> Result<ExitCode> {
     let mut failures = Vec::new();
     for (name, check) in CHECKS.into_iter().chain(options.full.then_some(DENY)) {
         eprintln!("==> {name}");

@@ -9,6 +9,7 @@ mod dependency_rule;
 mod process;
 mod services;
 mod test;
+mod type_names;
 
 use clap::{Parser, Subcommand};
 use process::{Interrupted, Runner};
@@ -24,9 +25,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    Check(check::Options),
-    Test(test::Options),
-    Bench(bench::Options),
+    Check(check::CheckOptions),
+    Test(test::TestOptions),
+    Bench(bench::BenchOptions),
 }
 
 fn main() -> ExitCode {

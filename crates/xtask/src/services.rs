@@ -17,7 +17,7 @@ use programs::Programs;
 use std::path::PathBuf;
 
 pub(crate) use browser::Browser;
-pub(crate) use redis::Redis;
+pub(crate) use redis::RedisService;
 
 const VARIABLE: &str = "TEST_DATABASE_URL";
 

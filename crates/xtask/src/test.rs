@@ -2,7 +2,7 @@
 
 use crate::{
     process::{Runner, cargo, cargo_has},
-    services::{Browser, Postgres, Redis},
+    services::{Browser, Postgres, RedisService},
 };
 use anyhow::{Result, bail};
 use std::process::{ExitCode, ExitStatus};
@@ -18,23 +18,26 @@ use std::process::{ExitCode, ExitStatus};
 /// cargo-nextest where it is present and else to `cargo test`; with nextest, the tests of one crate are
 /// `cargo xtask test -E 'package(tenantry-store)'`.
 #[derive(clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct TestOptions {
     /// Passed on as they are.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
 
 /// Runs the tests and answers with the exit code of the first program that failed.
-pub(crate) fn run(runner: &mut Runner, options: &Options) -> Result<ExitCode> {
+pub(crate) fn run(runner: &mut Runner, options: &TestOptions) -> Result<ExitCode> {
     refuse_packages(&options.arguments)?;
     let programs = programs(&options.arguments, cargo_has("nextest"));
     let browser = Browser::find_or_install(runner)?;
     let postgres = Postgres::find_or_start(runner)?;
-    let redis = Redis::find_or_start(runner)?;
+    let redis = RedisService::find_or_start(runner)?;
     let mut outcome = ExitCode::SUCCESS;
     for program in programs {
         let mut command = cargo(&program);
-        command.env("TEST_DATABASE_URL", postgres.url()).env(Redis::VARIABLE, redis.url()).envs(browser.variables());
+        command
+            .env("TEST_DATABASE_URL", postgres.url())
+            .env(RedisService::VARIABLE, redis.url())
+            .envs(browser.variables());
         let status = runner.run(&mut command)?;
         if !status.success() && outcome == ExitCode::SUCCESS {
             outcome = code(status);

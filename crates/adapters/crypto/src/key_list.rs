@@ -51,7 +51,7 @@ pub(crate) enum Mark {
 
 /// A parsed entry of a list.
 #[derive(Clone)]
-pub(crate) struct Entry {
+pub(crate) struct KeyEntry {
     /// The text before the mark.
     pub(crate) body: SecretString,
     /// The key's state in a rotation.
@@ -80,7 +80,7 @@ impl Mark {
     }
 }
 
-impl Entry {
+impl KeyEntry {
     /// Parses every entry of a list.
     pub(crate) fn parse_all(list: &[SecretString]) -> Result<Vec<Self>, KeyListError> {
         list.iter().zip(1..).map(|(text, position)| Self::parse(text.expose_secret(), position)).collect()
@@ -121,8 +121,8 @@ fn lenient(alphabet: &Alphabet) -> GeneralPurpose {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Entry, KeyListError> {
-        Entry::parse(text, 1)
+    fn parse(text: &str) -> Result<KeyEntry, KeyListError> {
+        KeyEntry::parse(text, 1)
     }
 
     #[test]

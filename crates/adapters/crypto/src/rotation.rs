@@ -17,7 +17,7 @@ use tenantry_kernel::{Entropy, Timestamp};
 
 use crate::{
     KeyListError, ServerSecrets, SigningKeys,
-    key_list::{Entry, Mark},
+    key_list::{KeyEntry, Mark},
 };
 
 /// A list of keys that can be rotated.
@@ -91,12 +91,12 @@ impl KeyList {
         }
     }
 
-    fn generate(self, entropy: &dyn Entropy) -> Entry {
+    fn generate(self, entropy: &dyn Entropy) -> KeyEntry {
         let body = match self {
             Self::SigningKeys => SigningKeys::generate_one(entropy),
             Self::ServerSecrets => ServerSecrets::generate_one(entropy),
         };
-        Entry { body, mark: None }
+        KeyEntry { body, mark: None }
     }
 }
 
@@ -109,7 +109,7 @@ pub fn next_rotation_step(
     now: Timestamp,
     entropy: &dyn Entropy,
 ) -> Result<RotationStep, KeyListError> {
-    let mut entries = Entry::parse_all(current)?;
+    let mut entries = KeyEntry::parse_all(current)?;
     let action = if entries.is_empty() {
         entries.push(list.generate(entropy));
         RotationAction::Made
@@ -120,19 +120,19 @@ pub fn next_rotation_step(
         entries = after;
         action
     };
-    let after = entries.iter().map(Entry::write).collect();
+    let after = entries.iter().map(KeyEntry::write).collect();
     Ok(RotationStep { action, list: after, advice: advice(list, action, good_for) })
 }
 
 /// Performs the step: `first` creates, `rest` only verifies.
 fn step(
     list: KeyList,
-    first: Entry,
-    mut rest: Vec<Entry>,
+    first: KeyEntry,
+    mut rest: Vec<KeyEntry>,
     good_for: Duration,
     now: Timestamp,
     entropy: &dyn Entropy,
-) -> (RotationAction, Vec<Entry>) {
+) -> (RotationAction, Vec<KeyEntry>) {
     let action = if rest.is_empty() {
         rest.push(list.generate(entropy).marked(Some(Mark::Next(now))));
         RotationAction::Added
@@ -158,7 +158,7 @@ fn step(
 }
 
 /// Finds the first key that waits to become the first of the list, and the time since which it waits.
-fn next_of(rest: &[Entry]) -> Option<(usize, Timestamp)> {
+fn next_of(rest: &[KeyEntry]) -> Option<(usize, Timestamp)> {
     rest.iter().enumerate().find_map(|(at, entry)| match entry.mark {
         Some(Mark::Next(since)) => Some((at, since)),
         _ => None,
@@ -166,8 +166,8 @@ fn next_of(rest: &[Entry]) -> Option<(usize, Timestamp)> {
 }
 
 /// Drops keys whose time is over; if there is none, returns when the first one may be dropped.
-fn drop_old(rest: &mut Vec<Entry>, good_for: Duration, now: Timestamp) -> RotationAction {
-    let over = |entry: &Entry| match entry.mark {
+fn drop_old(rest: &mut Vec<KeyEntry>, good_for: Duration, now: Timestamp) -> RotationAction {
+    let over = |entry: &KeyEntry| match entry.mark {
         Some(Mark::Old(since)) => Some(since.plus(good_for)),
         _ => None,
     };

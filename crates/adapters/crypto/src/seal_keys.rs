@@ -11,7 +11,7 @@ use tenantry_audit::{SealKeys, SealSigner, Signature, Trust};
 
 use crate::{
     KeyListError,
-    key_list::{Entry, decode_base64},
+    key_list::{KeyEntry, decode_base64},
 };
 
 /// A public key that verifies seals.
@@ -81,7 +81,7 @@ impl SealSigningKeys {
     pub fn parse(list: &[SecretString]) -> Result<Self, KeyListError> {
         let mut pairs = Vec::with_capacity(list.len());
         let mut public: Vec<SealPublicKey> = Vec::with_capacity(list.len());
-        for (entry, position) in Entry::parse_all(list)?.iter().zip(1..) {
+        for (entry, position) in KeyEntry::parse_all(list)?.iter().zip(1..) {
             let der = decode_base64(entry.body.expose_secret()).ok_or(KeyListError::NotBase64(position))?;
             let not_a_key = KeyListError::NotEd25519(position);
             let pair = Ed25519KeyPair::from_pkcs8(&der).map_err(|_| not_a_key)?;

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     KeyListError,
-    key_list::{Entry, decode_base64},
+    key_list::{KeyEntry, decode_base64},
 };
 
 /// Purpose of a derived key.
@@ -67,7 +67,7 @@ impl ServerSecrets {
     /// one derived from the secret, so that sessions can name it either way.
     pub fn parse(list: &[SecretString]) -> Result<Self, KeyListError> {
         let mut secrets: Vec<ServerSecret> = Vec::with_capacity(list.len());
-        for (entry, position) in Entry::parse_all(list)?.iter().zip(1..) {
+        for (entry, position) in KeyEntry::parse_all(list)?.iter().zip(1..) {
             let secret = ServerSecret::parse(entry.body.expose_secret(), position)?;
             if secrets.iter().any(|known| known.id == secret.id) {
                 return Err(KeyListError::Repeated(position));

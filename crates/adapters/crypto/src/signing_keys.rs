@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     KeyListError,
-    key_list::{Entry, decode_base64},
+    key_list::{KeyEntry, decode_base64},
 };
 
 /// The live signing keys; at least one.
@@ -41,7 +41,7 @@ impl SigningKeys {
     /// -outform DER` and [`SigningKeys::generate_one`].
     pub fn parse(list: &[SecretString]) -> Result<Self, KeyListError> {
         let mut keys: Vec<SigningKey> = Vec::with_capacity(list.len());
-        for (entry, position) in Entry::parse_all(list)?.iter().zip(1..) {
+        for (entry, position) in KeyEntry::parse_all(list)?.iter().zip(1..) {
             let der = decode_base64(entry.body.expose_secret()).ok_or(KeyListError::NotBase64(position))?;
             let key = SigningKey::from_pkcs8(&der).ok_or(KeyListError::NotEd25519(position))?;
             if keys.iter().any(|known| known.id == key.id) {

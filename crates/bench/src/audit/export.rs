@@ -7,13 +7,13 @@ use std::{
 };
 use tokio::time::sleep;
 
-use super::{Place, Run, Store};
+use super::{AuditOptions, Place, Store};
 use crate::{
     load::Client,
     report::{Bar, Figure},
 };
 
-pub(super) async fn figures(run: &Run, place: &Place) -> Result<Vec<Figure>> {
+pub(super) async fn figures(run: &AuditOptions, place: &Place) -> Result<Vec<Figure>> {
     let bar = match place.store {
         Store::Postgres(_) => Bar::RatioAtLeast(1.0 / 3.0),
         Store::Sqlite(_) => Bar::None,
@@ -55,7 +55,7 @@ pub(super) async fn figures(run: &Run, place: &Place) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-fn copy(run: &Run, url: &str, tenant: &str) -> Result<Duration> {
+fn copy(run: &AuditOptions, url: &str, tenant: &str) -> Result<Duration> {
     let copy = format!(
         "COPY (SELECT j.*, p.part FROM journal j LEFT JOIN journal_parts p ON p.event_id = j.id \
          WHERE j.tenant_id = '{tenant}' ORDER BY j.id) TO STDOUT"

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep_until;
 
 use super::{
-    Place, Run, Store,
+    AuditOptions, Place, Store,
     fill::{ACTOR, BEGIN_MILLIS, TARGET},
 };
 use crate::{
     load::{Client, one_by_one, open_loop, quantile},
-    people::Reads,
+    people::ReadsPath,
     report::{Bar, Figure},
 };
 
@@ -27,7 +27,7 @@ struct Page {
     sql: String,
 }
 
-pub(super) async fn figures(run: &Run, place: &Place) -> Result<Vec<Figure>> {
+pub(super) async fn figures(run: &AuditOptions, place: &Place) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for page in pages(run, place).await? {
         eprintln!("==> {} on {}", page.what, place.name);
@@ -36,7 +36,7 @@ pub(super) async fn figures(run: &Run, place: &Place) -> Result<Vec<Figure>> {
         let mut middle =
             Figure::new("the same, one after the other: median", place.name, "ms", Bar::None).beside("its query alone");
         for _ in 0..run.rounds {
-            let mut visitors = [Reads(place.owner.clone(), format!("/audit-logs?{}", page.query))];
+            let mut visitors = [ReadsPath(place.owner.clone(), format!("/audit-logs?{}", page.query))];
             let mut bare = Bare::open(place, &page.sql).await?;
             let duration = Duration::from_secs(run.seconds);
             let ours = open_loop(place.server.address, &mut visitors, RATE, duration).await?;
@@ -52,7 +52,7 @@ pub(super) async fn figures(run: &Run, place: &Place) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-async fn pages(run: &Run, place: &Place) -> Result<Vec<Page>> {
+async fn pages(run: &AuditOptions, place: &Place) -> Result<Vec<Page>> {
     let page = |what, query: String, sql: String| Page { what, query, sql };
     let id = |id: &str| match place.store {
         Store::Postgres(_) => format!("'{id}'::uuid"),

@@ -19,7 +19,7 @@ const PROGRAM: &str = "redis-server";
 
 /// A Redis to use. If it was started here, it ends and leaves nothing when this is dropped, and also when this process is
 /// killed.
-pub(crate) struct Redis {
+pub(crate) struct RedisService {
     url: String,
     own: Option<Guarded>,
 }
@@ -31,7 +31,7 @@ struct Guarded {
     _folder: TempDir,
 }
 
-impl Redis {
+impl RedisService {
     /// Names a server for the tests.
     pub(crate) const VARIABLE: &str = "TEST_REDIS_URL";
 
@@ -63,7 +63,7 @@ impl Redis {
     }
 }
 
-impl Drop for Redis {
+impl Drop for RedisService {
     fn drop(&mut self) {
         if let Some(own) = &mut self.own {
             drop(own.lifeline.take());
@@ -115,11 +115,11 @@ fn answers(port: u16) -> bool {
 
 #[expect(clippy::disallowed_methods, reason = "the one variable by which a developer names a Redis for the tests")]
 fn named() -> Result<Option<String>> {
-    match std::env::var(Redis::VARIABLE) {
+    match std::env::var(RedisService::VARIABLE) {
         Ok(url) if url.starts_with("redis://") => Ok(Some(url)),
         // The value may hold a password and is not repeated.
-        Ok(_) => bail!("{} must begin with redis://", Redis::VARIABLE),
+        Ok(_) => bail!("{} must begin with redis://", RedisService::VARIABLE),
         Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => bail!("{} is not valid UTF-8", Redis::VARIABLE),
+        Err(std::env::VarError::NotUnicode(_)) => bail!("{} is not valid UTF-8", RedisService::VARIABLE),
     }
 }
