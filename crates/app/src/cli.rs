@@ -1,4 +1,4 @@
-//! The command line: what can be asked for, and how it is explained. What is done is elsewhere.
+//! The command line: its commands, their arguments and their help. Other modules carry the commands out.
 
 use clap::{
     ArgGroup, Args, Parser, Subcommand, ValueHint,
@@ -14,7 +14,7 @@ use url::Url;
 
 const AFTER_HELP: &str = "\
 Settings come from the environment, from .env in development, from the file of --config, and from built-in defaults.
-docs/configuration.md lists them; `tenantry doctor` says what is wrong with them.
+docs/configuration.md lists them; `tenantry doctor` checks them.
 
 Examples:
   tenantry serve                              Try it: SQLite in ./data, on http://127.0.0.1:3000
@@ -23,156 +23,156 @@ Examples:
                                               Prepare the database before the new version starts";
 
 const CREATE_TENANT_HELP: &str = "\
-If nobody has the owner's address yet, an account is made, and a link by which its first password is chosen is mailed
-there, by the server or the worker; it is good for three days. With --print-link it is printed instead, to be handed over.
-An account that exists keeps its password, and nothing is sent.
+If the owner's address has no account yet, the command creates one. The server or the worker mails a link to choose the
+first password; it is valid for three days. With --print-link the command prints the link instead, for you to pass on.
+An existing account keeps its password, and no mail is sent.
 
 Example:
   tenantry admin create-tenant \\
     --name 'Acme Ltd' --owner-email ada@acme.example --owner-name 'Ada Byron'";
 
 const ADD_MEMBER_HELP: &str = "\
-If nobody has the address yet, an account is made, and a link by which its first password is chosen is mailed there, by
-the server or the worker; it is good for three days. With --print-link it is printed instead, to be handed over.
-An account that exists keeps its name and its password, and nothing is sent.
+If the address has no account yet, the command creates one. The server or the worker mails a link to choose the first
+password; it is valid for three days. With --print-link the command prints the link instead, for you to pass on.
+An existing account keeps its name and its password, and no mail is sent.
 
 Example:
   tenantry admin add-member \\
     --tenant acme --email bob@acme.example --name 'Bob Roe' --role member";
 
 const VERIFY_HELP: &str = "\
-What was written since the last seal, of the last three minutes at most, is not protected yet. Without --head nobody can
-tell that the end of a log was cut off, or that all of it was written anew by somebody who has the key.
+Entries since the last seal, of the last three minutes at most, are not protected yet. Only with --head does the command
+detect that the end of a log was cut off, or that a holder of the key wrote the log anew.
 
 Examples:
   tenantry audit verify
   tenantry audit verify --tenant acme --head 0192f0c1-2345-7abc-8def-0123456789ab:7:3b0c…e1
   tenantry audit verify --export acme.ndjson --key 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
 
-/// The backend that every business-to-business product writes again: tenants, people, roles, sessions and an audit log.
+/// A backend for business-to-business products: tenants, people, roles, sessions and an audit log.
 #[derive(Debug, Parser)]
 #[command(name = "tenantry", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
 pub struct Cli {
-    /// Read settings from this TOML file too; see config/default.toml [env: TENANTRY_CONFIG]
+    /// Also read settings from this TOML file; config/default.toml lists them [env: TENANTRY_CONFIG]
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What the program can be asked to do.
+/// The commands of the program.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve the API until the process is told to stop.
     ///
-    /// Brings the database up to date first. On SIGTERM or Ctrl-C it says that it is not ready, finishes what it has
-    /// begun, and exits with 0.
+    /// Migrates the database first. On SIGTERM or Ctrl-C the server reports that it is not ready, finishes requests and
+    /// jobs in progress, and exits with 0.
     #[command(after_help = "\
 Environment:
-  HOST, PORT       Where to listen (127.0.0.1, 3000)
+  HOST, PORT       Address to listen on (127.0.0.1, 3000)
   DATABASE_URL     SQLite or PostgreSQL (a SQLite file in DATA_DIR)
   TENANTRY_ENV     development or production (development)
-  LOG_LEVEL        What to log (info)")]
+  LOG_LEVEL        Least severe level to log (info)")]
     Serve {
-        /// Leave background work, mails among it, to other processes
+        /// Leave jobs, including mails, to other processes
         #[arg(long)]
         no_worker: bool,
     },
-    /// Do background work, mails among it, without serving the API.
+    /// Run jobs, including mails, without serving the API.
     ///
-    /// `serve` does the same beside serving. On SQLite one process does both; on PostgreSQL there may be many. On SIGTERM
-    /// or Ctrl-C it takes no more work, finishes what it has begun, and exits with 0.
+    /// `serve` also runs jobs. On SQLite one process does both; on PostgreSQL there may be many workers. On SIGTERM or
+    /// Ctrl-C the worker takes no more jobs, finishes those in progress, and exits with 0.
     Worker,
-    /// Bring the database up to date, and exit.
+    /// Migrate the database to the current schema, and exit.
     ///
-    /// Several processes may do so at once: one does it, the others wait.
+    /// Several processes may do so at the same time: one migrates, the others wait.
     Migrate,
     /// Print the OpenAPI document of the API.
     #[command(after_help = "Example:\n  tenantry openapi > openapi.json")]
     Openapi,
-    /// Check the settings and everything outside the program, and say what to mend.
+    /// Check the settings and the services that the program uses, and say what to fix.
     ///
-    /// Looks at the keys, the folders and the disk, the storage of files, the mail, the database and its queue, and Redis. It exits with 1 when
-    /// there is a problem; a warning is none.
+    /// Checks the keys, the folders and the disk, the storage of files, the mail, the database and its queue, and Redis.
+    /// Exits with 1 if there is a problem; a warning is not a problem.
     Doctor,
-    /// Ask a running server whether it is ready, for containers; exits with 0 when it is.
+    /// Ask a running server whether it is ready, for containers; exits with 0 if it is.
     ///
-    /// Without an address it asks for readiness at HOST and PORT of the settings.
+    /// Without an address the command asks `/readyz` at HOST and PORT of the settings.
     #[command(after_help = "Examples:\n  tenantry healthcheck\n  tenantry healthcheck http://127.0.0.1:9464/livez")]
     Healthcheck {
-        /// What to ask instead, for example /livez at METRICS_ADDR of a worker
+        /// Address to ask instead, for example /livez at METRICS_ADDR of a worker
         url: Option<Url>,
     },
     /// Manage tenants, people and keys as the operator of the installation.
     ///
-    /// These commands work on the database directly, beside a running server, which feels their effect within a second.
+    /// These commands work on the database directly, beside a running server, which applies the changes within a second.
     Admin {
-        /// What to manage.
+        /// The command.
         #[command(subcommand)]
         command: AdminCommand,
     },
-    /// Look at background work, try it again, call it off, and clean up.
+    /// Inspect, retry and cancel jobs, and clean up.
     ///
     /// These commands work on the database directly, beside a running server.
     Jobs {
-        /// What to do.
+        /// The command.
         #[command(subcommand)]
         command: JobsCommand,
     },
-    /// Seal the audit log, and verify that it is what was sealed.
+    /// Seal the audit log, and verify that it was not changed.
     ///
-    /// These commands work on the database directly, beside a running server; an export is verified without one.
+    /// These commands work on the database directly, beside a running server; an export is verified without a database.
     Audit {
-        /// What to do.
+        /// The command.
         #[command(subcommand)]
         command: AuditCommand,
     },
 }
 
-/// What the operator can do about the audit log.
+/// The commands for the audit log.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Verify that logs are what was sealed, and name the first entry that is not.
+    /// Verify that logs were not changed since they were sealed, and name the first entry that was.
     ///
-    /// Exits with 0 when every log is whole, with 1 when one is not, and with 2 when it could not be found out.
+    /// Exits with 0 if every log is intact, with 1 if a log was changed, and with 2 if the command could not decide.
     #[command(after_help = VERIFY_HELP)]
     Verify(Verify),
-    /// Print the head of each log, to be kept where the log is not.
+    /// Print the head of each log, to be stored apart from the log.
     ///
-    /// With a head, `tenantry audit verify` also finds out that a log was cut off or written anew.
+    /// With a head, `tenantry audit verify` also detects that a log was cut off or written anew.
     Head(HeadOf),
     /// Print the public keys of the seals, for `tenantry audit verify --key` elsewhere.
     Keys,
-    /// Seal what waits to be sealed, without waiting for the minute to end.
+    /// Seal the entries that wait to be sealed, without waiting for the next minute.
     Seal,
 }
 
-/// What is verified, and what is trusted.
+/// Logs to verify, and keys to trust.
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// The log of this tenant only, by its slug or its id (else every log of the database)
+    /// Only the log of this tenant, by its slug or its id (default: every log of the database)
     #[arg(long, value_name = "SLUG_OR_ID", value_parser = TenantSelector::parse, conflicts_with = "export")]
     pub tenant: Option<TenantSelector>,
-    /// A file of GET /audit-logs/export?format=ndjson&seals=true, in place of the database
+    /// Verify this file of GET /audit-logs/export?format=ndjson&seals=true instead of the database
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub export: Option<PathBuf>,
-    /// Trust this public key, and no others than those named; may be repeated (else those of SEAL_KEYS)
+    /// Trust only this public key; may be repeated (default: the keys of SEAL_KEYS)
     // One in 64 keys begins with a hyphen.
     #[arg(long = "key", value_name = "KEY", value_parser = seal_key, allow_hyphen_values = true)]
     pub keys: Vec<SealPublicKey>,
-    /// A head that was kept elsewhere; may be repeated, for other logs
+    /// A head that was stored apart from the log; may be repeated, for other logs
     #[arg(long = "head", value_name = "HEAD")]
     pub heads: Vec<Head>,
-    /// In which form.
+    /// The form of the output.
     #[command(flatten)]
     pub output: OutputArgument,
 }
 
-/// Whose head is printed.
+/// The log whose head is printed.
 #[derive(Debug, Args)]
 pub struct HeadOf {
-    /// Of this tenant only, by its slug or its id
+    /// Only of this tenant, by its slug or its id
     #[arg(long, value_name = "SLUG_OR_ID", value_parser = TenantSelector::parse)]
     pub tenant: Option<TenantSelector>,
 }
@@ -181,7 +181,7 @@ fn seal_key(text: &str) -> Result<SealPublicKey, &'static str> {
     SealPublicKey::parse(text).ok_or("is not the 32 bytes of an Ed25519 public key in base64")
 }
 
-/// What the operator can see of background work and do about it.
+/// The commands for jobs.
 #[derive(Debug, Subcommand)]
 pub enum JobsCommand {
     /// List jobs, newest first.
@@ -191,38 +191,38 @@ pub enum JobsCommand {
     List(ListJobs),
     /// Show one job.
     Show(ShowJob),
-    /// Try a dead or cancelled job again, with all its attempts before it.
+    /// Retry a dead or cancelled job, with all its attempts again.
     Retry(JobArgument),
-    /// Call off a job that has not begun.
+    /// Cancel a job that has not begun.
     Cancel(JobArgument),
-    /// Show how much work waits in each queue.
+    /// Show the number of waiting jobs in each queue.
     Stats(OutputArgument),
-    /// Delete what is over: of one tenant, or of the whole installation.
+    /// Delete expired rows of one tenant, or of the whole installation.
     #[command(
         after_help = "Examples:\n  tenantry jobs cleanup --dry-run\n  tenantry jobs cleanup --tenant acme --target finished_jobs"
     )]
     Cleanup(CleanUpArguments),
 }
 
-/// Which jobs are listed.
+/// The jobs to list.
 #[derive(Debug, Args)]
 pub struct ListJobs {
-    /// Of this tenant only, by its slug or its id
+    /// Only of this tenant, by its slug or its id
     #[arg(long, value_name = "SLUG_OR_ID", value_parser = TenantSelector::parse)]
     pub tenant: Option<TenantSelector>,
-    /// Of this queue only
+    /// Only of this queue
     #[arg(long)]
     pub queue: Option<String>,
-    /// Of this kind only
+    /// Only of this kind
     #[arg(long)]
     pub kind: Option<String>,
-    /// In this state only
+    /// Only in this state
     #[arg(long, value_parser = state_parser())]
     pub state: Option<JobState>,
-    /// How many at most, 1 to 1000
+    /// Maximum number of jobs, 1 to 1000
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: u32,
-    /// In which form.
+    /// The form of the output.
     #[command(flatten)]
     pub output: OutputArgument,
 }
@@ -233,19 +233,19 @@ pub struct ShowJob {
     /// The job.
     #[command(flatten)]
     pub job: JobArgument,
-    /// In which form.
+    /// The form of the output.
     #[command(flatten)]
     pub output: OutputArgument,
 }
 
-/// Names a job.
+/// A job.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct JobArgument {
     /// The id of the job, as `tenantry jobs list` shows it
     pub id: JobId,
 }
 
-/// In which form something is printed.
+/// The form of the output.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct OutputArgument {
     /// Print JSON, for programs
@@ -253,24 +253,24 @@ pub struct OutputArgument {
     pub json: bool,
 }
 
-/// What is cleaned up.
+/// The rows to delete.
 #[derive(Debug, Args)]
 pub struct CleanUpArguments {
-    /// Rows of this tenant only, by its slug or its id
+    /// Only rows of this tenant, by its slug or its id
     #[arg(long, value_name = "SLUG_OR_ID", value_parser = TenantSelector::parse)]
     pub tenant: Option<TenantSelector>,
-    /// Only this; may be repeated (else everything)
+    /// Only this kind of rows; may be repeated (default: all kinds)
     #[arg(long = "target", value_name = "TARGET", value_parser = target_parser())]
     pub targets: Vec<CleanUpTarget>,
-    /// Only count
+    /// Count the rows without deleting them
     #[arg(long)]
     pub dry_run: bool,
-    /// In which form.
+    /// The form of the output.
     #[command(flatten)]
     pub output: OutputArgument,
 }
 
-/// What the operator of an installation can do.
+/// The commands of the operator of an installation.
 #[derive(Debug, Subcommand)]
 pub enum AdminCommand {
     /// Create a tenant with its default roles and its owner.
@@ -281,23 +281,23 @@ pub enum AdminCommand {
     AddMember(AddMember),
     /// Suspend a tenant: its members are refused until it is resumed.
     SuspendTenant(TenantArgument),
-    /// Resume a suspended tenant, whose sessions then work again.
+    /// Resume a suspended tenant; its sessions then work again.
     ResumeTenant(TenantArgument),
     /// Change the plan of a tenant.
     SetPlan(SetPlan),
     /// Disable a person in every tenant and end all their sessions.
     DisableUser(DisableUser),
-    /// Erase a person: their account, their memberships, and their name, address and whereabouts in every audit log.
+    /// Erase a person: their account, their memberships, and their personal data in every audit log.
     ///
-    /// It cannot be undone. What they did stays in the audit logs under their id, and the seals of the logs stay valid. A
-    /// command that was cut off can be repeated, with --id.
+    /// This cannot be undone. The entries stay in the audit logs under the person's id, without name, email and network
+    /// address, and the seals of the logs stay valid. If the command is interrupted, repeat it with --id.
     #[command(group = ArgGroup::new("person").required(true).args(["email", "id"]))]
     EraseUser(EraseUser),
     /// Let a disabled person sign in again.
     EnableUser(EmailArgument),
-    /// Take the next step in exchanging the signing keys and server secrets, and say what to do then.
+    /// Take the next step of rotating the signing keys and server secrets, and print what to do next.
     RotateKeys,
-    /// Put a new key for the seals of the audit log before those that there are, which stay.
+    /// Add a new first key for the seals of the audit log; the present keys stay.
     RenewSealKey,
 }
 
@@ -307,19 +307,19 @@ pub struct CreateTenant {
     /// The name of the tenant, 1 to 120 characters
     #[arg(long, value_parser = Name::parse)]
     pub name: Name,
-    /// The e-mail address of the owner
+    /// The email address of the owner
     #[arg(long, value_name = "EMAIL", value_parser = EmailAddress::parse)]
     pub owner_email: EmailAddress,
-    /// The name of the owner, if an account is made (else the part of the address before the @)
+    /// The name of a new owner (default: the part of the address before the @)
     #[arg(long, value_name = "NAME", value_parser = Name::parse)]
     pub owner_name: Option<Name>,
-    /// The short name of the tenant, 3 to 63 of a-z, 0-9 and single hyphens (else made from the name)
+    /// The short name of the tenant, 3 to 63 of a-z, 0-9 and single hyphens (default: made from the name)
     #[arg(long, value_parser = Slug::parse)]
     pub slug: Option<Slug>,
-    /// The plan of the tenant, the smallest if none is named
+    /// The plan of the tenant (default: the smallest)
     #[arg(long, value_parser = plan_parser())]
     pub plan: Option<&'static Plan>,
-    /// How a new owner comes to a password.
+    /// How a new owner gets the link for a password.
     #[command(flatten)]
     pub link: LinkArgument,
 }
@@ -330,21 +330,21 @@ pub struct AddMember {
     /// The tenant.
     #[command(flatten)]
     pub tenant: TenantArgument,
-    /// The e-mail address of the person
+    /// The email address of the person
     #[arg(long, value_parser = EmailAddress::parse)]
     pub email: EmailAddress,
-    /// The name of the person, if an account is made, 1 to 120 characters
+    /// The name of a new person, 1 to 120 characters
     #[arg(long, value_parser = Name::parse)]
     pub name: Name,
-    /// The role to give: owner, admin, member, viewer, or one that the tenant has made
+    /// The role to assign: owner, admin, member, viewer, or a role of the tenant
     #[arg(long, value_parser = RoleName::parse)]
     pub role: RoleName,
-    /// How somebody new comes to a password.
+    /// How a new person gets the link for a password.
     #[command(flatten)]
     pub link: LinkArgument,
 }
 
-/// How somebody new gets the link by which they choose their first password.
+/// How a new person gets the link to choose a first password.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct LinkArgument {
     /// Print the link for a first password instead of mailing it
@@ -369,7 +369,7 @@ pub struct DisableUser {
     /// The person.
     #[command(flatten)]
     pub user: EmailArgument,
-    /// Do it even if a tenant is left without an active owner
+    /// Go on even if a tenant is left without an active owner
     #[arg(long)]
     pub force: bool,
 }
@@ -377,18 +377,18 @@ pub struct DisableUser {
 /// A person to erase.
 #[derive(Debug, Args)]
 pub struct EraseUser {
-    /// The e-mail address of the person
+    /// The email address of the person
     #[arg(long, value_parser = EmailAddress::parse)]
     pub email: Option<EmailAddress>,
     /// The id of the person
     #[arg(long)]
     pub id: Option<UserId>,
-    /// Do it even if a tenant is left without an active owner
+    /// Go on even if a tenant is left without an active owner
     #[arg(long)]
     pub force: bool,
 }
 
-/// Names a tenant.
+/// A tenant.
 #[derive(Debug, Args)]
 pub struct TenantArgument {
     /// The tenant, by its slug or its id
@@ -396,15 +396,15 @@ pub struct TenantArgument {
     pub tenant: TenantSelector,
 }
 
-/// Names a person.
+/// A person.
 #[derive(Debug, Args)]
 pub struct EmailArgument {
-    /// The e-mail address of the person
+    /// The email address of the person
     #[arg(long, value_parser = EmailAddress::parse)]
     pub email: EmailAddress,
 }
 
-/// How an operator names a tenant. What looks like an id is one: a slug of that form never stands in for it.
+/// A tenant, as an operator names it. Text in the form of an id is always an id, never a slug.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TenantSelector {
     /// By its id.
@@ -530,7 +530,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_an_id_is_one() {
+    fn text_in_the_form_of_an_id_is_an_id() {
         let id = "01890a5d-ac96-774b-bcce-b302099a8057";
         assert_eq!(TenantSelector::parse(id).ok(), id.parse().ok().map(TenantSelector::Id));
         assert!(matches!(TenantSelector::parse("acme"), Ok(TenantSelector::Slug(_))));
