@@ -106,6 +106,30 @@ fn every_link_between_documents_leads_somewhere() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
+#[test]
+fn every_type_of_the_glossary_exists() {
+    let root = repository();
+    let sources = files(&root.join("crates"), "rs").into_iter().map(|path| fs::read_to_string(path).unwrap());
+    let sources = sources.collect::<Vec<_>>().join("\n");
+    let mut declared = BTreeSet::new();
+    for kind in ["pub struct ", "pub enum ", "pub trait ", "pub type "] {
+        declared.extend(sources.split(kind).skip(1).filter_map(|rest| words(rest).next()));
+    }
+
+    let glossary = fs::read_to_string(root.join("docs/glossary.md")).unwrap();
+    let rows: Vec<Vec<&str>> = glossary
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains('`'))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    assert!(rows.len() >= 40, "the table has changed its form");
+    assert!(rows.is_sorted_by_key(|row| row[0]), "the words are in alphabetical order");
+    for row in rows {
+        let name = row[1].trim_matches('`');
+        assert!(declared.contains(name), "{}: no type is called {name}", row[0]);
+    }
+}
+
 /// The anchor that a heading gets: lower-case, spaces as hyphens, without punctuation.
 fn anchor_of(line: &str) -> Option<String> {
     let heading = line.strip_prefix('#')?.trim_start_matches('#').trim();
