@@ -1,13 +1,19 @@
 use serde_json::{Value, json};
-use tenantry_kernel::{CATALOGUE, PermissionSet};
+use tenantry_app::vocabulary;
+use tenantry_kernel::DefaultRole;
 
 on_both_databases! {
     async fn the_catalogue_is_shown_to_whoever_is_signed_in(server: Server) {
         let acme = server.tenant("acme").await;
         let clerk = server.clerk(&acme, &[]).await;
-        let wanted: Vec<Value> = CATALOGUE
+        let wanted: Vec<Value> = vocabulary::compose()
+            .unwrap()
+            .permissions()
             .iter()
-            .map(|info| json!({ "name": info.name, "resource": info.resource, "action": info.action, "description": info.description }))
+            .map(|info| {
+                let permission = &info.permission;
+                json!({ "name": permission, "resource": permission.resource(), "action": permission.action(), "description": info.description })
+            })
             .collect();
         assert_eq!(clerk.get("/permissions").await.is(200), json!(wanted));
     }
@@ -42,7 +48,8 @@ on_both_databases! {
     async fn an_owner_holds_everything_and_an_admin_all_but_ownership(server: Server) {
         let acme = server.tenant("acme").await;
         let admin = server.member(&acme, "admin").await;
-        let all = json!(PermissionSet::ALL.names());
+        let vocabulary = vocabulary::compose().unwrap();
+        let all = json!(vocabulary.names(vocabulary.default_permissions(DefaultRole::Owner)));
         assert_eq!(acme.owner.get("/auth/me").await.is(200)["permissions"], all);
         let less: Vec<&Value> = all.as_array().unwrap().iter().filter(|name| *name != "tenant:own").collect();
         assert_eq!(admin.get("/auth/me").await.is(200)["permissions"], json!(less));

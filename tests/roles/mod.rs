@@ -1,6 +1,7 @@
 mod escalation;
 mod names;
 mod property;
+mod undeclared;
 
 use serde_json::json;
 use std::time::Duration;

@@ -126,7 +126,7 @@ async fn migrate(url: &str) -> Result<(), tenantry_store::ConnectError> {
         deadline: std::time::Duration::from_secs(30),
         synchronous: Synchronous::Full,
     };
-    let store = Store::connect(config).await?;
+    let store = Store::connect(config, Arc::default()).await?;
     store.migrate().await?;
     store.close().await;
     Ok(())

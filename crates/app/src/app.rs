@@ -53,7 +53,7 @@ pub struct Parts {
     /// Time and dice.
     pub world: World,
     /// The names that the crates declare.
-    pub vocabulary: Vocabulary,
+    pub vocabulary: Arc<Vocabulary>,
     /// The database.
     pub store: Store,
     /// Opens units for reading.
@@ -146,7 +146,8 @@ impl App {
         let limits = config.rate_limits.policies().map(|policies| {
             RequestLimits::new(tenantry_limits::Limits::new(policies, limiter, Arc::new(LocalLimiter::new())))
         });
-        let store = Store::connect(store_config(&config)).await?;
+        let vocabulary = vocabulary::compose()?;
+        let store = Store::connect(store_config(&config), vocabulary.clone()).await?;
         let (tasks, reader) = (TaskTracker::new(), Reader::new(store.clone()));
         let authority = Arc::new(AuthorityCache::new());
         let assignment_counts = AssignmentCounts::new(cache, reader.clone(), tasks.clone());
@@ -169,7 +170,7 @@ impl App {
             max: config.tokens.refresh_max,
         };
         let parts = Parts {
-            vocabulary: Vocabulary::compose(vocabulary::CRATES)?,
+            vocabulary,
             process: ProcessId::new(&world),
             changes: Changes::new(
                 transactions.clone(),

@@ -12,6 +12,7 @@ use crate::{
     App, StartError,
     app::store_config,
     config::{Config, Database},
+    vocabulary,
 };
 
 /// How long the look at the schema may take.
@@ -44,7 +45,7 @@ impl App {
         if let Database::Sqlite(file) = &config.database.url {
             make_folder_of(file)?;
         }
-        let store = Store::connect(store_config(&config)).await?;
+        let store = Store::connect(store_config(&config), vocabulary::compose()?).await?;
         store.ping().await?;
         let version = store.version().await?;
         let was_up_to_date = is_up_to_date(&store).await?;

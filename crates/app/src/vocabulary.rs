@@ -1,11 +1,12 @@
 //! The public vocabulary of this program: what its crates declare, put together.
 
+use std::sync::Arc;
 use tenantry_files::vocabulary::{QUOTA_EXCEEDED, RANGE_NOT_SATISFIABLE, STORAGE_FULL};
 use tenantry_idempotency::vocabulary::{IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_MISMATCH};
 use tenantry_identity::vocabulary::{
     EMAIL_TAKEN, INVALID_CREDENTIALS, LINK_INVALID, REGISTRATION_CLOSED, WEAK_PASSWORD,
 };
-use tenantry_kernel::{CrateVocabulary, ErrorCode as E};
+use tenantry_kernel::{CrateVocabulary, DuplicateName, ErrorCode as E, Vocabulary};
 use tenantry_tenancy::vocabulary::{
     ALREADY_MEMBER, LAST_OWNER, ROLE_ESCALATION, ROLE_IN_USE, ROLE_IS_SYSTEM, ROLE_NAME_TAKEN, SLUG_TAKEN,
 };
@@ -14,17 +15,22 @@ tenantry_kernel::codes! {
     ORIGIN_NOT_ALLOWED "origin_not_allowed" Forbidden "Requests with the session cookie must come from an allowed origin.";
 }
 
-/// The vocabulary of each crate that declares names.
+/// The vocabulary of each crate that declares names. Clients see permissions in this order.
 pub const CRATES: &[&CrateVocabulary] = &[
     &tenantry_kernel::VOCABULARY,
     &tenantry_tenancy::vocabulary::VOCABULARY,
     &tenantry_identity::vocabulary::VOCABULARY,
     &tenantry_files::vocabulary::VOCABULARY,
-    &tenantry_jobs::vocabulary::VOCABULARY,
     &tenantry_audit::vocabulary::VOCABULARY,
+    &tenantry_jobs::vocabulary::VOCABULARY,
     &tenantry_idempotency::vocabulary::VOCABULARY,
     &CrateVocabulary { codes: CODES, ..CrateVocabulary::of(env!("CARGO_PKG_NAME")) },
 ];
+
+/// Composes the vocabulary of this program. Fails on a name that two crates declare.
+pub fn compose() -> Result<Arc<Vocabulary>, DuplicateName> {
+    Vocabulary::compose(CRATES).map(Arc::new)
+}
 
 /// The order of the first codes in the documents. Within its kind, a code that is not here follows those that are.
 const ORDER: &[E] = &[
@@ -81,11 +87,13 @@ pub fn error_codes() -> Vec<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenantry_kernel::Vocabulary;
+    use tenantry_files::vocabulary::{FILES_CREATE, FILES_DELETE_OWN, FILES_READ};
+    use tenantry_kernel::{DefaultRole, Permission, PermissionSet};
+    use tenantry_tenancy::vocabulary::{ROLES_READ, TENANT_READ, USERS_READ};
 
     #[test]
     fn no_name_is_declared_twice() {
-        assert!(Vocabulary::compose(CRATES).is_ok());
+        assert!(compose().is_ok());
     }
 
     #[test]
@@ -93,5 +101,53 @@ mod tests {
         let codes = error_codes();
         assert_eq!(codes.iter().filter(|code| ORDER.contains(code)).copied().collect::<Vec<_>>(), ORDER);
         assert!(codes.is_sorted_by_key(|code| code.kind()));
+    }
+
+    #[test]
+    fn default_roles_hold_what_the_contract_says() {
+        let vocabulary = compose().unwrap();
+        let held = |role| vocabulary.default_permissions(role);
+        let all: PermissionSet = vocabulary.permissions().iter().map(|info| info.permission.clone()).collect();
+        let viewer = [TENANT_READ, USERS_READ, ROLES_READ, FILES_READ];
+        assert_eq!(*held(DefaultRole::Viewer), PermissionSet::of(&viewer));
+        let member: PermissionSet = viewer.into_iter().chain([FILES_CREATE, FILES_DELETE_OWN]).collect();
+        assert_eq!(*held(DefaultRole::Member), member);
+        assert_eq!(all.minus(held(DefaultRole::Admin)), PermissionSet::of(&[Permission::TENANT_OWN]));
+        assert_eq!(*held(DefaultRole::Owner), all);
+    }
+
+    #[test]
+    fn each_permission_stands_at_its_own_place_under_its_own_name() {
+        let names = [
+            "tenant:read",
+            "tenant:update",
+            "tenant:own",
+            "users:read",
+            "users:update",
+            "users:remove",
+            "users:assign-roles",
+            "invitations:read",
+            "invitations:manage",
+            "roles:read",
+            "roles:create",
+            "roles:update",
+            "roles:delete",
+            "files:read",
+            "files:create",
+            "files:delete-own",
+            "files:delete",
+            "audit:read",
+            "audit:export",
+            "jobs:read",
+            "jobs:manage",
+        ];
+        let vocabulary = compose().unwrap();
+        assert_eq!(vocabulary.names(vocabulary.default_permissions(DefaultRole::Owner)), names);
+        for (info, name) in vocabulary.permissions().iter().zip(names) {
+            let permission = &info.permission;
+            assert_eq!(permission.name(), name);
+            assert_eq!(vocabulary.permission(name).map(|found| &found.permission), Some(permission));
+            assert_eq!(name, format!("{}:{}", permission.resource(), permission.action()));
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! The suite of [`Invitations`].
 
 use std::time::Duration;
-use tenantry_kernel::{EmailAddress, PermissionSet, RoleId};
-use tenantry_tenancy::{DefaultRole, Invitation, InvitationId, InvitationState, Invitations};
+use tenantry_kernel::{DefaultRole, EmailAddress, PermissionSet, RoleId};
+use tenantry_tenancy::{Invitation, InvitationId, InvitationState, Invitations};
 
 use crate::{
     scene::{Directory, SampleTenant, Scene},
     units::{TestScope, Units},
+    vocabulary::every_permission,
 };
 
 mod counting;
@@ -104,7 +105,7 @@ async fn three_roles(scene: &Scene<'_, impl Units<Unit: Directory>>, tenant: &Sa
     let mut roles = [
         scene.default_role(tenant, DefaultRole::Viewer).await.id,
         scene.role(tenant, "Clerk", PermissionSet::EMPTY).await.id,
-        scene.role(tenant, "Auditor", PermissionSet::ALL).await.id,
+        scene.role(tenant, "Auditor", every_permission()).await.id,
     ];
     roles.sort();
     roles

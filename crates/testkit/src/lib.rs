@@ -14,7 +14,8 @@
 //!
 //! A suite asks for no more ports than it needs: an adapter that only counts tries is proved by [`attempts`] alone. A case
 //! makes its own tenants and people, and panics at the first promise that is not kept. The expression beside the name is
-//! evaluated for each case, so that each has a store of its own.
+//! evaluated for each case, so that each has a store of its own. The store reads permissions by [`vocabulary()`], or by a
+//! vocabulary that has these declarations and more.
 
 #![expect(clippy::unwrap_used, reason = "what tests are made of may fail loudly")]
 
@@ -60,7 +61,9 @@ pub mod world;
 mod paging;
 mod rounds;
 mod scene;
+mod vocabulary;
 
 pub use rounds::rounds;
 pub use scene::Directory;
 pub use units::{TestScope, Units};
+pub use vocabulary::vocabulary;

@@ -1,13 +1,17 @@
 //! The suite of [`Roles`].
 
 use futures::future::join_all;
-use tenantry_kernel::{Permission, PermissionSet, RoleId};
-use tenantry_tenancy::{DefaultRole, Description, Memberships, Role, Roles, TenancyError};
+use tenantry_kernel::{DefaultRole, Permission, PermissionSet, RoleId};
+use tenantry_tenancy::{
+    Description, Memberships, Role, Roles, TenancyError,
+    vocabulary::{USERS_READ, USERS_REMOVE},
+};
 
 use crate::{
     paging::{DIRECTIONS, all_pages},
     scene::{Directory, SampleTenant, Scene, role_name},
     units::{TestScope, Units},
+    vocabulary::every_permission,
 };
 
 mod tenant_isolation;
@@ -15,11 +19,12 @@ mod tenant_isolation;
 suite! {
     roles(units: impl Units<Unit: Directory>) calls (&Scene::new(&units)) {
         a_role_reads_back_as_inserted,
-        default_roles_hold_what_the_code_says,
+        default_roles_hold_what_the_vocabulary_says,
         names_are_unique_in_a_tenant_when_folded,
         two_units_cannot_both_take_a_name,
         many_roles_are_read_at_once,
         an_update_writes_and_moves_the_version_on,
+        undeclared_permissions_are_kept,
         an_update_of_an_older_version_changes_nothing,
         an_update_cannot_take_the_name_of_another,
         all_pages_joined_are_the_whole_list,
@@ -34,7 +39,10 @@ suite! {
     }
 }
 
-const SOME: PermissionSet = PermissionSet::of(&[Permission::USERS_READ, Permission::FILES_DELETE_OWN]);
+/// Some permissions of a role.
+fn some() -> PermissionSet {
+    PermissionSet::of(&[USERS_READ, USERS_REMOVE])
+}
 
 async fn stored(scene: &Scene<'_, impl Units<Unit: Directory>>, id: RoleId) -> Option<Role> {
     scene.look(async |unit| unit.role_by_id(id).await.unwrap()).await
@@ -42,7 +50,7 @@ async fn stored(scene: &Scene<'_, impl Units<Unit: Directory>>, id: RoleId) -> O
 
 async fn a_role_reads_back_as_inserted(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let acme = scene.tenant().await;
-    for (number, permissions) in [PermissionSet::EMPTY, SOME, PermissionSet::ALL].into_iter().enumerate() {
+    for (number, permissions) in [PermissionSet::EMPTY, some(), every_permission()].into_iter().enumerate() {
         let role = Role {
             description: Description::parse("It's 100% \"his\" _\\ \u{1F980}").unwrap(),
             version: 5,
@@ -59,7 +67,7 @@ async fn a_role_reads_back_as_inserted(scene: &Scene<'_, impl Units<Unit: Direct
     assert_eq!(stored(scene, RoleId::new(&scene.world)).await, None);
 }
 
-async fn default_roles_hold_what_the_code_says(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+async fn default_roles_hold_what_the_vocabulary_says(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     for kind in DefaultRole::ALL {
         let (own, theirs) = scene
@@ -68,7 +76,8 @@ async fn default_roles_hold_what_the_code_says(scene: &Scene<'_, impl Units<Unit
                 (own, unit.default_role(globex.id(), kind).await.unwrap().unwrap())
             })
             .await;
-        assert_eq!((own.system, own.permissions, own.tenant), (Some(kind), kind.permissions(), acme.id()));
+        assert_eq!((own.system, own.tenant), (Some(kind), acme.id()));
+        assert_eq!(own.permissions, scene.default_permissions(kind).await);
         assert_eq!((theirs.system, theirs.tenant), (Some(kind), globex.id()));
         let found = scene.look_as(acme.scope(), async |unit| unit.default_role(acme.id(), kind).await.unwrap()).await;
         assert_eq!(found, Some(own));
@@ -79,9 +88,9 @@ async fn default_roles_hold_what_the_code_says(scene: &Scene<'_, impl Units<Unit
 
 async fn names_are_unique_in_a_tenant_when_folded(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let acme = scene.tenant().await;
-    let first = scene.role(&acme, "Finance Größe", SOME).await;
+    let first = scene.role(&acme, "Finance Größe", some()).await;
     for spelling in ["Finance Größe", "FINANCE GRÖßE", "  finance Gro\u{308}ße ", "ﬁnance größe"] {
-        let second = scene.new_role(acme.id(), spelling, SOME);
+        let second = scene.new_role(acme.id(), spelling, some());
         must_be!(
             scene.attempt(acme.scope(), async |unit| unit.insert_role(&second).await).await,
             Err(TenancyError::RoleNameTaken)
@@ -93,7 +102,7 @@ async fn names_are_unique_in_a_tenant_when_folded(scene: &Scene<'_, impl Units<U
         assert_eq!(found.as_ref(), Some(&first), "{spelling}");
     }
     for other in ["Finance Grösse", "Finance", "Finance%", "Finance Größe."] {
-        scene.role(&acme, other, SOME).await;
+        scene.role(&acme, other, some()).await;
     }
     let absent = role_name("Finance G_");
     assert_eq!(scene.look(async |unit| unit.role_by_name(acme.id(), &absent).await.unwrap()).await, None);
@@ -102,7 +111,7 @@ async fn names_are_unique_in_a_tenant_when_folded(scene: &Scene<'_, impl Units<U
 async fn two_units_cannot_both_take_a_name(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let acme = scene.tenant().await;
     let outcomes = join_all((0..8).map(|number| {
-        let role = scene.new_role(acme.id(), if number % 2 == 0 { "Clerk" } else { "CLERK" }, SOME);
+        let role = scene.new_role(acme.id(), if number % 2 == 0 { "Clerk" } else { "CLERK" }, some());
         let scope = acme.scope();
         async move { scene.attempt(scope, async |unit| unit.insert_role(&role).await).await }
     }))
@@ -115,8 +124,8 @@ async fn two_units_cannot_both_take_a_name(scene: &Scene<'_, impl Units<Unit: Di
 
 async fn many_roles_are_read_at_once(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let acme = scene.tenant().await;
-    let (one, two) = (scene.role(&acme, "One", SOME).await, scene.role(&acme, "Two", SOME).await);
-    scene.role(&acme, "Three", SOME).await;
+    let (one, two) = (scene.role(&acme, "One", some()).await, scene.role(&acme, "Two", some()).await);
+    scene.role(&acme, "Three", some()).await;
     scene
         .look_as(acme.scope(), async |unit| {
             let ids = [two.id, RoleId::new(&scene.world), one.id, two.id];
@@ -132,8 +141,8 @@ async fn many_roles_are_read_at_once(scene: &Scene<'_, impl Units<Unit: Director
 
 async fn an_update_writes_and_moves_the_version_on(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let acme = scene.tenant().await;
-    let mut expected = scene.role(&acme, "Clerk", SOME).await;
-    for (scope, permissions) in [(acme.scope(), PermissionSet::EMPTY), (TestScope::System, SOME)] {
+    let mut expected = scene.role(&acme, "Clerk", some()).await;
+    for (scope, permissions) in [(acme.scope(), PermissionSet::EMPTY), (TestScope::System, some())] {
         let changed = Role {
             name: role_name(&format!("CLERK {}", expected.version)),
             description: Description::parse("Keeps the books.").unwrap(),
@@ -149,13 +158,26 @@ async fn an_update_writes_and_moves_the_version_on(scene: &Scene<'_, impl Units<
     }
 }
 
+/// A newer program may have written permissions that this one does not know.
+async fn undeclared_permissions_are_kept(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+    let acme = scene.tenant().await;
+    let undeclared = PermissionSet::of(&["fly:away", "Fly-Back", "audit:read-2"].map(Permission::from_stored));
+    let inserted = Role { undeclared: undeclared.clone(), ..scene.new_role(acme.id(), "Pilot", some()) };
+    scene.change(acme.scope(), async |unit| unit.insert_role(&inserted).await.unwrap()).await;
+    assert_eq!(stored(scene, inserted.id).await.as_ref(), Some(&inserted));
+    let changed = Role { permissions: PermissionSet::EMPTY, ..inserted };
+    scene.change(acme.scope(), async |unit| unit.update_role(&changed).await.unwrap()).await;
+    let found = stored(scene, changed.id).await.unwrap();
+    assert_eq!((found.permissions, found.undeclared), (PermissionSet::EMPTY, undeclared));
+}
+
 async fn an_update_of_an_older_version_changes_nothing(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let acme = scene.tenant().await;
-    let first = scene.role(&acme, "Clerk", SOME).await;
+    let first = scene.role(&acme, "Clerk", some()).await;
     scene.system(async |unit| unit.update_role(&first).await.unwrap()).await;
     let current = stored(scene, first.id).await;
     for version in [first.version, first.version + 2] {
-        let stale = Role { permissions: PermissionSet::ALL, version, ..first.clone() };
+        let stale = Role { permissions: every_permission(), version, ..first.clone() };
         scene
             .change(acme.scope(), async |unit| {
                 must_be!(unit.update_role(&stale).await, Err(TenancyError::VersionConflict));
@@ -167,8 +189,8 @@ async fn an_update_of_an_older_version_changes_nothing(scene: &Scene<'_, impl Un
 
 async fn an_update_cannot_take_the_name_of_another(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let acme = scene.tenant().await;
-    let clerk = scene.role(&acme, "Clerk", SOME).await;
-    scene.role(&acme, "Auditor", SOME).await;
+    let clerk = scene.role(&acme, "Clerk", some()).await;
+    scene.role(&acme, "Auditor", some()).await;
     for taken in ["AUDITOR", "Owner"] {
         let greedy = Role { name: role_name(taken), ..clerk.clone() };
         must_be!(
@@ -184,9 +206,9 @@ async fn an_update_cannot_take_the_name_of_another(scene: &Scene<'_, impl Units<
 
 async fn all_pages_joined_are_the_whole_list(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
-    scene.role(&globex, "Elsewhere", SOME).await;
+    scene.role(&globex, "Elsewhere", some()).await;
     for number in 0..5 {
-        scene.role(&acme, &format!("Role {number}"), SOME).await;
+        scene.role(&acme, &format!("Role {number}"), some()).await;
     }
     let mut expected = own_roles(scene, &acme).await;
     expected.sort_by_key(|role| role.id);
@@ -221,8 +243,8 @@ async fn own_roles(scene: &Scene<'_, impl Units<Unit: Directory>>, tenant: &Samp
 
 async fn holders_are_counted(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let acme = scene.tenant().await;
-    let (clerk, auditor) = (scene.role(&acme, "Clerk", SOME).await, scene.role(&acme, "Auditor", SOME).await);
-    let idle = scene.role(&acme, "Idle", SOME).await;
+    let (clerk, auditor) = (scene.role(&acme, "Clerk", some()).await, scene.role(&acme, "Auditor", some()).await);
+    let idle = scene.role(&acme, "Idle", some()).await;
     for roles in [&[clerk.id][..], &[clerk.id, auditor.id], &[clerk.id]] {
         let person = scene.person().await;
         scene.join(&acme, &person, roles).await;
@@ -244,7 +266,7 @@ async fn holders_are_counted(scene: &Scene<'_, impl Units<Unit: Directory>>) {
 async fn te7_a_new_role_of_a_deleted_ones_name_has_no_holders(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let acme = scene.tenant().await;
     let member = scene.member(&acme).await;
-    let first = scene.role(&acme, "Clerk", SOME).await;
+    let first = scene.role(&acme, "Clerk", some()).await;
     scene
         .change(acme.scope(), async |unit| {
             unit.replace_roles(acme.id(), member.id, &[first.id]).await.unwrap();

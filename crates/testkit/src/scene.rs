@@ -3,12 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use tenantry_identity::{People, Person, PersonStatus, Session};
 use tenantry_kernel::{
-    Actor, EmailAddress, Name, Origin, PermissionSet, RequestId, RoleId, SessionId, SignInId, TenantId, TenantStatus,
-    Timestamp, UserId, World,
+    Actor, DefaultRole, EmailAddress, Name, Origin, PermissionSet, RequestId, RoleId, SessionId, SignInId, TenantId,
+    TenantStatus, Timestamp, UserId, World,
 };
 use tenantry_tenancy::{
-    DefaultRole, Description, Membership, Memberships, Plan, Role, RoleName, Roles, Slug, Tenant, Tenants,
-    insert_default_roles,
+    Description, Membership, Memberships, Plan, Role, RoleName, Roles, Slug, Tenant, Tenants, insert_default_roles,
 };
 
 use crate::{
@@ -151,6 +150,7 @@ impl<'u, U: Units> Scene<'u, U> {
             name: role_name(called),
             description: Description::default(),
             permissions,
+            undeclared: PermissionSet::EMPTY,
             system: None,
             version: 1,
             created_at: self.world.now(),
@@ -239,6 +239,11 @@ impl<U: Units<Unit: Directory>> Scene<'_, U> {
 
     pub(crate) async fn default_role(&self, tenant: &SampleTenant, role: DefaultRole) -> Role {
         self.look(async |unit| unit.default_role(tenant.id(), role).await.unwrap()).await.unwrap()
+    }
+
+    /// Returns what a default role holds by the vocabulary of the units.
+    pub(crate) async fn default_permissions(&self, role: DefaultRole) -> PermissionSet {
+        self.look(async |unit| unit.vocabulary().default_permissions(role).clone()).await
     }
 
     /// A role that the tenant made for itself.

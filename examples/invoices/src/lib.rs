@@ -1,10 +1,11 @@
 //! An example: invoices of a tenant, in a crate that Tenantry does not know.
 //!
-//! The crate declares its id, its action, its kind of target and its error code, and no crate of Tenantry changes for it.
+//! The crate declares its id, its action, its kind of target, its error code and its permission, and no crate of Tenantry changes for it.
 //! A program that uses it composes [`VOCABULARY`] with those of the other crates.
 
 use tenantry_kernel::{
-    Actor, Coded, CrateVocabulary, ErrorCode, Event, Journal, StoreError, Target, TargetKind, World,
+    Action, Actor, Coded, Command, CrateVocabulary, ErrorCode, Event, Journal, Requirement, StoreError, Target,
+    TargetKind, World,
 };
 
 tenantry_kernel::id!(
@@ -23,11 +24,16 @@ tenantry_kernel::codes! {
     ALREADY_PAID "already_paid" Conflict "The invoice has been paid already.";
 }
 
+tenantry_kernel::permissions! {
+    INVOICES_PAY "invoices:pay" [Admin] "Pay invoices.";
+}
+
 /// Every name that this crate declares.
 pub const VOCABULARY: CrateVocabulary = CrateVocabulary {
     actions: ACTIONS,
     target_kinds: &[INVOICE],
     codes: CODES,
+    permissions: PERMISSIONS,
     ..CrateVocabulary::of(env!("CARGO_PKG_NAME"))
 };
 
@@ -66,6 +72,15 @@ impl Coded for InvoiceError {
             Self::Store(error) => error.code(),
         }
     }
+}
+
+/// Pay an invoice.
+#[derive(Debug, Clone, Copy)]
+pub struct PayInvoice;
+
+impl Command for PayInvoice {
+    const REQUIRES: Requirement = Requirement::All(&[INVOICES_PAY]);
+    const EVENTS: &'static [Action] = &[INVOICE_PAID];
 }
 
 /// Marks an invoice as paid. Fails with [`InvoiceError::AlreadyPaid`] when it is.

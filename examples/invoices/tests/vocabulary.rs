@@ -3,20 +3,24 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use secrecy::SecretString;
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tenantry_audit::{
     ActionFilter, Chain, Entries, EntryFilter, Evidence, Found, Line, Seals, Verifier, seal_next_segment,
 };
 use tenantry_crypto::SealSigningKeys;
 use tenantry_example_invoices::{
-    ALREADY_PAID, INVOICE, INVOICE_PAID, Invoice, InvoiceError, InvoiceId, VOCABULARY, pay_invoice,
+    ALREADY_PAID, INVOICE, INVOICE_PAID, INVOICES_PAY, Invoice, InvoiceError, InvoiceId, VOCABULARY, pay_invoice,
 };
 use tenantry_kernel::{
-    Action, Actor, Coded, CrateVocabulary, Direction, Event, Journal, PageRequest, RequestId, TenantId, Vocabulary,
-    World,
+    Action, Actor, Coded, CrateVocabulary, DefaultRole, Direction, Event, Journal, Name, PageRequest, RequestId,
+    TenantId, TenantStatus, Vocabulary, World,
 };
 use tenantry_store::{Database, Scope, Store, StoreConfig, Synchronous, SystemReason};
-use tenantry_testkit::{databases, world::test_world};
+use tenantry_tenancy::{Plan, Roles, Slug, Tenant, Tenants, insert_default_roles};
+use tenantry_testkit::{
+    databases::{self, TestDatabase},
+    world::test_world,
+};
 
 const SYSTEM: Scope = Scope::System(SystemReason::Maintenance);
 
@@ -42,19 +46,47 @@ fn the_names_are_composed_with_those_of_the_other_crates() {
     assert_eq!(refused, "tenantry-example-invoices and billing both declare the action invoice.paid");
 }
 
-#[tokio::test]
-async fn the_event_is_written_filtered_sealed_and_exported() {
-    let database = databases::sqlite();
+/// A store of that database that knows the example's names.
+async fn open(database: &TestDatabase) -> Store {
     let file = database.url().trim_start_matches("sqlite://").split('?').next().unwrap();
-    let store = Store::connect(StoreConfig {
+    let config = StoreConfig {
         database: Database::Sqlite(PathBuf::from(file)),
         pool_size: 2,
         deadline: Duration::from_secs(20),
         synchronous: Synchronous::Normal,
-    })
-    .await
-    .unwrap();
+    };
+    let store = Store::connect(config, Arc::new(Vocabulary::compose(CRATES).unwrap())).await.unwrap();
     store.migrate().await.unwrap();
+    store
+}
+
+#[tokio::test]
+async fn default_roles_of_a_tenant_hold_the_permission() {
+    let database = databases::sqlite();
+    let store = open(&database).await;
+    let (world, _clock) = test_world();
+    let tenant = Tenant {
+        id: TenantId::new(&world),
+        name: Name::parse("Acme, Inc.").unwrap(),
+        slug: Slug::parse("acme").unwrap(),
+        plan: Plan::first(),
+        status: TenantStatus::Active,
+        version: 1,
+        created_at: world.now(),
+    };
+    let mut unit = store.begin(SYSTEM).await.unwrap();
+    unit.insert_tenant(&tenant).await.unwrap();
+    insert_default_roles(&mut unit, &world, tenant.id).await.unwrap();
+    for (role, is_held) in DefaultRole::ALL.into_iter().zip([true, true, false, false]) {
+        let role = unit.default_role(tenant.id, role).await.unwrap().unwrap();
+        assert_eq!(role.permissions.contains(&INVOICES_PAY), is_held, "{role:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_event_is_written_filtered_sealed_and_exported() {
+    let database = databases::sqlite();
+    let store = open(&database).await;
     let (world, _clock) = test_world();
     let tenant = TenantId::new(&world);
     let actor = Actor::system(RequestId::new(&world)).within(Some(tenant));

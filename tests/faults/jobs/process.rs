@@ -40,7 +40,8 @@ impl Queue {
             Kind::Postgres => (Database::Postgres(place.database_url().into()), place.database_url().to_owned()),
         };
         let (deadline, synchronous) = (Duration::from_secs(20), Synchronous::Normal);
-        let store = Store::connect(StoreConfig { database, pool_size: 4, deadline, synchronous }).await.unwrap();
+        let config = StoreConfig { database, pool_size: 4, deadline, synchronous };
+        let store = Store::connect(config, Arc::default()).await.unwrap();
         store.migrate().await.unwrap();
         let world = World::new(SystemClock, SystemEntropy);
         Self { store, sql: place.sql().await, world, address, _place: place }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, FromQueryResult, prelude::ChronoDateTimeUtc};
 use tenantry_kernel::{
     Actor, Authorities, Authority, EmailAddress, HeldRole, PermissionSet, RoleId, SessionId, SignInId, StoreError,
-    TenantAuthority, TenantId, TenantStatus, Timestamp, UserId,
+    TenantAuthority, TenantId, TenantStatus, Timestamp, UserId, Vocabulary,
 };
 use uuid::Uuid;
 
@@ -95,7 +95,7 @@ impl Authorities for Unit {
         let statement = self.sql(AUTHORITY, [session.uuid().into(), now.utc().into()]);
         let rows = self.run(self.transaction.query_all_raw(statement)).await?;
         let rows = rows.iter().map(|row| AuthorityRow::from_query_result(row, "")).collect::<Result<Vec<_>, _>>();
-        let found = authority(rows.map_err(crate::failure::Failure::from)?)?;
+        let found = authority(rows.map_err(crate::failure::Failure::from)?, self.vocabulary())?;
         Ok(found.filter(|authority| self.may_see(authority)))
     }
 
@@ -108,7 +108,7 @@ impl Authorities for Unit {
         let statement = self.sql(MEMBER, [tenant.uuid().into(), user.uuid().into()]);
         let rows = self.run(self.transaction.query_all_raw(statement)).await?;
         let rows = rows.iter().map(|row| MemberRow::from_query_result(row, "")).collect::<Result<Vec<_>, _>>();
-        member(rows.map_err(crate::failure::Failure::from)?)
+        member(rows.map_err(crate::failure::Failure::from)?, self.vocabulary())
     }
 
     async fn lock_authority(&mut self, actor: &Actor, now: Timestamp) -> Result<Option<Authority>, StoreError> {
@@ -168,14 +168,14 @@ impl Unit {
     }
 }
 
-fn authority(rows: Vec<AuthorityRow>) -> Result<Option<Authority>, StoreError> {
+fn authority(rows: Vec<AuthorityRow>, vocabulary: &Vocabulary) -> Result<Option<Authority>, StoreError> {
     let Some(first) = rows.first() else { return Ok(None) };
     let inconsistent = |table, column| StoreError::Inconsistent { table, column };
     let tenant = match first.tenant_id {
         None => None,
         Some(id) => {
             let status = first.tenant_status.as_deref().and_then(TenantStatus::from_name);
-            let roles = held_roles(&rows)?;
+            let roles = held_roles(&rows, vocabulary)?;
             Some(TenantAuthority {
                 id: TenantId::from_uuid(id),
                 name: first.tenant_name.clone().unwrap_or_default(),
@@ -186,7 +186,7 @@ fn authority(rows: Vec<AuthorityRow>) -> Result<Option<Authority>, StoreError> {
                     .tenant_created_at
                     .map(Timestamp::new)
                     .ok_or_else(|| inconsistent("tenants", "created_at"))?,
-                permissions: roles.iter().fold(PermissionSet::EMPTY, |set, role| set.union(role.permissions)),
+                permissions: roles.iter().fold(PermissionSet::EMPTY, |set, role| set.union(&role.permissions)),
                 roles,
             })
         }
@@ -207,8 +207,8 @@ fn authority(rows: Vec<AuthorityRow>) -> Result<Option<Authority>, StoreError> {
     }))
 }
 
-fn held_roles(rows: &[AuthorityRow]) -> Result<Vec<HeldRole>, StoreError> {
-    let held = rows.iter().map(|row| held_role(row.role_id, &row.role_name, &row.permissions, &row.system));
+fn held_roles(rows: &[AuthorityRow], vocabulary: &Vocabulary) -> Result<Vec<HeldRole>, StoreError> {
+    let held = rows.iter().map(|row| held_role(row.role_id, &row.role_name, &row.permissions, &row.system, vocabulary));
     held.filter_map(Result::transpose).collect()
 }
 
@@ -217,14 +217,15 @@ fn held_role(
     name: &Option<String>,
     permissions: &Option<String>,
     system: &Option<String>,
+    vocabulary: &Vocabulary,
 ) -> Result<Option<HeldRole>, StoreError> {
     let (Some(id), Some(name), Some(permissions)) = (id, name, permissions) else { return Ok(None) };
-    let permissions = permissions_of(permissions, system.as_deref())?;
+    let (permissions, _) = permissions_of(permissions, system.as_deref(), vocabulary)?;
     Ok(Some(HeldRole { id: RoleId::from_uuid(id), name: name.clone(), permissions }))
 }
 
-fn member(rows: Vec<MemberRow>) -> Result<Option<TenantAuthority>, StoreError> {
-    let held = rows.iter().map(|row| held_role(row.role_id, &row.role_name, &row.permissions, &row.system));
+fn member(rows: Vec<MemberRow>, vocabulary: &Vocabulary) -> Result<Option<TenantAuthority>, StoreError> {
+    let held = rows.iter().map(|row| held_role(row.role_id, &row.role_name, &row.permissions, &row.system, vocabulary));
     let roles: Vec<HeldRole> = held.filter_map(Result::transpose).collect::<Result<_, _>>()?;
     let Some(first) = rows.into_iter().next() else { return Ok(None) };
     let status = TenantStatus::from_name(&first.tenant_status);
@@ -235,7 +236,7 @@ fn member(rows: Vec<MemberRow>) -> Result<Option<TenantAuthority>, StoreError> {
         plan: first.plan,
         status: status.ok_or(StoreError::Inconsistent { table: "tenants", column: "status" })?,
         created_at: Timestamp::new(first.tenant_created_at),
-        permissions: roles.iter().fold(PermissionSet::EMPTY, |set, role| set.union(role.permissions)),
+        permissions: roles.iter().fold(PermissionSet::EMPTY, |set, role| set.union(&role.permissions)),
         roles,
     }))
 }

@@ -19,7 +19,7 @@ use std::{
     },
     time::Duration,
 };
-use tenantry_kernel::StoreError;
+use tenantry_kernel::{StoreError, Vocabulary};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{Scope, Unit, failure::DeadlinePassed};
@@ -79,6 +79,7 @@ pub struct Store {
     pub(crate) writer: DatabaseConnection,
     pub(crate) reader: DatabaseConnection,
     pub(crate) config: Arc<StoreConfig>,
+    pub(crate) vocabulary: Arc<Vocabulary>,
     statements: Arc<AtomicU64>,
     distrust: Distrust,
 }
@@ -132,8 +133,9 @@ impl Store {
     /// How long a returned connection may take to prove that it is usable.
     const PROOF: Duration = Duration::from_millis(250);
 
-    /// Opens the pools. On PostgreSQL no connection is made yet.
-    pub async fn connect(config: StoreConfig) -> Result<Self, ConnectError> {
+    /// Opens the pools. On PostgreSQL no connection is made yet. Stored names are read by the vocabulary: a permission that
+    /// it does not declare grants nothing.
+    pub async fn connect(config: StoreConfig, vocabulary: Arc<Vocabulary>) -> Result<Self, ConnectError> {
         let statements = Arc::new(AtomicU64::new(0));
         let distrust = Distrust::new();
         let (mut writer, mut reader) = match &config.database {
@@ -175,7 +177,7 @@ impl Store {
                 statements.fetch_add(1, Ordering::Relaxed);
             });
         }
-        Ok(Self { writer, reader, config: Arc::new(config), statements, distrust })
+        Ok(Self { writer, reader, config: Arc::new(config), vocabulary, statements, distrust })
     }
 
     /// A unit for reading. On SQLite it never waits for a writer.

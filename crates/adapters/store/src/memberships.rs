@@ -8,11 +8,12 @@ use sea_orm::{
 };
 use std::collections::HashMap;
 use tenantry_kernel::{
-    Direction, EmailAddress, Page, PageRequest, RoleId, StoreError, TenantId, Timestamp, UserId, upper_bound,
+    DefaultRole, Direction, EmailAddress, Page, PageRequest, RoleId, StoreError, TenantId, Timestamp, UserId,
+    upper_bound,
 };
 use tenantry_tenancy::{
-    DefaultRole, MemberFilter, MemberKey, MemberKeys, MemberOrder, Membership, MembershipStatus, Memberships, Role,
-    RoleHolding, TenancyError, Tenant,
+    MemberFilter, MemberKey, MemberKeys, MemberOrder, Membership, MembershipStatus, Memberships, Role, RoleHolding,
+    TenancyError, Tenant,
 };
 
 use crate::{
@@ -200,7 +201,7 @@ impl Memberships for Unit {
             .order_by_asc(roles::row::Column::NameKey);
         let mut held = Vec::with_capacity(holdings.len());
         for role in self.all(select).await? {
-            let role = Role::try_from(role)?;
+            let role = role.into_role(self.vocabulary())?;
             let holders = holdings.iter().filter(|holding| holding.role_id == role.id.uuid());
             held.extend(holders.map(|h| RoleHolding { user: UserId::from_uuid(h.user_id), role: role.clone() }));
         }
@@ -218,7 +219,7 @@ impl Memberships for Unit {
         let select = roles::row::Entity::find()
             .filter(roles::row::Column::Id.is_in(held.iter().map(|holding| holding.role_id)))
             .order_by_asc(roles::row::Column::NameKey);
-        self.all(select).await?.into_iter().map(Role::try_from).collect()
+        self.all(select).await?.into_iter().map(|row| row.into_role(self.vocabulary())).collect()
     }
 
     async fn replace_roles(&mut self, tenant: TenantId, user: UserId, roles: &[RoleId]) -> Result<(), StoreError> {

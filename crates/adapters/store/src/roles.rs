@@ -2,8 +2,10 @@
 
 use async_trait::async_trait;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, entity::prelude::Expr};
-use tenantry_kernel::{Page, PageRequest, PermissionSet, RoleId, StoreError, TenantId, Timestamp};
-use tenantry_tenancy::{DefaultRole, Description, Role, RoleName, Roles, TenancyError};
+use tenantry_kernel::{
+    DefaultRole, Page, PageRequest, PermissionSet, RoleId, StoreError, TenantId, Timestamp, Vocabulary,
+};
+use tenantry_tenancy::{Description, Role, RoleName, Roles, TenancyError};
 
 use crate::{
     Unit,
@@ -44,67 +46,79 @@ impl TenantTable for row::Entity {
 
 const NAME: UniqueKey = UniqueKey { name: "roles_tenant_name", columns: "roles.tenant_id, roles.name_key" };
 
-impl From<&Role> for row::Model {
-    fn from(role: &Role) -> Self {
+impl row::Model {
+    fn new(role: &Role, vocabulary: &Vocabulary) -> Self {
+        let mut permissions = Vec::new();
+        if role.system.is_none() {
+            permissions = vocabulary.names(&role.permissions);
+            permissions.extend(vocabulary.names(&role.undeclared));
+        }
         Self {
             tenant_id: role.tenant.uuid(),
             id: role.id.uuid(),
             name: role.name.to_string(),
             name_key: role.name.key(),
             description: role.description.as_str().to_owned(),
-            permissions: match role.system {
-                Some(_) => String::new(),
-                None => role.permissions.names().join(" "),
-            },
+            permissions: permissions.join(" "),
             system: role.system.map(|system| system.name().to_owned()),
             version: role.version,
             created_at: role.created_at.utc(),
             updated_at: role.updated_at.utc(),
         }
     }
-}
 
-impl TryFrom<row::Model> for Role {
-    type Error = StoreError;
-
-    fn try_from(row: row::Model) -> Result<Self, StoreError> {
+    pub(crate) fn into_role(self, vocabulary: &Vocabulary) -> Result<Role, StoreError> {
         let inconsistent = |column| StoreError::Inconsistent { table: "roles", column };
-        Ok(Self {
-            id: RoleId::from_uuid(row.id),
-            tenant: TenantId::from_uuid(row.tenant_id),
-            name: RoleName::parse(&row.name).map_err(|_| inconsistent("name"))?,
-            description: Description::parse(&row.description).map_err(|_| inconsistent("description"))?,
-            permissions: permissions_of(&row.permissions, row.system.as_deref())?,
-            system: match row.system.as_deref() {
+        let (permissions, undeclared) = permissions_of(&self.permissions, self.system.as_deref(), vocabulary)?;
+        Ok(Role {
+            id: RoleId::from_uuid(self.id),
+            tenant: TenantId::from_uuid(self.tenant_id),
+            name: RoleName::parse(&self.name).map_err(|_| inconsistent("name"))?,
+            description: Description::parse(&self.description).map_err(|_| inconsistent("description"))?,
+            permissions,
+            undeclared,
+            system: match self.system.as_deref() {
                 Some(system) => Some(DefaultRole::from_name(system).ok_or_else(|| inconsistent("system"))?),
                 None => None,
             },
-            version: row.version,
-            created_at: Timestamp::new(row.created_at),
-            updated_at: Timestamp::new(row.updated_at),
+            version: self.version,
+            created_at: Timestamp::new(self.created_at),
+            updated_at: Timestamp::new(self.updated_at),
         })
     }
 }
 
-/// What a role gives: the code's word for a default role, the row's for any other.
-pub(crate) fn permissions_of(stored: &str, system: Option<&str>) -> Result<PermissionSet, StoreError> {
-    let inconsistent = |column| StoreError::Inconsistent { table: "roles", column };
+/// Reads the permissions that a role grants, and the stored names that no crate declares. The vocabulary says what a
+/// default role grants, the row what any other does.
+pub(crate) fn permissions_of(
+    stored: &str,
+    system: Option<&str>,
+    vocabulary: &Vocabulary,
+) -> Result<(PermissionSet, PermissionSet), StoreError> {
     match system {
-        Some(system) => Ok(DefaultRole::from_name(system).ok_or_else(|| inconsistent("system"))?.permissions()),
-        None => stored.split_whitespace().map(|name| name.parse().map_err(|_| inconsistent("permissions"))).collect(),
+        Some(system) => {
+            let inconsistent = StoreError::Inconsistent { table: "roles", column: "system" };
+            let role = DefaultRole::from_name(system).ok_or(inconsistent)?;
+            Ok((vocabulary.default_permissions(role).clone(), PermissionSet::EMPTY))
+        }
+        None => Ok(vocabulary.divide(stored.split_whitespace())),
     }
 }
 
 #[async_trait]
 impl Roles for Unit {
+    fn vocabulary(&self) -> &Vocabulary {
+        Unit::vocabulary(self)
+    }
+
     async fn insert_role(&mut self, role: &Role) -> Result<(), TenancyError> {
         self.require_tenant(role.tenant)?;
-        self.insert(row::Model::from(role)).await?.map_err(name_taken_or)
+        self.insert(row::Model::new(role, self.vocabulary())).await?.map_err(name_taken_or)
     }
 
     async fn role_by_id(&mut self, id: RoleId) -> Result<Option<Role>, StoreError> {
         let select = self.tenant_rows::<row::Entity>()?.filter(row::Column::Id.eq(id.uuid()));
-        self.one(select).await?.map(Role::try_from).transpose()
+        self.one(select).await?.map(|row| row.into_role(self.vocabulary())).transpose()
     }
 
     async fn roles_by_ids(&mut self, ids: &[RoleId]) -> Result<Vec<Role>, StoreError> {
@@ -113,7 +127,7 @@ impl Roles for Unit {
         }
         let ids = ids.iter().map(|id| id.uuid());
         let select = self.tenant_rows::<row::Entity>()?.filter(row::Column::Id.is_in(ids));
-        self.all(select).await?.into_iter().map(Role::try_from).collect()
+        self.all(select).await?.into_iter().map(|row| row.into_role(self.vocabulary())).collect()
     }
 
     async fn default_role(&mut self, tenant: TenantId, role: DefaultRole) -> Result<Option<Role>, StoreError> {
@@ -121,7 +135,7 @@ impl Roles for Unit {
             .tenant_rows::<row::Entity>()?
             .filter(row::Column::TenantId.eq(tenant.uuid()))
             .filter(row::Column::System.eq(role.name()));
-        self.one(select).await?.map(Role::try_from).transpose()
+        self.one(select).await?.map(|row| row.into_role(self.vocabulary())).transpose()
     }
 
     async fn role_by_name(&mut self, tenant: TenantId, name: &RoleName) -> Result<Option<Role>, StoreError> {
@@ -129,14 +143,14 @@ impl Roles for Unit {
             .tenant_rows::<row::Entity>()?
             .filter(row::Column::TenantId.eq(tenant.uuid()))
             .filter(row::Column::NameKey.eq(name.key()));
-        self.one(select).await?.map(Role::try_from).transpose()
+        self.one(select).await?.map(|row| row.into_role(self.vocabulary())).transpose()
     }
 
     async fn page_roles(&mut self, page: PageRequest<RoleId>) -> Result<Page<Role, RoleId>, StoreError> {
         let after = page.after.map(|after| after.uuid());
         let select = by_id(self.tenant_rows::<row::Entity>()?, row::Column::Id, page.direction, after);
         let rows = self.page_of(select, page.limit).await?;
-        let roles: Result<Vec<Role>, _> = rows.into_iter().map(Role::try_from).collect();
+        let roles: Result<Vec<Role>, _> = rows.into_iter().map(|row| row.into_role(self.vocabulary())).collect();
         Ok(Page::from_lookahead(roles?, page.limit, |role| role.id))
     }
 
@@ -156,7 +170,7 @@ impl Roles for Unit {
 
     async fn update_role(&mut self, role: &Role) -> Result<(), TenancyError> {
         self.require_tenant(role.tenant)?;
-        let row = row::Model::from(role);
+        let row = row::Model::new(role, self.vocabulary());
         let update = row::Entity::update_many()
             .col_expr(row::Column::Name, Expr::value(row.name))
             .col_expr(row::Column::NameKey, Expr::value(row.name_key))

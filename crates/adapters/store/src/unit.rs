@@ -5,7 +5,7 @@ use sea_orm::{
     DbErr, EntityTrait, Insert, IntoActiveModel, QueryFilter, Select, Statement, Value,
 };
 use std::future::Future;
-use tenantry_kernel::{StoreError, TenantId, UserId};
+use tenantry_kernel::{StoreError, TenantId, UserId, Vocabulary};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{AuthorityChange, Scope, Store, failure::Failure};
@@ -75,6 +75,11 @@ impl Unit {
         );
         self.run(self.transaction.query_one_raw(statement)).await?;
         Ok(())
+    }
+
+    /// Returns the vocabulary by which stored names are read.
+    pub(crate) fn vocabulary(&self) -> &Vocabulary {
+        &self.store.vocabulary
     }
 
     pub(crate) fn is_postgres(&self) -> bool {

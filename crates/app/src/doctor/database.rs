@@ -6,6 +6,7 @@ use std::{
     fs::{File, TryLockError},
     io,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tenantry_crypto::{SystemClock, SystemEntropy};
@@ -34,7 +35,8 @@ pub(super) async fn look(config: &Config, report: &mut Report) {
         Database::Postgres(url) => look_at_port(url, report).await,
     };
     let Some(place) = place else { return };
-    match limited(Store::connect(store_config(config))).await {
+    // It reads no stored name, so it needs no vocabulary.
+    match limited(Store::connect(store_config(config), Arc::default())).await {
         Ok(store) => {
             ask(config, &store, &place, report).await;
             // what does not close in time ends with the process

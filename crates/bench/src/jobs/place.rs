@@ -15,7 +15,7 @@ use std::{
 use tempfile::TempDir;
 use tenantry_crypto::{SystemClock, SystemEntropy};
 use tenantry_jobs::{Done, Handler, JobFailure, JobQueue, Kind, NewJob, RetryPolicy, Try, WakeUp};
-use tenantry_kernel::{StoreError, World};
+use tenantry_kernel::{StoreError, Vocabulary, World};
 use tenantry_local::LocalWakeUp;
 use tenantry_store::{Database, Scope, Store, StoreConfig, Synchronous, SystemReason, Unit};
 use tenantry_worker::{Handlers, JobStore, QueueConfig, Worker, WorkerConfig};
@@ -75,7 +75,8 @@ impl Place {
     async fn open(database: Database, url: Option<String>) -> Result<Self> {
         let deadline = Duration::from_secs(10);
         let config = StoreConfig { database, pool_size: 10, deadline, synchronous: Synchronous::Full };
-        let store = Store::connect(config).await?;
+        let vocabulary = Vocabulary::compose(&[&tenantry_tenancy::vocabulary::VOCABULARY])?;
+        let store = Store::connect(config, Arc::new(vocabulary)).await?;
         store.migrate().await?;
         Ok(Self {
             store,

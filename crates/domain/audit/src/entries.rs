@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use tenantry_kernel::{
-    Action, Actor, Change, Command, Event, EventId, Journal, Outcome, Page, PageRequest, Permission, PersonalPart,
-    RequestId, Requirement, StoreError, TargetKind, TenantId, Timestamp, UserId, World,
+    Action, Actor, Change, Command, Event, EventId, Journal, Outcome, Page, PageRequest, PersonalPart, RequestId,
+    Requirement, StoreError, TargetKind, TenantId, Timestamp, UserId, World,
 };
 use uuid::Uuid;
 
-use crate::vocabulary::AUDIT_EXPORTED;
+use crate::vocabulary::{AUDIT_EXPORT, AUDIT_EXPORTED, AUDIT_READ};
 
 /// An event as it stands in the journal. Names are shown as they were stored: a newer program may have written some that
 /// this one does not declare.
@@ -113,7 +113,7 @@ pub trait Entries: Send {
 pub struct ReadAuditLog;
 
 impl Command for ReadAuditLog {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::AUDIT_READ]);
+    const REQUIRES: Requirement = Requirement::All(&[AUDIT_READ]);
     const EVENTS: &'static [Action] = &[];
 }
 
@@ -167,7 +167,7 @@ pub async fn export_audit_log(
 }
 
 impl Command for ExportAuditLog {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::AUDIT_EXPORT]);
+    const REQUIRES: Requirement = Requirement::All(&[AUDIT_EXPORT]);
     const EVENTS: &'static [Action] = &[AUDIT_EXPORTED];
 }
 

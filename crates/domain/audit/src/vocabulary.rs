@@ -8,6 +8,11 @@ tenantry_kernel::actions! {
     AUDIT_SEALED "audit.sealed";
 }
 
+tenantry_kernel::permissions! {
+    AUDIT_READ "audit:read" [Admin] "Read the audit log.";
+    AUDIT_EXPORT "audit:export" [Admin] "Export the audit log.";
+}
+
 /// Every name that this crate declares.
 pub const VOCABULARY: CrateVocabulary =
-    CrateVocabulary { actions: ACTIONS, ..CrateVocabulary::of(env!("CARGO_PKG_NAME")) };
+    CrateVocabulary { actions: ACTIONS, permissions: PERMISSIONS, ..CrateVocabulary::of(env!("CARGO_PKG_NAME")) };

@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tenantry_jobs::{JobQueue, Kind, NewJob, RetryPolicy};
-use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Denied, Event, Journal, Permission, PermissionSet, Requirement, TenantId,
-    World,
-};
+use tenantry_kernel::{Action, Actor, Authorities, Command, Denied, Event, Journal, Requirement, TenantId, World};
 
-use crate::{BlobKey, FileError, FileId, Files, files::require, vocabulary::FILE_DELETED};
+use crate::{
+    BlobKey, FileError, FileId, Files,
+    files::require,
+    vocabulary::{FILE_DELETED, FILES_DELETE, FILES_DELETE_OWN},
+};
 
 /// Delete a file: any, or one that the actor uploaded.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +19,7 @@ pub struct DeleteFile {
 }
 
 impl Command for DeleteFile {
-    const REQUIRES: Requirement = Requirement::Any(&[Permission::FILES_DELETE, Permission::FILES_DELETE_OWN]);
+    const REQUIRES: Requirement = Requirement::Any(&[FILES_DELETE_OWN, FILES_DELETE]);
     const EVENTS: &'static [Action] = &[FILE_DELETED];
 }
 
@@ -55,10 +56,10 @@ pub async fn delete_file(
     command: DeleteFile,
 ) -> Result<(), FileError> {
     let authority = require::<DeleteFile>(unit, actor, world).await?;
-    let held = authority.active_tenant()?.permissions;
+    let held = &authority.active_tenant()?.permissions;
     let file = unit.file_by_id(command.id).await?.ok_or(FileError::NotFound)?;
-    if !held.contains(Permission::FILES_DELETE) && file.uploaded_by != authority.user {
-        return Err(Denied::Missing(PermissionSet::of(&[Permission::FILES_DELETE])).into());
+    if !held.contains(&FILES_DELETE) && file.uploaded_by != authority.user {
+        return Err(Denied::Missing(vec![FILES_DELETE]).into());
     }
     if !unit.delete_file(file.id).await? {
         return Err(FileError::NotFound);

@@ -1,9 +1,12 @@
 //! Downloads, recorded before the first byte is sent.
 
 use std::ops::Range;
-use tenantry_kernel::{Action, Actor, Command, Event, Journal, Permission, Requirement, World};
+use tenantry_kernel::{Action, Actor, Command, Event, Journal, Requirement, World};
 
-use crate::{File, FileError, FileId, Files, vocabulary::FILE_DOWNLOADED};
+use crate::{
+    File, FileError, FileId, Files,
+    vocabulary::{FILE_DOWNLOADED, FILES_READ},
+};
 
 /// Download a file or a range of it.
 #[derive(Debug, Clone)]
@@ -15,7 +18,7 @@ pub struct DownloadFile {
 }
 
 impl Command for DownloadFile {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::FILES_READ]);
+    const REQUIRES: Requirement = Requirement::All(&[FILES_READ]);
     const EVENTS: &'static [Action] = &[FILE_DOWNLOADED];
 }
 

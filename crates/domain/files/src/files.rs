@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Authority, Command, Page, PageRequest, Permission, Requirement, StoreError, TenantId,
-    Timestamp, UserId, World,
+    Action, Actor, Authorities, Authority, Command, Page, PageRequest, Requirement, StoreError, TenantId, Timestamp,
+    UserId, World,
 };
 
-use crate::{BlobKey, FileError, FileId, FileName, FileType};
+use crate::{BlobKey, FileError, FileId, FileName, FileType, vocabulary::FILES_READ};
 
 /// A file of a tenant. Its bytes are stored before its record is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +115,7 @@ pub trait Files: Send {
 pub struct ReadFiles;
 
 impl Command for ReadFiles {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::FILES_READ]);
+    const REQUIRES: Requirement = Requirement::All(&[FILES_READ]);
     const EVENTS: &'static [Action] = &[];
 }
 

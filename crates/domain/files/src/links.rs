@@ -8,12 +8,16 @@ use secrecy::SecretString;
 use sha2::Sha256;
 use std::{ops::Range, time::Duration};
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Event, Journal, Permission, Requirement, TenantId, TenantStatus, Timestamp,
-    UserId, World,
+    Action, Actor, Authorities, Command, Event, Journal, Requirement, TenantId, TenantStatus, Timestamp, UserId, World,
 };
 use uuid::Uuid;
 
-use crate::{BlobKey, File, FileError, FileId, Files, downloads::downloaded, files::require, vocabulary::FILE_LINKED};
+use crate::{
+    BlobKey, File, FileError, FileId, Files,
+    downloads::downloaded,
+    files::require,
+    vocabulary::{FILE_LINKED, FILES_READ},
+};
 
 /// Port: the server's keys for links, by id.
 pub trait LinkKeys: Send + Sync {
@@ -112,7 +116,7 @@ impl LinkFile {
 }
 
 impl Command for LinkFile {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::FILES_READ]);
+    const REQUIRES: Requirement = Requirement::All(&[FILES_READ]);
     const EVENTS: &'static [Action] = &[FILE_LINKED];
 }
 
@@ -145,7 +149,7 @@ pub async fn file_of_link(
         return Err(FileError::NotFound);
     }
     let held = unit.member_authority(token.tenant, token.issuer).await?.ok_or(FileError::NotFound)?;
-    if held.status != TenantStatus::Active || !held.permissions.contains(Permission::FILES_READ) {
+    if held.status != TenantStatus::Active || !held.permissions.contains(&FILES_READ) {
         return Err(FileError::NotFound);
     }
     let key = BlobKey { tenant: token.tenant, file: token.file };

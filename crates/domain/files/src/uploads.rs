@@ -1,10 +1,12 @@
 //! Uploads: the bytes are already stored when the record is inserted, which publishes the file.
 
-use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Event, Journal, Permission, Requirement, StoreError, TenantId, World,
-};
+use tenantry_kernel::{Action, Actor, Authorities, Command, Event, Journal, Requirement, StoreError, TenantId, World};
 
-use crate::{Content, File, FileError, FileId, FileName, Files, files::require, vocabulary::FILE_UPLOADED};
+use crate::{
+    Content, File, FileError, FileId, FileName, Files,
+    files::require,
+    vocabulary::{FILE_UPLOADED, FILES_CREATE},
+};
 
 /// Publish a file whose bytes are stored.
 #[derive(Debug, Clone)]
@@ -18,7 +20,7 @@ pub struct UploadFile {
 }
 
 impl Command for UploadFile {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::FILES_CREATE]);
+    const REQUIRES: Requirement = Requirement::All(&[FILES_CREATE]);
     const EVENTS: &'static [Action] = &[FILE_UPLOADED];
 }
 

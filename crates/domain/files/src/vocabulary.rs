@@ -18,10 +18,18 @@ tenantry_kernel::codes! {
     STORAGE_FULL "storage_full" Full "There is no room left to keep files. The operator must make some.";
 }
 
+tenantry_kernel::permissions! {
+    FILES_READ "files:read" [Admin, Member, Viewer] "See and download files.";
+    FILES_CREATE "files:create" [Admin, Member] "Upload files.";
+    FILES_DELETE_OWN "files:delete-own" [Admin, Member] "Delete files uploaded by oneself.";
+    FILES_DELETE "files:delete" [Admin] "Delete any file.";
+}
+
 /// Every name that this crate declares.
 pub const VOCABULARY: CrateVocabulary = CrateVocabulary {
     actions: ACTIONS,
     target_kinds: &[FILE],
     codes: CODES,
+    permissions: PERMISSIONS,
     ..CrateVocabulary::of(env!("CARGO_PKG_NAME"))
 };

@@ -4,13 +4,13 @@
 use std::{collections::HashSet, net::IpAddr};
 use tenantry_jobs::JobQueue;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Denied, Event, Journal, Name, Permission, PermissionSet, RoleId, SessionId,
-    TenantStatus, UserId, World,
+    Action, Actor, Authorities, Denied, Event, Journal, Name, PermissionSet, RoleId, SessionId, TenantStatus, UserId,
+    World,
 };
 use tenantry_tenancy::vocabulary::{INVITATION_ACCEPTED, MEMBERSHIP_CREATED};
 use tenantry_tenancy::{
     Invitation, InvitationState, Invitations, Membership, MembershipStatus, Memberships, Role, Roles, Tenant, Tenants,
-    ensure_may_confer, role_names,
+    ensure_may_confer, role_names, vocabulary::INVITATIONS_MANAGE,
 };
 
 use crate::{
@@ -66,8 +66,8 @@ pub async fn find_offer(
     let inviter = unit.person_by_id(invitation.invited_by).await?.ok_or_else(gone)?;
     let roles = unit.roles_by_ids(&invitation.roles).await?;
     let held = held_in(unit, &inviter, &tenant).await?;
-    let may_invite = held.contains(Permission::INVITATIONS_MANAGE);
-    if roles.is_empty() || !may_invite || ensure_may_confer(held, &roles).is_err() {
+    let may_invite = held.contains(&INVITATIONS_MANAGE);
+    if roles.is_empty() || !may_invite || ensure_may_confer(unit.vocabulary(), &held, &roles).is_err() {
         return Err(gone());
     }
     let person = unit.person_by_email(&invitation.email).await?;
@@ -90,7 +90,7 @@ async fn held_in(
     }
     let roles = unit.roles_held_by(person.id).await?;
     let here = roles.iter().filter(|role| role.tenant == tenant.id);
-    Ok(here.fold(PermissionSet::EMPTY, |set, role| set.union(role.permissions)))
+    Ok(here.fold(PermissionSet::EMPTY, |set, role| set.union(&role.permissions)))
 }
 
 /// Accept an invitation.

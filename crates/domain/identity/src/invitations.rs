@@ -2,10 +2,10 @@
 
 use tenantry_jobs::{JobQueue, Sealer};
 use tenantry_kernel::{
-    Action, Actor, Authorities, Authority, Command, EmailAddress, Event, Journal, Permission, Requirement, RoleId,
-    TenantAuthority, World,
+    Action, Actor, Authorities, Authority, Command, EmailAddress, Event, Journal, Requirement, RoleId, TenantAuthority,
+    World,
 };
-use tenantry_tenancy::vocabulary::{INVITATION_CREATED, INVITATION_RENEWED};
+use tenantry_tenancy::vocabulary::{INVITATION_CREATED, INVITATION_RENEWED, INVITATIONS_MANAGE};
 use tenantry_tenancy::{
     Invitation, InvitationId, InvitationState, Invitations, Memberships, Role, Roles, TenancyError, ensure_may_confer,
     role_names, wanted_roles,
@@ -26,7 +26,7 @@ pub struct Invite {
 }
 
 impl Command for Invite {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::INVITATIONS_MANAGE]);
+    const REQUIRES: Requirement = Requirement::All(&[INVITATIONS_MANAGE]);
     const EVENTS: &'static [Action] = &[INVITATION_CREATED, INVITATION_RENEWED];
 }
 
@@ -56,7 +56,7 @@ pub async fn invite(
 ) -> Result<Invitation, IdentityError> {
     let held = lock_inviter::<Invite>(unit, actor, world).await?;
     let roles = wanted_roles(unit, &command.roles).await?;
-    ensure_may_confer(held.permissions, &roles)?;
+    ensure_may_confer(unit.vocabulary(), &held.permissions, &roles)?;
     if unit.is_member_address(held.id, &command.email).await? {
         return Err(TenancyError::AlreadyMember.into());
     }
@@ -102,7 +102,7 @@ pub async fn resend_invitation(
     if roles.is_empty() {
         return Err(TenancyError::InvalidState.into());
     }
-    ensure_may_confer(held.permissions, &roles)?;
+    ensure_may_confer(unit.vocabulary(), &held.permissions, &roles)?;
     send(unit, actor, world, sealer, &held, INVITATION_RENEWED, &mut invitation, &roles).await?;
     Ok(invitation)
 }

@@ -1,15 +1,16 @@
 //! What concerns a person and their place in a tenant together: taking them in, deactivating, taking them out.
 
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Event, Journal, Permission, Requirement, StoreError, TenantId, UserId, World,
+    Action, Actor, Authorities, Command, DefaultRole, Event, Journal, Requirement, StoreError, TenantId, UserId, World,
 };
 use tenantry_tenancy::vocabulary::{
     MEMBERSHIP_ACTIVATED, MEMBERSHIP_CREATED, MEMBERSHIP_DEACTIVATED, MEMBERSHIP_REMOVED, MEMBERSHIP_ROLES_CHANGED,
     TENANT_OWNERSHIP_TRANSFERRED,
 };
 use tenantry_tenancy::{
-    DefaultRole, Membership, MembershipStatus, Memberships, Role, Roles, TenancyError, ensure_owner_remains,
+    Membership, MembershipStatus, Memberships, Role, Roles, TenancyError, ensure_owner_remains,
     ensure_owner_touches_owner, role_names,
+    vocabulary::{USERS_REMOVE, USERS_UPDATE},
 };
 
 use crate::{
@@ -28,7 +29,7 @@ pub struct ChangeMemberStatus {
 }
 
 impl Command for ChangeMemberStatus {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::USERS_UPDATE]);
+    const REQUIRES: Requirement = Requirement::All(&[USERS_UPDATE]);
     const EVENTS: &'static [Action] = &[MEMBERSHIP_DEACTIVATED, MEMBERSHIP_ACTIVATED, SESSION_ENDED];
 }
 
@@ -42,7 +43,7 @@ pub struct RemoveMember {
 }
 
 impl Command for RemoveMember {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::USERS_REMOVE]);
+    const REQUIRES: Requirement = Requirement::All(&[USERS_REMOVE]);
     const EVENTS: &'static [Action] = &[MEMBERSHIP_REMOVED, SESSION_ENDED];
 }
 

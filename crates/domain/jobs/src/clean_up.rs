@@ -2,9 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use tenantry_kernel::{Action, Actor, Authorities, Command, Event, Journal, Permission, Requirement, TenantId, World};
+use tenantry_kernel::{Action, Actor, Authorities, Command, Event, Journal, Requirement, TenantId, World};
 
-use crate::{JobError, JobId, JobQueue, Kind, NewJob, RetryPolicy, management::require, vocabulary::CLEANUP_REQUESTED};
+use crate::{
+    JobError, JobId, JobQueue, Kind, NewJob, RetryPolicy,
+    management::require,
+    vocabulary::{CLEANUP_REQUESTED, JOBS_MANAGE},
+};
 
 macro_rules! targets {
     ($($variant:ident $name:literal $sentence:literal;)*) => {
@@ -86,7 +90,7 @@ pub struct RequestCleanUp {
 }
 
 impl Command for RequestCleanUp {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::JOBS_MANAGE]);
+    const REQUIRES: Requirement = Requirement::All(&[JOBS_MANAGE]);
     const EVENTS: &'static [Action] = &[CLEANUP_REQUESTED];
 }
 

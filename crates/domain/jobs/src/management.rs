@@ -1,10 +1,10 @@
 //! What people do with jobs: look, try again, call off.
 
-use tenantry_kernel::{Action, Actor, ActorKind, Authorities, Command, Event, Journal, Permission, Requirement, World};
+use tenantry_kernel::{Action, Actor, ActorKind, Authorities, Command, Event, Journal, Requirement, World};
 
 use crate::{
     JobError, JobId, JobStatus, Jobs,
-    vocabulary::{JOB_CANCELLED, JOB_RETRIED},
+    vocabulary::{JOB_CANCELLED, JOB_RETRIED, JOBS_MANAGE, JOBS_READ},
 };
 
 /// See background jobs.
@@ -12,7 +12,7 @@ use crate::{
 pub struct ReadJobs;
 
 impl Command for ReadJobs {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::JOBS_READ]);
+    const REQUIRES: Requirement = Requirement::All(&[JOBS_READ]);
     const EVENTS: &'static [Action] = &[];
 }
 
@@ -24,7 +24,7 @@ pub struct RetryJob {
 }
 
 impl Command for RetryJob {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::JOBS_MANAGE]);
+    const REQUIRES: Requirement = Requirement::All(&[JOBS_MANAGE]);
     const EVENTS: &'static [Action] = &[JOB_RETRIED];
 }
 
@@ -36,7 +36,7 @@ pub struct CancelJob {
 }
 
 impl Command for CancelJob {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::JOBS_MANAGE]);
+    const REQUIRES: Requirement = Requirement::All(&[JOBS_MANAGE]);
     const EVENTS: &'static [Action] = &[JOB_CANCELLED];
 }
 

@@ -12,6 +12,15 @@ tenantry_kernel::actions! {
 /// A job.
 pub const JOB: TargetKind = TargetKind::declared("job");
 
+tenantry_kernel::permissions! {
+    JOBS_READ "jobs:read" [Admin] "See background jobs.";
+    JOBS_MANAGE "jobs:manage" [Admin] "Retry and cancel background jobs, and ask for a clean-up.";
+}
+
 /// Every name that this crate declares.
-pub const VOCABULARY: CrateVocabulary =
-    CrateVocabulary { actions: ACTIONS, target_kinds: &[JOB], ..CrateVocabulary::of(env!("CARGO_PKG_NAME")) };
+pub const VOCABULARY: CrateVocabulary = CrateVocabulary {
+    actions: ACTIONS,
+    target_kinds: &[JOB],
+    permissions: PERMISSIONS,
+    ..CrateVocabulary::of(env!("CARGO_PKG_NAME"))
+};

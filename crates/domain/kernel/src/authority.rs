@@ -104,7 +104,7 @@ pub enum Denied {
     TenantSuspended,
     /// These permissions are missing: all of them, or one of them would do.
     #[error("missing {0:?}")]
-    Missing(PermissionSet),
+    Missing(Vec<Permission>),
     /// Only an owner may do this.
     #[error("only an owner may do this")]
     OwnerRequired,
@@ -138,16 +138,13 @@ impl Requirement {
         let tenant = authority.active_tenant()?;
         match self {
             Self::SignedIn | Self::Member => Ok(()),
-            Self::All(wanted) => tenant.require_all(PermissionSet::of(wanted)),
-            Self::Any(wanted) => {
-                let wanted = PermissionSet::of(wanted);
-                if wanted.iter().any(|p| tenant.permissions.contains(p)) {
-                    Ok(())
-                } else {
-                    Err(Denied::Missing(wanted))
-                }
+            Self::All(wanted) => {
+                let missing: Vec<_> = wanted.iter().filter(|p| !tenant.permissions.contains(p)).cloned().collect();
+                if missing.is_empty() { Ok(()) } else { Err(Denied::Missing(missing)) }
             }
-            Self::Owner if tenant.permissions.contains(Permission::TENANT_OWN) => Ok(()),
+            Self::Any(wanted) if wanted.iter().any(|p| tenant.permissions.contains(p)) => Ok(()),
+            Self::Any(wanted) => Err(Denied::Missing(wanted.to_vec())),
+            Self::Owner if tenant.is_owner() => Ok(()),
             Self::Owner => Err(Denied::OwnerRequired),
         }
     }
@@ -162,15 +159,9 @@ pub trait Command {
 }
 
 impl TenantAuthority {
-    /// Fails with what is missing unless every wanted permission is held.
-    pub fn require_all(&self, wanted: PermissionSet) -> Result<(), Denied> {
-        let missing = wanted.minus(self.permissions);
-        if missing.is_empty() { Ok(()) } else { Err(Denied::Missing(missing)) }
-    }
-
     /// Whether the holder owns the tenant.
     pub fn is_owner(&self) -> bool {
-        self.permissions.contains(Permission::TENANT_OWN)
+        self.permissions.contains(&Permission::TENANT_OWN)
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use std::{error::Error, fmt};
 
-use crate::{Denied, Permission, PermissionSet, names};
+use crate::{Denied, Permission, names};
 
 /// The kind of a failure. The application maps each kind to one HTTP status. Documents list codes in the order of this
 /// enum.
@@ -233,7 +233,7 @@ impl Coded for Denied {
     fn details(&self) -> Vec<FieldError> {
         match self {
             Self::TenantRequired | Self::TenantSuspended | Self::EmailUnverified => Vec::new(),
-            Self::Missing(permissions) => missing_permissions(*permissions),
+            Self::Missing(permissions) => missing_permissions(permissions),
             Self::OwnerRequired => {
                 vec![FieldError::new(Permission::TENANT_OWN.name(), "owner_required", "Only an owner may do this.")]
             }
@@ -242,7 +242,7 @@ impl Coded for Denied {
 }
 
 /// One detail for each permission that somebody does not hold.
-pub fn missing_permissions(permissions: PermissionSet) -> Vec<FieldError> {
+pub fn missing_permissions(permissions: &[Permission]) -> Vec<FieldError> {
     permissions
         .iter()
         .map(|p| FieldError::new(p.name(), "missing_permission", format!("You do not hold {p}.")))

@@ -1,5 +1,6 @@
 //! What every domain crate of Tenantry speaks: typed ids, time and randomness as arguments, who acts and what
-//! they may do, the permission catalogue, e-mail addresses, pages, the journal and the table of error codes.
+//! they may do, permissions and the vocabulary of the crates' public names, e-mail addresses, pages, the journal and
+//! the table of error codes.
 //!
 //! Nothing here does I/O, reads a clock or draws a random number of its own. A thing belongs here only when
 //! three domain crates need it.
@@ -8,6 +9,7 @@ mod action;
 mod actor;
 mod authority;
 mod canonical;
+mod default_role;
 mod email;
 mod error;
 mod event;
@@ -15,7 +17,6 @@ mod ids;
 mod names;
 mod page;
 mod permission;
-mod public_name;
 mod text;
 mod trace;
 mod vocabulary;
@@ -25,6 +26,7 @@ pub use action::{Action, Target, TargetKind};
 pub use actor::{Actor, ActorKind, Origin};
 pub use authority::{Authorities, Authority, Command, Denied, HeldRole, Requirement, TenantAuthority, TenantStatus};
 pub use canonical::{CanonicalError, canonical_json};
+pub use default_role::DefaultRole;
 pub use email::{EmailAddress, EmailError};
 pub use error::{Coded, ErrorCode, ErrorKind, FieldError, StoreError, missing_permissions};
 pub use event::{Change, ChangeValue, EVENT_VERSION, Event, Journal, Outcome, PersonalPart, commitment_to};
@@ -32,8 +34,7 @@ pub use event::{Change, ChangeValue, EVENT_VERSION, Event, Journal, Outcome, Per
 pub use ids::macros;
 pub use ids::{EventId, IdError, RequestId, RoleId, SessionId, SignInId, TenantId, UserId};
 pub use page::{Direction, MAX_LIMIT, Page, PageRequest};
-pub use permission::{CATALOGUE, Permission, PermissionInfo, PermissionSet, UnknownPermission};
-pub use public_name::PublicName;
+pub use permission::{Permission, PermissionInfo, PermissionSet};
 pub use text::{Name, TextError, bounded_line, fold, upper_bound};
 pub use trace::{TraceContext, TraceError, TraceId};
 pub use vocabulary::{CrateVocabulary, DuplicateName, VOCABULARY, Vocabulary};

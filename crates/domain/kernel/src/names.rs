@@ -10,6 +10,21 @@ pub(crate) const fn is_dotted(name: &str) -> bool {
     is_joined(name, true)
 }
 
+/// Whether a name is `resource:action`, at most 64 bytes of lower-case letters, digits, `_`, `-` and one colon inside.
+pub(crate) const fn is_permission(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let (mut colons, mut i) = (0, 0);
+    while i < bytes.len() {
+        match bytes[i] {
+            b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' => {}
+            b':' if i > 0 && i + 1 < bytes.len() => colons += 1,
+            _ => return false,
+        }
+        i += 1;
+    }
+    colons == 1 && bytes.len() <= 64
+}
+
 const fn is_joined(name: &str, by_dots: bool) -> bool {
     let bytes = name.as_bytes();
     let (mut after_letter, mut dots, mut i) = (false, 0, 0);
@@ -49,6 +64,19 @@ mod tests {
         }
         for bad in ["", "role", "role.", ".created", "role..created", "role._x", "Role.created", "role.*"] {
             assert!(!is_dotted(bad), "{bad}");
+        }
+    }
+    #[test]
+    fn permissions_have_a_resource_and_an_action() {
+        let longest = format!("a:{}", "b".repeat(62));
+        for good in ["roles:create", "users:assign-roles", "service_accounts:read", "s3:put2", &longest] {
+            assert!(is_permission(good), "{good}");
+        }
+        let too_long = format!("{longest}b");
+        for bad in
+            ["", ":", "roles", ":read", "roles:", "roles:read:all", "Roles:read", "roles:*", "roles: read", &too_long]
+        {
+            assert!(!is_permission(bad), "{bad}");
         }
     }
 }

@@ -1,93 +1,146 @@
-//! The catalogue of permissions: everything that can be allowed inside a tenant, from the first day.
+//! Permissions: rights inside a tenant, each named by the crate that owns it, and sets of them.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeSeq};
-use std::{fmt, str::FromStr};
+use serde::{Serialize, Serializer};
+use std::{
+    borrow::Borrow,
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
-/// One right inside a tenant, named `resource:action`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Permission(u8);
+use crate::{DefaultRole, names};
 
-/// What the catalogue says of one permission.
-#[derive(Debug, Clone, Copy)]
-pub struct PermissionInfo {
-    /// The right itself.
-    pub permission: Permission,
-    /// Its public name, `resource:action`.
-    pub name: &'static str,
-    /// The part before the colon.
-    pub resource: &'static str,
-    /// The part after the colon.
-    pub action: &'static str,
-    /// One sentence for people who put roles together.
-    pub description: &'static str,
+/// One right inside a tenant, named `resource:action`. Crates declare theirs as constants; a stored name may be unknown to
+/// this program. Permissions are equal when their names are, and cloning one is cheap.
+#[derive(Clone)]
+pub struct Permission(Text);
+
+#[derive(Clone)]
+enum Text {
+    Declared(&'static str),
+    Stored(Arc<str>),
 }
 
-macro_rules! catalogue {
-    ($($index:literal $constant:ident $resource:literal $action:literal $description:literal;)*) => {
-        impl Permission {
-            $(#[doc = $description] pub const $constant: Self = Self($index);)*
-        }
+impl Permission {
+    /// Ownership of the tenant. The kernel names this one permission itself, because
+    /// [`Requirement::Owner`](crate::Requirement::Owner) asks for it.
+    pub const TENANT_OWN: Self = Self::declared("tenant:own");
 
-        /// Every permission, in the order in which the catalogue is shown. The position is internal: what is stored
-        /// and answered are names.
-        pub const CATALOGUE: &[PermissionInfo] = &[$(PermissionInfo {
-            permission: Permission($index),
-            name: concat!($resource, ":", $action),
-            resource: $resource,
-            action: $action,
+    /// Declares the permission `resource:action`, a name of at most 64 bytes of `a-z`, `0-9`, `_`, `-` and one colon.
+    ///
+    /// # Panics
+    ///
+    /// When the name has another form; in a constant that is a compile error.
+    pub const fn declared(name: &'static str) -> Self {
+        assert!(names::is_permission(name), "a permission is named resource:action");
+        Self(Text::Declared(name))
+    }
+
+    /// Takes a name as it is stored, whatever its form, because another program may have written it.
+    pub fn from_stored(name: &str) -> Self {
+        Self(Text::Stored(Arc::from(name)))
+    }
+
+    /// Returns the public name, `resource:action`.
+    pub fn name(&self) -> &str {
+        match &self.0 {
+            Text::Declared(name) => name,
+            Text::Stored(name) => name,
+        }
+    }
+
+    /// Returns the part before the colon.
+    pub fn resource(&self) -> &str {
+        self.name().split_once(':').map_or("", |(resource, _)| resource)
+    }
+
+    /// Returns the part after the colon.
+    pub fn action(&self) -> &str {
+        self.name().split_once(':').map_or("", |(_, action)| action)
+    }
+}
+
+/// A permission as its crate declares it.
+#[derive(Debug, Clone)]
+pub struct PermissionInfo {
+    /// The permission.
+    pub permission: Permission,
+    /// One sentence for people who put roles together.
+    pub description: &'static str,
+    /// The default roles that hold it beside the owner, who holds every permission.
+    pub default_roles: &'static [DefaultRole],
+}
+
+/// Declares permissions as public constants, and lists them as `PERMISSIONS`. Each has a name, the default roles that hold it
+/// beside the owner, and a sentence for people who put roles together.
+///
+/// ```
+/// tenantry_kernel::permissions! {
+///     INVOICES_READ "invoices:read" [Admin, Member, Viewer] "See invoices.";
+/// }
+/// assert_eq!(PERMISSIONS[0].permission, INVOICES_READ);
+/// ```
+#[macro_export]
+macro_rules! permissions {
+    ($($constant:ident $name:literal [$($role:ident),*] $description:literal;)*) => {
+        $(
+            #[doc = $description]
+            pub const $constant: $crate::Permission = $crate::Permission::declared($name);
+        )*
+
+        /// Every permission that this crate declares.
+        pub const PERMISSIONS: &[$crate::PermissionInfo] = &[$($crate::PermissionInfo {
+            permission: $constant,
             description: $description,
+            default_roles: &[$($crate::DefaultRole::$role),*],
         },)*];
     };
 }
 
-catalogue! {
-    0 TENANT_READ "tenant" "read" "See the organisation's name, slug, plan and status.";
-    1 TENANT_UPDATE "tenant" "update" "Change the organisation's name and slug.";
-    2 TENANT_OWN "tenant" "own" "Own the organisation: transfer it, give and take ownership, set retention and legal hold.";
-    3 USERS_READ "users" "read" "See who is a member.";
-    4 USERS_UPDATE "users" "update" "Deactivate and re-activate memberships.";
-    5 USERS_REMOVE "users" "remove" "Take people out of the organisation.";
-    6 USERS_ASSIGN_ROLES "users" "assign-roles" "Give and take roles.";
-    7 INVITATIONS_READ "invitations" "read" "See who has been invited.";
-    8 INVITATIONS_MANAGE "invitations" "manage" "Invite people, and renew or revoke invitations.";
-    9 ROLES_READ "roles" "read" "See the roles and what they hold.";
-    10 ROLES_CREATE "roles" "create" "Make roles.";
-    11 ROLES_UPDATE "roles" "update" "Change roles.";
-    12 ROLES_DELETE "roles" "delete" "Delete roles that nobody holds.";
-    13 FILES_READ "files" "read" "See and download files.";
-    14 FILES_CREATE "files" "create" "Upload files.";
-    15 FILES_DELETE_OWN "files" "delete-own" "Delete files uploaded by oneself.";
-    16 FILES_DELETE "files" "delete" "Delete any file.";
-    17 AUDIT_READ "audit" "read" "Read the audit log.";
-    18 AUDIT_EXPORT "audit" "export" "Export the audit log.";
-    19 JOBS_READ "jobs" "read" "See background jobs.";
-    20 JOBS_MANAGE "jobs" "manage" "Retry and cancel background jobs, and ask for a clean-up.";
+impl PermissionInfo {
+    /// Says whether a default role holds the permission.
+    pub fn is_held_by(&self, role: DefaultRole) -> bool {
+        role == DefaultRole::Owner || self.default_roles.contains(&role)
+    }
 }
 
-/// No permission of the catalogue has this name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no such permission")]
-pub struct UnknownPermission;
-
-impl Permission {
-    /// What the catalogue says of this permission.
-    pub fn info(self) -> &'static PermissionInfo {
-        &CATALOGUE[usize::from(self.0)]
+impl PartialEq for Permission {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
     }
+}
 
-    /// The public name, `resource:action`.
-    pub fn name(self) -> &'static str {
-        self.info().name
+impl Eq for Permission {}
+
+impl PartialOrd for Permission {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
+}
 
-    const fn bit(self) -> u64 {
-        1 << self.0
+impl Ord for Permission {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.name().cmp(other.name())
+    }
+}
+
+impl Hash for Permission {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+
+/// Lets tables that are keyed by permission be asked by name.
+impl Borrow<str> for Permission {
+    fn borrow(&self) -> &str {
+        self.name()
     }
 }
 
 impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.pad(self.name())
     }
 }
 
@@ -97,84 +150,71 @@ impl fmt::Debug for Permission {
     }
 }
 
-impl FromStr for Permission {
-    type Err = UnknownPermission;
-
-    fn from_str(name: &str) -> Result<Self, UnknownPermission> {
-        CATALOGUE.iter().find(|info| info.name == name).map(|info| info.permission).ok_or(UnknownPermission)
-    }
-}
-
 impl Serialize for Permission {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
     }
 }
 
-impl<'de> Deserialize<'de> for Permission {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-/// A set of permissions; iterates and serializes in the catalogue's order.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub struct PermissionSet(u64);
+/// A set of permissions, kept in the order of their names. The order in which clients see them is that of the
+/// [`Vocabulary`](crate::Vocabulary). Cloning shares the set: a process keeps one for each of 100,000 sessions.
+#[derive(Clone, PartialEq, Eq, Default, Hash)]
+pub struct PermissionSet(Option<Arc<[Permission]>>);
 
 impl PermissionSet {
-    /// No permission.
-    pub const EMPTY: Self = Self(0);
+    /// The set without any permission.
+    pub const EMPTY: Self = Self(None);
 
-    /// Every permission of the catalogue, ownership included.
-    pub const ALL: Self = Self((1 << CATALOGUE.len()) - 1);
+    /// Makes the set of the listed permissions.
+    pub fn of(permissions: &[Permission]) -> Self {
+        permissions.iter().cloned().collect()
+    }
 
-    /// The set of the listed permissions.
-    pub const fn of(permissions: &[Permission]) -> Self {
-        let mut bits = 0;
-        let mut i = 0;
-        while i < permissions.len() {
-            bits |= permissions[i].bit();
-            i += 1;
+    fn as_slice(&self) -> &[Permission] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    /// Says whether the permission is in the set.
+    pub fn contains(&self, permission: &Permission) -> bool {
+        self.as_slice().binary_search(permission).is_ok()
+    }
+
+    /// Returns everything that is in this set or in the other.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        if other.iter().all(|permission| self.contains(permission)) {
+            self.clone()
+        } else if self.is_empty() {
+            other.clone()
+        } else {
+            self.iter().chain(other.iter()).cloned().collect()
         }
-        Self(bits)
     }
 
-    /// Whether the permission is in the set.
-    pub const fn contains(self, permission: Permission) -> bool {
-        self.0 & permission.bit() != 0
-    }
-
-    /// What is in this set or in the other.
+    /// Returns everything that is in this set and not in the other.
     #[must_use]
-    pub const fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+    pub fn minus(&self, other: &Self) -> Self {
+        self.iter().filter(|permission| !other.contains(permission)).cloned().collect()
     }
 
-    /// What is in this set and not in the other.
-    #[must_use]
-    pub const fn minus(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
+    /// Says whether nothing is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.as_slice().is_empty()
     }
 
-    /// Whether nothing is in the set.
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// The permissions, in the catalogue's order.
-    pub fn iter(self) -> impl Iterator<Item = Permission> {
-        CATALOGUE.iter().map(|info| info.permission).filter(move |p| self.contains(*p))
-    }
-
-    /// The names, in the catalogue's order.
-    pub fn names(self) -> Vec<String> {
-        self.iter().map(|p| p.name().to_owned()).collect()
+    /// Returns the permissions in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Permission> {
+        self.as_slice().iter()
     }
 }
 
 impl FromIterator<Permission> for PermissionSet {
     fn from_iter<I: IntoIterator<Item = Permission>>(permissions: I) -> Self {
-        Self(permissions.into_iter().fold(0, |bits, p| bits | p.bit()))
+        let mut permissions: Vec<Permission> = permissions.into_iter().collect();
+        permissions.sort_unstable();
+        permissions.dedup();
+        // An empty set has one form, by which sets are compared.
+        Self((!permissions.is_empty()).then(|| permissions.into()))
     }
 }
 
@@ -184,40 +224,54 @@ impl fmt::Debug for PermissionSet {
     }
 }
 
-impl Serialize for PermissionSet {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut seq = serializer.serialize_seq(None)?;
-        for permission in self.iter() {
-            seq.serialize_element(&permission)?;
-        }
-        seq.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for PermissionSet {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Vec::<Permission>::deserialize(deserializer).map(|list| list.into_iter().collect())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
 
-    #[test]
-    fn each_permission_stands_at_its_own_place_under_its_own_name() {
-        for (position, info) in CATALOGUE.iter().enumerate() {
-            assert_eq!(usize::from(info.permission.0), position);
-            assert_eq!(info.name.parse(), Ok(info.permission));
-            assert_eq!(info.name, format!("{}:{}", info.resource, info.action));
-        }
-        assert_eq!(PermissionSet::ALL.iter().count(), CATALOGUE.len());
-    }
+    const CREATE: Permission = Permission::declared("roles:create");
+    const READ: Permission = Permission::declared("users:read");
+    const AUDIT: Permission = Permission::declared("audit:read");
 
     #[test]
     fn minus_leaves_what_is_missing() {
-        let held = PermissionSet::of(&[Permission::ROLES_CREATE, Permission::USERS_READ]);
-        let wanted = PermissionSet::of(&[Permission::USERS_READ, Permission::AUDIT_READ]);
-        assert_eq!(wanted.minus(held), PermissionSet::of(&[Permission::AUDIT_READ]));
+        let held = PermissionSet::of(&[CREATE, READ]);
+        let wanted = PermissionSet::of(&[READ, AUDIT]);
+        assert_eq!(wanted.minus(&held), PermissionSet::of(&[AUDIT]));
+        assert_eq!(held.minus(&held), PermissionSet::EMPTY);
+    }
+
+    #[test]
+    fn a_union_holds_each_permission_once() {
+        let (first, second) = (PermissionSet::of(&[READ, CREATE, READ]), PermissionSet::of(&[AUDIT, CREATE]));
+        let all = PermissionSet::of(&[AUDIT, CREATE, READ]);
+        assert_eq!(first.union(&second), all);
+        assert_eq!(all.iter().collect::<Vec<_>>(), [&AUDIT, &CREATE, &READ]);
+        for same in [all.union(&first), PermissionSet::EMPTY.union(&all), all.union(&PermissionSet::EMPTY)] {
+            assert_eq!(same, all);
+        }
+    }
+
+    #[test]
+    fn a_set_holds_more_than_64_permissions_that_are_known_at_run_time() {
+        let names: Vec<String> = (0..200).map(|number| format!("invoices:do-{number}")).collect();
+        let set: PermissionSet = names.iter().map(|name| Permission::from_stored(name)).collect();
+        assert_eq!(set.iter().count(), names.len());
+        assert!(names.iter().all(|name| set.contains(&Permission::from_stored(name))));
+        assert!(!set.contains(&Permission::from_stored("invoices:do-200")) && !set.contains(&CREATE));
+    }
+
+    #[test]
+    fn a_permission_is_a_resource_and_an_action() {
+        assert_eq!((CREATE.name(), CREATE.resource(), CREATE.action()), ("roles:create", "roles", "create"));
+    }
+
+    #[test]
+    fn a_stored_permission_equals_the_declared_one_of_its_name() {
+        let stored = Permission::from_stored("roles:create");
+        assert_eq!(CREATE, stored);
+        assert_eq!(HashSet::from([CREATE, stored]).len(), 1);
+        assert!(HashSet::from([CREATE]).contains("roles:create"));
+        assert_eq!(Permission::from_stored("Fly Away!").to_string(), "Fly Away!");
     }
 }

@@ -1,4 +1,4 @@
-use tenantry_kernel::{Coded, Denied, ErrorCode, FieldError, PermissionSet, StoreError, missing_permissions};
+use tenantry_kernel::{Coded, Denied, ErrorCode, FieldError, Permission, StoreError, missing_permissions};
 
 use crate::vocabulary::{
     ALREADY_MEMBER, LAST_OWNER, ROLE_ESCALATION, ROLE_IN_USE, ROLE_IS_SYSTEM, ROLE_NAME_TAKEN, SLUG_TAKEN,
@@ -15,7 +15,7 @@ pub enum TenancyError {
     SessionEnded,
     /// The actor would confer rights that they do not hold.
     #[error("would confer {0:?}")]
-    Escalation(PermissionSet),
+    Escalation(Vec<Permission>),
     /// A custom role would hold what only the owner's role holds.
     #[error("ownership is no part of a custom role")]
     OwnershipInCustomRole,
@@ -80,7 +80,7 @@ impl Coded for TenancyError {
     fn details(&self) -> Vec<FieldError> {
         match self {
             Self::Denied(denied) => denied.details(),
-            Self::Escalation(missing) => missing_permissions(*missing),
+            Self::Escalation(missing) => missing_permissions(missing),
             Self::OwnershipInCustomRole => {
                 vec![FieldError::new("permissions", "reserved", "Only the owner role holds tenant:own.")]
             }

@@ -2,11 +2,15 @@
 
 use async_trait::async_trait;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, EmailAddress, Event, Journal, Page, PageRequest, Permission, Requirement,
-    RoleId, StoreError, TenantId, Timestamp, UserId, World,
+    Action, Actor, Authorities, Command, EmailAddress, Event, Journal, Page, PageRequest, Requirement, RoleId,
+    StoreError, TenantId, Timestamp, UserId, World,
 };
 
-use crate::{InvitationId, TenancyError, roles::lock_and_require, vocabulary::INVITATION_REVOKED};
+use crate::{
+    InvitationId, TenancyError,
+    roles::lock_and_require,
+    vocabulary::{INVITATION_REVOKED, INVITATIONS_MANAGE, INVITATIONS_READ},
+};
 
 /// An offer to join a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +112,7 @@ pub trait Invitations: Send {
 pub struct ListInvitations;
 
 impl Command for ListInvitations {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::INVITATIONS_READ]);
+    const REQUIRES: Requirement = Requirement::All(&[INVITATIONS_READ]);
     const EVENTS: &'static [Action] = &[];
 }
 
@@ -120,7 +124,7 @@ pub struct RevokeInvitation {
 }
 
 impl Command for RevokeInvitation {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::INVITATIONS_MANAGE]);
+    const REQUIRES: Requirement = Requirement::All(&[INVITATIONS_MANAGE]);
     const EVENTS: &'static [Action] = &[INVITATION_REVOKED];
 }
 

@@ -20,8 +20,8 @@ pub use memberships::{
 };
 pub use plans::{PLANS, Plan, UnknownPlan};
 pub use roles::{
-    ChangeRole, CreateRole, DefaultRole, DeleteRole, Description, Grantable, ReadRoles, Role, RoleName, RolePatch,
-    Roles, change_role, create_role, delete_role, ensure_may_confer, insert_default_roles, role_names,
+    ChangeRole, CreateRole, DeleteRole, Description, Grantable, ReadRoles, Role, RoleName, RolePatch, Roles,
+    change_role, create_role, delete_role, ensure_may_confer, insert_default_roles, role_names,
 };
 pub use tenants::{
     ChangeTenant, FoundTenant, Founding, RESERVED_SLUGS, ReadTenant, Slug, SlugError, Tenant, Tenants, change_plan,

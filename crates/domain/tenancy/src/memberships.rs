@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, EmailAddress, Event, Journal, Page, PageRequest, Permission, PermissionSet,
-    Requirement, RoleId, StoreError, TenantAuthority, TenantId, Timestamp, UserId, World, fold,
+    Action, Actor, Authorities, Command, DefaultRole, EmailAddress, Event, Journal, Page, PageRequest, Requirement,
+    RoleId, StoreError, TenantAuthority, TenantId, Timestamp, UserId, World, fold,
 };
 
 use crate::{
-    DefaultRole, Role, Roles, TenancyError, Tenant,
-    roles::{lock_and_require, require_held, require_version, role_names},
-    vocabulary::MEMBERSHIP_ROLES_CHANGED,
+    Role, Roles, TenancyError, Tenant,
+    roles::{conferred_by, lock_and_require, require_held, require_version, role_names},
+    vocabulary::{MEMBERSHIP_ROLES_CHANGED, USERS_ASSIGN_ROLES, USERS_READ},
 };
 
 /// A person in a tenant.
@@ -170,7 +170,7 @@ pub trait Memberships: Send {
 pub struct ListMembers;
 
 impl Command for ListMembers {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::USERS_READ]);
+    const REQUIRES: Requirement = Requirement::All(&[USERS_READ]);
     const EVENTS: &'static [Action] = &[];
 }
 
@@ -186,7 +186,7 @@ pub struct AssignRoles {
 }
 
 impl Command for AssignRoles {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::USERS_ASSIGN_ROLES]);
+    const REQUIRES: Requirement = Requirement::All(&[USERS_ASSIGN_ROLES]);
     const EVENTS: &'static [Action] = &[MEMBERSHIP_ROLES_CHANGED];
 }
 
@@ -307,11 +307,11 @@ async fn change_roles(
     let unchanged = added.is_empty() && removed.is_empty();
 
     if !unchanged {
-        let conferred = added.iter().fold(PermissionSet::EMPTY, |set, role| set.union(role.permissions));
+        let conferred = conferred_by(added.iter().copied());
         if is_owner(added.iter().copied()) || is_owner(&current) {
             ensure_owner_touches_owner(held)?;
         }
-        require_held(held, conferred)?;
+        require_held(unit.vocabulary(), held, &conferred)?;
     }
     require_version(expected_version, membership.version)?;
     if unchanged {

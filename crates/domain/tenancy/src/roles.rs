@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use serde::{Serialize, Serializer};
 use std::fmt;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Event, Journal, Page, PageRequest, Permission, PermissionSet, Requirement,
-    RoleId, StoreError, TenantAuthority, TenantId, TextError, Timestamp, World, bounded_line, fold,
+    Action, Actor, Authorities, Command, DefaultRole, Event, Journal, Page, PageRequest, Permission, PermissionSet,
+    Requirement, RoleId, StoreError, TenantAuthority, TenantId, TextError, Timestamp, Vocabulary, World, bounded_line,
+    fold,
 };
 
 use crate::{
     Invitations, TenancyError,
-    vocabulary::{ROLE_CREATED, ROLE_DELETED, ROLE_UPDATED},
+    vocabulary::{ROLE_CREATED, ROLE_DELETED, ROLE_UPDATED, ROLES_CREATE, ROLES_DELETE, ROLES_READ, ROLES_UPDATE},
 };
 
 /// A named set of permissions inside one tenant.
@@ -24,8 +25,11 @@ pub struct Role {
     pub name: RoleName,
     /// What it is for.
     pub description: Description,
-    /// What it gives. Default roles take theirs from [`DefaultRole::permissions`].
+    /// What it grants. The vocabulary says what default roles hold.
     pub permissions: PermissionSet,
+    /// Names in the role's row that no crate declares, because a newer program wrote them. They grant nothing, and a
+    /// change of the role keeps them.
+    pub undeclared: PermissionSet,
     /// Which of the default roles it is, if one.
     pub system: Option<DefaultRole>,
     /// Moves with each change.
@@ -92,86 +96,32 @@ impl Description {
     }
 }
 
-/// The roles that every tenant has from its first moment. What they hold comes from the code, so that a new right
-/// reaches every tenant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DefaultRole {
-    /// Everything, ownership included.
-    Owner,
-    /// Everything but ownership.
-    Admin,
-    /// Reads, and works with files.
-    Member,
-    /// Reads.
-    Viewer,
-}
-
-impl DefaultRole {
-    /// Every default role.
-    pub const ALL: [Self; 4] = [Self::Owner, Self::Admin, Self::Member, Self::Viewer];
-
-    /// The role's name, also in the store.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Owner => "owner",
-            Self::Admin => "admin",
-            Self::Member => "member",
-            Self::Viewer => "viewer",
-        }
-    }
-
-    /// The default role of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.name() == name)
-    }
-
-    /// What the role is for.
-    pub const fn description(self) -> &'static str {
-        match self {
-            Self::Owner => "Owns the organisation.",
-            Self::Admin => "Runs the organisation.",
-            Self::Member => "Works in the organisation.",
-            Self::Viewer => "Looks, and changes nothing.",
-        }
-    }
-
-    /// What the role holds.
-    pub const fn permissions(self) -> PermissionSet {
-        const READ: &[Permission] =
-            &[Permission::TENANT_READ, Permission::USERS_READ, Permission::ROLES_READ, Permission::FILES_READ];
-        const WORK: &[Permission] = &[Permission::FILES_CREATE, Permission::FILES_DELETE_OWN];
-        match self {
-            Self::Owner => PermissionSet::ALL,
-            Self::Admin => PermissionSet::ALL.minus(PermissionSet::of(&[Permission::TENANT_OWN])),
-            Self::Member => PermissionSet::of(READ).union(PermissionSet::of(WORK)),
-            Self::Viewer => PermissionSet::of(READ),
-        }
-    }
-}
-
 /// A set of permissions that a custom role may hold: anything but ownership.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grantable(PermissionSet);
 
 impl Grantable {
     /// Fails when ownership is in the set.
     pub fn new(permissions: PermissionSet) -> Result<Self, TenancyError> {
-        if permissions.contains(Permission::TENANT_OWN) {
+        if permissions.contains(&Permission::TENANT_OWN) {
             Err(TenancyError::OwnershipInCustomRole)
         } else {
             Ok(Self(permissions))
         }
     }
 
-    /// The permissions.
-    pub fn permissions(self) -> PermissionSet {
-        self.0
+    /// Returns the permissions.
+    pub fn permissions(&self) -> &PermissionSet {
+        &self.0
     }
 }
 
 /// Where a tenant's roles are kept. Every method sees the unit's tenant only, or the role's own for System units.
 #[async_trait]
 pub trait Roles: Send {
+    /// Returns the vocabulary by which the unit reads stored permissions and default roles.
+    fn vocabulary(&self) -> &Vocabulary;
+
     /// Fails with [`TenancyError::RoleNameTaken`] when another role of the tenant has this name.
     async fn insert_role(&mut self, role: &Role) -> Result<(), TenancyError>;
 
@@ -193,7 +143,7 @@ pub trait Roles: Send {
     /// How many memberships hold each of the roles; roles that nobody holds may be left out.
     async fn count_holders(&mut self, ids: &[RoleId]) -> Result<Vec<(RoleId, u64)>, StoreError>;
 
-    /// Writes name, description, permissions and time where the version is still `role.version`, and moves it on.
+    /// Writes name, description, permissions (undeclared ones too) and time where the version is still `role.version`, and moves it on.
     /// Fails with [`TenancyError::VersionConflict`] or [`TenancyError::RoleNameTaken`].
     async fn update_role(&mut self, role: &Role) -> Result<(), TenancyError>;
 
@@ -206,7 +156,7 @@ pub trait Roles: Send {
 pub struct ReadRoles;
 
 impl Command for ReadRoles {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::ROLES_READ]);
+    const REQUIRES: Requirement = Requirement::All(&[ROLES_READ]);
     const EVENTS: &'static [Action] = &[];
 }
 
@@ -222,7 +172,7 @@ pub struct CreateRole {
 }
 
 impl Command for CreateRole {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::ROLES_CREATE]);
+    const REQUIRES: Requirement = Requirement::All(&[ROLES_CREATE]);
     const EVENTS: &'static [Action] = &[ROLE_CREATED];
 }
 
@@ -249,7 +199,7 @@ pub struct RolePatch {
 }
 
 impl Command for ChangeRole {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::ROLES_UPDATE]);
+    const REQUIRES: Requirement = Requirement::All(&[ROLES_UPDATE]);
     const EVENTS: &'static [Action] = &[ROLE_UPDATED];
 }
 
@@ -263,7 +213,7 @@ pub struct DeleteRole {
 }
 
 impl Command for DeleteRole {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::ROLES_DELETE]);
+    const REQUIRES: Requirement = Requirement::All(&[ROLES_DELETE]);
     const EVENTS: &'static [Action] = &[ROLE_DELETED];
 }
 
@@ -275,14 +225,16 @@ pub async fn create_role(
     command: CreateRole,
 ) -> Result<Role, TenancyError> {
     let held = lock_and_require::<CreateRole>(unit, actor, world).await?;
-    require_held(&held, command.permissions.permissions())?;
+    let permissions = command.permissions.permissions();
+    require_held(unit.vocabulary(), &held, permissions)?;
     let now = world.now();
     let role = Role {
         id: RoleId::new(world),
         tenant: held.id,
         name: command.name,
         description: command.description,
-        permissions: command.permissions.permissions(),
+        permissions: permissions.clone(),
+        undeclared: PermissionSet::EMPTY,
         system: None,
         version: 1,
         created_at: now,
@@ -293,7 +245,7 @@ pub async fn create_role(
         .target(role.id, Some(role.name.as_str()))
         .set("name", role.name.as_str())
         .set("description", role.description.as_str())
-        .set("permissions", role.permissions.names());
+        .set("permissions", unit.vocabulary().names(&role.permissions));
     unit.append_event(event).await?;
     Ok(role)
 }
@@ -315,9 +267,9 @@ pub async fn change_role(
         after.description = description;
     }
     if let Some(permissions) = command.patch.permissions {
-        after.permissions = permissions.permissions();
+        after.permissions = permissions.permissions().clone();
     }
-    require_held(&held, after.permissions.minus(before.permissions))?;
+    require_held(unit.vocabulary(), &held, &after.permissions.minus(&before.permissions))?;
     require_version(command.expected_version, before.version)?;
     if before.system.is_some() {
         return Err(TenancyError::RoleIsSystem);
@@ -331,11 +283,12 @@ pub async fn change_role(
     if after.permissions != before.permissions || after.name != before.name {
         unit.tenant_authority_changed(held.id).await?;
     }
+    let names = |role: &Role| unit.vocabulary().names(&role.permissions);
     let event = Event::new(world, actor, ROLE_UPDATED)
         .target(after.id, Some(after.name.as_str()))
         .changed("name", before.name.as_str(), after.name.as_str())
         .changed("description", before.description.as_str(), after.description.as_str())
-        .changed("permissions", before.permissions.names(), after.permissions.names());
+        .changed("permissions", names(&before), names(&after));
     unit.append_event(event).await?;
     Ok(after)
 }
@@ -372,13 +325,14 @@ pub async fn insert_default_roles(
     tenant: TenantId,
 ) -> Result<Role, TenancyError> {
     let now = world.now();
-    let role = |kind: DefaultRole| -> Result<Role, TextError> {
+    let role = |kind: DefaultRole, vocabulary: &Vocabulary| -> Result<Role, TextError> {
         Ok(Role {
             id: RoleId::new(world),
             tenant,
             name: RoleName::parse(kind.name())?,
             description: Description::parse(kind.description())?,
-            permissions: kind.permissions(),
+            permissions: vocabulary.default_permissions(kind).clone(),
+            undeclared: PermissionSet::EMPTY,
             system: Some(kind),
             version: 1,
             created_at: now,
@@ -387,7 +341,8 @@ pub async fn insert_default_roles(
     };
     let mut owner = None;
     for kind in DefaultRole::ALL {
-        let made = role(kind).map_err(|_| StoreError::Misuse("a default role has an impossible name"))?;
+        let made =
+            role(kind, unit.vocabulary()).map_err(|_| StoreError::Misuse("a default role has an impossible name"))?;
         unit.insert_role(&made).await?;
         if kind == DefaultRole::Owner {
             owner = Some(made);
@@ -407,26 +362,46 @@ pub(crate) async fn lock_and_require<C: Command>(
     Ok(authority.active_tenant()?.clone())
 }
 
-/// Nobody confers more than they hold.
-pub(crate) fn require_held(held: &TenantAuthority, conferred: PermissionSet) -> Result<(), TenancyError> {
-    let missing = conferred.minus(held.permissions);
+/// Fails with [`TenancyError::Escalation`] unless the actor holds everything that is conferred.
+pub(crate) fn require_held(
+    vocabulary: &Vocabulary,
+    held: &TenantAuthority,
+    conferred: &PermissionSet,
+) -> Result<(), TenancyError> {
+    let missing = missing(vocabulary, &held.permissions, conferred);
     if missing.is_empty() { Ok(()) } else { Err(TenancyError::Escalation(missing)) }
 }
 
-/// Whoever holds `held` may give these roles: no right that they lack, and ownership only as an owner.
+/// Fails unless a member who holds `held` may give these roles: no permission that the member lacks, and ownership only
+/// as an owner.
 pub fn ensure_may_confer<'a>(
-    held: PermissionSet,
+    vocabulary: &Vocabulary,
+    held: &PermissionSet,
     roles: impl IntoIterator<Item = &'a Role>,
 ) -> Result<(), TenancyError> {
-    let conferred = roles.into_iter().fold(PermissionSet::EMPTY, |set, role| set.union(role.permissions));
-    let missing = conferred.minus(held);
-    if missing.contains(Permission::TENANT_OWN) {
+    let missing = missing(vocabulary, held, &conferred_by(roles));
+    if missing.contains(&Permission::TENANT_OWN) {
         Err(tenantry_kernel::Denied::OwnerRequired.into())
     } else if missing.is_empty() {
         Ok(())
     } else {
         Err(TenancyError::Escalation(missing))
     }
+}
+
+/// Returns everything that the roles confer together. Undeclared permissions count: they grant something at once when a
+/// newer program runs.
+pub(crate) fn conferred_by<'a>(roles: impl IntoIterator<Item = &'a Role>) -> PermissionSet {
+    roles.into_iter().fold(PermissionSet::EMPTY, |set, role| set.union(&role.permissions).union(&role.undeclared))
+}
+
+/// Lists what is conferred and not held. An owner holds every permission, so those too that only a newer program declares.
+fn missing(vocabulary: &Vocabulary, held: &PermissionSet, conferred: &PermissionSet) -> Vec<Permission> {
+    let mut missing = vocabulary.in_order(&conferred.minus(held));
+    if held.contains(&Permission::TENANT_OWN) {
+        missing.retain(|permission| vocabulary.permission(permission.name()).is_some());
+    }
+    missing
 }
 
 /// The caller's version, where one is given, must be the row's.
@@ -449,17 +424,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn default_roles_hold_what_the_contract_says() {
-        use Permission as P;
-        let viewer = [P::TENANT_READ, P::USERS_READ, P::ROLES_READ, P::FILES_READ];
-        assert_eq!(DefaultRole::Viewer.permissions(), viewer.into_iter().collect());
-        let member: PermissionSet = viewer.into_iter().chain([P::FILES_CREATE, P::FILES_DELETE_OWN]).collect();
-        assert_eq!(DefaultRole::Member.permissions(), member);
-        assert_eq!(PermissionSet::ALL.minus(DefaultRole::Admin.permissions()), PermissionSet::of(&[P::TENANT_OWN]));
-        assert_eq!(DefaultRole::Owner.permissions(), PermissionSet::ALL);
-    }
-
-    #[test]
     fn names_that_people_hold_for_one_have_one_key() {
         let key = |name| RoleName::parse(name).map(|n| n.key());
         assert_eq!(key(" Support "), key("sUPPORT"));
@@ -468,7 +432,8 @@ mod tests {
 
     #[test]
     fn ownership_is_never_part_of_a_custom_role() {
-        assert!(Grantable::new(PermissionSet::ALL).is_err());
-        assert!(Grantable::new(DefaultRole::Admin.permissions()).is_ok());
+        let own = Vocabulary::compose(&[&crate::vocabulary::VOCABULARY]).unwrap();
+        assert!(Grantable::new(own.default_permissions(DefaultRole::Owner).clone()).is_err());
+        assert!(Grantable::new(own.default_permissions(DefaultRole::Admin).clone()).is_ok());
     }
 }

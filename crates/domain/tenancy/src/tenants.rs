@@ -4,15 +4,16 @@ use async_trait::async_trait;
 use serde::{Serialize, Serializer};
 use std::fmt;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Event, Journal, Name, Permission, Requirement, StoreError, TenantId,
-    TenantStatus, Timestamp, UserId, World, fold,
+    Action, Actor, Authorities, Command, Event, Journal, Name, Requirement, StoreError, TenantId, TenantStatus,
+    Timestamp, UserId, World, fold,
 };
 
 use crate::{
     MemberKeys, Membership, Memberships, Plan, Roles, TenancyError, insert_default_roles,
     roles::{lock_and_require, require_version},
     vocabulary::{
-        MEMBERSHIP_CREATED, TENANT_CREATED, TENANT_PLAN_CHANGED, TENANT_RESUMED, TENANT_SUSPENDED, TENANT_UPDATED,
+        MEMBERSHIP_CREATED, TENANT_CREATED, TENANT_PLAN_CHANGED, TENANT_READ, TENANT_RESUMED, TENANT_SUSPENDED,
+        TENANT_UPDATE, TENANT_UPDATED,
     },
 };
 
@@ -126,7 +127,7 @@ pub trait Tenants: Send {
 pub struct ReadTenant;
 
 impl Command for ReadTenant {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::TENANT_READ]);
+    const REQUIRES: Requirement = Requirement::All(&[TENANT_READ]);
     const EVENTS: &'static [Action] = &[];
 }
 
@@ -142,7 +143,7 @@ pub struct ChangeTenant {
 }
 
 impl Command for ChangeTenant {
-    const REQUIRES: Requirement = Requirement::All(&[Permission::TENANT_UPDATE]);
+    const REQUIRES: Requirement = Requirement::All(&[TENANT_UPDATE]);
     const EVENTS: &'static [Action] = &[TENANT_UPDATED];
 }
 

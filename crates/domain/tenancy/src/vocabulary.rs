@@ -36,10 +36,28 @@ tenantry_kernel::codes! {
     ALREADY_MEMBER "already_member" Conflict "This person is a member of the organisation already.";
 }
 
+// The crate `identity` uses some of these and declares none: the permissions of one resource stay together.
+tenantry_kernel::permissions! {
+    TENANT_READ "tenant:read" [Admin, Member, Viewer] "See the organisation's name, slug, plan and status.";
+    TENANT_UPDATE "tenant:update" [Admin] "Change the organisation's name and slug.";
+    TENANT_OWN "tenant:own" [] "Own the organisation: transfer it, give and take ownership, set retention and legal hold.";
+    USERS_READ "users:read" [Admin, Member, Viewer] "See who is a member.";
+    USERS_UPDATE "users:update" [Admin] "Deactivate and re-activate memberships.";
+    USERS_REMOVE "users:remove" [Admin] "Take people out of the organisation.";
+    USERS_ASSIGN_ROLES "users:assign-roles" [Admin] "Give and take roles.";
+    INVITATIONS_READ "invitations:read" [Admin] "See who has been invited.";
+    INVITATIONS_MANAGE "invitations:manage" [Admin] "Invite people, and renew or revoke invitations.";
+    ROLES_READ "roles:read" [Admin, Member, Viewer] "See the roles and what they hold.";
+    ROLES_CREATE "roles:create" [Admin] "Make roles.";
+    ROLES_UPDATE "roles:update" [Admin] "Change roles.";
+    ROLES_DELETE "roles:delete" [Admin] "Delete roles that nobody holds.";
+}
+
 /// Every name that this crate declares.
 pub const VOCABULARY: CrateVocabulary = CrateVocabulary {
     actions: ACTIONS,
     target_kinds: &[INVITATION],
     codes: CODES,
+    permissions: PERMISSIONS,
     ..CrateVocabulary::of(env!("CARGO_PKG_NAME"))
 };

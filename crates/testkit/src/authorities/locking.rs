@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use tenantry_identity::{EndReason, Sessions};
-use tenantry_kernel::{Actor, Authorities, PermissionSet, StoreError};
+use tenantry_kernel::{Actor, Authorities, DefaultRole, PermissionSet, StoreError};
 use tenantry_tenancy::{Memberships, Roles};
 
 use super::{Ports, signed_in};
@@ -21,7 +21,7 @@ pub(super) async fn what_is_locked_is_what_is_held_now(scene: &Scene<'_, impl Un
         let held = scene.change(acme.scope(), async |unit| unit.lock_authority(&actor, now).await.unwrap()).await;
         assert_eq!(held.unwrap().tenant.unwrap().permissions, permissions);
     };
-    permissions(PermissionSet::ALL).await;
+    permissions(scene.default_permissions(DefaultRole::Owner).await).await;
     scene.system(async |unit| unit.replace_roles(acme.id(), acme.owner.id, &[]).await.unwrap()).await;
     permissions(PermissionSet::EMPTY).await;
     scene.system(async |unit| unit.end_session(session.id, EndReason::Revoked, now).await.unwrap()).await;

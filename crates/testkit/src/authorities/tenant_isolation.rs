@@ -1,6 +1,7 @@
 //! What one tenant's unit must not learn of power elsewhere.
 
-use tenantry_kernel::{Authorities, Permission, PermissionSet, SessionId};
+use tenantry_kernel::{Authorities, PermissionSet, SessionId};
+use tenantry_tenancy::vocabulary::{INVITATIONS_READ, USERS_READ};
 
 use super::{Ports, authority, role_names, signed_in};
 use crate::{
@@ -11,9 +12,9 @@ use crate::{
 pub(super) async fn te1_power_in_one_tenant_is_none_in_another(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let person = scene.person().await;
-    let reads = PermissionSet::of(&[Permission::AUDIT_READ]);
-    let auditor = scene.role(&acme, "Auditor", reads).await;
-    let clerk = scene.role(&globex, "Clerk", PermissionSet::of(&[Permission::USERS_READ])).await;
+    let reads = PermissionSet::of(&[INVITATIONS_READ]);
+    let auditor = scene.role(&acme, "Auditor", reads.clone()).await;
+    let clerk = scene.role(&globex, "Clerk", PermissionSet::of(&[USERS_READ])).await;
     scene.join(&acme, &person, &[auditor.id]).await;
     scene.join(&globex, &person, &[clerk.id]).await;
     let session = signed_in(scene, &person, Some(&acme)).await;

@@ -7,6 +7,7 @@ use super::{keep, new_invitation, open_to, stored, three_roles};
 use crate::{
     scene::{Directory, Scene},
     units::{TestScope, Units},
+    vocabulary::every_permission,
 };
 
 pub(super) async fn te1_another_tenants_invitations_are_invisible(
@@ -75,7 +76,7 @@ pub(super) async fn te1_an_invitation_cannot_give_another_tenants_role(
 ) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let own = scene.role(&acme, "Clerk", PermissionSet::EMPTY).await;
-    let theirs = scene.role(&globex, "Spy", PermissionSet::ALL).await;
+    let theirs = scene.role(&globex, "Spy", every_permission()).await;
     let kept = Invitation { roles: vec![own.id], ..new_invitation(scene, &acme) };
     keep(scene, &[&kept]).await;
     let new = Invitation { roles: vec![own.id, theirs.id], ..new_invitation(scene, &acme) };

@@ -1,12 +1,13 @@
 //! Which roles a member holds.
 
-use tenantry_kernel::{PermissionSet, RoleId, UserId};
-use tenantry_tenancy::{DefaultRole, Membership, MembershipStatus, Memberships, Role};
+use tenantry_kernel::{DefaultRole, PermissionSet, RoleId, UserId};
+use tenantry_tenancy::{Membership, MembershipStatus, Memberships, Role};
 
 use super::stored;
 use crate::{
     scene::{Directory, SampleTenant, Scene},
     units::{TestScope, Units},
+    vocabulary::every_permission,
 };
 
 /// What the tenant's unit says that these people hold.
@@ -32,7 +33,7 @@ pub(super) async fn a_member_holds_exactly_the_roles_that_were_given(scene: &Sce
     scene.join(&acme, &person, &[]).await;
     let roles = [
         scene.role(&acme, "Clerk", PermissionSet::EMPTY).await,
-        scene.role(&acme, "Auditor", PermissionSet::ALL).await,
+        scene.role(&acme, "Auditor", every_permission()).await,
         scene.role(&acme, "Porter", PermissionSet::EMPTY).await,
     ];
     let [clerk, auditor, porter] = &roles;
@@ -94,15 +95,15 @@ pub(super) async fn every_role_of_a_person_comes_in_order_of_the_names(scene: &S
     assert_eq!(nothing, [], "of somebody in no tenant");
     let mut expected = vec![scene.default_role(&acme, DefaultRole::Member).await];
     for called in ["zebra", "Ärzte", "CLERK"] {
-        expected.push(scene.role(&acme, called, PermissionSet::ALL).await);
+        expected.push(scene.role(&acme, called, every_permission()).await);
     }
     let in_acme: Vec<RoleId> = expected.iter().map(|role| role.id).collect();
     for called in ["Auditor", "beta 2", "Beta"] {
         expected.push(scene.role(&globex, called, PermissionSet::EMPTY).await);
     }
     let in_globex: Vec<RoleId> = expected[in_acme.len()..].iter().map(|role| role.id).collect();
-    scene.role(&acme, "Held By Nobody", PermissionSet::ALL).await;
-    let elsewhere = scene.role(&left_out, "Elsewhere", PermissionSet::ALL).await;
+    scene.role(&acme, "Held By Nobody", every_permission()).await;
+    let elsewhere = scene.role(&left_out, "Elsewhere", every_permission()).await;
     scene.join(&left_out, &scene.person().await, &[elsewhere.id]).await;
     let membership = scene.join(&acme, &person, &in_acme).await;
     scene.join(&globex, &person, &in_globex).await;

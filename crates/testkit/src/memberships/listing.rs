@@ -2,8 +2,8 @@
 //! every adapter answers alike.
 
 use tenantry_identity::{People, Person};
-use tenantry_kernel::{Direction, PageRequest, PermissionSet, RoleId, fold};
-use tenantry_tenancy::{DefaultRole, MemberFilter, MemberKey, MemberOrder, Membership, MembershipStatus, Memberships};
+use tenantry_kernel::{DefaultRole, Direction, PageRequest, PermissionSet, RoleId, fold};
+use tenantry_tenancy::{MemberFilter, MemberKey, MemberOrder, Membership, MembershipStatus, Memberships};
 
 use crate::{
     paging::{DIRECTIONS, all_pages},

@@ -1,12 +1,13 @@
 //! Who owns a tenant: active memberships of enabled persons that hold the owner's role.
 
 use tenantry_identity::{People, Person, PersonStatus};
-use tenantry_kernel::{PermissionSet, UserId};
-use tenantry_tenancy::{DefaultRole, Membership, MembershipStatus, Memberships};
+use tenantry_kernel::{DefaultRole, UserId};
+use tenantry_tenancy::{Membership, MembershipStatus, Memberships};
 
 use crate::{
     scene::{Directory, SampleTenant, Scene},
     units::{TestScope, Units},
+    vocabulary::every_permission,
 };
 
 async fn owners(scene: &Scene<'_, impl Units<Unit: Directory>>, tenant: &SampleTenant) -> Vec<UserId> {
@@ -24,7 +25,7 @@ pub(super) async fn te4_owners_are_active_enabled_and_hold_the_role(scene: &Scen
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let role = scene.default_role(&acme, DefaultRole::Owner).await;
     let admin = scene.default_role(&acme, DefaultRole::Admin).await;
-    let everything = scene.role(&acme, "Owners' Club", PermissionSet::ALL).await;
+    let everything = scene.role(&acme, "Owners' Club", every_permission()).await;
     assert_eq!(owners(scene, &acme).await, [acme.owner.id]);
 
     // Neither power nor ownership of another tenant makes an owner.

@@ -1,12 +1,13 @@
 //! What one tenant's unit must not see, and must not do, of another's members.
 
-use tenantry_kernel::{Direction, PageRequest, PermissionSet, StoreError};
-use tenantry_tenancy::{DefaultRole, MemberFilter, MemberKey, MemberOrder, Membership, MembershipStatus, Memberships};
+use tenantry_kernel::{DefaultRole, Direction, PageRequest, PermissionSet, StoreError};
+use tenantry_tenancy::{MemberFilter, MemberKey, MemberOrder, Membership, MembershipStatus, Memberships};
 
 use super::{keys, stored};
 use crate::{
     scene::{Directory, Scene},
     units::{TestScope, Units},
+    vocabulary::every_permission,
 };
 
 pub(super) async fn te1_another_tenants_members_are_invisible(scene: &Scene<'_, impl Units<Unit: Directory>>) {
@@ -62,7 +63,7 @@ pub(super) async fn te1_another_tenants_members_are_untouched(scene: &Scene<'_, 
 pub(super) async fn te1_a_member_cannot_hold_another_tenants_role(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let member = scene.member(&acme).await;
-    let theirs = scene.role(&globex, "Spy", PermissionSet::ALL).await;
+    let theirs = scene.role(&globex, "Spy", every_permission()).await;
     for scope in [acme.scope(), TestScope::System] {
         assert!(
             scene

@@ -1,18 +1,19 @@
 //! What one tenant's unit must not see, and must not do, of another's roles.
 
-use tenantry_kernel::{Direction, PageRequest, PermissionSet};
-use tenantry_tenancy::{DefaultRole, Memberships, Role, Roles};
+use tenantry_kernel::{DefaultRole, Direction, PageRequest, PermissionSet};
+use tenantry_tenancy::{Memberships, Role, Roles};
 
-use super::{SOME, stored};
+use super::{some, stored};
 use crate::{
     scene::{Directory, Scene, role_name},
     units::{TestScope, Units},
+    vocabulary::every_permission,
 };
 
 pub(super) async fn te1_another_tenants_roles_are_invisible(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
-    let own = scene.role(&acme, "Clerk", SOME).await;
-    let theirs = scene.role(&globex, "Spy", SOME).await;
+    let own = scene.role(&acme, "Clerk", some()).await;
+    let theirs = scene.role(&globex, "Spy", some()).await;
     let agent = scene.person().await;
     scene.join(&globex, &agent, &[theirs.id]).await;
     scene
@@ -39,9 +40,9 @@ pub(super) async fn te1_another_tenants_roles_are_invisible(scene: &Scene<'_, im
 
 pub(super) async fn te1_another_tenants_roles_are_untouched(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
-    let theirs = scene.role(&globex, "Clerk", SOME).await;
-    let raised = Role { permissions: PermissionSet::ALL, ..theirs.clone() };
-    let smuggled = scene.new_role(globex.id(), "Smuggled", SOME);
+    let theirs = scene.role(&globex, "Clerk", some()).await;
+    let raised = Role { permissions: every_permission(), ..theirs.clone() };
+    let smuggled = scene.new_role(globex.id(), "Smuggled", some());
     for scope in [acme.scope(), acme.scope_of(globex.owner.id), TestScope::Person(globex.owner.id)] {
         assert!(scene.attempt(scope, async |unit| unit.update_role(&raised).await).await.is_err());
         assert!(scene.attempt(scope, async |unit| unit.delete_role(theirs.id).await).await.is_err());
@@ -50,7 +51,7 @@ pub(super) async fn te1_another_tenants_roles_are_untouched(scene: &Scene<'_, im
         assert_eq!(stored(scene, smuggled.id).await, None, "{scope:?}");
     }
     // Their role under our tenant's name, and ours under theirs.
-    let own = scene.role(&acme, "Own", SOME).await;
+    let own = scene.role(&acme, "Own", some()).await;
     let adopted = Role { tenant: acme.id(), ..raised.clone() };
     assert!(scene.attempt(acme.scope(), async |unit| unit.update_role(&adopted).await).await.is_err());
     let exported = Role { tenant: globex.id(), ..own.clone() };
@@ -61,7 +62,7 @@ pub(super) async fn te1_another_tenants_roles_are_untouched(scene: &Scene<'_, im
 
 pub(super) async fn te1_outside_any_tenant_there_are_no_roles(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let acme = scene.tenant().await;
-    let role = scene.role(&acme, "Clerk", SOME).await;
+    let role = scene.role(&acme, "Clerk", some()).await;
     let stranger = scene.person().await;
     scene
         .look_as(TestScope::Person(stranger.id), async |unit| {
@@ -76,7 +77,7 @@ pub(super) async fn te1_outside_any_tenant_there_are_no_roles(scene: &Scene<'_, 
 
 pub(super) async fn te5_two_tenants_may_use_one_name(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
-    let own = scene.role(&acme, "Clerk", SOME).await;
+    let own = scene.role(&acme, "Clerk", some()).await;
     let theirs = scene.role(&globex, "CLERK", PermissionSet::EMPTY).await;
     for (tenant, role) in [(&acme, &own), (&globex, &theirs)] {
         let found = scene.look(async |unit| unit.role_by_name(tenant.id(), &role_name("clerk")).await.unwrap()).await;

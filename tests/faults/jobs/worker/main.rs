@@ -115,7 +115,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         false => Database::Sqlite(database.into()),
     };
     let deadline = Duration::from_secs(2);
-    let store = Store::connect(StoreConfig { database, pool_size: 4, deadline, synchronous: Synchronous::Normal });
+    let config = StoreConfig { database, pool_size: 4, deadline, synchronous: Synchronous::Normal };
+    let store = Store::connect(config, Arc::default());
     let world = World::new(SystemClock, SystemEntropy);
     let jobs = Jobs { store: store.await?, world: world.clone() };
     let handlers = Handlers::new().with::<Nap>(jobs.clone()).with::<Crash>(jobs.clone()).with::<Panic>(jobs.clone());

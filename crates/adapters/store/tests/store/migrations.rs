@@ -8,7 +8,10 @@ use std::{
     task::Poll,
 };
 use tenantry_store::{Store, StoreConfig};
-use tenantry_testkit::databases::{self, TestDatabase};
+use tenantry_testkit::{
+    databases::{self, TestDatabase},
+    vocabulary,
+};
 
 use crate::support::config_of;
 
@@ -67,7 +70,7 @@ async fn fa11_two_stores_that_start_on_an_empty_database_migrate_it_once(empty: 
     for _ in 0..rounds {
         let database = empty().await;
         let start = async || {
-            let store = Store::connect(config_of(&database)).await.unwrap();
+            let store = Store::connect(config_of(&database), vocabulary()).await.unwrap();
             store.migrate().await.unwrap();
             store
         };
@@ -79,7 +82,7 @@ async fn fa11_two_stores_that_start_on_an_empty_database_migrate_it_once(empty: 
 
 async fn fa11_a_migrated_database_is_left_as_it_is(empty: impl AsyncFn() -> TestDatabase) {
     let database = empty().await;
-    let store = Store::connect(config_of(&database)).await.unwrap();
+    let store = Store::connect(config_of(&database), vocabulary()).await.unwrap();
     store.migrate().await.unwrap();
     let before = applied(&database).await;
     store.migrate().await.unwrap();
@@ -106,7 +109,7 @@ async fn fa1_the_next_start_finishes_what_one_that_was_killed_began(empty: impl 
     let database = empty().await;
     let mut polls = 0;
     let store = loop {
-        let store = Store::connect(config_of(&database)).await.unwrap();
+        let store = Store::connect(config_of(&database), vocabulary()).await.unwrap();
         match abandoned_after(polls, store.migrate()).await {
             Some(migrated) => {
                 migrated.unwrap();
@@ -123,14 +126,14 @@ async fn fa1_the_next_start_finishes_what_one_that_was_killed_began(empty: impl 
 async fn one_connection_is_enough_to_migrate(empty: impl AsyncFn() -> TestDatabase) {
     let database = empty().await;
     let config = StoreConfig { pool_size: 1, ..config_of(&database) };
-    let store = Store::connect(config).await.unwrap();
+    let store = Store::connect(config, vocabulary()).await.unwrap();
     store.migrate().await.unwrap();
     assert_migrated_once(&database, &store).await;
 }
 
 async fn asking_whether_all_is_applied_changes_nothing(empty: impl AsyncFn() -> TestDatabase) {
     let database = empty().await;
-    let store = Store::connect(config_of(&database)).await.unwrap();
+    let store = Store::connect(config_of(&database), vocabulary()).await.unwrap();
     assert!(!store.is_migrated().await.unwrap());
     let asked_again = futures::future::join_all((0..8).map(|_| store.is_migrated())).await;
     assert!(asked_again.into_iter().all(|answer| matches!(answer, Ok(false))));

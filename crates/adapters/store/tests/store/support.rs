@@ -10,6 +10,7 @@ use tenantry_tenancy::{MemberKeys, Membership, Memberships, Plan, Slug, Tenant, 
 use tenantry_testkit::{
     TestScope, Units,
     databases::{self, TestDatabase},
+    vocabulary,
     world::test_world,
 };
 use tokio::time::Instant;
@@ -39,7 +40,7 @@ pub(crate) async fn postgres() -> Opened {
 }
 
 async fn migrate(url: &str) -> Result<(), ConnectError> {
-    let store = Store::connect(config_of_url(url)).await?;
+    let store = Store::connect(config_of_url(url), vocabulary()).await?;
     store.migrate().await?;
     store.close().await;
     Ok(())
@@ -47,7 +48,12 @@ async fn migrate(url: &str) -> Result<(), ConnectError> {
 
 async fn opened_at(database: TestDatabase) -> Opened {
     let config = config_of(&database);
-    Opened { store: Store::connect(config.clone()).await.unwrap(), config, world: test_world().0, database }
+    Opened {
+        store: Store::connect(config.clone(), vocabulary()).await.unwrap(),
+        config,
+        world: test_world().0,
+        database,
+    }
 }
 
 /// A configuration with more patience than production's, since tests share the machine.
@@ -68,7 +74,7 @@ impl Opened {
     pub(crate) async fn again(&self, change: impl FnOnce(&mut StoreConfig)) -> Store {
         let mut config = self.config.clone();
         change(&mut config);
-        Store::connect(config).await.unwrap()
+        Store::connect(config, vocabulary()).await.unwrap()
     }
 
     pub(crate) fn is_postgres(&self) -> bool {

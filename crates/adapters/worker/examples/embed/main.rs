@@ -147,13 +147,13 @@ impl Entropy for Dice {
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn main() -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
-    let store = Store::connect(StoreConfig {
+    let config = StoreConfig {
         database: Database::Sqlite(folder.path().join("shop.db")),
         pool_size: 4,
         deadline: Duration::from_secs(5),
         synchronous: Synchronous::Full,
-    })
-    .await?;
+    };
+    let store = Store::connect(config, Arc::default()).await?;
     store.migrate().await?;
     let service = Service { store, world: World::new(WallClock, Dice), bell: Arc::default() };
 

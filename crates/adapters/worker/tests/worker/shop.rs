@@ -120,7 +120,8 @@ pub(crate) fn config() -> WorkerConfig {
 async fn connect(url: &str) -> Result<Store, ConnectError> {
     let file = url.strip_prefix("sqlite://").unwrap().split('?').next().unwrap();
     let database = Database::Sqlite(PathBuf::from(file));
-    Store::connect(StoreConfig { database, pool_size: 4, deadline: PATIENCE, synchronous: Synchronous::Normal }).await
+    let config = StoreConfig { database, pool_size: 4, deadline: PATIENCE, synchronous: Synchronous::Normal };
+    Store::connect(config, Arc::default()).await
 }
 
 impl Shop {

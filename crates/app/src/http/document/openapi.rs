@@ -360,7 +360,11 @@ fn add_key(shape: &mut Value) {
 }
 
 fn requirement_value(requirement: Requirement) -> Value {
-    let names = |permissions: &[Permission]| permissions.iter().map(|p| p.name()).collect::<Vec<_>>();
+    let names = |permissions: &[Permission]| {
+        let mut names: Vec<String> = permissions.iter().map(ToString::to_string).collect();
+        names.sort_unstable();
+        names
+    };
     match requirement {
         Requirement::SignedIn => json!({ "signedIn": true }),
         Requirement::Member => json!({ "member": true }),

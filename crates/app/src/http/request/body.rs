@@ -64,17 +64,25 @@ impl FromRequest for Body {
 impl Body {
     /// Reads the body and takes it apart.
     pub(crate) async fn read<T: Reads>(self) -> Result<T::Output, Failure> {
+        self.read_with(T::read).await
+    }
+
+    /// Reads the body and takes it apart by a function, which knows what the body alone does not say: the vocabulary.
+    pub(crate) async fn read_with<T: DeserializeOwned + Validate, O>(
+        self,
+        take: impl FnOnce(T, &mut Fields) -> Option<O>,
+    ) -> Result<O, Failure> {
         let bytes = self.bytes().await?;
         if bytes.is_empty() {
             return Err(Failure::new(ErrorCode::MALFORMED_BODY));
         }
-        parse::<T>(&bytes)
+        parse(&bytes, take)
     }
 
     /// The same for a body that may be left out.
     pub(crate) async fn read_if_any<T: Reads>(self) -> Result<Option<T::Output>, Failure> {
         let bytes = self.bytes().await?;
-        if bytes.is_empty() { Ok(None) } else { parse::<T>(&bytes).map(Some) }
+        if bytes.is_empty() { Ok(None) } else { parse(&bytes, T::read).map(Some) }
     }
 
     async fn bytes(mut self) -> Result<Vec<u8>, Failure> {
@@ -119,7 +127,10 @@ pub(crate) fn payload_failure(error: PayloadError) -> Failure {
     }
 }
 
-fn parse<T: Reads>(bytes: &[u8]) -> Result<T::Output, Failure> {
+fn parse<T: DeserializeOwned + Validate, O>(
+    bytes: &[u8],
+    take: impl FnOnce(T, &mut Fields) -> Option<O>,
+) -> Result<O, Failure> {
     let malformed = || Failure::new(ErrorCode::MALFORMED_BODY);
     let text = std::str::from_utf8(bytes).map_err(|_| malformed())?;
     // The whole of it first: taking fields out stops at the first that does not fit, and what follows may be no JSON.
@@ -140,8 +151,7 @@ fn parse<T: Reads>(bytes: &[u8]) -> Result<T::Output, Failure> {
     if let Err(errors) = body.validate() {
         fields.add_rules(&errors);
     }
-    let output = body.read(&mut fields);
-    match output {
+    match take(body, &mut fields) {
         Some(output) if fields.0.is_empty() => Ok(output),
         _ => Err(Failure::invalid(fields.0)),
     }

@@ -3,15 +3,15 @@
 use actix_web::{get, post};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tenantry_kernel::{Action, CATALOGUE, Command, Permission, Requirement};
+use tenantry_kernel::{Action, Command, Permission, PermissionInfo, Requirement, Vocabulary};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
-use crate::{Answer, Failure};
+use crate::{Answer, App, Failure};
 
 use super::{
-    body::{Body, Fields, Reads},
+    body::{Body, Fields},
     caller::Caller,
     openapi::{Of, Operation, PermissionName},
 };
@@ -43,11 +43,11 @@ impl Command for CheckOwn {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct PermissionView {
     #[schema(example = "roles:create")]
-    name: &'static str,
+    name: String,
     #[schema(example = "roles")]
-    resource: &'static str,
+    resource: String,
     #[schema(example = "create")]
-    action: &'static str,
+    action: String,
     #[schema(example = "Make roles.")]
     description: &'static str,
 }
@@ -62,17 +62,25 @@ pub(crate) struct AskedPermissions {
     permissions: Vec<String>,
 }
 
-impl Reads for AskedPermissions {
-    type Output = Vec<Permission>;
-
-    fn read(self, fields: &mut Fields) -> Option<Vec<Permission>> {
+impl AskedPermissions {
+    fn into_permissions(self, vocabulary: &Vocabulary, fields: &mut Fields) -> Option<Vec<Permission>> {
         let mut permissions = Vec::with_capacity(self.permissions.len());
         for (place, name) in self.permissions.iter().enumerate() {
-            let parsed = name.parse::<Permission>().map_err(|_| "is not a permission of the catalogue");
-            permissions.push(fields.take(&format!("permissions[{place}]"), parsed)?);
+            permissions.push(declared_permission(vocabulary, name, place, fields)?);
         }
         Some(permissions)
     }
+}
+
+/// Takes one name of a request's `permissions`, which must be declared.
+pub(super) fn declared_permission(
+    vocabulary: &Vocabulary,
+    name: &str,
+    place: usize,
+    fields: &mut Fields,
+) -> Option<Permission> {
+    let info = vocabulary.permission(name).ok_or("is not a permission of the catalogue");
+    fields.take(&format!("permissions[{place}]"), info).map(|info| info.permission.clone())
 }
 
 /// What is allowed, and by which of the roles held.
@@ -83,8 +91,8 @@ impl Reads for AskedPermissions {
     "grantedBy": { "roles:create": [{ "id": "0192f0c1-2345-7abc-8def-0123456789ab", "name": "admin" }], "audit:read": [] }
 }))]
 pub(crate) struct CheckView {
-    allowed: BTreeMap<&'static str, bool>,
-    granted_by: BTreeMap<&'static str, Vec<RoleReference>>,
+    allowed: BTreeMap<String, bool>,
+    granted_by: BTreeMap<String, Vec<RoleReference>>,
 }
 
 /// A role by id and name.
@@ -101,14 +109,14 @@ pub(crate) struct RoleReference {
     responses((status = 200, description = "The catalogue.", body = Of<Vec<PermissionView>>))
 )]
 #[get("/permissions")]
-pub(crate) async fn list_permissions(_caller: Caller<ReadCatalogue>) -> Result<Answer, Failure> {
-    let view = |info: &tenantry_kernel::PermissionInfo| PermissionView {
-        name: info.name,
-        resource: info.resource,
-        action: info.action,
+pub(crate) async fn list_permissions(app: App, _caller: Caller<ReadCatalogue>) -> Result<Answer, Failure> {
+    let view = |info: &PermissionInfo| PermissionView {
+        name: info.permission.name().to_owned(),
+        resource: info.permission.resource().to_owned(),
+        action: info.permission.action().to_owned(),
         description: info.description,
     };
-    Answer::ok(&CATALOGUE.iter().map(view).collect::<Vec<_>>())
+    Answer::ok(&app.vocabulary.permissions().iter().map(view).collect::<Vec<_>>())
 }
 
 /// Ask which permissions you hold, and which roles give them.
@@ -118,15 +126,16 @@ pub(crate) async fn list_permissions(_caller: Caller<ReadCatalogue>) -> Result<A
     responses((status = 200, description = "What you may do.", body = Of<CheckView>))
 )]
 #[post("/permissions/check")]
-pub(crate) async fn check_permissions(caller: Caller<CheckOwn>, body: Body) -> Result<Answer, Failure> {
-    let asked = body.read::<AskedPermissions>().await?;
+pub(crate) async fn check_permissions(app: App, caller: Caller<CheckOwn>, body: Body) -> Result<Answer, Failure> {
+    let take = |asked: AskedPermissions, fields: &mut Fields| asked.into_permissions(&app.vocabulary, fields);
+    let asked = body.read_with(take).await?;
     let tenant = caller.tenant()?;
-    let granting = |permission: Permission| {
+    let granting = |permission: &Permission| {
         let roles = tenant.roles.iter().filter(|role| role.permissions.contains(permission));
         roles.map(|role| RoleReference { id: role.id.to_string(), name: role.name.clone() }).collect()
     };
     Answer::ok(&CheckView {
-        allowed: asked.iter().map(|p| (p.name(), tenant.permissions.contains(*p))).collect(),
-        granted_by: asked.iter().map(|p| (p.name(), granting(*p))).collect(),
+        allowed: asked.iter().map(|p| (p.to_string(), tenant.permissions.contains(p))).collect(),
+        granted_by: asked.iter().map(|p| (p.to_string(), granting(p))).collect(),
     })
 }

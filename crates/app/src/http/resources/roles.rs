@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, delete, get, patch, post, web};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use tenantry_kernel::{Direction, ErrorCode, Permission, PermissionSet, RoleId};
+use tenantry_kernel::{Direction, ErrorCode, PermissionSet, RoleId, Vocabulary};
 use tenantry_tenancy::vocabulary::{ROLE_ESCALATION, ROLE_IN_USE, ROLE_IS_SYSTEM, ROLE_NAME_TAKEN};
 use tenantry_tenancy::{
     ChangeRole, CreateRole, DeleteRole, Description, Grantable, ReadRoles, Role, RoleName, RolePatch, Roles,
@@ -15,11 +15,12 @@ use validator::Validate;
 use crate::{Answer, App, Failure};
 
 use super::{
-    body::{Body, Fields, Reads},
+    body::{Body, Fields},
     caller::Caller,
     if_match::IfMatch,
     openapi::{ListOf, Of, Operation, PermissionName},
     page::{List, Paging},
+    permissions::declared_permission,
     query::read_query,
 };
 
@@ -60,12 +61,12 @@ pub(crate) struct RoleView {
 }
 
 impl RoleView {
-    fn new(role: &Role, member_count: u64) -> Self {
+    fn new(role: &Role, member_count: u64, vocabulary: &Vocabulary) -> Self {
         Self {
             id: role.id.to_string(),
             name: role.name.to_string(),
             description: role.description.as_str().to_owned(),
-            permissions: role.permissions.names(),
+            permissions: vocabulary.names(&role.permissions),
             system: role.system.is_some(),
             member_count,
             created_at: role.created_at.to_string(),
@@ -91,13 +92,11 @@ pub(crate) struct NewRole {
     permissions: Vec<String>,
 }
 
-impl Reads for NewRole {
-    type Output = CreateRole;
-
-    fn read(self, fields: &mut Fields) -> Option<CreateRole> {
+impl NewRole {
+    fn into_command(self, vocabulary: &Vocabulary, fields: &mut Fields) -> Option<CreateRole> {
         let name = fields.take("name", RoleName::parse(&self.name));
         let description = fields.take("description", Description::parse(&self.description));
-        let permissions = grantable(&self.permissions, fields);
+        let permissions = grantable(vocabulary, &self.permissions, fields);
         Some(CreateRole { name: name?, description: description?, permissions: permissions? })
     }
 }
@@ -122,25 +121,22 @@ pub(crate) struct ChangedRole {
     permissions: Option<Vec<String>>,
 }
 
-impl Reads for ChangedRole {
-    type Output = RolePatch;
-
-    fn read(self, fields: &mut Fields) -> Option<RolePatch> {
+impl ChangedRole {
+    fn into_patch(self, vocabulary: &Vocabulary, fields: &mut Fields) -> Option<RolePatch> {
         let name = fields.take_if_any("name", self.name.as_deref().map(RoleName::parse));
         let description = fields.take_if_any("description", self.description.as_deref().map(Description::parse));
         let permissions = match self.permissions {
             None => Some(None),
-            Some(names) => grantable(&names, fields).map(Some),
+            Some(names) => grantable(vocabulary, &names, fields).map(Some),
         };
         Some(RolePatch { name: name?, description: description?, permissions: permissions? })
     }
 }
 
-fn grantable(names: &[String], fields: &mut Fields) -> Option<Grantable> {
+fn grantable(vocabulary: &Vocabulary, names: &[String], fields: &mut Fields) -> Option<Grantable> {
     let mut permissions = Vec::with_capacity(names.len());
     for (place, name) in names.iter().enumerate() {
-        let parsed = name.parse::<Permission>().map_err(|_| "is not a permission of the catalogue");
-        permissions.extend(fields.take(&format!("permissions[{place}]"), parsed));
+        permissions.extend(declared_permission(vocabulary, name, place, fields));
     }
     let permissions: PermissionSet = permissions.into_iter().collect();
     match Grantable::new(permissions) {
@@ -170,7 +166,7 @@ pub(crate) async fn list_roles(app: App, caller: Caller<ReadRoles>, request: Htt
     let ids: Vec<RoleId> = page.items.iter().map(|role| role.id).collect();
     let holders: HashMap<RoleId, u64> =
         app.assignment_counts.of_roles(&ids, caller.scope()).await?.into_iter().collect();
-    let page = page.map(|role| RoleView::new(&role, holders.get(&role.id).copied().unwrap_or(0)));
+    let page = page.map(|role| RoleView::new(&role, holders.get(&role.id).copied().unwrap_or(0), &app.vocabulary));
     list.answer(&page, limit)
 }
 
@@ -182,10 +178,12 @@ pub(crate) async fn list_roles(app: App, caller: Caller<ReadRoles>, request: Htt
 )]
 #[post("/roles")]
 pub(crate) async fn create_role(app: App, caller: Caller<CreateRole>, body: Body) -> Result<Answer, Failure> {
-    let command = body.read::<NewRole>().await?;
+    let take = |role: NewRole, fields: &mut Fields| role.into_command(&app.vocabulary, fields);
+    let command = body.read_with(take).await?;
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         let role = tenantry_tenancy::create_role(unit, actor, world, command.clone()).await?;
-        Ok(Answer::created(format_args!("roles/{}", role.id), &RoleView::new(&role, 0))?.etag(role.version))
+        Ok(Answer::created(format_args!("roles/{}", role.id), &RoleView::new(&role, 0, unit.vocabulary()))?
+            .etag(role.version))
     })
     .await
 }
@@ -203,7 +201,7 @@ pub(crate) async fn get_role(app: App, caller: Caller<ReadRoles>, id: web::Path<
     let role = role.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
     let holders =
         app.assignment_counts.of_roles(&[id], caller.scope()).await?.first().map_or(0, |(_, holders)| *holders);
-    Ok(Answer::ok(&RoleView::new(&role, holders))?.etag(role.version))
+    Ok(Answer::ok(&RoleView::new(&role, holders, &app.vocabulary))?.etag(role.version))
 }
 
 /// Change a role; what you add to it you must hold.
@@ -221,12 +219,13 @@ pub(crate) async fn change_role(
     if_match: IfMatch,
     body: Body,
 ) -> Result<Answer, Failure> {
-    let patch = body.read::<ChangedRole>().await?;
+    let take = |role: ChangedRole, fields: &mut Fields| role.into_patch(&app.vocabulary, fields);
+    let patch = body.read_with(take).await?;
     let command = ChangeRole { id: super::path_id(&id)?, patch, expected_version: if_match.0 };
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         let role = tenantry_tenancy::change_role(unit, actor, world, command.clone()).await?;
         let holders = unit.count_holders(&[role.id]).await?.first().map_or(0, |(_, holders)| *holders);
-        Ok(Answer::ok(&RoleView::new(&role, holders))?.etag(role.version))
+        Ok(Answer::ok(&RoleView::new(&role, holders, unit.vocabulary()))?.etag(role.version))
     })
     .await
 }

@@ -6,11 +6,13 @@ use tenantry_files::{File, FileId, FileName, FileType, Files};
 use tenantry_idempotency::{Fingerprint, Given, IdempotencyKey, IdempotencyScope, IdempotencyStore, Remembered};
 use tenantry_identity::{Attempts, Charge, Credential, Credentials, Links, PasswordHash, Quota, Registrations};
 use tenantry_jobs::{JobQueue, Schedules};
-use tenantry_kernel::{Actor, Authorities, Event, Journal, Origin, RequestId, TenantId, Timestamp, UserId};
+use tenantry_kernel::{
+    Actor, Authorities, DefaultRole, Event, Journal, Origin, RequestId, TenantId, Timestamp, UserId,
+};
 use tenantry_limits::{ProcessId, Processes};
 use tenantry_store::Unit;
 use tenantry_tenancy::vocabulary::ROLE_CREATED;
-use tenantry_tenancy::{DefaultRole, Invitations, Roles};
+use tenantry_tenancy::{Invitations, Roles};
 
 use crate::support::Opened;
 

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, get, http::header, patch};
 use serde::{Deserialize, Serialize};
 use tenantry_identity::{ChangeProfile, Person, ReadOwnProfile, change_profile};
-use tenantry_kernel::{Authority, Name};
+use tenantry_kernel::{Authority, Name, Vocabulary};
 use tenantry_store::{Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
@@ -90,15 +90,15 @@ pub(crate) struct OwnSessionView {
     expires_at: String,
 }
 
-impl From<&Authority> for MeView {
-    fn from(authority: &Authority) -> Self {
+impl MeView {
+    fn new(authority: &Authority, vocabulary: &Vocabulary) -> Self {
         let tenant = authority.tenant.as_ref();
         let roles = tenant.map_or(&[][..], |tenant| &tenant.roles);
         Self {
             user: UserView::from(authority),
             tenant: tenant.map(TenantView::from),
             roles: roles.iter().map(|r| RoleReference { id: r.id.to_string(), name: r.name.clone() }).collect(),
-            permissions: tenant.map(|tenant| tenant.permissions.names()).unwrap_or_default(),
+            permissions: tenant.map(|tenant| vocabulary.names(&tenant.permissions)).unwrap_or_default(),
             session: OwnSessionView {
                 id: authority.session.to_string(),
                 created_at: authority.session_created_at.to_string(),
@@ -133,14 +133,14 @@ impl Reads for ChangedMe {
     responses((status = 200, description = "You.", body = Of<MeView>))
 )]
 #[get("/auth/me")]
-pub(crate) async fn get_me(caller: Caller<ReadOwnProfile>) -> Result<HttpResponse, Failure> {
+pub(crate) async fn get_me(app: App, caller: Caller<ReadOwnProfile>) -> Result<HttpResponse, Failure> {
     let known = &caller.known;
     let body = match known.me.get() {
         Some(body) => body.clone(),
-        None => known
-            .me
-            .get_or_init(|| Answer::ok(&MeView::from(&known.authority)).map(|a| a.body).unwrap_or_default())
-            .clone(),
+        None => {
+            let view = || MeView::new(&known.authority, &app.vocabulary);
+            known.me.get_or_init(|| Answer::ok(&view()).map(|a| a.body).unwrap_or_default()).clone()
+        }
     };
     Ok(HttpResponse::Ok()
         .insert_header((header::ETAG, format!("\"{}\"", known.authority.user_version)))

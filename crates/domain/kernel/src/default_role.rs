@@ -1,0 +1,45 @@
+//! The roles that every tenant has.
+
+/// The roles that every tenant has from its first moment. The vocabulary says which permissions they hold, so that a new
+/// permission reaches every tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DefaultRole {
+    /// Holds every permission, ownership included.
+    Owner,
+    /// Holds everything but ownership.
+    Admin,
+    /// Reads, and works with files.
+    Member,
+    /// Reads.
+    Viewer,
+}
+
+impl DefaultRole {
+    /// Every default role.
+    pub const ALL: [Self; 4] = [Self::Owner, Self::Admin, Self::Member, Self::Viewer];
+
+    /// Returns the role's name, also in the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+            Self::Member => "member",
+            Self::Viewer => "viewer",
+        }
+    }
+
+    /// Finds the default role of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+
+    /// Returns the description that the role has in a new tenant.
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::Owner => "Owns the organisation.",
+            Self::Admin => "Runs the organisation.",
+            Self::Member => "Works in the organisation.",
+            Self::Viewer => "Looks, and changes nothing.",
+        }
+    }
+}
