@@ -2,13 +2,17 @@
 
 use secrecy::{ExposeSecret, SecretString};
 use std::{path::PathBuf, sync::Arc};
-use tenantry_identity::{LinkPurpose, Mailer};
+use tenantry_identity::{IDENTITY_EMAILS, LinkPurpose};
 use tenantry_mail::{ConsoleMailer, FileMailer, MailSettings, SmtpMailer, Templates};
+use tenantry_mails::{EmailTemplate, Mailer};
 
 use crate::{
     StartError,
     config::{Config, LinkPaths, MailConfig, MailTransport},
 };
+
+/// The emails that this program sends: the lists of the crates that declare some.
+const EMAILS: &[&[EmailTemplate]] = &[IDENTITY_EMAILS];
 
 /// Where the mails of this configuration go.
 #[derive(Clone)]
@@ -48,7 +52,7 @@ impl Outbox {
 
 /// How mails look.
 fn appearance(config: &MailConfig) -> Result<(Arc<Templates>, MailSettings), StartError> {
-    let templates = Arc::new(Templates::load(config.templates.as_deref())?);
+    let templates = Arc::new(Templates::load(&EMAILS.concat(), config.templates.as_deref())?);
     let from = MailSettings::parse_from(&config.from).map_err(|error| StartError::Sender(Box::new(error)))?;
     Ok((templates, MailSettings { from, product: config.product.clone() }))
 }

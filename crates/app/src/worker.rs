@@ -3,14 +3,15 @@
 mod accounts;
 mod blobs;
 mod clean_up;
-mod letters;
+mod emails;
 mod seals;
 
 use std::{sync::Arc, time::Duration};
 use tenantry_files::{RemoveBlob, SweepBlobs};
-use tenantry_identity::{EmailChangeRequested, Letter, RegistrationRequested, ResetRequested, VerificationRequested};
+use tenantry_identity::{EmailChangeRequested, RegistrationRequested, ResetRequested, VerificationRequested};
 use tenantry_jobs::{CleanUp, Kind, Schedule};
 use tenantry_kernel::StoreError;
+use tenantry_mails::Email;
 use tenantry_store::{Scope, SystemReason, Unit};
 use tenantry_worker::{Handlers, JobStore, QueueConfig, Worker, WorkerConfig};
 use tokio_util::sync::CancellationToken;
@@ -19,13 +20,13 @@ use crate::{App, StartError, sealing::SealJournal, watchdog::Pulse};
 use accounts::Accounts;
 use blobs::BlobKeeper;
 use clean_up::CleanUps;
-use letters::Letters;
+use emails::EmailSender;
 use seals::SealsJournal;
 
 pub(crate) const SCOPE: Scope = Scope::System(SystemReason::Worker);
 
 /// The queues of this program.
-pub(crate) const QUEUES: &[&str] = &[RegistrationRequested::QUEUE, Letter::QUEUE, CleanUp::QUEUE, SealJournal::QUEUE];
+pub(crate) const QUEUES: &[&str] = &[RegistrationRequested::QUEUE, Email::QUEUE, CleanUp::QUEUE, SealJournal::QUEUE];
 
 /// The application as a worker sees it.
 impl JobStore for App {
@@ -57,7 +58,7 @@ impl RunningWorker {
     pub(crate) fn start(app: &App) -> Result<Self, StartError> {
         let schedules = schedules(app)?;
         let handlers = Handlers::new()
-            .with::<Letter>(Letters(app.clone()))
+            .with::<Email>(EmailSender(app.clone()))
             .with::<RegistrationRequested>(Accounts(app.clone()))
             .with::<ResetRequested>(Accounts(app.clone()))
             .with::<VerificationRequested>(Accounts(app.clone()))

@@ -1,12 +1,23 @@
-//! The suite of [`Mailer`]. It takes a mailer and its outbox, which is empty.
+//! The suite of [`Mailer`]. It takes a mailer that renders [`EMAILS`], and its outbox, which is empty.
 
 use secrecy::SecretString;
 use std::future::Future;
-use tenantry_identity::{Letter, LinkPurpose, Mail, Mailer, MailerError, Outgoing};
 use tenantry_jobs::JobId;
 use tenantry_kernel::{Timestamp, World};
+use tenantry_mails::{Email, Mailer, MailerError, OutgoingEmail, TemplatePayload};
 
 use crate::world::{TestClock, TestEntropy};
+
+tenantry_mails::emails! {
+    /// The emails that the suite sends: a mailer on trial is given their templates.
+    pub const EMAILS;
+
+    /// A note, with or without a link.
+    pub struct NoteEmail = "note", links: [None, Some("page")] => {
+        /// The name of the recipient.
+        name: String = [Some("Ada")],
+    }
+}
 
 /// What has been sent, as the suite wants to see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,10 +49,25 @@ fn world() -> World {
     World::new(TestClock::at(Timestamp::from_unix_millis(1_795_527_697_123).unwrap()), TestEntropy)
 }
 
-fn letter(world: &World, to: &str) -> Outgoing {
-    let mail = Mail::AccountExists { name: "Ada".to_owned() };
-    let letter = Letter { to: to.to_owned(), link: None, link_seconds: None, mail };
-    Outgoing { job: JobId::new(world), written_at: world.now(), letter, link: None }
+/// Makes a note to that address, without a link.
+pub fn note(world: &World, to: &str, name: &str) -> OutgoingEmail {
+    let email = Email {
+        to: to.to_owned(),
+        link: None,
+        link_seconds: None,
+        template: NoteEmail::TEMPLATE.name.to_owned(),
+        payload: NoteEmail { name: name.to_owned() }.into_payload(),
+    };
+    OutgoingEmail { job: JobId::new(world), written_at: world.now(), email, link: None }
+}
+
+/// Makes the same note with that link.
+pub fn note_with_link(world: &World, to: &str, name: &str, link: &str) -> OutgoingEmail {
+    let mut note = note(world, to, name);
+    note.email.link = Some("page".to_owned());
+    note.email.link_seconds = Some(1_800);
+    note.link = Some(SecretString::from(link));
+    note
 }
 
 async fn sent_to(outbox: &impl Outbox, to: &str) -> Vec<Sent> {
@@ -54,12 +80,12 @@ async fn what_cannot_be_sent_is_permanent_and_leaves_nothing(
     world: &World,
 ) {
     for address in ["", "planted", "planted@", "a@example.com\r\nBcc: planted@example.com"] {
-        let error = mailer.send(&letter(world, address)).await.unwrap_err();
+        let error = mailer.send(&note(world, address, "Ada")).await.unwrap_err();
         assert!(!format!("{error:?}").contains("planted"), "{error:?}");
         must_be!(error, MailerError::Permanent(_));
     }
-    let mut without_link = letter(world, "ada@example.com");
-    without_link.letter.link = Some(LinkPurpose::Reset);
+    let mut without_link = note(world, "ada@example.com", "Ada");
+    without_link.email.link = Some("page".to_owned());
     must_be!(mailer.send(&without_link).await, Err(MailerError::Permanent(_)));
     assert_eq!(outbox.sent().await, []);
 }
@@ -70,12 +96,8 @@ async fn a_letter_has_gone_to_its_mailbox_when_sending_returns(
     world: &World,
 ) {
     const LINK: &str = "https://app.example.com/links/reset#AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
-    let mut letter = letter(world, "charles@example.com");
-    letter.letter.mail = Mail::ResetPassword { name: "Charles".to_owned() };
-    letter.letter.link = Some(LinkPurpose::Reset);
-    letter.letter.link_seconds = Some(1_800);
-    letter.link = Some(SecretString::from(LINK));
-    mailer.send(&letter).await.unwrap();
+    let note = note_with_link(world, "charles@example.com", "Charles", LINK);
+    mailer.send(&note).await.unwrap();
     let sent = outbox.sent().await;
     assert_eq!(sent.len(), 1, "{sent:?}");
     assert_eq!(sent[0].to, "charles@example.com");
@@ -83,7 +105,7 @@ async fn a_letter_has_gone_to_its_mailbox_when_sending_returns(
 }
 
 async fn a_repeat_is_told_by_its_id(mailer: &impl Mailer, outbox: &impl Outbox, world: &World) {
-    let (first, second) = (letter(world, "twice@example.com"), letter(world, "twice@example.com"));
+    let (first, second) = (note(world, "twice@example.com", "Ada"), note(world, "twice@example.com", "Ada"));
     for letter in [&first, &second, &first] {
         mailer.send(letter).await.unwrap();
     }
@@ -101,13 +123,13 @@ async fn a_repeat_is_told_by_its_id(mailer: &impl Mailer, outbox: &impl Outbox, 
 
 async fn many_letters_at_once_all_go(mailer: &impl Mailer, outbox: &impl Outbox, world: &World) {
     const MANY: usize = 20;
-    let letters: Vec<Outgoing> = (0..MANY).map(|n| letter(world, &format!("many{n}@example.com"))).collect();
+    let letters: Vec<OutgoingEmail> = (0..MANY).map(|n| note(world, &format!("many{n}@example.com"), "Ada")).collect();
     for sent in futures::future::join_all(letters.iter().map(|letter| mailer.send(letter))).await {
         sent.unwrap();
     }
     for letter in letters {
-        let sent = sent_to(outbox, &letter.letter.to).await;
-        assert_eq!(sent.len(), 1, "{} in {sent:?}", letter.letter.to);
+        let sent = sent_to(outbox, &letter.email.to).await;
+        assert_eq!(sent.len(), 1, "{} in {sent:?}", letter.email.to);
         assert!(sent[0].id.contains(&letter.job.to_string()));
     }
 }

@@ -13,7 +13,8 @@ const DOMAIN: &[(&str, &[&str])] = &[
     ("tenantry-idempotency", &["tenantry-kernel"]),
     ("tenantry-files", &["tenantry-kernel", "tenantry-jobs"]),
     ("tenantry-limits", &["tenantry-kernel"]),
-    ("tenantry-identity", &["tenantry-kernel", "tenantry-tenancy", "tenantry-jobs"]),
+    ("tenantry-mails", &["tenantry-kernel", "tenantry-jobs"]),
+    ("tenantry-identity", &["tenantry-kernel", "tenantry-tenancy", "tenantry-jobs", "tenantry-mails"]),
 ];
 
 /// Crates of others that a domain crate may use: they compute, and touch neither files, network, clock nor random numbers

@@ -1,9 +1,9 @@
-//! What every mailer does first: a letter becomes parts, and the parts a message.
+//! What every mailer does first: renders an email into parts, and the parts into a message.
 
 use lettre::Message;
 use secrecy::ExposeSecret;
 use std::{io, sync::Arc};
-use tenantry_identity::{MailerError, Outgoing};
+use tenantry_mails::{MailerError, OutgoingEmail};
 use tokio::task;
 
 use crate::{
@@ -23,20 +23,20 @@ impl Composer {
         Self { templates, settings }
     }
 
-    /// The parts of the letter, if it can be sent at all. One whose link is lost is of no use to anybody.
-    pub(crate) fn render(&self, outgoing: &Outgoing) -> Result<Rendered, MailerError> {
-        let Outgoing { letter, link, .. } = outgoing;
-        recipient(letter)?;
-        if letter.link.is_some() && link.is_none() {
+    /// Renders the parts of the email. Fails for good when its address is none or when its link is lost.
+    pub(crate) fn render(&self, outgoing: &OutgoingEmail) -> Result<Rendered, MailerError> {
+        let OutgoingEmail { email, link, .. } = outgoing;
+        recipient(email)?;
+        if email.link.is_some() && link.is_none() {
             return Err(MailerError::Permanent("the link of the letter is lost".into()));
         }
         let link = link.as_ref().map(|link| link.expose_secret());
-        let rendered = self.templates.render(letter, link, &self.settings.product);
+        let rendered = self.templates.render(email, link, &self.settings.product);
         rendered.map_err(|error| MailerError::Permanent(error.into()))
     }
 
-    /// The letter as a message.
-    pub(crate) fn compose(&self, outgoing: &Outgoing) -> Result<Message, MailerError> {
+    /// Makes a message of the email.
+    pub(crate) fn compose(&self, outgoing: &OutgoingEmail) -> Result<Message, MailerError> {
         message(&self.settings.from, outgoing, self.render(outgoing)?)
     }
 }

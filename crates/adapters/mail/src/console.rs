@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
     sync::{Arc, Mutex, PoisonError},
 };
-use tenantry_identity::{Mailer, MailerError, Outgoing};
+use tenantry_mails::{Mailer, MailerError, OutgoingEmail};
 
 use crate::{
     MailSettings, Templates,
@@ -34,8 +34,8 @@ impl ConsoleMailer {
 
 #[async_trait]
 impl Mailer for ConsoleMailer {
-    async fn send(&self, letter: &Outgoing) -> Result<(), MailerError> {
-        let shown = shown(letter, &self.composer.render(letter)?);
+    async fn send(&self, email: &OutgoingEmail) -> Result<(), MailerError> {
+        let shown = shown(email, &self.composer.render(email)?);
         let sink = Arc::clone(&self.sink);
         blocking(move || {
             // A writer that panicked has written what it could; the next letter begins with a frame of its own.
@@ -47,8 +47,8 @@ impl Mailer for ConsoleMailer {
     }
 }
 
-fn shown(outgoing: &Outgoing, Rendered { subject, text, .. }: &Rendered) -> String {
-    let (job, to) = (outgoing.job, &outgoing.letter.to);
+fn shown(outgoing: &OutgoingEmail, Rendered { subject, text, .. }: &Rendered) -> String {
+    let (job, to) = (outgoing.job, &outgoing.email.to);
     let mut shown = format!("---------- mail {job}\nTo: {}\nSubject: {}\n\n", visible(to), visible(subject));
     for line in text.lines() {
         shown.push_str(&visible(line));
@@ -74,8 +74,8 @@ fn visible(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{JOB, outgoing, settings, to};
-    use tenantry_identity::Mail;
+    use crate::fixtures::{JOB, outgoing, settings, templates, to};
+    use serde_json::json;
 
     /// Keeps what is written where the test can see it.
     #[derive(Clone, Default)]
@@ -105,13 +105,13 @@ mod tests {
     }
 
     fn mailer(sink: impl Write + Send + 'static) -> ConsoleMailer {
-        ConsoleMailer::to(sink, Arc::new(Templates::embedded()), settings())
+        ConsoleMailer::to(sink, templates(), settings())
     }
 
     #[tokio::test]
     async fn a_letter_is_shown_with_its_subject_and_text() {
         let screen = Screen::default();
-        mailer(screen.clone()).send(&outgoing(Mail::AccountExists { name: "Ada".into() })).await.unwrap();
+        mailer(screen.clone()).send(&outgoing("account_exists", json!({ "name": "Ada" }))).await.unwrap();
         let shown = String::from_utf8(screen.0.lock().unwrap().clone()).unwrap();
         let head = format!(
             "---------- mail {JOB}\nTo: ada@example.com\nSubject: You have an account at Tenantry already\n\nHello Ada,\n"

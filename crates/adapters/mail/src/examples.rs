@@ -1,8 +1,8 @@
-//! Letters to try templates with: every mail, with and without each word that may be missing.
+//! Emails to try templates with: every template with each link that it may carry and each combination of its examples.
 
-use tenantry_identity::{Letter, LinkPurpose, Mail};
+use tenantry_mails::{Email, EmailPayload, EmailTemplate, TemplateField};
 
-/// What stands in every word of a person, and must not be found in a page.
+/// What stands in every text of a payload, and must not be found in a page.
 pub(crate) const MARKUP: &str = "<example>";
 /// The address of every link.
 pub(crate) const LINK: &str = "https://app.example.com/link#token=EXAMPLE";
@@ -10,44 +10,42 @@ pub(crate) const LINK: &str = "https://app.example.com/link#token=EXAMPLE";
 pub(crate) const TOKEN: &str = "EXAMPLE";
 /// The name of the product.
 pub(crate) const PRODUCT: &str = "Product <example>";
+/// How long every link is valid.
+const LINK_SECONDS: u64 = 30 * 60;
 
-/// The letters.
-pub(crate) fn examples() -> Vec<Letter> {
-    let name = || "Ada <example>".to_owned();
-    let tenant = || "Engines <example>".to_owned();
-    let new_email = || "ada+<example>@example.com".to_owned();
-    let at = || "2026-11-24T13:41:37.123Z".to_owned();
-    let ip = || Some("192.0.2.7 <example>".to_owned());
-    let user_agent = || Some("Browser <example>".to_owned());
-    let welcome = || Mail::Welcome { name: name(), tenant: tenant() };
-    let invitation = |inviter: String| Mail::Invitation { tenant: tenant(), inviter };
-
-    let mut letters = vec![
-        letter(welcome(), None),
-        letter(welcome(), Some(LinkPurpose::Verify)),
-        letter(welcome(), Some(LinkPurpose::Reset)),
-        letter(Mail::ConfirmRegistration { name: name(), tenant: tenant() }, Some(LinkPurpose::Confirm)),
-        letter(Mail::AccountExists { name: name() }, None),
-        letter(Mail::VerifyAddress { name: name() }, Some(LinkPurpose::Verify)),
-        letter(Mail::ResetPassword { name: name() }, Some(LinkPurpose::Reset)),
-        letter(invitation(name()), Some(LinkPurpose::Invite)),
-        letter(invitation(String::new()), Some(LinkPurpose::Invite)),
-        letter(Mail::ConfirmNewAddress { name: name() }, Some(LinkPurpose::Verify)),
-        letter(Mail::AddressInUse { name: name() }, None),
-        letter(Mail::AddressChangeRequested { name: name(), new_email: new_email() }, None),
-        letter(Mail::AddressChanged { name: name(), new_email: new_email() }, None),
-    ];
-    for ip in [ip(), None] {
-        for user_agent in [user_agent(), None] {
-            let mail = Mail::SessionReplayed { name: name(), at: at(), ip: ip.clone(), user_agent };
-            letters.push(letter(mail, None));
+/// The emails of one template.
+pub(crate) fn examples(template: &EmailTemplate) -> Vec<Email> {
+    let mut emails = Vec::new();
+    for link in template.links {
+        for payload in payloads(template.fields) {
+            emails.push(Email {
+                to: "ada@example.com".to_owned(),
+                link: link.map(str::to_owned),
+                link_seconds: link.map(|_| LINK_SECONDS),
+                template: template.name.to_owned(),
+                payload,
+            });
         }
-        letters.push(letter(Mail::PasswordChanged { name: name(), at: at(), ip }, None));
     }
-    letters
+    emails
 }
 
-fn letter(mail: Mail, link: Option<LinkPurpose>) -> Letter {
-    let link_seconds = link.map(|purpose| purpose.lifetime().as_secs());
-    Letter { to: "ada@example.com".to_owned(), link, link_seconds, mail }
+/// Every combination of the examples of these fields.
+fn payloads(fields: &[TemplateField]) -> Vec<EmailPayload> {
+    let mut payloads = vec![EmailPayload::default()];
+    for field in fields {
+        let mut more = Vec::new();
+        for payload in &payloads {
+            for example in field.examples {
+                more.push(payload.clone().with(field.name, example.map(|text| marked(field, text)).into()));
+            }
+        }
+        payloads = more;
+    }
+    payloads
+}
+
+/// The example with markup, except for what is empty and for a moment, which would not be one any more.
+fn marked(field: &TemplateField, text: &str) -> String {
+    if text.is_empty() || field.name == "at" { text.to_owned() } else { format!("{text} {MARKUP}") }
 }

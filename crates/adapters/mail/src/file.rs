@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 use tempfile::Builder;
-use tenantry_identity::{Mailer, MailerError, Outgoing};
+use tenantry_mails::{Mailer, MailerError, OutgoingEmail};
 
 use crate::{
     MailSettings, Templates,
@@ -30,9 +30,9 @@ impl FileMailer {
 
 #[async_trait]
 impl Mailer for FileMailer {
-    async fn send(&self, letter: &Outgoing) -> Result<(), MailerError> {
-        let message = self.composer.compose(letter)?.formatted();
-        let (folder, name) = (self.folder.clone(), format!("{}.eml", letter.job));
+    async fn send(&self, email: &OutgoingEmail) -> Result<(), MailerError> {
+        let message = self.composer.compose(email)?.formatted();
+        let (folder, name) = (self.folder.clone(), format!("{}.eml", email.job));
         blocking(move || write(&folder, &name, &message)).await
     }
 }
@@ -52,12 +52,12 @@ fn write(folder: &Path, name: &str, message: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{JOB, composer, outgoing, settings, to};
+    use crate::fixtures::{JOB, composer, outgoing, settings, templates, to};
+    use serde_json::json;
     use tempfile::TempDir;
-    use tenantry_identity::Mail;
 
     fn mailer(folder: &Path) -> FileMailer {
-        FileMailer::new(folder, Arc::new(Templates::embedded()), settings())
+        FileMailer::new(folder, templates(), settings())
     }
 
     fn names(folder: &Path) -> Vec<String> {
@@ -68,7 +68,7 @@ mod tests {
     async fn a_letter_is_one_file_however_often_it_is_sent() {
         let temporary = TempDir::new().unwrap();
         let folder = temporary.path().join("made/here");
-        let letter = outgoing(Mail::AccountExists { name: "Ada".into() });
+        let letter = outgoing("account_exists", json!({ "name": "Ada" }));
         let mailer = mailer(&folder);
         mailer.send(&letter).await.unwrap();
         mailer.send(&letter).await.unwrap();

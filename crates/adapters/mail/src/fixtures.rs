@@ -1,8 +1,10 @@
-//! Letters for tests.
+//! Emails for tests.
 
+use serde_json::Value;
 use std::sync::Arc;
-use tenantry_identity::{Letter, Mail, Outgoing};
+use tenantry_identity::IDENTITY_EMAILS;
 use tenantry_kernel::Timestamp;
+use tenantry_mails::{Email, OutgoingEmail};
 
 use crate::{MailSettings, Templates, composer::Composer};
 
@@ -26,19 +28,34 @@ pub(crate) fn settings() -> MailSettings {
 }
 
 pub(crate) fn composer() -> Composer {
-    Composer::new(Arc::new(Templates::embedded()), settings())
+    Composer::new(templates(), settings())
 }
 
-/// A letter without a link.
-pub(crate) fn outgoing(mail: Mail) -> Outgoing {
-    let letter = Letter { to: "ada@example.com".to_owned(), link: None, link_seconds: None, mail };
+pub(crate) fn templates() -> Arc<Templates> {
+    Arc::new(Templates::load(IDENTITY_EMAILS, None).unwrap())
+}
+
+/// An email of this template, as its job stores it.
+pub(crate) fn email(template: &str, payload: Value, link: Option<(&str, u64)>) -> Email {
+    let payload = serde_json::from_value(payload).unwrap();
+    Email {
+        to: "ada@example.com".to_owned(),
+        link: link.map(|(purpose, _)| purpose.to_owned()),
+        link_seconds: link.map(|(_, seconds)| seconds),
+        template: template.to_owned(),
+        payload,
+    }
+}
+
+/// An email without a link.
+pub(crate) fn outgoing(template: &str, payload: Value) -> OutgoingEmail {
     let written_at = Timestamp::from_unix_millis(1_795_527_697_123).unwrap();
-    Outgoing { job: JOB.parse().unwrap(), written_at, letter, link: None }
+    OutgoingEmail { job: JOB.parse().unwrap(), written_at, email: email(template, payload, None), link: None }
 }
 
-/// A letter to that address.
-pub(crate) fn to(address: &str) -> Outgoing {
-    let mut outgoing = outgoing(Mail::AccountExists { name: "Ada".to_owned() });
-    outgoing.letter.to = address.to_owned();
+/// An email to that address.
+pub(crate) fn to(address: &str) -> OutgoingEmail {
+    let mut outgoing = outgoing("account_exists", serde_json::json!({ "name": "Ada" }));
+    outgoing.email.to = address.to_owned();
     outgoing
 }

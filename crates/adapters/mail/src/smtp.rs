@@ -19,7 +19,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tenantry_identity::{Mailer, MailerError, Outgoing};
+use tenantry_mails::{Mailer, MailerError, OutgoingEmail};
 use tokio::time::timeout;
 
 use crate::{MailSettings, Templates, composer::Composer};
@@ -141,12 +141,12 @@ impl SmtpMailer {
 
 #[async_trait]
 impl Mailer for SmtpMailer {
-    async fn send(&self, letter: &Outgoing) -> Result<(), MailerError> {
-        let message = self.composer.compose(letter)?;
+    async fn send(&self, email: &OutgoingEmail) -> Result<(), MailerError> {
+        let message = self.composer.compose(email)?;
         let limit = self.timeouts.send;
         let sent = timeout(limit, self.deliver(&message)).await;
         let sent = sent.unwrap_or_else(|_| Err(Failure::silence(Step::Message, limit)));
-        sent.map_err(|failure| failure.into_mailer_error(letter.link.as_ref()))
+        sent.map_err(|failure| failure.into_mailer_error(email.link.as_ref()))
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
 };
-use tenantry_identity::Letter;
+use tenantry_mails::{Email, EmailTemplate};
 
 use crate::{
     examples::{self, examples},
@@ -17,38 +17,20 @@ use crate::{
 /// The longest subject, in characters.
 const MAX_SUBJECT_CHARS: usize = 200;
 
-macro_rules! embedded {
-    ($($name:literal)*) => {
-        &[$(
-            (concat!($name, ".txt"), include_str!(concat!("../templates/", $name, ".txt"))),
-            (concat!($name, ".html"), include_str!(concat!("../templates/", $name, ".html"))),
-        )*]
-    };
-}
-
-/// Every template by the name of its file.
-pub(crate) const EMBEDDED: &[(&str, &str)] = embedded![
-    "layout"
-    "welcome"
-    "confirm_registration"
-    "account_exists"
-    "verify_address"
-    "reset_password"
-    "invitation"
-    "confirm_new_address"
-    "address_in_use"
-    "address_change_requested"
-    "address_changed"
-    "session_replayed"
-    "password_changed"
+/// What every email is rendered within, by the names of the templates.
+pub(crate) const LAYOUT: [(&str, &str); 2] = [
+    ("layout.txt", include_str!("../templates/layout.txt")),
+    ("layout.html", include_str!("../templates/layout.html")),
 ];
 
 /// How every mail looks.
 #[derive(Debug)]
 pub struct Templates {
     environment: Environment<'static>,
+    /// The emails by name.
+    emails: BTreeMap<&'static str, EmailTemplate>,
     /// The files that stand in the place of embedded templates.
-    replaced: BTreeMap<&'static str, PathBuf>,
+    replaced: BTreeMap<String, PathBuf>,
 }
 
 /// Why templates cannot be used.
@@ -60,6 +42,20 @@ pub enum TemplateError {
     /// A file that would have no effect.
     #[error("{} has not the name of a template", .0.display())]
     Unknown(PathBuf),
+    /// Two crates declare an email of this name, or it is the name of the layout.
+    #[error("the email {0:?} is declared twice")]
+    DeclaredTwice(&'static str),
+    /// No crate of this program declares the email.
+    #[error("no email {0:?} is declared")]
+    Undeclared(String),
+    /// A payload lacks a field that its template needs.
+    #[error("the payload of the email {email:?} lacks the field {field:?}")]
+    Incomplete {
+        /// The email.
+        email: &'static str,
+        /// The field.
+        field: &'static str,
+    },
     /// A template is wrong.
     #[error("{}: {what}", place(.file, *.line))]
     Mistake {
@@ -84,42 +80,48 @@ pub(crate) struct Rendered {
 }
 
 impl Templates {
-    /// The templates as they are shipped.
-    pub fn embedded() -> Self {
-        Self::load(None).expect("the embedded templates are tested")
-    }
-
-    /// The templates as they are shipped, except those for which the folder has a file of the same name. Each is
-    /// rendered with example words. Files whose name begins with a dot are not looked at: mounted folders have some.
-    pub fn load(folder: Option<&Path>) -> Result<Self, TemplateError> {
-        let mut templates = Self { environment: environment(), replaced: BTreeMap::new() };
-        let mut files = folder.map(read).transpose()?.unwrap_or_default();
-        for (name, embedded) in EMBEDDED {
-            let source = match files.remove(name) {
-                None => Cow::Borrowed(*embedded),
+    /// Takes the declared emails, except for those parts of which the folder has a file of the same name. Renders each
+    /// with its examples. Files whose name begins with a dot are not looked at: mounted folders have some.
+    pub fn load(emails: &[EmailTemplate], folder: Option<&Path>) -> Result<Self, TemplateError> {
+        let mut templates = Self { environment: environment(), emails: BTreeMap::new(), replaced: BTreeMap::new() };
+        let mut sources: BTreeMap<String, &'static str> =
+            LAYOUT.into_iter().map(|(name, source)| (name.to_owned(), source)).collect();
+        for email in emails {
+            for (ending, source) in [("txt", email.text), ("html", email.html)] {
+                if sources.insert(format!("{}.{ending}", email.name), source).is_some() {
+                    return Err(TemplateError::DeclaredTwice(email.name));
+                }
+            }
+            templates.emails.insert(email.name, *email);
+        }
+        let mut files = folder.map(|folder| read(folder, &sources)).transpose()?.unwrap_or_default();
+        for (name, embedded) in sources {
+            let source = match files.remove(&name) {
+                None => Cow::Borrowed(embedded),
                 Some((file, source)) => {
-                    templates.replaced.insert(name, file);
+                    templates.replaced.insert(name.clone(), file);
                     Cow::Owned(source)
                 }
             };
-            let added = templates.environment.add_template_owned(*name, source.clone());
-            added.map_err(|error| templates.mistake(name, &source, &error))?;
+            let added = templates.environment.add_template_owned(name.clone(), source.clone());
+            added.map_err(|error| templates.mistake(&name, &source, &error))?;
         }
         templates.rehearse()?;
         Ok(templates)
     }
 
-    /// Makes the parts of a letter.
-    pub(crate) fn render(&self, letter: &Letter, link: Option<&str>, product: &str) -> Result<Rendered, TemplateError> {
-        let name = letter.mail.name();
+    /// Renders the parts of an email.
+    pub(crate) fn render(&self, email: &Email, link: Option<&str>, product: &str) -> Result<Rendered, TemplateError> {
+        let name = email.template.as_str();
+        let template = self.emails.get(name).ok_or_else(|| TemplateError::Undeclared(name.to_owned()))?;
         let (txt, html) = (format!("{name}.txt"), format!("{name}.html"));
+        let mut words = words(template, email, link, product)?;
         let text = || -> Result<_, Error> {
-            let words = words(letter, link, product)?;
             let mut captured = self.environment.get_template(&txt)?.render_captured(&words)?;
             let subject = captured.with_state_mut(|state| state.render_block("subject"))?;
-            Ok((words, one_line(&subject, MAX_SUBJECT_CHARS), captured.into_output()))
+            Ok((one_line(&subject, MAX_SUBJECT_CHARS), captured.into_output()))
         };
-        let (mut words, subject, text) = text().map_err(|error| self.render_mistake(&txt, &error))?;
+        let (subject, text) = text().map_err(|error| self.render_mistake(&txt, &error))?;
         words.insert("subject".to_owned(), subject.clone().into());
         let page = self.environment.get_template(&html).and_then(|template| template.render(&words));
         let html = page.map_err(|error| self.render_mistake(&html, &error))?;
@@ -128,12 +130,12 @@ impl Templates {
 
     /// Renders every mail, so that no template fails when its mail is due, and looks for what would only be seen then.
     fn rehearse(&self) -> Result<(), TemplateError> {
-        for letter in examples() {
-            let link = letter.link.map(|_| examples::LINK);
-            let mail = self.render(&letter, link, examples::PRODUCT)?;
+        for email in self.emails.values().flat_map(examples) {
+            let link = email.link.as_ref().map(|_| examples::LINK);
+            let mail = self.render(&email, link, examples::PRODUCT)?;
             let wrong = |ending, what: &str| {
-                let (own, layout) = (format!("{}.{ending}", letter.mail.name()), format!("layout.{ending}"));
-                let is_of_layout = self.replaced.contains_key(&*layout) && !self.replaced.contains_key(&*own);
+                let (own, layout) = (format!("{}.{ending}", email.template), format!("layout.{ending}"));
+                let is_of_layout = self.replaced.contains_key(&layout) && !self.replaced.contains_key(&own);
                 let file = self.file(if is_of_layout { &layout } else { &own });
                 Err(TemplateError::Mistake { file, line: None, what: what.to_owned() })
             };
@@ -190,7 +192,10 @@ fn environment() -> Environment<'static> {
 }
 
 /// The files of a folder by the template that they replace.
-fn read(folder: &Path) -> Result<BTreeMap<&'static str, (PathBuf, String)>, TemplateError> {
+fn read(
+    folder: &Path,
+    known: &BTreeMap<String, &'static str>,
+) -> Result<BTreeMap<String, (PathBuf, String)>, TemplateError> {
     let unreadable = |path: &Path| {
         let path = path.to_owned();
         |error| TemplateError::Unreadable(path, error)
@@ -202,10 +207,10 @@ fn read(folder: &Path) -> Result<BTreeMap<&'static str, (PathBuf, String)>, Temp
         if name.as_encoded_bytes().starts_with(b".") {
             continue;
         }
-        let known = EMBEDDED.iter().find(|(known, _)| name == *known);
-        let Some((known, _)) = known else { return Err(TemplateError::Unknown(path)) };
+        let name = name.into_string().ok().filter(|name| known.contains_key(name));
+        let Some(name) = name else { return Err(TemplateError::Unknown(path)) };
         let source = fs::read_to_string(&path).map_err(unreadable(&path))?;
-        files.insert(*known, (path, source));
+        files.insert(name, (path, source));
     }
     Ok(files)
 }
@@ -222,7 +227,10 @@ fn innermost(error: &Error) -> &Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::{email, templates};
+    use serde_json::json;
     use tempfile::TempDir;
+    use tenantry_identity::IDENTITY_EMAILS;
 
     fn folder(files: &[(&str, &str)]) -> TempDir {
         let folder = TempDir::new().unwrap();
@@ -235,13 +243,13 @@ mod tests {
     /// The error without the folder's path, which it must begin with.
     fn refused(files: &[(&str, &str)]) -> String {
         let folder = folder(files);
-        let told = Templates::load(Some(folder.path())).map(|_| ()).unwrap_err().to_string();
+        let told = Templates::load(IDENTITY_EMAILS, Some(folder.path())).map(|_| ()).unwrap_err().to_string();
         let prefix = format!("{}/", folder.path().display());
         told.strip_prefix(&prefix).unwrap_or_else(|| panic!("{told}")).to_owned()
     }
 
     fn welcome(templates: &Templates) -> Rendered {
-        templates.render(&examples()[0], None, "Tenantry").unwrap()
+        templates.render(&examples(&IDENTITY_EMAILS[0])[0], None, "Tenantry").unwrap()
     }
 
     #[test]
@@ -249,7 +257,7 @@ mod tests {
         let welcome_txt = "{% extends 'layout.txt' %}{% block subject %}Ahoy\n {{ name }}{% endblock %}\
                            {% block body %}Come aboard.{% endblock %}";
         let folder = folder(&[("welcome.txt", welcome_txt), (".hidden", "")]);
-        let mail = welcome(&Templates::load(Some(folder.path())).unwrap());
+        let mail = welcome(&Templates::load(IDENTITY_EMAILS, Some(folder.path())).unwrap());
         assert_eq!(mail.subject, "Ahoy Ada <example>");
         assert!(mail.text.contains("Come aboard.") && mail.text.contains("sent automatically by Tenantry"));
         assert!(mail.html.contains("<title>Ahoy Ada &lt;example&gt;</title>"));
@@ -258,15 +266,15 @@ mod tests {
     #[test]
     fn an_empty_folder_changes_nothing() {
         let folder = folder(&[]);
-        let mail = welcome(&Templates::load(Some(folder.path())).unwrap());
-        assert_eq!(mail.text, welcome(&Templates::embedded()).text);
+        let mail = welcome(&Templates::load(IDENTITY_EMAILS, Some(folder.path())).unwrap());
+        assert_eq!(mail.text, welcome(&templates()).text);
     }
 
     #[test]
     fn a_subject_is_cut() {
         let long = format!("{{% block subject %}}{}{{% endblock %}}", "é".repeat(300));
         let folder = folder(&[("welcome.txt", &format!("{long}{{{{ link }}}}"))]);
-        let mail = welcome(&Templates::load(Some(folder.path())).unwrap());
+        let mail = welcome(&Templates::load(IDENTITY_EMAILS, Some(folder.path())).unwrap());
         assert_eq!(mail.subject.chars().count(), MAX_SUBJECT_CHARS);
     }
 
@@ -325,6 +333,33 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_declared_once() {
+        let twice = Templates::load(&[IDENTITY_EMAILS, &IDENTITY_EMAILS[..1]].concat(), None);
+        assert_eq!(twice.map(drop).unwrap_err().to_string(), "the email \"welcome\" is declared twice");
+        let layout = EmailTemplate { name: "layout", ..IDENTITY_EMAILS[0] };
+        assert!(matches!(Templates::load(&[layout], None), Err(TemplateError::DeclaredTwice("layout"))));
+    }
+
+    #[test]
+    fn an_email_that_nobody_declares_or_that_lacks_a_field_is_not_rendered() {
+        for (template, payload, told) in [
+            ("newer", json!({ "name": "Ada" }), "no email \"newer\" is declared"),
+            ("welcome", json!({ "name": "Ada" }), "the payload of the email \"welcome\" lacks the field \"tenant\""),
+            (
+                "account_exists",
+                json!({ "name": null }),
+                "the payload of the email \"account_exists\" lacks the field \"name\"",
+            ),
+        ] {
+            let refused = templates().render(&email(template, payload, None), None, "Tenantry").map(drop).unwrap_err();
+            assert_eq!(refused.to_string(), told);
+        }
+        // What may be missing may be missing, and a field that is not declared has no effect.
+        let payload = json!({ "name": "Ada", "at": "2026-11-24T13:41:37.123Z", "newer": 1 });
+        assert!(templates().render(&email("password_changed", payload, None), None, "Tenantry").is_ok());
+    }
+
+    #[test]
     fn a_file_without_effect_is_refused() {
         assert_eq!(refused(&[("wellcome.txt", "")]), "wellcome.txt has not the name of a template");
         assert_eq!(refused(&[("welcome.txt~", "")]), "welcome.txt~ has not the name of a template");
@@ -336,7 +371,7 @@ mod tests {
         fs::write(folder.path().join("welcome.txt"), b"\xff").unwrap();
         for path in [folder.path().join("welcome.txt"), folder.path().join("nowhere")] {
             let asked = if path.ends_with("nowhere") { path.as_path() } else { folder.path() };
-            let told = Templates::load(Some(asked)).map(|_| ()).unwrap_err();
+            let told = Templates::load(IDENTITY_EMAILS, Some(asked)).map(|_| ()).unwrap_err();
             assert_eq!(told.to_string(), format!("{} cannot be read", path.display()));
         }
     }

@@ -1,29 +1,40 @@
-//! The words that a template is given: those of people are made single lines, moments and spans are made readable.
+//! What a template receives: texts are made single lines, moments and spans are made readable.
 
 use chrono::DateTime;
-use minijinja::{Error, Value};
+use minijinja::Value;
 use std::collections::BTreeMap;
-use tenantry_identity::Letter;
+use tenantry_mails::{Email, EmailTemplate};
+
+use crate::TemplateError;
 
 /// More than the longest name or address has; only what a client calls itself can be longer.
 const MAX_WORD_CHARS: usize = 300;
 
-/// The fields of the mail by name, and `link`, `link_purpose`, `link_lasts` and `product`. What is missing is none.
-pub(crate) fn words(letter: &Letter, link: Option<&str>, product: &str) -> Result<BTreeMap<String, Value>, Error> {
+/// Returns the declared fields of the email by name, and `mail`, `link`, `link_purpose`, `link_lasts` and `product`. A field
+/// that may be missing is none then.
+pub(crate) fn words(
+    template: &EmailTemplate,
+    email: &Email,
+    link: Option<&str>,
+    product: &str,
+) -> Result<BTreeMap<String, Value>, TemplateError> {
     let mut words = BTreeMap::new();
-    let mail = Value::from_serialize(&letter.mail);
-    for key in mail.try_iter()? {
-        let value = mail.get_item(&key)?;
-        let value = match (key.as_str(), value.as_str()) {
-            (Some("at"), Some(moment)) => readable_moment(moment).into(),
+    for field in template.fields {
+        let value = email.payload.get(field.name).filter(|value| !value.is_null());
+        if value.is_none() && field.is_required() {
+            return Err(TemplateError::Incomplete { email: template.name, field: field.name });
+        }
+        let value = match (field.name, value.and_then(|value| value.as_str())) {
+            ("at", Some(moment)) => readable_moment(moment).into(),
             (_, Some(word)) => one_line(word, MAX_WORD_CHARS).into(),
-            (_, None) => value,
+            (_, None) => Value::from_serialize(value),
         };
-        words.insert(key.to_string(), value);
+        words.insert(field.name.to_owned(), value);
     }
+    words.insert("mail".to_owned(), template.name.into());
     words.insert("link".to_owned(), link.into());
-    words.insert("link_purpose".to_owned(), letter.link.map(|purpose| purpose.name()).into());
-    words.insert("link_lasts".to_owned(), letter.link_seconds.map(readable_span).into());
+    words.insert("link_purpose".to_owned(), email.link.as_deref().into());
+    words.insert("link_lasts".to_owned(), email.link_seconds.map(readable_span).into());
     words.insert("product".to_owned(), one_line(product, MAX_WORD_CHARS).into());
     Ok(words)
 }

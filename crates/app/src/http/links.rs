@@ -30,8 +30,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
 
 /// Nothing is looked up and nothing used: mail scanners follow links too.
 async fn page(purpose: web::Path<String>) -> Result<HttpResponse, Failure> {
-    let purpose = LinkPurpose::ALL.into_iter().find(|known| known.name() == purpose.as_str());
-    let purpose = purpose.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
+    let purpose = LinkPurpose::from_name(&purpose).ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
     let Words { title, lead } = words(purpose);
     let page = include_str!("links/page.html");
     let page = page.replace("{purpose}", purpose.name()).replace("{title}", title).replace("{lead}", lead);

@@ -1,5 +1,6 @@
 use tenantry_jobs::SealError;
 use tenantry_kernel::{Coded, Denied, ErrorCode, FieldError, StoreError};
+use tenantry_mails::SendEmailError;
 use tenantry_tenancy::TenancyError;
 
 use crate::{
@@ -55,6 +56,9 @@ pub enum IdentityError {
     /// The secret of a job could not be encrypted.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// An email could not be enqueued.
+    #[error(transparent)]
+    Email(#[from] SendEmailError),
     /// The store could not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -75,6 +79,7 @@ impl Coded for IdentityError {
             Self::NotFound => ErrorCode::NOT_FOUND,
             Self::VersionConflict => ErrorCode::VERSION_CONFLICT,
             Self::Tenancy(error) => error.code(),
+            Self::Email(error) => error.code(),
             Self::Hasher(HasherError::Busy) => ErrorCode::UNAVAILABLE,
             Self::Hasher(HasherError::Failed(_)) => ErrorCode::INTERNAL,
             Self::Store(error) => error.code(),
@@ -94,6 +99,7 @@ impl Coded for IdentityError {
         match self {
             Self::Store(error) => error.is_collision(),
             Self::Tenancy(error) => error.is_collision(),
+            Self::Email(error) => error.is_collision(),
             _ => false,
         }
     }

@@ -5,16 +5,14 @@ use tenantry_kernel::{
     Action, Actor, Authorities, Authority, Command, EmailAddress, Event, Journal, Requirement, RoleId, TenantAuthority,
     World,
 };
+use tenantry_mails::{AttachedLink, send_email};
 use tenantry_tenancy::vocabulary::{INVITATION_CREATED, INVITATION_RENEWED, INVITATIONS_MANAGE};
 use tenantry_tenancy::{
     Invitation, InvitationId, InvitationState, Invitations, Memberships, Role, Roles, TenancyError, ensure_may_confer,
     role_names, wanted_roles,
 };
 
-use crate::{
-    IdentityError, LinkPurpose, LinkToken, Mail, People,
-    mails::{Enclosed, post},
-};
+use crate::{IdentityError, LinkPurpose, LinkToken, People, emails::InvitationEmail};
 
 /// Invite somebody.
 #[derive(Debug, Clone)]
@@ -143,7 +141,12 @@ async fn send(
         .set_personal("email", invitation.email.as_str())
         .set("roles", role_names(roles));
     unit.append_event(event).await?;
-    let mail = Mail::Invitation { tenant: held.name.clone(), inviter: actor.name.clone().unwrap_or_default() };
-    let enclosed = Enclosed { purpose: LinkPurpose::Invite, token: &token, expires_at: invitation.expires_at, sealer };
-    post(unit, actor, world, Some(held.id), &invitation.email, mail, Some(enclosed)).await
+    let mail = InvitationEmail { tenant: held.name.clone(), inviter: actor.name.clone().unwrap_or_default() };
+    let attached = AttachedLink {
+        purpose: LinkPurpose::Invite.name(),
+        token: token.text(),
+        expires_at: invitation.expires_at,
+        sealer,
+    };
+    Ok(send_email(unit, actor, world, Some(held.id), &invitation.email, mail, Some(attached)).await?)
 }

@@ -2,16 +2,16 @@
 //! use cases that need people and tenants together, such as registering, inviting and taking somebody out of a tenant.
 //!
 //! A service that embeds this crate implements the ports ([`People`], [`Credentials`], [`Sessions`], [`Links`],
-//! [`Attempts`], [`PasswordHasher`], [`RefreshKeys`], [`Mailer`]) and calls the use cases; `examples/` shows a whole one.
+//! [`Attempts`], [`PasswordHasher`], [`RefreshKeys`]) and calls the use cases; `examples/` shows a whole one.
 
 mod acceptance;
+mod emails;
 mod erasure;
 mod error;
 mod guessing;
 mod ids;
 mod invitations;
 mod links;
-mod mails;
 mod members;
 mod passwords;
 mod people;
@@ -25,6 +25,7 @@ mod verification;
 pub mod vocabulary;
 
 pub use acceptance::{AcceptInvitation, Accepting, Acceptor, Joined, Offer, Offering, accept_invitation, find_offer};
+pub use emails::IDENTITY_EMAILS;
 pub use erasure::{Erasure, Trace, erase_person, erased_address};
 pub use error::IdentityError;
 pub use guessing::{
@@ -33,7 +34,6 @@ pub use guessing::{
 pub use ids::RegistrationId;
 pub use invitations::{Invite, Inviting, ResendInvitation, invite, resend_invitation};
 pub use links::{Link, LinkKind, LinkPurpose, LinkToken, Links};
-pub use mails::{Letter, Mail, Mailer, MailerError, Outgoing};
 pub use members::{
     ChangeMemberStatus, LeaveTenant, RemoveMember, TransferOwnership, add_member, change_member_status, leave_tenant,
     remove_member, transfer_ownership,

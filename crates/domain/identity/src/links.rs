@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{fmt, time::Duration};
 use tenantry_kernel::{EmailAddress, SessionId, StoreError, Timestamp, UserId, World};
@@ -12,8 +11,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = MINUTE.saturating_mul(60);
 
 /// What a mailed link is for, as whoever follows it sees it: the page that it leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkPurpose {
     /// Confirm a registration.
     Confirm,
@@ -37,6 +35,11 @@ impl LinkPurpose {
             Self::Reset => "reset",
             Self::Invite => "invite",
         }
+    }
+
+    /// Returns the purpose of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|purpose| purpose.name() == name)
     }
 
     /// How long such a link is good.

@@ -7,10 +7,11 @@ use tenantry_jobs::JobQueue;
 use tenantry_kernel::{
     Action, Actor, Authorities, Command, Event, Journal, Requirement, StoreError, Timestamp, UserId, World,
 };
+use tenantry_mails::send_email;
 
 use crate::{
-    EndReason, IdentityError, Mail, People, Person, Sessions,
-    mails::post,
+    EndReason, IdentityError, People, Person, Sessions,
+    emails::PasswordChangedEmail,
     sessions::note_ended,
     vocabulary::{SESSION_ENDED, USER_PASSWORD_CHANGED},
 };
@@ -218,13 +219,13 @@ pub async fn change_password(
     unit.append_event(event).await?;
     let ended = unit.end_sessions_of_user(id, Some(session), EndReason::PasswordChanged, world.now()).await?;
     note_ended(unit, actor, world, &ended, EndReason::PasswordChanged).await?;
-    post(unit, actor, world, None, &person.email, password_changed(actor, world, &person), None).await?;
+    send_email(unit, actor, world, None, &person.email, password_changed(actor, world, &person), None).await?;
     Ok(person)
 }
 
 /// What a person is written whose password is another one now.
-pub(crate) fn password_changed(actor: &Actor, world: &World, person: &Person) -> Mail {
-    Mail::PasswordChanged {
+pub(crate) fn password_changed(actor: &Actor, world: &World, person: &Person) -> PasswordChangedEmail {
+    PasswordChangedEmail {
         name: person.name.to_string(),
         at: world.now().to_string(),
         ip: actor.origin.ip.map(|ip| ip.to_string()),

@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use tenantry_jobs::{JobQueue, Kind, NewJob, RetryPolicy, Sealer};
 use tenantry_kernel::{Action, Actor, Authorities, EmailAddress, Event, Journal, World};
+use tenantry_mails::{AttachedLink, send_email};
 
 use crate::{
-    Attempts, Credential, Credentials, EndReason, IdentityError, LinkKind, LinkPurpose, Links, Mail, PasswordHash,
-    People, PersonStatus, Sessions,
+    Attempts, Credential, Credentials, EndReason, IdentityError, LinkKind, LinkPurpose, Links, PasswordHash, People,
+    PersonStatus, Sessions,
+    emails::ResetPasswordEmail,
     guessing::note_seen,
-    mails::{Enclosed, post},
     passwords::password_changed,
     registration::{ACCOUNT_RETRY, email_verified},
     sessions::note_ended,
@@ -58,9 +59,10 @@ pub async fn prepare_reset(
     let Some(person) = person.filter(|person| person.status == PersonStatus::Enabled) else { return Ok(()) };
     let (link, token) = new_link(world, &person, LinkKind::Reset, LinkPurpose::Reset.lifetime());
     unit.put_link(&link).await?;
-    let enclosed = Enclosed { purpose: LinkPurpose::Reset, token: &token, expires_at: link.expires_at, sealer };
-    let mail = Mail::ResetPassword { name: person.name.to_string() };
-    post(unit, actor, world, None, &person.email, mail, Some(enclosed)).await
+    let attached =
+        AttachedLink { purpose: LinkPurpose::Reset.name(), token: token.text(), expires_at: link.expires_at, sealer };
+    let mail = ResetPasswordEmail { name: person.name.to_string() };
+    Ok(send_email(unit, actor, world, None, &person.email, mail, Some(attached)).await?)
 }
 
 /// Choose a new password by a mailed link. It was found unguessable and hashed before the unit began.
@@ -111,7 +113,7 @@ pub async fn reset_password(
     let ended = unit.end_sessions_of_user(person.id, None, EndReason::PasswordReset, now).await?;
     note_ended(unit, actor, world, &ended, EndReason::PasswordReset).await?;
     note_seen(unit, world, &person.email, command.ip).await?;
-    post(unit, actor, world, None, &person.email, password_changed(actor, world, &person), None).await
+    Ok(send_email(unit, actor, world, None, &person.email, password_changed(actor, world, &person), None).await?)
 }
 
 /// Replaces a person's password, or gives them their first.

@@ -8,14 +8,15 @@ use tenantry_jobs::{JobQueue, Kind, NewJob, RetryPolicy, Sealer};
 use tenantry_kernel::{
     Action, Actor, ActorKind, Authorities, EmailAddress, Event, Journal, Name, StoreError, Timestamp, UserId, World,
 };
+use tenantry_mails::{AttachedLink, send_email};
 use tenantry_tenancy::vocabulary::{MEMBERSHIP_CREATED, TENANT_CREATED};
 use tenantry_tenancy::{FoundTenant, Founding, Plan, Slug, Tenant, found_tenant};
 
 use crate::{
-    Attempts, Credential, Credentials, IdentityError, LinkKind, LinkPurpose, LinkToken, Links, Mail, PasswordHash,
-    People, Person, PersonStatus, RefreshKeys, RegistrationId, Session, SessionPolicy, Sessions, Spent,
+    Attempts, Credential, Credentials, IdentityError, LinkKind, LinkPurpose, LinkToken, Links, PasswordHash, People,
+    Person, PersonStatus, RefreshKeys, RegistrationId, Session, SessionPolicy, Sessions, Spent,
+    emails::{AccountExistsEmail, ConfirmRegistrationEmail, WelcomeEmail},
     guessing::{give_back, note_seen},
-    mails::{Enclosed, post},
     sessions::{Beginning, start_session},
     verification::new_link,
     vocabulary::{SESSION_STARTED, SIGN_IN_FAILED, USER_EMAIL_VERIFIED, USER_REGISTERED},
@@ -85,8 +86,13 @@ pub async fn register(
     let made = make(unit, actor, world, keys, policy, command, false).await?;
     let (link, token) = new_link(world, &made.person, LinkKind::Verify, LinkPurpose::Verify.lifetime());
     unit.put_link(&link).await?;
-    let enclosed = Enclosed { purpose: LinkPurpose::Verify, token: &token, expires_at: link.expires_at, sealer: keys };
-    welcome(unit, actor, world, &made.person, &made.tenant, Some(enclosed)).await?;
+    let attached = AttachedLink {
+        purpose: LinkPurpose::Verify.name(),
+        token: token.text(),
+        expires_at: link.expires_at,
+        sealer: keys,
+    };
+    welcome(unit, actor, world, &made.person, &made.tenant, Some(attached)).await?;
     Ok(made)
 }
 
@@ -123,10 +129,10 @@ async fn welcome(
     world: &World,
     person: &Person,
     tenant: &Tenant,
-    enclosed: Option<Enclosed<'_>>,
+    attached: Option<AttachedLink<'_>>,
 ) -> Result<(), IdentityError> {
-    let mail = Mail::Welcome { name: person.name.to_string(), tenant: tenant.name.to_string() };
-    post(unit, actor, world, None, &person.email, mail, enclosed).await
+    let mail = WelcomeEmail { name: person.name.to_string(), tenant: tenant.name.to_string() };
+    Ok(send_email(unit, actor, world, None, &person.email, mail, attached).await?)
 }
 
 /// Lets somebody whose account an operator has made choose their first password, by a link that is good for longer
@@ -143,8 +149,13 @@ pub async fn offer_first_password(
     let (link, token) = new_link(world, person, LinkKind::Reset, LinkPurpose::Invite.lifetime());
     unit.put_link(&link).await?;
     if by_mail {
-        let enclosed = Enclosed { purpose: LinkPurpose::Reset, token: &token, expires_at: link.expires_at, sealer };
-        welcome(unit, actor, world, person, tenant, Some(enclosed)).await?;
+        let attached = AttachedLink {
+            purpose: LinkPurpose::Reset.name(),
+            token: token.text(),
+            expires_at: link.expires_at,
+            sealer,
+        };
+        welcome(unit, actor, world, person, tenant, Some(attached)).await?;
     }
     Ok(token)
 }
@@ -276,8 +287,8 @@ pub async fn prepare_registration(
     if let Some(person) = unit.person_by_email(&wanted.email).await? {
         unit.delete_registration(id).await?;
         // A stranger who knows the address learns nothing; its owner does.
-        let mail = Mail::AccountExists { name: person.name.to_string() };
-        return post(unit, actor, world, None, &person.email, mail, None).await;
+        let mail = AccountExistsEmail { name: person.name.to_string() };
+        return Ok(send_email(unit, actor, world, None, &person.email, mail, None).await?);
     }
     let waiting = unit.registrations_of(&wanted.email).await?;
     for oldest in waiting.iter().rev().skip(MAX_OPEN_REGISTRATIONS) {
@@ -285,9 +296,9 @@ pub async fn prepare_registration(
     }
     let token = LinkToken::generate(world);
     unit.set_registration_token(id, &token.hash()).await?;
-    let mail = Mail::ConfirmRegistration { name: wanted.name.to_string(), tenant: wanted.tenant_name.to_string() };
-    let enclosed = Enclosed { purpose: LinkPurpose::Confirm, token: &token, expires_at, sealer };
-    post(unit, actor, world, None, &wanted.email, mail, Some(enclosed)).await
+    let mail = ConfirmRegistrationEmail { name: wanted.name.to_string(), tenant: wanted.tenant_name.to_string() };
+    let attached = AttachedLink { purpose: LinkPurpose::Confirm.name(), token: token.text(), expires_at, sealer };
+    Ok(send_email(unit, actor, world, None, &wanted.email, mail, Some(attached)).await?)
 }
 
 /// Confirm a registration. The password was found to be that of the registration.

@@ -7,10 +7,11 @@ use tenantry_kernel::{
     Action, Actor, Authorities, Command, Event, Journal, Requirement, SessionId, SignInId, StoreError, TenantId,
     Timestamp, UserId, World,
 };
+use tenantry_mails::send_email;
 
 use crate::{
-    IdentityError, Mail, People, RefreshKeys, RefreshToken,
-    mails::post,
+    IdentityError, People, RefreshKeys, RefreshToken,
+    emails::SessionReplayedEmail,
     vocabulary::{SESSION_ENDED, SESSION_REPLAYED, SESSION_STARTED},
 };
 
@@ -392,13 +393,13 @@ pub(crate) async fn end_replayed(
     let ended = unit.end_sessions_of_sign_in(session.sign_in, EndReason::Replayed, now).await?;
     note_ended(unit, actor, world, &ended, EndReason::Replayed).await?;
     let Some(person) = unit.person_by_id(session.user).await? else { return Ok(()) };
-    let mail = Mail::SessionReplayed {
+    let mail = SessionReplayedEmail {
         name: person.name.to_string(),
         at: now.to_string(),
         ip: actor.origin.ip.map(|ip| ip.to_string()),
         user_agent: actor.origin.user_agent.clone(),
     };
-    post(unit, actor, world, None, &person.email, mail, None).await
+    Ok(send_email(unit, actor, world, None, &person.email, mail, None).await?)
 }
 
 /// How a session comes to be.

@@ -6,12 +6,15 @@ use tenantry_jobs::{JobQueue, Kind, NewJob, RetryPolicy, Sealer};
 use tenantry_kernel::{
     Action, Actor, Authorities, Command, EmailAddress, Event, Journal, Requirement, SessionId, UserId, World,
 };
+use tenantry_mails::{AttachedLink, send_email};
 
 use crate::{
-    Attempts, Credentials, EndReason, IdentityError, Link, LinkKind, LinkPurpose, LinkToken, Links, Mail, People,
-    Person, PersonStatus, Registrations, Sessions, Spent,
+    Attempts, Credentials, EndReason, IdentityError, Link, LinkKind, LinkPurpose, LinkToken, Links, People, Person,
+    PersonStatus, Registrations, Sessions, Spent,
+    emails::{
+        AddressChangeRequestedEmail, AddressChangedEmail, AddressInUseEmail, ConfirmNewAddressEmail, VerifyAddressEmail,
+    },
     guessing::{give_back, note_seen},
-    mails::{Enclosed, post},
     registration::{ACCOUNT_RETRY, email_verified},
     sessions::note_ended,
     vocabulary::{SESSION_ENDED, SIGN_IN_FAILED, USER_EMAIL_CHANGED, USER_EMAIL_VERIFIED},
@@ -112,9 +115,10 @@ pub async fn prepare_verification(
     }
     let (link, token) = new_link(world, &person, LinkKind::Verify, LinkPurpose::Verify.lifetime());
     unit.put_link(&link).await?;
-    let enclosed = Enclosed { purpose: LinkPurpose::Verify, token: &token, expires_at: link.expires_at, sealer };
-    let mail = Mail::VerifyAddress { name: person.name.to_string() };
-    post(unit, actor, world, None, &person.email, mail, Some(enclosed)).await
+    let attached =
+        AttachedLink { purpose: LinkPurpose::Verify.name(), token: token.text(), expires_at: link.expires_at, sealer };
+    let mail = VerifyAddressEmail { name: person.name.to_string() };
+    Ok(send_email(unit, actor, world, None, &person.email, mail, Some(attached)).await?)
 }
 
 /// How the owner of a link has shown that they are its person too.
@@ -216,8 +220,8 @@ async fn take_over_address(
     let reason = EndReason::EmailChanged;
     let ended = unit.end_sessions_of_user(person.id, link.session, reason, now).await?;
     note_ended(unit, actor, world, &ended, reason).await?;
-    let mail = Mail::AddressChanged { name: person.name.to_string(), new_email: person.email.to_string() };
-    post(unit, actor, world, None, &old, mail, None).await
+    let mail = AddressChangedEmail { name: person.name.to_string(), new_email: person.email.to_string() };
+    Ok(send_email(unit, actor, world, None, &old, mail, None).await?)
 }
 
 /// Ask for another address. The current password was compared before the unit began.
@@ -288,15 +292,16 @@ pub async fn prepare_email_change(
         return Ok(());
     }
     let name = person.name.to_string();
-    let notice = Mail::AddressChangeRequested { name: name.clone(), new_email: new_email.to_string() };
-    post(unit, actor, world, None, &person.email, notice, None).await?;
+    let notice = AddressChangeRequestedEmail { name: name.clone(), new_email: new_email.to_string() };
+    send_email(unit, actor, world, None, &person.email, notice, None).await?;
     if let Some(owner) = unit.person_by_email(&new_email).await? {
-        let mail = Mail::AddressInUse { name: owner.name.to_string() };
-        return post(unit, actor, world, None, &new_email, mail, None).await;
+        let mail = AddressInUseEmail { name: owner.name.to_string() };
+        return Ok(send_email(unit, actor, world, None, &new_email, mail, None).await?);
     }
     let (link, token) = new_link(world, &person, LinkKind::ChangeEmail, LinkPurpose::Verify.lifetime());
     let link = Link { email: new_email.clone(), session: Some(requested.session), ..link };
     unit.put_link(&link).await?;
-    let enclosed = Enclosed { purpose: LinkPurpose::Verify, token: &token, expires_at: link.expires_at, sealer };
-    post(unit, actor, world, None, &new_email, Mail::ConfirmNewAddress { name }, Some(enclosed)).await
+    let attached =
+        AttachedLink { purpose: LinkPurpose::Verify.name(), token: token.text(), expires_at: link.expires_at, sealer };
+    Ok(send_email(unit, actor, world, None, &new_email, ConfirmNewAddressEmail { name }, Some(attached)).await?)
 }

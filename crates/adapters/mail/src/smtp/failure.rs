@@ -3,7 +3,7 @@
 use lettre::transport::smtp::{Error as SmtpError, response::Severity};
 use secrecy::{ExposeSecret, SecretString};
 use std::{error::Error, fmt, time::Duration};
-use tenantry_identity::MailerError;
+use tenantry_mails::MailerError;
 
 use crate::words::one_line;
 

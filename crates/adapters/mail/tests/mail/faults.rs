@@ -1,7 +1,7 @@
 //! An SMTP server that refuses, hangs and hangs up.
 
 use std::time::{Duration, Instant};
-use tenantry_identity::Mailer;
+use tenantry_mails::Mailer;
 use tenantry_testkit::smtp::{Fault, SmtpOptions, SmtpServer, Step};
 
 use crate::support::{letter_to, mailer_to, only_mail, permanent, temporary};

@@ -4,5 +4,6 @@
 
 mod contracts;
 mod faults;
+mod outside;
 mod security;
 mod support;

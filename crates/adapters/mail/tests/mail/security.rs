@@ -2,11 +2,14 @@
 
 use std::{fs, path::PathBuf};
 use tempfile::TempDir;
-use tenantry_identity::{LinkPurpose, Mailer};
 use tenantry_mail::{SmtpMailer, SmtpServer, SmtpSetupError};
-use tenantry_testkit::smtp::{self, Fault, Security, SmtpOptions, Step};
+use tenantry_mails::Mailer;
+use tenantry_testkit::{
+    mailer::note_with_link,
+    smtp::{self, Fault, Security, SmtpOptions, Step},
+};
 
-use crate::support::{letter_to, mailer_to, only_mail, permanent, settings, templates, temporary};
+use crate::support::{letter_to, mailer_to, only_mail, permanent, settings, templates, temporary, world};
 
 const ADA: &str = "ada@example.com";
 const TOKEN: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
@@ -118,11 +121,7 @@ async fn fa9_a_wrong_password_is_temporary_and_not_told() {
 async fn tk4_a_token_that_a_mail_server_repeats_is_not_told() {
     let server = smtp::SmtpServer::start().await;
     let link = format!("https://app.example.com/links/reset#{TOKEN}");
-    let mut letter = letter_to(ADA);
-    letter.letter.mail = tenantry_identity::Mail::ResetPassword { name: "Ada".to_owned() };
-    letter.letter.link = Some(LinkPurpose::Reset);
-    letter.letter.link_seconds = Some(1_800);
-    letter.link = Some(link.clone().into());
+    let letter = note_with_link(&world(), ADA, "Ada", &link);
     server.fail(Fault::answer(Step::Message, &format!("554 5.7.1 {link} is not liked here")));
     let told = permanent(mailer_to(&server.url(), None).send(&letter).await);
     assert!(told.contains("is not liked here") && !told.contains(TOKEN), "{told}");

@@ -2,18 +2,17 @@
 
 use mail_parser::MessageParser;
 use std::{error::Error, path::Path, sync::Arc, time::Duration};
-use tenantry_identity::{Letter, Mail, MailerError, Outgoing};
-use tenantry_jobs::JobId;
 use tenantry_kernel::{Timestamp, World};
 use tenantry_mail::{MailSettings, SmtpMailer, SmtpServer, SmtpTimeouts, Templates};
+use tenantry_mails::{MailerError, OutgoingEmail};
 use tenantry_testkit::{
-    mailer::Sent,
+    mailer::{EMAILS, Sent, note},
     smtp,
     world::{TestClock, TestEntropy},
 };
 
 pub(crate) fn templates() -> Arc<Templates> {
-    Arc::new(Templates::embedded())
+    Arc::new(Templates::load(EMAILS, None).unwrap())
 }
 
 pub(crate) fn settings() -> MailSettings {
@@ -33,11 +32,12 @@ pub(crate) fn mailer_to(url: &str, authorities: Option<&Path>) -> SmtpMailer {
     SmtpMailer::new(server, authorities, templates(), settings()).unwrap().with_timeouts(timeouts)
 }
 
-pub(crate) fn letter_to(address: &str) -> Outgoing {
-    let world = World::new(TestClock::at(Timestamp::from_unix_millis(1_795_527_697_123).unwrap()), TestEntropy);
-    let mail = Mail::AccountExists { name: "Ada".to_owned() };
-    let letter = Letter { to: address.to_owned(), link: None, link_seconds: None, mail };
-    Outgoing { job: JobId::new(&world), written_at: world.now(), letter, link: None }
+pub(crate) fn world() -> World {
+    World::new(TestClock::at(Timestamp::from_unix_millis(1_795_527_697_123).unwrap()), TestEntropy)
+}
+
+pub(crate) fn letter_to(address: &str) -> OutgoingEmail {
+    note(&world(), address, "Ada")
 }
 
 /// A message as its reader sees it.
