@@ -9,6 +9,7 @@ mod admin;
 mod audit_logs;
 mod auth;
 mod budgets;
+mod data;
 mod documents;
 mod enumerations;
 mod faults;

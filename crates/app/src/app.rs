@@ -10,7 +10,7 @@ use tenantry_crypto::{
     Argon2Parameters, Argon2Pool, JwtTokens, SealSigningKeys, ServerSecrets, SigningKeys, SystemClock, SystemEntropy,
 };
 use tenantry_files::Blobs;
-use tenantry_identity::{GuessPolicy, Quota, SessionPolicy};
+use tenantry_identity::{GuessPolicy, KNOWN_ADDRESS_FOR, Quota, SessionPolicy};
 use tenantry_jobs::WakeUp;
 use tenantry_kernel::{Actor, StoreError, Vocabulary, World};
 use tenantry_limits::{Limiter, ProcessId};
@@ -266,9 +266,6 @@ pub(crate) fn store_config(config: &Config) -> StoreConfig {
         synchronous: config.database.sqlite_synchronous,
     }
 }
-
-/// For how long an address is known from which somebody signed in.
-pub(crate) const KNOWN_ADDRESS_FOR: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
 
 fn guess_policy(limits: &config::GuessingLimits) -> GuessPolicy {
     let quota = |limit: config::Limit| Quota { limit: limit.attempts, window: limit.window };

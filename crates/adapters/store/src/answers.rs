@@ -4,11 +4,15 @@ use async_trait::async_trait;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, Insert, IntoActiveModel, QueryFilter, Select, sea_query::OnConflict,
 };
-use tenantry_idempotency::{Claim, Fingerprint, Given, IdempotencyScope, IdempotencyStore, Remembered};
+use tenantry_idempotency::{Claim, Fingerprint, Given, IdempotencyScope, IdempotencyStore, REMEMBERED_FOR, Remembered};
+use tenantry_jobs::{CleanUpTarget, Stale};
 use tenantry_kernel::{StoreError, TenantId, Timestamp};
 use uuid::Uuid;
 
-use crate::Unit;
+use crate::{
+    Unit,
+    tables::{ColumnErasure, ExpiringRows, Expiry, PersonalColumn, Retention, Table},
+};
 
 mod row {
     use sea_orm::entity::prelude::*;
@@ -59,6 +63,24 @@ fn row_of(keyed: &IdempotencyScope, answer: &Remembered) -> Result<row::Model, S
         answered_at: answer.answered_at.utc(),
     })
 }
+
+pub(crate) const TABLE: Table = Table {
+    name: "answers",
+    of_tenant: None,
+    of_person: Some("user_id = $1 AND lane = '00000000-0000-0000-0000-000000000000'"),
+    expires: &[Expiry::CleanUp(ExpiringRows {
+        target: CleanUpTarget::Answers,
+        rows: Stale::Answers,
+        what: "answers kept for requests with an `Idempotency-Key`",
+        over: "answered_at < $1",
+        tenant: Some("lane"),
+        kept: Retention::For(REMEMBERED_FOR),
+    })],
+    personal: &[
+        PersonalColumn::new("user_id", ColumnErasure::DeleteById),
+        PersonalColumn::new("body", ColumnErasure::DeleteByAddressInBytes),
+    ],
+};
 
 impl TryFrom<row::Model> for Remembered {
     type Error = StoreError;

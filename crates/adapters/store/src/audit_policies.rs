@@ -5,7 +5,7 @@ use sea_orm::{EntityTrait, Insert, IntoActiveModel, sea_query::OnConflict};
 use tenantry_audit::{AuditPolicies, AuditPolicy, Chain};
 use tenantry_kernel::{StoreError, TenantId};
 
-use crate::{Unit, tenants, unit::TenantTable};
+use crate::{Unit, tables::Table, tenants, unit::TenantTable};
 
 mod row {
     use sea_orm::entity::prelude::*;
@@ -24,6 +24,9 @@ mod row {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+pub(crate) const TABLE: Table =
+    Table { name: "audit_policies", of_tenant: Some("tenant_id = $1"), of_person: None, expires: &[], personal: &[] };
 
 impl TenantTable for row::Entity {
     const TENANT: row::Column = row::Column::TenantId;

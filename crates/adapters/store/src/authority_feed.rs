@@ -3,11 +3,32 @@
 use sea_orm::prelude::Uuid;
 use sqlx::{ConnectOptions, PgConnection, Row, SqliteConnection, postgres::PgRow};
 use std::collections::HashSet;
+use tenantry_jobs::{CleanUpTarget, Stale};
 use tenantry_kernel::{SessionId, StoreError, TenantId, UserId};
 
 use crate::{
     AuthorityChange, ConnectError, Database, StoreConfig,
     connect::{postgres_options, sqlite_options},
+    tables::{ExpiringRows, Expiry, HOUR, PersonalColumn, Retention, Table},
+};
+
+pub(crate) const TABLE: Table = Table {
+    name: "authority_changes",
+    of_tenant: None,
+    of_person: None,
+    expires: &[
+        // Every process reads a row within a second, and caches authority for a minute. A row without a
+        // time is older than the column.
+        Expiry::CleanUp(ExpiringRows {
+            target: CleanUpTarget::AuthorityChanges,
+            rows: Stale::AuthorityChanges,
+            what: "notes by which processes learn of changed rights",
+            over: "(changed_at IS NULL OR changed_at < $1)",
+            tenant: None,
+            kept: Retention::For(HOUR),
+        }),
+    ],
+    personal: &[PersonalColumn::stays("user_id", "an id, for an hour")],
 };
 
 /// Reads `authority_changes` from where it was left, each row once. It opens its connection anew after a failure.

@@ -11,6 +11,7 @@ use crate::{
     Unit,
     journal::{part, row as entry},
     seals::portions,
+    tables::{ColumnErasure, TABLES, Table},
 };
 
 /// The invitations of a tenant that a person has accepted, and those that were to their address.
@@ -20,6 +21,14 @@ const INVITATIONS: &str = "tenant_id = $2 AND (email = $1 OR id IN (SELECT targe
 /// What an invitation becomes that was to somebody who is erased.
 const WITHDRAWN: &str = "email = $1, token_hash = NULL, state = CASE state WHEN 'open' THEN 'revoked' ELSE state END";
 
+/// The columns that erasure treats so, in the order of the tables.
+fn columns(erasure: ColumnErasure) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of = move |table: &'static Table| {
+        table.personal.iter().filter(move |column| column.erasure == erasure).map(|column| (table.name, column.name))
+    };
+    TABLES.iter().flat_map(of)
+}
+
 #[async_trait]
 impl Erasure for Unit {
     async fn erase_account(&mut self, person: &Person, by: &EmailAddress) -> Result<(), StoreError> {
@@ -27,23 +36,29 @@ impl Erasure for Unit {
         let id = Value::from(person.id.uuid());
         let tenants = self.ids("SELECT tenant_id AS id FROM memberships WHERE user_id = $1", vec![id.clone()]).await?;
         self.holdings.extend(tenants.into_iter().map(TenantId::from_uuid));
-        for table in ["answers", "credentials", "links", "sessions", "memberships"] {
-            let delete = self.sql(&format!("DELETE FROM {table} WHERE user_id = $1"), [id.clone()]);
-            self.run(self.transaction.execute_raw(delete)).await?;
-        }
         let address = Value::from(person.email.as_str());
         // With its quotes: the address may be the end of somebody else's.
         let in_json = Value::from(serde_json::Value::from(person.email.as_str()).to_string());
-        let (in_jobs, in_answers) = match self.is_postgres() {
-            true => ("strpos(payload, $1) > 0", "position(convert_to($1, 'UTF8') IN body) > 0"),
-            false => ("instr(payload, $1) > 0", "instr(body, $1) > 0"),
-        };
-        for (delete, value) in [
-            ("DELETE FROM registrations WHERE email = $1", &address),
-            (&format!("DELETE FROM jobs WHERE {in_jobs}"), &in_json),
-            (&format!("DELETE FROM answers WHERE {in_answers}"), &in_json),
+        for (erasure, value) in [
+            (ColumnErasure::DeleteById, &id),
+            (ColumnErasure::DeleteByAddress, &address),
+            (ColumnErasure::DeleteByAddressInText, &in_json),
+            (ColumnErasure::DeleteByAddressInBytes, &in_json),
         ] {
-            self.run(self.transaction.execute_raw(self.sql(delete, [value.clone()]))).await?;
+            for (table, column) in columns(erasure) {
+                let condition = match (erasure, self.is_postgres()) {
+                    (ColumnErasure::DeleteByAddressInText, true) => format!("strpos({column}, $1) > 0"),
+                    (ColumnErasure::DeleteByAddressInBytes, true) => {
+                        format!("position(convert_to($1, 'UTF8') IN {column}) > 0")
+                    }
+                    (ColumnErasure::DeleteByAddressInText | ColumnErasure::DeleteByAddressInBytes, false) => {
+                        format!("instr({column}, $1) > 0")
+                    }
+                    _ => format!("{column} = $1"),
+                };
+                let delete = self.sql(&format!("DELETE FROM {table} WHERE {condition}"), [value.clone()]);
+                self.run(self.transaction.execute_raw(delete)).await?;
+            }
         }
         let by = Value::from(by.as_str());
         let rename = format!("UPDATE invitations SET {WITHDRAWN} WHERE email = $2");

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     Unit,
+    tables::{PersonalColumn, Table},
     unit::{TenantTable, hit_one},
 };
 
@@ -58,6 +59,21 @@ mod usage {
 }
 
 use row::Column;
+
+pub(crate) const TABLE: Table = Table {
+    name: "files",
+    of_tenant: Some("tenant_id = $1"),
+    of_person: None,
+    expires: &[],
+    personal: &[
+        PersonalColumn::stays("name", "the file belongs to the tenant"),
+        PersonalColumn::stays("name_key", "the file belongs to the tenant"),
+        PersonalColumn::stays("uploaded_by", "what a person did stays, under their id"),
+    ],
+};
+
+pub(crate) const USAGE_TABLE: Table =
+    Table { name: "storage_usage", of_tenant: Some("tenant_id = $1"), of_person: None, expires: &[], personal: &[] };
 
 impl TenantTable for row::Entity {
     const TENANT: Column = Column::TenantId;

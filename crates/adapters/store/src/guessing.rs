@@ -2,10 +2,48 @@
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, FromQueryResult, prelude::ChronoDateTimeUtc};
-use tenantry_identity::{Attempts, Charge, Charged};
+use tenantry_identity::{Attempts, Charge, Charged, KNOWN_ADDRESS_FOR};
+use tenantry_jobs::{CleanUpTarget, Stale};
 use tenantry_kernel::{StoreError, Timestamp};
 
-use crate::{Unit, failure::Failure};
+use crate::{
+    Unit,
+    failure::Failure,
+    tables::{ExpiringRows, Expiry, HOUR, PersonalColumn, Retention, Table},
+};
+
+pub(crate) const TABLE: Table = Table {
+    name: "attempts",
+    of_tenant: None,
+    of_person: None,
+    expires: &[Expiry::CleanUp(ExpiringRows {
+        target: CleanUpTarget::Attempts,
+        rows: Stale::Attempts,
+        what: "counters of attempts whose window is over",
+        over: "resets_at < $1",
+        tenant: None,
+        kept: Retention::For(HOUR),
+    })],
+    personal: &[PersonalColumn::stays("key", "a digest, which expires")],
+};
+
+pub(crate) const SOURCES_TABLE: Table = Table {
+    name: "known_sources",
+    of_tenant: None,
+    of_person: None,
+    expires: &[Expiry::CleanUp(ExpiringRows {
+        target: CleanUpTarget::Attempts,
+        rows: Stale::KnownSources,
+        what: "addresses from which no sign-in came",
+        over: "succeeded_at < $1",
+        tenant: None,
+        kept: Retention::For(KNOWN_ADDRESS_FOR),
+    })],
+    personal: &[
+        PersonalColumn::stays("account", "a digest, which expires"),
+        PersonalColumn::stays("source", "a digest, which expires"),
+    ],
+};
 
 #[derive(FromQueryResult)]
 struct Counter {

@@ -6,12 +6,14 @@ use sea_orm::{
     entity::prelude::Expr,
     sea_query::{ExprTrait, Query},
 };
+use tenantry_jobs::{CleanUpTarget, Stale};
 use tenantry_kernel::{EmailAddress, Page, PageRequest, RoleId, StoreError, TenantId, Timestamp, UserId};
 use tenantry_tenancy::{Invitation, InvitationId, InvitationState, Invitations};
 
 use crate::{
     Unit,
     pages::by_id,
+    tables::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, Retention, Table},
     unit::{TenantTable, hit_one},
 };
 
@@ -60,6 +62,36 @@ mod offered {
 }
 
 use row::Column;
+
+pub(crate) const TABLE: Table = Table {
+    name: "invitations",
+    of_tenant: Some("tenant_id = $1"),
+    of_person: None,
+    expires: &[
+        // An expired invitation can be sent again, and a list of the last month shows what became of each.
+        Expiry::CleanUp(ExpiringRows {
+            target: CleanUpTarget::ExpiredInvitations,
+            rows: Stale::Invitations,
+            what: "invitations that expired, whatever became of them",
+            over: "expires_at < $1",
+            tenant: Some("tenant_id"),
+            kept: Retention::For(DAY.saturating_mul(30)),
+        }),
+    ],
+    personal: &[
+        PersonalColumn::new(
+            "email",
+            ColumnErasure::By {
+                function: "Erasure::erase_account, Erasure::erase_invitations",
+                leaves: "a placeholder; an open invitation is revoked",
+            },
+        ),
+        PersonalColumn::stays("invited_by", "what a person did stays, under their id"),
+    ],
+};
+
+pub(crate) const ROLES_TABLE: Table =
+    Table { name: "invitation_roles", of_tenant: Some("tenant_id = $1"), of_person: None, expires: &[], personal: &[] };
 
 impl TenantTable for row::Entity {
     const TENANT: Column = Column::TenantId;

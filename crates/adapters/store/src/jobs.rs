@@ -9,7 +9,72 @@ mod settle;
 mod sweep;
 mod worklist;
 
-use crate::Unit;
+use tenantry_jobs::{CleanUpTarget, JobState, Stale};
+
+use crate::{
+    Unit,
+    tables::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, Retention, Table},
+};
+
+pub(crate) const TABLE: Table = Table {
+    name: "jobs",
+    of_tenant: Some("tenant_id = $1"),
+    of_person: None,
+    expires: &[
+        Expiry::CleanUp(ExpiringRows {
+            target: CleanUpTarget::FinishedJobs,
+            rows: Stale::Jobs(JobState::Completed),
+            what: "completed jobs",
+            over: "state = 'completed' AND finished_at < $1",
+            tenant: Some("lane"),
+            kept: Retention::CompletedJobs,
+        }),
+        Expiry::CleanUp(ExpiringRows {
+            target: CleanUpTarget::FinishedJobs,
+            rows: Stale::Jobs(JobState::Cancelled),
+            what: "cancelled jobs",
+            over: "state = 'cancelled' AND finished_at < $1",
+            tenant: Some("lane"),
+            kept: Retention::CompletedJobs,
+        }),
+        Expiry::CleanUp(ExpiringRows {
+            target: CleanUpTarget::FinishedJobs,
+            rows: Stale::Jobs(JobState::Dead),
+            what: "dead letters",
+            over: "state = 'dead' AND finished_at < $1",
+            tenant: Some("lane"),
+            kept: Retention::DeadJobs,
+        }),
+    ],
+    personal: &[PersonalColumn::new("payload", ColumnErasure::DeleteByAddressInText)],
+};
+
+pub(crate) const SCHEDULES_TABLE: Table = Table {
+    name: "schedules",
+    of_tenant: None,
+    of_person: None,
+    expires: &[],
+    personal: &[PersonalColumn::stays("name", "the name of a schedule")],
+};
+
+pub(crate) const TICKS_TABLE: Table = Table {
+    name: "schedule_ticks",
+    of_tenant: None,
+    of_person: None,
+    expires: &[
+        // Nothing reads older ticks; a week of them shows whether schedules have fired.
+        Expiry::CleanUp(ExpiringRows {
+            target: CleanUpTarget::ScheduleTicks,
+            rows: Stale::ScheduleTicks,
+            what: "times at which schedules fired, except the last of each",
+            over: "fired_at < $1 AND EXISTS (SELECT 1 FROM schedule_ticks AS later \
+ WHERE later.schedule = schedule_ticks.schedule AND later.tick > schedule_ticks.tick)",
+            tenant: None,
+            kept: Retention::For(DAY.saturating_mul(7)),
+        }),
+    ],
+    personal: &[],
+};
 
 impl Unit {
     /// What keeps a unit from waiting for rows that another holds. On SQLite there is one writer.

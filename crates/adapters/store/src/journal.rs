@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 use tenantry_kernel::{Event, Journal, StoreError, TenantId, UserId, canonical_json};
 
-use crate::{Scope, Unit};
+use crate::{
+    Scope, Unit,
+    tables::{ColumnErasure, Expiry, PersonalColumn, Table},
+};
 
 pub(crate) mod row {
     use sea_orm::entity::prelude::*;
@@ -74,6 +77,47 @@ pub(crate) mod unsealed {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+pub(crate) const TABLE: Table = Table {
+    name: "journal",
+    of_tenant: Some("tenant_id = $1"),
+    of_person: None,
+    expires: &[Expiry::By {
+        function: "remove_oldest_segment",
+        rows: "the oldest segment of a log, once its newest entry is past retention (target `journal_segments`)",
+    }],
+    personal: &[
+        PersonalColumn::stays("actor_type", "the kind of actor"),
+        PersonalColumn::stays("actor_id", "what a person did stays, under their id"),
+        PersonalColumn::stays("on_behalf_of", "what a person did stays, under their id"),
+        PersonalColumn::stays("target_id", "what was done to a person stays, under their id"),
+    ],
+};
+
+pub(crate) const PARTS_TABLE: Table = Table {
+    name: "journal_parts",
+    of_tenant: Some("tenant_id = $1"),
+    of_person: None,
+    expires: &[Expiry::By {
+        function: "remove_oldest_segment",
+        rows: "the oldest segment of a log, once its newest entry is past retention (target `journal_segments`)",
+    }],
+    personal: &[
+        PersonalColumn::new(
+            "part",
+            ColumnErasure::By { function: "Erasure::erase_parts", leaves: "nothing: the row is deleted" },
+        ),
+        PersonalColumn::new("actor_id", ColumnErasure::WithRow),
+    ],
+};
+
+pub(crate) const UNSEALED_TABLE: Table = Table {
+    name: "journal_unsealed",
+    of_tenant: None,
+    of_person: None,
+    expires: &[Expiry::By { function: "seal_next_segment", rows: "an entry, once it is sealed" }],
+    personal: &[],
+};
 
 #[async_trait]
 impl Journal for Unit {

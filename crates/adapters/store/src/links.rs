@@ -3,9 +3,13 @@
 use async_trait::async_trait;
 use sea_orm::{ColumnTrait, EntityTrait, Insert, IntoActiveModel, QueryFilter, sea_query::OnConflict};
 use tenantry_identity::{Link, LinkKind, Links};
+use tenantry_jobs::{CleanUpTarget, Stale};
 use tenantry_kernel::{EmailAddress, SessionId, StoreError, Timestamp, UserId};
 
-use crate::Unit;
+use crate::{
+    Unit,
+    tables::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, Retention, Table},
+};
 
 mod row {
     use sea_orm::entity::prelude::*;
@@ -31,6 +35,27 @@ mod row {
 }
 
 use row::Column;
+
+pub(crate) const TABLE: Table = Table {
+    name: "links",
+    of_tenant: None,
+    of_person: Some("user_id = $1"),
+    expires: &[
+        // The answer to a link that is used too late is the same without the row.
+        Expiry::CleanUp(ExpiringRows {
+            target: CleanUpTarget::ExpiredLinks,
+            rows: Stale::Links,
+            what: "links that expired unused",
+            over: "expires_at < $1",
+            tenant: None,
+            kept: Retention::For(DAY),
+        }),
+    ],
+    personal: &[
+        PersonalColumn::new("user_id", ColumnErasure::DeleteById),
+        PersonalColumn::new("email", ColumnErasure::WithRow),
+    ],
+};
 
 impl From<&Link> for row::Model {
     fn from(link: &Link) -> Self {

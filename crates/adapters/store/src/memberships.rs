@@ -17,7 +17,9 @@ use tenantry_tenancy::{
 };
 
 use crate::{
-    Unit, people, roles, tenants,
+    Unit, people, roles,
+    tables::{ColumnErasure, PersonalColumn, Table},
+    tenants,
     unit::{TenantTable, hit_one, next_version},
 };
 
@@ -66,6 +68,26 @@ pub(crate) mod holding {
 }
 
 use row::Column;
+
+pub(crate) const TABLE: Table = Table {
+    name: "memberships",
+    of_tenant: Some("tenant_id = $1"),
+    of_person: Some("user_id = $1"),
+    expires: &[],
+    personal: &[
+        PersonalColumn::new("user_id", ColumnErasure::DeleteById),
+        PersonalColumn::new("name_key", ColumnErasure::WithRow),
+        PersonalColumn::new("email_key", ColumnErasure::WithRow),
+    ],
+};
+
+pub(crate) const ROLES_TABLE: Table = Table {
+    name: "membership_roles",
+    of_tenant: Some("tenant_id = $1"),
+    of_person: Some("user_id = $1"),
+    expires: &[],
+    personal: &[PersonalColumn::new("user_id", ColumnErasure::WithRow)],
+};
 
 impl TenantTable for row::Entity {
     const TENANT: Column = Column::TenantId;

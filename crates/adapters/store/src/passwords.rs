@@ -5,7 +5,11 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, entity::prelude::Expr};
 use tenantry_identity::{Credential, Credentials, PasswordHash};
 use tenantry_kernel::{StoreError, Timestamp, UserId};
 
-use crate::{Unit, unit::hit_one};
+use crate::{
+    Unit,
+    tables::{ColumnErasure, PersonalColumn, Table},
+    unit::hit_one,
+};
 
 mod row {
     use sea_orm::entity::prelude::*;
@@ -31,6 +35,17 @@ mod row {
         }
     }
 }
+
+pub(crate) const TABLE: Table = Table {
+    name: "credentials",
+    of_tenant: None,
+    of_person: Some("user_id = $1"),
+    expires: &[],
+    personal: &[
+        PersonalColumn::new("user_id", ColumnErasure::DeleteById),
+        PersonalColumn::new("hash", ColumnErasure::WithRow),
+    ],
+};
 
 #[async_trait]
 impl Credentials for Unit {

@@ -9,7 +9,13 @@ use sea_orm::{
 use tenantry_identity::{IdentityError, People, Person, PersonStatus};
 use tenantry_kernel::{EmailAddress, Name, StoreError, Timestamp, UserId};
 
-use crate::{Scope, Unit, failure::UniqueKey, memberships, unit::next_version};
+use crate::{
+    Scope, Unit,
+    failure::UniqueKey,
+    memberships,
+    tables::{ColumnErasure, PersonalColumn, Table},
+    unit::next_version,
+};
 
 pub(crate) mod row {
     use sea_orm::entity::prelude::*;
@@ -34,6 +40,18 @@ pub(crate) mod row {
 }
 
 const EMAIL: UniqueKey = UniqueKey { name: "users_email", columns: "users.email" };
+
+pub(crate) const TABLE: Table = Table {
+    name: "users",
+    of_tenant: Some("id IN (SELECT user_id FROM memberships WHERE tenant_id = $1)"),
+    of_person: Some("id = $1"),
+    expires: &[],
+    personal: &[
+        PersonalColumn::new("email", ColumnErasure::By { function: "erase_person", leaves: "a placeholder" }),
+        PersonalColumn::new("email_verified_at", ColumnErasure::By { function: "erase_person", leaves: "nothing" }),
+        PersonalColumn::new("name", ColumnErasure::By { function: "erase_person", leaves: "`Erased`" }),
+    ],
+};
 
 impl From<&Person> for row::Model {
     fn from(person: &Person) -> Self {

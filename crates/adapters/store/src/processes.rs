@@ -5,7 +5,22 @@ use sea_orm::ConnectionTrait;
 use tenantry_kernel::{StoreError, Timestamp};
 use tenantry_limits::{ProcessId, Processes};
 
-use crate::{Unit, failure::Failure};
+use crate::{
+    Unit,
+    failure::Failure,
+    tables::{Expiry, Table},
+};
+
+pub(crate) const TABLE: Table = Table {
+    name: "processes",
+    of_tenant: None,
+    of_person: None,
+    expires: &[Expiry::By {
+        function: "Processes::remove_silent_processes",
+        rows: "a process that has noted nothing for a minute",
+    }],
+    personal: &[],
+};
 
 #[async_trait]
 impl Processes for Unit {

@@ -3,10 +3,15 @@
 use async_trait::async_trait;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, entity::prelude::Expr};
 use tenantry_identity::{PasswordHash, Register, Registration, RegistrationId, Registrations};
+use tenantry_jobs::{CleanUpTarget, Stale};
 use tenantry_kernel::{EmailAddress, Name, StoreError, Timestamp};
 use tenantry_tenancy::Slug;
 
-use crate::{Unit, unit::hit_one};
+use crate::{
+    Unit,
+    tables::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, Retention, Table},
+    unit::hit_one,
+};
 
 mod row {
     use sea_orm::entity::prelude::*;
@@ -39,6 +44,29 @@ mod row {
 }
 
 use row::Column;
+
+pub(crate) const TABLE: Table = Table {
+    name: "registrations",
+    of_tenant: None,
+    of_person: None,
+    expires: &[
+        // They hold names and password hashes of people who never came.
+        Expiry::CleanUp(ExpiringRows {
+            target: CleanUpTarget::ExpiredRegistrations,
+            rows: Stale::Registrations,
+            what: "registrations that expired unconfirmed",
+            over: "expires_at < $1",
+            tenant: None,
+            kept: Retention::For(DAY),
+        }),
+    ],
+    personal: &[
+        PersonalColumn::new("email", ColumnErasure::DeleteByAddress),
+        PersonalColumn::new("name", ColumnErasure::WithRow),
+        PersonalColumn::new("hash", ColumnErasure::WithRow),
+        PersonalColumn::new("tenant_name", ColumnErasure::WithRow),
+    ],
+};
 
 impl From<&Registration> for row::Model {
     fn from(registration: &Registration) -> Self {

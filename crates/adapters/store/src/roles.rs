@@ -11,6 +11,7 @@ use crate::{
     Unit,
     failure::UniqueKey,
     pages::by_id,
+    tables::{PersonalColumn, Table},
     unit::{TenantTable, next_version},
 };
 
@@ -39,6 +40,17 @@ pub(crate) mod row {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+pub(crate) const TABLE: Table = Table {
+    name: "roles",
+    of_tenant: Some("tenant_id = $1"),
+    of_person: Some("(tenant_id, id) IN (SELECT tenant_id, role_id FROM membership_roles WHERE user_id = $1)"),
+    expires: &[],
+    personal: &[
+        PersonalColumn::stays("name", "the name of a role"),
+        PersonalColumn::stays("name_key", "the name of a role"),
+    ],
+};
 
 impl TenantTable for row::Entity {
     const TENANT: row::Column = row::Column::TenantId;

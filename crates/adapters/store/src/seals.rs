@@ -13,6 +13,7 @@ use crate::{
     Unit,
     failure::{Failure, UniqueKey},
     journal::{part, row as entry, unsealed},
+    tables::Table,
     unit::hit_one,
 };
 
@@ -65,6 +66,9 @@ const NUMBER: UniqueKey =
 
 /// How many ids one statement names. Lists are filled up to it, so that there is one statement to be prepared.
 const IDS_AT_ONCE: usize = 100;
+
+pub(crate) const TABLE: Table =
+    Table { name: "journal_segments", of_tenant: Some("chain = $1"), of_person: None, expires: &[], personal: &[] };
 
 impl TryFrom<Bare> for Segment {
     type Error = StoreError;

@@ -7,9 +7,13 @@ use sea_orm::{
     sea_query::{ExprTrait, IntoCondition},
 };
 use tenantry_identity::{EndReason, Session, Sessions};
+use tenantry_jobs::{CleanUpTarget, Stale};
 use tenantry_kernel::{SessionId, SignInId, StoreError, TenantId, Timestamp, UserId};
 
-use crate::{Scope, Unit};
+use crate::{
+    Scope, Unit,
+    tables::{ColumnErasure, ExpiringRows, Expiry, HOUR, PersonalColumn, Retention, Table},
+};
 
 pub(crate) mod row {
     use sea_orm::entity::prelude::*;
@@ -42,6 +46,28 @@ pub(crate) mod row {
 }
 
 use row::Column;
+
+pub(crate) const TABLE: Table = Table {
+    name: "sessions",
+    of_tenant: Some("tenant_id = $1"),
+    of_person: Some("user_id = $1"),
+    expires: &[
+        // The hour is for requests under way.
+        Expiry::CleanUp(ExpiringRows {
+            target: CleanUpTarget::EndedSessions,
+            rows: Stale::Sessions,
+            what: "sessions past their absolute end; until then a copied token is known by them",
+            over: "expires_at < $1",
+            tenant: Some("tenant_id"),
+            kept: Retention::For(HOUR),
+        }),
+    ],
+    personal: &[
+        PersonalColumn::new("user_id", ColumnErasure::DeleteById),
+        PersonalColumn::new("user_agent", ColumnErasure::WithRow),
+        PersonalColumn::new("ip", ColumnErasure::WithRow),
+    ],
+};
 
 impl From<&Session> for row::Model {
     fn from(session: &Session) -> Self {

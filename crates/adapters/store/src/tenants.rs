@@ -10,6 +10,7 @@ use tenantry_tenancy::{Plan, Slug, TenancyError, Tenant, Tenants};
 use crate::{
     Unit,
     failure::UniqueKey,
+    tables::{PersonalColumn, Table},
     unit::{TenantTable, next_version},
 };
 
@@ -34,6 +35,14 @@ pub(crate) mod row {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+pub(crate) const TABLE: Table = Table {
+    name: "tenants",
+    of_tenant: Some("id = $1"),
+    of_person: Some("id IN (SELECT tenant_id FROM memberships WHERE user_id = $1)"),
+    expires: &[],
+    personal: &[PersonalColumn::stays("name", "the name of an organisation")],
+};
 
 impl TenantTable for row::Entity {
     const TENANT: row::Column = row::Column::Id;

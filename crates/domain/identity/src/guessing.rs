@@ -14,6 +14,9 @@ pub struct Quota {
     pub window: Duration,
 }
 
+/// For how long an address is known from which somebody signed in.
+pub const KNOWN_ADDRESS_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// How many tries are let through.
 #[derive(Debug, Clone, Copy)]
 pub struct GuessPolicy {

@@ -29,7 +29,8 @@ pub use emails::IDENTITY_EMAILS;
 pub use erasure::{Erasure, Trace, erase_person, erased_address};
 pub use error::IdentityError;
 pub use guessing::{
-    Attempts, Charge, Charged, Guess, GuessPolicy, Quota, Spent, TooManyAttempts, address_key, charge, give_back,
+    Attempts, Charge, Charged, Guess, GuessPolicy, KNOWN_ADDRESS_FOR, Quota, Spent, TooManyAttempts, address_key,
+    charge, give_back,
 };
 pub use ids::RegistrationId;
 pub use invitations::{Invite, Inviting, ResendInvitation, invite, resend_invitation};

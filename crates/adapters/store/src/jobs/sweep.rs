@@ -5,57 +5,28 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 use tenantry_jobs::{Stale, Sweep, SweepMode, Sweeper};
 use tenantry_kernel::StoreError;
 
-use crate::{Unit, failure::Failure};
-
-/// Where stale rows lie.
-struct Place {
-    table: &'static str,
-    /// When a row is over; `$1` is the moment of the sweep.
-    over: String,
-    /// The column that names the tenant, where rows belong to tenants.
-    tenant: Option<&'static str>,
-}
+use crate::{
+    Unit,
+    failure::Failure,
+    tables::{ExpiringRows, TABLES, Table},
+};
 
 #[derive(FromQueryResult)]
 struct Counted {
     count: i64,
 }
 
-fn place(rows: Stale) -> Place {
-    let expired = |table, tenant| Place { table, over: "expires_at < $1".to_owned(), tenant };
-    match rows {
-        Stale::Invitations => expired("invitations", Some("tenant_id")),
-        Stale::Sessions => expired("sessions", Some("tenant_id")),
-        Stale::Links => expired("links", None),
-        Stale::Registrations => expired("registrations", None),
-        Stale::Jobs(state) => {
-            let over = format!("state = '{}' AND finished_at < $1", state.name());
-            Place { table: "jobs", over, tenant: Some("lane") }
-        }
-        Stale::Attempts => Place { table: "attempts", over: "resets_at < $1".to_owned(), tenant: None },
-        Stale::KnownSources => Place { table: "known_sources", over: "succeeded_at < $1".to_owned(), tenant: None },
-        Stale::Answers => Place { table: "answers", over: "answered_at < $1".to_owned(), tenant: Some("lane") },
-        // What has no time is older than the column.
-        Stale::AuthorityChanges => Place {
-            table: "authority_changes",
-            over: "(changed_at IS NULL OR changed_at < $1)".to_owned(),
-            tenant: None,
-        },
-        Stale::ScheduleTicks => Place {
-            table: "schedule_ticks",
-            over: "fired_at < $1 AND EXISTS (SELECT 1 FROM schedule_ticks AS later \
-                   WHERE later.schedule = schedule_ticks.schedule AND later.tick > schedule_ticks.tick)"
-                .to_owned(),
-            tenant: None,
-        },
-    }
+/// The table that declares these rows, and its declaration.
+fn declared(rows: Stale) -> Result<(&'static str, &'static ExpiringRows), StoreError> {
+    let of = |table: &'static Table| table.expiring().find(|known| known.rows == rows).map(|found| (table.name, found));
+    TABLES.iter().find_map(of).ok_or(StoreError::Misuse("no table declares these rows"))
 }
 
 #[async_trait]
 impl Sweeper for Unit {
     async fn sweep(&mut self, rows: Stale, sweep: Sweep) -> Result<u64, StoreError> {
         self.require_system()?;
-        let Place { table, over, tenant: column } = place(rows);
+        let (table, ExpiringRows { over, tenant: column, .. }) = declared(rows)?;
         let mut values = vec![sweep.before.utc().into()];
         let of_tenant = match (sweep.tenant, column) {
             (None, _) => String::new(),

@@ -31,5 +31,6 @@ mod migrations;
 mod proxy;
 mod row_level_security;
 mod support;
+mod tables;
 mod units;
 mod usage;

@@ -3,6 +3,7 @@
 //! The tables are those that the database has, so that a new one cannot be forgotten here or in the migration.
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tenantry_store::{TABLES, Table};
 use uuid::Uuid;
 
 use crate::support::postgres;
@@ -106,6 +107,36 @@ async fn te6_a_select_without_scope_returns_no_row() {
     set_scope(&mut connection, "", "", "on").await;
     for table in &tables {
         assert!(count(&mut connection, table).await > 0, "{table} has rows, which `fill` has to see to");
+    }
+}
+
+#[tokio::test]
+async fn te6_a_scope_shows_of_each_table_the_rows_that_it_declares() {
+    let opened = postgres().await;
+    let ((acme, ada), _) = (fill(&opened).await, fill(&opened).await);
+    let (mut all, mut scoped) = (opened.connect().await, opened.connect().await);
+    set_scope(&mut all, "", "", "on").await;
+    let none = Uuid::nil().to_string();
+    type Rows = fn(&Table) -> Option<&'static str>;
+    let scopes: [(String, String, String, Rows); 2] = [
+        (acme.to_string(), acme.to_string(), none, |table| table.of_tenant),
+        (ada.to_string(), String::new(), ada.to_string(), |table| table.of_person),
+    ];
+    for (id, tenant, person, rows) in scopes {
+        set_scope(&mut scoped, &tenant, &person, "").await;
+        for table in TABLES {
+            let (name, shown) = (table.name, count(&mut scoped, table.name).await);
+            let Some(rows) = rows(table) else {
+                assert_eq!(shown, 0, "{name}");
+                continue;
+            };
+            let rows = rows.replace("$1", &format!("'{id}'"));
+            let there = number(&mut all, format!("SELECT count(*) FROM {name} WHERE {rows}")).await;
+            assert!(there > 0, "{name} has such rows, which `fill` has to see to");
+            assert_eq!(shown, there, "{name}");
+            let others = format!("SELECT count(*) FROM {name} WHERE ({rows}) IS NOT TRUE");
+            assert_eq!(number(&mut scoped, others).await, 0, "{name}");
+        }
     }
 }
 
