@@ -211,7 +211,7 @@ on_both_databases! {
 
     async fn a_log_that_is_written_all_the_time_is_sealed_up_to_the_beginning(server: Server) {
         let acme = server.tenant("acme").await;
-        let scope = tenantry_store::Scope::System(tenantry_store::SystemReason::Worker);
+        let reason = tenantry_store::SystemReason::Worker;
         let writing = async {
             for n in 0..30 {
                 let name = format!("role {n}");
@@ -220,7 +220,7 @@ on_both_databases! {
         };
         let sealing = async {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            server.app.seal_journal(scope).await.unwrap()
+            server.app.sealer.seal_journal(reason).await.unwrap()
         };
         let ((), sealed) = tokio::join!(writing, sealing);
         assert_eq!(sealed.segments, 2, "one of the tenant's log and one of what belongs to no tenant: {sealed:?}");
@@ -350,9 +350,9 @@ on_both_databases! {
                 let name = format!("role {round} {n}");
                 acme.owner.post("/roles", serde_json::json!({ "name": name, "permissions": [] })).await.is(201);
             }
-            let scope = tenantry_store::Scope::System(tenantry_store::SystemReason::Worker);
-            let (one, two) = (server.app.clone(), server.app.clone());
-            let (one, two) = tokio::join!(one.seal_journal(scope), two.seal_journal(scope));
+            let reason = tenantry_store::SystemReason::Worker;
+            let (one, two) = (server.app.sealer.clone(), server.app.sealer.clone());
+            let (one, two) = tokio::join!(one.seal_journal(reason), two.seal_journal(reason));
             one.unwrap();
             two.unwrap();
         }

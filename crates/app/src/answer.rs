@@ -1,21 +1,13 @@
-//! What a request is answered with: made before the commit, so that it can be kept with the change.
-
 use bytes::Bytes;
 use serde::Serialize;
-use std::{borrow::Cow, fmt::Display};
+use std::fmt::Display;
+use tenantry_service::{CommitMode, Reply};
 
 use crate::Failure;
 
-/// A status, headers and a body.
+/// What a request is answered with: a [`Reply`] in the envelope of our JSON.
 #[derive(Debug, Clone)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// Headers beside those that every answer has.
-    pub headers: Vec<(Cow<'static, str>, String)>,
-    /// The body; JSON, or nothing.
-    pub body: Bytes,
-}
+pub struct Answer(Reply);
 
 #[derive(Serialize)]
 struct Success<'a, T> {
@@ -58,7 +50,7 @@ impl Answer {
 
     /// 204.
     pub fn no_content() -> Self {
-        Self { status: 204, headers: Vec::new(), body: Bytes::new() }
+        Self(Reply { status: 204, headers: Vec::new(), body: Bytes::new() })
     }
 
     /// 200 with one page of a list.
@@ -69,7 +61,7 @@ impl Answer {
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
+        self.0.headers.push((name.into(), value.into()));
         self
     }
 
@@ -81,6 +73,25 @@ impl Answer {
 
     fn with(status: u16, data: &impl Serialize, meta: Option<Meta>) -> Result<Self, Failure> {
         let body = serde_json::to_vec(&Success { success: true, data, meta }).map_err(Failure::internal)?;
-        Ok(Self { status, headers: Vec::new(), body: body.into() })
+        Ok(Self(Reply { status, headers: Vec::new(), body: body.into() }))
+    }
+}
+
+impl Answer {
+    /// The reply as the services know it.
+    pub(crate) fn into_inner(self) -> Reply {
+        self.0
+    }
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        Self(reply)
+    }
+}
+
+impl From<Answer> for CommitMode {
+    fn from(answer: Answer) -> Self {
+        Self::Done(answer.0)
     }
 }

@@ -1,8 +1,10 @@
 //! What every request and command works with.
 
+use futures::FutureExt;
 use std::{
     net::SocketAddr,
     ops::Deref,
+    rc::Rc,
     sync::{Arc, atomic::AtomicBool},
 };
 use tenantry_cache::{Cache, Invalidation};
@@ -17,25 +19,21 @@ use tenantry_limits::{Limiter, ProcessId};
 use tenantry_local::{LocalCache, LocalHub, LocalLimiter, LocalWakeUp};
 use tenantry_objects::Objects;
 use tenantry_redis::{Limits, Redis, RedisCache, RedisInvalidation, RedisLimiter, RedisWakeUp};
-use tenantry_store::{Scope, Store, StoreConfig, Unit};
+use tenantry_service::{
+    AssignmentCounts, Authenticator, AuthorityCache, ChangeRequest, Changes, Cleaner, CommitMode, JournalRetention,
+    JournalSealer, LinkPages, Publisher, Reader, Refusals, RequestLimits, Scope, ServingProcesses, TokenIssuer,
+    Transactions, Unit, Usage, Work,
+};
+use tenantry_store::{Store, StoreConfig};
 use tokio_util::task::TaskTracker;
 
 use crate::{
     Answer, Failure, StartError,
-    authority::{Authenticator, AuthorityCache},
-    cached::AssignmentCounts,
-    changes::{ChangeRequest, Changes, CommitMode},
-    committed::Publisher,
     config::{self, Config, StoragePlace},
-    health::Health,
-    issuer::TokenIssuer,
+    health::{Health, HealthSources, folders},
     keys::Keys,
-    limits::RequestLimits,
-    mail::{LinkPages, Outbox},
+    mail::{Outbox, link_pages},
     monitoring::{HttpMetrics, Monitoring},
-    refusals::Refusals,
-    transactions::{Reader, Transactions},
-    usage::Usage,
     vocabulary,
     watchdog::Watchdog,
 };
@@ -65,27 +63,28 @@ pub struct Parts {
     pub(crate) issuer: TokenIssuer,
     pub(crate) jwks: String,
     pub(crate) secrets: Arc<ServerSecrets>,
-    pub(crate) seal_keys: SealSigningKeys,
     pub(crate) hasher: Argon2Pool,
     pub(crate) guessing: Option<GuessPolicy>,
     /// How many requests may come, where that is limited.
-    pub(crate) limits: Option<RequestLimits>,
-    /// This run of the process.
-    pub(crate) process: ProcessId,
+    pub(crate) limits: Option<Arc<RequestLimits>>,
+    /// The list of processes that divide the limits, where there can be several.
+    pub(crate) serving: Option<ServingProcesses>,
+    /// Deletes what is over.
+    pub(crate) cleaner: Cleaner,
+    /// Seals the journal.
+    pub sealer: JournalSealer,
     pub(crate) authority: Arc<AuthorityCache>,
     pub(crate) authenticator: Authenticator,
     pub(crate) refusals: Arc<Refusals>,
     /// What is counted and measured, where `METRICS_ADDR` is set.
-    pub(crate) monitoring: Option<Monitoring>,
+    pub(crate) monitoring: Option<Arc<Monitoring>>,
     pub(crate) requests: HttpMetrics,
-    pub(crate) watchdog: Watchdog,
+    pub(crate) watchdog: Arc<Watchdog>,
     pub(crate) health: Health,
     pub(crate) usage: Arc<Usage>,
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) outbox: Outbox,
     pub(crate) link_pages: LinkPages,
-    /// The Redis that processes share, if there is one.
-    pub(crate) redis: Option<Redis>,
     pub(crate) assignment_counts: AssignmentCounts,
     pub(crate) invalidation: Arc<dyn Invalidation>,
     pub(crate) wake_up: Arc<dyn WakeUp>,
@@ -104,6 +103,11 @@ impl Deref for App {
 }
 
 impl App {
+    /// Where metrics are served, once they are.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.monitoring.as_ref()?.address()
+    }
+
     /// Opens a unit for reading that sees what the scope may see.
     pub(crate) async fn read(&self, scope: Scope) -> Result<Unit, StoreError> {
         self.reader.open(scope).await
@@ -120,7 +124,21 @@ impl App {
         W: AsyncFn(&mut Unit, &Actor, &World) -> Result<D, Failure> + 'static,
         D: Into<CommitMode> + 'static,
     {
-        self.changes.run(request, scope, work)
+        let work = Rc::new(work);
+        let work: Box<Work> = Box::new(move |unit, actor, world| {
+            let work = work.clone();
+            async move { work(unit, actor, world).await.map(Into::into).map_err(Failure::into_inner) }.boxed_local()
+        });
+        self.changes.clone().run_erased(request, scope, work).map(|done| Ok(done?.into()))
+    }
+
+    /// Returns the stored answer of a request with an `Idempotency-Key`; see [`Changes::answered_before`].
+    pub(crate) async fn answered_before(
+        &self,
+        request: &ChangeRequest,
+        scope: Scope,
+    ) -> Result<Option<Answer>, Failure> {
+        Ok(self.changes.answered_before(request, scope).await?.map(Into::into))
     }
 
     /// How many passwords may wait for each hashing thread: about two seconds' work.
@@ -129,7 +147,7 @@ impl App {
     /// Puts the adapters together. Nothing is listened to and no schema is changed.
     pub(crate) async fn compose(config: Config, address: SocketAddr) -> Result<Self, StartError> {
         // first of all: whoever keeps a handle of a metric takes it from the recorder that is there then
-        let monitoring = config.metrics_address.map(Monitoring::new).transpose()?;
+        let monitoring = config.metrics_address.map(Monitoring::new).transpose()?.map(Arc::new);
         let keys = Keys::load(&config)?;
         let signing = SigningKeys::parse(&keys.signing).map_err(|e| StartError::keys("SIGNING_KEYS", e))?;
         let secrets = ServerSecrets::parse(&keys.secrets).map_err(|e| StartError::keys("SERVER_SECRETS", e))?;
@@ -144,7 +162,8 @@ impl App {
         let redis = config.redis.clone().map(|url| Redis::open(url, Limits::default(), world.clone())).transpose()?;
         let Shared { cache, invalidation, wake_up, limiter } = shared(redis.as_ref());
         let limits = config.rate_limits.policies().map(|policies| {
-            RequestLimits::new(tenantry_limits::Limits::new(policies, limiter, Arc::new(LocalLimiter::new())))
+            let limits = tenantry_limits::Limits::new(policies, limiter, Arc::new(LocalLimiter::new()));
+            Arc::new(RequestLimits::new(limits, world.clone()))
         });
         let vocabulary = vocabulary::compose()?;
         let store = Store::connect(store_config(&config), vocabulary.clone()).await?;
@@ -169,12 +188,35 @@ impl App {
             idle: config.tokens.refresh_idle,
             max: config.tokens.refresh_max,
         };
+        let (blobs, outbox) = (storage(&config)?, Outbox::new(&config.mail)?);
+        // One process serves from a SQLite file.
+        let has_company = matches!(config.database.url, config::Database::Postgres(_));
         let parts = Parts {
             vocabulary,
-            process: ProcessId::new(&world),
+            serving: limits.clone().filter(|_| has_company).map(|limits| ServingProcesses {
+                transactions: transactions.clone(),
+                world: world.clone(),
+                limits,
+                process: ProcessId::new(&world),
+            }),
+            cleaner: cleaner(&config, &transactions, &world),
+            sealer: JournalSealer {
+                transactions: transactions.clone(),
+                world: world.clone(),
+                keys: Arc::new(seal_keys),
+            },
+            health: Health::new(HealthSources {
+                store: store.clone(),
+                redis,
+                blobs: blobs.clone(),
+                place: config.storage.place.clone(),
+                outbox: outbox.clone(),
+                folders: folders(&config),
+                world: world.clone(),
+                limits: config.health.clone(),
+            }),
             changes: Changes::new(
                 transactions.clone(),
-                reader.clone(),
                 world.clone(),
                 secrets.clone(),
                 refusals.clone(),
@@ -184,7 +226,6 @@ impl App {
                 authority.clone(),
                 tokens.clone(),
                 world.clone(),
-                reader.clone(),
                 transactions.clone(),
                 usage.clone(),
                 tasks.clone(),
@@ -196,7 +237,6 @@ impl App {
             transactions,
             jwks,
             secrets,
-            seal_keys,
             hasher,
             guessing: config.guessing_limits().map(guess_policy),
             limits,
@@ -204,13 +244,11 @@ impl App {
             refusals,
             monitoring,
             requests: HttpMetrics::new(),
-            watchdog: Watchdog::start()?,
-            health: Health::default(),
+            watchdog: Arc::new(Watchdog::start()?),
             usage,
-            blobs: storage(&config)?,
-            outbox: Outbox::new(&config.mail)?,
-            link_pages: LinkPages::new(&config, &public_url),
-            redis,
+            blobs,
+            outbox,
+            link_pages: link_pages(&config.mail, &public_url),
             assignment_counts,
             invalidation,
             wake_up,
@@ -220,6 +258,21 @@ impl App {
             config,
         };
         Ok(Self(Arc::new(parts)))
+    }
+}
+
+/// Deletes what is over, and keeps the rest for as long as is configured.
+fn cleaner(config: &Config, transactions: &Transactions, world: &World) -> Cleaner {
+    Cleaner {
+        transactions: transactions.clone(),
+        world: world.clone(),
+        journal: JournalRetention {
+            transactions: transactions.clone(),
+            world: world.clone(),
+            retention: config.audit.retention(),
+        },
+        keep_completed: config.jobs.keep_completed,
+        keep_dead: config.jobs.keep_dead,
     }
 }
 

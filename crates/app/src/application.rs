@@ -8,7 +8,7 @@ use std::{
 };
 use tenantry_jobs::Worklist;
 use tenantry_kernel::StoreError;
-use tenantry_store::{SystemReason, Unit};
+use tenantry_service::{AuthorityReader, SystemReason, Unit, listen_invalidations};
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::timeout,
@@ -17,13 +17,11 @@ use tokio::{
 use crate::{
     App, StartError,
     app::store_config,
-    authority::AuthorityReader,
-    committed::listen_invalidations,
     config::Config,
     http,
-    limits::{self, RequestLimits},
-    monitoring, schema,
-    worker::RunningWorker,
+    monitoring::{self, MetricSources, MetricsServer},
+    schema,
+    worker::{self, RunningWorker},
 };
 
 /// What a worker is left of the grace to hand back what it could not end.
@@ -79,7 +77,7 @@ impl Application {
         let Self { app, address, listener, works, _serving } = self;
         let reader = AuthorityReader::start(app.authority.clone(), store_config(&app.config))?;
         let grace = app.config.stop.grace;
-        let metrics = monitoring::serve(&app)?;
+        let metrics = serve_metrics(&app)?;
         let server = HttpServer::new({
             let app = app.clone();
             move || {
@@ -98,7 +96,7 @@ impl Application {
         let watching = actix_web::rt::spawn(app.watchdog.watch_runtime("the main thread"));
         let housekeeping = actix_web::rt::spawn(housekeeping_loop(app.clone()));
         let listening = actix_web::rt::spawn(listen_invalidations(app.invalidation.clone(), app.authority.clone()));
-        let counting = actix_web::rt::spawn(limits::count_processes(app.clone()));
+        let counting = app.serving.clone().map(|serving| actix_web::rt::spawn(serving.count()));
         let worker = works.then(|| RunningWorker::start(&app)).transpose()?;
         app.ready.store(true, Ordering::Release);
         tracing::info!(%address, url = %app.public_url, "listening");
@@ -113,7 +111,7 @@ impl Application {
         }
         tracing::info!(delay_ms = app.config.stop.delay.as_millis(), grace_ms = grace.as_millis(), "stopping");
         tokio::select! {
-            stopped = timeout(grace, stop_in_order(&app, &handle, worker, &counting)) => {
+            stopped = timeout(grace, stop_in_order(&app, &handle, worker, counting.as_ref())) => {
                 if stopped.is_err() {
                     tracing::warn!("not everything ended within the grace");
                 }
@@ -124,7 +122,9 @@ impl Application {
         watching.abort();
         housekeeping.abort();
         listening.abort();
-        counting.abort();
+        if let Some(counting) = counting {
+            counting.abort();
+        }
         drop(reader);
         if let Some(metrics) = metrics {
             metrics.end().await;
@@ -142,7 +142,7 @@ pub async fn run_worker(config: Config) -> Result<(), StartError> {
     schema::bring_up_to_date(&app.store, &app.config).await?;
     let watching = actix_web::rt::spawn(app.watchdog.watch_runtime("the main thread"));
     let housekeeping = actix_web::rt::spawn(housekeeping_loop(app.clone()));
-    let metrics = monitoring::serve(&app)?;
+    let metrics = serve_metrics(&app)?;
     let worker = RunningWorker::start(&app)?;
     tracing::info!("working");
     let mut terminate = signal(SignalKind::terminate())?;
@@ -171,11 +171,23 @@ pub async fn run_worker(config: Config) -> Result<(), StartError> {
     Ok(())
 }
 
+/// Serves metrics, if that is configured.
+fn serve_metrics(app: &App) -> Result<Option<MetricsServer>, StartError> {
+    let sources = MetricSources {
+        store: app.store.clone(),
+        world: app.world.clone(),
+        authority: app.authority.clone(),
+        queues: worker::QUEUES,
+    };
+    let serve = |monitoring| monitoring::serve(monitoring, sources, app.watchdog.clone());
+    app.monitoring.as_ref().map(serve).transpose()
+}
+
 async fn stop_in_order(
     app: &App,
     server: &ServerHandle,
     worker: Option<RunningWorker>,
-    counting: &actix_web::rt::task::JoinHandle<()>,
+    counting: Option<&actix_web::rt::task::JoinHandle<()>>,
 ) {
     let began = Instant::now();
     app.ready.store(false, Ordering::Release);
@@ -191,8 +203,10 @@ async fn stop_in_order(
     }
     app.refusals.settle(true).await;
     app.usage.settle().await;
-    counting.abort();
-    limits::leave(app).await;
+    if let (Some(counting), Some(serving)) = (counting, &app.serving) {
+        counting.abort();
+        serving.leave().await;
+    }
     app.store.close().await;
 }
 
@@ -206,7 +220,7 @@ async fn housekeeping_loop(app: App) {
             _ = usage.tick() => app.usage.settle().await,
             _ = refusals.tick() => app.refusals.settle(false).await,
             _ = secrets.tick() => blank_secrets(&app).await,
-            _ = counters.tick() => app.limits.iter().for_each(RequestLimits::forget_idle),
+            _ = counters.tick() => app.limits.iter().for_each(|limits| limits.forget_idle()),
         }
     }
 }

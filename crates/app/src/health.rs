@@ -10,19 +10,28 @@ mod storage;
 
 use std::{
     future::Future,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
+use tenantry_files::Blobs;
 use tenantry_jobs::Jobs;
+use tenantry_kernel::World;
+use tenantry_redis::Redis;
+use tenantry_store::{Scope, Store, SystemReason};
 use tokio::{sync::Mutex, time::timeout};
 
-use crate::{App, config::HealthConfig, worker};
+use crate::{
+    config::{HealthConfig, StoragePlace},
+    mail::Outbox,
+};
 
 pub(crate) use disk::{FolderError, folders, judge_space, try_folder};
 pub(crate) use mail::LastMailCheck;
 pub(crate) use queue::judge_queue;
 pub(crate) use storage::judge_storage;
 
+const SCOPE: Scope = Scope::System(SystemReason::Maintenance);
 /// How long anything has to answer.
 const TIME_LIMIT: Duration = Duration::from_secs(1);
 /// For how long what was seen is told to whoever asks.
@@ -58,10 +67,23 @@ pub(crate) struct Checks {
     pub(crate) disk: Check,
 }
 
-/// What was seen last.
-#[derive(Default)]
+/// What health is asked of.
+pub(crate) struct HealthSources {
+    pub(crate) store: Store,
+    pub(crate) redis: Option<Redis>,
+    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) place: StoragePlace,
+    pub(crate) outbox: Outbox,
+    /// Where files of ours are.
+    pub(crate) folders: Vec<PathBuf>,
+    pub(crate) world: World,
+    pub(crate) limits: HealthConfig,
+}
+
+/// Checks how everything is, and remembers what was seen last.
 pub(crate) struct Health {
-    /// Whoever looks holds it; others wait and are told the same.
+    sources: HealthSources,
+    /// Held while everything is checked; concurrent callers wait and get the same result.
     last: Mutex<Option<(Instant, Arc<Checks>)>>,
     mail: LastMailCheck,
 }
@@ -109,10 +131,14 @@ impl Checks {
     }
 }
 
-impl App {
-    /// How everything is, as it was seen less than a second ago.
-    pub(crate) async fn health(&self) -> Arc<Checks> {
-        let mut last = self.health.last.lock().await;
+impl Health {
+    pub(crate) fn new(sources: HealthSources) -> Self {
+        Self { sources, last: Mutex::default(), mail: LastMailCheck::default() }
+    }
+
+    /// Returns how everything is, as it was seen less than a second ago.
+    pub(crate) async fn checks(&self) -> Arc<Checks> {
+        let mut last = self.last.lock().await;
         if let Some((at, checks)) = &*last
             && at.elapsed() < FRESH
         {
@@ -129,7 +155,7 @@ impl App {
             self.check_redis(),
             self.check_queue(),
             self.check_storage(),
-            self.check_mail(),
+            self.mail.check(&self.sources.outbox),
             self.check_disk()
         );
         Checks { database, redis, queue, storage, mail, disk }
@@ -137,8 +163,8 @@ impl App {
 
     /// Whether the database answers.
     pub(crate) async fn check_database(&self) -> Check {
-        Check::of(&self.config.health, Status::Fail, async {
-            match self.store.ping().await {
+        Check::of(&self.sources.limits, Status::Fail, async {
+            match self.sources.store.ping().await {
                 Ok(()) => (Status::Pass, "answers".to_owned()),
                 Err(_) => (Status::Fail, "no answer".to_owned()),
             }
@@ -147,8 +173,8 @@ impl App {
     }
 
     async fn check_redis(&self) -> Check {
-        let Some(redis) = &self.redis else { return Check::unused("none is configured") };
-        Check::of(&self.config.health, Status::Warn, async {
+        let Some(redis) = &self.sources.redis else { return Check::unused("none is configured") };
+        Check::of(&self.sources.limits, Status::Warn, async {
             match redis.ping().await {
                 Ok(()) => (Status::Pass, "answers".to_owned()),
                 Err(_) => (Status::Warn, "no answer; requests are served without it".to_owned()),
@@ -158,10 +184,10 @@ impl App {
     }
 
     async fn check_queue(&self) -> Check {
-        Check::of(&self.config.health, Status::Fail, async {
-            let figures = async { self.read(worker::SCOPE).await?.queue_figures().await }.await;
+        Check::of(&self.sources.limits, Status::Fail, async {
+            let figures = async { self.sources.store.read(SCOPE).await?.queue_figures().await }.await;
             match figures {
-                Ok(figures) => judge_queue(&figures, self.world.now(), &self.config.health),
+                Ok(figures) => judge_queue(&figures, self.sources.world.now(), &self.sources.limits),
                 Err(_) => (Status::Fail, "the database does not tell".to_owned()),
             }
         })
@@ -169,12 +195,12 @@ impl App {
     }
 
     async fn check_storage(&self) -> Check {
-        Check::of(&self.config.health, Status::Fail, judge_storage(&self.config.storage.place, &*self.blobs)).await
+        Check::of(&self.sources.limits, Status::Fail, judge_storage(&self.sources.place, &*self.sources.blobs)).await
     }
 
     async fn check_disk(&self) -> Check {
-        let (folders, limits) = (folders(&self.config), self.config.health.clone());
-        Check::of(&self.config.health, Status::Fail, async move {
+        let (folders, limits) = (self.sources.folders.clone(), self.sources.limits.clone());
+        Check::of(&self.sources.limits, Status::Fail, async move {
             let looked = tokio::task::spawn_blocking(move || judge_space(&folders, &limits)).await;
             looked.unwrap_or_else(|_| (Status::Fail, "it cannot be looked at".to_owned()))
         })

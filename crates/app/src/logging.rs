@@ -3,10 +3,7 @@
 //! An entry is one line whatever was put into it (HARDENING IN5). `tracing-subscriber` alone does not see to that: its
 //! compact format passes line breaks of messages and of `%value` fields through, and both formats pass U+2028 and the like.
 
-mod context;
 mod entries;
-
-pub(crate) use context::{LogContext, identify_by, inherit};
 
 use std::{
     fmt::{self, Write},
@@ -222,7 +219,9 @@ mod tests {
         const ID: &str = "0192f0c1-2345-7abc-8def-0123456789ab";
         let log = || {
             let trace = ID.parse().expect("a trace");
-            futures::executor::block_on(LogContext::new(trace).around(async { info!(port = 3000, "told") }));
+            futures::executor::block_on(
+                tenantry_service::log_context::LogContext::new(trace).around(async { info!(port = 3000, "told") }),
+            );
             info!("told outside");
         };
         let text = logged("info", LogFormat::Pretty, false, log);

@@ -1,14 +1,14 @@
 //! Mails of this installation: what sends them, and where their links lead.
 
-use secrecy::{ExposeSecret, SecretString};
 use std::{path::PathBuf, sync::Arc};
-use tenantry_identity::{IDENTITY_EMAILS, LinkPurpose};
+use tenantry_identity::IDENTITY_EMAILS;
 use tenantry_mail::{ConsoleMailer, FileMailer, MailSettings, SmtpMailer, Templates};
 use tenantry_mails::{EmailTemplate, Mailer};
+use tenantry_service::LinkPages;
 
 use crate::{
     StartError,
-    config::{Config, LinkPaths, MailConfig, MailTransport},
+    config::{LinkPaths, MailConfig, MailTransport},
 };
 
 /// The emails that this program sends: the lists of the crates that declare some.
@@ -41,11 +41,11 @@ impl Outbox {
     }
 
     /// What sends them.
-    pub(crate) fn mailer(&self) -> &dyn Mailer {
+    pub(crate) fn mailer(&self) -> Arc<dyn Mailer> {
         match self {
-            Self::Console(mailer) => &**mailer,
-            Self::File(mailer, _) => &**mailer,
-            Self::Smtp(mailer) => &**mailer,
+            Self::Console(mailer) => mailer.clone(),
+            Self::File(mailer, _) => mailer.clone(),
+            Self::Smtp(mailer) => mailer.clone(),
         }
     }
 }
@@ -57,27 +57,9 @@ fn appearance(config: &MailConfig) -> Result<(Arc<Templates>, MailSettings), Sta
     Ok((templates, MailSettings { from, product: config.product.clone() }))
 }
 
-/// Where mailed links lead: as configured, whatever a request says.
-#[derive(Debug, Clone)]
-pub(crate) struct LinkPages {
-    base: String,
-    paths: LinkPaths,
-}
-
-impl LinkPages {
-    pub(crate) fn new(config: &Config, public_url: &str) -> Self {
-        let base = config.mail.app_url.as_ref().map(|url| url.origin().ascii_serialization());
-        Self { base: base.unwrap_or_else(|| public_url.to_owned()), paths: config.mail.link_paths.clone() }
-    }
-
-    /// The whole address of a link.
-    pub(crate) fn link(&self, purpose: LinkPurpose, token: &SecretString) -> SecretString {
-        let path = match purpose {
-            LinkPurpose::Confirm => &self.paths.confirm,
-            LinkPurpose::Verify => &self.paths.verify,
-            LinkPurpose::Reset => &self.paths.reset,
-            LinkPurpose::Invite => &self.paths.invite,
-        };
-        SecretString::from(format!("{}{}", self.base, path.replace("{token}", token.expose_secret())))
-    }
+/// Where mailed links lead: to the application of the configuration, else to pages of our own.
+pub(crate) fn link_pages(config: &MailConfig, public_url: &str) -> LinkPages {
+    let base = config.app_url.as_ref().map(|url| url.origin().ascii_serialization());
+    let LinkPaths { confirm, verify, reset, invite } = config.link_paths.clone();
+    LinkPages { base: base.unwrap_or_else(|| public_url.to_owned()), confirm, verify, reset, invite }
 }

@@ -10,10 +10,11 @@ use std::{
 };
 use tenantry_app::{
     App, Application,
-    cli::{AuditCommand, Cli, Command},
+    cli::{Cli, Command},
     config::{Config, ConfigErrors, Sources},
     http, logging, readiness_url, run_admin, run_audit, run_doctor, run_healthcheck, run_jobs, run_worker,
 };
+use tenantry_operator::AuditCommand;
 use tokio::net::TcpSocket;
 
 type Failure = Box<dyn Error>;

@@ -10,15 +10,18 @@ mod server;
 
 pub use names::{METRICS, Metric, MetricKind, metrics_markdown};
 pub(crate) use requests::{HttpMetrics, RouteTimes};
-pub(crate) use server::serve;
+pub(crate) use server::{MetricsServer, serve};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::{
     net::SocketAddr,
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
+use tenantry_kernel::World;
+use tenantry_service::AuthorityCache;
+use tenantry_store::Store;
 
-use crate::{App, StartError};
+use crate::StartError;
 
 /// What an application keeps to be watched by.
 pub(crate) struct Monitoring {
@@ -36,13 +39,21 @@ impl Monitoring {
         names::begin();
         Ok(Self { wanted, bound: OnceLock::new(), recorder })
     }
+
+    /// Where metrics are served, once they are.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.bound.get().copied()
+    }
 }
 
-impl App {
-    /// Where metrics are served, once they are.
-    pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.monitoring.as_ref()?.bound.get().copied()
-    }
+/// What metrics are read from when they are asked for.
+#[derive(Clone)]
+pub(crate) struct MetricSources {
+    pub(crate) store: Store,
+    pub(crate) world: World,
+    pub(crate) authority: Arc<AuthorityCache>,
+    /// The queues whose figures are shown.
+    pub(crate) queues: &'static [&'static str],
 }
 
 /// Upper bounds of what requests, hashes and commands take, in seconds.

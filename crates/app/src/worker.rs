@@ -1,47 +1,41 @@
 //! The worker of this program: which queues it serves, what does the jobs of each kind, and where its units come from.
 
-mod accounts;
-mod blobs;
-mod clean_up;
-mod emails;
-mod seals;
-
 use std::{sync::Arc, time::Duration};
 use tenantry_files::{RemoveBlob, SweepBlobs};
 use tenantry_identity::{EmailChangeRequested, RegistrationRequested, ResetRequested, VerificationRequested};
 use tenantry_jobs::{CleanUp, Kind, Schedule};
-use tenantry_kernel::StoreError;
+use tenantry_kernel::{StoreError, World};
 use tenantry_mails::Email;
-use tenantry_store::{Scope, SystemReason, Unit};
+use tenantry_service::{
+    Accounts, BlobKeeper, CleanUps, EmailSender, Scope, SealJournal, SealsJournal, SystemReason, Transactions, Unit,
+};
 use tenantry_worker::{Handlers, JobStore, QueueConfig, Worker, WorkerConfig};
 use tokio_util::sync::CancellationToken;
 
-use crate::{App, StartError, sealing::SealJournal, watchdog::Pulse};
-use accounts::Accounts;
-use blobs::BlobKeeper;
-use clean_up::CleanUps;
-use emails::EmailSender;
-use seals::SealsJournal;
+use crate::{App, StartError, watchdog::Pulse};
 
-pub(crate) const SCOPE: Scope = Scope::System(SystemReason::Worker);
+const SCOPE: Scope = Scope::System(SystemReason::Worker);
 
 /// The queues of this program.
 pub(crate) const QUEUES: &[&str] = &[RegistrationRequested::QUEUE, Email::QUEUE, CleanUp::QUEUE, SealJournal::QUEUE];
 
-/// The application as a worker sees it.
-impl JobStore for App {
+/// The store as a worker sees it.
+#[derive(Clone)]
+struct WorkerStore(Transactions);
+
+impl JobStore for WorkerStore {
     type Unit = Unit;
 
     async fn read(&self) -> Result<Unit, StoreError> {
-        self.reader.open(SCOPE).await
+        self.0.read(SCOPE).await
     }
 
     async fn begin(&self) -> Result<Unit, StoreError> {
-        self.transactions.begin(SCOPE).await
+        self.0.begin(SCOPE).await
     }
 
     async fn commit(&self, unit: Unit) -> Result<(), StoreError> {
-        self.transactions.commit(unit).await
+        self.0.commit(unit).await
     }
 }
 
@@ -56,22 +50,20 @@ pub(crate) struct RunningWorker {
 
 impl RunningWorker {
     pub(crate) fn start(app: &App) -> Result<Self, StartError> {
-        let schedules = schedules(app)?;
-        let handlers = Handlers::new()
-            .with::<Email>(EmailSender(app.clone()))
-            .with::<RegistrationRequested>(Accounts(app.clone()))
-            .with::<ResetRequested>(Accounts(app.clone()))
-            .with::<VerificationRequested>(Accounts(app.clone()))
-            .with::<EmailChangeRequested>(Accounts(app.clone()))
-            .with::<CleanUp>(CleanUps(app.clone()))
-            .with::<RemoveBlob>(BlobKeeper(app.clone()))
-            .with::<SweepBlobs>(BlobKeeper(app.clone()))
-            .with::<SealJournal>(SealsJournal(app.clone()));
+        let schedules = schedules(&app.world, app.config.audit.seals)?;
+        let handlers = handlers(app);
         let queues = app.config.jobs.concurrency.iter();
         let queues =
             queues.map(|(name, concurrency)| QueueConfig { name: (*name).to_owned(), concurrency: *concurrency });
         let config = WorkerConfig::new(queues.collect(), Some(app.config.jobs.per_tenant));
-        let worker = Worker::new(app.clone(), app.world.clone(), app.wake_up.clone(), handlers, schedules, config);
+        let worker = Worker::new(
+            WorkerStore(app.transactions.clone()),
+            app.world.clone(),
+            app.wake_up.clone(),
+            handlers,
+            schedules,
+            config,
+        );
         let pulse = app.watchdog.watch("the worker", patience_seconds(app.config.database.deadline));
         let worker = worker.with_pulse({
             let pulse = pulse.clone();
@@ -105,6 +97,29 @@ impl RunningWorker {
     }
 }
 
+/// What does the jobs of each kind.
+fn handlers(app: &App) -> Handlers {
+    let (transactions, world, secrets) = (&app.transactions, &app.world, &app.secrets);
+    let emails = EmailSender {
+        mailer: app.outbox.mailer(),
+        link_pages: app.link_pages.clone(),
+        secrets: secrets.clone(),
+        world: world.clone(),
+    };
+    let accounts = Accounts { transactions: transactions.clone(), secrets: secrets.clone(), world: world.clone() };
+    let blobs = BlobKeeper { blobs: app.blobs.clone(), transactions: transactions.clone(), world: world.clone() };
+    Handlers::new()
+        .with::<Email>(emails)
+        .with::<RegistrationRequested>(accounts.clone())
+        .with::<ResetRequested>(accounts.clone())
+        .with::<VerificationRequested>(accounts.clone())
+        .with::<EmailChangeRequested>(accounts)
+        .with::<CleanUp>(CleanUps { cleaner: app.cleaner.clone(), transactions: transactions.clone() })
+        .with::<RemoveBlob>(blobs.clone())
+        .with::<SweepBlobs>(blobs)
+        .with::<SealJournal>(SealsJournal(app.sealer.clone()))
+}
+
 /// For how long a worker may not come round. It waits for two units at a time while the database does not answer, which is
 /// not its fault.
 fn patience_seconds(deadline: Duration) -> u32 {
@@ -113,14 +128,14 @@ fn patience_seconds(deadline: Duration) -> u32 {
 }
 
 /// What is done again and again.
-fn schedules(app: &App) -> Result<Vec<Schedule>, StartError> {
+fn schedules(world: &World, seals: bool) -> Result<Vec<Schedule>, StartError> {
     // Not on the hour, when everybody's schedules fire.
     let mut schedules = vec![
-        Schedule::of(&app.world, "cleanup", "17 * * * *".parse()?, &CleanUp::everything())?,
-        Schedule::of(&app.world, "sweep_blobs", "47 3 * * *".parse()?, &SweepBlobs {})?,
+        Schedule::of(world, "cleanup", "17 * * * *".parse()?, &CleanUp::everything())?,
+        Schedule::of(world, "sweep_blobs", "47 3 * * *".parse()?, &SweepBlobs {})?,
     ];
-    if app.config.audit.seals {
-        schedules.push(Schedule::of(&app.world, "seals", "* * * * *".parse()?, &SealJournal {})?);
+    if seals {
+        schedules.push(Schedule::of(world, "seals", "* * * * *".parse()?, &SealJournal {})?);
     }
     Ok(schedules)
 }

@@ -1,4 +1,4 @@
-//! The rule that keeps the folders honest: `app` → `adapters/*` → `domain/*` → `kernel`, and nothing back or across.
+//! The rule that keeps the folders honest: `app` → `operator` → `service` → `adapters/*` → `domain/*` → `kernel`, and nothing back or across.
 
 use anyhow::{Context, Result, bail};
 use cargo_metadata::{DependencyKind, MetadataCommand};
@@ -48,11 +48,19 @@ const ADAPTER_EXTRAS: &[(&str, &str)] = &[("tenantry-store", "tenantry-migration
 /// Adapters and the other adapters that their tests and examples are made with.
 const TRIED_WITH: &[(&str, &str)] = &[("tenantry-worker", "tenantry-store")];
 
+/// The adapters that the services are built on. The other adapters reach them as ports.
+const OF_SERVICE: &[&str] = &["tenantry-store", "tenantry-crypto"];
+
+/// The adapters that the operator's commands name: keys, and no store, so that only the services open units.
+const OF_OPERATOR: &[&str] = &["tenantry-crypto"];
+
 /// Where in the house a crate lives, which decides what it may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Domain,
     Adapter,
+    Service,
+    Operator,
     App,
     Bench,
     Example,
@@ -67,6 +75,8 @@ impl Place {
         match folder.split('/').collect::<Vec<_>>()[..] {
             ["crates", "domain", _] => Some(Self::Domain),
             ["crates", "adapters", _] => Some(Self::Adapter),
+            ["crates", "service"] => Some(Self::Service),
+            ["crates", "operator"] => Some(Self::Operator),
             ["crates", "app"] => Some(Self::App),
             ["crates", "bench"] => Some(Self::Bench),
             ["examples", _] => Some(Self::Example),
@@ -166,6 +176,9 @@ fn refusal_inside(member: &Member, place: Place, dependency: &Dependency, target
         (Place::Example, Place::Domain) => None,
         (Place::Example, Place::Adapter) if dependency.development => None,
         (Place::Example, Place::Adapter) => Some("it stands for a domain crate: adapters are for its tests"),
+        (Place::Example, Place::Service | Place::Operator) => {
+            Some("it stands for a domain crate, which declares ports and knows no service")
+        }
         (Place::Example, Place::Migration) => Some("the schema is the affair of `store` alone"),
 
         (Place::Domain, _) => Some("a domain crate declares ports, and the crates outside implement them"),
@@ -176,13 +189,30 @@ fn refusal_inside(member: &Member, place: Place, dependency: &Dependency, target
                 dependency.development && TRIED_WITH.contains(&(member.name.as_str(), dependency.name.as_str()));
             (!allowed).then_some("adapters never see each other; what joins them is `app`")
         }
+        (Place::Adapter, Place::Service | Place::Operator) => Some("the services use adapters, never the reverse"),
         (Place::Adapter, Place::App) => Some("`app` uses adapters, never the reverse"),
         (Place::Adapter, Place::Migration) => {
             let allowed = ADAPTER_EXTRAS.contains(&(member.name.as_str(), dependency.name.as_str()));
             (!allowed).then_some("the schema is the affair of `store` alone")
         }
 
-        (Place::App, Place::Domain | Place::Adapter) => None,
+        (Place::Service, Place::Domain | Place::Service) => None,
+        (Place::Service, Place::Adapter) => {
+            let allowed = OF_SERVICE.contains(&dependency.name.as_str());
+            (!allowed)
+                .then_some("the services are built on `store` and `crypto`, and other adapters reach them as ports")
+        }
+        (Place::Service, Place::Migration) => Some("the schema is the affair of `store` alone"),
+        (Place::Service, Place::Operator) => Some("the operator's commands use the services, never the reverse"),
+
+        (Place::Operator, Place::Domain | Place::Service | Place::Operator) => None,
+        (Place::Operator, Place::Adapter) => {
+            let allowed = OF_OPERATOR.contains(&dependency.name.as_str());
+            (!allowed).then_some("the operator's commands go through the services, and open no unit of their own")
+        }
+        (Place::Operator, Place::Migration) => Some("the schema is the affair of `store` alone"),
+
+        (Place::App, Place::Domain | Place::Adapter | Place::Service | Place::Operator) => None,
         (Place::App, Place::Migration) if dependency.development => None,
         (Place::App, Place::Migration) => {
             Some("the schema is the affair of `store` alone, and `app` reaches it through `store`")
@@ -224,6 +254,9 @@ mod tests {
             ("tenantry-store", "crates/adapters/store"),
             ("tenantry-crypto", "crates/adapters/crypto"),
             ("tenantry-worker", "crates/adapters/worker"),
+            ("tenantry-mail", "crates/adapters/mail"),
+            ("tenantry-service", "crates/service"),
+            ("tenantry-operator", "crates/operator"),
             ("tenantry-app", "crates/app"),
             ("tenantry-bench", "crates/bench"),
             ("tenantry-migration", "migration"),
@@ -268,8 +301,21 @@ mod tests {
             &["tenantry-testkit"],
         );
         assert_allowed(
+            "tenantry-service",
+            &["tenantry-store", "tenantry-crypto", "tenantry-identity", "tokio"],
+            &["tenantry-testkit"],
+        );
+        assert_allowed("tenantry-operator", &["tenantry-service", "tenantry-crypto", "tenantry-identity", "clap"], &[]);
+        assert_allowed(
             "tenantry-app",
-            &["tenantry-store", "tenantry-crypto", "tenantry-identity", "actix-web"],
+            &[
+                "tenantry-operator",
+                "tenantry-service",
+                "tenantry-store",
+                "tenantry-crypto",
+                "tenantry-identity",
+                "actix-web",
+            ],
             &["tenantry-migration"],
         );
         assert_allowed("tenantry-worker", &["tenantry-kernel", "tokio"], &["tenantry-store", "tenantry-testkit"]);
@@ -311,6 +357,26 @@ mod tests {
         assert_refused("tenantry-store", "tenantry-app", "never the reverse");
         assert_refused("tenantry-crypto", "tenantry-migration", "`store` alone");
         assert_refused("tenantry-store", "tenantry-testkit", "for tests");
+    }
+
+    #[test]
+    fn the_services_know_ports_and_no_program() {
+        for adapter in ["tenantry-mail", "tenantry-worker"] {
+            assert_refused("tenantry-service", adapter, "reach them as ports");
+        }
+        assert_refused("tenantry-service", "tenantry-app", "is a program");
+        assert_refused("tenantry-service", "tenantry-migration", "`store` alone");
+        assert_refused("tenantry-service", "tenantry-operator", "never the reverse");
+        assert_refused("tenantry-store", "tenantry-service", "never the reverse");
+        assert_refused("tenantry-identity", "tenantry-service", "declares ports");
+        assert_refused("tenantry-testkit", "tenantry-service", "knows ports");
+        assert_refused("tenantry-bench", "tenantry-service", "from outside");
+    }
+
+    #[test]
+    fn the_operators_commands_open_no_unit() {
+        assert_refused("tenantry-operator", "tenantry-store", "open no unit");
+        assert_refused("tenantry-operator", "tenantry-app", "is a program");
     }
 
     #[test]

@@ -1,10 +1,7 @@
-use std::{error::Error, path::PathBuf};
-use tenantry_audit::{Finding, Head};
-use tenantry_jobs::JobId;
-use tenantry_kernel::{EmailAddress, ErrorKind, StoreError, UserId};
-use tenantry_tenancy::{RoleName, Slug};
+use std::path::PathBuf;
+use tenantry_operator::OperatorError;
 
-use crate::{Failure, StartError};
+use crate::StartError;
 
 /// Why a command of the operator was not carried out, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -18,133 +15,12 @@ pub enum AdminError {
     /// The schema is older than this program.
     #[error("the database is not up to date: run `tenantry migrate` first")]
     NotMigrated,
-    /// No tenant has that slug or id.
-    #[error("there is no tenant {0}: name one by its slug or its id")]
-    UnknownTenant(String),
-    /// The tenant has no role of that name.
-    #[error(
-        "tenant {tenant} has no role called {role}: name owner, admin, member, viewer, or one that the tenant has made"
-    )]
-    UnknownRole {
-        /// The tenant.
-        tenant: Slug,
-        /// The name asked for.
-        role: RoleName,
-    },
-    /// No job has that id.
-    #[error("there is no job {0}: `tenantry jobs list` shows those that are kept")]
-    UnknownJob(JobId),
-    /// The job has moved on, or never was where it would have to be.
-    #[error("job {id} is {state}: {possible}")]
-    JobState {
-        /// The job.
-        id: JobId,
-        /// Where it stands.
-        state: &'static str,
-        /// What would have to be so.
-        possible: &'static str,
-    },
-    /// A tenant has no rows of its own of that.
-    #[error("no tenant has rows of its own of {0}: leave out --tenant, or name another --target")]
-    NotOfTenant(&'static str),
-    /// Nobody has that address.
-    #[error("nobody has an account with the address {0}")]
-    UnknownPerson(EmailAddress),
-    /// Nobody has that id.
-    #[error("there is no person {0}")]
-    UnknownPersonId(UserId),
-    /// The person is shut out, and could do nothing in the tenant.
-    #[error("{0} is disabled: let them in first with `tenantry admin enable-user --email {0}`")]
-    Disabled(EmailAddress),
-    /// The person is in the tenant, with the roles that they hold there.
-    #[error("{email} is a member of tenant {tenant} already: an administrator of the tenant can change the roles")]
-    AlreadyMember {
-        /// The person.
-        email: EmailAddress,
-        /// The tenant.
-        tenant: Slug,
-    },
-    /// Somebody registered with the address at the same moment.
-    #[error("somebody has registered with the address {0} meanwhile: run the command again to take that account")]
-    Registered(EmailAddress),
-    /// Another tenant has the slug that was asked for.
-    #[error("another tenant has the slug {0}: name another one with --slug, or none to have one made from the name")]
-    SlugTaken(Slug),
-    /// No free slug was found for the name.
-    #[error("no free slug could be made from the name: name one with --slug")]
-    NoFreeSlug,
-    /// Tenants would be left without an active owner.
-    #[error("{email} is the last active owner of {}: make somebody else an owner there first, or repeat with --force", list(.tenants))]
-    LastOwner {
-        /// The person.
-        email: EmailAddress,
-        /// The tenants that nobody else owns.
-        tenants: Vec<Slug>,
-    },
     /// There is no key to verify seals with.
     #[error(
         "no key for seals is trusted: name one with --key, as `tenantry audit keys` prints them where the log is, or set SEAL_KEYS"
     )]
     NoSealKey,
-    /// The file cannot be read.
-    #[error("{} cannot be read: {error}", file.display())]
-    Export {
-        /// Which file.
-        file: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// The file is no export with seals.
-    #[error("{} is no export with seals: make one with GET /audit-logs/export?format=ndjson&seals=true", file.display())]
-    NoExport {
-        /// Which file.
-        file: PathBuf,
-    },
-    /// A head belongs to another log than the one that is verified.
-    #[error("the head {0} is of another log than the one that is verified")]
-    OtherHead(Head),
-    /// A log is not what was sealed.
-    #[error("{0}")]
-    Broken(String),
-    /// The change was refused, or went wrong.
-    #[error("{sentence}")]
-    Failed {
-        /// What happened and what to do.
-        sentence: &'static str,
-        /// Why.
-        #[source]
-        cause: Option<Box<dyn Error + Send + Sync>>,
-    },
-}
-
-impl From<Failure> for AdminError {
-    /// For failures that mean the same in every command.
-    fn from(failure: Failure) -> Self {
-        let sentence = match failure.code.kind() {
-            ErrorKind::Unavailable => {
-                "the database does not answer: ask `tenantry doctor`, and look whether it was done before you try again"
-            }
-            ErrorKind::NotFound | ErrorKind::Stale => "somebody else changed it at the same moment: try again",
-            ErrorKind::Internal => "it went wrong, and nothing was changed",
-            _ => failure.code.sentence(),
-        };
-        Self::Failed { sentence, cause: failure.cause }
-    }
-}
-
-impl From<Finding> for AdminError {
-    fn from(finding: Finding) -> Self {
-        Self::Broken(finding.to_string())
-    }
-}
-
-impl From<StoreError> for AdminError {
-    fn from(error: StoreError) -> Self {
-        Failure::from(error).into()
-    }
-}
-
-/// Slugs as they stand in a sentence.
-pub(super) fn list(slugs: &[Slug]) -> String {
-    slugs.iter().map(Slug::as_str).collect::<Vec<_>>().join(", ")
+    /// The command itself failed.
+    #[error(transparent)]
+    Command(#[from] OperatorError),
 }

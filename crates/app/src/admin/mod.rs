@@ -1,67 +1,52 @@
-//! What the operator of an installation does at its command line, on the database itself, beside a running server.
+//! The operator's commands: which database they work on, and what of them needs the keys of the configuration.
 
-mod account;
 mod audit;
 mod database;
-mod erasure;
 mod error;
-mod jobs;
 mod keys;
-mod people;
-mod tenants;
 
-pub use audit::{AuditAnswer, run_audit};
+pub use audit::run_audit;
 pub use error::AdminError;
-pub use jobs::run_jobs;
+pub use tenantry_operator::AuditAnswer;
 
-use tenantry_kernel::{Action, Actor, Origin, RequestId, World};
-use tenantry_store::{Scope, SystemReason, Unit};
+use tenantry_operator::{JobsCommand, Operator, OperatorError};
 
-use crate::{Answer, App, Failure, changes::ChangeRequest, cli::AdminCommand, config::Config};
-
-const REASON: SystemReason = SystemReason::CommandLine;
-const SCOPE: Scope = Scope::System(REASON);
+use crate::{cli::AdminCommand, config::Config};
 
 /// Carries out a command of the operator and returns the line that tells what was done. Must run in a `LocalSet`, as
 /// `actix_web::rt::System` has one.
 pub async fn run_admin(config: Config, command: AdminCommand) -> Result<String, AdminError> {
-    use AdminCommand as Do;
-    use tenantry_kernel::TenantStatus::{Active, Suspended};
     match command {
-        Do::CreateTenant(it) => on_database(config, async |app| tenants::create(app, it).await).await,
-        Do::SuspendTenant(it) => on_database(config, async |app| tenants::set_status(app, it, Suspended).await).await,
-        Do::ResumeTenant(it) => on_database(config, async |app| tenants::set_status(app, it, Active).await).await,
-        Do::SetPlan(it) => on_database(config, async |app| tenants::set_plan(app, it).await).await,
-        Do::AddMember(it) => on_database(config, async |app| people::add_member(app, it).await).await,
-        Do::DisableUser(it) => on_database(config, async |app| people::disable(app, it).await).await,
-        Do::EraseUser(it) => on_database(config, async |app| erasure::erase(app, it).await).await,
-        Do::EnableUser(it) => on_database(config, async |app| people::enable(app, it).await).await,
-        Do::RotateKeys => keys::rotate(&config),
-        Do::RenewSealKey => keys::renew_seal_key(&config),
+        AdminCommand::Operator(command) => {
+            on_database(config, async |operator| operator.administer(command).await).await
+        }
+        AdminCommand::RotateKeys => keys::rotate(&config),
+        AdminCommand::RenewSealKey => keys::renew_seal_key(&config),
     }
+}
+
+/// Carries out a command about jobs and returns what it has to tell. Must run in a `LocalSet`.
+pub async fn run_jobs(config: Config, command: JobsCommand) -> Result<String, AdminError> {
+    on_database(config, async |operator| operator.manage_jobs(command).await).await
 }
 
 /// Opens the database for one command, and closes it in order.
 async fn on_database<T>(
     config: Config,
-    work: impl AsyncFnOnce(&App) -> Result<T, AdminError>,
+    work: impl AsyncFnOnce(&Operator) -> Result<T, OperatorError>,
 ) -> Result<T, AdminError> {
     let app = database::open(config).await?;
-    let done = work(&app).await;
+    let operator = Operator {
+        changes: app.changes.clone(),
+        reader: app.reader.clone(),
+        transactions: app.transactions.clone(),
+        world: app.world.clone(),
+        secrets: app.secrets.clone(),
+        link_pages: app.link_pages.clone(),
+        cleaner: app.cleaner.clone(),
+        sealer: app.sealer.clone(),
+    };
+    let done = work(&operator).await;
     app.store.close().await;
-    done
-}
-
-/// Runs a change by the operator; what it returns is the line that tells of it.
-async fn change<W>(app: &App, action: Action, work: W) -> Result<String, Failure>
-where
-    W: AsyncFn(&mut Unit, &Actor, &World) -> Result<String, Failure> + 'static,
-{
-    let origin = Origin { trace: RequestId::new(&app.world).into(), ip: None, user_agent: None };
-    let by = ChangeRequest::new(Actor::operator(origin), action);
-    let answer = app.change(by, SCOPE, async move |unit: &mut Unit, actor: &Actor, world: &World| {
-        let line = work(unit, actor, world).await?;
-        Ok(Answer { status: 200, headers: Vec::new(), body: line.into() })
-    });
-    Ok(String::from_utf8_lossy(&answer.await?.body).into_owned())
+    Ok(done?)
 }

@@ -6,7 +6,7 @@ use std::{
 };
 use tokio::time::timeout;
 
-use crate::{App, mail::Outbox};
+use crate::mail::Outbox;
 
 use super::{Check, Judgement, Status, TIME_LIMIT, try_folder};
 
@@ -25,6 +25,29 @@ struct Parts {
 }
 
 impl LastMailCheck {
+    /// Returns what was seen lately, or asks. A mail server may take its time to greet, so it is asked in a task of its own;
+    /// a caller that cannot wait gets what was seen before.
+    pub(super) async fn check(&self, outbox: &Outbox) -> Check {
+        if let Some(check) = self.fresh() {
+            return check;
+        }
+        let asking = tokio::spawn({
+            let (remembered, outbox) = (self.clone(), outbox.clone());
+            async move { remembered.refresh(&outbox).await }
+        });
+        match timeout(TIME_LIMIT, asking).await {
+            Ok(Ok(check)) => check,
+            _ => self.seen().map_or_else(
+                || Check {
+                    status: Status::Warn,
+                    latency: TIME_LIMIT,
+                    observed: "no answer yet; it is being asked".to_owned(),
+                },
+                |(_, check)| check,
+            ),
+        }
+    }
+
     fn seen(&self) -> Option<(Instant, Check)> {
         self.0.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -44,32 +67,6 @@ impl LastMailCheck {
         let check = Check { status, latency: began.elapsed(), observed };
         *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), check.clone()));
         check
-    }
-}
-
-impl App {
-    /// A mail server may take its time to greet, so it is asked beside the request; who cannot wait is told what was seen
-    /// before.
-    pub(super) async fn check_mail(&self) -> Check {
-        let remembered = self.health.mail.clone();
-        if let Some(check) = remembered.fresh() {
-            return check;
-        }
-        let asking = tokio::spawn({
-            let (remembered, outbox) = (remembered.clone(), self.outbox.clone());
-            async move { remembered.refresh(&outbox).await }
-        });
-        match timeout(TIME_LIMIT, asking).await {
-            Ok(Ok(check)) => check,
-            _ => remembered.seen().map_or_else(
-                || Check {
-                    status: Status::Warn,
-                    latency: TIME_LIMIT,
-                    observed: "no answer yet; it is being asked".to_owned(),
-                },
-                |(_, check)| check,
-            ),
-        }
     }
 }
 

@@ -11,7 +11,9 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::{context, must_be_escaped};
+use tenantry_service::log_context;
+
+use super::must_be_escaped;
 
 /// An entry for people, with the context of the request at its end.
 pub(super) struct OneLineText<F>(pub(super) F);
@@ -26,7 +28,7 @@ where
         // a writer of our own does not know that the one beneath it shows colours
         let format = self.0.clone().with_ansi(writer.has_ansi_escapes());
         format.format_event(context, Writer::new(&mut WithoutEnd(&mut writer)), event)?;
-        context::write_text(&mut writer)?;
+        log_context::write_text(&mut writer)?;
         writer.write_char('\n')
     }
 }
@@ -70,7 +72,7 @@ impl Write for JsonEscaping<'_, '_> {
         {
             self.has_begun = true;
             self.writer.write_char('{')?;
-            context::write_json(self.writer)?;
+            log_context::write_json(self.writer)?;
             text = members;
         }
         let special = |c: char| c != '\n' && must_be_escaped(c);

@@ -3,45 +3,46 @@
 use metrics::{counter, gauge};
 use std::time::Duration;
 use tenantry_jobs::{Jobs, QueueFigures};
+use tenantry_store::{Scope, SystemReason};
 use tokio::time::timeout;
 
-use crate::{App, worker};
+use super::{MetricSources, process};
 
-use super::process;
+const SCOPE: Scope = Scope::System(SystemReason::Maintenance);
 
 /// How long everything has that waits for something else; what is not there by then is left as it was.
 const LIMIT: Duration = Duration::from_millis(750);
 
 /// Reads everything anew.
-pub(super) async fn collect(app: &App) {
-    from_this_process(app);
-    let is_up = timeout(LIMIT, from_the_database(app)).await.is_ok_and(|answered| answered);
+pub(super) async fn collect(sources: &MetricSources) {
+    from_this_process(sources);
+    let is_up = timeout(LIMIT, from_the_database(sources)).await.is_ok_and(|answered| answered);
     gauge!("tenantry_up", "component" => "database").set(f64::from(u8::from(is_up)));
 }
 
-fn from_this_process(app: &App) {
+fn from_this_process(sources: &MetricSources) {
     gauge!("tenantry_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     process::collect();
-    counter!("tenantry_db_statements_total").absolute(app.store.statements());
-    for figures in app.store.pools() {
+    counter!("tenantry_db_statements_total").absolute(sources.store.statements());
+    for figures in sources.store.pools() {
         for (state, count) in [("used", figures.used), ("idle", figures.idle)] {
             gauge!("tenantry_db_pool_connections", "pool" => figures.pool, "state" => state).set(count as f64);
         }
     }
-    let (sessions, tokens) = app.authority.sizes();
+    let (sessions, tokens) = sources.authority.sizes();
     gauge!("tenantry_authority_cache_entries").set(sessions as f64);
     gauge!("tenantry_token_cache_entries").set(tokens as f64);
-    if let Some(age) = app.authority.feed_age() {
+    if let Some(age) = sources.authority.feed_age() {
         gauge!("tenantry_authority_feed_age_seconds").set(age.as_secs_f64());
     }
 }
 
 /// Everything that takes a statement; whether the database answered.
-async fn from_the_database(app: &App) -> bool {
-    let figures = async { app.read(worker::SCOPE).await?.queue_figures().await }.await;
+async fn from_the_database(sources: &MetricSources) -> bool {
+    let figures = async { sources.store.read(SCOPE).await?.queue_figures().await }.await;
     let Ok(figures) = figures else { return false };
-    let now = app.world.now();
-    for queue in worker::QUEUES {
+    let now = sources.world.now();
+    for queue in sources.queues {
         let of_queue = figures.iter().find(|figures| figures.queue == *queue);
         let count = |of: fn(&QueueFigures) -> u64| of_queue.map_or(0, of) as f64;
         for (state, jobs) in [

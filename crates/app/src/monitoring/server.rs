@@ -4,13 +4,14 @@
 use actix_web::{App as ActixApp, HttpResponse, HttpServer, dev::ServerHandle, rt::task::JoinHandle, web};
 use std::{
     net::TcpListener,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::sync::Mutex;
 
-use crate::{App, Failure, StartError, http::say_whether_alive};
+use crate::{Failure, StartError, http::say_whether_alive, watchdog::Watchdog};
 
-use super::{Monitoring, collect::collect};
+use super::{MetricSources, Monitoring, collect::collect};
 
 /// What is served beside the API.
 pub(crate) struct MetricsServer {
@@ -26,10 +27,10 @@ impl Collected {
     /// However often somebody asks, what is dear is not read more often.
     const AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
-    async fn refresh(&self, app: &App) {
+    async fn refresh(&self, sources: &MetricSources) {
         let mut last = self.0.lock().await;
         if last.is_none_or(|last| last.elapsed() >= Self::AT_MOST_EVERY) {
-            collect(app).await;
+            collect(sources).await;
             *last = Some(Instant::now());
         }
     }
@@ -39,16 +40,21 @@ impl Collected {
 const UPKEEP: Duration = Duration::from_secs(5);
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Serves metrics, if that is wanted.
-pub(crate) fn serve(app: &App) -> Result<Option<MetricsServer>, StartError> {
-    let Some(monitoring) = &app.monitoring else { return Ok(None) };
+/// Serves metrics.
+pub(crate) fn serve(
+    monitoring: &Arc<Monitoring>,
+    sources: MetricSources,
+    watchdog: Arc<Watchdog>,
+) -> Result<MetricsServer, StartError> {
     let wanted = monitoring.wanted;
     let cannot_serve = |error| StartError::Metrics(wanted, error);
     let listener = TcpListener::bind(wanted).map_err(cannot_serve)?;
     let address = listener.local_addr().map_err(cannot_serve)?;
-    let (served, collected) = (web::Data::new(app.clone()), web::Data::new(Collected::default()));
+    let (sources, collected) = (web::Data::new(sources), web::Data::new(Collected::default()));
+    let (served, watchdog) = (web::Data::from(monitoring.clone()), web::Data::from(watchdog));
     let server = HttpServer::new(move || {
-        let app = ActixApp::new().app_data(served.clone()).app_data(collected.clone());
+        let app = ActixApp::new().app_data(served.clone()).app_data(watchdog.clone());
+        let app = app.app_data(sources.clone()).app_data(collected.clone());
         app.route("/metrics", web::get().to(metrics)).route("/livez", web::get().to(livez))
     });
     let server = server.workers(1).disable_signals().listen(listener).map_err(cannot_serve)?.run();
@@ -64,7 +70,7 @@ pub(crate) fn serve(app: &App) -> Result<Option<MetricsServer>, StartError> {
     });
     let address = *monitoring.bound.get_or_init(|| address);
     tracing::info!(%address, "serving metrics");
-    Ok(Some(MetricsServer { server: handle, upkeep }))
+    Ok(MetricsServer { server: handle, upkeep })
 }
 
 impl MetricsServer {
@@ -75,12 +81,15 @@ impl MetricsServer {
     }
 }
 
-async fn livez(app: web::Data<App>) -> Result<HttpResponse, Failure> {
-    say_whether_alive(&app.watchdog)
+async fn livez(watchdog: web::Data<Watchdog>) -> Result<HttpResponse, Failure> {
+    say_whether_alive(&watchdog)
 }
 
-async fn metrics(app: web::Data<App>, collected: web::Data<Collected>) -> HttpResponse {
-    let Some(Monitoring { recorder, .. }) = &app.monitoring else { return HttpResponse::NotFound().finish() };
-    collected.refresh(&app).await;
-    HttpResponse::Ok().content_type(TEXT).body(recorder.render())
+async fn metrics(
+    monitoring: web::Data<Monitoring>,
+    sources: web::Data<MetricSources>,
+    collected: web::Data<Collected>,
+) -> HttpResponse {
+    collected.refresh(&sources).await;
+    HttpResponse::Ok().content_type(TEXT).body(monitoring.recorder.render())
 }

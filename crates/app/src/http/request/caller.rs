@@ -5,9 +5,9 @@ use futures::future::LocalBoxFuture;
 use sha2::{Digest, Sha256};
 use std::{marker::PhantomData, sync::Arc};
 use tenantry_kernel::{Action, Actor, Authority, Command, ErrorCode, Origin, TenantAuthority, UserId};
-use tenantry_store::Scope;
+use tenantry_service::{CachedAuthority, ChangeRequest, Scope, log_context};
 
-use crate::{App, Failure, authority::CachedAuthority, changes::ChangeRequest, logging};
+use crate::{App, Failure};
 
 use super::{
     idempotency::{KeyedRequest, require_place},
@@ -147,11 +147,11 @@ impl Stranger {
 async fn identified(app: &App, request: &HttpRequest, token: &str) -> Result<Arc<CachedAuthority>, Failure> {
     match app.authenticator.authority_of(token, Sha256::digest(token).into()).await {
         Ok(known) => {
-            logging::identify_by(&known.authority);
+            log_context::identify_by(&known.authority);
             count_person(app, request, &known.authority).await?;
             Ok(known)
         }
-        Err(failure) => Err(refused_and_counted(app, request, failure).await),
+        Err(failure) => Err(refused_and_counted(app, request, failure.into()).await),
     }
 }
 

@@ -8,6 +8,7 @@ use actix_web::{
 use serde::Serialize;
 use tenantry_files::vocabulary::RANGE_NOT_SATISFIABLE;
 use tenantry_kernel::{ErrorCode, ErrorKind, FieldError, RequestId};
+use tenantry_service::Reply;
 
 use crate::{Answer, Failure};
 
@@ -100,15 +101,16 @@ impl Responder for Answer {
     type Body = BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let Reply { status, headers, body } = self.into_inner();
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = HttpResponseBuilder::new(status);
-        for (name, value) in self.headers {
+        for (name, value) in headers {
             response.append_header((name.as_ref(), value));
         }
-        if self.body.is_empty() {
+        if body.is_empty() {
             return response.finish();
         }
-        response.content_type("application/json").body(self.body)
+        response.content_type("application/json").body(body)
     }
 }
 

@@ -6,8 +6,9 @@ use std::{cell::Cell, rc::Rc};
 use tenantry_idempotency::vocabulary::IDEMPOTENCY_KEY_INVALID;
 use tenantry_idempotency::{IdempotencyKey, IdempotencyScope, Request};
 use tenantry_kernel::Authority;
+use tenantry_service::IdempotentRequest;
 
-use crate::{Failure, idempotency::IdempotentRequest};
+use crate::Failure;
 
 use super::openapi;
 

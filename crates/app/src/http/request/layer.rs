@@ -14,8 +14,9 @@ use actix_web::{
 use futures::FutureExt;
 use std::{cell::Cell, panic::AssertUnwindSafe, rc::Rc};
 use tenantry_kernel::{ErrorCode, ErrorKind, RequestId, TraceContext};
+use tenantry_service::{chain, log_context::LogContext};
 
-use crate::{App, Failure, failure::chain, logging::LogContext};
+use crate::{App, Failure};
 
 use super::{
     caller::app_of,

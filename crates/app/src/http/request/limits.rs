@@ -23,16 +23,17 @@ pub(super) struct Told {
 
 /// Counts a request of somebody signed in. One too many is a failure.
 pub(super) async fn count_person(app: &App, request: &HttpRequest, authority: &Authority) -> Result<(), Failure> {
-    judge(request, app.count_person(authority).await)
+    let Some(limits) = &app.limits else { return Ok(()) };
+    judge(request, limits.count_person(authority).await)
 }
 
 /// Counts a request of whoever calls from an address. One too many is a failure.
 pub(super) async fn count_address(app: &App, request: &HttpRequest) -> Result<(), Failure> {
-    judge(request, app.count_address(ip_of(request)).await)
+    let Some(limits) = &app.limits else { return Ok(()) };
+    judge(request, limits.count_address(ip_of(request)).await)
 }
 
-fn judge(request: &HttpRequest, decision: Option<Decision>) -> Result<(), Failure> {
-    let Some(decision) = decision else { return Ok(()) };
+fn judge(request: &HttpRequest, decision: Decision) -> Result<(), Failure> {
     let retry_after_seconds = decision.retry_after_seconds();
     if let (Ok(policy), Ok(standing)) = (decision.policy_field().try_into(), decision.field().try_into()) {
         request.extensions_mut().insert(Told { policy, standing, retry_after_seconds });

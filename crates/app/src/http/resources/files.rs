@@ -15,7 +15,7 @@ use tenantry_files::{
 };
 use tenantry_identity::{People, Person};
 use tenantry_kernel::{Direction, ErrorCode, Page, PageRequest, Timestamp, UserId, bounded_line, fold};
-use tenantry_store::Unit;
+use tenantry_service::Unit;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 

@@ -139,7 +139,7 @@ pub(crate) fn say_whether_alive(watchdog: &Watchdog) -> Result<HttpResponse, Fai
 ))]
 #[get("/readyz")]
 pub(crate) async fn readyz(app: App) -> Result<HttpResponse, Failure> {
-    let is_ready = app.ready.load(Ordering::Acquire) && app.check_database().await.status != Status::Fail;
+    let is_ready = app.ready.load(Ordering::Acquire) && app.health.check_database().await.status != Status::Fail;
     if is_ready {
         Ok(HttpResponse::Ok().content_type("text/plain").body("ready\n"))
     } else {
@@ -154,7 +154,7 @@ pub(crate) async fn readyz(app: App) -> Result<HttpResponse, Failure> {
 ))]
 #[get("/health")]
 pub(crate) async fn health(app: App, request: HttpRequest) -> HttpResponse {
-    let checks = app.health().await;
+    let checks = app.health.checks().await;
     let status = checks.status();
     let shows = may_see_checks(&app, &request);
     let view = HealthView {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use tenantry_identity::{Guess, Invite, People, Person, ResendInvitation, invite as make, resend_invitation as resend};
 use tenantry_kernel::{Direction, EmailAddress, ErrorCode, RoleId, Timestamp, UserId};
-use tenantry_store::Unit;
+use tenantry_service::Unit;
 use tenantry_tenancy::vocabulary::{ALREADY_MEMBER, ROLE_ESCALATION};
 use tenantry_tenancy::{
     Invitation, Invitations, ListInvitations, RevokeInvitation, Role, Roles, revoke_invitation as revoke,
@@ -178,7 +178,7 @@ impl Reads for NewInvitation {
 #[post("/invitations")]
 pub(crate) async fn create_invitation(app: App, caller: Caller<Invite>, body: Body) -> Result<Answer, Failure> {
     let command = body.read::<NewInvitation>().await?;
-    if let Some(answer) = app.changes.answered_before(&caller.change_request(), caller.scope()).await? {
+    if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
     app.charge(Guess::Letter(&command.email), &caller.origin).await?;
@@ -224,7 +224,7 @@ pub(crate) async fn resend_invitation(
     id: web::Path<String>,
 ) -> Result<Answer, Failure> {
     let command = ResendInvitation { id: path_id(&id)? };
-    if let Some(answer) = app.changes.answered_before(&caller.change_request(), caller.scope()).await? {
+    if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
     let invitation = app.read(caller.scope()).await?.invitation_by_id(command.id).await?;

@@ -8,7 +8,7 @@ use tenantry_identity::{
     leave_tenant as leave, transfer_ownership,
 };
 use tenantry_kernel::{ErrorCode, Name, UserId};
-use tenantry_store::{Scope, SystemReason};
+use tenantry_service::{Scope, SystemReason};
 use tenantry_tenancy::vocabulary::{LAST_OWNER, SLUG_TAKEN};
 use tenantry_tenancy::{MembershipStatus, Memberships, Role, Slug, Tenant};
 use utoipa::ToSchema;
@@ -106,7 +106,7 @@ pub(crate) async fn create_tenant(app: App, caller: Caller<FoundOwnTenant>, body
         return Err(Failure::new(REGISTRATION_CLOSED));
     }
     let command = body.read::<NewTenant>().await?;
-    if let Some(answer) = app.changes.answered_before(&caller.change_request(), caller.scope()).await? {
+    if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
     app.charge(Guess::Registration, &caller.origin).await?;

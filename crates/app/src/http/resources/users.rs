@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use tenantry_identity::{ChangeMemberStatus, People, Person, RemoveMember, change_member_status, remove_member};
 use tenantry_kernel::{Direction, ErrorCode, FieldError, RoleId, Timestamp, UserId, bounded_line, fold};
-use tenantry_store::Unit;
+use tenantry_service::Unit;
 use tenantry_tenancy::vocabulary::{LAST_OWNER, ROLE_ESCALATION};
 use tenantry_tenancy::{
     AssignRoles, GiveRole, ListMembers, MemberFilter, MemberKey, MemberOrder, Membership, MembershipStatus,

@@ -9,10 +9,10 @@ use tenantry_audit::{
     Chain, Entries, EntryFilter, ExportAuditLog, ExportFormat, Header, Line, Seals, export_audit_log, harmless_cell,
 };
 use tenantry_kernel::{Direction, EventId, PageRequest, StoreError, TenantId, Vocabulary};
-use tenantry_store::Scope;
+use tenantry_service::{Scope, chain};
 use utoipa::IntoParams;
 
-use crate::{Answer, App, Failure, failure::chain};
+use crate::{Answer, App, Failure};
 
 use super::{
     super::{body::Fields, caller::Caller, query::read_query},

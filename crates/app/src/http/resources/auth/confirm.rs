@@ -9,21 +9,19 @@ use tenantry_identity::{
     find_registration,
 };
 use tenantry_kernel::{Actor, ErrorCode, Outcome};
-use tenantry_store::{Scope, SystemReason};
+use tenantry_service::{ChangeRequest, Refused, Scope, SystemReason};
 use tenantry_tenancy::vocabulary::SLUG_TAKEN;
 use utoipa::ToSchema;
 use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    changes::ChangeRequest,
     http::{
         body::{Body, Fields, Reads},
         caller::Stranger,
         openapi::{Of, Operation},
         origin::origin_of,
     },
-    refusals::Refused,
 };
 
 use super::{

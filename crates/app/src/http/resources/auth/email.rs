@@ -11,20 +11,18 @@ use tenantry_identity::{
     candidate_of, find_link, request_email_change, request_verification, verify_email as verify,
 };
 use tenantry_kernel::{Actor, EmailAddress, ErrorCode, Origin, Outcome};
-use tenantry_store::{Scope, SystemReason};
+use tenantry_service::{ChangeRequest, Refused, Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    changes::ChangeRequest,
     http::{
         body::{Body, Fields, Reads},
         caller::{Caller, Visitor},
         openapi::{Accepted, Of, Operation},
         origin::origin_of,
     },
-    refusals::Refused,
 };
 
 use super::guesses::{Tried, note_failed};
@@ -139,7 +137,7 @@ impl App {
 )]
 #[post("/auth/email/resend")]
 pub(crate) async fn resend_verification(app: App, caller: Caller<ResendVerification>) -> Result<Answer, Failure> {
-    if let Some(answer) = app.changes.answered_before(&caller.change_request(), caller.scope()).await? {
+    if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
     app.charge(Guess::MailRequest(&caller.authority().email), &caller.origin).await?;
@@ -183,7 +181,7 @@ impl Reads for ChangedEmail {
 #[post("/auth/email/change")]
 pub(crate) async fn change_email(app: App, caller: Caller<ChangeEmail>, body: Body) -> Result<Answer, Failure> {
     let (current, new_email) = body.read::<ChangedEmail>().await?;
-    if let Some(answer) = app.changes.answered_before(&caller.change_request(), caller.scope()).await? {
+    if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
     let verified_version = app.confirm_own_password(&caller, current).await?;

@@ -5,10 +5,10 @@ use tenantry_identity::{
     default_tenant, give_back,
 };
 use tenantry_kernel::{EmailAddress, Origin, TenantId, UserId};
-use tenantry_store::{Scope, SystemReason, Unit};
+use tenantry_service::{Refused, Scope, SystemReason, Unit, log_context};
 use tenantry_tenancy::{Memberships, Slug};
 
-use crate::{App, Failure, logging, refusals::Refused};
+use crate::{App, Failure};
 
 pub(super) const SCOPE: Scope = Scope::System(SystemReason::SignIn);
 
@@ -98,5 +98,5 @@ pub(crate) fn note_failed(app: &App, refused: Refused, tried: Tried) {
             app.refusals.note(refused).await;
         }
     });
-    actix_web::rt::spawn(logging::inherit(noting));
+    actix_web::rt::spawn(log_context::inherit(noting));
 }

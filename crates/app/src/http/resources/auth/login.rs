@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, SIGN_IN_FAILED};
 use tenantry_identity::{IdentityError, Password, SignIn, complete_sign_in, find_candidate};
 use tenantry_kernel::{Actor, EmailAddress, ErrorCode, Origin, Outcome};
+use tenantry_service::{ChangeRequest, Refused};
 use tenantry_tenancy::{Slug, Tenant};
 use utoipa::ToSchema;
 use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    changes::ChangeRequest,
     http::{
         body::{Body, Fields, Reads},
         caller::Stranger,
@@ -20,7 +20,6 @@ use crate::{
         origin::origin_of,
         tenant::TenantView,
     },
-    refusals::Refused,
 };
 
 use super::{

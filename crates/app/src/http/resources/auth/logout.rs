@@ -6,12 +6,11 @@ use sha2::{Digest, Sha256};
 use tenantry_identity::vocabulary::SESSION_ENDED;
 use tenantry_identity::{LogOut, RefreshKeys, Sessions, log_out};
 use tenantry_kernel::{Actor, ErrorCode, SessionId};
-use tenantry_store::{Scope, SystemReason};
+use tenantry_service::{ChangeRequest, Scope, SystemReason};
 use utoipa::IntoParams;
 
 use crate::{
     Answer, App, Failure,
-    changes::ChangeRequest,
     http::{
         body::{Body, Fields},
         caller::{Stranger, bearer},

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, get, http::header, patch};
 use serde::{Deserialize, Serialize};
 use tenantry_identity::{ChangeProfile, Person, ReadOwnProfile, change_profile};
 use tenantry_kernel::{Authority, Name, Vocabulary};
-use tenantry_store::{Scope, SystemReason};
+use tenantry_service::{Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
 
@@ -139,7 +139,10 @@ pub(crate) async fn get_me(app: App, caller: Caller<ReadOwnProfile>) -> Result<H
         Some(body) => body.clone(),
         None => {
             let view = || MeView::new(&known.authority, &app.vocabulary);
-            known.me.get_or_init(|| Answer::ok(&view()).map(|a| a.body).unwrap_or_default()).clone()
+            known
+                .me
+                .get_or_init(|| Answer::ok(&view()).map(|answer| answer.into_inner().body).unwrap_or_default())
+                .clone()
         }
     };
     Ok(HttpResponse::Ok()

@@ -8,6 +8,7 @@ use tenantry_identity::{
     Candidate, ChangePassword, Credentials, IdentityError, Password, PasswordHasher, change_password as change,
 };
 use tenantry_kernel::{Command, ErrorCode, Outcome};
+use tenantry_service::Refused;
 use utoipa::ToSchema;
 use validator::Validate;
 
@@ -18,7 +19,6 @@ use crate::{
         caller::Caller,
         openapi::Operation,
     },
-    refusals::Refused,
 };
 
 pub(crate) const OPERATION: Operation =
@@ -57,7 +57,7 @@ impl Reads for ChangedPassword {
 #[post("/auth/password/change")]
 pub(crate) async fn change_password(app: App, caller: Caller<ChangePassword>, body: Body) -> Result<Answer, Failure> {
     let (current, new) = body.read::<ChangedPassword>().await?;
-    if let Some(answer) = app.changes.answered_before(&caller.change_request(), caller.scope()).await? {
+    if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
     new.ensure_unguessable(&own_words(&caller))?;

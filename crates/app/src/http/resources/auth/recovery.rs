@@ -9,13 +9,12 @@ use tenantry_identity::{
     request_reset, reset_password as reset,
 };
 use tenantry_kernel::{Actor, EmailAddress, ErrorCode};
-use tenantry_store::{Scope, SystemReason};
+use tenantry_service::{ChangeRequest, Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    changes::ChangeRequest,
     http::{
         body::{Body, Fields, Reads},
         caller::Stranger,

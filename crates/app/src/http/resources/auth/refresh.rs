@@ -4,12 +4,10 @@ use actix_web::{HttpRequest, post};
 use tenantry_identity::vocabulary::SESSION_REPLAYED;
 use tenantry_identity::{IdentityError, Refresh, Refreshed, refresh_session};
 use tenantry_kernel::{Actor, ErrorCode};
-use tenantry_store::{Scope, SystemReason};
+use tenantry_service::{ChangeRequest, CommitMode, Scope, SystemReason};
 
 use crate::{
     Answer, App, Failure,
-    changes::ChangeRequest,
-    changes::CommitMode,
     http::{
         body::Body,
         caller::Stranger,
@@ -51,7 +49,7 @@ pub(crate) async fn refresh(app: App, _: Stranger, request: HttpRequest, body: B
         match refresh_session(unit, actor, world, issuer.secrets(), issuer.policy(), command).await? {
             Refreshed::Session(session) => {
                 let issued = Issued::new(&issuer, &session, transport)?;
-                Ok(CommitMode::Done(issued.on(Answer::ok(&issued.view)?)))
+                Ok(issued.on(Answer::ok(&issued.view)?).into())
             }
             Refreshed::Replayed => Ok(CommitMode::RefusedAndKept(IdentityError::Replayed.into())),
         }

@@ -8,7 +8,7 @@ use tenantry_identity::{
     Guess, IdentityError, Password, PasswordHasher, Register, Registered, register as make, request_registration,
 };
 use tenantry_kernel::{Actor, EmailAddress, ErrorCode, Name};
-use tenantry_store::{Scope, SystemReason};
+use tenantry_service::{ChangeRequest, Scope, SystemReason};
 use tenantry_tenancy::Slug;
 use tenantry_tenancy::vocabulary::SLUG_TAKEN;
 use utoipa::ToSchema;
@@ -16,7 +16,6 @@ use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    changes::ChangeRequest,
     config::RegistrationPolicy,
     http::{
         body::{Body, Fields, Reads},

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use tenantry_identity::{EndOwnSessions, OwnSessions, Session, Sessions, Which, end_own_sessions};
 use tenantry_kernel::{FieldError, TenantId};
-use tenantry_store::Scope;
+use tenantry_service::Scope;
 use tenantry_tenancy::{Memberships, Tenant};
 use utoipa::{IntoParams, ToSchema};
 

@@ -5,13 +5,12 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tenantry_identity::{IdentityError, SwitchTenant, Switched, switch_tenant as switch};
 use tenantry_kernel::{ErrorCode, TenantId};
-use tenantry_store::{Scope, SystemReason};
+use tenantry_service::{CommitMode, Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    changes::CommitMode,
     http::{
         body::{Body, Fields, Reads},
         caller::Caller,
@@ -118,7 +117,7 @@ pub(crate) async fn switch_tenant(
             tenant: TenantView::from(&done.tenant),
             tokens: issued.view.clone(),
         };
-        Ok(CommitMode::Done(issued.on(Answer::ok(&view)?)))
+        Ok(issued.on(Answer::ok(&view)?).into())
     })
     .await
 }

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tenantry_identity::{RefreshToken, Session};
 use tenantry_kernel::ErrorCode;
+use tenantry_service::TokenIssuer;
 use utoipa::ToSchema;
 use validator::Validate;
 
@@ -17,7 +18,6 @@ use crate::{
         body::{Fields, Reads},
         origin::require_allowed_origin,
     },
-    issuer::TokenIssuer,
 };
 
 /// Readable by nobody's script, sent to nobody else's site.

@@ -17,7 +17,7 @@ use futures::stream;
 use std::{ops::Range, time::Duration};
 use tenantry_files::{BlobError, BlobReader, DownloadFile, File, Files, Presentation, note_download};
 use tenantry_kernel::ErrorCode;
-use tenantry_store::Scope;
+use tenantry_service::Scope;
 use utoipa::IntoParams;
 
 use crate::{Answer, App, Failure};

@@ -8,6 +8,7 @@ use tenantry_files::{
     publish_file,
 };
 use tenantry_kernel::TenantId;
+use tenantry_service::log_context;
 use tokio::{
     sync::mpsc,
     task::{JoinHandle, spawn_blocking},
@@ -16,7 +17,6 @@ use tokio::{
 use crate::{
     Answer, App, Failure,
     http::{caller::Caller, idempotency::ReadBody},
-    logging,
 };
 
 use super::FileView;
@@ -62,7 +62,7 @@ impl Incoming {
             let content = store(&app, key, claimed, coming).await?;
             publish(&app, upload, content).await
         });
-        Self { pieces, task: actix_web::rt::spawn(logging::inherit(work)) }
+        Self { pieces, task: actix_web::rt::spawn(log_context::inherit(work)) }
     }
 
     /// The next bytes. Fails when the file was refused already.

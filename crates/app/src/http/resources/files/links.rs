@@ -7,11 +7,11 @@ use std::time::Duration;
 use tenantry_files::vocabulary::FILE_DOWNLOADED;
 use tenantry_files::{LinkFile, LinkToken, file_of_link, issue_link, note_link_use};
 use tenantry_kernel::{Actor, ErrorCode};
-use tenantry_store::{Scope, SystemReason};
+use tenantry_service::{ChangeRequest, Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{Answer, App, Failure, changes::ChangeRequest};
+use crate::{Answer, App, Failure};
 
 use crate::http::{
     body::{Body, Fields, Reads},

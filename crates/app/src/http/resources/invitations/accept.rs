@@ -9,15 +9,13 @@ use tenantry_identity::{
     find_candidate, find_offer,
 };
 use tenantry_kernel::{Actor, ErrorCode, FieldError, Name, Origin, Outcome};
-use tenantry_store::{Scope, SystemReason};
+use tenantry_service::{CachedAuthority, ChangeRequest, Refused, Scope, SystemReason};
 use tenantry_tenancy::vocabulary::{ALREADY_MEMBER, INVITATION_ACCEPTED};
 use utoipa::ToSchema;
 use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    authority::CachedAuthority,
-    changes::ChangeRequest,
     http::{
         auth::{Issued, TenantReference, TokensView, Transport, Tried, UserView, note_failed},
         body::{Body, Fields, Reads},
@@ -26,7 +24,6 @@ use crate::{
         origin::origin_of,
         tenant::TenantView,
     },
-    refusals::Refused,
 };
 
 pub(crate) const LOOKUP: Operation = Operation::public("lookup_invitation", &[], &[LINK_INVALID]);

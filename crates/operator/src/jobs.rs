@@ -4,35 +4,33 @@ use serde_json::{Value, json};
 use tenantry_jobs::vocabulary::{CLEANUP_REQUESTED, JOB_CANCELLED, JOB_RETRIED};
 use tenantry_jobs::{CancelJob, CleanUpTarget, JobFilter, JobId, JobStatus, Jobs, RetryJob, cancel_job, retry_job};
 use tenantry_kernel::{Direction, ErrorCode, Event, Journal, MAX_LIMIT, PageRequest};
+use tenantry_service::{ServiceError, Swept};
 use tenantry_tenancy::Tenant;
 
 use crate::{
-    App, Failure,
-    clean_up::{Swept, clean_up},
-    cli::{CleanUpArguments, JobArgument, JobsCommand, ListJobs, OutputArgument, ShowJob, TenantSelector},
-    config::Config,
+    CleanUpArguments, JobArgument, JobsCommand, ListJobs, Operator, OperatorError, OutputArgument, SCOPE, ShowJob,
+    TenantSelector, tenants,
 };
 
-use super::{AdminError, SCOPE, change, on_database, tenants};
-
-/// Carries out a command about jobs and returns what it has to tell. Must run in a `LocalSet`.
-pub async fn run_jobs(config: Config, command: JobsCommand) -> Result<String, AdminError> {
-    on_database(config, async |app| match command {
-        JobsCommand::List(it) => list(app, it).await,
-        JobsCommand::Show(it) => show(app, it).await,
-        JobsCommand::Retry(it) => retry(app, it).await,
-        JobsCommand::Cancel(it) => cancel(app, it).await,
-        JobsCommand::Stats(it) => stats(app, it).await,
-        JobsCommand::Cleanup(it) => sweep(app, it).await,
-    })
-    .await
+impl Operator {
+    /// Carries out a command about jobs and returns what it has to tell.
+    pub async fn manage_jobs(&self, command: JobsCommand) -> Result<String, OperatorError> {
+        match command {
+            JobsCommand::List(it) => list(self, it).await,
+            JobsCommand::Show(it) => show(self, it).await,
+            JobsCommand::Retry(it) => retry(self, it).await,
+            JobsCommand::Cancel(it) => cancel(self, it).await,
+            JobsCommand::Stats(it) => stats(self, it).await,
+            JobsCommand::Cleanup(it) => sweep(self, it).await,
+        }
+    }
 }
 
-async fn list(app: &App, command: ListJobs) -> Result<String, AdminError> {
+async fn list(operator: &Operator, command: ListJobs) -> Result<String, OperatorError> {
     let ListJobs { tenant, queue, kind, state, limit, output } = command;
-    let tenant = named(app, tenant).await?.map(|tenant| tenant.id);
+    let tenant = named(operator, tenant).await?.map(|tenant| tenant.id);
     let filter = JobFilter { tenant, queue, kind, state };
-    let mut unit = app.read(SCOPE).await?;
+    let mut unit = operator.reader.open(SCOPE).await?;
     let (mut jobs, mut after) = (Vec::new(), None);
     let mut left = limit;
     while left > 0 {
@@ -68,8 +66,8 @@ async fn list(app: &App, command: ListJobs) -> Result<String, AdminError> {
     Ok(table(["ID", "STATE", "QUEUE", "KIND", "TENANT", "ATTEMPT", "RUN AT", "LAST ERROR"], rows))
 }
 
-async fn show(app: &App, command: ShowJob) -> Result<String, AdminError> {
-    let job = find(app, command.job.id).await?;
+async fn show(operator: &Operator, command: ShowJob) -> Result<String, OperatorError> {
+    let job = find(operator, command.job.id).await?;
     let shown = as_json(&job);
     if command.output.json {
         return Ok(shown.to_string());
@@ -83,25 +81,25 @@ async fn show(app: &App, command: ShowJob) -> Result<String, AdminError> {
     Ok(lines.collect::<Vec<_>>().join("\n"))
 }
 
-async fn retry(app: &App, JobArgument { id }: JobArgument) -> Result<String, AdminError> {
-    let done = change(app, JOB_RETRIED, async move |unit, actor, world| {
+async fn retry(operator: &Operator, JobArgument { id }: JobArgument) -> Result<String, OperatorError> {
+    let done = operator.change(JOB_RETRIED, async move |unit, actor, world| {
         retry_job(unit, actor, world, RetryJob { id }).await?;
         Ok(format!("job {id} is ready again"))
     });
-    told(app, id, done.await, "only a dead or cancelled job is retried, while no other has taken its place").await
+    told(operator, id, done.await, "only a dead or cancelled job is retried, while no other has taken its place").await
 }
 
-async fn cancel(app: &App, JobArgument { id }: JobArgument) -> Result<String, AdminError> {
-    let done = change(app, JOB_CANCELLED, async move |unit, actor, world| {
+async fn cancel(operator: &Operator, JobArgument { id }: JobArgument) -> Result<String, OperatorError> {
+    let done = operator.change(JOB_CANCELLED, async move |unit, actor, world| {
         cancel_job(unit, actor, world, CancelJob { id }).await?;
         Ok(format!("called job {id} off"))
     });
-    told(app, id, done.await, "only a scheduled or ready job is called off").await
+    told(operator, id, done.await, "only a scheduled or ready job is called off").await
 }
 
-async fn stats(app: &App, output: OutputArgument) -> Result<String, AdminError> {
-    let now = app.world.now();
-    let queues = app.read(SCOPE).await?.queue_figures().await?;
+async fn stats(operator: &Operator, output: OutputArgument) -> Result<String, OperatorError> {
+    let now = operator.world.now();
+    let queues = operator.reader.open(SCOPE).await?.queue_figures().await?;
     if output.json {
         let queues = queues.iter().map(|queue| {
             json!({
@@ -123,26 +121,27 @@ async fn stats(app: &App, output: OutputArgument) -> Result<String, AdminError> 
     Ok(table(["QUEUE", "READY", "SCHEDULED", "RUNNING", "DEAD", "OLDEST READY"], rows))
 }
 
-async fn sweep(app: &App, command: CleanUpArguments) -> Result<String, AdminError> {
+async fn sweep(operator: &Operator, command: CleanUpArguments) -> Result<String, OperatorError> {
     let CleanUpArguments { tenant, targets, dry_run, output } = command;
-    let tenant = named(app, tenant).await?;
+    let tenant = named(operator, tenant).await?;
     let all = if tenant.is_some() { CleanUpTarget::OF_TENANT } else { CleanUpTarget::ALL };
     if let Some(target) = targets.iter().find(|target| !all.contains(target)) {
-        return Err(AdminError::NotOfTenant(target.name()));
+        return Err(OperatorError::NotOfTenant(target.name()));
     }
     let targets = if targets.is_empty() { all.to_vec() } else { targets };
     let tenant = tenant.map(|tenant| tenant.id);
     let names: Vec<String> = targets.iter().map(|target| target.name().to_owned()).collect();
-    change(app, CLEANUP_REQUESTED, async move |unit, actor, world| {
-        let event = Event::new(world, actor, CLEANUP_REQUESTED)
-            .within(tenant)
-            .set("targets", names.clone())
-            .set("dryRun", if dry_run { "true" } else { "false" });
-        unit.append_event(event).await?;
-        Ok(String::new())
-    })
-    .await?;
-    let swept = clean_up(app, tenant, &targets, dry_run).await?;
+    operator
+        .change(CLEANUP_REQUESTED, async move |unit, actor, world| {
+            let event = Event::new(world, actor, CLEANUP_REQUESTED)
+                .within(tenant)
+                .set("targets", names.clone())
+                .set("dryRun", if dry_run { "true" } else { "false" });
+            unit.append_event(event).await?;
+            Ok(String::new())
+        })
+        .await?;
+    let swept = operator.cleaner.clean_up(tenant, &targets, dry_run).await?;
     if output.json { Ok(json!(swept).to_string()) } else { Ok(counted(&swept, dry_run)) }
 }
 
@@ -153,29 +152,29 @@ fn counted(swept: &Swept, dry_run: bool) -> String {
 
 /// What came of a change of one job.
 async fn told(
-    app: &App,
+    operator: &Operator,
     id: JobId,
-    done: Result<String, Failure>,
+    done: Result<String, ServiceError>,
     possible: &'static str,
-) -> Result<String, AdminError> {
+) -> Result<String, OperatorError> {
     match done {
-        Err(failure) if failure.code == ErrorCode::NOT_FOUND => Err(AdminError::UnknownJob(id)),
+        Err(failure) if failure.code == ErrorCode::NOT_FOUND => Err(OperatorError::UnknownJob(id)),
         Err(failure) if failure.code == ErrorCode::INVALID_STATE => {
-            let state = find(app, id).await?.state.name();
-            Err(AdminError::JobState { id, state, possible })
+            let state = find(operator, id).await?.state.name();
+            Err(OperatorError::JobState { id, state, possible })
         }
         done => Ok(done?),
     }
 }
 
-async fn find(app: &App, id: JobId) -> Result<JobStatus, AdminError> {
-    app.read(SCOPE).await?.job_by_id(id).await?.ok_or(AdminError::UnknownJob(id))
+async fn find(operator: &Operator, id: JobId) -> Result<JobStatus, OperatorError> {
+    operator.reader.open(SCOPE).await?.job_by_id(id).await?.ok_or(OperatorError::UnknownJob(id))
 }
 
-async fn named(app: &App, tenant: Option<TenantSelector>) -> Result<Option<Tenant>, AdminError> {
+async fn named(operator: &Operator, tenant: Option<TenantSelector>) -> Result<Option<Tenant>, OperatorError> {
     match tenant {
         None => Ok(None),
-        Some(tenant) => tenants::find(app, &tenant).await.map(Some),
+        Some(tenant) => tenants::find(operator, &tenant).await.map(Some),
     }
 }
 

@@ -34,6 +34,11 @@ impl Transactions {
         Self { store, publisher }
     }
 
+    /// Opens a unit for reading. On SQLite it never waits for a writer.
+    pub async fn read(&self, scope: Scope) -> Result<Unit, StoreError> {
+        self.store.read(scope).await
+    }
+
     /// Opens a unit for writing. Dropping the unit rolls it back.
     pub async fn begin(&self, scope: Scope) -> Result<Unit, StoreError> {
         self.store.begin(scope).await

@@ -7,16 +7,14 @@ use tenantry_identity::{
     IdentityError, LinkPurpose, NewPerson, People, Person, PersonStatus, insert_person, offer_first_password,
 };
 use tenantry_kernel::{Actor, EmailAddress, Name, World};
-use tenantry_store::Unit;
+use tenantry_service::{LinkPages, ServiceError, Unit};
 use tenantry_tenancy::Tenant;
 
-use crate::{App, Failure, cli::LinkArgument, mail::LinkPages};
-
-use super::{AdminError, SCOPE};
+use crate::{LinkArgument, Operator, OperatorError, SCOPE};
 
 /// An account, looked up before the change began.
 #[derive(Clone)]
-pub(super) enum Account {
+pub(crate) enum Account {
     /// It is there; name and password stay as they are.
     Known(Person),
     /// It is to be made.
@@ -24,28 +22,28 @@ pub(super) enum Account {
 }
 
 /// How a new person gets the link by which they choose their first password.
-pub(super) struct FirstPassword {
+pub(crate) struct FirstPassword {
     secrets: Arc<ServerSecrets>,
     pages: LinkPages,
     by_mail: bool,
 }
 
 impl FirstPassword {
-    pub(super) fn new(app: &App, how: LinkArgument) -> Self {
-        Self { secrets: app.secrets.clone(), pages: app.link_pages.clone(), by_mail: !how.print_link }
+    pub(crate) fn new(operator: &Operator, how: LinkArgument) -> Self {
+        Self { secrets: operator.secrets.clone(), pages: operator.link_pages.clone(), by_mail: !how.print_link }
     }
 }
 
 impl Account {
     /// Looks the address up.
-    pub(super) async fn find_or_prepare(
-        app: &App,
+    pub(crate) async fn find_or_prepare(
+        operator: &Operator,
         email: &EmailAddress,
         name: Option<Name>,
-    ) -> Result<Self, AdminError> {
-        let found = app.read(SCOPE).await?.person_by_email(email).await?;
+    ) -> Result<Self, OperatorError> {
+        let found = operator.reader.open(SCOPE).await?.person_by_email(email).await?;
         match found {
-            Some(person) if person.status == PersonStatus::Disabled => Err(AdminError::Disabled(email.clone())),
+            Some(person) if person.status == PersonStatus::Disabled => Err(OperatorError::Disabled(email.clone())),
             Some(person) => Ok(Self::Known(person)),
             None => {
                 let name = name.map_or_else(|| name_from(email), Ok)?;
@@ -55,7 +53,7 @@ impl Account {
     }
 
     /// The person, held against other changes; made if they are new.
-    pub(super) async fn person(&self, unit: &mut Unit, actor: &Actor, world: &World) -> Result<Person, Failure> {
+    pub(crate) async fn person(&self, unit: &mut Unit, actor: &Actor, world: &World) -> Result<Person, ServiceError> {
         match self {
             Self::Known(known) => {
                 let person = unit.lock_person(known.id).await?;
@@ -67,7 +65,7 @@ impl Account {
     }
 
     /// Offers somebody new their first password, and says what the operator is told of the account.
-    pub(super) async fn offer(
+    pub(crate) async fn offer(
         &self,
         unit: &mut Unit,
         actor: &Actor,
@@ -75,7 +73,7 @@ impl Account {
         person: &Person,
         tenant: &Tenant,
         offer: &FirstPassword,
-    ) -> Result<String, Failure> {
+    ) -> Result<String, ServiceError> {
         if let Self::Known(_) = self {
             return Ok(String::new());
         }
@@ -93,8 +91,8 @@ impl Account {
 }
 
 /// What somebody is called whose name nobody gave.
-fn name_from(email: &EmailAddress) -> Result<Name, AdminError> {
-    Name::parse(email.local()).map_err(|error| Failure::internal(error).into())
+fn name_from(email: &EmailAddress) -> Result<Name, OperatorError> {
+    Name::parse(email.local()).map_err(|error| ServiceError::internal(error).into())
 }
 
 #[cfg(test)]

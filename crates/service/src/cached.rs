@@ -27,7 +27,7 @@ use tenantry_tenancy::Roles;
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
-use crate::{Failure, transactions::Reader};
+use crate::{ServiceError, transactions::Reader};
 
 /// How many members hold a role.
 const ROLE_HOLDERS: Use = Use { name: "role-holders", version: 1, ttl: Duration::from_secs(1) };
@@ -46,7 +46,7 @@ impl AssignmentCounts {
     }
 
     /// Returns how many members hold each of these roles of the scope's tenant. A role that no member holds may be absent.
-    pub async fn of_roles(&self, roles: &[RoleId], scope: Scope) -> Result<Vec<(RoleId, u64)>, Failure> {
+    pub async fn of_roles(&self, roles: &[RoleId], scope: Scope) -> Result<Vec<(RoleId, u64)>, ServiceError> {
         let load = async || Ok(self.reader.open(scope).await?.count_holders(roles).await?);
         let Scope::Tenant { tenant, .. } = scope else { return load().await };
         if roles.is_empty() {
@@ -59,7 +59,7 @@ impl AssignmentCounts {
     }
 
     /// Forgets the counts of a tenant, because its role assignments have changed.
-    pub(crate) fn forget(&self, tenant: TenantId) {
+    pub fn forget(&self, tenant: TenantId) {
         self.cached.forget(Prefix::new(&ROLE_HOLDERS, tenant));
     }
 }
@@ -108,8 +108,8 @@ impl Caching {
     async fn read<T: Serialize + DeserializeOwned>(
         &self,
         key: &Key,
-        load: impl AsyncFnOnce() -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+        load: impl AsyncFnOnce() -> Result<T, ServiceError>,
+    ) -> Result<T, ServiceError> {
         let forgetting = self.forgetting(key.prefix());
         let times = forgetting.times.load(Ordering::Acquire);
         if forgetting.under_way.load(Ordering::Acquire) > 0 {
@@ -122,14 +122,14 @@ impl Caching {
         let landing = Landing { caching: self, flight, cell: cell.clone() };
         let bytes = cell.get_or_try_init(|| self.find_or_load(key, load)).await?;
         drop(landing);
-        serde_json::from_slice(bytes).map_err(Failure::internal)
+        serde_json::from_slice(bytes).map_err(ServiceError::internal)
     }
 
     async fn find_or_load<T: Serialize + DeserializeOwned>(
         &self,
         key: &Key,
-        load: impl AsyncFnOnce() -> Result<T, Failure>,
-    ) -> Result<Arc<[u8]>, Failure> {
+        load: impl AsyncFnOnce() -> Result<T, ServiceError>,
+    ) -> Result<Arc<[u8]>, ServiceError> {
         let began = Instant::now();
         let found = self.cache.get(key).await;
         histogram!("tenantry_cache_lookup_seconds", "use" => key.prefix().usage().name).record(began.elapsed());
@@ -155,7 +155,7 @@ impl Caching {
                 None
             }
         };
-        let bytes: Arc<[u8]> = serde_json::to_vec(&load().await?).map_err(Failure::internal)?.into();
+        let bytes: Arc<[u8]> = serde_json::to_vec(&load().await?).map_err(ServiceError::internal)?.into();
         if let Some(stamp) = stamp {
             let (cache, key, bytes) = (self.cache.clone(), key.clone(), bytes.clone());
             tokio::spawn(self.tasks.track_future(async move {

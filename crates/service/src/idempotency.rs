@@ -9,7 +9,7 @@ use tenantry_idempotency::{
 use tenantry_kernel::World;
 use tenantry_store::Unit;
 
-use crate::{Answer, Failure};
+use crate::{Reply, ServiceError};
 
 /// A request that its client has named by an `Idempotency-Key`.
 #[derive(Debug, Clone)]
@@ -21,22 +21,22 @@ pub struct IdempotentRequest {
 }
 
 /// Stores the answers of idempotent requests in the unit of their change, and replays them.
-pub(crate) struct Idempotency {
+pub struct Idempotency {
     world: World,
     secrets: Arc<ServerSecrets>,
 }
 
 impl Idempotency {
-    pub(crate) fn new(world: World, secrets: Arc<ServerSecrets>) -> Self {
+    pub fn new(world: World, secrets: Arc<ServerSecrets>) -> Self {
         Self { world, secrets }
     }
 
     /// Returns the stored answer without acquiring the key.
-    pub(crate) async fn stored_answer(
+    pub async fn stored_answer(
         &self,
         idempotent: &IdempotentRequest,
         unit: &mut Unit,
-    ) -> Result<Option<Answer>, Failure> {
+    ) -> Result<Option<Reply>, ServiceError> {
         let since = self.world.now().minus(REMEMBERED_FOR);
         let answer = unit.answer_of(&idempotent.scope, since).await?;
         answer.map(|answer| self.replay(idempotent, answer)).transpose()
@@ -44,26 +44,26 @@ impl Idempotency {
 
     /// Acquires the key of the request until the unit ends. Returns the stored answer where there is one. Fails when
     /// another unit holds the key.
-    pub(crate) async fn acquire(
+    pub async fn acquire(
         &self,
         idempotent: &IdempotentRequest,
         unit: &mut Unit,
-    ) -> Result<Option<Answer>, Failure> {
+    ) -> Result<Option<Reply>, ServiceError> {
         let since = self.world.now().minus(REMEMBERED_FOR);
         match unit.acquire_key(&idempotent.scope, since).await? {
             Claim::First => Ok(None),
-            Claim::Running => Err(Failure::new(IDEMPOTENCY_IN_PROGRESS)),
+            Claim::Running => Err(ServiceError::new(IDEMPOTENCY_IN_PROGRESS)),
             Claim::Answered(answer) => self.replay(idempotent, answer).map(Some),
         }
     }
 
     /// Stores the answer in the unit of the change that it answers.
-    pub(crate) async fn remember(
+    pub async fn remember(
         &self,
         idempotent: &IdempotentRequest,
         unit: &mut Unit,
-        answer: &Answer,
-    ) -> Result<(), Failure> {
+        answer: &Reply,
+    ) -> Result<(), ServiceError> {
         let (secret_id, key) = self.secrets.current(Purpose::Fingerprints);
         let headers = answer.headers.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
         let answer = Remembered {
@@ -75,14 +75,15 @@ impl Idempotency {
         Ok(unit.remember_answer(&idempotent.scope, &answer).await?)
     }
 
-    fn replay(&self, idempotent: &IdempotentRequest, answer: Remembered) -> Result<Answer, Failure> {
+    fn replay(&self, idempotent: &IdempotentRequest, answer: Remembered) -> Result<Reply, ServiceError> {
         // Without the secret that made the fingerprint the requests cannot be compared.
         let key = self.secrets.by_id(Purpose::Fingerprints, &answer.secret_id);
         if key.is_none_or(|key| Fingerprint::of(&idempotent.request, key) != answer.fingerprint) {
-            return Err(Failure::new(IDEMPOTENCY_MISMATCH));
+            return Err(ServiceError::new(IDEMPOTENCY_MISMATCH));
         }
         let Given { status, headers, body } = answer.given;
-        let headers = headers.into_iter().map(|(name, value)| (name.into(), value)).collect();
-        Ok(Answer { status, headers, body: body.into() }.header("Idempotency-Replayed", "true"))
+        let mut headers: Vec<_> = headers.into_iter().map(|(name, value)| (name.into(), value)).collect();
+        headers.push(("Idempotency-Replayed".into(), "true".to_owned()));
+        Ok(Reply { status, headers, body: body.into() })
     }
 }

@@ -8,11 +8,11 @@ use tenantry_store::{Scope, Unit};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    Answer, Failure,
+    Reply, ServiceError,
     idempotency::{Idempotency, IdempotentRequest},
-    logging,
+    log_context,
     refusals::{Refusals, Refused},
-    transactions::{Reader, Transactions},
+    transactions::Transactions,
 };
 
 /// How often a change is tried when it collides with others.
@@ -39,19 +39,20 @@ impl ChangeRequest {
 /// How a unit of work that did not fail ends.
 pub enum CommitMode {
     /// Commits the unit and answers.
-    Done(Answer),
+    Done(Reply),
     /// Commits the unit although the request is refused, because the unit records something that must not be lost.
-    RefusedAndKept(Failure),
+    RefusedAndKept(ServiceError),
 }
 
-impl From<Answer> for CommitMode {
-    fn from(answer: Answer) -> Self {
+impl From<Reply> for CommitMode {
+    fn from(answer: Reply) -> Self {
         Self::Done(answer)
     }
 }
 
 /// A change with its type erased, so that everything below [`Changes::run`] is compiled once for all callers.
-type Work = dyn for<'u> Fn(&'u mut Unit, &'u Actor, &'u World) -> LocalBoxFuture<'u, Result<CommitMode, Failure>>;
+pub type Work =
+    dyn for<'u> Fn(&'u mut Unit, &'u Actor, &'u World) -> LocalBoxFuture<'u, Result<CommitMode, ServiceError>>;
 
 /// Runs changes. Cloning is cheap.
 #[derive(Clone)]
@@ -59,7 +60,6 @@ pub struct Changes(Arc<Parts>);
 
 struct Parts {
     transactions: Transactions,
-    reader: Reader,
     world: World,
     idempotency: Idempotency,
     refusals: Arc<Refusals>,
@@ -70,14 +70,13 @@ impl Changes {
     /// Runs changes in these transactions. Each change is tracked in `tasks` until it has ended.
     pub fn new(
         transactions: Transactions,
-        reader: Reader,
         world: World,
         secrets: Arc<ServerSecrets>,
         refusals: Arc<Refusals>,
         tasks: TaskTracker,
     ) -> Self {
         let idempotency = Idempotency::new(world.clone(), secrets);
-        Self(Arc::new(Parts { transactions, reader, world, idempotency, refusals, tasks }))
+        Self(Arc::new(Parts { transactions, world, idempotency, refusals, tasks }))
     }
 
     /// Runs `work` in a unit of its own and commits it. After a collision with another unit the work runs again, up to
@@ -90,9 +89,9 @@ impl Changes {
         request: ChangeRequest,
         scope: Scope,
         work: W,
-    ) -> impl Future<Output = Result<Answer, Failure>> + use<W, D>
+    ) -> impl Future<Output = Result<Reply, ServiceError>> + use<W, D>
     where
-        W: AsyncFn(&mut Unit, &Actor, &World) -> Result<D, Failure> + 'static,
+        W: AsyncFn(&mut Unit, &Actor, &World) -> Result<D, ServiceError> + 'static,
         D: Into<CommitMode> + 'static,
     {
         let work = Rc::new(work);
@@ -103,7 +102,13 @@ impl Changes {
         self.clone().run_erased(request, scope, work)
     }
 
-    async fn run_erased(self, request: ChangeRequest, scope: Scope, work: Box<Work>) -> Result<Answer, Failure> {
+    /// Runs a change whose type the caller has erased; else like [`Changes::run`].
+    pub async fn run_erased(
+        self,
+        request: ChangeRequest,
+        scope: Scope,
+        work: Box<Work>,
+    ) -> Result<Reply, ServiceError> {
         let tasks = self.0.tasks.clone();
         let task = tasks.track_future(async move {
             let outcome = self.run_with_retry(&request, scope, &work).await;
@@ -112,10 +117,10 @@ impl Changes {
             }
             outcome
         });
-        tokio::task::spawn_local(logging::inherit(task)).await.map_err(Failure::internal)?
+        tokio::task::spawn_local(log_context::inherit(task)).await.map_err(ServiceError::internal)?
     }
 
-    async fn run_with_retry(&self, request: &ChangeRequest, scope: Scope, work: &Work) -> Result<Answer, Failure> {
+    async fn run_with_retry(&self, request: &ChangeRequest, scope: Scope, work: &Work) -> Result<Reply, ServiceError> {
         let mut tries = 1;
         loop {
             match self.run_once(request, scope, work).await {
@@ -129,7 +134,7 @@ impl Changes {
         }
     }
 
-    async fn run_once(&self, request: &ChangeRequest, scope: Scope, work: &Work) -> Result<Answer, Failure> {
+    async fn run_once(&self, request: &ChangeRequest, scope: Scope, work: &Work) -> Result<Reply, ServiceError> {
         let mut unit = self.0.transactions.begin(scope).await?;
         let mode = match self.replay_or_work(request, &mut unit, work).await {
             Ok(mode) => mode,
@@ -157,7 +162,7 @@ impl Changes {
         request: &ChangeRequest,
         unit: &mut Unit,
         work: &Work,
-    ) -> Result<CommitMode, Failure> {
+    ) -> Result<CommitMode, ServiceError> {
         let Parts { world, idempotency, .. } = &*self.0;
         let Some(idempotent) = &request.idempotent else { return work(unit, &request.actor, world).await };
         if let Some(answer) = idempotency.acquire(idempotent, unit).await? {
@@ -172,13 +177,13 @@ impl Changes {
 
     /// Returns the stored answer of a request with an `Idempotency-Key`, for handlers that do something before they change
     /// anything.
-    pub async fn answered_before(&self, request: &ChangeRequest, scope: Scope) -> Result<Option<Answer>, Failure> {
+    pub async fn answered_before(&self, request: &ChangeRequest, scope: Scope) -> Result<Option<Reply>, ServiceError> {
         let Some(idempotent) = &request.idempotent else { return Ok(None) };
-        self.0.idempotency.stored_answer(idempotent, &mut self.0.reader.open(scope).await?).await
+        self.0.idempotency.stored_answer(idempotent, &mut self.0.transactions.read(scope).await?).await
     }
 
     /// Notes in the journal that a signed-in person was denied something. Other failures leave no trace.
-    pub async fn note_denial(&self, request: &ChangeRequest, failure: &Failure) {
+    pub async fn note_denial(&self, request: &ChangeRequest, failure: &ServiceError) {
         if failure.code.kind() == ErrorKind::Forbidden && request.actor.user.is_some() {
             self.0.refusals.note(Refused::new(request, Outcome::Denied, failure)).await;
         }

@@ -16,7 +16,7 @@ task_local! {
 
 /// The request that something is done for and, once they are known, whose request it is.
 #[derive(Debug, Clone)]
-pub(crate) struct LogContext {
+pub struct LogContext {
     trace: TraceContext,
     user: Cell<Option<UserId>>,
     tenant: Cell<Option<TenantId>>,
@@ -24,12 +24,12 @@ pub(crate) struct LogContext {
 
 impl LogContext {
     /// Somebody's request, who is not known yet.
-    pub(crate) const fn new(trace: TraceContext) -> Self {
+    pub const fn new(trace: TraceContext) -> Self {
         Self { trace, user: Cell::new(None), tenant: Cell::new(None) }
     }
 
     /// Every entry that is logged while `work` is polled carries this.
-    pub(crate) fn around<F: Future>(self, work: F) -> TaskLocalFuture<Self, F> {
+    pub fn around<F: Future>(self, work: F) -> TaskLocalFuture<Self, F> {
         CONTEXT.scope(self, work)
     }
 
@@ -48,7 +48,7 @@ impl LogContext {
 }
 
 /// Notes whose request it is that is being handled.
-pub(crate) fn identify(user: UserId, tenant: Option<TenantId>) {
+pub fn identify(user: UserId, tenant: Option<TenantId>) {
     // outside of a request there is nothing to note it in
     let _outside = CONTEXT.try_with(|context| {
         context.user.set(Some(user));
@@ -57,12 +57,12 @@ pub(crate) fn identify(user: UserId, tenant: Option<TenantId>) {
 }
 
 /// The same for whoever holds an authority.
-pub(crate) fn identify_by(authority: &Authority) {
+pub fn identify_by(authority: &Authority) {
     identify(authority.user, authority.tenant_id());
 }
 
 /// Work for a task of its own, whose entries carry what those of the running task do.
-pub(crate) fn inherit<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+pub fn inherit<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
     let context = CONTEXT.try_with(Clone::clone);
     async move {
         match context {
@@ -73,12 +73,12 @@ pub(crate) fn inherit<T>(work: impl Future<Output = T>) -> impl Future<Output = 
 }
 
 /// Writes the running task's context as ` name=value` each.
-pub(super) fn write_text(writer: &mut impl Write) -> fmt::Result {
+pub fn write_text(writer: &mut impl Write) -> fmt::Result {
     write_each(|name, value| write!(writer, " {name}={value}"))
 }
 
 /// Writes it as `"name":"value",` each, to stand in a JSON object before other members.
-pub(super) fn write_json(writer: &mut impl Write) -> fmt::Result {
+pub fn write_json(writer: &mut impl Write) -> fmt::Result {
     write_each(|name, value| write!(writer, "\"{name}\":\"{value}\","))
 }
 

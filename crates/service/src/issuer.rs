@@ -6,7 +6,7 @@ use tenantry_crypto::{JwtTokens, ServerSecrets};
 use tenantry_identity::{AccessClaims, AccessTokens, Session, SessionPolicy};
 use tenantry_kernel::{ErrorCode, World};
 
-use crate::Failure;
+use crate::ServiceError;
 
 /// Makes the tokens of sessions. Cloning is cheap.
 #[derive(Clone)]
@@ -46,7 +46,7 @@ impl TokenIssuer {
     }
 
     /// Makes the tokens of a session. Fails when the secret of its refresh tokens was removed from the configuration.
-    pub fn issue(&self, session: &Session) -> Result<SessionTokens, Failure> {
+    pub fn issue(&self, session: &Session) -> Result<SessionTokens, ServiceError> {
         let now = self.world.now().unix_seconds();
         let access_seconds = self.policy.access.as_secs();
         let claims = AccessClaims {
@@ -58,7 +58,8 @@ impl TokenIssuer {
             issued_at: now,
             expires_at: now.saturating_add_unsigned(access_seconds),
         };
-        let refresh = session.refresh_token(&*self.secrets).ok_or_else(|| Failure::new(ErrorCode::TOKEN_INVALID))?;
+        let refresh =
+            session.refresh_token(&*self.secrets).ok_or_else(|| ServiceError::new(ErrorCode::TOKEN_INVALID))?;
         Ok(SessionTokens {
             access: self.tokens.sign(&claims),
             access_seconds,

@@ -3,13 +3,11 @@
 use tenantry_identity::vocabulary::USER_ERASED;
 use tenantry_identity::{Erasure, People, Person, Trace, erase_person, erased_address};
 use tenantry_kernel::{EmailAddress, StoreError, TenantId, UserId};
-use tenantry_store::Unit;
+use tenantry_service::Unit;
 use tenantry_tenancy::vocabulary::LAST_OWNER;
 
-use crate::{App, cli::EraseUser};
-
-use super::{
-    AdminError, REASON, SCOPE, change,
+use crate::{
+    EraseUser, Operator, OperatorError, REASON, SCOPE,
     people::{find, named, owned_alone},
 };
 
@@ -18,55 +16,55 @@ const ENTRIES_AT_ONCE: u32 = 1_000;
 
 /// Erases a person's account, and then what the journal says of them. Whoever was erased before is gone through again,
 /// so that a command that was cut off can be repeated.
-pub(super) async fn erase(app: &App, command: EraseUser) -> Result<String, AdminError> {
+pub(crate) async fn erase(operator: &Operator, command: EraseUser) -> Result<String, OperatorError> {
     let EraseUser { email, id, force } = command;
     let person = match (email, id) {
-        (Some(email), _) => find(app, &email).await?,
-        (None, Some(id)) => find_by_id(app, id).await?,
+        (Some(email), _) => find(operator, &email).await?,
+        (None, Some(id)) => find_by_id(operator, id).await?,
         (None, None) => unreachable!("the command line demands one of them"),
     };
     let id = person.id;
-    let done = change(app, USER_ERASED, async move |unit, actor, world| {
+    let done = operator.change(USER_ERASED, async move |unit, actor, world| {
         erase_person(unit, actor, world, id, force).await?;
         Ok(String::new())
     });
     match done.await {
         Err(failure) if failure.code == LAST_OWNER => {
-            let tenants = owned_alone(&mut app.read(SCOPE).await?, id).await?;
-            return Err(AdminError::LastOwner { email: person.email, tenants });
+            let tenants = owned_alone(&mut operator.reader.open(SCOPE).await?, id).await?;
+            return Err(OperatorError::LastOwner { email: person.email, tenants });
         }
         done => done?,
     };
-    let parts = erase_journal(app, &person).await?;
+    let parts = erase_journal(operator, &person).await?;
     Ok(format!("erased {} and the personal parts of {parts} audit entries; the seals stay valid", named(&person)))
 }
 
-async fn find_by_id(app: &App, id: UserId) -> Result<Person, AdminError> {
-    app.read(SCOPE).await?.person_by_id(id).await?.ok_or(AdminError::UnknownPersonId(id))
+async fn find_by_id(operator: &Operator, id: UserId) -> Result<Person, OperatorError> {
+    operator.reader.open(SCOPE).await?.person_by_id(id).await?.ok_or(OperatorError::UnknownPersonId(id))
 }
 
 /// Goes through every log, since the person may have left tenants long ago.
-async fn erase_journal(app: &App, person: &Person) -> Result<u64, AdminError> {
-    let placeholder = erased_address(person.id).map_err(crate::Failure::from)?;
-    let mut erased = erase_log(app, None, person, &placeholder).await?;
+async fn erase_journal(operator: &Operator, person: &Person) -> Result<u64, OperatorError> {
+    let placeholder = erased_address(person.id).map_err(tenantry_service::ServiceError::from)?;
+    let mut erased = erase_log(operator, None, person, &placeholder).await?;
     let mut after = None;
-    while let Some(tenant) = app.read(SCOPE).await?.next_tenant(after).await? {
-        erased += erase_log(app, Some(tenant), person, &placeholder).await?;
+    while let Some(tenant) = operator.reader.open(SCOPE).await?.next_tenant(after).await? {
+        erased += erase_log(operator, Some(tenant), person, &placeholder).await?;
         after = Some(tenant);
     }
     Ok(erased)
 }
 
 async fn erase_log(
-    app: &App,
+    operator: &Operator,
     log: Option<TenantId>,
     person: &Person,
     placeholder: &EmailAddress,
-) -> Result<u64, AdminError> {
+) -> Result<u64, OperatorError> {
     let mut traces = vec![Trace::Actor(person.id), Trace::Target(person.id.uuid())];
     if let Some(tenant) = log {
         let erase = async |unit: &mut Unit| unit.erase_invitations(tenant, person.id, placeholder).await;
-        let invitations: Result<Vec<_>, StoreError> = app.transactions.housekeeping(REASON, erase).await;
+        let invitations: Result<Vec<_>, StoreError> = operator.transactions.housekeeping(REASON, erase).await;
         let invitations = invitations?;
         traces.extend(invitations.into_iter().map(Trace::Target));
     }
@@ -75,7 +73,7 @@ async fn erase_log(
         let mut after = None;
         loop {
             let erase = async |unit: &mut Unit| unit.erase_parts(log, trace, after, ENTRIES_AT_ONCE).await;
-            let erased_now: Result<_, StoreError> = app.transactions.housekeeping(REASON, erase).await;
+            let erased_now: Result<_, StoreError> = operator.transactions.housekeeping(REASON, erase).await;
             let (parts, last) = erased_now?;
             erased += parts;
             if last.is_none() {

@@ -9,7 +9,7 @@ use std::{
 use tenantry_kernel::{Action, Actor, Event, Journal, Outcome, StoreError, Target, TenantId, Timestamp, UserId, World};
 use tenantry_store::{SystemReason, Unit};
 
-use crate::{Failure, changes::ChangeRequest, transactions::Transactions};
+use crate::{ServiceError, changes::ChangeRequest, transactions::Transactions};
 
 /// Something that was refused.
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ pub struct Refusals {
 
 impl Refused {
     /// A refused request, with the code of the failure as the reason.
-    pub fn new(request: &ChangeRequest, outcome: Outcome, failure: &Failure) -> Self {
+    pub fn new(request: &ChangeRequest, outcome: Outcome, failure: &ServiceError) -> Self {
         let ChangeRequest { actor, action, .. } = request;
         Self { actor: actor.clone(), action: *action, outcome, reason: failure.code.name(), target: None }
     }

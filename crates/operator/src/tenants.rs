@@ -7,29 +7,23 @@ use tenantry_tenancy::vocabulary::{SLUG_TAKEN, TENANT_CREATED, TENANT_PLAN_CHANG
 use tenantry_tenancy::{FoundTenant, Plan, Slug, Tenant, Tenants, change_plan, change_tenant_status, found_tenant};
 
 use crate::{
-    App,
-    cli::{CreateTenant, SetPlan, TenantArgument, TenantSelector},
-};
-
-use super::{
-    AdminError, SCOPE,
+    CreateTenant, Operator, OperatorError, SCOPE, SetPlan, TenantArgument, TenantSelector,
     account::{Account, FirstPassword},
-    change,
     people::named as named_person,
 };
 
 /// Founds a tenant, and makes its owner's account if there is none.
-pub(super) async fn create(app: &App, command: CreateTenant) -> Result<String, AdminError> {
+pub(crate) async fn create(operator: &Operator, command: CreateTenant) -> Result<String, OperatorError> {
     let CreateTenant { name, owner_email, owner_name, slug, plan, link } = command;
     let plan = plan.unwrap_or_else(Plan::first);
     if let Some(slug) = &slug {
-        ensure_free(app, slug).await?;
+        ensure_free(operator, slug).await?;
     }
-    let owner = Account::find_or_prepare(app, &owner_email, owner_name).await?;
+    let owner = Account::find_or_prepare(operator, &owner_email, owner_name).await?;
 
     let asked = slug.clone();
-    let first_password = FirstPassword::new(app, link);
-    let done = change(app, TENANT_CREATED, async move |unit, actor, world| {
+    let first_password = FirstPassword::new(operator, link);
+    let done = operator.change(TENANT_CREATED, async move |unit, actor, world| {
         let person = owner.person(unit, actor, world).await?;
         let command = founding(&person, name.clone(), asked.clone(), plan);
         let tenant = found_tenant(unit, actor, world, command).await?;
@@ -37,9 +31,9 @@ pub(super) async fn create(app: &App, command: CreateTenant) -> Result<String, A
         Ok(format!("created tenant {}, owner {}{offered}", named(&tenant), named_person(&person)))
     });
     done.await.map_err(|failure| match (failure.code, slug) {
-        (SLUG_TAKEN, Some(slug)) => AdminError::SlugTaken(slug),
-        (SLUG_TAKEN, None) => AdminError::NoFreeSlug,
-        (EMAIL_TAKEN, _) => AdminError::Registered(owner_email),
+        (SLUG_TAKEN, Some(slug)) => OperatorError::SlugTaken(slug),
+        (SLUG_TAKEN, None) => OperatorError::NoFreeSlug,
+        (EMAIL_TAKEN, _) => OperatorError::Registered(owner_email),
         _ => failure.into(),
     })
 }
@@ -49,25 +43,25 @@ fn founding(owner: &Person, name: Name, slug: Option<Slug>, plan: &'static Plan)
 }
 
 /// Says early what would be refused.
-async fn ensure_free(app: &App, slug: &Slug) -> Result<(), AdminError> {
-    match app.read(SCOPE).await?.tenant_by_slug(slug).await? {
+async fn ensure_free(operator: &Operator, slug: &Slug) -> Result<(), OperatorError> {
+    match operator.reader.open(SCOPE).await?.tenant_by_slug(slug).await? {
         None => Ok(()),
-        Some(_) => Err(AdminError::SlugTaken(slug.clone())),
+        Some(_) => Err(OperatorError::SlugTaken(slug.clone())),
     }
 }
 
 /// Suspends or resumes a tenant.
-pub(super) async fn set_status(
-    app: &App,
+pub(crate) async fn set_status(
+    operator: &Operator,
     argument: TenantArgument,
     status: TenantStatus,
-) -> Result<String, AdminError> {
-    let before = find(app, &argument.tenant).await?;
+) -> Result<String, OperatorError> {
+    let before = find(operator, &argument.tenant).await?;
     let (action, verb) = match status {
         TenantStatus::Suspended => (TENANT_SUSPENDED, "suspended"),
         TenantStatus::Active => (TENANT_RESUMED, "resumed"),
     };
-    let done = change(app, action, async move |unit, actor, world| {
+    let done = operator.change(action, async move |unit, actor, world| {
         let tenant = change_tenant_status(unit, actor, world, before.id, status).await?;
         Ok(match tenant.version == before.version {
             true => format!("tenant {} is {} already; nothing was changed", named(&tenant), status.name()),
@@ -78,10 +72,10 @@ pub(super) async fn set_status(
 }
 
 /// Moves a tenant to another plan.
-pub(super) async fn set_plan(app: &App, command: SetPlan) -> Result<String, AdminError> {
-    let before = find(app, &command.tenant.tenant).await?;
+pub(crate) async fn set_plan(operator: &Operator, command: SetPlan) -> Result<String, OperatorError> {
+    let before = find(operator, &command.tenant.tenant).await?;
     let plan = command.plan;
-    let done = change(app, TENANT_PLAN_CHANGED, async move |unit, actor, world| {
+    let done = operator.change(TENANT_PLAN_CHANGED, async move |unit, actor, world| {
         let tenant = change_plan(unit, actor, world, before.id, plan).await?;
         Ok(match tenant.version == before.version {
             true => format!("tenant {} is on plan {} already; nothing was changed", named(&tenant), plan.name),
@@ -92,16 +86,16 @@ pub(super) async fn set_plan(app: &App, command: SetPlan) -> Result<String, Admi
 }
 
 /// The tenant that an operator names.
-pub(super) async fn find(app: &App, selector: &TenantSelector) -> Result<Tenant, AdminError> {
-    let mut unit = app.read(SCOPE).await?;
+pub(crate) async fn find(operator: &Operator, selector: &TenantSelector) -> Result<Tenant, OperatorError> {
+    let mut unit = operator.reader.open(SCOPE).await?;
     let (found, text) = match selector {
         TenantSelector::Id(id) => (unit.tenant_by_id(*id).await?, id.to_string()),
         TenantSelector::Slug(slug) => (unit.tenant_by_slug(slug).await?, slug.to_string()),
     };
-    found.ok_or(AdminError::UnknownTenant(text))
+    found.ok_or(OperatorError::UnknownTenant(text))
 }
 
 /// The tenant as the operator is told of it.
-pub(super) fn named(tenant: &Tenant) -> String {
+pub(crate) fn named(tenant: &Tenant) -> String {
     format!("{} ({})", tenant.slug, tenant.id)
 }

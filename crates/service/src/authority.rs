@@ -21,11 +21,7 @@ use tenantry_store::{AuthorityChange, AuthorityFeed, Scope, StoreConfig, SystemR
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::{
-    Failure, logging,
-    transactions::{Reader, Transactions},
-    usage::Usage,
-};
+use crate::{ServiceError, log_context, transactions::Transactions, usage::Usage};
 
 /// What a session may do, as it was looked up.
 pub struct CachedAuthority {
@@ -159,7 +155,6 @@ struct Parts {
     cache: Arc<AuthorityCache>,
     tokens: Arc<JwtTokens>,
     world: World,
-    reader: Reader,
     transactions: Transactions,
     usage: Arc<Usage>,
     tasks: TaskTracker,
@@ -171,19 +166,18 @@ impl Authenticator {
         cache: Arc<AuthorityCache>,
         tokens: Arc<JwtTokens>,
         world: World,
-        reader: Reader,
         transactions: Transactions,
         usage: Arc<Usage>,
         tasks: TaskTracker,
     ) -> Self {
-        Self(Arc::new(Parts { cache, tokens, world, reader, transactions, usage, tasks }))
+        Self(Arc::new(Parts { cache, tokens, world, transactions, usage, tasks }))
     }
 
     /// How long a request waits at most for its rotation to be marked as seen.
     const MARKING: Duration = Duration::from_millis(200);
 
     /// What the bearer of an access token may do now.
-    pub async fn authority_of(&self, token: &str, digest: [u8; 32]) -> Result<Arc<CachedAuthority>, Failure> {
+    pub async fn authority_of(&self, token: &str, digest: [u8; 32]) -> Result<Arc<CachedAuthority>, ServiceError> {
         let found = self.find_authority(token, digest).await;
         if let Err(failure) = &found
             && failure.code.kind() == ErrorKind::Unauthenticated
@@ -193,13 +187,13 @@ impl Authenticator {
         found
     }
 
-    async fn find_authority(&self, token: &str, digest: [u8; 32]) -> Result<Arc<CachedAuthority>, Failure> {
+    async fn find_authority(&self, token: &str, digest: [u8; 32]) -> Result<Arc<CachedAuthority>, ServiceError> {
         let now = self.0.world.now();
         let claims = self.claims_of(token, digest)?;
         claims.check_time(now.unix_seconds()).map_err(token_failure)?;
         let known = self.look_up(&claims, now).await?;
         if now >= known.authority.session_expires_at {
-            return Err(Failure::new(ErrorCode::SESSION_ENDED));
+            return Err(ServiceError::new(ErrorCode::SESSION_ENDED));
         }
         if claims.rotation > known.seen_rotation.load(Ordering::Relaxed) {
             self.mark_seen(&known, claims.rotation).await;
@@ -212,7 +206,7 @@ impl Authenticator {
     }
 
     /// The claims of a genuine token; its signature is checked once.
-    pub fn claims_of(&self, token: &str, digest: [u8; 32]) -> Result<AccessClaims, Failure> {
+    pub fn claims_of(&self, token: &str, digest: [u8; 32]) -> Result<AccessClaims, ServiceError> {
         if let Some(claims) = self.0.cache.tokens.get(&digest) {
             self.0.cache.looked_up.token_hit.increment(1);
             return Ok(claims);
@@ -223,7 +217,7 @@ impl Authenticator {
         Ok(claims)
     }
 
-    async fn look_up(&self, claims: &AccessClaims, now: Timestamp) -> Result<Arc<CachedAuthority>, Failure> {
+    async fn look_up(&self, claims: &AccessClaims, now: Timestamp) -> Result<Arc<CachedAuthority>, ServiceError> {
         let cache = &*self.0.cache;
         let stamp = cache.stamp(claims.session, claims.user, claims.tenant);
         let vouched_for = cache.is_vouched_for();
@@ -235,11 +229,11 @@ impl Authenticator {
             return Ok(known);
         }
         if vouched_for { &cache.looked_up.missed } else { &cache.looked_up.bypassed }.increment(1);
-        let mut unit = self.0.reader.open(Scope::System(SystemReason::Authority)).await?;
+        let mut unit = self.0.transactions.read(Scope::System(SystemReason::Authority)).await?;
         let authority = unit.authority_of(claims.session, now).await?;
-        let authority = authority.ok_or_else(|| Failure::new(ErrorCode::SESSION_ENDED))?;
+        let authority = authority.ok_or_else(|| ServiceError::new(ErrorCode::SESSION_ENDED))?;
         if authority.user != claims.user || authority.tenant_id() != claims.tenant {
-            return Err(Failure::new(ErrorCode::TOKEN_INVALID));
+            return Err(ServiceError::new(ErrorCode::TOKEN_INVALID));
         }
         let known = Arc::new(CachedAuthority {
             seen_rotation: AtomicU32::new(authority.seen_rotation),
@@ -262,7 +256,7 @@ impl Authenticator {
             return;
         }
         let (transactions, known) = (self.0.transactions.clone(), known.clone());
-        let marking = tokio::task::spawn_local(logging::inherit(self.0.tasks.track_future(async move {
+        let marking = tokio::task::spawn_local(log_context::inherit(self.0.tasks.track_future(async move {
             let session = known.authority.session;
             let mark = async |unit: &mut Unit| unit.mark_rotation_seen(session, rotation).await;
             let marked: Result<(), StoreError> = transactions.housekeeping(SystemReason::Token, mark).await;
@@ -277,8 +271,8 @@ impl Authenticator {
     }
 }
 
-fn token_failure(error: TokenError) -> Failure {
-    Failure::new(match error {
+fn token_failure(error: TokenError) -> ServiceError {
+    ServiceError::new(match error {
         TokenError::Invalid => ErrorCode::TOKEN_INVALID,
         TokenError::Expired => ErrorCode::TOKEN_EXPIRED,
     })

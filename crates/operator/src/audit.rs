@@ -1,0 +1,312 @@
+//! Commands about the audit log: is it what was sealed?
+
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    fs::File,
+    io::{BufRead, BufReader},
+    path::Path,
+};
+use tenantry_audit::{Chain, Finding, Found, Head, Line, Seals, Summary, Verifier};
+use tenantry_crypto::TrustedSealKeys;
+use tenantry_identity::Erasure;
+use tenantry_kernel::StoreError;
+use tenantry_service::ServiceError;
+use tenantry_tenancy::Tenants;
+
+use crate::{Operator, OperatorError, REASON, SCOPE, TenantSelector, tenants};
+
+/// How many entries are looked at in one unit for those that were never sealed.
+const ENTRIES_AT_ONCE: u32 = 1_000;
+
+/// What a command about the audit log has to tell.
+#[derive(Debug)]
+pub struct AuditAnswer {
+    /// For people, or as JSON where that was asked for.
+    pub text: String,
+    /// Whether every log that was verified is what was sealed.
+    pub is_whole: bool,
+}
+
+impl From<String> for AuditAnswer {
+    fn from(text: String) -> Self {
+        Self { text, is_whole: true }
+    }
+}
+
+impl Operator {
+    /// Verifies one log, or all that there are and all of which a head is known.
+    pub async fn verify(
+        &self,
+        tenant: Option<&TenantSelector>,
+        keys: &TrustedSealKeys,
+        heads: &[Head],
+        as_json: bool,
+    ) -> Result<AuditAnswer, OperatorError> {
+        let mut verified = Vec::new();
+        for chain in chains(self, tenant, heads).await? {
+            verified.push(verify_chain(self, chain, keys, heads).await?);
+        }
+        Ok(answer(&verified, as_json))
+    }
+
+    /// Returns the head of one log, or of all, a line each.
+    pub async fn heads(&self, tenant: Option<&TenantSelector>) -> Result<AuditAnswer, OperatorError> {
+        let mut lines = Vec::new();
+        for chain in chains(self, tenant, &[]).await? {
+            if let Some(last) = self.reader.open(SCOPE).await?.last_segment(chain).await? {
+                lines.push(Head::of(&last.seal).map_err(ServiceError::internal)?.to_string());
+            }
+        }
+        Ok(lines.join("\n").into())
+    }
+
+    /// Seals what waits, and returns the line that tells of it.
+    pub async fn seal(&self) -> Result<AuditAnswer, OperatorError> {
+        let sealed = self.sealer.seal_journal(REASON).await?;
+        let told = match sealed.segments {
+            0 => "nothing waited to be sealed".to_owned(),
+            segments => format!("sealed {} entries in {}", sealed.entries, counted(segments, "segment")),
+        };
+        Ok(told.into())
+    }
+}
+
+/// Verifies a file that `GET /audit-logs/export` made with seals.
+pub fn verify_export(
+    file: &Path,
+    keys: &TrustedSealKeys,
+    heads: &[Head],
+    as_json: bool,
+) -> Result<AuditAnswer, OperatorError> {
+    Ok(answer(&[verify_file(file, keys, heads)?], as_json))
+}
+
+/// Returns the public keys with their ids, a line each.
+pub fn public_keys(keys: &TrustedSealKeys) -> String {
+    keys.iter().map(|(id, key)| format!("{}  # key id {id}", key.text())).collect::<Vec<_>>().join("\n")
+}
+
+/// The logs that are meant: one tenant's, or all that there are and all of which a head is known.
+async fn chains(
+    operator: &Operator,
+    tenant: Option<&TenantSelector>,
+    heads: &[Head],
+) -> Result<BTreeSet<Chain>, OperatorError> {
+    if let Some(tenant) = tenant {
+        let chain = Chain(Some(tenants::find(operator, tenant).await?.id));
+        require_chain(chain, heads)?;
+        return Ok(BTreeSet::from([chain]));
+    }
+    let mut chains: BTreeSet<Chain> = heads.iter().map(|head| head.chain).chain([Chain(None)]).collect();
+    let mut unit = operator.reader.open(SCOPE).await?;
+    let mut after = None;
+    while let Some(chain) = unit.next_sealed_chain(after).await? {
+        chains.insert(chain);
+        after = Some(chain);
+    }
+    // Every tenant has a log, also one whose seals were all deleted.
+    let mut after = None;
+    while let Some(tenant) = unit.next_tenant(after).await? {
+        chains.insert(Chain(Some(tenant)));
+        after = Some(tenant);
+    }
+    Ok(chains)
+}
+
+/// What was found of one log.
+struct Verified {
+    chain: Chain,
+    /// Its tenant's slug, where it is known.
+    slug: Option<String>,
+    outcome: Result<Summary, String>,
+    unsealed: u64,
+}
+
+/// A head that no log is held against would say nothing, and seem to.
+fn require_chain(chain: Chain, heads: &[Head]) -> Result<(), OperatorError> {
+    heads.iter().find(|head| head.chain != chain).map_or(Ok(()), |head| Err(OperatorError::OtherHead(*head)))
+}
+
+async fn verify_chain(
+    operator: &Operator,
+    chain: Chain,
+    keys: &TrustedSealKeys,
+    heads: &[Head],
+) -> Result<Verified, OperatorError> {
+    let outcome = match segments(operator, Verifier::new(chain, keys, heads)).await {
+        Err(OperatorError::Broken(finding)) => Err(finding),
+        outcome => Ok(outcome?),
+    };
+    let mut unit = operator.reader.open(SCOPE).await?;
+    let tenant = match chain.0 {
+        Some(tenant) => unit.tenant_by_id(tenant).await?,
+        None => None,
+    };
+    let slug = tenant.map(|tenant| tenant.slug.to_string());
+    Ok(Verified { chain, slug, outcome, unsealed: unit.count_unsealed(chain).await? })
+}
+
+async fn segments(operator: &Operator, mut verifier: Verifier<'_>) -> Result<Summary, OperatorError> {
+    let chain = verifier.chain();
+    let mut number = 1;
+    while let Some((segment, found)) = next_segment(operator, chain, number).await? {
+        if let Err(finding) = verifier.segment(&segment, &found) {
+            // Retention may have removed the segment between two looks.
+            let now = next_segment(operator, chain, number).await?;
+            match now.filter(|(now, _)| now.listed.is_none() && segment.listed.is_some()) {
+                Some((now, found)) => verifier.segment(&now, &found)?,
+                None => return Err(finding.into()),
+            }
+        }
+        number += 1;
+    }
+    let mut after = None;
+    loop {
+        let mut unit = operator.reader.open(SCOPE).await?;
+        let (added, last) = unit.unaccounted_entry(chain, after, ENTRIES_AT_ONCE).await?;
+        if let Some(id) = added {
+            return Err(Finding::Added { position: None, id }.into());
+        }
+        if last.is_none() {
+            return Ok(verifier.finish()?);
+        }
+        after = last;
+    }
+}
+
+/// The segment of that number, or the first one after it, with what there is of its entries.
+async fn next_segment(
+    operator: &Operator,
+    chain: Chain,
+    number: i64,
+) -> Result<Option<(tenantry_audit::Segment, Vec<Found>)>, OperatorError> {
+    let mut unit = operator.reader.open(SCOPE).await?;
+    let Some(next) = unit.segment_number_from(chain, number).await? else { return Ok(None) };
+    let segment = match unit.segment_of(chain, next).await {
+        Err(StoreError::Inconsistent { table: "journal_segments", column }) => {
+            return Err(OperatorError::Broken(format!("segment {next} was changed: its {column} cannot be read")));
+        }
+        segment => segment?,
+    };
+    let Some(segment) = segment else { return Ok(None) };
+    let ids: Vec<_> = segment.listed.iter().flatten().map(|listed| listed.id).collect();
+    let evidence = unit.evidence_of(chain, &ids).await?;
+    let found = evidence.iter().map(Found::new).collect::<Result<_, _>>().map_err(ServiceError::internal)?;
+    Ok(Some((segment, found)))
+}
+
+/// Verifies a file that `GET /audit-logs/export` made with seals, a segment at a time.
+fn verify_file(path: &Path, keys: &TrustedSealKeys, heads: &[Head]) -> Result<Verified, OperatorError> {
+    let unreadable = |error| OperatorError::Export { file: path.to_owned(), error };
+    let mut lines = BufReader::new(File::open(path).map_err(unreadable)?).lines();
+    let mut next = |number: u64| -> Result<Option<Line>, OperatorError> {
+        let Some(line) = lines.next().transpose().map_err(unreadable)? else { return Ok(None) };
+        Line::read(&line)
+            .map(Some)
+            .map_err(|_| OperatorError::Broken(format!("line {number} is not as an export writes it")))
+    };
+    let header = match next(1) {
+        Ok(Some(Line::Header(header))) => header,
+        Ok(_) | Err(OperatorError::Broken(_)) => return Err(OperatorError::NoExport { file: path.to_owned() }),
+        Err(error) => return Err(error),
+    };
+    require_chain(header.chain, heads)?;
+    let mut verifier = Verifier::new(header.chain, keys, heads);
+    let mut found = Vec::new();
+    let mut lines = || -> Result<(), OperatorError> {
+        let mut number = 1;
+        loop {
+            number += 1;
+            match next(number)? {
+                None => return Ok(verifier.rest(&found)?),
+                Some(Line::Header(_)) => {
+                    return Err(OperatorError::Broken(format!("line {number} begins another log")));
+                }
+                Some(Line::Entry(evidence)) => {
+                    // A segment has no more entries than that: more were added, which need not be gathered to be told.
+                    if found.len() <= MOST_FOUND {
+                        found.push(Found::new(&evidence).map_err(ServiceError::internal)?);
+                    }
+                }
+                Some(Line::Segment(segment)) => {
+                    verifier.segment(&segment, &found)?;
+                    found.clear();
+                }
+            }
+        }
+    };
+    let outcome = match lines() {
+        Ok(()) => verifier.finish().map_err(|finding| finding.to_string()),
+        Err(OperatorError::Broken(finding)) => Err(finding),
+        Err(error) => return Err(error),
+    };
+    Ok(Verified { chain: header.chain, slug: None, outcome, unsealed: 0 })
+}
+
+/// How many entries before a seal are gathered.
+const MOST_FOUND: usize = 2 * tenantry_audit::MAX_SEGMENT_ENTRIES as usize;
+
+fn answer(verified: &[Verified], as_json: bool) -> AuditAnswer {
+    let is_whole = verified.iter().all(|verified| verified.outcome.is_ok());
+    let text = match as_json {
+        true => Value::from_iter(verified.iter().map(Verified::json)).to_string(),
+        false => verified.iter().map(Verified::sentence).collect::<Vec<_>>().join("\n"),
+    };
+    AuditAnswer { text, is_whole }
+}
+
+impl Verified {
+    fn name(&self) -> String {
+        match (self.chain.0, &self.slug) {
+            (None, _) => "what belongs to no tenant".to_owned(),
+            (Some(id), None) => format!("tenant {id}"),
+            (Some(id), Some(slug)) => format!("tenant {slug} ({id})"),
+        }
+    }
+
+    fn sentence(&self) -> String {
+        let summary = match &self.outcome {
+            Err(finding) => return format!("{}: BROKEN: {finding}", self.name()),
+            Ok(summary) => summary,
+        };
+        let segments = counted(u64::try_from(summary.segments).unwrap_or(0), "segment");
+        let mut told = format!("{}: whole: {} entries in {segments}", self.name(), summary.entries);
+        // Writing to a text does not fail.
+        if summary.erased > 0 {
+            let _infallible = write!(told, "; {} with their personal part erased", summary.erased);
+        }
+        if summary.removed_segments > 0 {
+            let (segments, entries) = (summary.removed_segments, summary.removed_entries);
+            let segments = counted(segments, "segment");
+            let _infallible =
+                write!(told, "; the first {segments} ({entries} entries) removed at the end of retention");
+        }
+        if self.unsealed > 0 {
+            let _infallible = write!(told, "; {} not yet sealed", self.unsealed);
+        }
+        if let Some(head) = summary.head {
+            let anchored = if summary.is_anchored { ", behind the head that was given" } else { "" };
+            let _infallible = write!(told, "{anchored}; head {head}");
+        }
+        told
+    }
+
+    fn json(&self) -> Value {
+        let head = |summary: &Summary| summary.head.map(|head| head.to_string());
+        match &self.outcome {
+            Err(finding) => json!({ "chain": self.chain, "slug": self.slug, "whole": false, "finding": finding }),
+            Ok(summary) => json!({
+                "chain": self.chain, "slug": self.slug, "whole": true, "segments": summary.segments,
+                "entries": summary.entries, "erased": summary.erased, "removedSegments": summary.removed_segments,
+                "removedEntries": summary.removed_entries, "unsealed": self.unsealed, "head": head(summary),
+                "anchored": summary.is_anchored,
+            }),
+        }
+    }
+}
+
+fn counted(count: u64, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}

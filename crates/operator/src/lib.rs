@@ -1,0 +1,80 @@
+//! What the operator of an installation does at its command line, on the database itself, beside a running server.
+
+mod account;
+mod audit;
+mod commands;
+mod erasure;
+mod error;
+mod jobs;
+mod people;
+mod tenants;
+
+pub use audit::{AuditAnswer, public_keys, verify_export};
+pub use commands::*;
+pub use error::OperatorError;
+
+use std::sync::Arc;
+use tenantry_crypto::ServerSecrets;
+use tenantry_kernel::{
+    Action, Actor, Origin, RequestId,
+    TenantStatus::{Active, Suspended},
+    World,
+};
+use tenantry_service::{
+    ChangeRequest, Changes, Cleaner, JournalSealer, LinkPages, Reader, Reply, Scope, ServiceError, SystemReason,
+    Transactions, Unit,
+};
+
+const REASON: SystemReason = SystemReason::CommandLine;
+const SCOPE: Scope = Scope::System(REASON);
+
+/// What the operator's commands work with. They must run in a `LocalSet`.
+pub struct Operator {
+    /// Runs changes.
+    pub changes: Changes,
+    /// Opens units for reading.
+    pub reader: Reader,
+    /// Opens units for writing what is done in portions.
+    pub transactions: Transactions,
+    /// Clock and random source.
+    pub world: World,
+    /// Seals the secrets of jobs.
+    pub secrets: Arc<ServerSecrets>,
+    /// Where links for a first password lead.
+    pub link_pages: LinkPages,
+    /// Deletes what is over.
+    pub cleaner: Cleaner,
+    /// Seals the journal.
+    pub sealer: JournalSealer,
+}
+
+impl Operator {
+    /// Carries out a command about tenants and people, and returns the line that tells what was done.
+    pub async fn administer(&self, command: OperatorCommand) -> Result<String, OperatorError> {
+        use OperatorCommand as Do;
+        match command {
+            Do::CreateTenant(it) => tenants::create(self, it).await,
+            Do::SuspendTenant(it) => tenants::set_status(self, it, Suspended).await,
+            Do::ResumeTenant(it) => tenants::set_status(self, it, Active).await,
+            Do::SetPlan(it) => tenants::set_plan(self, it).await,
+            Do::AddMember(it) => people::add_member(self, it).await,
+            Do::DisableUser(it) => people::disable(self, it).await,
+            Do::EraseUser(it) => erasure::erase(self, it).await,
+            Do::EnableUser(it) => people::enable(self, it).await,
+        }
+    }
+
+    /// Runs a change by the operator; what it returns is the line that tells of it.
+    async fn change<W>(&self, action: Action, work: W) -> Result<String, ServiceError>
+    where
+        W: AsyncFn(&mut Unit, &Actor, &World) -> Result<String, ServiceError> + 'static,
+    {
+        let origin = Origin { trace: RequestId::new(&self.world).into(), ip: None, user_agent: None };
+        let by = ChangeRequest::new(Actor::operator(origin), action);
+        let reply = self.changes.run(by, SCOPE, async move |unit: &mut Unit, actor: &Actor, world: &World| {
+            let line = work(unit, actor, world).await?;
+            Ok(Reply { status: 200, headers: Vec::new(), body: line.into() })
+        });
+        Ok(String::from_utf8_lossy(&reply.await?.body).into_owned())
+    }
+}

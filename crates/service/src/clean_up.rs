@@ -1,0 +1,104 @@
+//! How long what is over is kept, and its going in small units.
+
+use std::{collections::BTreeMap, time::Duration};
+use tenantry_jobs::{CleanUpTarget, Stale, Sweep, SweepMode, Sweeper};
+use tenantry_kernel::{StoreError, TenantId, Timestamp, World};
+use tenantry_store::{Retention, Scope, SystemReason, Unit, expiring};
+
+use crate::{retention::JournalRetention, transactions::Transactions};
+
+/// How many rows go in one unit: SQLite has one writer at a time, and others wait for it.
+const PORTION: u32 = 1_000;
+
+/// How many rows of each target there were, by its public name.
+pub type Swept = BTreeMap<&'static str, u64>;
+
+/// Deletes what is over. Cloning is cheap.
+#[derive(Clone)]
+pub struct Cleaner {
+    /// Where rows are counted and deleted.
+    pub transactions: Transactions,
+    /// Clock and random source.
+    pub world: World,
+    /// Removes old segments of the journal.
+    pub journal: JournalRetention,
+    /// How long completed and cancelled jobs are kept.
+    pub keep_completed: Duration,
+    /// How long dead letters are kept.
+    pub keep_dead: Duration,
+}
+
+impl Cleaner {
+    /// Deletes what is over, of one tenant or of the whole installation. With `dry_run` rows are only counted.
+    pub async fn clean_up(
+        &self,
+        tenant: Option<TenantId>,
+        targets: &[CleanUpTarget],
+        dry_run: bool,
+    ) -> Result<Swept, StoreError> {
+        let (mut swept, mut failed) = (Swept::new(), None);
+        for target in targets {
+            match self.clean_up_target(tenant, *target, dry_run).await {
+                Ok(rows) => {
+                    swept.insert(target.name(), rows);
+                }
+                // A target that cannot be cleaned up does not keep the others from it.
+                Err(error) => {
+                    tracing::error!(target = target.name(), %error, "was not cleaned up");
+                    failed = Some(error);
+                }
+            }
+        }
+        tracing::info!(tenant = tenant.map(|id| id.to_string()), dry_run, ?swept, "cleaned up");
+        failed.map_or(Ok(swept), Err)
+    }
+
+    async fn clean_up_target(
+        &self,
+        tenant: Option<TenantId>,
+        target: CleanUpTarget,
+        dry_run: bool,
+    ) -> Result<u64, StoreError> {
+        let mut rows = match target {
+            CleanUpTarget::JournalSegments => self.journal.remove_old_entries(tenant, dry_run).await?,
+            _ => 0,
+        };
+        for expiring in expiring(target) {
+            let before = self.world.now().minus(self.kept_for(expiring.kept));
+            rows += self.sweep(expiring.rows, tenant, before, dry_run).await?;
+        }
+        Ok(rows)
+    }
+
+    fn kept_for(&self, retention: Retention) -> Duration {
+        match retention {
+            Retention::For(duration) => duration,
+            Retention::CompletedJobs => self.keep_completed,
+            Retention::DeadJobs => self.keep_dead,
+        }
+    }
+
+    async fn sweep(
+        &self,
+        stale: Stale,
+        tenant: Option<TenantId>,
+        before: Timestamp,
+        dry_run: bool,
+    ) -> Result<u64, StoreError> {
+        if dry_run {
+            let mut unit = self.transactions.read(Scope::System(SystemReason::Worker)).await?;
+            return unit.sweep(stale, Sweep { tenant, before, mode: SweepMode::Count }).await;
+        }
+        let mut rows = 0;
+        loop {
+            let mode = SweepMode::Delete { at_most: PORTION };
+            let sweep = async |unit: &mut Unit| unit.sweep(stale, Sweep { tenant, before, mode }).await;
+            let portion: Result<u64, StoreError> = self.transactions.housekeeping(SystemReason::Worker, sweep).await;
+            let portion = portion?;
+            rows += portion;
+            if portion < u64::from(PORTION) {
+                return Ok(rows);
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What does the jobs of this program.
+
+mod accounts;
+mod blobs;
+mod clean_up;
+mod emails;
+mod seals;
+
+pub use accounts::Accounts;
+pub use blobs::BlobKeeper;
+pub use clean_up::CleanUps;
+pub use emails::EmailSender;
+pub use seals::SealsJournal;
+
+use tenantry_jobs::{Done, JobFailure, Jobs, Try};
+use tenantry_store::{SystemReason, Unit};
+
+use crate::transactions::Transactions;
+
+/// Completes a job and keeps its result, in one unit.
+async fn complete_with_result(transactions: &Transactions, of: &Try, result: &str) -> Result<Done, JobFailure> {
+    let complete = async |unit: &mut Unit| {
+        unit.put_job_result(of.job.id, result).await?;
+        of.complete_in(unit).await
+    };
+    transactions.housekeeping(SystemReason::Worker, complete).await
+}

@@ -1,0 +1,97 @@
+//! Jobs that look accounts up: their effect lies in the database alone, and so they are done exactly once.
+
+use async_trait::async_trait;
+use std::sync::Arc;
+use tenantry_crypto::ServerSecrets;
+use tenantry_identity::{
+    EmailChangeRequested, IdentityError, RegistrationRequested, ResetRequested, VerificationRequested,
+    prepare_email_change, prepare_registration, prepare_reset, prepare_verification,
+};
+use tenantry_jobs::{Done, Handler, JobFailure, Kind, Try};
+use tenantry_kernel::{Actor, Coded, RequestId, StoreError, TraceContext, World};
+use tenantry_store::{SystemReason, Unit};
+
+use crate::transactions::Transactions;
+
+/// How often a job is tried at once when others come between.
+const TRIES: u32 = 5;
+
+/// Does what a person has asked for without being told whether there is an account.
+#[derive(Clone)]
+pub struct Accounts {
+    /// Where the work is committed.
+    pub transactions: Transactions,
+    /// Opens and seals the secrets of jobs.
+    pub secrets: Arc<ServerSecrets>,
+    /// Clock and random source.
+    pub world: World,
+}
+
+/// What is to be done in the unit that also completes the job.
+#[async_trait]
+trait Prepare: Kind + Clone + Send + Sync {
+    async fn prepare(self, by: &Accounts, unit: &mut Unit, actor: &Actor) -> Result<(), IdentityError>;
+}
+
+#[async_trait]
+impl Prepare for RegistrationRequested {
+    async fn prepare(self, by: &Accounts, unit: &mut Unit, actor: &Actor) -> Result<(), IdentityError> {
+        prepare_registration(unit, actor, &by.world, &*by.secrets, self).await
+    }
+}
+
+#[async_trait]
+impl Prepare for ResetRequested {
+    async fn prepare(self, by: &Accounts, unit: &mut Unit, actor: &Actor) -> Result<(), IdentityError> {
+        prepare_reset(unit, actor, &by.world, &*by.secrets, self).await
+    }
+}
+
+#[async_trait]
+impl Prepare for VerificationRequested {
+    async fn prepare(self, by: &Accounts, unit: &mut Unit, actor: &Actor) -> Result<(), IdentityError> {
+        prepare_verification(unit, actor, &by.world, &*by.secrets, self).await
+    }
+}
+
+#[async_trait]
+impl Prepare for EmailChangeRequested {
+    async fn prepare(self, by: &Accounts, unit: &mut Unit, actor: &Actor) -> Result<(), IdentityError> {
+        prepare_email_change(unit, actor, &by.world, &*by.secrets, self).await
+    }
+}
+
+/// Why a job was not done.
+enum NotDone {
+    /// Preparing failed.
+    Unprepared(IdentityError),
+    /// It could not be completed.
+    Incomplete(JobFailure),
+}
+
+impl From<StoreError> for NotDone {
+    fn from(error: StoreError) -> Self {
+        Self::Incomplete(error.into())
+    }
+}
+
+#[async_trait]
+impl<K: Prepare + 'static> Handler<K> for Accounts {
+    async fn run(&self, words: K, of: &Try) -> Result<Done, JobFailure> {
+        let trace = of.job.trace.as_deref().and_then(|trace| trace.parse::<TraceContext>().ok());
+        let actor = Actor::system(trace.unwrap_or_else(|| RequestId::new(&self.world).into()));
+        let mut tries = 1;
+        loop {
+            let work = async |unit: &mut Unit| {
+                words.clone().prepare(self, unit, &actor).await.map_err(NotDone::Unprepared)?;
+                of.complete_in(unit).await.map_err(NotDone::Incomplete)
+            };
+            match self.transactions.housekeeping(SystemReason::Worker, work).await {
+                Ok(done) => return Ok(done),
+                Err(NotDone::Unprepared(error)) if error.is_collision() && tries < TRIES => tries += 1,
+                Err(NotDone::Unprepared(error)) => return Err(JobFailure::again(error)),
+                Err(NotDone::Incomplete(failure)) => return Err(failure),
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Jobs that keep what is stored and what is recorded in step. Each bears to be done twice.
+
+use async_trait::async_trait;
+use metrics::{counter, gauge};
+use serde::Serialize;
+use std::{collections::HashSet, sync::Arc};
+use tenantry_files::{BlobError, BlobKey, Blobs, FileId, Files, RemoveBlob, SweepBlobs};
+use tenantry_jobs::{Done, Handler, JobFailure, Try};
+use tenantry_kernel::{StoreError, TenantId, Timestamp, World};
+use tenantry_store::{Scope, SystemReason};
+
+use super::complete_with_result;
+use crate::transactions::Transactions;
+
+const SCOPE: Scope = Scope::System(SystemReason::Worker);
+/// How many records are looked at in one unit.
+const PORTION: u32 = 500;
+/// How many lost files are named in the log, of one sweep.
+const NAMED: u64 = 100;
+
+/// Removes the bytes of deleted files, and compares the storage with the records.
+#[derive(Clone)]
+pub struct BlobKeeper {
+    /// Where the bytes of files are.
+    pub blobs: Arc<dyn Blobs>,
+    /// Where the work is committed.
+    pub transactions: Transactions,
+    /// Clock and random source.
+    pub world: World,
+}
+
+#[async_trait]
+impl Handler<RemoveBlob> for BlobKeeper {
+    async fn run(&self, words: RemoveBlob, _: &Try) -> Result<Done, JobFailure> {
+        self.blobs.delete(words.key()).await.map_err(JobFailure::again)?;
+        Ok(Done::Outside)
+    }
+}
+
+/// What a sweep found; kept with its job.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Swept {
+    /// Bytes that belonged to no record, and are gone.
+    removed: u64,
+    /// What uploads that were cut off had left, and is gone.
+    unfinished: u64,
+    /// Files whose bytes are lost.
+    lost: u64,
+}
+
+#[async_trait]
+impl Handler<SweepBlobs> for BlobKeeper {
+    async fn run(&self, _: SweepBlobs, of: &Try) -> Result<Done, JobFailure> {
+        let before = self.world.now().minus(SweepBlobs::SPARED);
+        let swept = Swept {
+            removed: self.remove_unrecorded(before).await.map_err(JobFailure::again)?,
+            unfinished: self.blobs.remove_unfinished(before).await.map_err(JobFailure::again)?,
+            lost: self.count_lost().await.map_err(JobFailure::again)?,
+        };
+        counter!("tenantry_blobs_swept_total").increment(swept.removed + swept.unfinished);
+        gauge!("tenantry_files_lost").set(swept.lost as f64);
+        tracing::info!(?swept, "swept the storage");
+        let result = serde_json::to_string(&swept).map_err(JobFailure::hopeless)?;
+        complete_with_result(&self.transactions, of, &result).await
+    }
+}
+
+/// Why a sweep broke off.
+#[derive(Debug, thiserror::Error)]
+enum SweepError {
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl BlobKeeper {
+    /// Removes bytes older than that which no record knows: uploads whose record was never made.
+    async fn remove_unrecorded(&self, before: Timestamp) -> Result<u64, SweepError> {
+        let mut removed = 0;
+        let mut stored = self.blobs.list(None);
+        while let Some(entries) = stored.next().await? {
+            let old: Vec<BlobKey> =
+                entries.iter().filter(|entry| entry.modified_at < before).map(|entry| entry.key).collect();
+            let recorded: HashSet<BlobKey> =
+                self.transactions.read(SCOPE).await?.recorded_blobs(&old).await?.into_iter().collect();
+            for key in old.into_iter().filter(|key| !recorded.contains(key)) {
+                self.blobs.delete(key).await?;
+                tracing::info!(%key, "removed bytes that belonged to no file");
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Looks for the bytes of every record, a tenant at a time.
+    async fn count_lost(&self) -> Result<u64, SweepError> {
+        let mut lost = 0;
+        let mut after = None;
+        let mut stored: Option<(TenantId, HashSet<FileId>)> = None;
+        loop {
+            let recorded = self.transactions.read(SCOPE).await?.blobs_after(after, PORTION).await?;
+            let Some(last) = recorded.last() else { return Ok(lost) };
+            after = Some(*last);
+            for key in recorded {
+                let files = match &mut stored {
+                    Some((tenant, files)) if *tenant == key.tenant => files,
+                    stored => &mut stored.insert((key.tenant, self.stored_of(key.tenant).await?)).1,
+                };
+                if !files.contains(&key.file) && self.is_lost(key).await? {
+                    lost += 1;
+                    if lost <= NAMED {
+                        tracing::error!(%key, "a file has lost its bytes");
+                    }
+                }
+            }
+        }
+    }
+
+    async fn stored_of(&self, tenant: TenantId) -> Result<HashSet<FileId>, SweepError> {
+        let mut files = HashSet::new();
+        let mut stored = self.blobs.list(Some(tenant));
+        while let Some(entries) = stored.next().await? {
+            files.extend(entries.iter().map(|entry| entry.key.file));
+        }
+        Ok(files)
+    }
+
+    /// Looks again: the file may have come after the storage was listed, or have been deleted since.
+    async fn is_lost(&self, key: BlobKey) -> Result<bool, SweepError> {
+        match self.blobs.read(key, 0..1).await {
+            Ok(_) => Ok(false),
+            Err(BlobError::NotFound) => {
+                Ok(!self.transactions.read(SCOPE).await?.recorded_blobs(&[key]).await?.is_empty())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

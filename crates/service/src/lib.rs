@@ -1,0 +1,42 @@
+//! The services between the domain and its clients: what a request or a command is carried out with, whoever speaks HTTP.
+//!
+//! [`Changes`] runs use cases and commits them. [`Transactions`] alone opens units for writing; the other services are
+//! built on it. None of them knows the whole application or its configuration.
+
+mod authority;
+mod cached;
+mod changes;
+mod clean_up;
+mod committed;
+mod error;
+mod idempotency;
+mod issuer;
+mod jobs;
+mod limits;
+mod link_pages;
+pub mod log_context;
+mod refusals;
+mod reply;
+mod retention;
+mod sealing;
+mod transactions;
+mod usage;
+
+pub use authority::{Authenticator, AuthorityCache, AuthorityReader, CachedAuthority};
+pub use cached::AssignmentCounts;
+pub use changes::{ChangeRequest, Changes, CommitMode, Work};
+pub use clean_up::{Cleaner, Swept};
+pub use committed::{Publisher, listen_invalidations};
+pub use error::{ServiceError, chain};
+pub use idempotency::IdempotentRequest;
+pub use issuer::{SessionTokens, TokenIssuer};
+pub use jobs::{Accounts, BlobKeeper, CleanUps, EmailSender, SealsJournal};
+pub use limits::{RequestLimits, ServingProcesses};
+pub use link_pages::LinkPages;
+pub use refusals::{Refusals, Refused};
+pub use reply::Reply;
+pub use retention::JournalRetention;
+pub use sealing::{JournalSealer, SealJournal, Sealed};
+pub use tenantry_store::{Scope, SystemReason, Unit};
+pub use transactions::{Reader, Transactions};
+pub use usage::Usage;

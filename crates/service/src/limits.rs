@@ -1,0 +1,139 @@
+//! Counting requests, and knowing by how many processes a limit is divided.
+
+use metrics::{Counter, counter, gauge};
+use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
+use tenantry_identity::address_key;
+use tenantry_kernel::{Authority, StoreError, World};
+use tenantry_limits::{Charge, DecidedBy, Decision, Limits, Policy, ProcessId, Processes};
+use tenantry_store::{SystemReason, Unit};
+
+use crate::transactions::Transactions;
+
+/// After how many heartbeats that were missed a process is taken off the list.
+const FORGOTTEN: Duration = Duration::from_secs(60);
+
+/// The limits of this process, and how its decisions are counted.
+pub struct RequestLimits {
+    limits: Limits,
+    world: World,
+    decided: [Counter; 3],
+    refused: [Counter; 2],
+}
+
+impl RequestLimits {
+    /// Counts requests by these limits.
+    pub fn new(limits: Limits, world: World) -> Self {
+        let decided = |by: &'static str| counter!("tenantry_rate_limit_decisions_total", "by" => by);
+        let refused = |policy: Policy| counter!("tenantry_rate_limited_total", "policy" => policy.name());
+        gauge!("tenantry_serving_processes").set(1.0);
+        Self {
+            limits,
+            world,
+            decided: [decided("shared"), decided("twin"), decided("both")],
+            refused: [refused(Policy::Caller), refused(Policy::Tenant)],
+        }
+    }
+
+    fn note(&self, decision: &Decision) {
+        let [shared, twin, both] = &self.decided;
+        match decision.decided_by {
+            DecidedBy::Shared => shared.increment(1),
+            DecidedBy::Twin => twin.increment(1),
+            DecidedBy::Both => both.increment(1),
+        }
+        let [caller, tenant] = &self.refused;
+        match decision.refused().map(|charge| charge.policy) {
+            None => {}
+            Some(Policy::Caller) => caller.increment(1),
+            Some(Policy::Tenant) => tenant.increment(1),
+        }
+    }
+
+    /// Forgets the counters of clients that have their whole quota again.
+    pub fn forget_idle(&self) {
+        self.limits.forget_idle();
+    }
+
+    /// Counts a request of a signed-in person, and decides about it.
+    pub async fn count_person(&self, authority: &Authority) -> Decision {
+        let (policies, user) = (self.limits.policies(), authority.user);
+        self.count(match &authority.tenant {
+            Some(tenant) => policies.of_member(tenant.id, user, &tenant.plan),
+            None => policies.of_person(user),
+        })
+        .await
+    }
+
+    /// Counts a request of a client that is known by its address only, and decides about it.
+    pub async fn count_address(&self, ip: Option<IpAddr>) -> Decision {
+        self.count(self.limits.policies().of_address(address_key(ip))).await
+    }
+
+    async fn count(&self, charges: Vec<Charge>) -> Decision {
+        let (decision, error) = self.limits.charge(charges, self.world.now()).await;
+        if let Some(error) = error {
+            tracing::debug!(%error, "requests are counted by this process alone");
+        }
+        self.note(&decision);
+        decision
+    }
+}
+
+/// Lists this process among those that serve from one database, and divides the limits by their number.
+#[derive(Clone)]
+pub struct ServingProcesses {
+    /// Where the list is.
+    pub transactions: Transactions,
+    /// Clock and random source.
+    pub world: World,
+    /// The limits that are divided.
+    pub limits: Arc<RequestLimits>,
+    /// This run of the process.
+    pub process: ProcessId,
+}
+
+impl ServingProcesses {
+    /// Notes again and again that this process serves, and counts the others.
+    pub async fn count(self) {
+        let RequestLimits { limits, .. } = &*self.limits;
+        let mut heartbeat = tokio::time::interval(ProcessId::HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut failing = false;
+        loop {
+            heartbeat.tick().await;
+            match self.live_processes().await {
+                Ok(live) => {
+                    limits.divide_by(live);
+                    gauge!("tenantry_serving_processes").set(f64::from(live.get()));
+                    failing = false;
+                }
+                Err(error) => {
+                    if !failing {
+                        tracing::warn!(%error, processes = limits.processes(), "the processes that serve cannot be counted");
+                    }
+                    failing = true;
+                }
+            }
+        }
+    }
+
+    async fn live_processes(&self) -> Result<NonZeroU32, StoreError> {
+        let now = self.world.now();
+        let heartbeat = async |unit: &mut Unit| {
+            unit.note_process(self.process, now).await?;
+            unit.remove_silent_processes(now.minus(FORGOTTEN)).await?;
+            unit.live_processes(now.minus(ProcessId::LIVES)).await
+        };
+        let live: Result<u32, StoreError> = self.transactions.housekeeping(SystemReason::Maintenance, heartbeat).await;
+        Ok(NonZeroU32::new(live?).unwrap_or(NonZeroU32::MIN))
+    }
+
+    /// Takes this process off the list. If that fails, others notice that its heartbeat is missing.
+    pub async fn leave(&self) {
+        let remove = async |unit: &mut Unit| unit.remove_process(self.process).await;
+        let left: Result<(), StoreError> = self.transactions.housekeeping(SystemReason::Maintenance, remove).await;
+        if let Err(error) = left {
+            tracing::debug!(%error, "this process could not be taken off the list of those that serve");
+        }
+    }
+}

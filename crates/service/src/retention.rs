@@ -1,0 +1,78 @@
+//! Removing what has been kept for long enough from the journal, segment by segment.
+
+use tenantry_audit::{AuditPolicies, Chain, EffectivePolicy, Retention, Seals, remove_oldest_segment};
+use tenantry_kernel::{Authorities, StoreError, TenantId, World};
+use tenantry_store::{Scope, SystemReason, Unit};
+
+use crate::transactions::Transactions;
+
+const REASON: SystemReason = SystemReason::Worker;
+
+/// Removes entries past their retention from the journal. Cloning is cheap.
+#[derive(Clone)]
+pub struct JournalRetention {
+    /// Where segments are removed.
+    pub transactions: Transactions,
+    /// Clock and random source.
+    pub world: World,
+    /// How long entries are kept.
+    pub retention: Retention,
+}
+
+impl JournalRetention {
+    /// Removes the entries past retention of one tenant, or of the whole installation. With `dry_run` they are only counted.
+    pub async fn remove_old_entries(&self, tenant: Option<TenantId>, dry_run: bool) -> Result<u64, StoreError> {
+        if tenant.is_some() {
+            return self.remove_from(Chain(tenant), dry_run).await;
+        }
+        let (mut removed, mut after, mut failed) = (0, None, None);
+        while let Some(chain) = self.read().await?.next_sealed_chain(after).await? {
+            match self.remove_from(chain, dry_run).await {
+                Ok(entries) => removed += entries,
+                // A log that is not as it should be does not keep the others from being cleaned up.
+                Err(error) => {
+                    tracing::error!(%chain, %error, "nothing more was removed from a log");
+                    failed = Some(error);
+                }
+            }
+            after = Some(chain);
+        }
+        failed.map_or(Ok(removed), Err)
+    }
+
+    async fn remove_from(&self, chain: Chain, dry_run: bool) -> Result<u64, StoreError> {
+        if dry_run {
+            let mut unit = self.read().await?;
+            return match self.policy_of(&mut unit, chain).await?.kept_for() {
+                None => Ok(0),
+                Some(kept) => unit.count_removable(chain, self.world.now().minus(kept)).await,
+            };
+        }
+        let mut removed = 0;
+        let remove = async |unit: &mut Unit| self.remove_segment(unit, chain).await;
+        while let Some(entries) = self.transactions.housekeeping(REASON, remove).await? {
+            removed += entries;
+        }
+        Ok(removed)
+    }
+
+    async fn remove_segment(&self, unit: &mut Unit, chain: Chain) -> Result<Option<u64>, StoreError> {
+        if let Some(tenant) = chain.0 {
+            // A legal hold is set under the same lock: once it is answered, nothing more goes.
+            unit.lock_tenant(tenant).await?;
+        }
+        let Some(kept) = self.policy_of(unit, chain).await?.kept_for() else { return Ok(None) };
+        remove_oldest_segment(unit, chain, self.world.now().minus(kept)).await
+    }
+
+    async fn policy_of(&self, unit: &mut Unit, chain: Chain) -> Result<EffectivePolicy, StoreError> {
+        let Some(tenant) = chain.0 else { return Ok(self.retention.without_tenant()) };
+        let set = unit.audit_policy_of(tenant).await?;
+        let plan = unit.plan_of_chain(chain).await?.unwrap_or_default();
+        Ok(self.retention.of_plan(&plan, set))
+    }
+
+    async fn read(&self) -> Result<Unit, StoreError> {
+        self.transactions.read(Scope::System(REASON)).await
+    }
+}
