@@ -1,10 +1,10 @@
 //! What only the operator can do.
 
 use serde_json::json;
-use tenantry_identity::{People, Person, disable_person, enable_person};
+use tenantry_identity::{DisablePerson, EnablePerson, People, Person, disable_person, enable_person};
 use tenantry_kernel::{Actor, EmailAddress, Origin, RequestId, TenantStatus};
 use tenantry_store::{Scope, SystemReason, Unit};
-use tenantry_tenancy::{Plan, change_plan, change_tenant_status};
+use tenantry_tenancy::{ChangePlan, ChangeTenantStatus, Plan, change_plan, change_tenant_status};
 
 use super::{Member, PASSWORD, Server, Tenant, eventually};
 
@@ -22,30 +22,32 @@ impl Server {
     pub(crate) async fn order_status(&self, tenant: &Tenant, status: TenantStatus) {
         let mut unit = self.operate().await;
         let world = &self.app.world;
-        let id = tenant.id.parse().unwrap();
-        change_tenant_status(&mut unit, &self.operator(), world, id, status).await.unwrap();
+        let command = ChangeTenantStatus { tenant: tenant.id.parse().unwrap(), status };
+        change_tenant_status(&mut unit, &self.operator(), world, command).await.unwrap();
         unit.commit().await.unwrap();
     }
 
     /// Moves a tenant to another plan, without waiting: the command line is another process.
     pub(crate) async fn order_plan(&self, tenant: &Tenant, plan: &'static Plan) {
         let mut unit = self.operate().await;
-        let id = tenant.id.parse().unwrap();
-        change_plan(&mut unit, &self.operator(), &self.app.world, id, plan).await.unwrap();
+        let command = ChangePlan { tenant: tenant.id.parse().unwrap(), plan };
+        change_plan(&mut unit, &self.operator(), &self.app.world, command).await.unwrap();
         unit.commit().await.unwrap();
     }
 
     /// Shuts a person out, as the last owner of a tenant too.
     pub(crate) async fn disable(&self, member: &Member) {
         let (mut unit, person) = self.operate_on(member).await;
-        disable_person(&mut unit, &self.operator(), &self.app.world, person.id, true).await.unwrap();
+        let command = DisablePerson { user: person.id, force: true };
+        disable_person(&mut unit, &self.operator(), &self.app.world, command).await.unwrap();
         unit.commit().await.unwrap();
     }
 
     /// Lets a person in again.
     pub(crate) async fn enable(&self, member: &Member) {
         let (mut unit, person) = self.operate_on(member).await;
-        enable_person(&mut unit, &self.operator(), &self.app.world, person.id).await.unwrap();
+        let command = EnablePerson { user: person.id };
+        enable_person(&mut unit, &self.operator(), &self.app.world, command).await.unwrap();
         unit.commit().await.unwrap();
     }
 

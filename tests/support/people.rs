@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU32, Ordering};
-use tenantry_identity::{People, add_member};
+use tenantry_identity::{AddMember, People, add_member};
 use tenantry_kernel::{Actor, EmailAddress, Origin, RequestId, fold};
 use tenantry_store::{Scope, SystemReason};
 use tenantry_tenancy::{Roles, Slug, Tenants};
@@ -102,7 +102,8 @@ impl Server {
         let roles = unit.page_roles(page).await.unwrap().items;
         let wanted = roles.iter().find(|r| r.tenant == found.id && r.name.key() == fold(role)).unwrap();
         let origin = Origin { trace: RequestId::new(world).into(), ip: None, user_agent: None };
-        add_member(&mut unit, &Actor::operator(origin), world, found.id, &person, wanted).await.unwrap();
+        let command = AddMember { tenant: found.id, person: &person, role: wanted };
+        add_member(&mut unit, &Actor::operator(origin), world, command).await.unwrap();
         unit.commit().await.unwrap();
     }
 

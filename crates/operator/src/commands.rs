@@ -183,10 +183,10 @@ pub struct CleanUpArguments {
 pub enum OperatorCommand {
     /// Create a tenant with its default roles and its owner.
     #[command(after_help = CREATE_TENANT_HELP)]
-    CreateTenant(CreateTenant),
+    CreateTenant(CreateTenantArguments),
     /// Add a person to a tenant with one role.
     #[command(after_help = ADD_MEMBER_HELP)]
-    AddMember(AddMember),
+    AddMember(AddMemberArguments),
     /// Suspend a tenant: its members are refused until it is resumed.
     SuspendTenant(TenantArgument),
     /// Resume a suspended tenant; its sessions then work again.
@@ -207,7 +207,7 @@ pub enum OperatorCommand {
 
 /// A tenant to create.
 #[derive(Debug, Args)]
-pub struct CreateTenant {
+pub struct CreateTenantArguments {
     /// The name of the tenant, 1 to 120 characters
     #[arg(long, value_parser = Name::parse)]
     pub name: Name,
@@ -230,7 +230,7 @@ pub struct CreateTenant {
 
 /// A person to add to a tenant.
 #[derive(Debug, Args)]
-pub struct AddMember {
+pub struct AddMemberArguments {
     /// The tenant.
     #[command(flatten)]
     pub tenant: TenantArgument,

@@ -1,7 +1,7 @@
 //! Erasing a person at the command line.
 
 use tenantry_identity::vocabulary::USER_ERASED;
-use tenantry_identity::{Erasure, People, Person, Trace, erase_person, erased_address};
+use tenantry_identity::{ErasePerson, Erasure, People, Person, Trace, erase_person, erased_address};
 use tenantry_kernel::{EmailAddress, StoreError, TenantId, UserId};
 use tenantry_service::Unit;
 use tenantry_tenancy::vocabulary::LAST_OWNER;
@@ -25,7 +25,7 @@ pub(crate) async fn erase(operator: &Operator, command: EraseUser) -> Result<Str
     };
     let id = person.id;
     let done = operator.change(USER_ERASED, async move |unit, actor, world| {
-        erase_person(unit, actor, world, id, force).await?;
+        erase_person(unit, actor, world, ErasePerson { user: id, force }).await?;
         Ok(String::new())
     });
     match done.await {

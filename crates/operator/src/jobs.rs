@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 use tenantry_jobs::vocabulary::{CLEANUP_REQUESTED, JOB_CANCELLED, JOB_RETRIED};
-use tenantry_jobs::{CancelJob, CleanUpTarget, JobFilter, JobId, JobStatus, Jobs, RetryJob, cancel_job, retry_job};
-use tenantry_kernel::{Direction, ErrorCode, Event, Journal, MAX_LIMIT, PageRequest};
+use tenantry_jobs::{
+    CancelJob, CleanUpTarget, JobFilter, JobId, JobStatus, Jobs, RetryJob, StartCleanUp, cancel_job, retry_job,
+    start_clean_up,
+};
+use tenantry_kernel::{Direction, ErrorCode, MAX_LIMIT, PageRequest};
 use tenantry_service::{ServiceError, Swept};
 use tenantry_tenancy::Tenant;
 
@@ -130,14 +133,10 @@ async fn sweep(operator: &Operator, command: CleanUpArguments) -> Result<String,
     }
     let targets = if targets.is_empty() { all.to_vec() } else { targets };
     let tenant = tenant.map(|tenant| tenant.id);
-    let names: Vec<String> = targets.iter().map(|target| target.name().to_owned()).collect();
+    let command = StartCleanUp { tenant, targets: targets.clone(), dry_run };
     operator
         .change(CLEANUP_REQUESTED, async move |unit, actor, world| {
-            let event = Event::new(world, actor, CLEANUP_REQUESTED)
-                .within(tenant)
-                .set("targets", names.clone())
-                .set("dryRun", if dry_run { "true" } else { "false" });
-            unit.append_event(event).await?;
+            start_clean_up(unit, actor, world, command.clone()).await?;
             Ok(String::new())
         })
         .await?;

@@ -1,22 +1,25 @@
 //! Commands about people.
 
-use tenantry_identity::vocabulary::{EMAIL_TAKEN, USER_DISABLED, USER_ENABLED};
-use tenantry_identity::{People, Person, PersonStatus, add_member as add, disable_person, enable_person};
+use tenantry_identity::{
+    AddMember, DisablePerson, EnablePerson, People, Person, PersonStatus, add_member as add, disable_person,
+    enable_person,
+    vocabulary::{EMAIL_TAKEN, USER_DISABLED, USER_ENABLED},
+};
 use tenantry_kernel::{Authorities, EmailAddress, StoreError, UserId};
 use tenantry_service::Unit;
 use tenantry_tenancy::vocabulary::{ALREADY_MEMBER, LAST_OWNER, MEMBERSHIP_CREATED};
 use tenantry_tenancy::{Memberships, Roles, Slug, TenancyError, Tenant};
 
 use crate::{
-    AddMember, DisableUser, EmailArgument, Operator, OperatorError, SCOPE,
+    AddMemberArguments, DisableUser, EmailArgument, Operator, OperatorError, SCOPE,
     account::{Account, FirstPassword},
     error::list,
     tenants,
 };
 
 /// Puts a person into a tenant with one role, and makes their account if there is none.
-pub(crate) async fn add_member(operator: &Operator, command: AddMember) -> Result<String, OperatorError> {
-    let AddMember { tenant, email, name, role, link } = command;
+pub(crate) async fn add_member(operator: &Operator, command: AddMemberArguments) -> Result<String, OperatorError> {
+    let AddMemberArguments { tenant, email, name, role, link } = command;
     let tenant = tenants::find(operator, &tenant.tenant).await?;
     if operator.reader.open(SCOPE).await?.role_by_name(tenant.id, &role).await?.is_none() {
         return Err(OperatorError::UnknownRole { tenant: tenant.slug, role });
@@ -30,7 +33,8 @@ pub(crate) async fn add_member(operator: &Operator, command: AddMember) -> Resul
         unit.lock_tenant(id).await?;
         let role = unit.role_by_name(id, &role).await?.ok_or(TenancyError::NotFound)?;
         let person = account.person(unit, actor, world).await?;
-        add(unit, actor, world, id, &person, &role).await?;
+        let command = AddMember { tenant: id, person: &person, role: &role };
+        add(unit, actor, world, command).await?;
         let offered = account.offer(unit, actor, world, &person, &tenant, &first_password).await?;
         let (who, tenant) = (named(&person), tenants::named(&tenant));
         Ok(format!("added {who} to tenant {tenant} as {}{offered}", role.name))
@@ -52,7 +56,7 @@ pub(crate) async fn disable(operator: &Operator, command: DisableUser) -> Result
     let who = named(&person);
     let done = operator.change(USER_DISABLED, async move |unit, actor, world| {
         let ownerless = owned_alone(unit, id).await?;
-        disable_person(unit, actor, world, id, force).await?;
+        disable_person(unit, actor, world, DisablePerson { user: id, force }).await?;
         let line = format!("disabled {who} and ended their sessions");
         Ok(match ownerless.is_empty() {
             true => line,
@@ -75,7 +79,7 @@ pub(crate) async fn enable(operator: &Operator, argument: EmailArgument) -> Resu
         return Ok(format!("{} is enabled already; nothing was changed", named(&person)));
     }
     let done = operator.change(USER_ENABLED, async move |unit, actor, world| {
-        enable_person(unit, actor, world, person.id).await?;
+        enable_person(unit, actor, world, EnablePerson { user: person.id }).await?;
         Ok(format!("enabled {}, who may sign in again", named(&person)))
     });
     Ok(done.await?)

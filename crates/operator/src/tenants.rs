@@ -1,20 +1,22 @@
 //! Commands about tenants.
 
-use tenantry_identity::Person;
-use tenantry_identity::vocabulary::EMAIL_TAKEN;
+use tenantry_identity::{Person, vocabulary::EMAIL_TAKEN};
 use tenantry_kernel::{Name, TenantStatus};
-use tenantry_tenancy::vocabulary::{SLUG_TAKEN, TENANT_CREATED, TENANT_PLAN_CHANGED, TENANT_RESUMED, TENANT_SUSPENDED};
-use tenantry_tenancy::{FoundTenant, Plan, Slug, Tenant, Tenants, change_plan, change_tenant_status, found_tenant};
+use tenantry_tenancy::{
+    ChangePlan, ChangeTenantStatus, CreateTenant, FoundTenant, Plan, Slug, Tenant, Tenants, change_plan,
+    change_tenant_status, create_tenant,
+    vocabulary::{SLUG_TAKEN, TENANT_CREATED, TENANT_PLAN_CHANGED, TENANT_RESUMED, TENANT_SUSPENDED},
+};
 
 use crate::{
-    CreateTenant, Operator, OperatorError, SCOPE, SetPlan, TenantArgument, TenantSelector,
+    CreateTenantArguments, Operator, OperatorError, SCOPE, SetPlan, TenantArgument, TenantSelector,
     account::{Account, FirstPassword},
     people::named as named_person,
 };
 
 /// Founds a tenant, and makes its owner's account if there is none.
-pub(crate) async fn create(operator: &Operator, command: CreateTenant) -> Result<String, OperatorError> {
-    let CreateTenant { name, owner_email, owner_name, slug, plan, link } = command;
+pub(crate) async fn create(operator: &Operator, command: CreateTenantArguments) -> Result<String, OperatorError> {
+    let CreateTenantArguments { name, owner_email, owner_name, slug, plan, link } = command;
     let plan = plan.unwrap_or_else(Plan::first);
     if let Some(slug) = &slug {
         ensure_free(operator, slug).await?;
@@ -26,7 +28,7 @@ pub(crate) async fn create(operator: &Operator, command: CreateTenant) -> Result
     let done = operator.change(TENANT_CREATED, async move |unit, actor, world| {
         let person = owner.person(unit, actor, world).await?;
         let command = founding(&person, name.clone(), asked.clone(), plan);
-        let tenant = found_tenant(unit, actor, world, command).await?;
+        let tenant = create_tenant(unit, actor, world, CreateTenant(command)).await?;
         let offered = owner.offer(unit, actor, world, &person, &tenant, &first_password).await?;
         Ok(format!("created tenant {}, owner {}{offered}", named(&tenant), named_person(&person)))
     });
@@ -61,8 +63,9 @@ pub(crate) async fn set_status(
         TenantStatus::Suspended => (TENANT_SUSPENDED, "suspended"),
         TenantStatus::Active => (TENANT_RESUMED, "resumed"),
     };
+    let command = ChangeTenantStatus { tenant: before.id, status };
     let done = operator.change(action, async move |unit, actor, world| {
-        let tenant = change_tenant_status(unit, actor, world, before.id, status).await?;
+        let tenant = change_tenant_status(unit, actor, world, command).await?;
         Ok(match tenant.version == before.version {
             true => format!("tenant {} is {} already; nothing was changed", named(&tenant), status.name()),
             false => format!("{verb} tenant {}", named(&tenant)),
@@ -75,8 +78,9 @@ pub(crate) async fn set_status(
 pub(crate) async fn set_plan(operator: &Operator, command: SetPlan) -> Result<String, OperatorError> {
     let before = find(operator, &command.tenant.tenant).await?;
     let plan = command.plan;
+    let command = ChangePlan { tenant: before.id, plan };
     let done = operator.change(TENANT_PLAN_CHANGED, async move |unit, actor, world| {
-        let tenant = change_plan(unit, actor, world, before.id, plan).await?;
+        let tenant = change_plan(unit, actor, world, command).await?;
         Ok(match tenant.version == before.version {
             true => format!("tenant {} is on plan {} already; nothing was changed", named(&tenant), plan.name),
             false => format!("moved tenant {} from plan {} to {}", named(&tenant), before.plan.name, plan.name),

@@ -27,6 +27,10 @@ use crate::{ServiceError, log_context, transactions::Transactions, usage::Usage}
 pub struct CachedAuthority {
     /// What the session may do.
     pub authority: Authority,
+    /// The person of the token, who is the authority's subject.
+    pub user: UserId,
+    session: SessionId,
+    expires_at: Timestamp,
     /// The answer to `GET /auth/me`, made when first asked for.
     pub me: OnceLock<Bytes>,
     stamp: Stamp,
@@ -192,7 +196,7 @@ impl Authenticator {
         let claims = self.claims_of(token, digest)?;
         claims.check_time(now.unix_seconds()).map_err(token_failure)?;
         let known = self.look_up(&claims, now).await?;
-        if now >= known.authority.session_expires_at {
+        if now >= known.expires_at {
             return Err(ServiceError::new(ErrorCode::SESSION_ENDED));
         }
         if claims.rotation > known.seen_rotation.load(Ordering::Relaxed) {
@@ -232,11 +236,15 @@ impl Authenticator {
         let mut unit = self.0.transactions.read(Scope::System(SystemReason::Authority)).await?;
         let authority = unit.authority_of(claims.session, now).await?;
         let authority = authority.ok_or_else(|| ServiceError::new(ErrorCode::SESSION_ENDED))?;
-        if authority.user != claims.user || authority.tenant_id() != claims.tenant {
+        let session = authority.session()?;
+        if session.user != claims.user || authority.tenant_id() != claims.tenant {
             return Err(ServiceError::new(ErrorCode::TOKEN_INVALID));
         }
         let known = Arc::new(CachedAuthority {
-            seen_rotation: AtomicU32::new(authority.seen_rotation),
+            user: session.user,
+            session: session.session,
+            expires_at: session.expires_at,
+            seen_rotation: AtomicU32::new(session.seen_rotation),
             authority,
             me: OnceLock::new(),
             stamp,
@@ -257,8 +265,7 @@ impl Authenticator {
         }
         let (transactions, known) = (self.0.transactions.clone(), known.clone());
         let marking = tokio::task::spawn_local(log_context::inherit(self.0.tasks.track_future(async move {
-            let session = known.authority.session;
-            let mark = async |unit: &mut Unit| unit.mark_rotation_seen(session, rotation).await;
+            let mark = async |unit: &mut Unit| unit.mark_rotation_seen(known.session, rotation).await;
             let marked: Result<(), StoreError> = transactions.housekeeping(SystemReason::Token, mark).await;
             match marked {
                 Ok(()) => known.seen_rotation.store(rotation, Ordering::Relaxed),

@@ -184,7 +184,7 @@ impl Changes {
 
     /// Notes in the journal that a signed-in person was denied something. Other failures leave no trace.
     pub async fn note_denial(&self, request: &ChangeRequest, failure: &ServiceError) {
-        if failure.code.kind() == ErrorKind::Forbidden && request.actor.user.is_some() {
+        if failure.code.kind() == ErrorKind::Forbidden && request.actor.user().is_some() {
             self.0.refusals.note(Refused::new(request, Outcome::Denied, failure)).await;
         }
     }

@@ -3,11 +3,11 @@
 use metrics::{Counter, counter, gauge};
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 use tenantry_identity::address_key;
-use tenantry_kernel::{Authority, StoreError, World};
+use tenantry_kernel::{StoreError, World};
 use tenantry_limits::{Charge, DecidedBy, Decision, Limits, Policy, ProcessId, Processes};
 use tenantry_store::{SystemReason, Unit};
 
-use crate::transactions::Transactions;
+use crate::{authority::CachedAuthority, transactions::Transactions};
 
 /// After how many heartbeats that were missed a process is taken off the list.
 const FORGOTTEN: Duration = Duration::from_secs(60);
@@ -55,9 +55,9 @@ impl RequestLimits {
     }
 
     /// Counts a request of a signed-in person, and decides about it.
-    pub async fn count_person(&self, authority: &Authority) -> Decision {
-        let (policies, user) = (self.limits.policies(), authority.user);
-        self.count(match &authority.tenant {
+    pub async fn count_person(&self, caller: &CachedAuthority) -> Decision {
+        let (policies, user) = (self.limits.policies(), caller.user);
+        self.count(match &caller.authority.tenant {
             Some(tenant) => policies.of_member(tenant.id, user, &tenant.plan),
             None => policies.of_person(user),
         })

@@ -7,7 +7,7 @@ use std::{
     cell::Cell,
     fmt::{self, Write},
 };
-use tenantry_kernel::{Authority, TenantId, TraceContext, UserId};
+use tenantry_kernel::{TenantId, TraceContext, UserId};
 use tokio::{task::futures::TaskLocalFuture, task_local};
 
 task_local! {
@@ -54,11 +54,6 @@ pub fn identify(user: UserId, tenant: Option<TenantId>) {
         context.user.set(Some(user));
         context.tenant.set(tenant);
     });
-}
-
-/// The same for whoever holds an authority.
-pub fn identify_by(authority: &Authority) {
-    identify(authority.user, authority.tenant_id());
 }
 
 /// Work for a task of its own, whose entries carry what those of the running task do.

@@ -63,7 +63,7 @@ impl Refused {
 
     fn kind(&self) -> Kind {
         let target = self.target.as_ref().map(|(target, _)| UserId::from_uuid(target.id));
-        Kind { account: self.actor.user.or(target), action: self.action, ip: self.actor.origin.ip }
+        Kind { account: self.actor.user().or(target), action: self.action, ip: self.actor.origin.ip }
     }
 
     fn event(&self, world: &World, count: i64) -> Event {

@@ -123,14 +123,16 @@ async fn a_members_authority_is_complete(scene: &Scene<'_, impl Units<Unit: Port
     scene.system(async |unit| unit.insert_session(&session).await.unwrap()).await;
 
     let found = authority(scene, session.id).await.unwrap();
-    assert_eq!((found.session, found.sign_in), (session.id, session.sign_in));
-    assert_eq!(found.session_created_at, session.created_at);
-    assert_eq!(found.session_expires_at, session.expires_at);
-    assert_eq!(found.seen_rotation, 7);
-    assert_eq!((found.user, &found.email), (verified.id, &verified.email));
-    assert!(found.email_verified);
-    assert_eq!(found.name, verified.name.as_str());
-    assert_eq!((found.user_created_at, found.user_version), (verified.created_at, verified.version));
+    let principal = found.session().unwrap();
+    assert_eq!((principal.session, principal.sign_in), (session.id, session.sign_in));
+    assert_eq!(principal.created_at, session.created_at);
+    assert_eq!(principal.expires_at, session.expires_at);
+    assert_eq!(principal.seen_rotation, 7);
+    assert_eq!((principal.user, &principal.email), (verified.id, &verified.email));
+    assert_eq!(found.subject(), Some(verified.id));
+    assert!(found.assurance.email_verified);
+    assert_eq!(principal.name, verified.name.as_str());
+    assert_eq!((principal.user_created_at, principal.user_version), (verified.created_at, verified.version));
 
     let tenant = found.tenant.as_ref().unwrap();
     assert_eq!((tenant.id, tenant.name.as_str()), (acme.id(), acme.tenant.name.as_str()));
@@ -146,7 +148,7 @@ async fn a_members_authority_is_complete(scene: &Scene<'_, impl Units<Unit: Port
 
     let plain = signed_in(scene, &acme.owner, Some(&acme)).await;
     let owner = authority(scene, plain.id).await.unwrap();
-    assert!(!owner.email_verified);
+    assert!(!owner.assurance.email_verified);
     assert_eq!(owner.tenant.unwrap().permissions, scene.default_permissions(DefaultRole::Owner).await);
     let unknown = SessionId::new(&scene.world);
     assert!(authority(scene, unknown).await.is_none());
@@ -156,7 +158,7 @@ async fn outside_any_tenant_there_are_no_roles(scene: &Scene<'_, impl Units<Unit
     let acme = scene.tenant().await;
     let session = signed_in(scene, &acme.owner, None).await;
     let found = authority(scene, session.id).await.unwrap();
-    assert_eq!(found.user, acme.owner.id);
+    assert_eq!(found.subject(), Some(acme.owner.id));
     assert!(found.tenant.is_none());
 }
 
@@ -188,7 +190,8 @@ async fn what_a_session_may_do_follows_every_change(scene: &Scene<'_, impl Units
         })
         .await;
     let found = authority(scene, session.id).await.unwrap();
-    assert_eq!((found.name.as_str(), found.user_version), ("Ada King", 2));
+    let principal = found.session().unwrap();
+    assert_eq!((principal.name.as_str(), principal.user_version), ("Ada King", 2));
     assert_eq!(found.tenant.unwrap().name, "Acme Again");
 }
 
@@ -236,5 +239,5 @@ async fn a_suspended_tenant_is_named_as_such(scene: &Scene<'_, impl Units<Unit: 
     scene.system(async |unit| unit.update_tenant(&suspended).await.unwrap()).await;
     let found = authority(scene, session.id).await.unwrap();
     assert_eq!(found.tenant.as_ref().map(|tenant| tenant.status), Some(TenantStatus::Suspended));
-    must_be!(found.active_tenant(), Err(tenantry_kernel::Denied::TenantSuspended));
+    must_be!(found.active_tenant(), Err(tenantry_kernel::Refusal::TenantSuspended));
 }

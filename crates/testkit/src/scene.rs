@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use tenantry_identity::{People, Person, PersonStatus, Session};
 use tenantry_kernel::{
-    Actor, DefaultRole, EmailAddress, Name, Origin, PermissionSet, RequestId, RoleId, SessionId, SignInId, TenantId,
-    TenantStatus, Timestamp, UserId, World,
+    Actor, ActorKind, DefaultRole, EmailAddress, Name, Origin, PermissionSet, RequestId, RoleId, SessionId, SignInId,
+    TenantId, TenantStatus, Timestamp, UserId, World,
 };
 use tenantry_tenancy::{
     Description, Membership, Memberships, Plan, Role, RoleName, Roles, Slug, Tenant, Tenants, insert_default_roles,
@@ -187,6 +187,13 @@ impl<'u, U: Units> Scene<'u, U> {
     pub(crate) fn actor(&self, person: &Person, tenant: Option<TenantId>) -> Actor {
         let origin = Origin { trace: RequestId::new(&self.world).into(), ip: None, user_agent: None };
         Actor::anonymous(origin).known_as(person.id, person.name.as_str()).within(tenant)
+    }
+
+    /// A person who acts through a session of theirs.
+    pub(crate) fn session_actor(&self, person: &Person, session: &Session) -> Actor {
+        let name = Some(person.name.to_string());
+        let kind = ActorKind::Session { session: session.id, user: person.id, name };
+        Actor { kind, ..self.actor(person, session.tenant) }
     }
 
     pub(crate) fn later(&self, millis: u64) -> Timestamp {

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, FromQueryResult, prelude::ChronoDateTimeUtc};
 use tenantry_kernel::{
-    Actor, Authorities, Authority, EmailAddress, HeldRole, PermissionSet, RoleId, SessionId, SignInId, StoreError,
-    TenantAuthority, TenantId, TenantStatus, Timestamp, UserId, Vocabulary,
+    Assurance, Authorities, Authority, EmailAddress, HeldRole, PermissionSet, Principal, RoleId, SessionId,
+    SessionPrincipal, SignInId, StoreError, TenantAuthority, TenantId, TenantStatus, Timestamp, UserId, Vocabulary,
 };
 use uuid::Uuid;
 
@@ -111,14 +111,6 @@ impl Authorities for Unit {
         member(rows.map_err(crate::failure::Failure::from)?, self.vocabulary())
     }
 
-    async fn lock_authority(&mut self, actor: &Actor, now: Timestamp) -> Result<Option<Authority>, StoreError> {
-        let session = actor.session.ok_or(StoreError::Misuse("only a session holds authority"))?;
-        if let Some(tenant) = actor.tenant {
-            self.lock_tenant(tenant).await?;
-        }
-        self.authority_of(session, now).await
-    }
-
     async fn lock_tenant(&mut self, tenant: TenantId) -> Result<(), StoreError> {
         self.require_tenant(tenant)?;
         // On SQLite there is one writer at a time, and this unit is it.
@@ -147,7 +139,7 @@ impl Unit {
         match (self.scope, authority.tenant_id()) {
             (Scope::System(_), _) => true,
             (Scope::Tenant { tenant, .. }, Some(of_session)) => of_session == tenant,
-            (Scope::Tenant { person, .. }, None) | (Scope::Person(person), _) => authority.user == person,
+            (Scope::Tenant { person, .. }, None) | (Scope::Person(person), _) => authority.subject() == Some(person),
         }
     }
 
@@ -191,18 +183,21 @@ fn authority(rows: Vec<AuthorityRow>, vocabulary: &Vocabulary) -> Result<Option<
             })
         }
     };
-    Ok(Some(Authority {
+    let session = SessionPrincipal {
         session: SessionId::from_uuid(first.session_id),
         sign_in: SignInId::from_uuid(first.sign_in_id),
-        session_created_at: Timestamp::new(first.session_created_at),
-        session_expires_at: Timestamp::new(first.expires_at),
+        created_at: Timestamp::new(first.session_created_at),
+        expires_at: Timestamp::new(first.expires_at),
         seen_rotation: u32::try_from(first.seen_rotation).map_err(|_| inconsistent("sessions", "seen_rotation"))?,
         user: UserId::from_uuid(first.user_id),
         email: EmailAddress::parse(&first.email).map_err(|_| inconsistent("users", "email"))?,
-        email_verified: first.email_verified_at.is_some(),
         name: first.user_name.clone(),
         user_created_at: Timestamp::new(first.user_created_at),
         user_version: first.user_version,
+    };
+    Ok(Some(Authority {
+        principal: Principal::Session(session),
+        assurance: Assurance { email_verified: first.email_verified_at.is_some() },
         tenant,
     }))
 }

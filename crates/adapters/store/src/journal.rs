@@ -133,7 +133,7 @@ impl Journal for Unit {
             action: event.action.name().to_owned(),
             action_group: event.action.group().to_owned(),
             outcome: event.outcome.name().to_owned(),
-            actor_type: event.actor_kind.name().to_owned(),
+            actor_type: event.actor_type.to_owned(),
             actor_id: event.actor_id.map(UserId::uuid),
             on_behalf_of: event.on_behalf_of.map(UserId::uuid),
             target_type: event.target.map(|target| target.kind.name().to_owned()),

@@ -15,6 +15,7 @@ use tenantry_store::{Scope, SystemReason};
 use tenantry_tenancy::{CreateRole, Description, Grantable, RoleName, create_role};
 
 use super::place::{Nothing, Place};
+
 use crate::report::{Bar, Figure};
 
 const PAIRS: usize = 10;
@@ -45,7 +46,7 @@ pub(super) async fn figure(place: &Place) -> Result<Figure> {
 
 /// Creates roles, each in its own unit.
 pub(crate) async fn changes(place: &Place, actor: &Actor, enqueues: bool) -> Result<()> {
-    let (tenant, person) = (actor.tenant.context("an owner")?, actor.user.context("an owner")?);
+    let (tenant, person) = (actor.tenant.context("an owner")?, actor.user().context("an owner")?);
     for _ in 0..CHANGES {
         let mut unit = place.store.begin(Scope::Tenant { tenant, person }).await?;
         let name = RoleName::parse(&place.world.uuid_v7().to_string())?;
@@ -78,7 +79,7 @@ pub(crate) async fn owner(place: &Place) -> Result<Actor> {
     let made = register(&mut unit, &Actor::anonymous(origin()), world, &secrets, &policy, command).await?;
     let authority = unit.authority_of(made.session.id, world.now()).await?.context("a session")?;
     unit.commit().await?;
-    Ok(Actor::signed_in(&authority, origin()))
+    Ok(Actor::of(&authority, origin()))
 }
 
 /// Returns the process id of the postmaster, the parent of the database's other processes.

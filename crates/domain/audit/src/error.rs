@@ -1,14 +1,11 @@
-use tenantry_kernel::{Coded, Denied, ErrorCode, FieldError, StoreError};
+use tenantry_kernel::{Coded, ErrorCode, FieldError, Refusal, StoreError};
 
 /// Errors of the audit log.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// The actor may not do this.
-    #[error("denied: {0}")]
-    Denied(#[from] Denied),
-    /// The actor's session ended while the request was under way.
-    #[error("the session has ended")]
-    SessionEnded,
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The requested retention is shorter than that of the plan.
     #[error("the plan keeps entries for {least} days")]
     RetentionTooShort {
@@ -23,8 +20,7 @@ pub enum AuditError {
 impl Coded for AuditError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Denied(denied) => denied.code(),
-            Self::SessionEnded => ErrorCode::SESSION_ENDED,
+            Self::Refused(refusal) => refusal.code(),
             Self::RetentionTooShort { .. } => ErrorCode::VALIDATION_FAILED,
             Self::Store(error) => error.code(),
         }
@@ -32,7 +28,7 @@ impl Coded for AuditError {
 
     fn details(&self) -> Vec<FieldError> {
         match self {
-            Self::Denied(denied) => denied.details(),
+            Self::Refused(refusal) => refusal.details(),
             Self::RetentionTooShort { least } => {
                 let message = format!("Must not be less than the {least} days of the organisation's plan.");
                 vec![FieldError::new("retentionDays", "too_short", message)]
@@ -42,6 +38,10 @@ impl Coded for AuditError {
     }
 
     fn is_collision(&self) -> bool {
-        matches!(self, Self::Store(error) if error.is_collision())
+        match self {
+            Self::Refused(refusal) => refusal.is_collision(),
+            Self::Store(error) => error.is_collision(),
+            _ => false,
+        }
     }
 }

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use std::{collections::BTreeMap, time::Duration};
-use tenantry_kernel::{Action, Actor, Authorities, Command, Event, Journal, Requirement, StoreError, TenantId, World};
+use tenantry_kernel::{
+    Action, Actor, Authorities, Command, Event, Journal, Requirement, StoreError, TenantId, World, authorize,
+};
 
 use crate::{AuditError, Chain, vocabulary::AUDIT_POLICY_CHANGED};
 
@@ -86,6 +88,7 @@ pub struct ChangeAuditPolicy {
 impl Command for ChangeAuditPolicy {
     const REQUIRES: Requirement = Requirement::Owner;
     const EVENTS: &'static [Action] = &[AUDIT_POLICY_CHANGED];
+    const LOCKS_TENANT: bool = true;
 }
 
 /// Changes the retention policy of the acting owner's tenant. Fails with [`AuditError::RetentionTooShort`] when the
@@ -97,9 +100,8 @@ pub async fn change_audit_policy(
     retention: &Retention,
     command: ChangeAuditPolicy,
 ) -> Result<EffectivePolicy, AuditError> {
-    let held = unit.lock_authority(actor, world.now()).await?.ok_or(AuditError::SessionEnded)?;
-    held.require::<ChangeAuditPolicy>()?;
-    let tenant = held.active_tenant()?;
+    let authority = authorize::<ChangeAuditPolicy>(unit, actor, world).await?;
+    let tenant = authority.active_tenant()?;
     let set_before = unit.audit_policy_of(tenant.id).await?;
     let set = AuditPolicy {
         retention_days: command.retention_days.unwrap_or(set_before.retention_days),

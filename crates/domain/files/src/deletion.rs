@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tenantry_jobs::{JobQueue, Kind, NewJob, RetryPolicy};
-use tenantry_kernel::{Action, Actor, Authorities, Command, Denied, Event, Journal, Requirement, TenantId, World};
+use tenantry_kernel::{
+    Action, Actor, Authorities, Command, Event, Journal, Refusal, Requirement, TenantId, World, authorize,
+};
 
 use crate::{
     BlobKey, FileError, FileId, Files,
-    files::require,
     vocabulary::{FILE_DELETED, FILES_DELETE, FILES_DELETE_OWN},
 };
 
@@ -55,11 +56,11 @@ pub async fn delete_file(
     world: &World,
     command: DeleteFile,
 ) -> Result<(), FileError> {
-    let authority = require::<DeleteFile>(unit, actor, world).await?;
+    let authority = authorize::<DeleteFile>(unit, actor, world).await?;
     let held = &authority.active_tenant()?.permissions;
     let file = unit.file_by_id(command.id).await?.ok_or(FileError::NotFound)?;
-    if !held.contains(&FILES_DELETE) && file.uploaded_by != authority.user {
-        return Err(Denied::Missing(vec![FILES_DELETE]).into());
+    if !held.contains(&FILES_DELETE) && file.uploaded_by != authority.user()? {
+        return Err(Refusal::Missing(vec![FILES_DELETE]).into());
     }
     if !unit.delete_file(file.id).await? {
         return Err(FileError::NotFound);

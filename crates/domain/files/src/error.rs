@@ -1,5 +1,5 @@
 use tenantry_jobs::SealError;
-use tenantry_kernel::{Coded, Denied, ErrorCode, FieldError, StoreError};
+use tenantry_kernel::{Coded, ErrorCode, FieldError, Refusal, StoreError};
 
 use crate::{TypeError, vocabulary::QUOTA_EXCEEDED};
 
@@ -7,11 +7,8 @@ use crate::{TypeError, vocabulary::QUOTA_EXCEEDED};
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The actor may not do this.
-    #[error("denied: {0}")]
-    Denied(#[from] Denied),
-    /// The actor's session ended while the request was under way.
-    #[error("the session has ended")]
-    SessionEnded,
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// There is no such file or link.
     #[error("not found")]
     NotFound,
@@ -32,8 +29,7 @@ pub enum FileError {
 impl Coded for FileError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Denied(denied) => denied.code(),
-            Self::SessionEnded => ErrorCode::SESSION_ENDED,
+            Self::Refused(refusal) => refusal.code(),
             Self::NotFound => ErrorCode::NOT_FOUND,
             Self::QuotaExceeded => QUOTA_EXCEEDED,
             Self::Type(_) => ErrorCode::VALIDATION_FAILED,
@@ -44,13 +40,17 @@ impl Coded for FileError {
 
     fn details(&self) -> Vec<FieldError> {
         match self {
-            Self::Denied(denied) => denied.details(),
+            Self::Refused(refusal) => refusal.details(),
             Self::Type(error) => vec![error.detail()],
             _ => Vec::new(),
         }
     }
 
     fn is_collision(&self) -> bool {
-        matches!(self, Self::Store(error) if error.is_collision())
+        match self {
+            Self::Refused(refusal) => refusal.is_collision(),
+            Self::Store(error) => error.is_collision(),
+            _ => false,
+        }
     }
 }

@@ -1,12 +1,9 @@
 //! Records of files, and the storage that each tenant uses.
 
 use async_trait::async_trait;
-use tenantry_kernel::{
-    Action, Actor, Authorities, Authority, Command, Page, PageRequest, Requirement, StoreError, TenantId, Timestamp,
-    UserId, World,
-};
+use tenantry_kernel::{Action, Command, Page, PageRequest, Requirement, StoreError, TenantId, Timestamp, UserId};
 
-use crate::{BlobKey, FileError, FileId, FileName, FileType, vocabulary::FILES_READ};
+use crate::{BlobKey, FileId, FileName, FileType, vocabulary::FILES_READ};
 
 /// A file of a tenant. Its bytes are stored before its record is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,16 +114,4 @@ pub struct ReadFiles;
 impl Command for ReadFiles {
     const REQUIRES: Requirement = Requirement::All(&[FILES_READ]);
     const EVENTS: &'static [Action] = &[];
-}
-
-/// What the actor holds now. What was known when the request came in may be minutes old when an upload ends.
-pub(crate) async fn require<C: Command>(
-    unit: &mut (impl Authorities + ?Sized),
-    actor: &Actor,
-    world: &World,
-) -> Result<Authority, FileError> {
-    let session = actor.session.ok_or(FileError::SessionEnded)?;
-    let authority = unit.authority_of(session, world.now()).await?.ok_or(FileError::SessionEnded)?;
-    authority.require::<C>()?;
-    Ok(authority)
 }

@@ -9,13 +9,13 @@ use sha2::Sha256;
 use std::{ops::Range, time::Duration};
 use tenantry_kernel::{
     Action, Actor, Authorities, Command, Event, Journal, Requirement, TenantId, TenantStatus, Timestamp, UserId, World,
+    authorize,
 };
 use uuid::Uuid;
 
 use crate::{
     BlobKey, File, FileError, FileId, Files,
     downloads::downloaded,
-    files::require,
     vocabulary::{FILE_LINKED, FILES_READ},
 };
 
@@ -127,7 +127,7 @@ pub async fn issue_link(
     world: &World,
     command: LinkFile,
 ) -> Result<LinkToken, FileError> {
-    let authority = require::<LinkFile>(unit, actor, world).await?;
+    let authority = authorize::<LinkFile>(unit, actor, world).await?;
     let file = unit.file_by_id(command.id).await?.ok_or(FileError::NotFound)?;
     let seconds = world.now().plus(command.lasts).unix_seconds();
     let expires_at = Timestamp::from_unix_millis(seconds.saturating_mul(1000)).ok_or(FileError::NotFound)?;
@@ -135,7 +135,7 @@ pub async fn issue_link(
         .target(file.id, Some(file.name.as_str()))
         .set("expiresAt", expires_at.to_string());
     unit.append_event(event).await?;
-    Ok(LinkToken { tenant: file.tenant, file: file.id, issuer: authority.user, expires_at })
+    Ok(LinkToken { tenant: file.tenant, file: file.id, issuer: authority.user()?, expires_at })
 }
 
 /// Returns the file for which the link is valid now: until its end, while the file exists, the tenant is active and the

@@ -1,10 +1,11 @@
 //! Uploads: the bytes are already stored when the record is inserted, which publishes the file.
 
-use tenantry_kernel::{Action, Actor, Authorities, Command, Event, Journal, Requirement, StoreError, TenantId, World};
+use tenantry_kernel::{
+    Action, Actor, Authorities, Command, Event, Journal, Requirement, StoreError, TenantId, World, authorize,
+};
 
 use crate::{
     Content, File, FileError, FileId, FileName, Files,
-    files::require,
     vocabulary::{FILE_UPLOADED, FILES_CREATE},
 };
 
@@ -32,7 +33,7 @@ pub async fn publish_file(
     limit: impl Fn(&str) -> u64,
     command: UploadFile,
 ) -> Result<File, FileError> {
-    let authority = require::<UploadFile>(unit, actor, world).await?;
+    let authority = authorize::<UploadFile>(unit, actor, world).await?;
     let tenant = authority.active_tenant()?;
     let UploadFile { id, name, content } = command;
     let file = File {
@@ -42,7 +43,7 @@ pub async fn publish_file(
         kind: content.kind,
         bytes: content.bytes,
         sha256: content.sha256,
-        uploaded_by: authority.user,
+        uploaded_by: authority.user()?,
         created_at: world.now(),
     };
     if !unit.take_storage(tenant.id, file.bytes, limit(&tenant.plan)).await? {

@@ -4,13 +4,13 @@
 use std::{collections::HashSet, net::IpAddr};
 use tenantry_jobs::JobQueue;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Denied, Event, Journal, Name, PermissionSet, RoleId, SessionId, TenantStatus, UserId,
+    Action, Actor, Authorities, Event, Journal, Name, PermissionSet, Refusal, RoleId, SessionId, TenantStatus, UserId,
     World,
 };
-use tenantry_tenancy::vocabulary::{INVITATION_ACCEPTED, MEMBERSHIP_CREATED};
 use tenantry_tenancy::{
     Invitation, InvitationState, Invitations, Membership, MembershipStatus, Memberships, Role, Roles, Tenant, Tenants,
-    ensure_may_confer, role_names, vocabulary::INVITATIONS_MANAGE,
+    ensure_may_confer, role_names,
+    vocabulary::{INVITATION_ACCEPTED, INVITATIONS_MANAGE, MEMBERSHIP_CREATED},
 };
 
 use crate::{
@@ -182,7 +182,7 @@ pub async fn accept_invitation(
         return Err(IdentityError::LinkInvalid);
     }
     if offer.tenant.status != TenantStatus::Active {
-        return Err(Denied::TenantSuspended.into());
+        return Err(Refusal::TenantSuspended.into());
     }
     let Newcomer { person, origin_session, is_new } = newcomer(unit, actor, world, &offer, command.as_whom).await?;
     let actor = &actor.known_as(person.id, person.name.as_str()).within(Some(tenant));
@@ -234,7 +234,7 @@ async fn newcomer(
         (Acceptor::SignedIn(session), Some(person)) => {
             let session = unit.session_by_id(session).await?;
             let session = session.filter(|s| s.user == person.id && s.ended.is_none());
-            let origin_session = Some(session.ok_or(IdentityError::SessionEnded)?);
+            let origin_session = Some(session.ok_or(Refusal::SessionEnded)?);
             Ok(Newcomer { person, origin_session, is_new: false })
         }
         (Acceptor::Known { user, credential_version, spent }, Some(person)) if user == person.id => {

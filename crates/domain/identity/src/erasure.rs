@@ -3,10 +3,10 @@
 
 use async_trait::async_trait;
 use tenantry_kernel::{
-    Actor, Authorities, EmailAddress, Event, EventId, Journal, Name, StoreError, TenantId, UserId, World,
+    Action, Actor, Authorities, Command, EmailAddress, Event, EventId, Journal, Name, Requirement, StoreError,
+    TenantId, UserId, World, authorize,
 };
-use tenantry_tenancy::Memberships;
-use tenantry_tenancy::vocabulary::MEMBERSHIP_REMOVED;
+use tenantry_tenancy::{Memberships, vocabulary::MEMBERSHIP_REMOVED};
 use uuid::Uuid;
 
 use crate::{
@@ -62,6 +62,20 @@ pub fn erased_address(person: UserId) -> Result<EmailAddress, IdentityError> {
     EmailAddress::parse(&address).map_err(|error| StoreError::Failed(Box::new(error)).into())
 }
 
+/// Erase a person.
+#[derive(Debug, Clone, Copy)]
+pub struct ErasePerson {
+    /// The person.
+    pub user: UserId,
+    /// Whether a tenant may be left without an active owner.
+    pub force: bool,
+}
+
+impl Command for ErasePerson {
+    const REQUIRES: Requirement = Requirement::Operator;
+    const EVENTS: &'static [Action] = &[USER_ERASED, MEMBERSHIP_REMOVED];
+}
+
 /// Takes a person out of every tenant and erases their account, by an operator. What the journal says of them is erased
 /// after it, log by log: [`Erasure::erase_invitations`] and [`Erasure::erase_parts`]. Without `force` it fails with
 /// [`TenancyError::LastOwner`](tenantry_tenancy::TenancyError::LastOwner) when a tenant would be left without an active
@@ -70,9 +84,10 @@ pub async fn erase_person(
     unit: &mut (impl People + Erasure + Memberships + Authorities + Journal + ?Sized),
     actor: &Actor,
     world: &World,
-    id: UserId,
-    force: bool,
+    command: ErasePerson,
 ) -> Result<(), IdentityError> {
+    authorize::<ErasePerson>(unit, actor, world).await?;
+    let ErasePerson { user: id, force } = command;
     let tenants = lock_tenants_of(unit, id, force).await?;
     let before = unit.lock_person(id).await?.ok_or(IdentityError::NotFound)?;
     let address = erased_address(id)?;

@@ -1,5 +1,5 @@
 use tenantry_jobs::SealError;
-use tenantry_kernel::{Coded, Denied, ErrorCode, FieldError, StoreError};
+use tenantry_kernel::{Coded, ErrorCode, FieldError, Refusal, StoreError};
 use tenantry_mails::SendEmailError;
 use tenantry_tenancy::TenancyError;
 
@@ -12,17 +12,14 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// The actor may not do this.
-    #[error("denied: {0}")]
-    Denied(#[from] Denied),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// Wrong address or password, or nobody who may sign in there.
     #[error("the credentials are wrong")]
     InvalidCredentials,
     /// The token was not made by us.
     #[error("the token is not one of ours")]
     TokenInvalid,
-    /// The session is over.
-    #[error("the session has ended")]
-    SessionEnded,
     /// An old refresh token came back: every session of the sign-in has been ended.
     #[error("a refresh token was replayed")]
     Replayed,
@@ -67,10 +64,10 @@ pub enum IdentityError {
 impl Coded for IdentityError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Denied(denied) => denied.code(),
+            Self::Refused(refusal) => refusal.code(),
             Self::InvalidCredentials => INVALID_CREDENTIALS,
             Self::TokenInvalid => ErrorCode::TOKEN_INVALID,
-            Self::SessionEnded | Self::Replayed => ErrorCode::SESSION_ENDED,
+            Self::Replayed => ErrorCode::SESSION_ENDED,
             Self::EmailTaken => EMAIL_TAKEN,
             Self::WeakPassword => WEAK_PASSWORD,
             Self::LinkInvalid => LINK_INVALID,
@@ -88,7 +85,7 @@ impl Coded for IdentityError {
 
     fn details(&self) -> Vec<FieldError> {
         match self {
-            Self::Denied(denied) => denied.details(),
+            Self::Refused(refusal) => refusal.details(),
             Self::Tenancy(error) => error.details(),
             Self::Unknown { field } => vec![FieldError::new(*field, "not_found", "There is no such thing.")],
             _ => Vec::new(),
@@ -97,6 +94,7 @@ impl Coded for IdentityError {
 
     fn is_collision(&self) -> bool {
         match self {
+            Self::Refused(refusal) => refusal.is_collision(),
             Self::Store(error) => error.is_collision(),
             Self::Tenancy(error) => error.is_collision(),
             Self::Email(error) => error.is_collision(),

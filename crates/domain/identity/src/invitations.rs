@@ -2,14 +2,14 @@
 
 use tenantry_jobs::{JobQueue, Sealer};
 use tenantry_kernel::{
-    Action, Actor, Authorities, Authority, Command, EmailAddress, Event, Journal, Requirement, RoleId, TenantAuthority,
-    World,
+    Action, Actor, Authorities, Authority, Command, EmailAddress, Event, Journal, Requirement, RoleId, World, authorize,
 };
 use tenantry_mails::{AttachedLink, send_email};
-use tenantry_tenancy::vocabulary::{INVITATION_CREATED, INVITATION_RENEWED, INVITATIONS_MANAGE};
 use tenantry_tenancy::{
     Invitation, InvitationId, InvitationState, Invitations, Memberships, Role, Roles, TenancyError, ensure_may_confer,
-    role_names, wanted_roles,
+    role_names,
+    vocabulary::{INVITATION_CREATED, INVITATION_RENEWED, INVITATIONS_MANAGE},
+    wanted_roles,
 };
 
 use crate::{IdentityError, LinkPurpose, LinkToken, People, emails::InvitationEmail};
@@ -26,6 +26,7 @@ pub struct Invite {
 impl Command for Invite {
     const REQUIRES: Requirement = Requirement::All(&[INVITATIONS_MANAGE]);
     const EVENTS: &'static [Action] = &[INVITATION_CREATED, INVITATION_RENEWED];
+    const LOCKS_TENANT: bool = true;
 }
 
 /// Mail an invitation again, with a new link.
@@ -38,6 +39,7 @@ pub struct ResendInvitation {
 impl Command for ResendInvitation {
     const REQUIRES: Requirement = Invite::REQUIRES;
     const EVENTS: &'static [Action] = &[INVITATION_RENEWED];
+    const LOCKS_TENANT: bool = true;
 }
 
 /// What inviting writes to.
@@ -52,13 +54,15 @@ pub async fn invite(
     sealer: &dyn Sealer,
     command: Invite,
 ) -> Result<Invitation, IdentityError> {
-    let held = lock_inviter::<Invite>(unit, actor, world).await?;
+    let authority = authorize::<Invite>(unit, actor, world).await?;
+    authority.require_verified_email()?;
+    let held = authority.active_tenant()?;
     let roles = wanted_roles(unit, &command.roles).await?;
     ensure_may_confer(unit.vocabulary(), &held.permissions, &roles)?;
     if unit.is_member_address(held.id, &command.email).await? {
         return Err(TenancyError::AlreadyMember.into());
     }
-    let inviter = actor.user.ok_or(IdentityError::SessionEnded)?;
+    let inviter = authority.user()?;
     let known = unit.open_invitation_to(held.id, &command.email).await?;
     let (action, mut invitation) = match known {
         Some(known) => (INVITATION_RENEWED, known),
@@ -78,7 +82,7 @@ pub async fn invite(
         ),
     };
     invitation.roles = roles.iter().map(|role| role.id).collect();
-    send(unit, actor, world, sealer, &held, action, &mut invitation, &roles).await?;
+    send(unit, actor, world, sealer, &authority, action, &mut invitation, &roles).await?;
     Ok(invitation)
 }
 
@@ -90,7 +94,9 @@ pub async fn resend_invitation(
     sealer: &dyn Sealer,
     command: ResendInvitation,
 ) -> Result<Invitation, IdentityError> {
-    let held = lock_inviter::<ResendInvitation>(unit, actor, world).await?;
+    let authority = authorize::<ResendInvitation>(unit, actor, world).await?;
+    authority.require_verified_email()?;
+    let held = authority.active_tenant()?;
     let mut invitation = unit.invitation_by_id(command.id).await?.ok_or(IdentityError::NotFound)?;
     if invitation.state != InvitationState::Open {
         return Err(TenancyError::InvalidState.into());
@@ -101,19 +107,8 @@ pub async fn resend_invitation(
         return Err(TenancyError::InvalidState.into());
     }
     ensure_may_confer(unit.vocabulary(), &held.permissions, &roles)?;
-    send(unit, actor, world, sealer, &held, INVITATION_RENEWED, &mut invitation, &roles).await?;
+    send(unit, actor, world, sealer, &authority, INVITATION_RENEWED, &mut invitation, &roles).await?;
     Ok(invitation)
-}
-
-async fn lock_inviter<C: Command>(
-    unit: &mut (impl Authorities + ?Sized),
-    actor: &Actor,
-    world: &World,
-) -> Result<TenantAuthority, IdentityError> {
-    let authority: Authority = unit.lock_authority(actor, world.now()).await?.ok_or(IdentityError::SessionEnded)?;
-    authority.require::<C>()?;
-    authority.require_verified_email()?;
-    Ok(authority.active_tenant()?.clone())
 }
 
 /// Gives the invitation a new link of the acting person's, keeps it and mails it.
@@ -123,13 +118,14 @@ async fn send(
     actor: &Actor,
     world: &World,
     sealer: &dyn Sealer,
-    held: &TenantAuthority,
+    authority: &Authority,
     action: Action,
     invitation: &mut Invitation,
     roles: &[Role],
 ) -> Result<(), IdentityError> {
+    let held = authority.active_tenant()?;
     let token = LinkToken::generate(world);
-    invitation.invited_by = actor.user.ok_or(IdentityError::SessionEnded)?;
+    invitation.invited_by = authority.user()?;
     invitation.token_hash = Some(token.hash());
     invitation.expires_at = world.now().plus(LinkPurpose::Invite.lifetime());
     match action {
@@ -141,7 +137,7 @@ async fn send(
         .set_personal("email", invitation.email.as_str())
         .set("roles", role_names(roles));
     unit.append_event(event).await?;
-    let mail = InvitationEmail { tenant: held.name.clone(), inviter: actor.name.clone().unwrap_or_default() };
+    let mail = InvitationEmail { tenant: held.name.clone(), inviter: actor.name().unwrap_or_default().to_owned() };
     let attached = AttachedLink {
         purpose: LinkPurpose::Invite.name(),
         token: token.text(),

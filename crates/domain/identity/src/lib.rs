@@ -26,7 +26,7 @@ pub mod vocabulary;
 
 pub use acceptance::{AcceptInvitation, Accepting, Acceptor, Joined, Offer, Offering, accept_invitation, find_offer};
 pub use emails::IDENTITY_EMAILS;
-pub use erasure::{Erasure, Trace, erase_person, erased_address};
+pub use erasure::{ErasePerson, Erasure, Trace, erase_person, erased_address};
 pub use error::IdentityError;
 pub use guessing::{
     Attempts, Charge, Charged, Guess, GuessPolicy, KNOWN_ADDRESS_FOR, Quota, Spent, TooManyAttempts, address_key,
@@ -36,15 +36,16 @@ pub use ids::RegistrationId;
 pub use invitations::{Invite, Inviting, ResendInvitation, invite, resend_invitation};
 pub use links::{Link, LinkKind, LinkPurpose, LinkToken, Links};
 pub use members::{
-    ChangeMemberStatus, LeaveTenant, RemoveMember, TransferOwnership, add_member, change_member_status, leave_tenant,
-    remove_member, transfer_ownership,
+    AddMember, ChangeMemberStatus, LeaveTenant, RemoveMember, TransferOwnership, add_member, change_member_status,
+    leave_tenant, remove_member, transfer_ownership,
 };
 pub use passwords::{
     ChangePassword, Credential, Credentials, HasherError, Password, PasswordError, PasswordHash, PasswordHasher,
     Verdict, change_password,
 };
 pub use people::{
-    ChangeProfile, People, Person, PersonStatus, ReadOwnProfile, change_profile, disable_person, enable_person,
+    ChangeProfile, DisablePerson, EnablePerson, People, Person, PersonStatus, ReadOwnProfile, change_profile,
+    disable_person, enable_person,
 };
 pub use recovery::{ResetPassword, ResetRequested, Resetting, prepare_reset, request_reset, reset_password};
 pub use registration::{

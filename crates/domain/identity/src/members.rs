@@ -1,16 +1,16 @@
 //! What concerns a person and their place in a tenant together: taking them in, deactivating, taking them out.
 
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, DefaultRole, Event, Journal, Requirement, StoreError, TenantId, UserId, World,
-};
-use tenantry_tenancy::vocabulary::{
-    MEMBERSHIP_ACTIVATED, MEMBERSHIP_CREATED, MEMBERSHIP_DEACTIVATED, MEMBERSHIP_REMOVED, MEMBERSHIP_ROLES_CHANGED,
-    TENANT_OWNERSHIP_TRANSFERRED,
+    Action, Actor, Authorities, Command, DefaultRole, Event, Journal, Refusal, Requirement, StoreError, TenantId,
+    UserId, World, authorize,
 };
 use tenantry_tenancy::{
     Membership, MembershipStatus, Memberships, Role, Roles, TenancyError, ensure_owner_remains,
     ensure_owner_touches_owner, role_names,
-    vocabulary::{USERS_REMOVE, USERS_UPDATE},
+    vocabulary::{
+        MEMBERSHIP_ACTIVATED, MEMBERSHIP_CREATED, MEMBERSHIP_DEACTIVATED, MEMBERSHIP_REMOVED, MEMBERSHIP_ROLES_CHANGED,
+        TENANT_OWNERSHIP_TRANSFERRED, USERS_REMOVE, USERS_UPDATE,
+    },
 };
 
 use crate::{
@@ -31,6 +31,7 @@ pub struct ChangeMemberStatus {
 impl Command for ChangeMemberStatus {
     const REQUIRES: Requirement = Requirement::All(&[USERS_UPDATE]);
     const EVENTS: &'static [Action] = &[MEMBERSHIP_DEACTIVATED, MEMBERSHIP_ACTIVATED, SESSION_ENDED];
+    const LOCKS_TENANT: bool = true;
 }
 
 /// Take a person out of the tenant.
@@ -45,6 +46,7 @@ pub struct RemoveMember {
 impl Command for RemoveMember {
     const REQUIRES: Requirement = Requirement::All(&[USERS_REMOVE]);
     const EVENTS: &'static [Action] = &[MEMBERSHIP_REMOVED, SESSION_ENDED];
+    const LOCKS_TENANT: bool = true;
 }
 
 /// Deactivates a membership and ends its sessions, or activates it again; ended sessions stay ended.
@@ -104,6 +106,7 @@ pub struct LeaveTenant;
 impl Command for LeaveTenant {
     const REQUIRES: Requirement = Requirement::Member;
     const EVENTS: &'static [Action] = RemoveMember::EVENTS;
+    const LOCKS_TENANT: bool = true;
 }
 
 /// Takes the acting person out of their session's tenant and ends their sessions in it.
@@ -113,12 +116,11 @@ pub async fn leave_tenant(
     world: &World,
     _: LeaveTenant,
 ) -> Result<(), IdentityError> {
-    let held = unit.lock_authority(actor, world.now()).await?.ok_or(IdentityError::SessionEnded)?;
-    held.require::<LeaveTenant>()?;
-    let member = unit.membership_of(held.user).await?.ok_or(IdentityError::SessionEnded)?;
+    let authority = authorize::<LeaveTenant>(unit, actor, world).await?;
+    let member = unit.membership_of(authority.user()?).await?.ok_or(Refusal::SessionEnded)?;
     ensure_owner_remains(unit, &member).await?;
     unit.delete_membership(member.user).await?;
-    let event = Event::new(world, actor, MEMBERSHIP_REMOVED).target(member.user, actor.name.as_deref());
+    let event = Event::new(world, actor, MEMBERSHIP_REMOVED).target(member.user, actor.name());
     unit.append_event(event).await?;
     end_member_sessions(unit, actor, world, &member, EndReason::MembershipRemoved).await
 }
@@ -133,6 +135,7 @@ pub struct TransferOwnership {
 impl Command for TransferOwnership {
     const REQUIRES: Requirement = Requirement::Owner;
     const EVENTS: &'static [Action] = &[TENANT_OWNERSHIP_TRANSFERRED, MEMBERSHIP_ROLES_CHANGED];
+    const LOCKS_TENANT: bool = true;
 }
 
 /// Makes another active member an owner; the acting one keeps `admin` in the place of `owner`.
@@ -142,27 +145,27 @@ pub async fn transfer_ownership(
     world: &World,
     command: TransferOwnership,
 ) -> Result<(), IdentityError> {
-    let held = unit.lock_authority(actor, world.now()).await?.ok_or(IdentityError::SessionEnded)?;
-    held.require::<TransferOwnership>()?;
-    held.require_verified_email()?;
-    let tenant = held.active_tenant()?;
+    let authority = authorize::<TransferOwnership>(unit, actor, world).await?;
+    authority.require_verified_email()?;
+    let tenant = authority.active_tenant()?;
+    let owner = authority.session()?;
     let unknown = || IdentityError::Unknown { field: "userId" };
     let heir = unit.membership_of(command.user).await?.ok_or_else(unknown)?;
     let person = unit.person_by_id(heir.user).await?.ok_or_else(unknown)?;
     let may_own = heir.status == MembershipStatus::Active && person.status == PersonStatus::Enabled;
-    if !may_own || heir.user == held.user {
+    if !may_own || heir.user == owner.user {
         return Err(TenancyError::InvalidState.into());
     }
     let missing = || StoreError::Inconsistent { table: "roles", column: "(a default role of the tenant)" };
-    let owner = unit.default_role(tenant.id, DefaultRole::Owner).await?.ok_or_else(missing)?;
-    let admin = unit.default_role(tenant.id, DefaultRole::Admin).await?.ok_or_else(missing)?;
-    let giver = unit.membership_of(held.user).await?.ok_or(IdentityError::SessionEnded)?;
+    let owner_role = unit.default_role(tenant.id, DefaultRole::Owner).await?.ok_or_else(missing)?;
+    let admin_role = unit.default_role(tenant.id, DefaultRole::Admin).await?.ok_or_else(missing)?;
+    let giver = unit.membership_of(owner.user).await?.ok_or(Refusal::SessionEnded)?;
     let event = Event::new(world, actor, TENANT_OWNERSHIP_TRANSFERRED)
         .target(tenant.id, Some(tenant.name.as_str()))
         .set("owner", heir.user.to_string());
     unit.append_event(event).await?;
-    exchange(unit, actor, world, &heir, Some(person.name.as_str()), None, &owner).await?;
-    exchange(unit, actor, world, &giver, Some(held.name.as_str()), Some(&owner), &admin).await
+    exchange(unit, actor, world, &heir, Some(person.name.as_str()), None, &owner_role).await?;
+    exchange(unit, actor, world, &giver, Some(owner.name.as_str()), Some(&owner_role), &admin_role).await
 }
 
 /// Gives a member a role, and takes another one away.
@@ -197,20 +200,37 @@ async fn exchange(
     Ok(())
 }
 
+/// Take a known person into a tenant with a role, as an operator.
+#[derive(Debug, Clone, Copy)]
+pub struct AddMember<'a> {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The person.
+    pub person: &'a Person,
+    /// A role of the tenant.
+    pub role: &'a Role,
+}
+
+impl Command for AddMember<'_> {
+    const REQUIRES: Requirement = Requirement::Operator;
+    const EVENTS: &'static [Action] = &[MEMBERSHIP_CREATED];
+    const LOCKS_TENANT: bool = true;
+}
+
 /// Takes a known person into a tenant with a role, by an operator.
 pub async fn add_member(
     unit: &mut (impl Memberships + Roles + Authorities + Journal + ?Sized),
     actor: &Actor,
     world: &World,
-    tenant: TenantId,
-    person: &Person,
-    role: &Role,
+    command: AddMember<'_>,
 ) -> Result<(), IdentityError> {
-    unit.lock_tenant(tenant).await?;
+    let AddMember { tenant, person, role } = command;
+    let actor = &actor.within(Some(tenant));
+    authorize::<AddMember<'_>>(unit, actor, world).await?;
     let membership = Membership::new(tenant, person.id, world.now());
     unit.insert_membership(&membership, &person.member_keys()).await?;
     unit.replace_roles(tenant, person.id, &[role.id]).await?;
-    let event = Event::new(world, &actor.within(Some(tenant)), MEMBERSHIP_CREATED)
+    let event = Event::new(world, actor, MEMBERSHIP_CREATED)
         .target(person.id, Some(person.name.as_str()))
         .set("roles", vec![role.name.to_string()]);
     unit.append_event(event).await?;
@@ -225,12 +245,11 @@ async fn member_to_change<C: Command>(
     user: UserId,
     expected_version: Option<i64>,
 ) -> Result<Membership, IdentityError> {
-    let held = unit.lock_authority(actor, world.now()).await?.ok_or(IdentityError::SessionEnded)?;
-    held.require::<C>()?;
+    let authority = authorize::<C>(unit, actor, world).await?;
     let member = unit.membership_of(user).await?.ok_or(TenancyError::NotFound)?;
     let roles = unit.roles_of(&[user]).await?;
     if roles.iter().any(|holding| holding.role.system == Some(DefaultRole::Owner)) {
-        ensure_owner_touches_owner(held.active_tenant()?)?;
+        ensure_owner_touches_owner(authority.active_tenant()?)?;
     }
     match expected_version {
         Some(expected) if expected != member.version => Err(IdentityError::VersionConflict),

@@ -5,7 +5,8 @@ use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use tenantry_jobs::JobQueue;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Event, Journal, Requirement, StoreError, Timestamp, UserId, World,
+    Action, Actor, Authorities, Command, Event, Journal, Refusal, Requirement, StoreError, Timestamp, UserId, World,
+    authorize,
 };
 use tenantry_mails::send_email;
 
@@ -202,9 +203,9 @@ pub async fn change_password(
     world: &World,
     command: ChangePassword,
 ) -> Result<Person, IdentityError> {
-    let (id, session) = actor.user.zip(actor.session).ok_or(IdentityError::SessionEnded)?;
-    let person = unit.lock_person(id).await?.ok_or(IdentityError::SessionEnded)?;
-    unit.authority_of(session, world.now()).await?.ok_or(IdentityError::SessionEnded)?;
+    let (session, id) = actor.session()?;
+    let person = unit.lock_person(id).await?.ok_or(Refusal::SessionEnded)?;
+    authorize::<ChangePassword>(unit, actor, world).await?;
     let mut credential = unit.credential_of(id).await?.ok_or(IdentityError::InvalidCredentials)?;
     if credential.version != command.verified_version {
         return Err(IdentityError::InvalidCredentials);

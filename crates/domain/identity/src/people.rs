@@ -2,15 +2,15 @@
 
 use async_trait::async_trait;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, EmailAddress, Event, Journal, Name, Requirement, StoreError, TenantId,
-    Timestamp, UserId, World,
+    Action, Actor, Authorities, Command, EmailAddress, Event, Journal, Name, Refusal, Requirement, StoreError,
+    TenantId, Timestamp, UserId, World, authorize,
 };
 use tenantry_tenancy::{MemberKeys, Memberships, TenancyError};
 
 use crate::{
     EndReason, IdentityError, Sessions,
     sessions::note_ended,
-    vocabulary::{USER_DISABLED, USER_ENABLED, USER_UPDATED},
+    vocabulary::{SESSION_ENDED, USER_DISABLED, USER_ENABLED, USER_UPDATED},
 };
 
 /// A person.
@@ -120,8 +120,8 @@ pub async fn change_profile(
     world: &World,
     command: ChangeProfile,
 ) -> Result<Person, IdentityError> {
-    let id = actor.user.ok_or(IdentityError::SessionEnded)?;
-    let before = unit.lock_person(id).await?.ok_or(IdentityError::SessionEnded)?;
+    let (_, id) = actor.session()?;
+    let before = unit.lock_person(id).await?.ok_or(Refusal::SessionEnded)?;
     if command.expected_version.is_some_and(|expected| expected != before.version) {
         return Err(IdentityError::VersionConflict);
     }
@@ -144,15 +144,30 @@ pub async fn change_profile(
     Ok(after)
 }
 
+/// Shut a person out.
+#[derive(Debug, Clone, Copy)]
+pub struct DisablePerson {
+    /// The person.
+    pub user: UserId,
+    /// Whether a tenant may be left without an active owner.
+    pub force: bool,
+}
+
+impl Command for DisablePerson {
+    const REQUIRES: Requirement = Requirement::Operator;
+    const EVENTS: &'static [Action] = &[USER_DISABLED, SESSION_ENDED];
+}
+
 /// Shuts a person out and ends all their sessions, by an operator. Without `force` it fails with
 /// [`TenancyError::LastOwner`] when a tenant would be left without an active owner.
 pub async fn disable_person(
     unit: &mut (impl People + Sessions + Memberships + Authorities + Journal + ?Sized),
     actor: &Actor,
     world: &World,
-    id: UserId,
-    force: bool,
+    command: DisablePerson,
 ) -> Result<(), IdentityError> {
+    authorize::<DisablePerson>(unit, actor, world).await?;
+    let DisablePerson { user: id, force } = command;
     let tenants = lock_tenants_of(unit, id, force).await?;
     if !change_status(unit, actor, world, id, PersonStatus::Disabled).await? {
         return Ok(());
@@ -192,14 +207,27 @@ pub(crate) async fn require_no_other_tenant(
     Ok(())
 }
 
+/// Let a disabled person sign in again.
+#[derive(Debug, Clone, Copy)]
+pub struct EnablePerson {
+    /// The person.
+    pub user: UserId,
+}
+
+impl Command for EnablePerson {
+    const REQUIRES: Requirement = Requirement::Operator;
+    const EVENTS: &'static [Action] = &[USER_ENABLED];
+}
+
 /// Lets a disabled person sign in again, by an operator. Ended sessions stay ended.
 pub async fn enable_person(
     unit: &mut (impl People + Authorities + Journal + ?Sized),
     actor: &Actor,
     world: &World,
-    id: UserId,
+    command: EnablePerson,
 ) -> Result<(), IdentityError> {
-    change_status(unit, actor, world, id, PersonStatus::Enabled).await.map(|_| ())
+    authorize::<EnablePerson>(unit, actor, world).await?;
+    change_status(unit, actor, world, command.user, PersonStatus::Enabled).await.map(|_| ())
 }
 
 async fn change_status(

@@ -181,8 +181,8 @@ pub async fn insert_person(
     if let Some(hash) = new.hash {
         unit.insert_credential(&Credential { user: person.id, hash, version: 1, changed_at: now }).await?;
     }
-    let actor = match actor.user {
-        None if actor.kind == ActorKind::User => actor.known_as(person.id, person.name.as_str()),
+    let actor = match actor.kind {
+        ActorKind::Anonymous => actor.known_as(person.id, person.name.as_str()),
         _ => actor.clone(),
     };
     let event = Event::new(world, &actor.within(None), USER_REGISTERED)

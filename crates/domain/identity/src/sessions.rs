@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use std::{net::IpAddr, time::Duration};
 use tenantry_jobs::JobQueue;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Event, Journal, Requirement, SessionId, SignInId, StoreError, TenantId,
-    Timestamp, UserId, World,
+    Action, Actor, ActorKind, Authorities, Command, Event, Journal, Refusal, Requirement, SessionId, SignInId,
+    StoreError, TenantId, Timestamp, UserId, World,
 };
 use tenantry_mails::send_email;
 
@@ -270,7 +270,7 @@ pub async fn end_own_sessions(
     world: &World,
     command: EndOwnSessions,
 ) -> Result<(), IdentityError> {
-    let (user, current) = actor.user.zip(actor.session).ok_or(IdentityError::SessionEnded)?;
+    let (current, user) = actor.session()?;
     let now = world.now();
     let reason = EndReason::Revoked;
     let ended = match command.which {
@@ -355,7 +355,7 @@ pub async fn refresh_session(
         return Err(IdentityError::TokenInvalid);
     }
     if !session.is_live(now, policy) {
-        return Err(IdentityError::SessionEnded);
+        return Err(Refusal::SessionEnded.into());
     }
     if session.judge(token.rotation, now, policy) == Judgement::Current {
         if unit.rotate_session(session.id, session.rotation, now).await? {
@@ -364,9 +364,9 @@ pub async fn refresh_session(
             session.rotated_at = now;
             return Ok(Refreshed::Session(Box::new(session)));
         }
-        session = unit.session_by_id(token.session).await?.ok_or(IdentityError::SessionEnded)?;
+        session = unit.session_by_id(token.session).await?.ok_or(Refusal::SessionEnded)?;
         if !session.is_live(now, policy) {
-            return Err(IdentityError::SessionEnded);
+            return Err(Refusal::SessionEnded.into());
         }
     }
     match session.judge(token.rotation, now, policy) {
@@ -419,7 +419,7 @@ pub(crate) async fn start_session(
     policy: &SessionPolicy,
     beginning: Beginning<'_>,
 ) -> Result<Session, IdentityError> {
-    let user = actor.user.ok_or(StoreError::Misuse("a session needs a person"))?;
+    let user = actor.user().ok_or(StoreError::Misuse("a session needs a person"))?;
     let now = world.now();
     let mut running = unit.running_sessions_of(user, now).await?;
     running.retain(|session| session.is_live(now, policy));
@@ -478,7 +478,8 @@ trait OfSession {
 
 impl OfSession for Actor {
     fn of_session(&self, session: &Session) -> Actor {
-        Actor { user: Some(session.user), session: Some(session.id), tenant: session.tenant, ..self.clone() }
+        let kind = ActorKind::Session { session: session.id, user: session.user, name: None };
+        Actor { kind, tenant: session.tenant, origin: self.origin.clone() }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Signing in: who somebody claims to be is looked up, the password compared outside any unit, and what was read
 //! is compared again in the unit that makes the session.
 
-use tenantry_kernel::{Action, Actor, Authorities, EmailAddress, Journal, StoreError, TenantStatus, UserId, World};
-use tenantry_tenancy::{Membership, MembershipStatus, Memberships, Slug, TenancyError, Tenant};
+use tenantry_kernel::{
+    Action, Actor, Authorities, EmailAddress, Journal, Refusal, StoreError, TenantStatus, UserId, World,
+};
+use tenantry_tenancy::{Membership, MembershipStatus, Memberships, Slug, Tenant};
 use uuid::Uuid;
 
 use crate::{
@@ -136,6 +138,6 @@ fn tenant_of_slug(memberships: &[(Membership, Tenant)], slug: &Slug) -> Result<T
     let (_, tenant) = found.ok_or(IdentityError::InvalidCredentials)?;
     match tenant.status {
         TenantStatus::Active => Ok(tenant.clone()),
-        TenantStatus::Suspended => Err(TenancyError::from(tenantry_kernel::Denied::TenantSuspended).into()),
+        TenantStatus::Suspended => Err(Refusal::TenantSuspended.into()),
     }
 }

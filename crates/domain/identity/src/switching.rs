@@ -2,11 +2,11 @@
 
 use tenantry_jobs::JobQueue;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Denied, Journal, Name, Requirement, TenantId, TenantStatus, World,
+    Action, Actor, Authorities, Command, Journal, Name, Refusal, Requirement, TenantId, TenantStatus, World,
 };
-use tenantry_tenancy::vocabulary::{MEMBERSHIP_CREATED, TENANT_CREATED};
 use tenantry_tenancy::{
-    FoundTenant, Founding, MembershipStatus, Memberships, Plan, Slug, TenancyError, Tenant, found_tenant,
+    FoundTenant, Founding, MembershipStatus, Memberships, Plan, Slug, Tenant, found_tenant,
+    vocabulary::{MEMBERSHIP_CREATED, TENANT_CREATED},
 };
 
 use crate::{
@@ -45,8 +45,8 @@ pub async fn found_own_tenant(
     world: &World,
     command: FoundOwnTenant,
 ) -> Result<Tenant, IdentityError> {
-    let user = actor.user.ok_or(IdentityError::SessionEnded)?;
-    let person = unit.lock_person(user).await?.ok_or(IdentityError::SessionEnded)?;
+    let (_, user) = actor.session()?;
+    let person = unit.lock_person(user).await?.ok_or(Refusal::SessionEnded)?;
     let founding = FoundTenant {
         name: command.name,
         slug: command.slug,
@@ -107,16 +107,16 @@ pub async fn switch_tenant(
     policy: &SessionPolicy,
     command: SwitchTenant,
 ) -> Result<Switched, IdentityError> {
-    let (user, acting) = actor.user.zip(actor.session).ok_or(IdentityError::SessionEnded)?;
+    let (acting, user) = actor.session()?;
     let now = world.now();
-    let person = unit.lock_person(user).await?.ok_or(IdentityError::SessionEnded)?;
-    let session = unit.session_by_id(acting).await?.ok_or(IdentityError::SessionEnded)?;
+    let person = unit.lock_person(user).await?.ok_or(Refusal::SessionEnded)?;
+    let session = unit.session_by_id(acting).await?.ok_or(Refusal::SessionEnded)?;
     let key = keys.key(&session.key_id).ok_or(IdentityError::TokenInvalid)?;
     if command.token.session != session.id || !command.token.is_made_by(&key) {
         return Err(IdentityError::TokenInvalid);
     }
     if !session.is_live(now, policy) {
-        return Err(IdentityError::SessionEnded);
+        return Err(Refusal::SessionEnded.into());
     }
     match session.judge(command.token.rotation, now, policy) {
         Judgement::Current | Judgement::SpentJustNow => {}
@@ -135,7 +135,7 @@ pub async fn switch_tenant(
         return Err(not_there());
     }
     if tenant.status == TenantStatus::Suspended {
-        return Err(TenancyError::from(Denied::TenantSuspended).into());
+        return Err(Refusal::TenantSuspended.into());
     }
     let there = actor.within(Some(tenant.id));
     let sibling = start_session(unit, &there, world, keys, policy, Beginning::Sibling(&session)).await?;

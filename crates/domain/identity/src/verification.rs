@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use std::{net::IpAddr, time::Duration};
 use tenantry_jobs::{JobQueue, Kind, NewJob, RetryPolicy, Sealer};
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, EmailAddress, Event, Journal, Requirement, SessionId, UserId, World,
+    Action, Actor, Authorities, Command, EmailAddress, Event, Journal, Refusal, Requirement, SessionId, UserId, World,
+    authorize,
 };
 use tenantry_mails::{AttachedLink, send_email};
 
@@ -95,7 +96,7 @@ pub async fn request_verification(
     world: &World,
     _: ResendVerification,
 ) -> Result<(), IdentityError> {
-    let user = actor.user.ok_or(IdentityError::SessionEnded)?;
+    let (_, user) = actor.session()?;
     let job = NewJob::of(world, None, &VerificationRequested { user })?.traced(actor.origin.trace.to_string());
     unit.enqueue_job(&job).await?;
     Ok(())
@@ -264,9 +265,9 @@ pub async fn request_email_change(
     world: &World,
     command: ChangeEmail,
 ) -> Result<(), IdentityError> {
-    let (user, session) = actor.user.zip(actor.session).ok_or(IdentityError::SessionEnded)?;
-    unit.lock_person(user).await?.ok_or(IdentityError::SessionEnded)?;
-    unit.authority_of(session, world.now()).await?.ok_or(IdentityError::SessionEnded)?;
+    let (session, user) = actor.session()?;
+    unit.lock_person(user).await?.ok_or(Refusal::SessionEnded)?;
+    authorize::<ChangeEmail>(unit, actor, world).await?;
     let credential = unit.credential_of(user).await?.ok_or(IdentityError::InvalidCredentials)?;
     if credential.version != command.verified_version {
         return Err(IdentityError::InvalidCredentials);

@@ -2,11 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use tenantry_kernel::{Action, Actor, Authorities, Command, Event, Journal, Requirement, TenantId, World};
+use tenantry_kernel::{Action, Actor, Authorities, Command, Event, Journal, Requirement, TenantId, World, authorize};
 
 use crate::{
     JobError, JobId, JobQueue, Kind, NewJob, RetryPolicy,
-    management::require,
     vocabulary::{CLEANUP_REQUESTED, JOBS_MANAGE},
 };
 
@@ -102,16 +101,54 @@ pub async fn request_clean_up(
     tenant: TenantId,
     command: RequestCleanUp,
 ) -> Result<JobId, JobError> {
-    require::<RequestCleanUp>(unit, actor, world).await?;
+    authorize::<RequestCleanUp>(unit, actor, world).await?;
     let RequestCleanUp { targets, dry_run } = command;
-    let names: Vec<String> = targets.iter().map(|target| target.name().to_owned()).collect();
+    let event = requested(world, actor, Some(tenant), &targets, dry_run);
     let job = NewJob::of(world, Some(tenant), &CleanUp { targets, dry_run })?;
     unit.enqueue_job(&job).await?;
-    let event = Event::new(world, actor, CLEANUP_REQUESTED)
-        .within(Some(tenant))
-        .target(job.id, Some(CleanUp::NAME))
-        .set("targets", names)
-        .set("dryRun", if dry_run { "true" } else { "false" });
-    unit.append_event(event).await?;
+    unit.append_event(event.target(job.id, Some(CleanUp::NAME))).await?;
     Ok(job.id)
+}
+
+/// Clean up at once, at the command line.
+#[derive(Debug, Clone)]
+pub struct StartCleanUp {
+    /// The tenant whose rows are cleaned up; `None` for every row of the installation.
+    pub tenant: Option<TenantId>,
+    /// What is cleaned up.
+    pub targets: Vec<CleanUpTarget>,
+    /// Whether rows are only counted.
+    pub dry_run: bool,
+}
+
+impl Command for StartCleanUp {
+    const REQUIRES: Requirement = Requirement::Operator;
+    const EVENTS: &'static [Action] = &[CLEANUP_REQUESTED];
+}
+
+/// Notes that an operator cleans up. The rows are deleted after the unit was committed.
+pub async fn start_clean_up(
+    unit: &mut (impl Authorities + Journal + ?Sized),
+    actor: &Actor,
+    world: &World,
+    command: StartCleanUp,
+) -> Result<(), JobError> {
+    authorize::<StartCleanUp>(unit, actor, world).await?;
+    let StartCleanUp { tenant, targets, dry_run } = command;
+    unit.append_event(requested(world, actor, tenant, &targets, dry_run)).await?;
+    Ok(())
+}
+
+fn requested(
+    world: &World,
+    actor: &Actor,
+    tenant: Option<TenantId>,
+    targets: &[CleanUpTarget],
+    dry_run: bool,
+) -> Event {
+    let names: Vec<String> = targets.iter().map(|target| target.name().to_owned()).collect();
+    Event::new(world, actor, CLEANUP_REQUESTED)
+        .within(tenant)
+        .set("targets", names)
+        .set("dryRun", if dry_run { "true" } else { "false" })
 }

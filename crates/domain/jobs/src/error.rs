@@ -1,4 +1,4 @@
-use tenantry_kernel::{Coded, Denied, ErrorCode, FieldError, StoreError};
+use tenantry_kernel::{Coded, ErrorCode, FieldError, Refusal, StoreError};
 
 use crate::SealError;
 
@@ -6,11 +6,8 @@ use crate::SealError;
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
     /// The actor may not do this.
-    #[error("denied: {0}")]
-    Denied(#[from] Denied),
-    /// The actor's session ended while the request was under way.
-    #[error("the session has ended")]
-    SessionEnded,
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The job does not exist, or the actor may not see it.
     #[error("not found")]
     NotFound,
@@ -28,8 +25,7 @@ pub enum JobError {
 impl Coded for JobError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Denied(denied) => denied.code(),
-            Self::SessionEnded => ErrorCode::SESSION_ENDED,
+            Self::Refused(refusal) => refusal.code(),
             Self::NotFound => ErrorCode::NOT_FOUND,
             Self::InvalidState => ErrorCode::INVALID_STATE,
             Self::Seal(_) => ErrorCode::INTERNAL,
@@ -39,12 +35,16 @@ impl Coded for JobError {
 
     fn details(&self) -> Vec<FieldError> {
         match self {
-            Self::Denied(denied) => denied.details(),
+            Self::Refused(refusal) => refusal.details(),
             _ => Vec::new(),
         }
     }
 
     fn is_collision(&self) -> bool {
-        matches!(self, Self::Store(error) if error.is_collision())
+        match self {
+            Self::Refused(refusal) => refusal.is_collision(),
+            Self::Store(error) => error.is_collision(),
+            _ => false,
+        }
     }
 }

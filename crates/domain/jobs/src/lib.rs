@@ -22,7 +22,7 @@ pub mod vocabulary;
 mod wake_up;
 
 pub use board::{JobFilter, JobStatus, Jobs, QueueFigures, QueueStats};
-pub use clean_up::{CleanUp, CleanUpTarget, RequestCleanUp, request_clean_up};
+pub use clean_up::{CleanUp, CleanUpTarget, RequestCleanUp, StartCleanUp, request_clean_up, start_clean_up};
 pub use deaths::note_deaths;
 pub use error::JobError;
 pub use handler::{Done, Handler, JobFailure, LeaseLost, Try};

@@ -1,6 +1,6 @@
 //! What people do with jobs: look, try again, call off.
 
-use tenantry_kernel::{Action, Actor, ActorKind, Authorities, Command, Event, Journal, Requirement, World};
+use tenantry_kernel::{Action, Actor, Authorities, Command, Event, Journal, Requirement, World, authorize};
 
 use crate::{
     JobError, JobId, JobStatus, Jobs,
@@ -24,7 +24,7 @@ pub struct RetryJob {
 }
 
 impl Command for RetryJob {
-    const REQUIRES: Requirement = Requirement::All(&[JOBS_MANAGE]);
+    const REQUIRES: Requirement = Requirement::OperatorOr(&Requirement::All(&[JOBS_MANAGE]));
     const EVENTS: &'static [Action] = &[JOB_RETRIED];
 }
 
@@ -36,7 +36,7 @@ pub struct CancelJob {
 }
 
 impl Command for CancelJob {
-    const REQUIRES: Requirement = Requirement::All(&[JOBS_MANAGE]);
+    const REQUIRES: Requirement = Requirement::OperatorOr(&Requirement::All(&[JOBS_MANAGE]));
     const EVENTS: &'static [Action] = &[JOB_CANCELLED];
 }
 
@@ -48,7 +48,7 @@ pub async fn retry_job(
     world: &World,
     command: RetryJob,
 ) -> Result<(), JobError> {
-    require::<RetryJob>(unit, actor, world).await?;
+    authorize::<RetryJob>(unit, actor, world).await?;
     let job = unit.job_by_id(command.id).await?.ok_or(JobError::NotFound)?;
     if !unit.revive_job(job.id, world.now()).await? {
         return Err(JobError::InvalidState);
@@ -64,26 +64,13 @@ pub async fn cancel_job(
     world: &World,
     command: CancelJob,
 ) -> Result<(), JobError> {
-    require::<CancelJob>(unit, actor, world).await?;
+    authorize::<CancelJob>(unit, actor, world).await?;
     let job = unit.job_by_id(command.id).await?.ok_or(JobError::NotFound)?;
     if !unit.call_off_job(job.id, world.now()).await? {
         return Err(JobError::InvalidState);
     }
     unit.append_event(event(world, actor, JOB_CANCELLED, &job)).await?;
     Ok(())
-}
-
-/// Looks up anew what a signed-in person may do. The operator needs no right.
-pub(crate) async fn require<C: Command>(
-    unit: &mut (impl Authorities + ?Sized),
-    actor: &Actor,
-    world: &World,
-) -> Result<(), JobError> {
-    if actor.kind == ActorKind::Operator {
-        return Ok(());
-    }
-    let authority = unit.lock_authority(actor, world.now()).await?.ok_or(JobError::SessionEnded)?;
-    Ok(authority.require::<C>()?)
 }
 
 fn event(world: &World, actor: &Actor, action: Action, job: &JobStatus) -> Event {

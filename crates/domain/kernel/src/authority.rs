@@ -1,10 +1,10 @@
-//! What a session may do right now, and what a command asks for.
+//! What a principal may do right now, and where that is looked up.
 
 use async_trait::async_trait;
 
 use crate::{
-    Action, Actor, EmailAddress, Permission, PermissionSet, RoleId, SessionId, SignInId, StoreError, TenantId,
-    Timestamp, UserId,
+    EmailAddress, Permission, PermissionSet, Refusal, RoleId, SessionId, SignInId, StoreError, TenantId, Timestamp,
+    UserId,
 };
 
 /// Whether a tenant may be used.
@@ -42,7 +42,7 @@ pub struct HeldRole {
     pub permissions: PermissionSet,
 }
 
-/// What a session may do in its tenant, and the tenant as it is shown.
+/// What a principal may do in its tenant, and the tenant as it is shown.
 #[derive(Debug, Clone)]
 pub struct TenantAuthority {
     /// Which tenant.
@@ -63,99 +63,58 @@ pub struct TenantAuthority {
     pub permissions: PermissionSet,
 }
 
-/// What a session may do right now: looked up, never carried in a token. It exists only for a live session of an
-/// enabled person whose membership, if the session is in a tenant, is active.
+/// What a request or a command came with, and what is known by it.
 #[derive(Debug, Clone)]
-pub struct Authority {
+pub enum Principal {
+    /// A live session of an enabled person whose membership, if the session is in a tenant, is active.
+    Session(SessionPrincipal),
+    /// An operator at the installation's command line.
+    Operator,
+    /// Tenantry itself, in the background.
+    System,
+}
+
+/// A session, and its person as they are shown.
+#[derive(Debug, Clone)]
+pub struct SessionPrincipal {
     /// The session.
     pub session: SessionId,
     /// The sign-in that the session comes from.
     pub sign_in: SignInId,
     /// When the session began.
-    pub session_created_at: Timestamp,
-    /// When the session ends whatever happens.
-    pub session_expires_at: Timestamp,
+    pub created_at: Timestamp,
+    /// When the session ends at the latest.
+    pub expires_at: Timestamp,
     /// The greatest rotation of the session that a request has shown.
     pub seen_rotation: u32,
     /// The person.
     pub user: UserId,
     /// The person's address.
     pub email: EmailAddress,
-    /// Whether the address is known to be the person's.
-    pub email_verified: bool,
-    /// What the person is called.
+    /// The person's name.
     pub name: String,
     /// When the person registered.
     pub user_created_at: Timestamp,
     /// The version of the person's row.
     pub user_version: i64,
-    /// The tenant that the session is in.
-    pub tenant: Option<TenantAuthority>,
 }
 
-/// Why somebody may not do something.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Denied {
-    /// The session is in no tenant.
-    #[error("the session is in no tenant")]
-    TenantRequired,
-    /// The tenant is suspended.
-    #[error("the tenant is suspended")]
-    TenantSuspended,
-    /// These permissions are missing: all of them, or one of them would do.
-    #[error("missing {0:?}")]
-    Missing(Vec<Permission>),
-    /// Only an owner may do this.
-    #[error("only an owner may do this")]
-    OwnerRequired,
-    /// The address must be known to be the person's.
-    #[error("the address is not verified")]
-    EmailUnverified,
-}
-
-/// What a command asks of whoever gives it. One constant of the command that the check, the 403 and the
-/// OpenAPI document all read.
+/// How well it is known who stands behind a principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Requirement {
-    /// Any live session, also without a tenant or in a suspended one.
-    SignedIn,
-    /// A session in an active tenant.
-    Member,
-    /// All of these permissions.
-    All(&'static [Permission]),
-    /// At least one of these permissions.
-    Any(&'static [Permission]),
-    /// Ownership of the tenant.
-    Owner,
+pub struct Assurance {
+    /// Whether the person has proved that the address is theirs.
+    pub email_verified: bool,
 }
 
-impl Requirement {
-    /// Whether the authority meets the requirement.
-    pub fn check(self, authority: &Authority) -> Result<(), Denied> {
-        if self == Self::SignedIn {
-            return Ok(());
-        }
-        let tenant = authority.active_tenant()?;
-        match self {
-            Self::SignedIn | Self::Member => Ok(()),
-            Self::All(wanted) => {
-                let missing: Vec<_> = wanted.iter().filter(|p| !tenant.permissions.contains(p)).cloned().collect();
-                if missing.is_empty() { Ok(()) } else { Err(Denied::Missing(missing)) }
-            }
-            Self::Any(wanted) if wanted.iter().any(|p| tenant.permissions.contains(p)) => Ok(()),
-            Self::Any(wanted) => Err(Denied::Missing(wanted.to_vec())),
-            Self::Owner if tenant.is_owner() => Ok(()),
-            Self::Owner => Err(Denied::OwnerRequired),
-        }
-    }
-}
-
-/// What a caller asks for. The type states who may ask and what the journal will say.
-pub trait Command {
-    /// Who may give the command.
-    const REQUIRES: Requirement;
-    /// The events that the command can leave; the first is the one that a refusal carries.
-    const EVENTS: &'static [Action];
+/// What a principal may do right now: looked up, never carried in a token.
+#[derive(Debug, Clone)]
+pub struct Authority {
+    /// What the request came with.
+    pub principal: Principal,
+    /// How well it is known who stands behind it.
+    pub assurance: Assurance,
+    /// The tenant in which the principal acts, and the rights held there.
+    pub tenant: Option<TenantAuthority>,
 }
 
 impl TenantAuthority {
@@ -166,32 +125,54 @@ impl TenantAuthority {
 }
 
 impl Authority {
-    /// The tenant of the session.
+    /// The authority of a principal that is no person's and acts in no tenant.
+    pub(crate) const fn of_installation(principal: Principal) -> Self {
+        Self { principal, assurance: Assurance { email_verified: false }, tenant: None }
+    }
+
+    /// The person whose rights these are; operators and the system act for no person.
+    pub fn subject(&self) -> Option<UserId> {
+        match &self.principal {
+            Principal::Session(session) => Some(session.user),
+            Principal::Operator | Principal::System => None,
+        }
+    }
+
+    /// The person whose rights these are. Fails with [`Refusal::SessionEnded`] when there is none.
+    pub fn user(&self) -> Result<UserId, Refusal> {
+        self.subject().ok_or(Refusal::SessionEnded)
+    }
+
+    /// The session that acts. Fails with [`Refusal::SessionEnded`] for every other principal.
+    pub fn session(&self) -> Result<&SessionPrincipal, Refusal> {
+        match &self.principal {
+            Principal::Session(session) => Ok(session),
+            Principal::Operator | Principal::System => Err(Refusal::SessionEnded),
+        }
+    }
+
+    /// The tenant in which the principal acts.
     pub fn tenant_id(&self) -> Option<TenantId> {
         self.tenant.as_ref().map(|tenant| tenant.id)
     }
 
-    /// What is held in the tenant, if there is one and it may be used.
-    pub fn active_tenant(&self) -> Result<&TenantAuthority, Denied> {
-        let tenant = self.tenant.as_ref().ok_or(Denied::TenantRequired)?;
+    /// What is held in the tenant. Fails with [`Refusal::TenantRequired`] without a tenant, and with
+    /// [`Refusal::TenantSuspended`] when it may not be used.
+    pub fn active_tenant(&self) -> Result<&TenantAuthority, Refusal> {
+        let tenant = self.tenant.as_ref().ok_or(Refusal::TenantRequired)?;
         match tenant.status {
             TenantStatus::Active => Ok(tenant),
-            TenantStatus::Suspended => Err(Denied::TenantSuspended),
+            TenantStatus::Suspended => Err(Refusal::TenantSuspended),
         }
     }
 
-    /// Only somebody whose address is known to be theirs may do this.
-    pub fn require_verified_email(&self) -> Result<(), Denied> {
-        if self.email_verified { Ok(()) } else { Err(Denied::EmailUnverified) }
-    }
-
-    /// Whether this authority may give the command.
-    pub fn require<C: Command>(&self) -> Result<(), Denied> {
-        C::REQUIRES.check(self)
+    /// Fails with [`Refusal::EmailUnverified`] unless the person has proved that the address is theirs.
+    pub fn require_verified_email(&self) -> Result<(), Refusal> {
+        if self.assurance.email_verified { Ok(()) } else { Err(Refusal::EmailUnverified) }
     }
 }
 
-/// Where authority is looked up and its changes are announced.
+/// Port: where authority is looked up and its changes are announced.
 #[async_trait]
 pub trait Authorities: Send {
     /// What the session may do now; `None` once it has ended, in whatever way.
@@ -202,11 +183,8 @@ pub trait Authorities: Send {
     async fn member_authority(&mut self, tenant: TenantId, user: UserId)
     -> Result<Option<TenantAuthority>, StoreError>;
 
-    /// Locks the actor's tenant against every other change of power in it, then looks up what the actor holds now.
-    /// Must be the first statement of its unit. `None` when the session has ended meanwhile.
-    async fn lock_authority(&mut self, actor: &Actor, now: Timestamp) -> Result<Option<Authority>, StoreError>;
-
-    /// Locks a tenant as [`Authorities::lock_authority`] does, for whoever acts without a session.
+    /// Locks the tenant against every other change of power in it until the unit ends. Call it before the unit reads
+    /// anything that such a change moves.
     async fn lock_tenant(&mut self, tenant: TenantId) -> Result<(), StoreError>;
 
     /// Announces that what the session may do has changed, at every process once the unit is committed.

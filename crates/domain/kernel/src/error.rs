@@ -3,7 +3,7 @@
 use serde::Serialize;
 use std::{error::Error, fmt};
 
-use crate::{Denied, Permission, names};
+use crate::{Permission, Refusal, names};
 
 /// The kind of a failure. The application maps each kind to one HTTP status. Documents list codes in the order of this
 /// enum.
@@ -220,24 +220,30 @@ impl Coded for StoreError {
     }
 }
 
-impl Coded for Denied {
+impl Coded for Refusal {
     fn code(&self) -> ErrorCode {
         match self {
+            Self::SessionEnded => ErrorCode::SESSION_ENDED,
             Self::TenantRequired => ErrorCode::TENANT_REQUIRED,
             Self::TenantSuspended => ErrorCode::TENANT_SUSPENDED,
             Self::EmailUnverified => ErrorCode::EMAIL_UNVERIFIED,
-            Self::Missing(_) | Self::OwnerRequired => ErrorCode::PERMISSION_DENIED,
+            Self::Missing(_) | Self::OwnerRequired | Self::OperatorRequired => ErrorCode::PERMISSION_DENIED,
+            Self::Store(error) => error.code(),
         }
     }
 
     fn details(&self) -> Vec<FieldError> {
         match self {
-            Self::TenantRequired | Self::TenantSuspended | Self::EmailUnverified => Vec::new(),
             Self::Missing(permissions) => missing_permissions(permissions),
             Self::OwnerRequired => {
                 vec![FieldError::new(Permission::TENANT_OWN.name(), "owner_required", "Only an owner may do this.")]
             }
+            _ => Vec::new(),
         }
+    }
+
+    fn is_collision(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_collision())
     }
 }
 

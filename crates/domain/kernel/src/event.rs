@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use crate::{
-    Action, Actor, ActorKind, CanonicalError, EventId, RequestId, StoreError, Target, TenantId, Timestamp, UserId,
-    World, canonical_json,
+    Action, Actor, CanonicalError, EventId, RequestId, StoreError, Target, TenantId, Timestamp, UserId, World,
+    canonical_json,
 };
 
 /// Version of the canonical form of new events.
@@ -144,8 +144,8 @@ pub struct Event {
     pub action: Action,
     /// The outcome.
     pub outcome: Outcome,
-    /// What sort of actor did it.
-    pub actor_kind: ActorKind,
+    /// The type of the actor who did it; see [`Actor::type_name`].
+    pub actor_type: &'static str,
     /// The person who did it.
     pub actor_id: Option<UserId>,
     /// In whose place.
@@ -200,15 +200,15 @@ impl Event {
             occurred_at,
             action,
             outcome: Outcome::Succeeded,
-            actor_kind: actor.kind,
-            actor_id: actor.user,
-            on_behalf_of: actor.on_behalf_of,
+            actor_type: actor.type_name(),
+            actor_id: actor.user(),
+            on_behalf_of: None,
             target: None,
             changes: Vec::new(),
             request: actor.origin.trace.request,
             count: 1,
             personal: PersonalPart {
-                actor_name: actor.name.clone(),
+                actor_name: actor.name().map(str::to_owned),
                 ip: actor.origin.ip.map(|ip| ip.to_string()),
                 user_agent: actor.origin.user_agent.clone(),
                 ..PersonalPart::default()
@@ -296,7 +296,7 @@ impl Event {
             occurred_at: self.occurred_at.to_string(),
             action: self.action.name(),
             outcome: self.outcome.name(),
-            actor_type: self.actor_kind.name(),
+            actor_type: self.actor_type,
             actor_id: self.actor_id.map(|id| id.to_string()),
             on_behalf_of: self.on_behalf_of.map(|id| id.to_string()),
             target_type: self.target.map(|target| target.kind.name()),

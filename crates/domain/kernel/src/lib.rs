@@ -8,6 +8,7 @@
 mod action;
 mod actor;
 mod authority;
+mod authorization;
 mod canonical;
 mod default_role;
 mod email;
@@ -24,7 +25,10 @@ mod world;
 
 pub use action::{Action, Target, TargetKind};
 pub use actor::{Actor, ActorKind, Origin};
-pub use authority::{Authorities, Authority, Command, Denied, HeldRole, Requirement, TenantAuthority, TenantStatus};
+pub use authority::{
+    Assurance, Authorities, Authority, HeldRole, Principal, SessionPrincipal, TenantAuthority, TenantStatus,
+};
+pub use authorization::{Command, Refusal, Requirement, authorize};
 pub use canonical::{CanonicalError, canonical_json};
 pub use default_role::DefaultRole;
 pub use email::{EmailAddress, EmailError};

@@ -1,4 +1,4 @@
-use tenantry_kernel::{Coded, Denied, ErrorCode, FieldError, Permission, StoreError, missing_permissions};
+use tenantry_kernel::{Coded, ErrorCode, FieldError, Permission, Refusal, StoreError, missing_permissions};
 
 use crate::vocabulary::{
     ALREADY_MEMBER, LAST_OWNER, ROLE_ESCALATION, ROLE_IN_USE, ROLE_IS_SYSTEM, ROLE_NAME_TAKEN, SLUG_TAKEN,
@@ -8,11 +8,8 @@ use crate::vocabulary::{
 #[derive(Debug, thiserror::Error)]
 pub enum TenancyError {
     /// The actor may not do this.
-    #[error("denied: {0}")]
-    Denied(#[from] Denied),
-    /// The actor's session ended while the request was under way.
-    #[error("the session has ended")]
-    SessionEnded,
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The actor would confer rights that they do not hold.
     #[error("would confer {0:?}")]
     Escalation(Vec<Permission>),
@@ -60,8 +57,7 @@ pub enum TenancyError {
 impl Coded for TenancyError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Denied(denied) => denied.code(),
-            Self::SessionEnded => ErrorCode::SESSION_ENDED,
+            Self::Refused(refusal) => refusal.code(),
             Self::Escalation(_) => ROLE_ESCALATION,
             Self::OwnershipInCustomRole | Self::UnknownRole { .. } => ErrorCode::VALIDATION_FAILED,
             Self::NotFound => ErrorCode::NOT_FOUND,
@@ -79,7 +75,7 @@ impl Coded for TenancyError {
 
     fn details(&self) -> Vec<FieldError> {
         match self {
-            Self::Denied(denied) => denied.details(),
+            Self::Refused(refusal) => refusal.details(),
             Self::Escalation(missing) => missing_permissions(missing),
             Self::OwnershipInCustomRole => {
                 vec![FieldError::new("permissions", "reserved", "Only the owner role holds tenant:own.")]
@@ -92,6 +88,10 @@ impl Coded for TenancyError {
     }
 
     fn is_collision(&self) -> bool {
-        matches!(self, Self::Store(error) if error.is_collision())
+        match self {
+            Self::Refused(refusal) => refusal.is_collision(),
+            Self::Store(error) => error.is_collision(),
+            _ => false,
+        }
     }
 }

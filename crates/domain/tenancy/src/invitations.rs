@@ -3,12 +3,11 @@
 use async_trait::async_trait;
 use tenantry_kernel::{
     Action, Actor, Authorities, Command, EmailAddress, Event, Journal, Page, PageRequest, Requirement, RoleId,
-    StoreError, TenantId, Timestamp, UserId, World,
+    StoreError, TenantId, Timestamp, UserId, World, authorize,
 };
 
 use crate::{
     InvitationId, TenancyError,
-    roles::lock_and_require,
     vocabulary::{INVITATION_REVOKED, INVITATIONS_MANAGE, INVITATIONS_READ},
 };
 
@@ -126,6 +125,7 @@ pub struct RevokeInvitation {
 impl Command for RevokeInvitation {
     const REQUIRES: Requirement = Requirement::All(&[INVITATIONS_MANAGE]);
     const EVENTS: &'static [Action] = &[INVITATION_REVOKED];
+    const LOCKS_TENANT: bool = true;
 }
 
 /// Withdraws an invitation that nobody has answered, also one whose time is over.
@@ -135,7 +135,7 @@ pub async fn revoke_invitation(
     world: &World,
     command: RevokeInvitation,
 ) -> Result<(), TenancyError> {
-    lock_and_require::<RevokeInvitation>(unit, actor, world).await?;
+    authorize::<RevokeInvitation>(unit, actor, world).await?;
     let mut invitation = unit.invitation_by_id(command.id).await?.ok_or(TenancyError::NotFound)?;
     if invitation.state != InvitationState::Open {
         return Err(TenancyError::InvalidState);

@@ -24,6 +24,6 @@ pub use roles::{
     change_role, create_role, delete_role, ensure_may_confer, insert_default_roles, role_names,
 };
 pub use tenants::{
-    ChangeTenant, FoundTenant, Founding, RESERVED_SLUGS, ReadTenant, Slug, SlugError, Tenant, Tenants, change_plan,
-    change_tenant, change_tenant_status, found_tenant,
+    ChangePlan, ChangeTenant, ChangeTenantStatus, CreateTenant, FoundTenant, Founding, RESERVED_SLUGS, ReadTenant,
+    Slug, SlugError, Tenant, Tenants, change_plan, change_tenant, change_tenant_status, create_tenant, found_tenant,
 };

@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, DefaultRole, EmailAddress, Event, Journal, Page, PageRequest, Requirement,
-    RoleId, StoreError, TenantAuthority, TenantId, Timestamp, UserId, World, fold,
+    Action, Actor, Authorities, Command, DefaultRole, EmailAddress, Event, Journal, Page, PageRequest, Refusal,
+    Requirement, RoleId, StoreError, TenantAuthority, TenantId, Timestamp, UserId, World, authorize, fold,
 };
 
 use crate::{
     Role, Roles, TenancyError, Tenant,
-    roles::{conferred_by, lock_and_require, require_held, require_version, role_names},
+    roles::{conferred_by, require_held, require_version, role_names},
     vocabulary::{MEMBERSHIP_ROLES_CHANGED, USERS_ASSIGN_ROLES, USERS_READ},
 };
 
@@ -188,6 +188,7 @@ pub struct AssignRoles {
 impl Command for AssignRoles {
     const REQUIRES: Requirement = Requirement::All(&[USERS_ASSIGN_ROLES]);
     const EVENTS: &'static [Action] = &[MEMBERSHIP_ROLES_CHANGED];
+    const LOCKS_TENANT: bool = true;
 }
 
 /// Give a member one more role.
@@ -202,6 +203,7 @@ pub struct GiveRole {
 impl Command for GiveRole {
     const REQUIRES: Requirement = AssignRoles::REQUIRES;
     const EVENTS: &'static [Action] = AssignRoles::EVENTS;
+    const LOCKS_TENANT: bool = true;
 }
 
 /// Take one role from a member.
@@ -218,6 +220,7 @@ pub struct TakeRole {
 impl Command for TakeRole {
     const REQUIRES: Requirement = AssignRoles::REQUIRES;
     const EVENTS: &'static [Action] = AssignRoles::EVENTS;
+    const LOCKS_TENANT: bool = true;
 }
 
 /// What assigning roles works on.
@@ -231,10 +234,11 @@ pub async fn assign_roles(
     world: &World,
     command: AssignRoles,
 ) -> Result<(), TenancyError> {
-    let held = lock_and_require::<AssignRoles>(unit, actor, world).await?;
+    let authority = authorize::<AssignRoles>(unit, actor, world).await?;
+    let held = authority.active_tenant()?;
     let member = Member::load(unit, command.user).await?;
     let wanted = wanted_roles(unit, &command.roles).await?;
-    change_roles(unit, actor, world, &held, member, wanted, command.expected_version).await
+    change_roles(unit, actor, world, held, member, wanted, command.expected_version).await
 }
 
 /// The roles of a request's `roleIds`, each of which must be one of the tenant's.
@@ -253,14 +257,15 @@ pub async fn give_role(
     world: &World,
     command: GiveRole,
 ) -> Result<(), TenancyError> {
-    let held = lock_and_require::<GiveRole>(unit, actor, world).await?;
+    let authority = authorize::<GiveRole>(unit, actor, world).await?;
+    let held = authority.active_tenant()?;
     let member = Member::load(unit, command.user).await?;
     let role = unit.role_by_id(command.role).await?.ok_or(TenancyError::NotFound)?;
     let mut wanted = member.roles.clone();
     if wanted.iter().all(|other| other.id != role.id) {
         wanted.push(role);
     }
-    change_roles(unit, actor, world, &held, member, wanted, None).await
+    change_roles(unit, actor, world, held, member, wanted, None).await
 }
 
 /// Takes one role from a member; one that they do not hold is not there.
@@ -270,13 +275,14 @@ pub async fn take_role(
     world: &World,
     command: TakeRole,
 ) -> Result<(), TenancyError> {
-    let held = lock_and_require::<TakeRole>(unit, actor, world).await?;
+    let authority = authorize::<TakeRole>(unit, actor, world).await?;
+    let held = authority.active_tenant()?;
     let member = Member::load(unit, command.user).await?;
     let wanted: Vec<Role> = member.roles.iter().filter(|role| role.id != command.role).cloned().collect();
     if wanted.len() == member.roles.len() {
         return Err(TenancyError::NotFound);
     }
-    change_roles(unit, actor, world, &held, member, wanted, command.expected_version).await
+    change_roles(unit, actor, world, held, member, wanted, command.expected_version).await
 }
 
 struct Member {
@@ -340,7 +346,7 @@ fn is_owner<'a>(roles: impl IntoIterator<Item = &'a Role>) -> bool {
 
 /// Only an owner gives or takes ownership, or changes a membership that holds it.
 pub fn ensure_owner_touches_owner(held: &TenantAuthority) -> Result<(), TenancyError> {
-    if held.is_owner() { Ok(()) } else { Err(tenantry_kernel::Denied::OwnerRequired.into()) }
+    if held.is_owner() { Ok(()) } else { Err(Refusal::OwnerRequired.into()) }
 }
 
 /// A tenant never loses its last active owner. Call it under the tenant's lock, before this membership ceases to be

@@ -5,8 +5,8 @@ use serde::{Serialize, Serializer};
 use std::fmt;
 use tenantry_kernel::{
     Action, Actor, Authorities, Command, DefaultRole, Event, Journal, Page, PageRequest, Permission, PermissionSet,
-    Requirement, RoleId, StoreError, TenantAuthority, TenantId, TextError, Timestamp, Vocabulary, World, bounded_line,
-    fold,
+    Refusal, Requirement, RoleId, StoreError, TenantAuthority, TenantId, TextError, Timestamp, Vocabulary, World,
+    authorize, bounded_line, fold,
 };
 
 use crate::{
@@ -174,6 +174,7 @@ pub struct CreateRole {
 impl Command for CreateRole {
     const REQUIRES: Requirement = Requirement::All(&[ROLES_CREATE]);
     const EVENTS: &'static [Action] = &[ROLE_CREATED];
+    const LOCKS_TENANT: bool = true;
 }
 
 /// Change a role. What is `None` stays as it is.
@@ -201,6 +202,7 @@ pub struct RolePatch {
 impl Command for ChangeRole {
     const REQUIRES: Requirement = Requirement::All(&[ROLES_UPDATE]);
     const EVENTS: &'static [Action] = &[ROLE_UPDATED];
+    const LOCKS_TENANT: bool = true;
 }
 
 /// Delete a role that nobody holds.
@@ -215,6 +217,7 @@ pub struct DeleteRole {
 impl Command for DeleteRole {
     const REQUIRES: Requirement = Requirement::All(&[ROLES_DELETE]);
     const EVENTS: &'static [Action] = &[ROLE_DELETED];
+    const LOCKS_TENANT: bool = true;
 }
 
 /// Makes a role that gives no more than its maker holds.
@@ -224,9 +227,10 @@ pub async fn create_role(
     world: &World,
     command: CreateRole,
 ) -> Result<Role, TenancyError> {
-    let held = lock_and_require::<CreateRole>(unit, actor, world).await?;
+    let authority = authorize::<CreateRole>(unit, actor, world).await?;
+    let held = authority.active_tenant()?;
     let permissions = command.permissions.permissions();
-    require_held(unit.vocabulary(), &held, permissions)?;
+    require_held(unit.vocabulary(), held, permissions)?;
     let now = world.now();
     let role = Role {
         id: RoleId::new(world),
@@ -257,7 +261,8 @@ pub async fn change_role(
     world: &World,
     command: ChangeRole,
 ) -> Result<Role, TenancyError> {
-    let held = lock_and_require::<ChangeRole>(unit, actor, world).await?;
+    let authority = authorize::<ChangeRole>(unit, actor, world).await?;
+    let held = authority.active_tenant()?;
     let before = unit.role_by_id(command.id).await?.ok_or(TenancyError::NotFound)?;
     let mut after = before.clone();
     if let Some(name) = command.patch.name {
@@ -269,7 +274,7 @@ pub async fn change_role(
     if let Some(permissions) = command.patch.permissions {
         after.permissions = permissions.permissions().clone();
     }
-    require_held(unit.vocabulary(), &held, &after.permissions.minus(&before.permissions))?;
+    require_held(unit.vocabulary(), held, &after.permissions.minus(&before.permissions))?;
     require_version(command.expected_version, before.version)?;
     if before.system.is_some() {
         return Err(TenancyError::RoleIsSystem);
@@ -300,7 +305,7 @@ pub async fn delete_role(
     world: &World,
     command: DeleteRole,
 ) -> Result<(), TenancyError> {
-    lock_and_require::<DeleteRole>(unit, actor, world).await?;
+    authorize::<DeleteRole>(unit, actor, world).await?;
     let role = unit.role_by_id(command.id).await?.ok_or(TenancyError::NotFound)?;
     require_version(command.expected_version, role.version)?;
     if role.system.is_some() {
@@ -351,17 +356,6 @@ pub async fn insert_default_roles(
     owner.ok_or(TenancyError::NotFound)
 }
 
-/// Locks power in the actor's tenant, looks up anew what the actor holds, and checks it against the command.
-pub(crate) async fn lock_and_require<C: Command>(
-    unit: &mut (impl Authorities + ?Sized),
-    actor: &Actor,
-    world: &World,
-) -> Result<TenantAuthority, TenancyError> {
-    let authority = unit.lock_authority(actor, world.now()).await?.ok_or(TenancyError::SessionEnded)?;
-    authority.require::<C>()?;
-    Ok(authority.active_tenant()?.clone())
-}
-
 /// Fails with [`TenancyError::Escalation`] unless the actor holds everything that is conferred.
 pub(crate) fn require_held(
     vocabulary: &Vocabulary,
@@ -381,7 +375,7 @@ pub fn ensure_may_confer<'a>(
 ) -> Result<(), TenancyError> {
     let missing = missing(vocabulary, held, &conferred_by(roles));
     if missing.contains(&Permission::TENANT_OWN) {
-        Err(tenantry_kernel::Denied::OwnerRequired.into())
+        Err(Refusal::OwnerRequired.into())
     } else if missing.is_empty() {
         Ok(())
     } else {

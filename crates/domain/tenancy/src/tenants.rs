@@ -5,12 +5,12 @@ use serde::{Serialize, Serializer};
 use std::fmt;
 use tenantry_kernel::{
     Action, Actor, Authorities, Command, Event, Journal, Name, Requirement, StoreError, TenantId, TenantStatus,
-    Timestamp, UserId, World, fold,
+    Timestamp, UserId, World, authorize, fold,
 };
 
 use crate::{
     MemberKeys, Membership, Memberships, Plan, Roles, TenancyError, insert_default_roles,
-    roles::{lock_and_require, require_version},
+    roles::require_version,
     vocabulary::{
         MEMBERSHIP_CREATED, TENANT_CREATED, TENANT_PLAN_CHANGED, TENANT_READ, TENANT_RESUMED, TENANT_SUSPENDED,
         TENANT_UPDATE, TENANT_UPDATED,
@@ -145,6 +145,7 @@ pub struct ChangeTenant {
 impl Command for ChangeTenant {
     const REQUIRES: Requirement = Requirement::All(&[TENANT_UPDATE]);
     const EVENTS: &'static [Action] = &[TENANT_UPDATED];
+    const LOCKS_TENANT: bool = true;
 }
 
 /// Changes the tenant's name or slug.
@@ -154,7 +155,8 @@ pub async fn change_tenant(
     world: &World,
     command: ChangeTenant,
 ) -> Result<Tenant, TenancyError> {
-    let held = lock_and_require::<ChangeTenant>(unit, actor, world).await?;
+    let authority = authorize::<ChangeTenant>(unit, actor, world).await?;
+    let held = authority.active_tenant()?;
     let before = unit.tenant_by_id(held.id).await?.ok_or(TenancyError::NotFound)?;
     require_version(command.expected_version, before.version)?;
     let mut after = before.clone();
@@ -196,7 +198,8 @@ pub struct FoundTenant {
 pub trait Founding: Tenants + Roles + Memberships + Journal {}
 impl<T: Tenants + Roles + Memberships + Journal + ?Sized> Founding for T {}
 
-/// Founds a tenant with its default roles and its owner. Leaves `tenant.created` and `membership.created`.
+/// Founds a tenant with its default roles and its owner. Leaves `tenant.created` and `membership.created`. Asks no right of
+/// the actor: a part of use cases that have done so.
 pub async fn found_tenant(
     unit: &mut (impl Founding + ?Sized),
     actor: &Actor,
@@ -251,32 +254,87 @@ async fn insert_with_free_slug(
     Err(TenancyError::SlugTaken)
 }
 
-/// Suspends or resumes a tenant, by an operator. Nothing is noted when it is in that state already.
+/// Found a tenant for a person, as an operator.
+#[derive(Debug, Clone)]
+pub struct CreateTenant(pub FoundTenant);
+
+impl Command for CreateTenant {
+    const REQUIRES: Requirement = Requirement::Operator;
+    const EVENTS: &'static [Action] = &[TENANT_CREATED, MEMBERSHIP_CREATED];
+}
+
+/// Founds a tenant for a person, by an operator. See [`found_tenant`].
+pub async fn create_tenant(
+    unit: &mut (impl Founding + Authorities + ?Sized),
+    actor: &Actor,
+    world: &World,
+    command: CreateTenant,
+) -> Result<Tenant, TenancyError> {
+    authorize::<CreateTenant>(unit, actor, world).await?;
+    found_tenant(unit, actor, world, command.0).await
+}
+
+/// Suspend a tenant, or resume it.
+#[derive(Debug, Clone, Copy)]
+pub struct ChangeTenantStatus {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The status that the tenant is to have.
+    pub status: TenantStatus,
+}
+
+impl Command for ChangeTenantStatus {
+    const REQUIRES: Requirement = Requirement::Operator;
+    const EVENTS: &'static [Action] = &[TENANT_SUSPENDED, TENANT_RESUMED];
+    const LOCKS_TENANT: bool = true;
+}
+
+/// Suspends or resumes a tenant, by an operator. Leaves no event when the tenant is in that state already.
 pub async fn change_tenant_status(
     unit: &mut (impl Tenants + Authorities + Journal + ?Sized),
     actor: &Actor,
     world: &World,
-    tenant: TenantId,
-    status: TenantStatus,
+    command: ChangeTenantStatus,
 ) -> Result<Tenant, TenancyError> {
+    let ChangeTenantStatus { tenant, status } = command;
     let action = match status {
         TenantStatus::Suspended => TENANT_SUSPENDED,
         TenantStatus::Active => TENANT_RESUMED,
     };
+    let actor = &actor.within(Some(tenant));
+    authorize::<ChangeTenantStatus>(unit, actor, world).await?;
     change_by_operator(unit, actor, world, tenant, action, |tenant| tenant.status = status).await
 }
 
-/// Moves a tenant to another plan, by an operator.
+/// Move a tenant to another plan.
+#[derive(Debug, Clone, Copy)]
+pub struct ChangePlan {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The plan.
+    pub plan: &'static Plan,
+}
+
+impl Command for ChangePlan {
+    const REQUIRES: Requirement = Requirement::Operator;
+    const EVENTS: &'static [Action] = &[TENANT_PLAN_CHANGED];
+    const LOCKS_TENANT: bool = true;
+}
+
+/// Moves a tenant to another plan, by an operator. Leaves no event when the tenant is on that plan already.
 pub async fn change_plan(
     unit: &mut (impl Tenants + Authorities + Journal + ?Sized),
     actor: &Actor,
     world: &World,
-    tenant: TenantId,
-    plan: &'static Plan,
+    command: ChangePlan,
 ) -> Result<Tenant, TenancyError> {
+    let ChangePlan { tenant, plan } = command;
+    let actor = &actor.within(Some(tenant));
+    authorize::<ChangePlan>(unit, actor, world).await?;
     change_by_operator(unit, actor, world, tenant, TENANT_PLAN_CHANGED, |tenant| tenant.plan = plan).await
 }
 
+/// Changes a tenant that [`authorize`] has locked.
 async fn change_by_operator(
     unit: &mut (impl Tenants + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -285,14 +343,13 @@ async fn change_by_operator(
     action: Action,
     change: impl FnOnce(&mut Tenant),
 ) -> Result<Tenant, TenancyError> {
-    unit.lock_tenant(tenant).await?;
     let before = unit.tenant_by_id(tenant).await?.ok_or(TenancyError::NotFound)?;
     let mut after = before.clone();
     change(&mut after);
     if after == before {
         return Ok(before);
     }
-    let event = Event::new(world, &actor.within(Some(after.id)), action)
+    let event = Event::new(world, actor, action)
         .target(after.id, Some(after.name.as_str()))
         .changed("status", before.status.name(), after.status.name())
         .changed("plan", before.plan.name, after.plan.name);

@@ -2,47 +2,58 @@
 
 use futures::future::join_all;
 use tenantry_identity::{EndReason, Sessions};
-use tenantry_kernel::{Actor, Authorities, DefaultRole, PermissionSet, StoreError};
+use tenantry_kernel::{Action, Authorities, Command, DefaultRole, PermissionSet, Refusal, Requirement, authorize};
 use tenantry_tenancy::{Memberships, Roles};
 
-use super::{Ports, signed_in};
 use crate::{
     paging::{DIRECTIONS, all_pages},
     scene::Scene,
     units::{TestScope, Units},
 };
 
+use super::{Ports, signed_in};
+
+/// A command that any session may give, under the tenant's lock.
+struct ChangePower;
+
+impl Command for ChangePower {
+    const REQUIRES: Requirement = Requirement::SignedIn;
+    const EVENTS: &'static [Action] = &[];
+    const LOCKS_TENANT: bool = true;
+}
+
 pub(super) async fn what_is_locked_is_what_is_held_now(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     let acme = scene.tenant().await;
     let session = signed_in(scene, &acme.owner, Some(&acme)).await;
-    let actor = Actor { session: Some(session.id), ..scene.actor(&acme.owner, Some(acme.id())) };
+    let actor = scene.session_actor(&acme.owner, &session);
     let now = scene.later(1);
     let permissions = async |permissions: PermissionSet| {
-        let held = scene.change(acme.scope(), async |unit| unit.lock_authority(&actor, now).await.unwrap()).await;
+        let held =
+            scene.change(acme.scope(), async |unit| authorize::<ChangePower>(unit, &actor, &scene.world).await).await;
         assert_eq!(held.unwrap().tenant.unwrap().permissions, permissions);
     };
     permissions(scene.default_permissions(DefaultRole::Owner).await).await;
     scene.system(async |unit| unit.replace_roles(acme.id(), acme.owner.id, &[]).await.unwrap()).await;
     permissions(PermissionSet::EMPTY).await;
     scene.system(async |unit| unit.end_session(session.id, EndReason::Revoked, now).await.unwrap()).await;
-    let held = scene.change(acme.scope(), async |unit| unit.lock_authority(&actor, now).await.unwrap()).await;
-    assert!(held.is_none(), "the session has ended meanwhile");
+    let held =
+        scene.change(acme.scope(), async |unit| authorize::<ChangePower>(unit, &actor, &scene.world).await).await;
+    assert!(matches!(held, Err(Refusal::SessionEnded)), "the session has ended meanwhile: {held:?}");
 
     let alone = scene.person().await;
     let session = signed_in(scene, &alone, None).await;
-    let actor = Actor { session: Some(session.id), ..scene.actor(&alone, None) };
+    let actor = scene.session_actor(&alone, &session);
     let scope = TestScope::Person(alone.id);
-    let held = scene.change(scope, async |unit| unit.lock_authority(&actor, now).await.unwrap()).await;
-    assert_eq!(held.unwrap().user, alone.id);
+    let held = scene.change(scope, async |unit| authorize::<ChangePower>(unit, &actor, &scene.world).await).await;
+    assert_eq!(held.unwrap().subject(), Some(alone.id));
 }
 
 pub(super) async fn nothing_is_locked_without_a_session(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     let acme = scene.tenant().await;
     let actor = scene.actor(&acme.owner, Some(acme.id()));
-    let now = scene.world.now();
     scene
         .change(acme.scope(), async |unit| {
-            must_be!(unit.lock_authority(&actor, now).await, Err(StoreError::Misuse(_)));
+            must_be!(authorize::<ChangePower>(unit, &actor, &scene.world).await, Err(Refusal::SessionEnded));
         })
         .await;
 }
@@ -60,9 +71,8 @@ pub(super) async fn te3_changes_of_power_in_a_tenant_come_one_after_the_other(
     const ROOM: usize = 3;
     let acme = scene.tenant().await;
     let session = signed_in(scene, &acme.owner, Some(&acme)).await;
-    let actor = &Actor { session: Some(session.id), ..scene.actor(&acme.owner, Some(acme.id())) };
+    let actor = &scene.session_actor(&acme.owner, &session);
     let before = scene.look_as(acme.scope(), async |unit| count_roles(unit).await).await;
-    let now = scene.world.now();
     let acme = &acme;
     join_all((0..UNITS).map(|number| async move {
         let role = scene.new_role(acme.id(), &format!("Role {number}"), PermissionSet::EMPTY);
@@ -71,7 +81,7 @@ pub(super) async fn te3_changes_of_power_in_a_tenant_come_one_after_the_other(
         scene
             .change(acme.scope(), async |unit| {
                 if by_session {
-                    unit.lock_authority(actor, now).await.unwrap().unwrap();
+                    authorize::<ChangePower>(unit, actor, &scene.world).await.unwrap();
                 } else {
                     unit.lock_tenant(acme.id()).await.unwrap();
                 }

@@ -4,6 +4,7 @@ use tenantry_kernel::{Authorities, PermissionSet, SessionId};
 use tenantry_tenancy::vocabulary::{INVITATIONS_READ, USERS_READ};
 
 use super::{Ports, authority, role_names, signed_in};
+
 use crate::{
     scene::Scene,
     units::{TestScope, Units},
@@ -46,7 +47,8 @@ pub(super) async fn te1_a_scope_sees_its_own_authorities(scene: &Scene<'_, impl 
     for (scope, visible) in table {
         for session in [a, g, n, o] {
             let found = scene.look_as(scope, async |unit| unit.authority_of(session, now).await.unwrap()).await;
-            assert_eq!(found.map(|found| found.session), visible.contains(&session).then_some(session), "{scope:?}");
+            let found = found.map(|found| found.session().unwrap().session);
+            assert_eq!(found, visible.contains(&session).then_some(session), "{scope:?}");
         }
     }
 }

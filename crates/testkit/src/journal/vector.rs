@@ -3,18 +3,18 @@
 
 use tenantry_audit::Entries;
 use tenantry_kernel::{
-    Actor, ActorKind, ChangeValue, Event, Journal, Origin, Outcome, RequestId, RoleId, TenantId, UserId, World,
-    canonical_json,
+    Actor, ChangeValue, Event, Journal, Origin, Outcome, RequestId, RoleId, TenantId, UserId, World, canonical_json,
 };
 use tenantry_tenancy::vocabulary::ROLE_UPDATED;
 use uuid::Uuid;
 
-use super::{Log, appended, assert_same, canonical, record};
 use crate::{
     scene::Scene,
     units::Units,
     world::{CountingEntropy, TestClock, moment},
 };
+
+use super::{Log, appended, assert_same, canonical, record};
 
 const CANONICAL: &str = "\
     {\"action\":\"role.updated\",\"actorId\":\"019aaf0c-9e05-7000-8000-000000000002\",\"actorType\":\"user\",\
@@ -43,20 +43,14 @@ fn log() -> Log {
 /// composed letters, negative numbers, empty lists, secrets, and fields out of order.
 fn event() -> Event {
     let world = World::new(TestClock::at(moment(1_795_424_400_005)), CountingEntropy::default());
-    let actor = Actor {
-        kind: ActorKind::User,
-        user: Some(log().person),
-        name: Some("Zoë \"Ada\" O'Hara \u{1F980}".to_owned()),
-        session: None,
-        tenant: Some(log().tenant),
-        on_behalf_of: Some(UserId::from_uuid(id(3))),
-        origin: Origin {
-            trace: RequestId::from_uuid(id(4)).into(),
-            ip: Some("2001:db8:0:0::7".parse().unwrap()),
-            user_agent: Some("Mozilla/5.0 (\\; <b>\u{2028}</b>)".to_owned()),
-        },
+    let origin = Origin {
+        trace: RequestId::from_uuid(id(4)).into(),
+        ip: Some("2001:db8:0:0::7".parse().unwrap()),
+        user_agent: Some("Mozilla/5.0 (\\; <b>\u{2028}</b>)".to_owned()),
     };
-    Event::new(&world, &actor, ROLE_UPDATED)
+    let person = Actor::anonymous(origin).known_as(log().person, "Zoë \"Ada\" O'Hara \u{1F980}");
+    let actor = person.within(Some(log().tenant));
+    let event = Event::new(&world, &actor, ROLE_UPDATED)
         .target(RoleId::from_uuid(id(5)), Some("Größe \u{7f}/"))
         .outcome(Outcome::Denied)
         .changed("name", "Clerk", "Gr\u{f6}\u{df}e\t\"\\/\u{8}\u{1f}\u{2029}\u{1F980}")
@@ -65,7 +59,8 @@ fn event() -> Event {
         .changed_secret("password")
         .set_personal("email", "zoë@example.com")
         .changed_personal("name", "Zoe", "Zoë")
-        .times(9_007_199_254_740_991)
+        .times(9_007_199_254_740_991);
+    Event { on_behalf_of: Some(UserId::from_uuid(id(3))), ..event }
 }
 
 pub(super) async fn an_event_reads_back_as_the_stored_bytes(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {

@@ -371,6 +371,9 @@ fn requirement_value(requirement: Requirement) -> Value {
         Requirement::All(permissions) => json!({ "all": names(permissions) }),
         Requirement::Any(permissions) => json!({ "any": names(permissions) }),
         Requirement::Owner => json!({ "owner": true }),
+        Requirement::Operator => json!({ "operator": true }),
+        // The document tells clients of the API, which are never operators.
+        Requirement::OperatorOr(requirement) => requirement_value(*requirement),
     }
 }
 

@@ -4,7 +4,9 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
 use futures::future::LocalBoxFuture;
 use sha2::{Digest, Sha256};
 use std::{marker::PhantomData, sync::Arc};
-use tenantry_kernel::{Action, Actor, Authority, Command, ErrorCode, Origin, TenantAuthority, UserId};
+use tenantry_kernel::{
+    Action, Actor, Authority, Command, ErrorCode, Origin, SessionPrincipal, TenantAuthority, UserId,
+};
 use tenantry_service::{CachedAuthority, ChangeRequest, Scope, log_context};
 
 use crate::{App, Failure};
@@ -44,11 +46,16 @@ impl<C: Command> Caller<C> {
 
     /// The scope of the caller's own tenant, or of their own affairs.
     pub(crate) fn scope(&self) -> Scope {
-        Scope::of(self.authority().user, self.authority().tenant_id())
+        Scope::of(self.user(), self.authority().tenant_id())
     }
 
     pub(crate) fn user(&self) -> UserId {
-        self.authority().user
+        self.known.user
+    }
+
+    /// The session that calls. Fails for every other principal.
+    pub(crate) fn session(&self) -> Result<&SessionPrincipal, Failure> {
+        Ok(self.authority().session()?)
     }
 
     /// What is held in the tenant; for commands that require one.
@@ -57,7 +64,7 @@ impl<C: Command> Caller<C> {
     }
 
     pub(crate) fn actor(&self) -> Actor {
-        Actor::signed_in(self.authority(), self.origin.clone())
+        Actor::of(self.authority(), self.origin.clone())
     }
 
     /// Asks for the command in the caller's name, once the body has been read.
@@ -87,12 +94,12 @@ impl<C: Command + 'static> FromRequest for Caller<C> {
                 }
             };
             let mut caller = Self { known, origin: origin_of(&request), keyed: None, command: PhantomData };
-            if let Err(denied) = C::REQUIRES.check(caller.authority()) {
-                let failure = Failure::from(denied);
+            if let Err(refusal) = C::REQUIRES.check(caller.authority()) {
+                let failure = Failure::from(refusal);
                 app.changes.note_denial(&caller.change_request(), &failure).await;
                 return Err(failure);
             }
-            caller.keyed = KeyedRequest::of(&request, caller.authority())?;
+            caller.keyed = KeyedRequest::of(&request, &caller.known)?;
             Ok(caller)
         })
     }
@@ -147,8 +154,8 @@ impl Stranger {
 async fn identified(app: &App, request: &HttpRequest, token: &str) -> Result<Arc<CachedAuthority>, Failure> {
     match app.authenticator.authority_of(token, Sha256::digest(token).into()).await {
         Ok(known) => {
-            log_context::identify_by(&known.authority);
-            count_person(app, request, &known.authority).await?;
+            log_context::identify(known.user, known.authority.tenant_id());
+            count_person(app, request, &known).await?;
             Ok(known)
         }
         Err(failure) => Err(refused_and_counted(app, request, failure.into()).await),

@@ -5,8 +5,7 @@ use sha2::{Digest, Sha256};
 use std::{cell::Cell, rc::Rc};
 use tenantry_idempotency::vocabulary::IDEMPOTENCY_KEY_INVALID;
 use tenantry_idempotency::{IdempotencyKey, IdempotencyScope, Request};
-use tenantry_kernel::Authority;
-use tenantry_service::IdempotentRequest;
+use tenantry_service::{CachedAuthority, IdempotentRequest};
 
 use crate::Failure;
 
@@ -58,7 +57,7 @@ pub(crate) struct KeyedRequest {
 
 impl KeyedRequest {
     /// The request of this caller, if it has a key.
-    pub(super) fn of(request: &HttpRequest, caller: &Authority) -> Result<Option<Self>, Failure> {
+    pub(super) fn of(request: &HttpRequest, caller: &CachedAuthority) -> Result<Option<Self>, Failure> {
         require_place(request)?;
         let Some(body) = ReadBody::of(request) else { return Ok(None) };
         let invalid = || Failure::new(IDEMPOTENCY_KEY_INVALID);
@@ -70,7 +69,7 @@ impl KeyedRequest {
         let if_match = request.headers().get(header::IF_MATCH).map(|tag| String::from_utf8_lossy(tag.as_bytes()));
         let target = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
         Ok(Some(Self {
-            scope: IdempotencyScope { tenant: caller.tenant_id(), person: caller.user, route, key },
+            scope: IdempotencyScope { tenant: caller.authority.tenant_id(), person: caller.user, route, key },
             request: Request { method, target, if_match: if_match.map(Into::into), body: None },
             body,
         }))

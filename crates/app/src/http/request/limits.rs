@@ -4,8 +4,8 @@ use actix_web::{
     HttpMessage, HttpRequest,
     http::header::{self, HeaderMap, HeaderName, HeaderValue},
 };
-use tenantry_kernel::Authority;
 use tenantry_limits::Decision;
+use tenantry_service::CachedAuthority;
 
 use crate::{App, Failure};
 
@@ -22,9 +22,9 @@ pub(super) struct Told {
 }
 
 /// Counts a request of somebody signed in. One too many is a failure.
-pub(super) async fn count_person(app: &App, request: &HttpRequest, authority: &Authority) -> Result<(), Failure> {
+pub(super) async fn count_person(app: &App, request: &HttpRequest, caller: &CachedAuthority) -> Result<(), Failure> {
     let Some(limits) = &app.limits else { return Ok(()) };
-    judge(request, limits.count_person(authority).await)
+    judge(request, limits.count_person(caller).await)
 }
 
 /// Counts a request of whoever calls from an address. One too many is a failure.

@@ -17,7 +17,7 @@ use tenantry_identity::{
     Refresh, RefreshKeys, RefreshToken, Refreshed, Session, SessionPolicy, SignIn, Verdict, charge, complete_sign_in,
     find_candidate, insert_person, refresh_session,
 };
-use tenantry_kernel::{Actor, Clock, EmailAddress, Entropy, Name, Origin, RequestId, Timestamp, World};
+use tenantry_kernel::{Actor, Clock, EmailAddress, Entropy, Name, Origin, Refusal, RequestId, Timestamp, World};
 
 type Failure = Box<dyn Error>;
 
@@ -183,7 +183,7 @@ async fn tell() -> Result<(), Failure> {
     assert!(matches!(replayed.downcast_ref(), Some(IdentityError::Replayed)), "{replayed}");
     println!("Once its successor is spent, the first token can only be a copy: {replayed}.");
     let ended = service.refresh(&third).await.expect_err("ended");
-    assert!(matches!(ended.downcast_ref(), Some(IdentityError::SessionEnded)), "{ended}");
+    assert!(matches!(ended.downcast_ref(), Some(IdentityError::Refused(Refusal::SessionEnded))), "{ended}");
     println!("So the newest one is worth nothing either: {ended}.");
     println!("And she is warned by a mail: {}.", service.memory.jobs[0].payload);
 

@@ -7,8 +7,8 @@ use tenantry_identity::{
 };
 use tenantry_jobs::{Enqueued, JobQueue, NewJob};
 use tenantry_kernel::{
-    Actor, Authorities, Authority, EmailAddress, Event, Journal, Page, PageRequest, RoleId, SessionId, SignInId,
-    StoreError, TenantAuthority, TenantId, Timestamp, UserId,
+    Authorities, Authority, EmailAddress, Event, Journal, Page, PageRequest, RoleId, SessionId, SignInId, StoreError,
+    TenantAuthority, TenantId, Timestamp, UserId,
 };
 use tenantry_tenancy::{
     MemberFilter, MemberKey, MemberKeys, MemberOrder, Membership, Memberships, Role, RoleHolding, TenancyError, Tenant,
@@ -225,9 +225,6 @@ impl Authorities for Memory {
         Ok(None)
     }
     async fn member_authority(&mut self, _: TenantId, _: UserId) -> Done<Option<TenantAuthority>> {
-        Ok(None)
-    }
-    async fn lock_authority(&mut self, _: &Actor, _: Timestamp) -> Done<Option<Authority>> {
         Ok(None)
     }
     async fn lock_tenant(&mut self, _: TenantId) -> Done {

@@ -91,9 +91,9 @@ pub(crate) async fn verify_email(
     let kinds = [LinkKind::Verify, LinkKind::ChangeEmail];
     let link = find_link(&mut app.read(SCOPE).await?, &app.world, &token_hash, &kinds).await?;
     let origin = origin_of(&request);
-    let own = caller.filter(|known| known.authority.user == link.user);
+    let own = caller.filter(|known| known.user == link.user);
     let (actor, shown) = match (own, password) {
-        (Some(known), _) => (Actor::signed_in(&known.authority, origin.clone()), Shown::Session),
+        (Some(known), _) => (Actor::of(&known.authority, origin.clone()), Shown::Session),
         (None, Some(password)) => {
             (Actor::anonymous(origin.clone()), app.show_password(&link, &origin, password).await?)
         }
@@ -140,7 +140,7 @@ pub(crate) async fn resend_verification(app: App, caller: Caller<ResendVerificat
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
-    app.charge(Guess::MailRequest(&caller.authority().email), &caller.origin).await?;
+    app.charge(Guess::MailRequest(&caller.session()?.email), &caller.origin).await?;
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         request_verification(unit, actor, world, ResendVerification).await?;
         Answer::accepted()

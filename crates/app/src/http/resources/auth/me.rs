@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, get, http::header, patch};
 use serde::{Deserialize, Serialize};
 use tenantry_identity::{ChangeProfile, Person, ReadOwnProfile, change_profile};
-use tenantry_kernel::{Authority, Name, Vocabulary};
+use tenantry_kernel::{Assurance, Authority, Name, SessionPrincipal, Vocabulary};
 use tenantry_service::{Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
@@ -53,14 +53,14 @@ impl From<&Person> for UserView {
     }
 }
 
-impl From<&Authority> for UserView {
-    fn from(authority: &Authority) -> Self {
+impl UserView {
+    fn new(session: &SessionPrincipal, assurance: Assurance) -> Self {
         Self {
-            id: authority.user.to_string(),
-            email: authority.email.to_string(),
-            name: authority.name.clone(),
-            email_verified: authority.email_verified,
-            created_at: authority.user_created_at.to_string(),
+            id: session.user.to_string(),
+            email: session.email.to_string(),
+            name: session.name.clone(),
+            email_verified: assurance.email_verified,
+            created_at: session.user_created_at.to_string(),
         }
     }
 }
@@ -91,18 +91,18 @@ pub(crate) struct OwnSessionView {
 }
 
 impl MeView {
-    fn new(authority: &Authority, vocabulary: &Vocabulary) -> Self {
+    fn new(session: &SessionPrincipal, authority: &Authority, vocabulary: &Vocabulary) -> Self {
         let tenant = authority.tenant.as_ref();
         let roles = tenant.map_or(&[][..], |tenant| &tenant.roles);
         Self {
-            user: UserView::from(authority),
+            user: UserView::new(session, authority.assurance),
             tenant: tenant.map(TenantView::from),
             roles: roles.iter().map(|r| RoleReference { id: r.id.to_string(), name: r.name.clone() }).collect(),
             permissions: tenant.map(|tenant| vocabulary.names(&tenant.permissions)).unwrap_or_default(),
             session: OwnSessionView {
-                id: authority.session.to_string(),
-                created_at: authority.session_created_at.to_string(),
-                expires_at: authority.session_expires_at.to_string(),
+                id: session.session.to_string(),
+                created_at: session.created_at.to_string(),
+                expires_at: session.expires_at.to_string(),
             },
         }
     }
@@ -134,11 +134,11 @@ impl Reads for ChangedMe {
 )]
 #[get("/auth/me")]
 pub(crate) async fn get_me(app: App, caller: Caller<ReadOwnProfile>) -> Result<HttpResponse, Failure> {
-    let known = &caller.known;
+    let (known, session) = (&caller.known, caller.session()?);
     let body = match known.me.get() {
         Some(body) => body.clone(),
         None => {
-            let view = || MeView::new(&known.authority, &app.vocabulary);
+            let view = || MeView::new(session, &known.authority, &app.vocabulary);
             known
                 .me
                 .get_or_init(|| Answer::ok(&view()).map(|answer| answer.into_inner().body).unwrap_or_default())
@@ -146,7 +146,7 @@ pub(crate) async fn get_me(app: App, caller: Caller<ReadOwnProfile>) -> Result<H
         }
     };
     Ok(HttpResponse::Ok()
-        .insert_header((header::ETAG, format!("\"{}\"", known.authority.user_version)))
+        .insert_header((header::ETAG, format!("\"{}\"", session.user_version)))
         .content_type("application/json")
         .body(body))
 }

@@ -60,7 +60,7 @@ pub(crate) async fn change_password(app: App, caller: Caller<ChangePassword>, bo
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
-    new.ensure_unguessable(&own_words(&caller))?;
+    new.ensure_unguessable(&own_words(&caller)?)?;
     let verified_version = app.confirm_own_password(&caller, current).await?;
     let hash = app.hasher.hash(new).await.map_err(IdentityError::from)?;
     let command = ChangePassword { verified_version, hash };
@@ -79,7 +79,7 @@ impl App {
         caller: &Caller<C>,
         password: Option<Password>,
     ) -> Result<i64, Failure> {
-        let spent = self.charge_guess(&caller.authority().email, &caller.origin).await?;
+        let spent = self.charge_guess(&caller.session()?.email, &caller.origin).await?;
         let credential = self.read(caller.scope()).await?.credential_of(caller.user()).await?;
         let candidate = credential.map(|credential| Candidate {
             user: credential.user,
@@ -102,8 +102,8 @@ impl App {
     }
 }
 
-fn own_words(caller: &Caller<ChangePassword>) -> Vec<&str> {
-    let authority = caller.authority();
-    let tenant = authority.tenant.iter().flat_map(|tenant| [tenant.name.as_str(), tenant.slug.as_str()]);
-    [authority.email.as_str(), authority.name.as_str()].into_iter().chain(tenant).collect()
+fn own_words(caller: &Caller<ChangePassword>) -> Result<Vec<&str>, Failure> {
+    let session = caller.session()?;
+    let tenant = caller.authority().tenant.iter().flat_map(|tenant| [tenant.name.as_str(), tenant.slug.as_str()]);
+    Ok([session.email.as_str(), session.name.as_str()].into_iter().chain(tenant).collect())
 }

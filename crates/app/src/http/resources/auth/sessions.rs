@@ -61,6 +61,7 @@ pub(crate) async fn list_sessions(app: App, caller: Caller<OwnSessions>) -> Resu
     let sessions = unit.running_sessions_of(caller.user(), now).await?;
     let tenants = unit.tenants_of(caller.user()).await?;
     let tenants: HashMap<TenantId, Tenant> = tenants.into_iter().map(|(_, tenant)| (tenant.id, tenant)).collect();
+    let current = caller.session()?.session;
     let view = |session: &Session| SessionView {
         id: session.id.to_string(),
         tenant: session.tenant.and_then(|id| tenants.get(&id)).map(TenantReference::from),
@@ -68,7 +69,7 @@ pub(crate) async fn list_sessions(app: App, caller: Caller<OwnSessions>) -> Resu
         ip: session.ip.map(|ip| ip.to_string()),
         created_at: session.created_at.to_string(),
         last_used_at: session.last_used_at.to_minute().to_string(),
-        current: session.id == caller.authority().session,
+        current: session.id == current,
     };
     let live = sessions.iter().filter(|session| session.is_live(now, app.issuer.policy()));
     Answer::ok(&live.map(view).collect::<Vec<_>>())

@@ -185,7 +185,7 @@ async fn publish(app: &App, upload: Upload, content: Content) -> Result<Answer, 
         read.note(format!("{name}\n{}\n{}", content.kind.media_type(), hex::encode(content.sha256)).as_bytes());
     }
     let (request, scope) = (caller.change_request(), caller.scope());
-    let uploader = request.actor.name.clone();
+    let uploader = request.actor.name().map(str::to_owned);
     let quotas = app.config.storage.quotas.clone();
     let progress = Rc::new(Cell::new(Progress::NotBegun));
     let seen = progress.clone();

@@ -3,12 +3,12 @@
 use actix_web::{HttpRequest, post};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, LINK_INVALID, SIGN_IN_FAILED, WEAK_PASSWORD};
 use tenantry_identity::{
     AcceptInvitation, Acceptor, IdentityError, LinkToken, Offer, Password, PasswordHasher, accept_invitation as accept,
     find_candidate, find_offer,
+    vocabulary::{INVALID_CREDENTIALS, LINK_INVALID, SIGN_IN_FAILED, WEAK_PASSWORD},
 };
-use tenantry_kernel::{Actor, ErrorCode, FieldError, Name, Origin, Outcome};
+use tenantry_kernel::{Actor, EmailAddress, ErrorCode, FieldError, Name, Origin, Outcome};
 use tenantry_service::{CachedAuthority, ChangeRequest, Refused, Scope, SystemReason};
 use tenantry_tenancy::vocabulary::{ALREADY_MEMBER, INVITATION_ACCEPTED};
 use utoipa::ToSchema;
@@ -171,9 +171,9 @@ pub(crate) async fn accept_invitation(
     let offer = find_offer(&mut app.read(LINK).await?, &app.world, &token_hash).await?;
     let origin = origin_of(&request);
     let transport = accepted.transport;
-    let caller = caller.filter(|known| known.authority.email == offer.invitation.email);
+    let caller = caller.filter(|known| is_address_of(known, &offer.invitation.email));
     let actor = match &caller {
-        Some(known) => Actor::signed_in(&known.authority, origin.clone()),
+        Some(known) => Actor::of(&known.authority, origin.clone()),
         None => Actor::anonymous(origin.clone()),
     };
     let as_whom = app.acceptor(&offer, caller.as_deref(), &origin, accepted).await?;
@@ -206,7 +206,7 @@ impl App {
             return self.new_acceptor(offer, accepted).await;
         }
         if let Some(known) = caller {
-            return Ok(Acceptor::SignedIn(known.authority.session));
+            return Ok(Acceptor::SignedIn(known.authority.session()?.session));
         }
         let password = accepted.password.ok_or_else(|| Failure::invalid(vec![required("password")]))?;
         let email = &offer.invitation.email;
@@ -249,6 +249,10 @@ impl App {
         let hash = self.hasher.hash(password).await.map_err(IdentityError::from)?;
         Ok(Acceptor::New { name, hash })
     }
+}
+
+fn is_address_of(caller: &CachedAuthority, email: &EmailAddress) -> bool {
+    caller.authority.session().is_ok_and(|session| session.email == *email)
 }
 
 fn required(field: &str) -> FieldError {
