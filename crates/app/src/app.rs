@@ -21,7 +21,7 @@ use tenantry_objects::Objects;
 use tenantry_redis::{Limits, Redis, RedisCache, RedisInvalidation, RedisLimiter, RedisWakeUp};
 use tenantry_service::{
     AssignmentCounts, Authenticator, AuthorityCache, ChangeRequest, Changes, Cleaner, CommitMode, JournalRetention,
-    JournalSealer, LinkPages, Publisher, Reader, Refusals, RequestLimits, Scope, ServingProcesses, TokenIssuer,
+    JournalSealer, LinkPages, Proofs, Publisher, Reader, Refusals, RequestLimits, Scope, ServingProcesses, TokenIssuer,
     Transactions, Unit, Usage, Work,
 };
 use tenantry_store::{Store, StoreConfig};
@@ -63,8 +63,9 @@ pub struct Parts {
     pub(crate) issuer: TokenIssuer,
     pub(crate) jwks: String,
     pub(crate) secrets: Arc<ServerSecrets>,
-    pub(crate) hasher: Argon2Pool,
-    pub(crate) guessing: Option<GuessPolicy>,
+    pub(crate) hasher: Arc<Argon2Pool>,
+    /// Makes proofs of identity, and limits guesses.
+    pub(crate) proofs: Proofs,
     /// How many requests may come, where that is limited.
     pub(crate) limits: Option<Arc<RequestLimits>>,
     /// The list of processes that divide the limits, where there can be several.
@@ -157,7 +158,7 @@ impl App {
         let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
         let parameters =
             Argon2Parameters { memory_kib: config.argon2.memory_kib, iterations: config.argon2.iterations };
-        let hasher = Argon2Pool::new(parameters, threads, threads * Self::WAITING_HASHES_PER_THREAD)?;
+        let hasher = Arc::new(Argon2Pool::new(parameters, threads, threads * Self::WAITING_HASHES_PER_THREAD)?);
         let world = World::new(SystemClock, SystemEntropy);
         let redis = config.redis.clone().map(|url| Redis::open(url, Limits::default(), world.clone())).transpose()?;
         let Shared { cache, invalidation, wake_up, limiter } = shared(redis.as_ref());
@@ -230,6 +231,15 @@ impl App {
                 usage.clone(),
                 tasks.clone(),
             ),
+            proofs: Proofs::new(
+                reader.clone(),
+                transactions.clone(),
+                hasher.clone(),
+                config.guessing_limits().map(guess_policy),
+                refusals.clone(),
+                tasks.clone(),
+                world.clone(),
+            ),
             issuer: TokenIssuer::new(tokens, secrets.clone(), sessions, world.clone()),
             world,
             store,
@@ -238,7 +248,6 @@ impl App {
             jwks,
             secrets,
             hasher,
-            guessing: config.guessing_limits().map(guess_policy),
             limits,
             authority,
             refusals,

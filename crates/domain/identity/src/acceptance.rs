@@ -4,8 +4,7 @@
 use std::{collections::HashSet, net::IpAddr};
 use tenantry_jobs::JobQueue;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Event, Journal, Name, PermissionSet, Refusal, RoleId, SessionId, TenantStatus, UserId,
-    World,
+    Action, Actor, Authorities, Event, Journal, Name, PermissionSet, Refusal, RoleId, TenantStatus, World,
 };
 use tenantry_tenancy::{
     Invitation, InvitationState, Invitations, Membership, MembershipStatus, Memberships, Role, Roles, Tenant, Tenants,
@@ -15,8 +14,8 @@ use tenantry_tenancy::{
 
 use crate::{
     Attempts, Credentials, EndReason, IdentityError, Links, NewPerson, PasswordHash, People, Person, PersonStatus,
-    RefreshKeys, Registrations, Session, SessionPolicy, Sessions, Spent,
-    guessing::{give_back, note_seen},
+    Proof, Proven, RefreshKeys, Registrations, Session, SessionPolicy, Sessions,
+    guessing::note_seen,
     recovery::set_password,
     registration::{email_verified, insert_person},
     sessions::{Beginning, note_ended, start_session},
@@ -107,17 +106,8 @@ pub struct AcceptInvitation {
 /// Who accepts an invitation, as it was found before the unit began.
 #[derive(Debug, Clone)]
 pub enum Acceptor {
-    /// The person of the address, signed in by this session.
-    SignedIn(SessionId),
-    /// The person of the address, by their password.
-    Known {
-        /// Who.
-        user: UserId,
-        /// The version of the credential that was compared.
-        credential_version: i64,
-        /// What the try has cost.
-        spent: Option<Spent>,
-    },
+    /// The person of the address, by this proof.
+    Known(Proof),
     /// Somebody new, or the owner of the mailbox where somebody else has made an unproved account.
     New {
         /// What they are called.
@@ -231,21 +221,22 @@ async fn newcomer(
     }
     let proved = known.clone().filter(|person| person.email_verified_at.is_some());
     match (as_whom, proved) {
-        (Acceptor::SignedIn(session), Some(person)) => {
-            let session = unit.session_by_id(session).await?;
-            let session = session.filter(|s| s.user == person.id && s.ended.is_none());
-            let origin_session = Some(session.ok_or(Refusal::SessionEnded)?);
+        (Acceptor::Known(proof), Some(person)) => {
+            let origin_session = match proof.proven {
+                Proven::Session { session, .. } => {
+                    let session = unit.session_by_id(session).await?;
+                    let session = session.filter(|s| s.user == person.id && s.ended.is_none());
+                    Some(session.ok_or(Refusal::SessionEnded)?)
+                }
+                // The address has another account than when the request looked: let the client look again.
+                _ if proof.user() != Some(person.id) => return Err(IdentityError::LinkInvalid),
+                _ => {
+                    proof.current_credential(unit, person.id).await?;
+                    proof.refund(unit, world).await?;
+                    None
+                }
+            };
             Ok(Newcomer { person, origin_session, is_new: false })
-        }
-        (Acceptor::Known { user, credential_version, spent }, Some(person)) if user == person.id => {
-            let credential = unit.credential_of(person.id).await?.ok_or(IdentityError::InvalidCredentials)?;
-            if credential.version != credential_version {
-                return Err(IdentityError::InvalidCredentials);
-            }
-            if let Some(spent) = &spent {
-                give_back(unit, world, spent).await?;
-            }
-            Ok(Newcomer { person, origin_session: None, is_new: false })
         }
         (Acceptor::New { name, hash }, None) => {
             let email = offer.invitation.email.clone();

@@ -1,4 +1,4 @@
-//! Guessing is slowed: each try is paid for before the password is hashed and given back when it succeeds.
+//! Limits on guessing: each guess consumes quota before the password is hashed and is refunded when it succeeds.
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
@@ -37,9 +37,9 @@ pub struct GuessPolicy {
     pub mail_requests_per_address: Quota,
 }
 
-/// What somebody tries.
+/// What a client tries.
 #[derive(Debug, Clone, Copy)]
-pub enum Guess<'a> {
+pub enum GuessKind<'a> {
     /// A password of this account, whether there is one or not.
     Password(&'a EmailAddress),
     /// A new account, without a mail.
@@ -70,9 +70,9 @@ pub struct Charged {
     pub resets_at: Timestamp,
 }
 
-/// What has been paid, to be given back on success.
+/// What a guess has consumed, to be refunded when it succeeds.
 #[derive(Debug, Clone)]
-pub struct Spent {
+pub struct ConsumedQuota {
     charges: Vec<Charge>,
     account_and_source: Option<([u8; 32], [u8; 32])>,
 }
@@ -105,14 +105,15 @@ pub trait Attempts: Send {
     async fn remember_source(&mut self, account: [u8; 32], source: [u8; 32], now: Timestamp) -> Result<(), StoreError>;
 }
 
-/// Charges a try. Commit the unit whatever it says: a refused try counts too, though it does not lengthen the wait.
-pub async fn charge(
+/// Consumes quota for a guess. Commit the unit in either case: a refused guess counts too, though it does not lengthen
+/// the wait.
+pub async fn consume(
     unit: &mut (impl Attempts + ?Sized),
     world: &World,
     policy: &GuessPolicy,
-    guess: Guess<'_>,
+    guess: GuessKind<'_>,
     ip: Option<IpAddr>,
-) -> Result<Result<Spent, TooManyAttempts>, StoreError> {
+) -> Result<Result<ConsumedQuota, TooManyAttempts>, StoreError> {
     let now = world.now();
     let source = address_key(ip);
     let registration =
@@ -124,11 +125,11 @@ pub async fn charge(
         quota: policy.mails_per_recipient,
     };
     let (charges, account_and_source) = match guess {
-        Guess::Registration => (vec![registration()], None),
-        Guess::RegistrationByMail(to) => (vec![registration(), letter(to)], None),
-        Guess::MailRequest(to) => (vec![mail_request(), letter(to)], None),
-        Guess::Letter(to) => (vec![letter(to)], None),
-        Guess::Password(email) => {
+        GuessKind::Registration => (vec![registration()], None),
+        GuessKind::RegistrationByMail(to) => (vec![registration(), letter(to)], None),
+        GuessKind::MailRequest(to) => (vec![mail_request(), letter(to)], None),
+        GuessKind::Letter(to) => (vec![letter(to)], None),
+        GuessKind::Password(email) => {
             let both = digest(&[b"account and source", email.as_str().as_bytes(), source.as_bytes()]);
             let (account_key, source_key) = account_and_source(email, &source);
             let charges = vec![
@@ -155,15 +156,19 @@ pub async fn charge(
     }
     Ok(match wait {
         Some(wait) => Err(TooManyAttempts { retry_after_seconds: wait.as_millis().div_ceil(1_000).max(1) as u64 }),
-        None => Ok(Spent { charges, account_and_source }),
+        None => Ok(ConsumedQuota { charges, account_and_source }),
     })
 }
 
-/// Gives a paid try back, since it succeeded, and remembers where it came from.
-pub async fn give_back(unit: &mut (impl Attempts + ?Sized), world: &World, spent: &Spent) -> Result<(), StoreError> {
-    let keys: Vec<[u8; 32]> = spent.charges.iter().map(|charge| charge.key).collect();
+/// Refunds a guess that succeeded, and remembers the address that it came from.
+pub async fn refund(
+    unit: &mut (impl Attempts + ?Sized),
+    world: &World,
+    consumed: &ConsumedQuota,
+) -> Result<(), StoreError> {
+    let keys: Vec<[u8; 32]> = consumed.charges.iter().map(|charge| charge.key).collect();
     unit.give_back_attempts(&keys).await?;
-    if let Some((account, source)) = spent.account_and_source {
+    if let Some((account, source)) = consumed.account_and_source {
         unit.remember_source(account, source, world.now()).await?;
     }
     Ok(())

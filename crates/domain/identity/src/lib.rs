@@ -15,6 +15,7 @@ mod links;
 mod members;
 mod passwords;
 mod people;
+mod proof;
 mod recovery;
 mod registration;
 mod sessions;
@@ -29,8 +30,8 @@ pub use emails::IDENTITY_EMAILS;
 pub use erasure::{ErasePerson, Erasure, Trace, erase_person, erased_address};
 pub use error::IdentityError;
 pub use guessing::{
-    Attempts, Charge, Charged, Guess, GuessPolicy, KNOWN_ADDRESS_FOR, Quota, Spent, TooManyAttempts, address_key,
-    charge, give_back,
+    Attempts, Charge, Charged, ConsumedQuota, GuessKind, GuessPolicy, KNOWN_ADDRESS_FOR, Quota, TooManyAttempts,
+    address_key, consume, refund,
 };
 pub use ids::RegistrationId;
 pub use invitations::{Invite, Inviting, ResendInvitation, invite, resend_invitation};
@@ -47,6 +48,7 @@ pub use people::{
     ChangeProfile, DisablePerson, EnablePerson, People, Person, PersonStatus, ReadOwnProfile, change_profile,
     disable_person, enable_person,
 };
+pub use proof::{Candidate, Proof, Proven, find_candidate, prove_password};
 pub use recovery::{ResetPassword, ResetRequested, Resetting, prepare_reset, request_reset, reset_password};
 pub use registration::{
     ConfirmRegistration, MAX_OPEN_REGISTRATIONS, NewPerson, Register, Registered, Registering, Registration,
@@ -57,14 +59,12 @@ pub use sessions::{
     EndOwnSessions, EndReason, LogOut, MAX_LIVE_SESSIONS, OwnSessions, Refresh, Refreshed, Session, SessionPolicy,
     Sessions, Which, end_own_sessions, log_out, refresh_session,
 };
-pub use sign_in::{
-    Candidate, SignIn, SignedIn, SigningIn, candidate_of, complete_sign_in, default_tenant, find_candidate,
-};
+pub use sign_in::{SignIn, SignedIn, SigningIn, complete_sign_in, default_tenant};
 pub use switching::{
     Elsewhere, FoundOwnTenant, OwnTenants, SwitchTenant, Switched, Switching, found_own_tenant, switch_tenant,
 };
 pub use tokens::{AccessClaims, AccessTokens, RefreshKeys, RefreshToken, TokenError};
 pub use verification::{
-    ChangeEmail, EmailChangeRequested, ResendVerification, Shown, VerificationRequested, VerifyEmail, Verifying,
-    find_link, prepare_email_change, prepare_verification, request_email_change, request_verification, verify_email,
+    ChangeEmail, EmailChangeRequested, ResendVerification, VerificationRequested, VerifyEmail, Verifying, find_link,
+    prepare_email_change, prepare_verification, request_email_change, request_verification, verify_email,
 };

@@ -11,7 +11,7 @@ use tenantry_kernel::{
 use tenantry_mails::send_email;
 
 use crate::{
-    EndReason, IdentityError, People, Person, Sessions,
+    EndReason, IdentityError, People, Person, Proof, Sessions,
     emails::PasswordChangedEmail,
     sessions::note_ended,
     vocabulary::{SESSION_ENDED, USER_PASSWORD_CHANGED},
@@ -182,11 +182,11 @@ pub trait Credentials: Send {
     async fn update_credential(&mut self, credential: &Credential) -> Result<(), StoreError>;
 }
 
-/// Change one's own password. The current one has been compared and the new one hashed before the unit began.
+/// Change one's own password. The new password was hashed before the unit began.
 #[derive(Debug, Clone)]
 pub struct ChangePassword {
-    /// The version of the credential that the current password was compared with.
-    pub verified_version: i64,
+    /// The proof of the current password.
+    pub proof: Proof,
     /// The new password's hash.
     pub hash: PasswordHash,
 }
@@ -206,10 +206,7 @@ pub async fn change_password(
     let (session, id) = actor.session()?;
     let person = unit.lock_person(id).await?.ok_or(Refusal::SessionEnded)?;
     authorize::<ChangePassword>(unit, actor, world).await?;
-    let mut credential = unit.credential_of(id).await?.ok_or(IdentityError::InvalidCredentials)?;
-    if credential.version != command.verified_version {
-        return Err(IdentityError::InvalidCredentials);
-    }
+    let mut credential = command.proof.current_credential(unit, id).await?;
     credential.hash = command.hash;
     credential.version += 1;
     credential.changed_at = world.now();

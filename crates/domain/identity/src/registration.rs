@@ -14,9 +14,9 @@ use tenantry_tenancy::{FoundTenant, Founding, Plan, Slug, Tenant, found_tenant};
 
 use crate::{
     Attempts, Credential, Credentials, IdentityError, LinkKind, LinkPurpose, LinkToken, Links, PasswordHash, People,
-    Person, PersonStatus, RefreshKeys, RegistrationId, Session, SessionPolicy, Sessions, Spent,
+    Person, PersonStatus, Proof, Proven, RefreshKeys, RegistrationId, Session, SessionPolicy, Sessions,
     emails::{AccountExistsEmail, ConfirmRegistrationEmail, WelcomeEmail},
-    guessing::{give_back, note_seen},
+    guessing::note_seen,
     sessions::{Beginning, start_session},
     verification::new_link,
     vocabulary::{SESSION_STARTED, SIGN_IN_FAILED, USER_EMAIL_VERIFIED, USER_REGISTERED},
@@ -301,15 +301,13 @@ pub async fn prepare_registration(
     Ok(send_email(unit, actor, world, None, &wanted.email, mail, Some(attached)).await?)
 }
 
-/// Confirm a registration. The password was found to be that of the registration.
+/// Confirm a registration.
 #[derive(Debug, Clone)]
 pub struct ConfirmRegistration {
     /// The hash of the presented token.
     pub token_hash: [u8; 32],
-    /// The registration whose password was compared.
-    pub registration: RegistrationId,
-    /// What the try has cost.
-    pub spent: Option<Spent>,
+    /// The proof of the registration's password.
+    pub proof: Proof,
     /// Where the link was used.
     pub ip: Option<IpAddr>,
 }
@@ -340,7 +338,8 @@ pub async fn confirm_registration(
     command: ConfirmRegistration,
 ) -> Result<Registered, IdentityError> {
     let registration = find_registration(unit, world, &command.token_hash).await?;
-    if registration.id != command.registration || !unit.delete_registration(registration.id).await? {
+    let is_proven = command.proof.proven == Proven::Registration(registration.id);
+    if !is_proven || !unit.delete_registration(registration.id).await? {
         return Err(IdentityError::LinkInvalid);
     }
     let made = match make(unit, actor, world, keys, policy, registration.wanted, true).await {
@@ -352,9 +351,7 @@ pub async fn confirm_registration(
     unit.delete_registrations_of(&person.email).await?;
     let known = actor.known_as(person.id, person.name.as_str());
     unit.append_event(email_verified(world, &known.within(Some(tenant.id)), person)).await?;
-    if let Some(spent) = &command.spent {
-        give_back(unit, world, spent).await?;
-    }
+    command.proof.refund(unit, world).await?;
     note_seen(unit, world, &person.email, command.ip).await?;
     welcome(unit, actor, world, person, tenant, None).await?;
     Ok(made)

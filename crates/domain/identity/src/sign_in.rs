@@ -1,62 +1,23 @@
-//! Signing in: who somebody claims to be is looked up, the password compared outside any unit, and what was read
-//! is compared again in the unit that makes the session.
+//! Signing in: the password is proved outside any unit, and the unit that makes the session checks that the proof still
+//! holds.
 
-use tenantry_kernel::{
-    Action, Actor, Authorities, EmailAddress, Journal, Refusal, StoreError, TenantStatus, UserId, World,
-};
+use tenantry_kernel::{Action, Actor, Authorities, Journal, Refusal, TenantStatus, World};
 use tenantry_tenancy::{Membership, MembershipStatus, Memberships, Slug, Tenant};
-use uuid::Uuid;
 
 use crate::{
-    Attempts, Credentials, IdentityError, PasswordHash, People, Person, PersonStatus, RefreshKeys, Session,
-    SessionPolicy, Sessions, Spent,
-    guessing::give_back,
+    Attempts, Credentials, IdentityError, People, Person, PersonStatus, Proof, RefreshKeys, Session, SessionPolicy,
+    Sessions,
     sessions::{Beginning, start_session},
     vocabulary::{SESSION_ENDED, SESSION_STARTED, SIGN_IN_FAILED},
 };
 
-/// Who somebody claims to be: read before the password is compared.
-#[derive(Debug, Clone)]
-pub struct Candidate {
-    /// The person of the address.
-    pub user: UserId,
-    /// The hash that the password is to be compared with.
-    pub hash: PasswordHash,
-    /// The version of the credential that the hash belongs to.
-    pub credential_version: i64,
-}
-
-/// Looks up who signs in with this address. `None` must cost the caller a hash all the same.
-pub async fn find_candidate(
-    unit: &mut (impl People + Credentials + ?Sized),
-    email: &EmailAddress,
-) -> Result<Option<Candidate>, StoreError> {
-    let person = unit.person_by_email(email).await?;
-    // Looked up for nobody too: one statement less would tell, by the time it takes, who is unknown.
-    let user = person.map_or(UserId::from_uuid(Uuid::nil()), |person| person.id);
-    candidate_of(unit, user).await
-}
-
-/// Looks up how somebody who is known already would sign in, whatever their address is by now.
-pub async fn candidate_of(
-    unit: &mut (impl Credentials + ?Sized),
-    user: UserId,
-) -> Result<Option<Candidate>, StoreError> {
-    let credential = unit.credential_of(user).await?;
-    Ok(credential.map(|credential| Candidate { user, hash: credential.hash, credential_version: credential.version }))
-}
-
-/// Sign in as a candidate whose password was right.
+/// Sign in by a password.
 #[derive(Debug, Clone)]
 pub struct SignIn {
-    /// Who.
-    pub candidate: Candidate,
-    /// The tenant asked for; without one the last used that may be used.
+    /// The proof of the password.
+    pub proof: Proof,
+    /// The requested tenant; without one the usable tenant that was used last.
     pub slug: Option<Slug>,
-    /// A hash with today's parameters, when the one kept is weaker.
-    pub renewed_hash: Option<PasswordHash>,
-    /// What the try has cost.
-    pub spent: Option<Spent>,
 }
 
 impl SignIn {
@@ -90,14 +51,15 @@ pub async fn complete_sign_in(
     policy: &SessionPolicy,
     command: SignIn,
 ) -> Result<SignedIn, IdentityError> {
-    let candidate = command.candidate;
-    let person = unit.lock_person(candidate.user).await?.ok_or(IdentityError::InvalidCredentials)?;
-    let mut credential = unit.credential_of(person.id).await?.ok_or(IdentityError::InvalidCredentials)?;
-    if person.status == PersonStatus::Disabled || credential.version != candidate.credential_version {
+    let SignIn { proof, slug } = command;
+    let user = proof.user().ok_or(IdentityError::InvalidCredentials)?;
+    let person = unit.lock_person(user).await?.ok_or(IdentityError::InvalidCredentials)?;
+    let mut credential = proof.current_credential(unit, person.id).await?;
+    if person.status == PersonStatus::Disabled {
         return Err(IdentityError::InvalidCredentials);
     }
     let memberships = active_memberships(unit.tenants_of(person.id).await?);
-    let tenant = match &command.slug {
+    let tenant = match &slug {
         Some(slug) => Some(tenant_of_slug(&memberships, slug)?),
         None => default_tenant(&memberships).cloned(),
     };
@@ -108,13 +70,11 @@ pub async fn complete_sign_in(
             return Err(IdentityError::InvalidCredentials);
         }
     }
-    if let Some(hash) = command.renewed_hash {
-        credential.hash = hash;
+    if let Some(hash) = &proof.renewed_hash {
+        credential.hash = hash.clone();
         unit.update_credential(&credential).await?;
     }
-    if let Some(spent) = &command.spent {
-        give_back(unit, world, spent).await?;
-    }
+    proof.refund(unit, world).await?;
     let actor = actor.known_as(person.id, person.name.as_str()).within(tenant.as_ref().map(|t| t.id));
     let session = start_session(unit, &actor, world, keys, policy, Beginning::SignIn).await?;
     let tenants = memberships.into_iter().map(|(_, tenant)| tenant).collect();

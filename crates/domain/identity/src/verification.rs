@@ -11,11 +11,11 @@ use tenantry_mails::{AttachedLink, send_email};
 
 use crate::{
     Attempts, Credentials, EndReason, IdentityError, Link, LinkKind, LinkPurpose, LinkToken, Links, People, Person,
-    PersonStatus, Registrations, Sessions, Spent,
+    PersonStatus, Proof, Proven, Registrations, Sessions,
     emails::{
         AddressChangeRequestedEmail, AddressChangedEmail, AddressInUseEmail, ConfirmNewAddressEmail, VerifyAddressEmail,
     },
-    guessing::{give_back, note_seen},
+    guessing::note_seen,
     registration::{ACCOUNT_RETRY, email_verified},
     sessions::note_ended,
     vocabulary::{SESSION_ENDED, SIGN_IN_FAILED, USER_EMAIL_CHANGED, USER_EMAIL_VERIFIED},
@@ -122,29 +122,13 @@ pub async fn prepare_verification(
     Ok(send_email(unit, actor, world, None, &person.email, mail, Some(attached)).await?)
 }
 
-/// How the owner of a link has shown that they are its person too.
-#[derive(Debug, Clone)]
-pub enum Shown {
-    /// They are signed in.
-    Session,
-    /// They know the password.
-    Password {
-        /// The version of the credential that was compared.
-        credential_version: i64,
-        /// What the try has cost.
-        spent: Option<Spent>,
-    },
-}
-
 /// Use a link that proves an address.
 #[derive(Debug, Clone)]
 pub struct VerifyEmail {
     /// The hash of the presented token.
     pub token_hash: [u8; 32],
-    /// The person who was found to be behind the request.
-    pub user: UserId,
-    /// How.
-    pub shown: Shown,
+    /// The proof of who uses it.
+    pub proof: Proof,
     /// Where the link was used.
     pub ip: Option<IpAddr>,
 }
@@ -174,17 +158,12 @@ pub async fn verify_email(
 ) -> Result<(), IdentityError> {
     let kinds = [LinkKind::Verify, LinkKind::ChangeEmail];
     let (link, mut person) = use_link(unit, world, &command.token_hash, &kinds).await?;
-    if link.user != command.user {
+    if command.proof.user() != Some(link.user) {
         return Err(IdentityError::LinkInvalid);
     }
-    if let Shown::Password { credential_version, spent } = &command.shown {
-        let credential = unit.credential_of(person.id).await?.ok_or(IdentityError::InvalidCredentials)?;
-        if credential.version != *credential_version {
-            return Err(IdentityError::InvalidCredentials);
-        }
-        if let Some(spent) = spent {
-            give_back(unit, world, spent).await?;
-        }
+    if let Proven::Password { .. } = command.proof.proven {
+        command.proof.current_credential(unit, person.id).await?;
+        command.proof.refund(unit, world).await?;
     }
     let actor = &actor.known_as(person.id, person.name.as_str());
     match link.kind {
@@ -225,11 +204,11 @@ async fn take_over_address(
     Ok(send_email(unit, actor, world, None, &old, mail, None).await?)
 }
 
-/// Ask for another address. The current password was compared before the unit began.
+/// Request an email address change.
 #[derive(Debug, Clone)]
 pub struct ChangeEmail {
-    /// The version of the credential that the password was compared with.
-    pub verified_version: i64,
+    /// The proof of the current password.
+    pub proof: Proof,
     /// The new address.
     pub new_email: EmailAddress,
 }
@@ -268,10 +247,7 @@ pub async fn request_email_change(
     let (session, user) = actor.session()?;
     unit.lock_person(user).await?.ok_or(Refusal::SessionEnded)?;
     authorize::<ChangeEmail>(unit, actor, world).await?;
-    let credential = unit.credential_of(user).await?.ok_or(IdentityError::InvalidCredentials)?;
-    if credential.version != command.verified_version {
-        return Err(IdentityError::InvalidCredentials);
-    }
+    command.proof.current_credential(unit, user).await?;
     let requested = EmailChangeRequested { user, session, new_email: command.new_email.to_string() };
     let job = NewJob::of(world, None, &requested)?.traced(actor.origin.trace.to_string());
     unit.enqueue_job(&job).await?;

@@ -5,7 +5,9 @@ mod accept;
 use actix_web::{HttpRequest, delete, get, post, web};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use tenantry_identity::{Guess, Invite, People, Person, ResendInvitation, invite as make, resend_invitation as resend};
+use tenantry_identity::{
+    GuessKind, Invite, People, Person, ResendInvitation, invite as make, resend_invitation as resend,
+};
 use tenantry_kernel::{Direction, EmailAddress, ErrorCode, RoleId, Timestamp, UserId};
 use tenantry_service::Unit;
 use tenantry_tenancy::vocabulary::{ALREADY_MEMBER, ROLE_ESCALATION};
@@ -181,7 +183,7 @@ pub(crate) async fn create_invitation(app: App, caller: Caller<Invite>, body: Bo
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
-    app.charge(Guess::Letter(&command.email), &caller.origin).await?;
+    app.proofs.consume(GuessKind::Letter(&command.email), &caller.origin).await?;
     let secrets = app.secrets.clone();
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         let invitation = make(unit, actor, world, &*secrets, command.clone()).await?;
@@ -229,7 +231,7 @@ pub(crate) async fn resend_invitation(
     }
     let invitation = app.read(caller.scope()).await?.invitation_by_id(command.id).await?;
     let email = invitation.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?.email;
-    app.charge(Guess::Letter(&email), &caller.origin).await?;
+    app.proofs.consume(GuessKind::Letter(&email), &caller.origin).await?;
     let secrets = app.secrets.clone();
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         let invitation = resend(unit, actor, world, &*secrets, command).await?;

@@ -4,7 +4,7 @@ use actix_web::{get, post};
 use serde::{Deserialize, Serialize};
 use tenantry_identity::vocabulary::REGISTRATION_CLOSED;
 use tenantry_identity::{
-    FoundOwnTenant, Guess, IdentityError, LeaveTenant, OwnTenants, TransferOwnership, found_own_tenant,
+    FoundOwnTenant, GuessKind, IdentityError, LeaveTenant, OwnTenants, TransferOwnership, found_own_tenant,
     leave_tenant as leave, transfer_ownership,
 };
 use tenantry_kernel::{ErrorCode, Name, UserId};
@@ -109,7 +109,7 @@ pub(crate) async fn create_tenant(app: App, caller: Caller<FoundOwnTenant>, body
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
-    app.charge(Guess::Registration, &caller.origin).await?;
+    app.proofs.consume(GuessKind::Registration, &caller.origin).await?;
     app.change(caller.change_request(), Scope::System(SystemReason::Registration), async move |unit, actor, world| {
         let tenant = found_own_tenant(unit, actor, world, command.clone()).await?;
         Answer::created("tenants", &TenantView::from(&tenant))

@@ -13,9 +13,9 @@ use memory::Memory;
 use secrecy::{ExposeSecret, SecretString};
 use std::{error::Error, net::IpAddr, time::Duration};
 use tenantry_identity::{
-    Guess, GuessPolicy, HasherError, IdentityError, NewPerson, Password, PasswordHash, PasswordHasher, Person, Quota,
-    Refresh, RefreshKeys, RefreshToken, Refreshed, Session, SessionPolicy, SignIn, Verdict, charge, complete_sign_in,
-    find_candidate, insert_person, refresh_session,
+    GuessKind, GuessPolicy, HasherError, IdentityError, NewPerson, Password, PasswordHash, PasswordHasher, Person,
+    Quota, Refresh, RefreshKeys, RefreshToken, Refreshed, Session, SessionPolicy, SignIn, Verdict, complete_sign_in,
+    consume, find_candidate, insert_person, prove_password, refresh_session,
 };
 use tenantry_kernel::{Actor, Clock, EmailAddress, Entropy, Name, Origin, Refusal, RequestId, Timestamp, World};
 
@@ -113,17 +113,16 @@ impl Service {
 
     async fn sign_in(&mut self, email: &str, password: &str) -> Result<Session, Failure> {
         let email = EmailAddress::parse(email)?;
-        // Paid for before the hash, whatever comes of it; no unit is open while the password is hashed.
-        let spent =
-            charge(&mut self.memory, &self.world, &GUESSES, Guess::Password(&email), Some(self.address)).await?;
-        let spent = spent.map_err(|wait| format!("wait for {} s", wait.retry_after_seconds))?;
+        // Quota is consumed before the hash, whether or not it fits; no unit is open while the password is hashed.
+        let guess = GuessKind::Password(&email);
+        let consumed = consume(&mut self.memory, &self.world, &GUESSES, guess, Some(self.address)).await?;
+        let consumed = consumed.map_err(|wait| format!("wait for {} s", wait.retry_after_seconds))?;
         let candidate = find_candidate(&mut self.memory, &email).await?;
-        let hash = candidate.as_ref().map(|candidate| candidate.hash.clone());
-        let verdict = Hasher.verify(Password::parse(SecretString::from(password))?, hash).await?;
-        let candidate = candidate.filter(|_| verdict != Verdict::Wrong).ok_or(IdentityError::InvalidCredentials)?;
+        let password = Password::parse(SecretString::from(password)).ok();
+        let proof = prove_password(&Hasher, candidate, password, Some(consumed)).await?;
 
         let mut unit = self.memory.clone();
-        let command = SignIn { candidate, slug: None, renewed_hash: None, spent: Some(spent) };
+        let command = SignIn { proof, slug: None };
         let signed_in =
             complete_sign_in(&mut unit, &self.somebody(), &self.world, &self.key, &SESSIONS, command).await?;
         self.memory = unit;

@@ -3,13 +3,12 @@
 use actix_web::{HttpRequest, post};
 use secrecy::SecretString;
 use serde::Deserialize;
-use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, LINK_INVALID, SIGN_IN_FAILED, USER_REGISTERED};
+use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, LINK_INVALID, USER_REGISTERED};
 use tenantry_identity::{
-    Candidate, ConfirmRegistration, IdentityError, LinkToken, Password, confirm_registration as confirm,
-    find_registration,
+    ConfirmRegistration, IdentityError, LinkToken, Password, confirm_registration as confirm, find_registration,
 };
-use tenantry_kernel::{Actor, ErrorCode, Outcome};
-use tenantry_service::{ChangeRequest, Refused, Scope, SystemReason};
+use tenantry_kernel::{Actor, ErrorCode};
+use tenantry_service::{ChangeRequest, Scope, SystemReason};
 use tenantry_tenancy::vocabulary::SLUG_TAKEN;
 use utoipa::ToSchema;
 use validator::Validate;
@@ -25,7 +24,6 @@ use crate::{
 };
 
 use super::{
-    guesses::{Tried, note_failed},
     register::RegisteredView,
     tokens::{Issued, Transport},
 };
@@ -83,35 +81,13 @@ pub(crate) async fn confirm_registration(
     let token_hash = token_hash.ok_or(IdentityError::LinkInvalid)?;
     let origin = origin_of(&request);
     let registration = find_registration(&mut app.read(SCOPE).await?, &app.world, &token_hash).await?;
-    let email = registration.wanted.email.clone();
-    let spent = app.charge_guess(&email, &origin).await?;
-    let by = ChangeRequest::new(Actor::anonymous(origin.clone()), USER_REGISTERED);
-    if let Err(failure) = app.compare_hash(password, registration.wanted.hash.clone()).await {
-        if failure.code == INVALID_CREDENTIALS {
-            let tried = ChangeRequest { action: SIGN_IN_FAILED, ..by };
-            note_failed(&app, Refused::new(&tried, Outcome::Failed, &failure), Tried { email, slug: None });
-        }
-        return Err(failure);
-    }
-    let command = ConfirmRegistration { token_hash, registration: registration.id, spent, ip: origin.ip };
+    let proof = app.proofs.password_of_registration(&registration, password, &origin).await?;
+    let command = ConfirmRegistration { token_hash, proof, ip: origin.ip };
+    let by = ChangeRequest::new(Actor::anonymous(origin), USER_REGISTERED);
     let issuer = app.issuer.clone();
     app.change(by, SCOPE, async move |unit, actor, world| {
         let made = confirm(unit, actor, world, issuer.secrets(), issuer.policy(), command.clone()).await?;
         RegisteredView::answer(&made, &Issued::new(&issuer, &made.session, transport)?)
     })
     .await
-}
-
-impl App {
-    /// Compares a password with a hash that belongs to no account yet.
-    async fn compare_hash(
-        &self,
-        password: Option<Password>,
-        hash: tenantry_identity::PasswordHash,
-    ) -> Result<(), Failure> {
-        // Nobody is looked up: what `compare` knows of a candidate beside the hash is not used.
-        let nobody = tenantry_kernel::UserId::new(&self.world);
-        let candidate = Candidate { user: nobody, hash, credential_version: 0 };
-        self.compare(Some(candidate), password).await.map(|_| ())
-    }
 }

@@ -3,15 +3,13 @@
 use actix_web::{HttpRequest, post};
 use secrecy::SecretString;
 use serde::Deserialize;
-use tenantry_identity::vocabulary::{
-    EMAIL_TAKEN, INVALID_CREDENTIALS, LINK_INVALID, SIGN_IN_FAILED, USER_EMAIL_VERIFIED,
-};
+use tenantry_identity::vocabulary::{EMAIL_TAKEN, INVALID_CREDENTIALS, LINK_INVALID, USER_EMAIL_VERIFIED};
 use tenantry_identity::{
-    ChangeEmail, Guess, IdentityError, Link, LinkKind, LinkToken, Password, ResendVerification, Shown, VerifyEmail,
-    candidate_of, find_link, request_email_change, request_verification, verify_email as verify,
+    ChangeEmail, GuessKind, IdentityError, LinkKind, LinkToken, Password, Proof, ResendVerification, VerifyEmail,
+    find_link, request_email_change, request_verification, verify_email as verify,
 };
-use tenantry_kernel::{Actor, EmailAddress, ErrorCode, Origin, Outcome};
-use tenantry_service::{ChangeRequest, Refused, Scope, SystemReason};
+use tenantry_kernel::{Actor, EmailAddress, ErrorCode};
+use tenantry_service::{ChangeRequest, Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
 
@@ -24,8 +22,6 @@ use crate::{
         origin::origin_of,
     },
 };
-
-use super::guesses::{Tried, note_failed};
 
 pub(crate) const VERIFY: Operation = Operation::public(
     "verify_email",
@@ -92,42 +88,21 @@ pub(crate) async fn verify_email(
     let link = find_link(&mut app.read(SCOPE).await?, &app.world, &token_hash, &kinds).await?;
     let origin = origin_of(&request);
     let own = caller.filter(|known| known.user == link.user);
-    let (actor, shown) = match (own, password) {
-        (Some(known), _) => (Actor::of(&known.authority, origin.clone()), Shown::Session),
+    let (actor, proof) = match (own, password) {
+        (Some(known), _) => {
+            (Actor::of(&known.authority, origin.clone()), Proof::of_session(known.authority.session()?))
+        }
         (None, Some(password)) => {
-            (Actor::anonymous(origin.clone()), app.show_password(&link, &origin, password).await?)
+            (Actor::anonymous(origin.clone()), app.proofs.password_of_link(&link, password, &origin).await?)
         }
         (None, None) => return Err(Failure::new(ErrorCode::UNAUTHENTICATED)),
     };
-    let command = VerifyEmail { token_hash, user: link.user, shown, ip: origin.ip };
+    let command = VerifyEmail { token_hash, proof, ip: origin.ip };
     app.change(ChangeRequest::new(actor, USER_EMAIL_VERIFIED), SCOPE, async move |unit, actor, world| {
         verify(unit, actor, world, command.clone()).await?;
         Ok(Answer::no_content())
     })
     .await
-}
-
-impl App {
-    /// Compares the password of the person whose link it is.
-    async fn show_password(&self, link: &Link, origin: &Origin, password: Option<Password>) -> Result<Shown, Failure> {
-        use tenantry_identity::People;
-        let gone = || Failure::from(IdentityError::LinkInvalid);
-        let mut unit = self.read(SCOPE).await?;
-        let email = unit.person_by_id(link.user).await?.ok_or_else(gone)?.email;
-        let candidate = candidate_of(&mut unit, link.user).await?;
-        drop(unit);
-        let spent = self.charge_guess(&email, origin).await?;
-        match self.compare(candidate, password).await {
-            Ok((candidate, _)) => Ok(Shown::Password { credential_version: candidate.credential_version, spent }),
-            Err(failure) => {
-                if failure.code == INVALID_CREDENTIALS {
-                    let by = ChangeRequest::new(Actor::anonymous(origin.clone()), SIGN_IN_FAILED);
-                    note_failed(self, Refused::new(&by, Outcome::Failed, &failure), Tried { email, slug: None });
-                }
-                Err(failure)
-            }
-        }
-    }
 }
 
 /// Have another link mailed that proves your address.
@@ -140,7 +115,7 @@ pub(crate) async fn resend_verification(app: App, caller: Caller<ResendVerificat
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
-    app.charge(Guess::MailRequest(&caller.session()?.email), &caller.origin).await?;
+    app.proofs.consume(GuessKind::MailRequest(&caller.session()?.email), &caller.origin).await?;
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         request_verification(unit, actor, world, ResendVerification).await?;
         Answer::accepted()
@@ -184,11 +159,12 @@ pub(crate) async fn change_email(app: App, caller: Caller<ChangeEmail>, body: Bo
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
-    let verified_version = app.confirm_own_password(&caller, current).await?;
+    let request = caller.change_request();
+    let proof = app.proofs.password_of_session(caller.session()?, current, &request, caller.scope()).await?;
     // Only now, so that wrong guesses use up nobody's mails.
-    app.charge(Guess::Letter(&new_email), &caller.origin).await?;
-    let command = ChangeEmail { verified_version, new_email };
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+    app.proofs.consume(GuessKind::Letter(&new_email), &caller.origin).await?;
+    let command = ChangeEmail { proof, new_email };
+    app.change(request, caller.scope(), async move |unit, actor, world| {
         request_email_change(unit, actor, world, command.clone()).await?;
         Answer::accepted()
     })

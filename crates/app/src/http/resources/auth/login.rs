@@ -4,9 +4,9 @@ use actix_web::{HttpRequest, post};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, SIGN_IN_FAILED};
-use tenantry_identity::{IdentityError, Password, SignIn, complete_sign_in, find_candidate};
-use tenantry_kernel::{Actor, EmailAddress, ErrorCode, Origin, Outcome};
-use tenantry_service::{ChangeRequest, Refused};
+use tenantry_identity::{IdentityError, Password, SignIn, complete_sign_in};
+use tenantry_kernel::{Actor, EmailAddress, ErrorCode, Origin};
+use tenantry_service::{ChangeRequest, LoginAttempt, Scope, SystemReason};
 use tenantry_tenancy::{Slug, Tenant};
 use utoipa::ToSchema;
 use validator::Validate;
@@ -23,10 +23,11 @@ use crate::{
 };
 
 use super::{
-    guesses::{SCOPE, Tried, note_failed},
     me::UserView,
     tokens::{Issued, TokensView, Transport},
 };
+
+const SCOPE: Scope = Scope::System(SystemReason::SignIn);
 
 pub(crate) const OPERATION: Operation = Operation::public(
     "login",
@@ -120,26 +121,20 @@ pub(crate) async fn login(app: App, _: Stranger, request: HttpRequest, body: Bod
     if let Err(failure) = &outcome
         && matches!(failure.code, INVALID_CREDENTIALS | ErrorCode::TENANT_SUSPENDED | ErrorCode::RATE_LIMITED)
     {
-        let by = ChangeRequest::new(Actor::anonymous(origin), SIGN_IN_FAILED);
-        note_failed(
-            &app,
-            Refused::new(&by, Outcome::Failed, failure),
-            Tried { email: wanted.email, slug: wanted.slug },
-        );
+        let attempt = LoginAttempt { email: wanted.email, slug: wanted.slug };
+        app.proofs.note_failed_sign_in(failure, &origin, attempt);
     }
     outcome
 }
 
 async fn sign_in(app: &App, origin: &Origin, wanted: &Try) -> Result<Answer, Failure> {
-    let spent = app.charge_guess(&wanted.email, origin).await?;
-    let candidate = find_candidate(&mut app.read(SCOPE).await?, &wanted.email).await?;
-    let (candidate, renewed_hash) = app.compare(candidate, wanted.password.clone()).await?;
+    let proof = app.proofs.password_of_address(&wanted.email, wanted.password.clone(), origin).await?;
     let slug = match &wanted.slug {
         None => None,
         Some(Ok(slug)) => Some(slug.clone()),
         Some(Err(())) => return Err(IdentityError::InvalidCredentials.into()),
     };
-    let command = SignIn { candidate, slug, renewed_hash, spent };
+    let command = SignIn { proof, slug };
     let transport = wanted.transport;
     let by = ChangeRequest::new(Actor::anonymous(origin.clone()), SIGN_IN_FAILED);
     let issuer = app.issuer.clone();

@@ -2,7 +2,6 @@
 
 mod confirm;
 mod email;
-mod guesses;
 mod login;
 mod logout;
 mod me;
@@ -14,7 +13,6 @@ mod sessions;
 mod switch;
 mod tokens;
 
-pub(super) use guesses::{Tried, note_failed};
 pub(super) use login::TenantReference;
 pub(super) use me::UserView;
 pub(super) use tokens::{Issued, TokensView, Transport};

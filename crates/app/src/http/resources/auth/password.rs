@@ -4,11 +4,8 @@ use actix_web::post;
 use secrecy::SecretString;
 use serde::Deserialize;
 use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, WEAK_PASSWORD};
-use tenantry_identity::{
-    Candidate, ChangePassword, Credentials, IdentityError, Password, PasswordHasher, change_password as change,
-};
-use tenantry_kernel::{Command, ErrorCode, Outcome};
-use tenantry_service::Refused;
+use tenantry_identity::{ChangePassword, IdentityError, Password, PasswordHasher, change_password as change};
+use tenantry_kernel::ErrorCode;
 use utoipa::ToSchema;
 use validator::Validate;
 
@@ -61,45 +58,15 @@ pub(crate) async fn change_password(app: App, caller: Caller<ChangePassword>, bo
         return Ok(answer);
     }
     new.ensure_unguessable(&own_words(&caller)?)?;
-    let verified_version = app.confirm_own_password(&caller, current).await?;
+    let (session, request) = (caller.session()?, caller.change_request());
+    let proof = app.proofs.password_of_session(session, current, &request, caller.scope()).await?;
     let hash = app.hasher.hash(new).await.map_err(IdentityError::from)?;
-    let command = ChangePassword { verified_version, hash };
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+    let command = ChangePassword { proof, hash };
+    app.change(request, caller.scope(), async move |unit, actor, world| {
         change(unit, actor, world, command.clone()).await?;
         Ok(Answer::no_content())
     })
     .await
-}
-
-impl App {
-    /// Compares the password that the caller says is theirs, as a guess that is paid for, and returns the version of the
-    /// credential that it fits.
-    pub(super) async fn confirm_own_password<C: Command>(
-        &self,
-        caller: &Caller<C>,
-        password: Option<Password>,
-    ) -> Result<i64, Failure> {
-        let spent = self.charge_guess(&caller.session()?.email, &caller.origin).await?;
-        let credential = self.read(caller.scope()).await?.credential_of(caller.user()).await?;
-        let candidate = credential.map(|credential| Candidate {
-            user: credential.user,
-            hash: credential.hash,
-            credential_version: credential.version,
-        });
-        let (candidate, _) = match self.compare(candidate, password).await {
-            Ok(compared) => compared,
-            Err(failure) => {
-                if failure.code == INVALID_CREDENTIALS {
-                    self.refusals.note(Refused::new(&caller.change_request(), Outcome::Failed, &failure)).await;
-                }
-                return Err(failure);
-            }
-        };
-        if let Some(spent) = spent {
-            self.return_guess(&spent).await?;
-        }
-        Ok(candidate.credential_version)
-    }
 }
 
 fn own_words(caller: &Caller<ChangePassword>) -> Result<Vec<&str>, Failure> {

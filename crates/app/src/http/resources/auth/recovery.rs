@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use tenantry_identity::vocabulary::{LINK_INVALID, USER_PASSWORD_RESET, WEAK_PASSWORD};
 use tenantry_identity::{
-    Guess, IdentityError, LinkKind, LinkToken, Password, PasswordHasher, People, ResetPassword, find_link,
+    GuessKind, IdentityError, LinkKind, LinkToken, Password, PasswordHasher, People, ResetPassword, find_link,
     request_reset, reset_password as reset,
 };
 use tenantry_kernel::{Actor, EmailAddress, ErrorCode};
@@ -60,7 +60,7 @@ pub(crate) async fn forgot_password(
 ) -> Result<Answer, Failure> {
     let email = body.read::<Forgotten>().await?;
     let origin = origin_of(&request);
-    app.charge(Guess::MailRequest(&email), &origin).await?;
+    app.proofs.consume(GuessKind::MailRequest(&email), &origin).await?;
     let by = ChangeRequest::new(Actor::anonymous(origin), USER_PASSWORD_RESET);
     app.change(by, Scope::System(SystemReason::SignIn), async move |unit, actor, world| {
         request_reset(unit, actor, world, &email).await?;

@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tenantry_identity::vocabulary::{EMAIL_TAKEN, REGISTRATION_CLOSED, USER_REGISTERED, WEAK_PASSWORD};
 use tenantry_identity::{
-    Guess, IdentityError, Password, PasswordHasher, Register, Registered, register as make, request_registration,
+    GuessKind, IdentityError, Password, PasswordHasher, Register, Registered, register as make, request_registration,
 };
 use tenantry_kernel::{Actor, EmailAddress, ErrorCode, Name};
 use tenantry_service::{ChangeRequest, Scope, SystemReason};
@@ -149,8 +149,8 @@ pub(crate) async fn register(app: App, _: Stranger, request: HttpRequest, body: 
     };
     let wanted = body.read::<NewRegistration>().await?;
     let origin = origin_of(&request);
-    let guess = if is_verified { Guess::RegistrationByMail(&wanted.email) } else { Guess::Registration };
-    app.charge(guess, &origin).await?;
+    let guess = if is_verified { GuessKind::RegistrationByMail(&wanted.email) } else { GuessKind::Registration };
+    app.proofs.consume(guess, &origin).await?;
     wanted.password.ensure_unguessable(&wanted.own_words())?;
     let hash = app.hasher.hash(wanted.password.clone()).await.map_err(IdentityError::from)?;
     let command = Register {

@@ -4,12 +4,12 @@ use actix_web::{HttpRequest, post};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tenantry_identity::{
-    AcceptInvitation, Acceptor, IdentityError, LinkToken, Offer, Password, PasswordHasher, accept_invitation as accept,
-    find_candidate, find_offer,
-    vocabulary::{INVALID_CREDENTIALS, LINK_INVALID, SIGN_IN_FAILED, WEAK_PASSWORD},
+    AcceptInvitation, Acceptor, IdentityError, LinkToken, Offer, Password, PasswordHasher, Proof,
+    accept_invitation as accept, find_offer,
+    vocabulary::{INVALID_CREDENTIALS, LINK_INVALID, WEAK_PASSWORD},
 };
-use tenantry_kernel::{Actor, EmailAddress, ErrorCode, FieldError, Name, Origin, Outcome};
-use tenantry_service::{CachedAuthority, ChangeRequest, Refused, Scope, SystemReason};
+use tenantry_kernel::{Actor, EmailAddress, ErrorCode, FieldError, Name, Origin};
+use tenantry_service::{CachedAuthority, ChangeRequest, LoginAttempt, Scope, SystemReason};
 use tenantry_tenancy::vocabulary::{ALREADY_MEMBER, INVITATION_ACCEPTED};
 use utoipa::ToSchema;
 use validator::Validate;
@@ -17,7 +17,7 @@ use validator::Validate;
 use crate::{
     Answer, App, Failure,
     http::{
-        auth::{Issued, TenantReference, TokensView, Transport, Tried, UserView, note_failed},
+        auth::{Issued, TenantReference, TokensView, Transport, UserView},
         body::{Body, Fields, Reads},
         caller::{Stranger, Visitor},
         openapi::{Of, Operation},
@@ -176,7 +176,7 @@ pub(crate) async fn accept_invitation(
         Some(known) => Actor::of(&known.authority, origin.clone()),
         None => Actor::anonymous(origin.clone()),
     };
-    let as_whom = app.acceptor(&offer, caller.as_deref(), &origin, accepted).await?;
+    let as_whom = acceptor(&app, &offer, caller.as_deref(), &origin, accepted).await?;
     let command = AcceptInvitation { token_hash, as_whom, ip: origin.ip };
     let issuer = app.issuer.clone();
     app.change(ChangeRequest::new(actor, INVITATION_ACCEPTED), LINK, async move |unit, actor, world| {
@@ -193,62 +193,51 @@ pub(crate) async fn accept_invitation(
     .await
 }
 
-impl App {
-    /// Who accepts, with the proof that they owe.
-    async fn acceptor(
-        &self,
-        offer: &Offer,
-        caller: Option<&CachedAuthority>,
-        origin: &Origin,
-        accepted: AcceptedOffer,
-    ) -> Result<Acceptor, Failure> {
-        if offer.is_for_new_person() {
-            return self.new_acceptor(offer, accepted).await;
-        }
-        if let Some(known) = caller {
-            return Ok(Acceptor::SignedIn(known.authority.session()?.session));
-        }
-        let password = accepted.password.ok_or_else(|| Failure::invalid(vec![required("password")]))?;
-        let email = &offer.invitation.email;
-        let spent = self.charge_guess(email, origin).await?;
-        let candidate = find_candidate(&mut self.read(LINK).await?, email).await?;
-        match self.compare(candidate, Password::parse(password).ok()).await {
-            Ok((candidate, _)) => {
-                Ok(Acceptor::Known { user: candidate.user, credential_version: candidate.credential_version, spent })
-            }
-            Err(failure) => {
-                if failure.code == INVALID_CREDENTIALS {
-                    let by = ChangeRequest::new(Actor::anonymous(origin.clone()), SIGN_IN_FAILED);
-                    let tried = Tried { email: email.clone(), slug: Some(Ok(offer.tenant.slug.clone())) };
-                    note_failed(self, Refused::new(&by, Outcome::Failed, &failure), tried);
-                }
-                Err(failure)
-            }
-        }
+/// The person who accepts, with the proof that they owe.
+async fn acceptor(
+    app: &App,
+    offer: &Offer,
+    caller: Option<&CachedAuthority>,
+    origin: &Origin,
+    accepted: AcceptedOffer,
+) -> Result<Acceptor, Failure> {
+    if offer.is_for_new_person() {
+        return new_acceptor(app, offer, accepted).await;
     }
+    if let Some(known) = caller {
+        return Ok(Acceptor::Known(Proof::of_session(known.authority.session()?)));
+    }
+    let password = accepted.password.ok_or_else(|| Failure::invalid(vec![required("password")]))?;
+    let email = &offer.invitation.email;
+    let proof = app.proofs.password_of_address(email, Password::parse(password).ok(), origin).await;
+    let proof = proof.inspect_err(|failure| {
+        let attempt = LoginAttempt { email: email.clone(), slug: Some(Ok(offer.tenant.slug.clone())) };
+        app.proofs.note_wrong_password(failure, origin, attempt);
+    });
+    Ok(Acceptor::Known(proof?))
+}
 
-    async fn new_acceptor(&self, offer: &Offer, accepted: AcceptedOffer) -> Result<Acceptor, Failure> {
-        let mut fields = Fields::default();
-        if accepted.name.is_none() {
-            fields.add(required("name"));
-        }
-        let password = match accepted.password {
-            None => {
-                fields.add(required("password"));
-                None
-            }
-            Some(password) => fields.take("password", Password::parse(password)),
-        };
-        let (Some(name), Some(password)) = (accepted.name, password) else {
-            fields.finish()?;
-            return Err(Failure::new(ErrorCode::VALIDATION_FAILED));
-        };
-        let tenant = &offer.tenant;
-        let own = [offer.invitation.email.as_str(), name.as_str(), tenant.name.as_str(), tenant.slug.as_str()];
-        password.ensure_unguessable(&own)?;
-        let hash = self.hasher.hash(password).await.map_err(IdentityError::from)?;
-        Ok(Acceptor::New { name, hash })
+async fn new_acceptor(app: &App, offer: &Offer, accepted: AcceptedOffer) -> Result<Acceptor, Failure> {
+    let mut fields = Fields::default();
+    if accepted.name.is_none() {
+        fields.add(required("name"));
     }
+    let password = match accepted.password {
+        None => {
+            fields.add(required("password"));
+            None
+        }
+        Some(password) => fields.take("password", Password::parse(password)),
+    };
+    let (Some(name), Some(password)) = (accepted.name, password) else {
+        fields.finish()?;
+        return Err(Failure::new(ErrorCode::VALIDATION_FAILED));
+    };
+    let tenant = &offer.tenant;
+    let own = [offer.invitation.email.as_str(), name.as_str(), tenant.name.as_str(), tenant.slug.as_str()];
+    password.ensure_unguessable(&own)?;
+    let hash = app.hasher.hash(password).await.map_err(IdentityError::from)?;
+    Ok(Acceptor::New { name, hash })
 }
 
 fn is_address_of(caller: &CachedAuthority, email: &EmailAddress) -> bool {

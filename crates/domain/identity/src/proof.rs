@@ -1,0 +1,133 @@
+//! Proof of identity: how a person has shown who they are. It is made before a unit begins, and the command that takes it
+//! checks in its unit that it still holds.
+
+use tenantry_kernel::{EmailAddress, SessionId, SessionPrincipal, StoreError, UserId, World};
+use uuid::Uuid;
+
+use crate::{
+    Attempts, ConsumedQuota, Credential, Credentials, IdentityError, Password, PasswordHash, PasswordHasher, People,
+    Registration, RegistrationId, Verdict, guessing::refund,
+};
+
+/// Who or what a proof stands for, and what it was compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proven {
+    /// The person acts through this session.
+    Session {
+        /// The person.
+        user: UserId,
+        /// The session.
+        session: SessionId,
+    },
+    /// The person knows their password.
+    Password {
+        /// The person.
+        user: UserId,
+        /// The version of the credential that the password was compared with.
+        credential_version: i64,
+    },
+    /// The client knows the password that was chosen when registering.
+    Registration(RegistrationId),
+}
+
+/// A proof of identity, which a command takes whole.
+#[derive(Debug, Clone)]
+pub struct Proof {
+    /// Who or what it stands for.
+    pub proven: Proven,
+    /// The password's hash with today's parameters, when the stored hash is weaker.
+    pub renewed_hash: Option<PasswordHash>,
+    /// The guess that it consumed; `None` when guesses are not limited, or this one was refunded already.
+    pub consumed: Option<ConsumedQuota>,
+}
+
+/// What a password is compared with, read before the comparison.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The stored hash.
+    pub hash: PasswordHash,
+    /// What the right password proves.
+    pub proven: Proven,
+}
+
+impl From<Credential> for Candidate {
+    fn from(credential: Credential) -> Self {
+        let proven = Proven::Password { user: credential.user, credential_version: credential.version };
+        Self { hash: credential.hash, proven }
+    }
+}
+
+impl From<&Registration> for Candidate {
+    fn from(registration: &Registration) -> Self {
+        Self { hash: registration.wanted.hash.clone(), proven: Proven::Registration(registration.id) }
+    }
+}
+
+/// Looks up whose password a client with this address must know. `None` must cost the caller a hash all the same.
+pub async fn find_candidate(
+    unit: &mut (impl People + Credentials + ?Sized),
+    email: &EmailAddress,
+) -> Result<Option<Candidate>, StoreError> {
+    let person = unit.person_by_email(email).await?;
+    // An unknown address costs the same two statements: a missing one would tell by its time that there is no account.
+    let user = person.map_or(UserId::from_uuid(Uuid::nil()), |person| person.id);
+    Ok(unit.credential_of(user).await?.map(Candidate::from))
+}
+
+/// Compares a password with the candidate's. Costs one hash whether there is a candidate or not; an outdated stored hash
+/// costs a second one. `password` is `None` where the client's text cannot be a password. Call it while no unit is open.
+///
+/// Fails with [`IdentityError::InvalidCredentials`] when there is no candidate or the password is wrong.
+pub async fn prove_password(
+    hasher: &dyn PasswordHasher,
+    candidate: Option<Candidate>,
+    password: Option<Password>,
+    consumed: Option<ConsumedQuota>,
+) -> Result<Proof, IdentityError> {
+    let password = password.ok_or(IdentityError::InvalidCredentials)?;
+    let stored = candidate.as_ref().map(|candidate| candidate.hash.clone());
+    let verdict = hasher.verify(password.clone(), stored).await?;
+    let Candidate { proven, .. } = candidate.ok_or(IdentityError::InvalidCredentials)?;
+    let renewed_hash = match verdict {
+        Verdict::Wrong => return Err(IdentityError::InvalidCredentials),
+        Verdict::Right => None,
+        Verdict::RightButOutdated => Some(hasher.hash(password).await?),
+    };
+    Ok(Proof { proven, renewed_hash, consumed })
+}
+
+impl Proof {
+    /// Proves the person of a session, which acts.
+    pub fn of_session(session: &SessionPrincipal) -> Self {
+        let proven = Proven::Session { user: session.user, session: session.session };
+        Self { proven, renewed_hash: None, consumed: None }
+    }
+
+    /// The person, where the proof stands for one.
+    pub fn user(&self) -> Option<UserId> {
+        match self.proven {
+            Proven::Session { user, .. } | Proven::Password { user, .. } => Some(user),
+            Proven::Registration(_) => None,
+        }
+    }
+
+    /// The credential of the proven person, whose row must be locked. Fails with [`IdentityError::InvalidCredentials`]
+    /// unless `user`'s password was compared and has not changed since.
+    pub(crate) async fn current_credential(
+        &self,
+        unit: &mut (impl Credentials + ?Sized),
+        user: UserId,
+    ) -> Result<Credential, IdentityError> {
+        let credential = unit.credential_of(user).await?.ok_or(IdentityError::InvalidCredentials)?;
+        let compared = Proven::Password { user, credential_version: credential.version };
+        if self.proven == compared { Ok(credential) } else { Err(IdentityError::InvalidCredentials) }
+    }
+
+    /// Refunds the guess, because the command succeeds. Only for System units.
+    pub(crate) async fn refund(&self, unit: &mut (impl Attempts + ?Sized), world: &World) -> Result<(), StoreError> {
+        match &self.consumed {
+            Some(consumed) => refund(unit, world, consumed).await,
+            None => Ok(()),
+        }
+    }
+}
