@@ -75,7 +75,7 @@ on_both_databases! {
         let (done, said) = server.erase(&["--id", &member.id]);
         assert!(done, "{said}");
         let (done, said) = server.erase(&["--email", &email]);
-        assert!(!done && said.contains("nobody has an account"), "{said}");
+        assert!(!done && said.contains("no account has the address"), "{said}");
     }
 }
 

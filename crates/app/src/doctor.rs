@@ -77,7 +77,7 @@ impl fmt::Display for Report {
     }
 }
 
-const MAKE_ROOM: &str = "remove what is not needed, or make the disk larger; a full one stops all changes";
+const MAKE_ROOM: &str = "remove files, or make the disk larger; a full disk stops all changes";
 
 /// Looks at everything that the configuration names, or at what is wrong with the configuration.
 pub async fn run_doctor(loaded: Result<Config, ConfigErrors>) -> Report {
@@ -123,7 +123,7 @@ fn look_at_folder(folder: &Path, report: &mut Report) {
 async fn look_at_storage(config: &Config, report: &mut Report) {
     let StoragePlace::S3(_) = &config.storage.place else { return };
     const MEND: &str =
-        "see that STORAGE_URL names the right bucket, AWS_ENDPOINT_URL its server, and that the key may use it";
+        "check that STORAGE_URL names the right bucket and AWS_ENDPOINT_URL its server, and that the key may use it";
     match storage(config) {
         Ok(blobs) => report.judged("storage", judge_storage(&config.storage.place, &*blobs).await, MEND),
         Err(error) => report.problem("storage", format!("{error}: {MEND}")),
@@ -150,7 +150,7 @@ async fn look_at_mail(config: &Config, report: &mut Report) {
                     report.fine("mail", format!("from {from}, to the SMTP server at {place}, which answers in {took}"));
                 }
                 Err(why) => {
-                    let mend = "see that it runs, and that MAIL_URL names its host, port, TLS, user and password";
+                    let mend = "check that it runs, and that MAIL_URL names its host, port, TLS, user and password";
                     report.problem("mail", format!("the SMTP server at {place} cannot be used ({why}): {mend}"));
                 }
             }
@@ -316,6 +316,6 @@ mod tests {
         assert!(!is_healthy && text.contains("MAIL_URL") && !text.contains("planted"), "{text}");
         server.close().await;
         let (is_healthy, text) = looked(&server.url()).await;
-        assert!(!is_healthy && text.contains("refused") && text.contains("see that it runs"), "{text}");
+        assert!(!is_healthy && text.contains("refused") && text.contains("check that it runs"), "{text}");
     }
 }

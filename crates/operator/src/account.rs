@@ -80,11 +80,11 @@ impl Account {
         let FirstPassword { secrets, pages, by_mail } = offer;
         let token = offer_first_password(unit, actor, world, &**secrets, person, tenant, *by_mail).await?;
         if *by_mail {
-            return Ok(", whose account was made; a link for the first password goes there by mail".to_owned());
+            return Ok(", whose account was created; a link for the first password is sent by mail".to_owned());
         }
         let link = pages.link(LinkPurpose::Reset, token.text());
         Ok(format!(
-            ", whose account was made; the first password is chosen within three days at\n{}",
+            ", whose account was created; the first password can be set within three days at\n{}",
             link.expose_secret()
         ))
     }

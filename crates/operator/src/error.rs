@@ -38,13 +38,13 @@ pub enum OperatorError {
     #[error("no tenant has rows of its own of {0}: leave out --tenant, or name another --target")]
     NotOfTenant(&'static str),
     /// Nobody has that address.
-    #[error("nobody has an account with the address {0}")]
+    #[error("no account has the address {0}")]
     UnknownPerson(EmailAddress),
     /// Nobody has that id.
     #[error("there is no person {0}")]
     UnknownPersonId(UserId),
     /// The person is shut out, and could do nothing in the tenant.
-    #[error("{0} is disabled: let them in first with `tenantry admin enable-user --email {0}`")]
+    #[error("{0} is disabled: enable the account first with `tenantry admin enable-user --email {0}`")]
     Disabled(EmailAddress),
     /// The person is in the tenant, with the roles that they hold there.
     #[error("{email} is a member of tenant {tenant} already: an administrator of the tenant can change the roles")]
@@ -55,7 +55,7 @@ pub enum OperatorError {
         tenant: Slug,
     },
     /// Somebody registered with the address at the same moment.
-    #[error("somebody has registered with the address {0} meanwhile: run the command again to take that account")]
+    #[error("the address {0} was registered at the same moment: run the command again to use that account")]
     Registered(EmailAddress),
     /// Another tenant has the slug that was asked for.
     #[error("another tenant has the slug {0}: name another one with --slug, or none to have one made from the name")]
@@ -64,7 +64,7 @@ pub enum OperatorError {
     #[error("no free slug could be made from the name: name one with --slug")]
     NoFreeSlug,
     /// Tenants would be left without an active owner.
-    #[error("{email} is the last active owner of {}: make somebody else an owner there first, or repeat with --force", list(.tenants))]
+    #[error("{email} is the last active owner of {}: make another member an owner there first, or repeat with --force", list(.tenants))]
     LastOwner {
         /// The person.
         email: EmailAddress,
@@ -107,10 +107,10 @@ impl From<ServiceError> for OperatorError {
     fn from(failure: ServiceError) -> Self {
         let sentence = match failure.code.kind() {
             ErrorKind::Unavailable => {
-                "the database does not answer: ask `tenantry doctor`, and look whether it was done before you try again"
+                "the database does not answer: run `tenantry doctor`, and check whether the change was made before you try again"
             }
-            ErrorKind::NotFound | ErrorKind::Stale => "somebody else changed it at the same moment: try again",
-            ErrorKind::Internal => "it went wrong, and nothing was changed",
+            ErrorKind::NotFound | ErrorKind::Stale => "it was changed at the same moment: try again",
+            ErrorKind::Internal => "the command failed, and nothing was changed",
             _ => failure.code.sentence(),
         };
         Self::Failed { sentence, cause: failure.cause }

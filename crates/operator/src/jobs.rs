@@ -89,7 +89,13 @@ async fn retry(operator: &Operator, JobArgument { id }: JobArgument) -> Result<S
         retry_job(unit, actor, world, RetryJob { id }).await?;
         Ok(format!("job {id} is ready again"))
     });
-    told(operator, id, done.await, "only a dead or cancelled job is retried, while no other has taken its place").await
+    told(
+        operator,
+        id,
+        done.await,
+        "only a dead or cancelled job can be retried, and only while no other live job has its key",
+    )
+    .await
 }
 
 async fn cancel(operator: &Operator, JobArgument { id }: JobArgument) -> Result<String, OperatorError> {
@@ -97,7 +103,7 @@ async fn cancel(operator: &Operator, JobArgument { id }: JobArgument) -> Result<
         cancel_job(unit, actor, world, CancelJob { id }).await?;
         Ok(format!("called job {id} off"))
     });
-    told(operator, id, done.await, "only a scheduled or ready job is called off").await
+    told(operator, id, done.await, "only a scheduled or ready job can be cancelled").await
 }
 
 async fn stats(operator: &Operator, output: OutputArgument) -> Result<String, OperatorError> {
@@ -113,7 +119,7 @@ async fn stats(operator: &Operator, output: OutputArgument) -> Result<String, Op
         return Ok(Value::from(queues.collect::<Vec<_>>()).to_string());
     }
     if queues.is_empty() {
-        return Ok("no work waits, and there is no dead letter".to_owned());
+        return Ok("no job waits, and there is no dead letter".to_owned());
     }
     let rows = queues.iter().map(|queue| {
         let oldest = queue.oldest_ready_seconds(now).map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));

@@ -54,7 +54,7 @@ async fn ask(config: &Config, store: &Store, place: &str, report: &mut Report) {
     match limited(store.version()).await {
         Ok(version) => report.fine("database", format!("{version} answers at {place} in {}", took(began))),
         Err(why) => {
-            let mend = "see that it runs, and that DATABASE_URL names the right user, password and database";
+            let mend = "check that it runs, and that DATABASE_URL names the right user, password and database";
             return report.problem("database", format!("{place} cannot be used ({why}): {mend}"));
         }
     }
@@ -146,7 +146,7 @@ async fn look_at_port(url: &SecretString, report: &mut Report) -> Option<String>
         Ok(_) => Some(place),
         Err(why) => {
             let mend = "start PostgreSQL there, or correct DATABASE_URL";
-            report.problem("database", format!("nobody answers at {place} ({why}): {mend}"));
+            report.problem("database", format!("no server answers at {place} ({why}): {mend}"));
             None
         }
     }
