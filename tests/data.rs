@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 use tenantry_jobs::CleanUpTarget;
-use tenantry_store::{ColumnErasure, Expiry, Retention, TABLES, Table};
+use tenantry_store::{ColumnErasure, Expiry, RowRetention, TABLES, Table};
 
 use crate::support::snapshot::assert_page_holds;
 
@@ -32,11 +32,11 @@ fn expiry() -> String {
     page
 }
 
-fn kept(retention: Retention) -> String {
+fn kept(retention: RowRetention) -> String {
     match retention {
-        Retention::For(duration) => span(duration),
-        Retention::CompletedJobs => "`JOBS_KEEP_COMPLETED`".to_owned(),
-        Retention::DeadJobs => "`JOBS_KEEP_DEAD`".to_owned(),
+        RowRetention::For(duration) => span(duration),
+        RowRetention::CompletedJobs => "`JOBS_KEEP_COMPLETED`".to_owned(),
+        RowRetention::DeadJobs => "`JOBS_KEEP_DEAD`".to_owned(),
     }
 }
 

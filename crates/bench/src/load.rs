@@ -23,7 +23,7 @@ pub(crate) struct Client {
     address: SocketAddr,
 }
 
-pub(crate) struct Reply {
+pub(crate) struct ReceivedReply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -39,12 +39,16 @@ impl Client {
         Ok(Self { sender, address })
     }
 
-    pub(crate) async fn send(&mut self, mut call: Call) -> Result<Reply> {
+    pub(crate) async fn send(&mut self, mut call: Call) -> Result<ReceivedReply> {
         call.headers_mut().insert(header::HOST, self.address.to_string().parse()?);
         let answered = async {
             self.sender.ready().await?;
             let (head, body) = self.sender.send_request(call).await?.into_parts();
-            anyhow::Ok(Reply { status: head.status, headers: head.headers, body: body.collect().await?.to_bytes() })
+            anyhow::Ok(ReceivedReply {
+                status: head.status,
+                headers: head.headers,
+                body: body.collect().await?.to_bytes(),
+            })
         };
         timeout(LIMIT, answered).await.context("no answer in time")?
     }
@@ -66,7 +70,7 @@ impl Client {
     }
 
     /// Sends a request that must succeed.
-    pub(crate) async fn succeed(&mut self, call: Call) -> Result<Reply> {
+    pub(crate) async fn succeed(&mut self, call: Call) -> Result<ReceivedReply> {
         let reply = self.send(call).await?;
         if !reply.status.is_success() {
             bail!("{}: {}", reply.status, String::from_utf8_lossy(&reply.body));
@@ -80,7 +84,7 @@ pub(crate) trait LoadClient {
     fn next_call(&mut self) -> Result<Call>;
 
     /// Reads a response that the next request depends on.
-    fn read(&mut self, _: &Reply) -> Result<()> {
+    fn read(&mut self, _: &ReceivedReply) -> Result<()> {
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use crate::load::{Call, Client, LoadClient, Reply};
+use crate::load::{Call, Client, LoadClient, ReceivedReply};
 
 const PASSWORD: &str = "quartz-jockey-vows-imply";
 
@@ -40,7 +40,7 @@ impl SignedInOwner {
         Self::of(self.email.clone(), &reply)
     }
 
-    fn of(email: String, reply: &Reply) -> Result<Self> {
+    fn of(email: String, reply: &ReceivedReply) -> Result<Self> {
         let body: Value = serde_json::from_slice(&reply.body)?;
         let text = |pointer| text_at(&body, pointer);
         Ok(Self {
@@ -127,7 +127,7 @@ impl LoadClient for Refreshes {
         post("/auth/refresh", &json!({ "refreshToken": self.0.refresh_token }))
     }
 
-    fn read(&mut self, reply: &Reply) -> Result<()> {
+    fn read(&mut self, reply: &ReceivedReply) -> Result<()> {
         self.0.refresh_token = text_at(&serde_json::from_slice(&reply.body)?, "/data/refreshToken")?;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 use tenantry_jobs::{CleanUpTarget, Stale, Sweep, SweepMode, Sweeper};
 use tenantry_kernel::{StoreError, TenantId, Timestamp, World};
-use tenantry_store::{Retention, Scope, SystemReason, Unit, expiring};
+use tenantry_store::{RowRetention, Scope, SystemReason, Unit, expiring};
 
 use crate::{retention::JournalRetention, transactions::Transactions};
 
@@ -70,11 +70,11 @@ impl Cleaner {
         Ok(rows)
     }
 
-    fn kept_for(&self, retention: Retention) -> Duration {
+    fn kept_for(&self, retention: RowRetention) -> Duration {
         match retention {
-            Retention::For(duration) => duration,
-            Retention::CompletedJobs => self.keep_completed,
-            Retention::DeadJobs => self.keep_dead,
+            RowRetention::For(duration) => duration,
+            RowRetention::CompletedJobs => self.keep_completed,
+            RowRetention::DeadJobs => self.keep_dead,
         }
     }
 

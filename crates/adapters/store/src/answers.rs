@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     Unit,
-    tables::{ColumnErasure, ExpiringRows, Expiry, PersonalColumn, Retention, Table},
+    tables::{ColumnErasure, ExpiringRows, Expiry, PersonalColumn, RowRetention, Table},
 };
 
 mod row {
@@ -74,7 +74,7 @@ pub(crate) const TABLE: Table = Table {
         what: "answers kept for requests with an `Idempotency-Key`",
         over: "answered_at < $1",
         tenant: Some("lane"),
-        kept: Retention::For(REMEMBERED_FOR),
+        kept: RowRetention::For(REMEMBERED_FOR),
     })],
     personal: &[
         PersonalColumn::new("user_id", ColumnErasure::DeleteById),

@@ -9,7 +9,7 @@ use tenantry_kernel::{SessionId, StoreError, TenantId, UserId};
 use crate::{
     AuthorityChange, ConnectError, Database, StoreConfig,
     connect::{postgres_options, sqlite_options},
-    tables::{ExpiringRows, Expiry, HOUR, PersonalColumn, Retention, Table},
+    tables::{ExpiringRows, Expiry, HOUR, PersonalColumn, RowRetention, Table},
 };
 
 pub(crate) const TABLE: Table = Table {
@@ -25,7 +25,7 @@ pub(crate) const TABLE: Table = Table {
             what: "notes by which processes learn of changed rights",
             over: "(changed_at IS NULL OR changed_at < $1)",
             tenant: None,
-            kept: Retention::For(HOUR),
+            kept: RowRetention::For(HOUR),
         }),
     ],
     personal: &[PersonalColumn::stays("user_id", "an id, for an hour")],

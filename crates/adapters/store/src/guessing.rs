@@ -9,7 +9,7 @@ use tenantry_kernel::{StoreError, Timestamp};
 use crate::{
     Unit,
     failure::Failure,
-    tables::{ExpiringRows, Expiry, HOUR, PersonalColumn, Retention, Table},
+    tables::{ExpiringRows, Expiry, HOUR, PersonalColumn, RowRetention, Table},
 };
 
 pub(crate) const TABLE: Table = Table {
@@ -22,7 +22,7 @@ pub(crate) const TABLE: Table = Table {
         what: "counters of attempts whose window is over",
         over: "resets_at < $1",
         tenant: None,
-        kept: Retention::For(HOUR),
+        kept: RowRetention::For(HOUR),
     })],
     personal: &[PersonalColumn::stays("key", "a digest, which expires")],
 };
@@ -37,7 +37,7 @@ pub(crate) const SOURCES_TABLE: Table = Table {
         what: "addresses from which no sign-in came",
         over: "succeeded_at < $1",
         tenant: None,
-        kept: Retention::For(KNOWN_ADDRESS_FOR),
+        kept: RowRetention::For(KNOWN_ADDRESS_FOR),
     })],
     personal: &[
         PersonalColumn::stays("account", "a digest, which expires"),

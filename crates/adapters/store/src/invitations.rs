@@ -13,7 +13,7 @@ use tenantry_tenancy::{Invitation, InvitationId, InvitationState, Invitations};
 use crate::{
     Unit,
     pages::by_id,
-    tables::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, Retention, Table},
+    tables::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, RowRetention, Table},
     unit::{TenantTable, hit_one},
 };
 
@@ -75,7 +75,7 @@ pub(crate) const TABLE: Table = Table {
             what: "invitations that expired, whatever became of them",
             over: "expires_at < $1",
             tenant: Some("tenant_id"),
-            kept: Retention::For(DAY.saturating_mul(30)),
+            kept: RowRetention::For(DAY.saturating_mul(30)),
         }),
     ],
     personal: &[

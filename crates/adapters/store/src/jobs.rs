@@ -13,7 +13,7 @@ use tenantry_jobs::{CleanUpTarget, JobState, Stale};
 
 use crate::{
     Unit,
-    tables::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, Retention, Table},
+    tables::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, RowRetention, Table},
 };
 
 pub(crate) const TABLE: Table = Table {
@@ -27,7 +27,7 @@ pub(crate) const TABLE: Table = Table {
             what: "completed jobs",
             over: "state = 'completed' AND finished_at < $1",
             tenant: Some("lane"),
-            kept: Retention::CompletedJobs,
+            kept: RowRetention::CompletedJobs,
         }),
         Expiry::CleanUp(ExpiringRows {
             target: CleanUpTarget::FinishedJobs,
@@ -35,7 +35,7 @@ pub(crate) const TABLE: Table = Table {
             what: "cancelled jobs",
             over: "state = 'cancelled' AND finished_at < $1",
             tenant: Some("lane"),
-            kept: Retention::CompletedJobs,
+            kept: RowRetention::CompletedJobs,
         }),
         Expiry::CleanUp(ExpiringRows {
             target: CleanUpTarget::FinishedJobs,
@@ -43,7 +43,7 @@ pub(crate) const TABLE: Table = Table {
             what: "dead letters",
             over: "state = 'dead' AND finished_at < $1",
             tenant: Some("lane"),
-            kept: Retention::DeadJobs,
+            kept: RowRetention::DeadJobs,
         }),
     ],
     personal: &[PersonalColumn::new("payload", ColumnErasure::DeleteByAddressInText)],
@@ -70,7 +70,7 @@ pub(crate) const TICKS_TABLE: Table = Table {
             over: "fired_at < $1 AND EXISTS (SELECT 1 FROM schedule_ticks AS later \
  WHERE later.schedule = schedule_ticks.schedule AND later.tick > schedule_ticks.tick)",
             tenant: None,
-            kept: Retention::For(DAY.saturating_mul(7)),
+            kept: RowRetention::For(DAY.saturating_mul(7)),
         }),
     ],
     personal: &[],

@@ -36,5 +36,5 @@ pub use authority::AuthorityChange;
 pub use authority_feed::AuthorityFeed;
 pub use connect::{ConnectError, Database, PoolFigures, Store, StoreConfig, Synchronous};
 pub use scope::{Scope, SystemReason};
-pub use tables::{ColumnErasure, ExpiringRows, Expiry, PersonalColumn, Retention, TABLES, Table, expiring};
+pub use tables::{ColumnErasure, ExpiringRows, Expiry, PersonalColumn, RowRetention, TABLES, Table, expiring};
 pub use unit::{Committed, Unit};

@@ -8,7 +8,7 @@ use tenantry_kernel::{EmailAddress, SessionId, StoreError, Timestamp, UserId};
 
 use crate::{
     Unit,
-    tables::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, Retention, Table},
+    tables::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, RowRetention, Table},
 };
 
 mod row {
@@ -48,7 +48,7 @@ pub(crate) const TABLE: Table = Table {
             what: "links that expired unused",
             over: "expires_at < $1",
             tenant: None,
-            kept: Retention::For(DAY),
+            kept: RowRetention::For(DAY),
         }),
     ],
     personal: &[

@@ -9,7 +9,7 @@ use tenantry_tenancy::Slug;
 
 use crate::{
     Unit,
-    tables::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, Retention, Table},
+    tables::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, RowRetention, Table},
     unit::hit_one,
 };
 
@@ -57,7 +57,7 @@ pub(crate) const TABLE: Table = Table {
             what: "registrations that expired unconfirmed",
             over: "expires_at < $1",
             tenant: None,
-            kept: Retention::For(DAY),
+            kept: RowRetention::For(DAY),
         }),
     ],
     personal: &[

@@ -12,7 +12,7 @@ use tenantry_kernel::{SessionId, SignInId, StoreError, TenantId, Timestamp, User
 
 use crate::{
     Scope, Unit,
-    tables::{ColumnErasure, ExpiringRows, Expiry, HOUR, PersonalColumn, Retention, Table},
+    tables::{ColumnErasure, ExpiringRows, Expiry, HOUR, PersonalColumn, RowRetention, Table},
 };
 
 pub(crate) mod row {
@@ -59,7 +59,7 @@ pub(crate) const TABLE: Table = Table {
             what: "sessions past their absolute end; until then a copied token is known by them",
             over: "expires_at < $1",
             tenant: Some("tenant_id"),
-            kept: Retention::For(HOUR),
+            kept: RowRetention::For(HOUR),
         }),
     ],
     personal: &[

@@ -55,12 +55,12 @@ pub struct ExpiringRows {
     /// The column by which they belong to tenants, if they do.
     pub tenant: Option<&'static str>,
     /// For how long they are kept once they are over.
-    pub kept: Retention,
+    pub kept: RowRetention,
 }
 
 /// For how long rows are kept once they are over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retention {
+pub enum RowRetention {
     /// For so long.
     For(Duration),
     /// As `JOBS_KEEP_COMPLETED` says.
