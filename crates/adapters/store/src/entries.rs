@@ -16,7 +16,7 @@ use crate::{
     Unit,
     failure::Failure,
     journal::row,
-    pages::{by_id, lookahead},
+    pages::{keyset, lookahead},
     unit::TenantTable,
 };
 
@@ -125,7 +125,7 @@ impl Unit {
 
 /// The rows after the page before.
 fn in_order(select: Select<row::Entity>, page: &PageRequest<EventId>) -> Select<row::Entity> {
-    by_id(select, row::Column::Id, page.direction, page.after.map(|after| after.uuid()))
+    keyset(select, [row::Column::Id], page.direction, page.after.map(|after| [after.uuid().into()]))
 }
 
 /// The rows of a page whose actions are of a group: the first of each action, by its index, merged. Asked for all at once,

@@ -7,11 +7,12 @@ use sea_orm::{
 };
 use std::collections::BTreeMap;
 use tenantry_files::{BlobKey, File, FileFilter, FileId, FileKey, FileName, FileOrder, FileType, Files};
-use tenantry_kernel::{Direction, Page, PageRequest, StoreError, TenantId, Timestamp, UserId, upper_bound};
+use tenantry_kernel::{Page, PageRequest, StoreError, TenantId, Timestamp, UserId, upper_bound};
 use uuid::Uuid;
 
 use crate::{
     Unit,
+    pages::keyset,
     tables::{PersonalColumn, Table},
     unit::{TenantTable, hit_one},
 };
@@ -251,24 +252,10 @@ fn sorted(select: Select<row::Entity>, order: FileOrder, page: &PageRequest<File
         FileOrder::Size => Column::Bytes,
         FileOrder::CreatedAt => Column::CreatedAt,
     };
-    let select = match &page.after {
-        None => select,
-        Some(key) => {
-            let place = Expr::tuple([Expr::col(column), Expr::col(Column::Id)]);
-            let after = match key {
-                FileKey::Name(name, id) => Expr::tuple([Expr::value(name.as_str()), Expr::value(id.uuid())]),
-                FileKey::Size(bytes, id) => Expr::tuple([Expr::value(signed(*bytes)), Expr::value(id.uuid())]),
-                FileKey::CreatedAt(at, id) => Expr::tuple([Expr::value(at.utc()), Expr::value(id.uuid())]),
-            };
-            select.filter(match page.direction {
-                Direction::Ascending => place.gt(after),
-                Direction::Descending => place.lt(after),
-            })
-        }
-    };
-    let order = match page.direction {
-        Direction::Ascending => sea_orm::Order::Asc,
-        Direction::Descending => sea_orm::Order::Desc,
-    };
-    select.order_by(column, order.clone()).order_by(Column::Id, order)
+    let after = page.after.as_ref().map(|key| match key {
+        FileKey::Name(name, id) => [name.as_str().into(), id.uuid().into()],
+        FileKey::Size(bytes, id) => [signed(*bytes).into(), id.uuid().into()],
+        FileKey::CreatedAt(at, id) => [at.utc().into(), id.uuid().into()],
+    });
+    keyset(select, [column, Column::Id], page.direction, after)
 }

@@ -12,7 +12,7 @@ use tenantry_tenancy::{Invitation, InvitationId, InvitationState, Invitations};
 
 use crate::{
     Unit,
-    pages::by_id,
+    pages::keyset,
     tables::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, RowRetention, Table},
     unit::{TenantTable, hit_one},
 };
@@ -190,8 +190,8 @@ impl Invitations for Unit {
         &mut self,
         page: PageRequest<InvitationId>,
     ) -> Result<Page<Invitation, InvitationId>, StoreError> {
-        let after = page.after.map(|after| after.uuid());
-        let select = by_id(self.tenant_rows::<row::Entity>()?, Column::Id, page.direction, after);
+        let after = page.after.map(|after| [after.uuid().into()]);
+        let select = keyset(self.tenant_rows::<row::Entity>()?, [Column::Id], page.direction, after);
         let rows = self.page_of(select, page.limit).await?;
         let invitations = self.with_roles(rows).await?;
         Ok(Page::from_lookahead(invitations, page.limit, |invitation| invitation.id))

@@ -8,8 +8,7 @@ use sea_orm::{
 };
 use std::collections::HashMap;
 use tenantry_kernel::{
-    DefaultRole, Direction, EmailAddress, Page, PageRequest, RoleId, StoreError, TenantId, Timestamp, UserId,
-    upper_bound,
+    DefaultRole, EmailAddress, Page, PageRequest, RoleId, StoreError, TenantId, Timestamp, UserId, upper_bound,
 };
 use tenantry_tenancy::{
     MemberFilter, MemberKey, MemberKeys, MemberOrder, Membership, MembershipStatus, Memberships, Role, RoleHolding,
@@ -17,7 +16,9 @@ use tenantry_tenancy::{
 };
 
 use crate::{
-    Unit, people, roles,
+    Unit,
+    pages::keyset,
+    people, roles,
     tables::{ColumnErasure, PersonalColumn, Table},
     tenants,
     unit::{TenantTable, hit_one, next_version},
@@ -340,23 +341,9 @@ fn sorted(select: Select<row::Entity>, order: MemberOrder, page: &PageRequest<Me
         MemberOrder::Name => Column::NameKey,
         MemberOrder::JoinedAt => Column::JoinedAt,
     };
-    let select = match &page.after {
-        None => select,
-        Some(key) => {
-            let place = Expr::tuple([Expr::col(column), Expr::col(Column::UserId)]);
-            let after = match key {
-                MemberKey::Name(name, user) => Expr::tuple([Expr::value(name.as_str()), Expr::value(user.uuid())]),
-                MemberKey::JoinedAt(at, user) => Expr::tuple([Expr::value(at.utc()), Expr::value(user.uuid())]),
-            };
-            select.filter(match page.direction {
-                Direction::Ascending => place.gt(after),
-                Direction::Descending => place.lt(after),
-            })
-        }
-    };
-    let order = match page.direction {
-        Direction::Ascending => sea_orm::Order::Asc,
-        Direction::Descending => sea_orm::Order::Desc,
-    };
-    select.order_by(column, order.clone()).order_by(Column::UserId, order)
+    let after = page.after.as_ref().map(|key| match key {
+        MemberKey::Name(name, user) => [name.as_str().into(), user.uuid().into()],
+        MemberKey::JoinedAt(at, user) => [at.utc().into(), user.uuid().into()],
+    });
+    keyset(select, [column, Column::UserId], page.direction, after)
 }

@@ -1,23 +1,37 @@
-//! Pages of lists.
+//! Pages of lists, read by the key of the last row of the page before.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryTrait, Select, prelude::Uuid};
+use sea_orm::{
+    ConnectionTrait, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder, QueryTrait, Select, Value,
+    sea_query::{Expr, ExprTrait},
+};
 use tenantry_kernel::{Direction, StoreError};
 
 use crate::Unit;
 
-/// The rows after that one, in the order of their ids.
-pub(crate) fn by_id<E: EntityTrait>(
+/// Keeps the rows that follow those values of the columns, in the order of the columns. The last column is unique within
+/// the list, so that no row is repeated or skipped.
+pub(crate) fn keyset<E: EntityTrait, const N: usize>(
     select: Select<E>,
-    id: E::Column,
+    columns: [E::Column; N],
     direction: Direction,
-    after: Option<Uuid>,
+    after: Option<[Value; N]>,
 ) -> Select<E> {
-    match (direction, after) {
-        (Direction::Ascending, None) => select.order_by_asc(id),
-        (Direction::Ascending, Some(after)) => select.filter(id.gt(after)).order_by_asc(id),
-        (Direction::Descending, None) => select.order_by_desc(id),
-        (Direction::Descending, Some(after)) => select.filter(id.lt(after)).order_by_desc(id),
-    }
+    let select = match after {
+        None => select,
+        Some(after) => {
+            let row = Expr::tuple(columns.map(Expr::col));
+            let last = Expr::tuple(after.map(Expr::value));
+            select.filter(match direction {
+                Direction::Ascending => row.gt(last),
+                Direction::Descending => row.lt(last),
+            })
+        }
+    };
+    let order = match direction {
+        Direction::Ascending => Order::Asc,
+        Direction::Descending => Order::Desc,
+    };
+    columns.into_iter().fold(select, |select, column| select.order_by(column, order.clone()))
 }
 
 /// How many rows are asked for, so that one sees whether there is a page after this one. The number stands in the
@@ -36,8 +50,17 @@ impl Unit {
     where
         E::Model: Send,
     {
+        self.page_as(select, limit).await
+    }
+
+    /// The same of the columns that a model of its own takes.
+    pub(crate) async fn page_as<M: FromQueryResult + Send>(
+        &self,
+        select: Select<impl EntityTrait>,
+        limit: u32,
+    ) -> Result<Vec<M>, StoreError> {
         let mut statement = select.build(self.transaction.get_database_backend());
         statement.sql = format!("{} {}", statement.sql, lookahead(limit));
-        self.run(E::find().from_raw_sql(statement).all(&self.transaction)).await
+        self.run(M::find_by_statement(statement).all(&self.transaction)).await
     }
 }

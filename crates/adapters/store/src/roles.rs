@@ -10,7 +10,7 @@ use tenantry_tenancy::{Description, Role, RoleName, Roles, TenancyError};
 use crate::{
     Unit,
     failure::UniqueKey,
-    pages::by_id,
+    pages::keyset,
     tables::{PersonalColumn, Table},
     unit::{TenantTable, next_version},
 };
@@ -159,8 +159,8 @@ impl Roles for Unit {
     }
 
     async fn page_roles(&mut self, page: PageRequest<RoleId>) -> Result<Page<Role, RoleId>, StoreError> {
-        let after = page.after.map(|after| after.uuid());
-        let select = by_id(self.tenant_rows::<row::Entity>()?, row::Column::Id, page.direction, after);
+        let after = page.after.map(|after| [after.uuid().into()]);
+        let select = keyset(self.tenant_rows::<row::Entity>()?, [row::Column::Id], page.direction, after);
         let rows = self.page_of(select, page.limit).await?;
         let roles: Result<Vec<Role>, _> = rows.into_iter().map(|row| row.into_role(self.vocabulary())).collect();
         Ok(Page::from_lookahead(roles?, page.limit, |role| role.id))

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, Delete, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder,
+    ColumnTrait, Condition, ConnectionTrait, Delete, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
     QuerySelect, Value, prelude::Uuid,
 };
 use std::collections::{HashMap, HashSet};
@@ -13,6 +13,7 @@ use crate::{
     Unit,
     failure::{Failure, UniqueKey},
     journal::{part, row as entry, unsealed},
+    pages::keyset,
     tables::Table,
     unit::hit_one,
 };
@@ -275,19 +276,12 @@ impl Seals for Unit {
 
     async fn page_segments(&mut self, chain: Chain, page: PageRequest<i64>) -> Result<Page<Segment, i64>, StoreError> {
         self.require_chain(chain)?;
-        let number = row::Column::Number;
         let select = row::Entity::find()
             .select_only()
             .columns([row::Column::Seal, row::Column::Signature])
-            .filter(row::Column::Chain.eq(key(chain)))
-            .limit(u64::from(page.limit) + 1);
-        let select = match (page.direction, page.after) {
-            (Direction::Ascending, None) => select.order_by(number, Order::Asc),
-            (Direction::Ascending, Some(after)) => select.filter(number.gt(after)).order_by(number, Order::Asc),
-            (Direction::Descending, None) => select.order_by(number, Order::Desc),
-            (Direction::Descending, Some(after)) => select.filter(number.lt(after)).order_by(number, Order::Desc),
-        };
-        let rows = self.run(select.into_model::<Bare>().all(&self.transaction)).await?;
+            .filter(row::Column::Chain.eq(key(chain)));
+        let select = keyset(select, [row::Column::Number], page.direction, page.after.map(|after| [after.into()]));
+        let rows: Vec<Bare> = self.page_as(select, page.limit).await?;
         let segments: Vec<Segment> = rows.into_iter().map(Segment::try_from).collect::<Result<_, _>>()?;
         Ok(Page::from_lookahead(segments, page.limit, |segment| segment.seal.number))
     }

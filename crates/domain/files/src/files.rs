@@ -1,6 +1,7 @@
 //! Records of files, and the storage that each tenant uses.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use tenantry_kernel::{Action, Command, Page, PageRequest, Requirement, StoreError, TenantId, Timestamp, UserId};
 
 use crate::{BlobKey, FileId, FileName, FileType, vocabulary::FILES_READ};
@@ -55,8 +56,8 @@ pub enum FileOrder {
     CreatedAt,
 }
 
-/// Position of a file in a sorted list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Position of a file in a sorted list. Cursors carry it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FileKey {
     /// By folded name.
     Name(String, FileId),

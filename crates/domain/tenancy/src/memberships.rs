@@ -1,6 +1,7 @@
 //! Memberships: which person is in the tenant, and which roles they hold there.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use tenantry_kernel::{
     Action, Actor, Authorities, Command, DefaultRole, EmailAddress, Event, Journal, Page, PageRequest, Refusal,
     Requirement, RoleId, StoreError, TenantAuthority, TenantId, Timestamp, UserId, World, authorize, fold,
@@ -86,8 +87,8 @@ pub enum MemberOrder {
     JoinedAt,
 }
 
-/// The place of a member in a sorted list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The key of a member in a sorted list. Cursors carry it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MemberKey {
     /// In a list by name.
     Name(String, UserId),

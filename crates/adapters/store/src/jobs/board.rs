@@ -8,7 +8,7 @@ use tenantry_kernel::{Page, PageRequest, StoreError, TenantId, Timestamp};
 use crate::{
     Unit,
     failure::{Failure, UniqueKey},
-    pages::by_id,
+    pages::keyset,
     unit::{TenantTable, hit_one},
 };
 
@@ -167,7 +167,7 @@ impl Jobs for Unit {
         if let Some(state) = filter.state {
             select = select.filter(Column::State.eq(state.name()));
         }
-        let select = by_id(select, Column::Id, page.direction, page.after.map(|after| after.uuid()));
+        let select = keyset(select, [Column::Id], page.direction, page.after.map(|after| [after.uuid().into()]));
         let rows = self.page_of(select, page.limit).await?;
         let jobs: Result<Vec<JobStatus>, _> = rows.into_iter().map(JobStatus::try_from).collect();
         Ok(Page::from_lookahead(jobs?, page.limit, |job| job.id))
