@@ -7,14 +7,14 @@ use super::busy;
 use crate::support::{Kind, Server, Settings, Tenant, pages::assert_pages_join};
 
 /// What a command about the audit log said, and its exit code.
-pub(super) struct Said {
-    pub(super) code: i32,
-    pub(super) text: String,
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) text: String,
 }
 
 impl Said {
     #[track_caller]
-    pub(super) fn whole(self) -> String {
+    pub(crate) fn whole(self) -> String {
         assert_eq!(self.code, 0, "{}", self.text);
         self.text
     }
@@ -27,7 +27,7 @@ impl Said {
 
 impl Server {
     /// Runs a command about the audit log on this server's data.
-    pub(super) fn audit(&self, arguments: &[&str]) -> Said {
+    pub(crate) fn audit(&self, arguments: &[&str]) -> Said {
         let settings = self.place.settings(&Settings::default());
         let done = Command::new(env!("CARGO_BIN_EXE_tenantry"))
             .arg("audit")

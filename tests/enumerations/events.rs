@@ -43,7 +43,8 @@ async fn every_operation_leaves_what_it_declares(server: Server, kind: Kind) {
     for route in routes() {
         let seen = walk.record.of(route.id);
         assert!(seen.succeeded, "the walk never sees {} succeed", route.id);
-        let declared: BTreeSet<String> = route.operation().events.iter().map(|a| a.name().to_owned()).collect();
+        let declared: BTreeSet<String> =
+            route.operation().contract.events.iter().map(|a| a.name().to_owned()).collect();
         assert_eq!(seen.events, declared, "{} left the first and declares the second", route.id);
         declared_anywhere.extend(declared);
     }

@@ -40,7 +40,7 @@ fn taken_by_an_id(template: &str, method: &str) -> bool {
 #[test]
 fn every_operation_of_the_table_has_a_route_and_every_route_an_operation() {
     let routed: BTreeSet<&str> = routes().iter().map(|route| route.id).collect();
-    let listed: BTreeSet<&str> = operations().map(|operation| operation.id).collect();
+    let listed: BTreeSet<&str> = operations().map(|operation| operation.id.as_str()).collect();
     assert_eq!(routed, listed);
     assert_eq!(routes().len(), operations().count(), "an id stands twice");
 }
@@ -55,7 +55,7 @@ fn nothing_is_public_that_is_not_meant_to_be() {
 fn what_can_be_refused_for_power_leaves_an_event_of_its_own() {
     for route in routes().iter().filter(|route| !route.is_public() && route.method != Method::GET) {
         assert!(
-            WITHOUT_EVENTS.contains(&route.id) || !route.operation().events.is_empty(),
+            WITHOUT_EVENTS.contains(&route.id) || !route.operation().contract.events.is_empty(),
             "{} declares no event",
             route.id
         );
@@ -130,7 +130,7 @@ on_both_databases! {
             let missing: Vec<_> = error["details"].as_array().unwrap().iter().map(|d| d["field"].clone()).collect();
             assert_eq!(&missing, wanted, "{}", route.id);
             assert!(error["details"].as_array().unwrap().iter().all(|d| d["code"] == "missing_permission"));
-            let tried_action = route.operation().events.first().map_or("access.denied", |action| action.name());
+            let tried_action = route.operation().contract.events.first().map_or("access.denied", |action| action.name());
             let left = [(tried_action.to_owned(), "denied".to_owned())];
             assert_eq!(server.sql.events_of(request).await, left, "{}", route.id);
             let mut after = server.sql.dump().await;

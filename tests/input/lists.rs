@@ -1,6 +1,15 @@
+use proptest::{
+    strategy::{Strategy, ValueTree},
+    string::string_regex,
+    test_runner::TestRunner,
+};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
-use crate::support::{Server, Tenant};
+use crate::support::{
+    Server, Tenant,
+    routes::{Route, UNKNOWN_ID, routes},
+};
 
 /// Some rows in every list.
 async fn filled(server: &Server) -> Tenant {
@@ -10,6 +19,59 @@ async fn filled(server: &Server) -> Tenant {
         server.member(&acme, "viewer").await;
     }
     acme
+}
+
+/// At least two rows in each list of the API.
+async fn filled_everywhere(server: &Server) -> Tenant {
+    let acme = filled(server).await;
+    for name in ["a.csv", "b.csv"] {
+        acme.owner.upload(name, "text/csv", b"name\nAda\n").await.is(201);
+    }
+    // An invitation is a job too.
+    for email in ["fay@fay.example", "gus@gus.example"] {
+        server.invite(&acme, email, "viewer").await;
+        server.audit(&["seal"]).whole();
+    }
+    acme
+}
+
+/// The lists of the document: what takes a cursor.
+fn lists() -> Vec<Route> {
+    let takes_cursor = |route: &Route| {
+        let parameters = route.shape["parameters"].as_array();
+        parameters.is_some_and(|list| list.iter().any(|parameter| parameter["name"] == "cursor"))
+    };
+    routes().into_iter().filter(takes_cursor).collect()
+}
+
+/// Queries that differ in one parameter: none, and two values of each that the document names.
+fn queries_of(list: &Route, runner: &mut TestRunner) -> Vec<String> {
+    let mut queries = vec![String::new()];
+    for parameter in list.shape["parameters"].as_array().unwrap() {
+        let name = parameter["name"].as_str().unwrap();
+        if parameter["in"] == "query" && !["limit", "cursor"].contains(&name) {
+            queries.extend(values_of(&parameter["schema"], runner).into_iter().map(|value| format!("&{name}={value}")));
+        }
+    }
+    queries
+}
+
+/// Two values that fit the schema of a parameter.
+fn values_of(schema: &Value, runner: &mut TestRunner) -> BTreeSet<String> {
+    let texts = |texts: [&str; 2]| texts.map(str::to_owned).into();
+    match (schema["format"].as_str(), schema["pattern"].as_str()) {
+        (Some("uuid"), _) => texts([UNKNOWN_ID, "0192f0c1-2345-7abc-8def-0123456789ac"]),
+        (Some("date-time"), _) => texts(["2020-01-01T00:00:00Z", "2020-01-02T00:00:00Z"]),
+        (_, pattern) => {
+            let pattern = pattern.map_or("[a-z]{1,8}", |pattern| pattern.trim_start_matches('^').trim_end_matches('$'));
+            let fitting = string_regex(pattern).unwrap();
+            let mut values = BTreeSet::new();
+            while values.len() < 2 {
+                values.insert(fitting.new_tree(runner).unwrap().current());
+            }
+            values
+        }
+    }
 }
 
 async fn cursor_of(tenant: &Tenant, list: &str) -> String {
@@ -39,6 +101,31 @@ on_both_databases! {
             // A page may be of another size than the one before.
             let other = from.replace("limit=1", "limit=2");
             owner.get(&format!("{other}&cursor={cursor}")).await.is(200);
+        }
+    }
+
+    async fn in_every_list_another_value_of_any_parameter_makes_a_cursor_invalid(server: Server) {
+        let acme = filled_everywhere(&server).await;
+        let runner = &mut TestRunner::deterministic();
+        for list in lists() {
+            let (path, queries) = (list.path(&[]), queries_of(&list, runner));
+            for from in &queries {
+                let first = acme.owner.get(&format!("{path}?limit=1{from}")).await;
+                let cursor = first.body["meta"]["nextCursor"].as_str().map(str::to_owned);
+                first.is(200);
+                let Some(cursor) = cursor else {
+                    assert!(!from.is_empty(), "{path} has fewer than two rows");
+                    continue;
+                };
+                for to in &queries {
+                    let reply = acme.owner.get(&format!("{path}?limit=1{to}&cursor={cursor}")).await;
+                    if from == to {
+                        reply.is(200);
+                    } else {
+                        reply.refused(400, "invalid_cursor");
+                    }
+                }
+            }
         }
     }
 

@@ -131,7 +131,7 @@ impl Client {
         }
         let Some(id) = operation_of(method, path) else { return };
         let operation = operations().find(|operation| operation.id == id).unwrap();
-        let declared: HashSet<&str> = operation.events.iter().map(|action| action.name()).collect();
+        let declared: HashSet<&str> = operation.contract.events.iter().map(|action| action.name()).collect();
         for (action, _) in self.sql.events_of(reply.request_id()).await {
             assert!(declared.contains(action.as_str()), "{} left {action}, which it does not declare", reply.call);
         }

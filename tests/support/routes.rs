@@ -49,7 +49,7 @@ impl Route {
 
     /// Whether it is for whoever is not signed in.
     pub(crate) fn is_public(&self) -> bool {
-        self.operation().requires.is_none()
+        self.operation().contract.requires.is_none()
     }
 
     /// How many ids the path takes.

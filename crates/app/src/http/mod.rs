@@ -1,22 +1,19 @@
-//! What clients say and hear: routes, extractors, and the one layer around every request.
+//! The HTTP API: routes, extractors, and the one layer around every request.
+//!
+//! Three layers, each of which names those before it only: `request` is what every request passes through, `resources`
+//! are the operations, `document` describes them.
 
 mod document;
 mod links;
 mod request;
 mod resources;
+mod routes;
 
-use document::{docs, openapi};
-use request::{body, caller, errors, idempotency, if_match, layer, origin, query};
-use resources::{
-    audit_logs, auth, files, health, invitations, jobs, permissions, roles, tenant, tenants, users, well_known,
-};
-
-pub use document::{
-    error_codes::error_codes_markdown,
-    openapi::{Operation, document, operations},
-};
-pub use request::connection::keep_connection;
+pub use document::{document, error_codes_markdown};
+pub(crate) use request::operation_of;
+pub use request::{BodyPace, Contract, Operation, keep_connection};
 pub(crate) use resources::health::say_whether_alive;
+pub use resources::operations;
 
 use actix_web::{
     App as ActixApp, Error,
@@ -25,11 +22,8 @@ use actix_web::{
     middleware::{Condition, from_fn},
     web,
 };
-use std::str::FromStr;
-use tenantry_kernel::ErrorCode;
-use utoipa_actix_web::{AppExt, scope, service_config::ServiceConfig};
 
-use crate::{App, Failure};
+use crate::App;
 
 /// The whole HTTP service of one worker.
 pub fn service(
@@ -43,34 +37,14 @@ pub fn service(
         Error = Error,
     >,
 > {
-    let cors = Condition::new(!app.config.http.cors_origins.is_empty(), origin::cors(&app.config.http.cors_origins));
-    let (service, _) =
-        ActixApp::new().app_data(web::Data::new(app)).into_utoipa_app().configure(routes).split_for_parts();
-    service
-        .configure(docs::routes)
+    let origins = &app.config.http.cors_origins;
+    let cors = Condition::new(!origins.is_empty(), request::cors(origins));
+    ActixApp::new()
+        .app_data(web::Data::new(app))
+        .configure(routes::routes)
+        .configure(document::docs::routes)
         .configure(links::routes)
-        .default_service(web::to(errors::unrouted))
+        .default_service(web::to(routes::unrouted))
         .wrap(cors)
-        .wrap(from_fn(layer::around))
-}
-
-/// Every documented route.
-fn routes(config: &mut ServiceConfig<'_>) {
-    let api = scope("/api/v1")
-        .configure(auth::routes)
-        .configure(tenant::routes)
-        .configure(tenants::routes)
-        .configure(invitations::routes)
-        .configure(users::routes)
-        .configure(roles::routes)
-        .configure(permissions::routes)
-        .configure(files::routes)
-        .configure(jobs::routes)
-        .configure(audit_logs::routes);
-    config.service(api).configure(health::routes).configure(well_known::routes);
-}
-
-/// The id in a path; what is none is treated like an unknown one.
-fn path_id<T: FromStr>(text: &str) -> Result<T, Failure> {
-    text.parse().map_err(|_| Failure::new(ErrorCode::NOT_FOUND))
+        .wrap(from_fn(request::around))
 }

@@ -6,9 +6,13 @@ use actix_web::{
     http::{Method, StatusCode},
 };
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use std::{collections::HashMap, sync::OnceLock, time::Instant};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::OnceLock,
+    time::Instant,
+};
 
-use crate::http::document;
+use crate::http::{operation_of, operations};
 
 use super::response_times::{Percentiles, ResponseTimes};
 
@@ -65,7 +69,7 @@ pub(crate) struct Measured<'a> {
 impl HttpMetrics {
     /// To be made after the recorder, where there is one.
     pub(crate) fn new() -> Self {
-        let documented = document()["paths"].as_object().into_iter().flat_map(|paths| paths.keys().map(String::as_str));
+        let documented: BTreeSet<&str> = operations().map(|operation| operation.path.as_str()).collect();
         let patterns: Vec<&'static str> = [UNMATCHED].into_iter().chain(UNDOCUMENTED).chain(documented).collect();
         let routes = patterns.iter().map(|pattern| Route { pattern, methods: Default::default() }).collect();
         let places = patterns.iter().zip(0..).map(|(pattern, place)| (*pattern, place)).collect();
@@ -103,7 +107,8 @@ impl HttpMetrics {
     /// The route that took a request. That of a path without parameters is the path.
     fn route_of(&self, request: &HttpRequest) -> &Route {
         let of = |pattern: &str| self.places.get(pattern).copied();
-        let place = of(request.path()).or_else(|| of(&request.match_pattern()?));
+        let of_operation = || of(&operation_of(request)?.path);
+        let place = of(request.path()).or_else(of_operation).or_else(|| of(&request.match_pattern()?));
         &self.routes[place.unwrap_or(0)]
     }
 }

@@ -1,16 +1,18 @@
 //! The page of error codes, made from what the crates declare.
 
-use crate::vocabulary::error_codes;
 use std::fmt::Write as _;
 
-use super::{errors::status_of, openapi::operations};
+use crate::{
+    http::{request::status_of, resources::operations},
+    vocabulary::error_codes,
+};
 
 /// The table of all codes, for `docs/error-codes.md`. Operations are named where a code is their own and does not follow
 /// from what all of their kind share.
 pub fn error_codes_markdown() -> String {
     let mut table = String::from("| code | status | message | of |\n|---|---|---|---|\n");
     for code in error_codes() {
-        let owners = operations().filter(|operation| operation.errors.contains(&code));
+        let owners = operations().filter(|operation| operation.contract.errors.contains(&code));
         let owners: Vec<String> = owners.map(|operation| format!("`{}`", operation.id)).collect();
         let (status, sentence) = (status_of(code.kind()).as_u16(), code.sentence());
         let _infallible = writeln!(table, "| `{code}` | {status} | {sentence} | {} |", owners.join(" "));

@@ -1,244 +1,31 @@
-//! The OpenAPI document: what the handlers say, completed from one table of operations with everything that all of
-//! them share.
+//! The OpenAPI document: what the handlers say, completed from their contracts with everything that all of them share.
 
-use actix_web::{dev::ResourceDef, http::Method};
 use serde_json::{Map, Value, json};
 use std::{collections::HashSet, sync::OnceLock};
 use tenantry_idempotency::IdempotencyKey;
 use tenantry_idempotency::vocabulary::{IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_MISMATCH};
-use tenantry_kernel::{Action, Command, ErrorCode, Permission, Requirement};
-use utoipa::{IntoParams, OpenApi, ToSchema, openapi::OpenApi as Document};
-use utoipa_actix_web::AppExt;
-
-use crate::vocabulary::error_codes;
-
-use super::{
-    audit_logs, auth, errors::status_of, files, health, invitations, jobs, permissions, roles, routes, tenant, tenants,
-    users, well_known,
+use tenantry_kernel::{ErrorCode, Permission, Requirement};
+use utoipa::{
+    OpenApi,
+    openapi::{OpenApi as Document, tag::TagBuilder},
 };
 
-/// What the document says of an operation beside what stands at its handler.
-#[derive(Debug, Clone, Copy)]
-pub struct Operation {
-    /// The operation's id: the name of its handler.
-    pub id: &'static str,
-    /// What its caller must be allowed to do; `None` for whoever is not signed in.
-    pub requires: Option<Requirement>,
-    /// The events that it can leave when it succeeds.
-    pub events: &'static [Action],
-    /// The codes of its own failures, beside those that its shape implies.
-    pub errors: &'static [ErrorCode],
-    /// Whether its success carries the version of what it answers, as `ETag`.
-    pub is_versioned: bool,
-    /// Whether its success can set the cookie of the refresh token, or make the browser forget it.
-    pub sets_cookie: bool,
-    /// Whether its body may be left out.
-    pub body_is_optional: bool,
-    /// Whether its success shows a signed link, which is kept nowhere.
-    pub shows_link: bool,
-}
-
-impl Operation {
-    /// An operation that gives the command `C`.
-    pub(crate) const fn of<C: Command>(id: &'static str, errors: &'static [ErrorCode]) -> Self {
-        Self { requires: Some(C::REQUIRES), ..Self::public(id, C::EVENTS, errors) }
-    }
-
-    /// An operation for whoever is not signed in.
-    pub(crate) const fn public(id: &'static str, events: &'static [Action], errors: &'static [ErrorCode]) -> Self {
-        Self {
-            id,
-            requires: None,
-            events,
-            errors,
-            is_versioned: false,
-            sets_cookie: false,
-            body_is_optional: false,
-            shows_link: false,
-        }
-    }
-
-    /// The same, with the version of what it answers.
-    pub(crate) const fn versioned(self) -> Self {
-        Self { is_versioned: true, ..self }
-    }
-
-    /// The same, with the cookie of the refresh token.
-    pub(crate) const fn with_cookie(self) -> Self {
-        Self { sets_cookie: true, ..self }
-    }
-
-    /// The same, with a body that may be left out.
-    pub(crate) const fn with_optional_body(self) -> Self {
-        Self { body_is_optional: true, ..self }
-    }
-
-    /// The same, with a signed link in its answer.
-    pub(crate) const fn with_link(self) -> Self {
-        Self { shows_link: true, ..self }
-    }
-
-    /// Whether requests of this method can be named by an `Idempotency-Key`: those that change something for somebody
-    /// signed in, and whose answer shows nothing that is shown once.
-    fn takes_key(&self, method: &str) -> bool {
-        matches!(method, "post" | "patch") && self.requires.is_some() && !self.sets_cookie && !self.shows_link
-    }
-
-    /// Every code that the operation can answer: its own, and what follows from its shape.
-    fn codes(&self, shape: &Value) -> Vec<ErrorCode> {
-        let mut codes = self.errors.to_vec();
-        let has_parameter = |place: &str| {
-            let parameters = shape["parameters"].as_array();
-            parameters.is_some_and(|list| list.iter().any(|parameter| parameter["in"] == place))
-        };
-        if let Some(requirement) = self.requires {
-            use ErrorCode as E;
-            codes.extend([E::UNAUTHENTICATED, E::TOKEN_INVALID, E::TOKEN_EXPIRED, E::SESSION_ENDED]);
-            if requirement != Requirement::SignedIn {
-                codes.extend([E::TENANT_REQUIRED, E::TENANT_SUSPENDED]);
-            }
-            if !matches!(requirement, Requirement::SignedIn | Requirement::Member) {
-                codes.push(E::PERMISSION_DENIED);
-            }
-        }
-        if shape.get("requestBody").is_some() {
-            use ErrorCode as E;
-            codes.extend([
-                E::MALFORMED_BODY,
-                E::TIMEOUT,
-                E::PAYLOAD_TOO_LARGE,
-                E::UNSUPPORTED_MEDIA_TYPE,
-                E::VALIDATION_FAILED,
-            ]);
-        }
-        if has_parameter("query") {
-            codes.push(ErrorCode::VALIDATION_FAILED);
-        }
-        if has_parameter("path") {
-            codes.push(ErrorCode::NOT_FOUND);
-        }
-        if has_parameter("header") {
-            codes.push(ErrorCode::VERSION_CONFLICT);
-        }
-        codes.extend([ErrorCode::INTERNAL, ErrorCode::UNAVAILABLE]);
-        codes
-    }
-}
-
-/// An id in a request.
-#[derive(ToSchema)]
-#[schema(value_type = String, format = "uuid")]
-#[expect(dead_code, reason = "only its schema is used")]
-pub(crate) struct Id(String);
-
-/// The name of a permission of the catalogue, in a request.
-#[derive(ToSchema)]
-#[schema(value_type = String, max_length = 64, pattern = "^[a-z]+:[a-z-]+$")]
-#[expect(dead_code, reason = "only its schema is used")]
-pub(crate) struct PermissionName(String);
-
-/// Data in the envelope of every success.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only its schema is used: answers are made by `Answer`")]
-pub(crate) struct Of<T: ToSchema> {
-    /// Always `true`.
-    success: bool,
-    data: T,
-}
-
-/// What is told of something that will be seen to: nothing yet.
-#[derive(ToSchema)]
-pub(crate) struct Accepted {}
-
-/// A page of a list in the envelope of every success.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only its schema is used: answers are made by `Answer`")]
-pub(crate) struct ListOf<T: ToSchema> {
-    /// Always `true`.
-    success: bool,
-    data: Vec<T>,
-    meta: PageMeta,
-}
-
-/// Where a page ends.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "only its schema is used: answers are made by `Answer`")]
-pub(crate) struct PageMeta {
-    /// The limit that was used.
-    #[schema(minimum = 1, maximum = 100)]
-    limit: u32,
-    /// Asks for the next page; `null` on the last.
-    #[schema(required = true)]
-    next_cursor: Option<String>,
-}
-
-/// Which page of a list is wanted.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "only its description is used: queries are read by `List`")]
-pub(crate) struct PageParameters {
-    /// How many rows at most.
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: Option<u32>,
-    /// The `nextCursor` of the page before.
-    #[param(max_length = 2000)]
-    cursor: Option<String>,
-}
-
-/// The version that a change is for.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "only its description is used: the header is read by `IfMatch`")]
-pub(crate) struct IfMatchHeader {
-    /// The `ETag` of what you have read; 412 when it has changed since.
-    #[param(rename = "If-Match", example = "\"3\"")]
-    if_match: Option<String>,
-}
+use crate::{
+    http::{
+        request::{Operation, status_of},
+        resources::{RESOURCES, operations},
+    },
+    vocabulary::error_codes,
+};
 
 #[derive(OpenApi)]
-#[openapi(
-    info(
-        title = "Tenantry",
-        description = "Tenants, people, roles, sessions, files and an audit log, over HTTP. Sign in with \
+#[openapi(info(
+    title = "Tenantry",
+    description = "Tenants, people, roles, sessions, files and an audit log, over HTTP. Sign in with \
             `POST /api/v1/auth/register` or `POST /api/v1/auth/login` and send the access token as a bearer token.",
-        license(name = "Apache-2.0", identifier = "Apache-2.0"),
-    ),
-    tags(
-        (name = "auth", description = "Signing in and out, one's own profile and sessions."),
-        (name = "tenant", description = "The organisation that one is signed in to."),
-        (name = "tenants", description = "The organisations that one belongs to."),
-        (name = "invitations", description = "Taking people in by a mailed link."),
-        (name = "users", description = "Who is a member, and with which roles."),
-        (name = "roles", description = "Named sets of permissions."),
-        (name = "permissions", description = "What can be allowed, and what is."),
-        (name = "files", description = "Images, documents and tables that the organisation keeps."),
-        (name = "jobs", description = "Work in the background: where it stands, trying again, calling off, clean-up."),
-        (name = "audit", description = "Who did what."),
-        (name = "health", description = "For load balancers and people who look after the service."),
-    )
-)]
+    license(name = "Apache-2.0", identifier = "Apache-2.0"),
+))]
 struct Base;
-
-/// Every operation, in the order of the routes.
-pub fn operations() -> impl Iterator<Item = &'static Operation> {
-    [
-        auth::OPERATIONS,
-        tenant::OPERATIONS,
-        tenants::OPERATIONS,
-        invitations::OPERATIONS,
-        users::OPERATIONS,
-        roles::OPERATIONS,
-        permissions::OPERATIONS,
-        files::OPERATIONS,
-        jobs::OPERATIONS,
-        audit_logs::OPERATIONS,
-        health::OPERATIONS,
-        well_known::OPERATIONS,
-    ]
-    .into_iter()
-    .flatten()
-}
 
 /// The OpenAPI 3.1 document of the API.
 pub fn document() -> &'static Value {
@@ -248,8 +35,20 @@ pub fn document() -> &'static Value {
 
 /// What the handlers say of themselves.
 fn collect() -> Document {
-    let base = Base::openapi();
-    let (_, document) = actix_web::App::new().into_utoipa_app().openapi(base).configure(routes).split_for_parts();
+    let mut document = Base::openapi();
+    let mut tags = Vec::new();
+    for resource in RESOURCES.iter() {
+        if let Some((name, description)) = resource.tag {
+            tags.push(TagBuilder::new().name(name).description(Some(description)).build());
+        }
+        for route in &resource.routes {
+            let mut described = (route.describe)();
+            let paths = std::mem::take(&mut described.paths.paths).into_iter();
+            described.paths.paths = paths.map(|(path, item)| (format!("{}{path}", resource.root), item)).collect();
+            document.merge(described);
+        }
+    }
+    document.tags = Some(tags);
     document
 }
 
@@ -261,15 +60,9 @@ fn complete(collected: Document) -> Value {
     });
     document["components"]["schemas"]["Failure"] = failure_schema();
     name_data(&mut document["components"]["schemas"]);
-    if let Some(paths) = document["paths"].as_object_mut() {
-        for (path, item) in paths.iter_mut() {
-            let is_limited = path.starts_with(LIMITED);
-            for (method, shape) in item.as_object_mut().into_iter().flatten() {
-                if shape.get("operationId").is_some() {
-                    complete_operation(method, shape, is_limited);
-                }
-            }
-        }
+    for operation in operations() {
+        let method = operation.method.as_str().to_ascii_lowercase();
+        complete_operation(operation, &mut document["paths"][&operation.path][method]);
     }
     document
 }
@@ -291,44 +84,41 @@ fn name_data(schemas: &mut Value) {
     }
 }
 
-/// Requests below it count.
-const LIMITED: &str = "/api/v1/";
-
-fn complete_operation(method: &str, shape: &mut Value, is_limited: bool) {
-    let Some(operation) = operations().find(|operation| shape["operationId"] == operation.id) else { return };
-    let mut codes = operation.codes(shape);
+fn complete_operation(operation: &Operation, shape: &mut Value) {
+    let (contract, is_limited) = (operation.contract, operation.is_limited());
+    let mut codes = codes_of(operation, shape);
     if is_limited {
         codes.push(ErrorCode::RATE_LIMITED);
     }
-    let takes_key = operation.takes_key(method);
+    let takes_key = operation.takes_key();
     if takes_key {
         add_key(shape);
         codes.extend([IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_MISMATCH, IDEMPOTENCY_IN_PROGRESS]);
     }
-    shape["security"] = match operation.requires {
+    shape["security"] = match contract.requires {
         Some(_) => json!([{ "bearer": [] }]),
         None => json!([]),
     };
-    if let Some(requirement) = operation.requires {
+    if let Some(requirement) = contract.requires {
         shape["x-requires"] = requirement_value(requirement);
     }
-    if operation.body_is_optional {
+    if contract.body_is_optional {
         shape["requestBody"]["required"] = false.into();
     }
-    shape["x-events"] = operation.events.iter().map(|action| action.name()).collect();
+    shape["x-events"] = contract.events.iter().map(|action| action.name()).collect();
     let Some(responses) = shape["responses"].as_object_mut() else { return };
     for (status, response) in responses.iter_mut() {
         add_header(response, "X-Request-Id", "The id of the request, as in the log.", "string");
         if status == "201" {
             add_header(response, "Location", "Where it is found from now on.", "string");
         }
-        if status.starts_with('2') && operation.is_versioned {
+        if status.starts_with('2') && contract.is_versioned {
             add_header(response, "ETag", "The version of what is answered, for `If-Match`.", "string");
         }
         if status.starts_with('2') && takes_key {
             add_header(response, "Idempotency-Replayed", "`true` when this was answered before.", "string");
         }
-        if status.starts_with('2') && operation.sets_cookie {
+        if status.starts_with('2') && contract.sets_cookie {
             add_header(response, "Set-Cookie", "The refresh token, where it travels so.", "string");
         }
     }
@@ -446,38 +236,42 @@ fn failure_schema() -> Value {
     })
 }
 
-/// What a path takes.
-struct Route {
-    path: ResourceDef,
-    /// Each method in upper case, with the shape of its operation.
-    methods: Vec<(String, &'static Value)>,
-}
-
-fn documented() -> &'static [Route] {
-    static ROUTES: OnceLock<Vec<Route>> = OnceLock::new();
-    ROUTES.get_or_init(|| {
-        let paths = document()["paths"].as_object();
-        let routes = paths.into_iter().flatten().map(|(path, item)| {
-            let methods = item.as_object().into_iter().flatten();
-            let methods = methods.map(|(method, shape)| (method.to_uppercase(), shape)).collect();
-            Route { path: ResourceDef::new(path.as_str()), methods }
-        });
-        routes.collect()
-    })
-}
-
-/// The methods that a path takes, in upper case; none for an unknown path.
-pub(crate) fn methods_of(path: &str) -> Vec<String> {
-    let route = documented().iter().find(|route| route.path.is_match(path));
-    let methods = route.into_iter().flat_map(|route| &route.methods);
-    methods.map(|(method, _)| method.clone()).collect()
-}
-
-/// Whether a request of that route, `/api/v1/roles/{id}`, can be named by an `Idempotency-Key`.
-pub(crate) fn takes_key(method: &Method, route: &str) -> bool {
-    let route = documented().iter().find(|known| known.path.pattern() == Some(route));
-    let methods = route.into_iter().flat_map(|route| &route.methods);
-    let mut shapes = methods.filter(|(name, _)| name == method.as_str());
-    let parameters = shapes.find_map(|(_, shape)| shape["parameters"].as_array());
-    parameters.is_some_and(|list| list.iter().any(|parameter| parameter["name"] == "Idempotency-Key"))
+/// Every code that the operation can answer: its own, and what follows from its shape.
+fn codes_of(operation: &Operation, shape: &Value) -> Vec<ErrorCode> {
+    let mut codes = operation.contract.errors.to_vec();
+    let has_parameter = |place: &str| {
+        let parameters = shape["parameters"].as_array();
+        parameters.is_some_and(|list| list.iter().any(|parameter| parameter["in"] == place))
+    };
+    if let Some(requirement) = operation.contract.requires {
+        use ErrorCode as E;
+        codes.extend([E::UNAUTHENTICATED, E::TOKEN_INVALID, E::TOKEN_EXPIRED, E::SESSION_ENDED]);
+        if requirement != Requirement::SignedIn {
+            codes.extend([E::TENANT_REQUIRED, E::TENANT_SUSPENDED]);
+        }
+        if !matches!(requirement, Requirement::SignedIn | Requirement::Member) {
+            codes.push(E::PERMISSION_DENIED);
+        }
+    }
+    if shape.get("requestBody").is_some() {
+        use ErrorCode as E;
+        codes.extend([
+            E::MALFORMED_BODY,
+            E::TIMEOUT,
+            E::PAYLOAD_TOO_LARGE,
+            E::UNSUPPORTED_MEDIA_TYPE,
+            E::VALIDATION_FAILED,
+        ]);
+    }
+    if has_parameter("query") {
+        codes.push(ErrorCode::VALIDATION_FAILED);
+    }
+    if has_parameter("path") {
+        codes.push(ErrorCode::NOT_FOUND);
+    }
+    if has_parameter("header") {
+        codes.push(ErrorCode::VERSION_CONFLICT);
+    }
+    codes.extend([ErrorCode::INTERNAL, ErrorCode::UNAVAILABLE]);
+    codes
 }

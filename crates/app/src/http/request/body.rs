@@ -16,7 +16,7 @@ use validator::{Validate, ValidationErrors};
 
 use crate::Failure;
 
-use super::idempotency::ReadBody;
+use super::{connection::take_body, idempotency::ReadBody};
 
 /// The most bytes of a JSON body.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
@@ -56,18 +56,18 @@ impl FromRequest for Body {
             is_compressed: is_compressed(headers),
             declared_bytes: length.and_then(|length| length.parse().ok()),
             read: ReadBody::of(request),
-            payload: payload.take(),
+            payload: take_body(request, payload),
         }))
     }
 }
 
 impl Body {
-    /// Reads the body and takes it apart.
+    /// Receives the body and parses it.
     pub(crate) async fn read<T: Reads>(self) -> Result<T::Output, Failure> {
         self.read_with(T::read).await
     }
 
-    /// Reads the body and takes it apart by a function, which knows what the body alone does not say: the vocabulary.
+    /// Receives the body and parses it by a function that knows more than the body says: the vocabulary.
     pub(crate) async fn read_with<T: DeserializeOwned + Validate, O>(
         self,
         take: impl FnOnce(T, &mut Fields) -> Option<O>,
@@ -148,8 +148,8 @@ fn parse<T: DeserializeOwned + Validate, O>(
         }
     })?;
     let mut fields = Fields::default();
-    if let Err(errors) = body.validate() {
-        fields.add_rules(&errors);
+    if let Err(rules) = body.validate() {
+        fields.add_rules(&rules);
     }
     match take(body, &mut fields) {
         Some(output) if fields.0.is_empty() => Ok(output),

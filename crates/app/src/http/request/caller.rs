@@ -1,6 +1,6 @@
 //! Who calls: the parameter's type states what the caller must be allowed to do.
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header};
 use futures::future::LocalBoxFuture;
 use sha2::{Digest, Sha256};
 use std::{marker::PhantomData, sync::Arc};
@@ -12,24 +12,11 @@ use tenantry_service::{CachedAuthority, ChangeRequest, Scope, log_context};
 use crate::{App, Failure};
 
 use super::{
+    application::app_of,
     idempotency::{KeyedRequest, require_place},
     limits::{count_address, count_person},
     origin::origin_of,
 };
-
-impl FromRequest for App {
-    type Error = Failure;
-    type Future = std::future::Ready<Result<Self, Failure>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(Ok(app_of(request).clone()))
-    }
-}
-
-/// The application behind a request.
-pub(crate) fn app_of(request: &HttpRequest) -> &App {
-    request.app_data::<web::Data<App>>().map(|app| app.get_ref()).unwrap_or_else(|| unreachable!("set by `service`"))
-}
 
 /// Somebody signed in who may give the command `C`.
 pub(crate) struct Caller<C> {

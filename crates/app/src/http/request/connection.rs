@@ -1,8 +1,10 @@
-//! Slow senders: a body has a deadline, and a connection whose body was left unread is closed.
+//! Slow senders: a body is held to the pace of its operation, and a connection whose body was left unread is closed.
 
 use actix_web::{
+    HttpMessage, HttpRequest,
     dev::{Extensions, Payload},
     error::PayloadError,
+    http::header::{self, HeaderMap},
     rt::net::TcpStream,
 };
 use bytes::Bytes;
@@ -20,6 +22,8 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, Sleep};
+
+use super::operation::{BodyPace, operation_of};
 
 /// How long a peer has to read an answer before a connection with an unread body is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -50,8 +54,37 @@ impl Socket {
     }
 }
 
+/// Whether the body of a request was read to its end; it lies among the request's extensions.
+struct BodyEnded(Rc<Cell<bool>>);
+
+/// Returns whether a request comes with a body.
+pub(super) fn has_body(headers: &HeaderMap) -> bool {
+    let has_length = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+    has_length || headers.contains_key(header::TRANSFER_ENCODING)
+}
+
+/// Takes the body of a request, held to the pace of its operation.
+pub(crate) fn take_body(request: &HttpRequest, payload: &mut Payload) -> Payload {
+    let body = payload.take();
+    if !has_body(request.headers()) {
+        return body;
+    }
+    let pace = match operation_of(request).map(|operation| operation.pace) {
+        Some(BodyPace::Upload) => Pace::upload(),
+        Some(BodyPace::Json) | None => Pace::json(),
+    };
+    let (body, ended) = TimedBody::wrap(body, pace);
+    request.extensions_mut().insert(BodyEnded(ended));
+    body
+}
+
+/// Returns whether the body of a request was taken and read to its end.
+pub(super) fn was_read(request: &HttpRequest) -> bool {
+    request.extensions().get::<BodyEnded>().is_some_and(|BodyEnded(ended)| ended.get())
+}
+
 /// How fast a body must come.
-pub(crate) enum Pace {
+enum Pace {
     /// As a whole by this deadline.
     Whole(Instant),
     /// Never less than so much in so much time.
@@ -63,12 +96,12 @@ impl Pace {
     const JSON: Duration = Duration::from_secs(15);
 
     /// The pace of a JSON body that begins now.
-    pub(crate) fn json() -> Self {
+    fn json() -> Self {
         Self::Whole(Instant::now() + Self::JSON)
     }
 
     /// The pace of an upload that begins now.
-    pub(crate) fn upload() -> Self {
+    fn upload() -> Self {
         Self::Steady(Steady::new(Instant::now()))
     }
 
@@ -83,7 +116,7 @@ impl Pace {
 
 /// At least [`Steady::LEAST_BYTES`] over any [`Steady::SECONDS`] seconds in which the sender was waited for. Time in which
 /// nobody asked for bytes, because what came before is still being written, is not the sender's.
-pub(crate) struct Steady {
+struct Steady {
     until: Instant,
     waiting_since: Option<Instant>,
     /// How much of the second has passed that is counted now.
@@ -142,7 +175,7 @@ impl Steady {
 }
 
 /// A body that must come fast enough.
-pub(crate) struct TimedBody {
+struct TimedBody {
     inner: Payload,
     pace: Pace,
     sleep: Pin<Box<Sleep>>,
@@ -151,8 +184,8 @@ pub(crate) struct TimedBody {
 }
 
 impl TimedBody {
-    /// Holds the body to a pace, and returns what will tell whether it was read to its end.
-    pub(crate) fn wrap(inner: Payload, pace: Pace) -> (Payload, Rc<Cell<bool>>) {
+    /// Holds the body to a pace. The cell says whether it was read to its end.
+    fn wrap(inner: Payload, pace: Pace) -> (Payload, Rc<Cell<bool>>) {
         let ended = Rc::new(Cell::new(false));
         let sleep = Box::pin(tokio::time::sleep(Duration::ZERO));
         let timed = Self { inner, pace, sleep, is_late: false, ended: ended.clone() };

@@ -12,8 +12,6 @@ use tenantry_service::Reply;
 
 use crate::{Answer, Failure};
 
-use super::openapi;
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Envelope<'a> {
@@ -112,15 +110,6 @@ impl Responder for Answer {
         }
         response.content_type("application/json").body(body)
     }
-}
-
-/// What no route takes: an unknown path, or a known one with another method. The layer puts it into words.
-pub(crate) async fn unrouted(request: HttpRequest) -> HttpResponse {
-    let allowed = openapi::methods_of(request.match_info().as_str());
-    if allowed.is_empty() {
-        return HttpResponse::NotFound().finish();
-    }
-    HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, allowed.join(", "))).finish()
 }
 
 /// The failure that a status stands for which some library of ours has chosen.

@@ -9,21 +9,22 @@ use tenantry_service::{CachedAuthority, IdempotentRequest};
 
 use crate::Failure;
 
-use super::openapi;
+use super::operation::{Operation, operation_of};
 
 pub(super) const HEADER: &str = "idempotency-key";
 
-/// Refuses a key on a route that takes none. The route is the one that was found for the request, however its path was
-/// written.
+/// Refuses a key on an operation that takes none.
 pub(super) fn require_place(request: &HttpRequest) -> Result<(), Failure> {
-    let takes_key = || {
-        let route = request.match_pattern();
-        route.is_some_and(|route| openapi::takes_key(request.method(), &route))
-    };
-    if request.headers().contains_key(HEADER) && !takes_key() {
-        return Err(Failure::new(IDEMPOTENCY_KEY_INVALID));
+    keyed_operation(request).map(|_| ())
+}
+
+/// Returns the operation of a request with a key. Fails with `idempotency_key_invalid` when the operation takes none.
+fn keyed_operation(request: &HttpRequest) -> Result<Option<&'static Operation>, Failure> {
+    if !request.headers().contains_key(HEADER) {
+        return Ok(None);
     }
-    Ok(())
+    let operation = operation_of(request).filter(|operation| operation.takes_key());
+    operation.map(Some).ok_or_else(|| Failure::new(IDEMPOTENCY_KEY_INVALID))
 }
 
 /// What was read of the body of a request with a key: handlers read it when they have learnt who calls.
@@ -58,18 +59,22 @@ pub(crate) struct KeyedRequest {
 impl KeyedRequest {
     /// The request of this caller, if it has a key.
     pub(super) fn of(request: &HttpRequest, caller: &CachedAuthority) -> Result<Option<Self>, Failure> {
-        require_place(request)?;
+        let Some(operation) = keyed_operation(request)? else { return Ok(None) };
         let Some(body) = ReadBody::of(request) else { return Ok(None) };
         let invalid = || Failure::new(IDEMPOTENCY_KEY_INVALID);
         let mut keys = request.headers().get_all(HEADER);
         let (Some(key), None) = (keys.next(), keys.next()) else { return Err(invalid()) };
         let key = IdempotencyKey::parse(key.as_bytes()).map_err(|_| invalid())?;
         let method = request.method().to_string();
-        let route = format!("{method} {}", request.match_pattern().unwrap_or_default());
         let if_match = request.headers().get(header::IF_MATCH).map(|tag| String::from_utf8_lossy(tag.as_bytes()));
         let target = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
         Ok(Some(Self {
-            scope: IdempotencyScope { tenant: caller.authority.tenant_id(), person: caller.user, route, key },
+            scope: IdempotencyScope {
+                tenant: caller.authority.tenant_id(),
+                person: caller.user,
+                route: operation.route.clone(),
+                key,
+            },
             request: Request { method, target, if_match: if_match.map(Into::into), body: None },
             body,
         }))

@@ -12,17 +12,16 @@ use actix_web::{
     middleware::Next,
 };
 use futures::FutureExt;
-use std::{cell::Cell, panic::AssertUnwindSafe, rc::Rc};
+use std::panic::AssertUnwindSafe;
 use tenantry_kernel::{ErrorCode, ErrorKind, RequestId, TraceContext};
 use tenantry_service::{chain, log_context::LogContext};
 
 use crate::{App, Failure};
 
 use super::{
-    caller::app_of,
-    connection::{Pace, Socket, TimedBody},
+    application::app_of,
+    connection::{Socket, has_body, was_read},
     errors::{failure_of_status, render},
-    files::is_upload,
     limits::Told,
     origin::choose_trace,
 };
@@ -47,12 +46,12 @@ pub(crate) async fn around(
 async fn answer(
     app: App,
     trace: TraceContext,
-    mut request: ServiceRequest,
+    request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = trace.request;
     let measured = app.requests.begin(request.method());
-    let body = watch_body(&mut request);
+    let body = ReceivedBody::of(&request);
 
     let handled = async { next.call(request).await.map(ServiceResponse::map_into_boxed_body) };
     let Ok(outcome) = AssertUnwindSafe(handled).catch_unwind().await else {
@@ -77,14 +76,18 @@ async fn answer(
     Ok(response)
 }
 
-/// Whether a body was read to its end, and the socket that it comes from.
-struct WatchedBody(Option<(Rc<Cell<bool>>, Option<Socket>)>);
+/// The socket that a request's body comes from; `None` for a request without a body.
+struct ReceivedBody(Option<Option<Socket>>);
 
-impl WatchedBody {
+impl ReceivedBody {
+    fn of(request: &ServiceRequest) -> Self {
+        Self(has_body(request.headers()).then(|| request.request().conn_data::<Socket>().cloned()))
+    }
+
     /// The client is told, so that it sends no further request on a connection that is about to be cut.
     fn close_if_unread(self, response: &mut ServiceResponse<BoxBody>) {
-        if let Some((ended, socket)) = self.0
-            && !ended.get()
+        if let Some(socket) = self.0
+            && !was_read(response.request())
         {
             response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             if let Some(socket) = socket {
@@ -92,20 +95,6 @@ impl WatchedBody {
             }
         }
     }
-}
-
-/// Sees to it that the body, where there is one, comes fast enough.
-fn watch_body(request: &mut ServiceRequest) -> WatchedBody {
-    let headers = request.headers();
-    let has_length = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
-    if !has_length && !headers.contains_key(header::TRANSFER_ENCODING) {
-        return WatchedBody(None);
-    }
-    let socket = request.request().conn_data::<Socket>().cloned();
-    let pace = if is_upload(request.method(), request.match_info().as_str()) { Pace::upload() } else { Pace::json() };
-    let (payload, ended) = TimedBody::wrap(request.take_payload(), pace);
-    request.set_payload(payload);
-    WatchedBody(Some((ended, socket)))
 }
 
 /// The failure of a response: the handler's own, or what the status of a library's stands for.

@@ -1,15 +1,33 @@
-//! What every request passes through: extractors, limits, failures, and the one layer around it all.
+//! What every request passes through: extractors, limits, failures, and the one layer around it all. Nothing here knows a
+//! resource.
 
-pub(super) mod body;
-pub(super) mod caller;
-pub(super) mod connection;
-pub(super) mod errors;
-pub(super) mod idempotency;
-pub(super) mod if_match;
-pub(super) mod layer;
-pub(super) mod limits;
-pub(super) mod origin;
-pub(super) mod page;
-pub(super) mod query;
+mod application;
+mod body;
+mod caller;
+mod connection;
+mod errors;
+mod idempotency;
+mod if_match;
+mod layer;
+mod limits;
+mod list;
+mod operation;
+mod origin;
+mod query;
+mod schemas;
 
-use super::{document::openapi, resources::files};
+pub use connection::keep_connection;
+pub use operation::{BodyPace, Contract, Operation};
+
+pub(crate) use body::{Body, Fields, Reads, clearable, is_compressed, payload_failure, present};
+pub(crate) use caller::{Caller, Stranger, Visitor, bearer};
+pub(crate) use connection::take_body;
+pub(crate) use errors::status_of;
+pub(crate) use idempotency::ReadBody;
+pub(crate) use if_match::IfMatch;
+pub(crate) use layer::{RESOURCE_POLICY, around};
+pub(crate) use list::{List, ListQuery, ListRequest, NewestFirst};
+pub(crate) use operation::{API, Resource, handler, operation_of};
+pub(crate) use origin::{cors, origin_of, require_allowed_origin};
+pub(crate) use query::{path_id, read_query, read_sort};
+pub(crate) use schemas::{Accepted, Id, IfMatchHeader, ListOf, Of, PageParameters, PermissionName};

@@ -10,7 +10,7 @@ use tenantry_kernel::{Origin, RequestId, TraceContext};
 
 use crate::{App, Failure, vocabulary::ORIGIN_NOT_ALLOWED};
 
-use super::{caller::app_of, idempotency};
+use super::{application::app_of, idempotency};
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 

@@ -2,16 +2,21 @@
 
 use actix_web::HttpRequest;
 use serde::de::DeserializeOwned;
-use tenantry_kernel::Direction;
+use std::str::FromStr;
+use tenantry_kernel::{Direction, ErrorCode};
 
 use crate::Failure;
 
 use super::body::{Fields, misfit};
 
-/// The parameters of the query. Types deny unknown fields and take every value as text.
+/// The parameters of a request's query. Types deny unknown fields and take every value as text.
 pub(crate) fn read_query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Failure> {
-    serde_urlencoded::from_str(request.query_string())
-        .map_err(|error| Failure::invalid(vec![misfit("", &error.to_string())]))
+    parse_query(request.query_string())
+}
+
+/// The same of a query string.
+pub(super) fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
+    serde_urlencoded::from_str(query).map_err(|error| Failure::invalid(vec![misfit("", &error.to_string())]))
 }
 
 /// How a list is sorted: one of the endpoint's fields, and which way.
@@ -33,4 +38,9 @@ pub(crate) fn read_sort<F: Copy>(
             default
         }
     }
+}
+
+/// Parses an id from the path. A malformed id is answered with 404.
+pub(crate) fn path_id<T: FromStr>(text: &str) -> Result<T, Failure> {
+    text.parse().map_err(|_| Failure::new(ErrorCode::NOT_FOUND))
 }

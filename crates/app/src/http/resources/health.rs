@@ -1,32 +1,22 @@
 //! `/livez`, `/readyz` and `/health`
 
-use actix_web::{HttpRequest, HttpResponse, get};
+use actix_web::{HttpRequest, HttpResponse};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::sync::atomic::Ordering;
 use tenantry_kernel::ErrorCode;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::{
-    App, Failure,
-    health::{Check, Checks, Status},
-    monitoring::RouteTimes,
-    watchdog::Watchdog,
-};
+use crate::{App, Failure, health::{Check, Checks, Status}, http::request::{Contract, Resource, bearer, handler}, monitoring::RouteTimes, watchdog::Watchdog};
 
-use super::{caller::bearer, openapi::Operation};
-
-pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(livez).service(readyz).service(health);
+pub(crate) fn resource() -> Resource {
+    Resource::outside_api()
+        .with_tag("health", "For load balancers and people who look after the service.")
+        .operation(handler!(livez), Contract::public(&[], &[]))
+        .operation(handler!(readyz), Contract::public(&[], &[]))
+        .operation(handler!(health), Contract::public(&[], &[]))
 }
-
-pub(crate) const OPERATIONS: &[Operation] = &[
-    Operation::public("livez", &[], &[]),
-    Operation::public("readyz", &[], &[]),
-    Operation::public("health", &[], &[]),
-];
 
 /// How the service is.
 #[derive(Serialize, ToSchema)]
@@ -117,10 +107,9 @@ impl From<RouteTimes> for ResponseTimesView {
 
 /// Whether the process works: each of its threads that serve, and its worker, come round. Nothing outside it is touched,
 /// and what is amiss there does not show here.
-#[utoipa::path(tag = "health", responses(
+#[utoipa::path(get, path = "/livez", tag = "health", responses(
     (status = 200, description = "It works.", body = String, content_type = "text/plain", example = "ok\n")
 ))]
-#[get("/livez")]
 pub(crate) async fn livez(app: App) -> Result<HttpResponse, Failure> {
     say_whether_alive(&app.watchdog)
 }
@@ -134,10 +123,9 @@ pub(crate) fn say_whether_alive(watchdog: &Watchdog) -> Result<HttpResponse, Fai
 }
 
 /// Whether requests are to be sent here.
-#[utoipa::path(tag = "health", responses(
+#[utoipa::path(get, path = "/readyz", tag = "health", responses(
     (status = 200, description = "Yes.", body = String, content_type = "text/plain", example = "ready\n")
 ))]
-#[get("/readyz")]
 pub(crate) async fn readyz(app: App) -> Result<HttpResponse, Failure> {
     let is_ready = app.ready.load(Ordering::Acquire) && app.health.check_database().await.status != Status::Fail;
     if is_ready {
@@ -148,11 +136,10 @@ pub(crate) async fn readyz(app: App) -> Result<HttpResponse, Failure> {
 }
 
 /// How the service is, as it was seen less than a second ago.
-#[utoipa::path(tag = "health", responses(
+#[utoipa::path(get, path = "/health", tag = "health", responses(
     (status = 200, description = "It passes, or passes with a warning.", body = HealthView),
     (status = 503, description = "It fails.", body = HealthView)
 ))]
-#[get("/health")]
 pub(crate) async fn health(app: App, request: HttpRequest) -> HttpResponse {
     let checks = app.health.checks().await;
     let status = checks.status();

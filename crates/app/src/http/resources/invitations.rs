@@ -2,59 +2,44 @@
 
 mod accept;
 
-use actix_web::{HttpRequest, delete, get, post, web};
+use actix_web::web;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use tenantry_identity::{
-    GuessKind, Invite, People, Person, ResendInvitation, invite as make, resend_invitation as resend,
-};
-use tenantry_kernel::{Direction, EmailAddress, ErrorCode, RoleId, Timestamp, UserId};
+use tenantry_identity::{GuessKind, Invite, People, Person, ResendInvitation, invite as make, resend_invitation as resend};
+use tenantry_kernel::{EmailAddress, ErrorCode, Page, RoleId, Timestamp, UserId};
 use tenantry_service::Unit;
 use tenantry_tenancy::vocabulary::{ALREADY_MEMBER, ROLE_ESCALATION};
-use tenantry_tenancy::{
-    Invitation, Invitations, ListInvitations, RevokeInvitation, Role, Roles, revoke_invitation as revoke,
-};
+use tenantry_tenancy::{Invitation, InvitationId, Invitations, ListInvitations, RevokeInvitation, Role, Roles, revoke_invitation as revoke};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
-use crate::{Answer, App, Failure};
+use crate::{Answer, App, Failure, http::{request::{Body, Caller, Contract, Fields, Id, List, ListOf, ListRequest, NewestFirst, Of, PageParameters, Reads, Resource, handler, path_id}, resources::views::{RoleReference, read_role_ids}}};
 
-use super::{
-    body::{Body, Fields, Reads},
-    caller::Caller,
-    openapi::{ListOf, Of, Operation},
-    page::{List, Paging},
-    path_id,
-    permissions::RoleReference,
-    query::read_query,
-    users::read_role_ids,
-};
-
-pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(list_invitations)
-        .service(create_invitation)
-        .service(accept::lookup_invitation)
-        .service(accept::accept_invitation)
-        .service(revoke_invitation)
-        .service(resend_invitation);
+pub(crate) fn resource() -> Resource {
+    Resource::new("invitations", "Taking people in by a mailed link.")
+        .operation(handler!(list_invitations), Contract::of::<ListInvitations>(&[ErrorCode::INVALID_CURSOR]))
+        .operation(
+            handler!(create_invitation),
+            Contract::of::<Invite>(&[
+                ROLE_ESCALATION,
+                ErrorCode::EMAIL_UNVERIFIED,
+                ALREADY_MEMBER,
+                ErrorCode::RATE_LIMITED,
+            ]),
+        )
+        .operation(handler!(revoke_invitation), Contract::of::<RevokeInvitation>(&[ErrorCode::INVALID_STATE]))
+        .operation(
+            handler!(resend_invitation),
+            Contract::of::<ResendInvitation>(&[
+                ROLE_ESCALATION,
+                ErrorCode::EMAIL_UNVERIFIED,
+                ErrorCode::INVALID_STATE,
+                ErrorCode::RATE_LIMITED,
+            ]),
+        )
+        .operation(handler!(accept::lookup_invitation), accept::LOOKUP)
+        .operation(handler!(accept::accept_invitation), accept::ACCEPT)
 }
-
-pub(crate) const OPERATIONS: &[Operation] = &[
-    Operation::of::<ListInvitations>("list_invitations", &[ErrorCode::INVALID_CURSOR]),
-    Operation::of::<Invite>(
-        "create_invitation",
-        &[ROLE_ESCALATION, ErrorCode::EMAIL_UNVERIFIED, ALREADY_MEMBER, ErrorCode::RATE_LIMITED],
-    ),
-    Operation::of::<RevokeInvitation>("revoke_invitation", &[ErrorCode::INVALID_STATE]),
-    Operation::of::<ResendInvitation>(
-        "resend_invitation",
-        &[ROLE_ESCALATION, ErrorCode::EMAIL_UNVERIFIED, ErrorCode::INVALID_STATE, ErrorCode::RATE_LIMITED],
-    ),
-    accept::LOOKUP,
-    accept::ACCEPT,
-];
 
 /// An offer to join the organisation.
 #[derive(Serialize, ToSchema)]
@@ -101,12 +86,7 @@ async fn views(unit: &mut Unit, invitations: &[Invitation], now: Timestamp) -> R
     let view = |invitation: &Invitation| InvitationView {
         id: invitation.id.to_string(),
         email: invitation.email.to_string(),
-        roles: invitation
-            .roles
-            .iter()
-            .filter_map(|id| roles.get(id))
-            .map(|role| RoleReference { id: role.id.to_string(), name: role.name.to_string() })
-            .collect(),
+        roles: invitation.roles.iter().filter_map(|id| roles.get(id)).map(RoleReference::from).collect(),
         status: invitation.status_at(now),
         invited_by: InviterReference {
             id: invitation.invited_by.to_string(),
@@ -124,26 +104,22 @@ async fn view(unit: &mut Unit, invitation: Invitation, now: Timestamp) -> Result
 
 /// List the invitations, newest first.
 #[utoipa::path(
+    get,
+    path = "/invitations",
     tag = "invitations",
-    params(super::openapi::PageParameters),
+    params(PageParameters),
     responses((status = 200, description = "A page of invitations.", body = ListOf<InvitationView>))
 )]
-#[get("/invitations")]
 pub(crate) async fn list_invitations(
     app: App,
     caller: Caller<ListInvitations>,
-    request: HttpRequest,
+    request: ListRequest<NewestFirst<InvitationId>>,
 ) -> Result<Answer, Failure> {
-    let query: Paging = read_query(&request)?;
-    let mut fields = Fields::default();
-    let list = List::new(&app, "invitations", &caller.tenant()?.id)?;
-    let page = list.request(query.limit.as_deref(), query.cursor.as_deref(), Direction::Descending, &mut fields)?;
-    fields.finish()?;
-    let limit = page.limit;
+    let List { page, cursors, .. } = request.parse(&caller)?;
     let mut unit = app.read(caller.scope()).await?;
     let page = unit.page_invitations(page).await?;
     let items = views(&mut unit, &page.items, app.world.now()).await?;
-    list.answer(&tenantry_kernel::Page { items, next: page.next }, limit)
+    cursors.answer(&Page { items, next: page.next })
 }
 
 /// Whom to invite, and what they are to hold.
@@ -157,7 +133,7 @@ pub(crate) struct NewInvitation {
     #[schema(max_length = 254, format = "email")]
     email: String,
     #[validate(length(min = 1, max = 50))]
-    #[schema(min_items = 1, max_items = 50, value_type = Vec<super::openapi::Id>)]
+    #[schema(min_items = 1, max_items = 50, value_type = Vec<Id>)]
     role_ids: Vec<String>,
 }
 
@@ -173,11 +149,12 @@ impl Reads for NewInvitation {
 
 /// Invite somebody, or renew the open invitation of that address. You can give no more than you hold.
 #[utoipa::path(
+    post,
+    path = "/invitations",
     tag = "invitations",
     request_body = NewInvitation,
     responses((status = 201, description = "The invitation, which goes there by mail.", body = Of<InvitationView>))
 )]
-#[post("/invitations")]
 pub(crate) async fn create_invitation(app: App, caller: Caller<Invite>, body: Body) -> Result<Answer, Failure> {
     let command = body.read::<NewInvitation>().await?;
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
@@ -195,11 +172,12 @@ pub(crate) async fn create_invitation(app: App, caller: Caller<Invite>, body: Bo
 
 /// Withdraw an invitation.
 #[utoipa::path(
+    delete,
+    path = "/invitations/{id}",
     tag = "invitations",
     params(("id" = String, Path, format = "uuid")),
     responses((status = 204, description = "Its link is worth nothing any more."))
 )]
-#[delete("/invitations/{id}")]
 pub(crate) async fn revoke_invitation(
     app: App,
     caller: Caller<RevokeInvitation>,
@@ -215,11 +193,12 @@ pub(crate) async fn revoke_invitation(
 
 /// Mail an invitation again, with a new link. The older link is worth nothing any more.
 #[utoipa::path(
+    post,
+    path = "/invitations/{id}/resend",
     tag = "invitations",
     params(("id" = String, Path, format = "uuid")),
     responses((status = 200, description = "The renewed invitation.", body = Of<InvitationView>))
 )]
-#[post("/invitations/{id}/resend")]
 pub(crate) async fn resend_invitation(
     app: App,
     caller: Caller<ResendInvitation>,

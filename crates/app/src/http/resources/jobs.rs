@@ -1,46 +1,24 @@
 //! `/jobs`: background work of the organisation
 
-use actix_web::{HttpRequest, get, post, web};
+use actix_web::web;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
-use tenantry_jobs::{
-    CancelJob, CleanUpTarget, JobFilter, JobId, JobState, JobStatus, Jobs, QueueStats, ReadJobs, RequestCleanUp,
-    RetryJob, cancel_job as cancel, request_clean_up, retry_job as retry,
-};
-use tenantry_kernel::{Direction, ErrorCode, Timestamp};
+use tenantry_jobs::{CancelJob, CleanUpTarget, JobFilter, JobId, JobState, JobStatus, Jobs, QueueStats, ReadJobs, RequestCleanUp, RetryJob, cancel_job as cancel, request_clean_up, retry_job as retry};
+use tenantry_kernel::{Direction, ErrorCode, Page, Timestamp, Vocabulary};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
-use crate::{Answer, App, Failure};
+use crate::{Answer, App, Failure, http::request::{Accepted, Body, Caller, Contract, Fields, List, ListOf, ListQuery, ListRequest, Of, PageParameters, Reads, Resource, handler, path_id}};
 
-use super::{
-    body::{Body, Fields, Reads},
-    caller::Caller,
-    openapi::{Accepted, ListOf, Of, Operation, PageParameters},
-    page::List,
-    path_id,
-    query::read_query,
-};
-
-pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(job_stats)
-        .service(list_jobs)
-        .service(clean_up)
-        .service(get_job)
-        .service(retry_job)
-        .service(cancel_job);
+pub(crate) fn resource() -> Resource {
+    Resource::new("jobs", "Work in the background: where it stands, trying again, calling off, clean-up.")
+        .operation(handler!(job_stats), Contract::of::<ReadJobs>(&[]))
+        .operation(handler!(list_jobs), Contract::of::<ReadJobs>(&[ErrorCode::INVALID_CURSOR]))
+        .operation(handler!(clean_up), Contract::of::<RequestCleanUp>(&[]).with_optional_body())
+        .operation(handler!(get_job), Contract::of::<ReadJobs>(&[]))
+        .operation(handler!(retry_job), Contract::of::<RetryJob>(&[ErrorCode::INVALID_STATE]))
+        .operation(handler!(cancel_job), Contract::of::<CancelJob>(&[ErrorCode::INVALID_STATE]))
 }
-
-pub(crate) const OPERATIONS: &[Operation] = &[
-    Operation::of::<ReadJobs>("job_stats", &[]),
-    Operation::of::<ReadJobs>("list_jobs", &[ErrorCode::INVALID_CURSOR]),
-    Operation::of::<RequestCleanUp>("clean_up", &[]).with_optional_body(),
-    Operation::of::<ReadJobs>("get_job", &[]),
-    Operation::of::<RetryJob>("retry_job", &[ErrorCode::INVALID_STATE]),
-    Operation::of::<CancelJob>("cancel_job", &[ErrorCode::INVALID_STATE]),
-];
 
 /// A piece of background work. What it is about is not shown.
 #[derive(Serialize, ToSchema)]
@@ -129,10 +107,11 @@ impl QueueView {
 
 /// See how much of the organisation's work waits, by queue. A queue without any is left out.
 #[utoipa::path(
+    get,
+    path = "/jobs/stats",
     tag = "jobs",
     responses((status = 200, description = "The queues, by name.", body = Of<Vec<QueueView>>))
 )]
-#[get("/jobs/stats")]
 pub(crate) async fn job_stats(app: App, caller: Caller<ReadJobs>) -> Result<Answer, Failure> {
     const HOUR: Duration = Duration::from_secs(3600);
     let now = app.world.now();
@@ -145,11 +124,7 @@ pub(crate) async fn job_stats(app: App, caller: Caller<ReadJobs>) -> Result<Answ
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct JobQuery {
-    #[param(ignore)]
-    limit: Option<String>,
-    #[param(ignore)]
-    cursor: Option<String>,
+pub(crate) struct JobQuery {
     /// The queue that it waits in.
     #[param(max_length = 64)]
     queue: Option<String>,
@@ -163,50 +138,55 @@ struct JobQuery {
 
 impl JobQuery {
     const MAX_NAME_BYTES: usize = 64;
+}
 
-    fn filter(&self, fields: &mut Fields) -> JobFilter {
+impl ListQuery for JobQuery {
+    type Filter = JobFilter;
+    type Key = JobId;
+
+    fn parse(self, _: &Vocabulary, fields: &mut Fields) -> (JobFilter, Direction) {
         let name = |text: &String| {
             let is_name = text.len() <= Self::MAX_NAME_BYTES && text.bytes().all(|b| b.is_ascii_graphic());
             if is_name { Ok(text.clone()) } else { Err("must be a name of at most 64 characters") }
         };
         let state = |text: &str| JobState::from_name(text).ok_or("must be a state of jobs");
-        JobFilter {
+        let filter = JobFilter {
             tenant: None,
             queue: fields.take_if_any("queue", self.queue.as_ref().map(name)).flatten(),
             kind: fields.take_if_any("kind", self.kind.as_ref().map(name)).flatten(),
             state: fields.take_if_any("state", self.state.as_deref().map(state)).flatten(),
-        }
+        };
+        (filter, Direction::Descending)
     }
 }
 
 /// List the organisation's background work, newest first.
 #[utoipa::path(
+    get,
+    path = "/jobs",
     tag = "jobs",
     params(PageParameters, JobQuery),
     responses((status = 200, description = "A page of jobs.", body = ListOf<JobView>))
 )]
-#[get("/jobs")]
-pub(crate) async fn list_jobs(app: App, caller: Caller<ReadJobs>, request: HttpRequest) -> Result<Answer, Failure> {
-    let query: JobQuery = read_query(&request)?;
-    let mut fields = Fields::default();
-    let filter = query.filter(&mut fields);
-    let list = List::new(&app, "jobs", &(&caller.tenant()?.id, [&query.queue, &query.kind, &query.state]))?;
-    let page =
-        list.request::<JobId>(query.limit.as_deref(), query.cursor.as_deref(), Direction::Descending, &mut fields)?;
-    fields.finish()?;
-    let limit = page.limit;
+pub(crate) async fn list_jobs(
+    app: App,
+    caller: Caller<ReadJobs>,
+    request: ListRequest<JobQuery>,
+) -> Result<Answer, Failure> {
+    let List { filter, page, cursors } = request.parse(&caller)?;
     let page = app.read(caller.scope()).await?.page_jobs(&filter, page).await?;
     let items: Vec<JobView> = page.items.into_iter().map(JobView::try_from).collect::<Result<_, _>>()?;
-    list.answer(&tenantry_kernel::Page { items, next: page.next }, limit)
+    cursors.answer(&Page { items, next: page.next })
 }
 
 /// Read where a job stands.
 #[utoipa::path(
+    get,
+    path = "/jobs/{id}",
     tag = "jobs",
     params(("id" = String, Path, format = "uuid")),
     responses((status = 200, description = "The job.", body = Of<JobView>))
 )]
-#[get("/jobs/{id}")]
 pub(crate) async fn get_job(app: App, caller: Caller<ReadJobs>, id: web::Path<String>) -> Result<Answer, Failure> {
     let id: JobId = path_id(&id)?;
     let job = app.read(caller.scope()).await?.job_by_id(id).await?;
@@ -215,11 +195,12 @@ pub(crate) async fn get_job(app: App, caller: Caller<ReadJobs>, id: web::Path<St
 
 /// Try a job again that was given up or called off, with all its attempts before it.
 #[utoipa::path(
+    post,
+    path = "/jobs/{id}/retry",
     tag = "jobs",
     params(("id" = String, Path, format = "uuid")),
     responses((status = 202, description = "It is ready again.", body = Of<Accepted>))
 )]
-#[post("/jobs/{id}/retry")]
 pub(crate) async fn retry_job(app: App, caller: Caller<RetryJob>, id: web::Path<String>) -> Result<Answer, Failure> {
     let command = RetryJob { id: path_id(&id)? };
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
@@ -231,11 +212,12 @@ pub(crate) async fn retry_job(app: App, caller: Caller<RetryJob>, id: web::Path<
 
 /// Call a job off that has not begun.
 #[utoipa::path(
+    post,
+    path = "/jobs/{id}/cancel",
     tag = "jobs",
     params(("id" = String, Path, format = "uuid")),
     responses((status = 202, description = "It will not be done.", body = Of<Accepted>))
 )]
-#[post("/jobs/{id}/cancel")]
 pub(crate) async fn cancel_job(app: App, caller: Caller<CancelJob>, id: web::Path<String>) -> Result<Answer, Failure> {
     let command = CancelJob { id: path_id(&id)? };
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
@@ -297,11 +279,12 @@ pub(crate) struct CleanUpView {
 
 /// Clean up what is of no use any more, of the organisation's own rows.
 #[utoipa::path(
+    post,
+    path = "/jobs/cleanup",
     tag = "jobs",
     request_body = NewCleanUp,
     responses((status = 202, description = "It will be seen to.", body = Of<CleanUpView>))
 )]
-#[post("/jobs/cleanup")]
 pub(crate) async fn clean_up(app: App, caller: Caller<RequestCleanUp>, body: Body) -> Result<Answer, Failure> {
     let command = body.read_if_any::<NewCleanUp>().await?.unwrap_or_else(|| everything(false));
     let tenant = caller.tenant()?.id;

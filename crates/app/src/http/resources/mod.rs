@@ -1,20 +1,42 @@
-//! The resources of the API, each in a file that the URL names.
+//! The resources of the API, each in a file that the URL names. Adding one is its file and its line in [`RESOURCES`].
 
-pub(super) mod audit_logs;
-pub(super) mod auth;
-pub(super) mod files;
+mod audit_logs;
+mod auth;
+mod files;
 pub(super) mod health;
-pub(super) mod invitations;
-pub(super) mod jobs;
-pub(super) mod permissions;
-pub(super) mod roles;
-pub(super) mod tenant;
-pub(super) mod tenants;
-pub(super) mod users;
-pub(super) mod well_known;
+mod invitations;
+mod jobs;
+mod permissions;
+mod roles;
+mod tenant;
+mod tenants;
+mod users;
+mod views;
+mod well_known;
 
-use super::{
-    document::openapi,
-    path_id,
-    request::{body, caller, if_match, page, query},
-};
+use std::sync::LazyLock;
+
+use super::request::{Operation, Resource};
+
+/// Every resource, in the order of the document.
+pub(super) static RESOURCES: LazyLock<Vec<Resource>> = LazyLock::new(|| {
+    vec![
+        auth::resource(),
+        tenant::resource(),
+        tenants::resource(),
+        invitations::resource(),
+        users::resource(),
+        roles::resource(),
+        permissions::resource(),
+        files::resource(),
+        jobs::resource(),
+        audit_logs::resource(),
+        health::resource(),
+        well_known::resource(),
+    ]
+});
+
+/// Returns every operation, in the order of the resources.
+pub fn operations() -> impl Iterator<Item = &'static Operation> {
+    RESOURCES.iter().flat_map(|resource| &resource.routes).map(|route| &route.operation)
+}

@@ -1,27 +1,18 @@
 //! `/permissions`
 
-use actix_web::{get, post};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tenantry_kernel::{Action, Command, Permission, PermissionInfo, Requirement, Vocabulary};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
-use crate::{Answer, App, Failure};
+use crate::{Answer, App, Failure, http::{request::{Body, Caller, Contract, Fields, Of, PermissionName, Resource, handler}, resources::views::{RoleReference, declared_permission}}};
 
-use super::{
-    body::{Body, Fields},
-    caller::Caller,
-    openapi::{Of, Operation, PermissionName},
-};
-
-pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_permissions).service(check_permissions);
+pub(crate) fn resource() -> Resource {
+    Resource::new("permissions", "What can be allowed, and what is.")
+        .operation(handler!(list_permissions), Contract::of::<ReadCatalogue>(&[]))
+        .operation(handler!(check_permissions), Contract::of::<CheckOwn>(&[]))
 }
-
-pub(crate) const OPERATIONS: &[Operation] =
-    &[Operation::of::<ReadCatalogue>("list_permissions", &[]), Operation::of::<CheckOwn>("check_permissions", &[])];
 
 /// See what can be allowed.
 pub(crate) struct ReadCatalogue;
@@ -72,17 +63,6 @@ impl AskedPermissions {
     }
 }
 
-/// Takes one name of a request's `permissions`, which must be declared.
-pub(super) fn declared_permission(
-    vocabulary: &Vocabulary,
-    name: &str,
-    place: usize,
-    fields: &mut Fields,
-) -> Option<Permission> {
-    let info = vocabulary.permission(name).ok_or("is not a permission of the catalogue");
-    fields.take(&format!("permissions[{place}]"), info).map(|info| info.permission.clone())
-}
-
 /// What is allowed, and by which of the roles held.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -95,20 +75,13 @@ pub(crate) struct CheckView {
     granted_by: BTreeMap<String, Vec<RoleReference>>,
 }
 
-/// A role by id and name.
-#[derive(Serialize, ToSchema, Clone)]
-pub(crate) struct RoleReference {
-    #[schema(format = "uuid")]
-    pub(crate) id: String,
-    pub(crate) name: String,
-}
-
 /// The catalogue: everything that can be allowed.
 #[utoipa::path(
+    get,
+    path = "/permissions",
     tag = "permissions",
     responses((status = 200, description = "The catalogue.", body = Of<Vec<PermissionView>>))
 )]
-#[get("/permissions")]
 pub(crate) async fn list_permissions(app: App, _caller: Caller<ReadCatalogue>) -> Result<Answer, Failure> {
     let view = |info: &PermissionInfo| PermissionView {
         name: info.permission.name().to_owned(),
@@ -121,18 +94,19 @@ pub(crate) async fn list_permissions(app: App, _caller: Caller<ReadCatalogue>) -
 
 /// Ask which permissions you hold, and which roles give them.
 #[utoipa::path(
+    post,
+    path = "/permissions/check",
     tag = "permissions",
     request_body = AskedPermissions,
     responses((status = 200, description = "What you may do.", body = Of<CheckView>))
 )]
-#[post("/permissions/check")]
 pub(crate) async fn check_permissions(app: App, caller: Caller<CheckOwn>, body: Body) -> Result<Answer, Failure> {
     let take = |asked: AskedPermissions, fields: &mut Fields| asked.into_permissions(&app.vocabulary, fields);
     let asked = body.read_with(take).await?;
     let tenant = caller.tenant()?;
     let granting = |permission: &Permission| {
         let roles = tenant.roles.iter().filter(|role| role.permissions.contains(permission));
-        roles.map(|role| RoleReference { id: role.id.to_string(), name: role.name.clone() }).collect()
+        roles.map(RoleReference::from).collect()
     };
     Answer::ok(&CheckView {
         allowed: asked.iter().map(|p| (p.to_string(), tenant.permissions.contains(p))).collect(),

@@ -1,40 +1,27 @@
 //! `/roles`
 
-use actix_web::{HttpRequest, delete, get, patch, post, web};
+use actix_web::web;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use tenantry_kernel::{Direction, ErrorCode, PermissionSet, RoleId, Vocabulary};
+use tenantry_kernel::{ErrorCode, PermissionSet, RoleId, Vocabulary};
 use tenantry_tenancy::vocabulary::{ROLE_ESCALATION, ROLE_IN_USE, ROLE_IS_SYSTEM, ROLE_NAME_TAKEN};
-use tenantry_tenancy::{
-    ChangeRole, CreateRole, DeleteRole, Description, Grantable, ReadRoles, Role, RoleName, RolePatch, Roles,
-};
+use tenantry_tenancy::{ChangeRole, CreateRole, DeleteRole, Description, Grantable, ReadRoles, Role, RoleName, RolePatch, Roles};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
-use crate::{Answer, App, Failure};
+use crate::{Answer, App, Failure, http::{request::{Body, Caller, Contract, Fields, IfMatch, IfMatchHeader, List, ListOf, ListRequest, NewestFirst, Of, PageParameters, PermissionName, Resource, handler, path_id}, resources::views::declared_permission}};
 
-use super::{
-    body::{Body, Fields},
-    caller::Caller,
-    if_match::IfMatch,
-    openapi::{ListOf, Of, Operation, PermissionName},
-    page::{List, Paging},
-    permissions::declared_permission,
-    query::read_query,
-};
-
-pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_roles).service(create_role).service(get_role).service(change_role).service(delete_role);
+pub(crate) fn resource() -> Resource {
+    Resource::new("roles", "Named sets of permissions.")
+        .operation(handler!(list_roles), Contract::of::<ReadRoles>(&[ErrorCode::INVALID_CURSOR]))
+        .operation(handler!(create_role), Contract::of::<CreateRole>(&[ROLE_ESCALATION, ROLE_NAME_TAKEN]).versioned())
+        .operation(handler!(get_role), Contract::of::<ReadRoles>(&[]).versioned())
+        .operation(
+            handler!(change_role),
+            Contract::of::<ChangeRole>(&[ROLE_ESCALATION, ROLE_NAME_TAKEN, ROLE_IS_SYSTEM]).versioned(),
+        )
+        .operation(handler!(delete_role), Contract::of::<DeleteRole>(&[ROLE_IN_USE, ROLE_IS_SYSTEM]))
 }
-
-pub(crate) const OPERATIONS: &[Operation] = &[
-    Operation::of::<ReadRoles>("list_roles", &[ErrorCode::INVALID_CURSOR]),
-    Operation::of::<CreateRole>("create_role", &[ROLE_ESCALATION, ROLE_NAME_TAKEN]).versioned(),
-    Operation::of::<ReadRoles>("get_role", &[]).versioned(),
-    Operation::of::<ChangeRole>("change_role", &[ROLE_ESCALATION, ROLE_NAME_TAKEN, ROLE_IS_SYSTEM]).versioned(),
-    Operation::of::<DeleteRole>("delete_role", &[ROLE_IN_USE, ROLE_IS_SYSTEM]),
-];
 
 /// A named set of permissions.
 #[derive(Serialize, ToSchema)]
@@ -106,16 +93,16 @@ impl NewRole {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({ "permissions": ["users:read", "roles:read"] }))]
 pub(crate) struct ChangedRole {
-    #[serde(default, deserialize_with = "super::body::present")]
+    #[serde(default, deserialize_with = "crate::http::request::present")]
     #[validate(length(min = 1, max = 80))]
     #[schema(min_length = 1, max_length = 80, nullable = false)]
     name: Option<String>,
     /// `null` clears it.
-    #[serde(default, deserialize_with = "super::body::clearable")]
+    #[serde(default, deserialize_with = "crate::http::request::clearable")]
     #[validate(length(max = 500))]
     #[schema(max_length = 500)]
     description: Option<String>,
-    #[serde(default, deserialize_with = "super::body::present")]
+    #[serde(default, deserialize_with = "crate::http::request::present")]
     #[validate(length(max = 64))]
     #[schema(max_items = 64, nullable = false, value_type = Option<Vec<PermissionName>>)]
     permissions: Option<Vec<String>>,
@@ -150,33 +137,34 @@ fn grantable(vocabulary: &Vocabulary, names: &[String], fields: &mut Fields) -> 
 
 /// List the roles, newest first.
 #[utoipa::path(
+    get,
+    path = "/roles",
     tag = "roles",
-    params(super::openapi::PageParameters),
+    params(PageParameters),
     responses((status = 200, description = "A page of roles.", body = ListOf<RoleView>))
 )]
-#[get("/roles")]
-pub(crate) async fn list_roles(app: App, caller: Caller<ReadRoles>, request: HttpRequest) -> Result<Answer, Failure> {
-    let query: Paging = read_query(&request)?;
-    let mut fields = Fields::default();
-    let list = List::new(&app, "roles", &caller.tenant()?.id)?;
-    let page = list.request(query.limit.as_deref(), query.cursor.as_deref(), Direction::Descending, &mut fields)?;
-    fields.finish()?;
-    let limit = page.limit;
+pub(crate) async fn list_roles(
+    app: App,
+    caller: Caller<ReadRoles>,
+    request: ListRequest<NewestFirst<RoleId>>,
+) -> Result<Answer, Failure> {
+    let List { page, cursors, .. } = request.parse(&caller)?;
     let page = app.read(caller.scope()).await?.page_roles(page).await?;
     let ids: Vec<RoleId> = page.items.iter().map(|role| role.id).collect();
     let holders: HashMap<RoleId, u64> =
         app.assignment_counts.of_roles(&ids, caller.scope()).await?.into_iter().collect();
     let page = page.map(|role| RoleView::new(&role, holders.get(&role.id).copied().unwrap_or(0), &app.vocabulary));
-    list.answer(&page, limit)
+    cursors.answer(&page)
 }
 
 /// Make a role that gives no more than you hold.
 #[utoipa::path(
+    post,
+    path = "/roles",
     tag = "roles",
     request_body = NewRole,
     responses((status = 201, description = "The role.", body = Of<RoleView>))
 )]
-#[post("/roles")]
 pub(crate) async fn create_role(app: App, caller: Caller<CreateRole>, body: Body) -> Result<Answer, Failure> {
     let take = |role: NewRole, fields: &mut Fields| role.into_command(&app.vocabulary, fields);
     let command = body.read_with(take).await?;
@@ -190,13 +178,14 @@ pub(crate) async fn create_role(app: App, caller: Caller<CreateRole>, body: Body
 
 /// See one role.
 #[utoipa::path(
+    get,
+    path = "/roles/{id}",
     tag = "roles",
     params(("id" = String, Path, format = "uuid")),
     responses((status = 200, description = "The role.", body = Of<RoleView>))
 )]
-#[get("/roles/{id}")]
 pub(crate) async fn get_role(app: App, caller: Caller<ReadRoles>, id: web::Path<String>) -> Result<Answer, Failure> {
-    let id: RoleId = super::path_id(&id)?;
+    let id: RoleId = path_id(&id)?;
     let role = app.read(caller.scope()).await?.role_by_id(id).await?;
     let role = role.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
     let holders =
@@ -206,12 +195,13 @@ pub(crate) async fn get_role(app: App, caller: Caller<ReadRoles>, id: web::Path<
 
 /// Change a role; what you add to it you must hold.
 #[utoipa::path(
+    patch,
+    path = "/roles/{id}",
     tag = "roles",
-    params(("id" = String, Path, format = "uuid"), super::openapi::IfMatchHeader),
+    params(("id" = String, Path, format = "uuid"), IfMatchHeader),
     request_body = ChangedRole,
     responses((status = 200, description = "The changed role.", body = Of<RoleView>))
 )]
-#[patch("/roles/{id}")]
 pub(crate) async fn change_role(
     app: App,
     caller: Caller<ChangeRole>,
@@ -221,7 +211,7 @@ pub(crate) async fn change_role(
 ) -> Result<Answer, Failure> {
     let take = |role: ChangedRole, fields: &mut Fields| role.into_patch(&app.vocabulary, fields);
     let patch = body.read_with(take).await?;
-    let command = ChangeRole { id: super::path_id(&id)?, patch, expected_version: if_match.0 };
+    let command = ChangeRole { id: path_id(&id)?, patch, expected_version: if_match.0 };
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         let role = tenantry_tenancy::change_role(unit, actor, world, command.clone()).await?;
         let holders = unit.count_holders(&[role.id]).await?.first().map_or(0, |(_, holders)| *holders);
@@ -232,18 +222,19 @@ pub(crate) async fn change_role(
 
 /// Delete a role that nobody holds.
 #[utoipa::path(
+    delete,
+    path = "/roles/{id}",
     tag = "roles",
-    params(("id" = String, Path, format = "uuid"), super::openapi::IfMatchHeader),
+    params(("id" = String, Path, format = "uuid"), IfMatchHeader),
     responses((status = 204, description = "It is gone."))
 )]
-#[delete("/roles/{id}")]
 pub(crate) async fn delete_role(
     app: App,
     caller: Caller<DeleteRole>,
     id: web::Path<String>,
     if_match: IfMatch,
 ) -> Result<Answer, Failure> {
-    let command = DeleteRole { id: super::path_id(&id)?, expected_version: if_match.0 };
+    let command = DeleteRole { id: path_id(&id)?, expected_version: if_match.0 };
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         tenantry_tenancy::delete_role(unit, actor, world, command).await?;
         Ok(Answer::no_content())

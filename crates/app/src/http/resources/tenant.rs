@@ -1,75 +1,18 @@
 //! `/tenant`
 
-use actix_web::{get, patch};
-use serde::{Deserialize, Serialize};
-use tenantry_kernel::{ErrorCode, Name, TenantAuthority};
+use serde::Deserialize;
+use tenantry_kernel::{ErrorCode, Name};
 use tenantry_tenancy::vocabulary::SLUG_TAKEN;
-use tenantry_tenancy::{ChangeTenant, ReadTenant, Slug, Tenant, Tenants, change_tenant as change};
+use tenantry_tenancy::{ChangeTenant, ReadTenant, Slug, Tenants, change_tenant as change};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
-use crate::{Answer, App, Failure};
+use crate::{Answer, App, Failure, http::{request::{Body, Caller, Contract, Fields, IfMatch, IfMatchHeader, Of, Reads, Resource, handler, present}, resources::views::TenantView}};
 
-use super::{
-    body::{Body, Fields, Reads, present},
-    caller::Caller,
-    if_match::IfMatch,
-    openapi::{IfMatchHeader, Of, Operation},
-};
-
-pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(get_tenant).service(change_tenant);
-}
-
-pub(crate) const OPERATIONS: &[Operation] = &[
-    Operation::of::<ReadTenant>("get_tenant", &[]).versioned(),
-    Operation::of::<ChangeTenant>("change_tenant", &[SLUG_TAKEN]).versioned(),
-];
-
-/// An organisation.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(example = json!({
-    "id": "0192f0c1-2345-7abc-8def-0123456789ab", "name": "Acme", "slug": "acme", "plan": "starter",
-    "status": "active", "createdAt": "2026-11-23T09:00:00.000Z"
-}))]
-pub(crate) struct TenantView {
-    #[schema(format = "uuid")]
-    id: String,
-    name: String,
-    slug: String,
-    plan: String,
-    /// `active` or `suspended`.
-    status: &'static str,
-    #[schema(format = "date-time")]
-    created_at: String,
-}
-
-impl From<&Tenant> for TenantView {
-    fn from(tenant: &Tenant) -> Self {
-        Self {
-            id: tenant.id.to_string(),
-            name: tenant.name.to_string(),
-            slug: tenant.slug.to_string(),
-            plan: tenant.plan.name.to_owned(),
-            status: tenant.status.name(),
-            created_at: tenant.created_at.to_string(),
-        }
-    }
-}
-
-impl From<&TenantAuthority> for TenantView {
-    fn from(tenant: &TenantAuthority) -> Self {
-        Self {
-            id: tenant.id.to_string(),
-            name: tenant.name.clone(),
-            slug: tenant.slug.clone(),
-            plan: tenant.plan.clone(),
-            status: tenant.status.name(),
-            created_at: tenant.created_at.to_string(),
-        }
-    }
+pub(crate) fn resource() -> Resource {
+    Resource::new("tenant", "The organisation that one is signed in to.")
+        .operation(handler!(get_tenant), Contract::of::<ReadTenant>(&[]).versioned())
+        .operation(handler!(change_tenant), Contract::of::<ChangeTenant>(&[SLUG_TAKEN]).versioned())
 }
 
 /// What is to change in the organisation; what is left out stays.
@@ -99,10 +42,11 @@ impl Reads for ChangedTenant {
 
 /// See the organisation.
 #[utoipa::path(
+    get,
+    path = "/tenant",
     tag = "tenant",
     responses((status = 200, description = "The organisation.", body = Of<TenantView>))
 )]
-#[get("/tenant")]
 pub(crate) async fn get_tenant(app: App, caller: Caller<ReadTenant>) -> Result<Answer, Failure> {
     let id = caller.tenant()?.id;
     let mut unit = app.read(caller.scope()).await?;
@@ -112,12 +56,13 @@ pub(crate) async fn get_tenant(app: App, caller: Caller<ReadTenant>) -> Result<A
 
 /// Change the organisation's name or slug.
 #[utoipa::path(
+    patch,
+    path = "/tenant",
     tag = "tenant",
     params(IfMatchHeader),
     request_body = ChangedTenant,
     responses((status = 200, description = "The changed organisation.", body = Of<TenantView>))
 )]
-#[patch("/tenant")]
 pub(crate) async fn change_tenant(
     app: App,
     caller: Caller<ChangeTenant>,

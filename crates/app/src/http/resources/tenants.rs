@@ -1,40 +1,30 @@
 //! `/tenants`, and what the members of one do with it as a whole: leave it, hand it over
 
-use actix_web::{get, post};
 use serde::{Deserialize, Serialize};
 use tenantry_identity::vocabulary::REGISTRATION_CLOSED;
-use tenantry_identity::{
-    FoundOwnTenant, GuessKind, IdentityError, LeaveTenant, OwnTenants, TransferOwnership, found_own_tenant,
-    leave_tenant as leave, transfer_ownership,
-};
+use tenantry_identity::{FoundOwnTenant, GuessKind, IdentityError, LeaveTenant, OwnTenants, TransferOwnership, found_own_tenant, leave_tenant as leave, transfer_ownership};
 use tenantry_kernel::{ErrorCode, Name, UserId};
 use tenantry_service::{Scope, SystemReason};
 use tenantry_tenancy::vocabulary::{LAST_OWNER, SLUG_TAKEN};
 use tenantry_tenancy::{MembershipStatus, Memberships, Role, Slug, Tenant};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
-use crate::{Answer, App, Failure, config::RegistrationPolicy};
+use crate::{Answer, App, Failure, config::RegistrationPolicy, http::{request::{Body, Caller, Contract, Fields, Id, Of, Reads, Resource, handler}, resources::views::{RoleReference, TenantView}}};
 
-use super::{
-    body::{Body, Fields, Reads},
-    caller::Caller,
-    openapi::{Of, Operation},
-    permissions::RoleReference,
-    tenant::TenantView,
-};
-
-pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_tenants).service(create_tenant).service(transfer_tenant).service(leave_tenant);
+pub(crate) fn resource() -> Resource {
+    Resource::new("tenants", "The organisations that one belongs to.")
+        .operation(handler!(list_tenants), Contract::of::<OwnTenants>(&[]))
+        .operation(
+            handler!(create_tenant),
+            Contract::of::<FoundOwnTenant>(&[REGISTRATION_CLOSED, SLUG_TAKEN, ErrorCode::RATE_LIMITED]),
+        )
+        .operation(
+            handler!(transfer_tenant),
+            Contract::of::<TransferOwnership>(&[ErrorCode::EMAIL_UNVERIFIED, ErrorCode::INVALID_STATE]),
+        )
+        .operation(handler!(leave_tenant), Contract::of::<LeaveTenant>(&[LAST_OWNER]))
 }
-
-pub(crate) const OPERATIONS: &[Operation] = &[
-    Operation::of::<OwnTenants>("list_tenants", &[]),
-    Operation::of::<FoundOwnTenant>("create_tenant", &[REGISTRATION_CLOSED, SLUG_TAKEN, ErrorCode::RATE_LIMITED]),
-    Operation::of::<TransferOwnership>("transfer_tenant", &[ErrorCode::EMAIL_UNVERIFIED, ErrorCode::INVALID_STATE]),
-    Operation::of::<LeaveTenant>("leave_tenant", &[LAST_OWNER]),
-];
 
 /// An organisation, and what one is there.
 #[derive(Serialize, ToSchema)]
@@ -48,19 +38,17 @@ pub(crate) struct OwnTenantView {
 impl OwnTenantView {
     fn new(tenant: &Tenant, held: &[Role]) -> Self {
         let here = held.iter().filter(|role| role.tenant == tenant.id);
-        Self {
-            tenant: TenantView::from(tenant),
-            roles: here.map(|r| RoleReference { id: r.id.to_string(), name: r.name.to_string() }).collect(),
-        }
+        Self { tenant: TenantView::from(tenant), roles: here.map(RoleReference::from).collect() }
     }
 }
 
 /// List the organisations that you belong to, in order of name.
 #[utoipa::path(
+    get,
+    path = "/tenants",
     tag = "tenants",
     responses((status = 200, description = "Your organisations.", body = Of<Vec<OwnTenantView>>))
 )]
-#[get("/tenants")]
 pub(crate) async fn list_tenants(app: App, caller: Caller<OwnTenants>) -> Result<Answer, Failure> {
     let mut unit = app.read(Scope::Person(caller.user())).await?;
     let memberships = unit.tenants_of(caller.user()).await?;
@@ -96,11 +84,12 @@ impl Reads for NewTenant {
 
 /// Found an organisation that you own. You stay where you are; switch to go on in it.
 #[utoipa::path(
+    post,
+    path = "/tenants",
     tag = "tenants",
     request_body = NewTenant,
     responses((status = 201, description = "The organisation.", body = Of<TenantView>))
 )]
-#[post("/tenants")]
 pub(crate) async fn create_tenant(app: App, caller: Caller<FoundOwnTenant>, body: Body) -> Result<Answer, Failure> {
     if app.config.registration == RegistrationPolicy::Closed {
         return Err(Failure::new(REGISTRATION_CLOSED));
@@ -123,7 +112,7 @@ pub(crate) async fn create_tenant(app: App, caller: Caller<FoundOwnTenant>, body
 #[schema(example = json!({ "userId": "0192f0c1-2345-7abc-8def-0123456789ab" }))]
 pub(crate) struct Transfer {
     #[validate(length(max = 64))]
-    #[schema(value_type = super::openapi::Id)]
+    #[schema(value_type = Id)]
     user_id: String,
 }
 
@@ -138,11 +127,12 @@ impl Reads for Transfer {
 
 /// Hand the organisation over to another member. You keep `admin`.
 #[utoipa::path(
+    post,
+    path = "/tenant/transfer",
     tag = "tenant",
     request_body = Transfer,
     responses((status = 204, description = "They own it."))
 )]
-#[post("/tenant/transfer")]
 pub(crate) async fn transfer_tenant(
     app: App,
     caller: Caller<TransferOwnership>,
@@ -159,10 +149,11 @@ pub(crate) async fn transfer_tenant(
 
 /// Leave the organisation. Your sessions in it end, this one too.
 #[utoipa::path(
+    post,
+    path = "/tenant/leave",
     tag = "tenant",
     responses((status = 204, description = "You are no member any more."))
 )]
-#[post("/tenant/leave")]
 pub(crate) async fn leave_tenant(app: App, caller: Caller<LeaveTenant>) -> Result<Answer, Failure> {
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         leave(unit, actor, world, LeaveTenant).await?;

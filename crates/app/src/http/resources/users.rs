@@ -1,53 +1,28 @@
 //! `/users`: the members of the organisation
 
-use actix_web::{HttpRequest, delete, get, patch, post, put, web};
+use actix_web::web;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use tenantry_identity::{ChangeMemberStatus, People, Person, RemoveMember, change_member_status, remove_member};
-use tenantry_kernel::{Direction, ErrorCode, FieldError, RoleId, Timestamp, UserId, bounded_line, fold};
+use tenantry_kernel::{Direction, ErrorCode, Page, RoleId, UserId, Vocabulary, bounded_line, fold};
 use tenantry_service::Unit;
 use tenantry_tenancy::vocabulary::{LAST_OWNER, ROLE_ESCALATION};
-use tenantry_tenancy::{
-    AssignRoles, GiveRole, ListMembers, MemberFilter, MemberKey, MemberOrder, Membership, MembershipStatus,
-    Memberships, RoleHolding, TakeRole, assign_roles, give_role as give, take_role as take,
-};
+use tenantry_tenancy::{AssignRoles, GiveRole, ListMembers, MemberFilter, MemberKey, MemberOrder, Membership, MembershipStatus, Memberships, RoleHolding, TakeRole, assign_roles, give_role as give, take_role as take};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
-use crate::{Answer, App, Failure};
+use crate::{Answer, App, Failure, http::{request::{Body, Caller, Contract, Fields, Id, IfMatch, IfMatchHeader, List, ListOf, ListQuery, ListRequest, Of, PageParameters, Reads, Resource, handler, path_id, read_sort}, resources::views::{RoleReference, read_role_ids}}};
 
-use super::{
-    body::{Body, Fields, Reads},
-    caller::Caller,
-    if_match::IfMatch,
-    openapi::{IfMatchHeader, ListOf, Of, Operation, PageParameters},
-    page::List,
-    path_id,
-    permissions::RoleReference,
-    query::{read_query, read_sort},
-};
-
-pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(list_users)
-        .service(get_user)
-        .service(change_user)
-        .service(remove_user)
-        .service(set_roles)
-        .service(give_role)
-        .service(take_role);
+pub(crate) fn resource() -> Resource {
+    Resource::new("users", "Who is a member, and with which roles.")
+        .operation(handler!(list_users), Contract::of::<ListMembers>(&[ErrorCode::INVALID_CURSOR]))
+        .operation(handler!(get_user), Contract::of::<ListMembers>(&[]).versioned())
+        .operation(handler!(change_user), Contract::of::<ChangeMemberStatus>(&[LAST_OWNER]).versioned())
+        .operation(handler!(remove_user), Contract::of::<RemoveMember>(&[LAST_OWNER]))
+        .operation(handler!(set_roles), Contract::of::<AssignRoles>(&[ROLE_ESCALATION, LAST_OWNER]).versioned())
+        .operation(handler!(give_role), Contract::of::<GiveRole>(&[ROLE_ESCALATION]))
+        .operation(handler!(take_role), Contract::of::<TakeRole>(&[LAST_OWNER]))
 }
-
-pub(crate) const OPERATIONS: &[Operation] = &[
-    Operation::of::<ListMembers>("list_users", &[ErrorCode::INVALID_CURSOR]),
-    Operation::of::<ListMembers>("get_user", &[]).versioned(),
-    Operation::of::<ChangeMemberStatus>("change_user", &[LAST_OWNER]).versioned(),
-    Operation::of::<RemoveMember>("remove_user", &[LAST_OWNER]),
-    Operation::of::<AssignRoles>("set_roles", &[ROLE_ESCALATION, LAST_OWNER]).versioned(),
-    Operation::of::<GiveRole>("give_role", &[ROLE_ESCALATION]),
-    Operation::of::<TakeRole>("take_role", &[LAST_OWNER]),
-];
 
 /// A member of the organisation.
 #[derive(Serialize, ToSchema)]
@@ -81,7 +56,7 @@ impl MemberView {
             email: person.email.to_string(),
             name: person.name.to_string(),
             status: member.status.name(),
-            roles: own.map(|h| RoleReference { id: h.role.id.to_string(), name: h.role.name.to_string() }).collect(),
+            roles: own.map(|holding| RoleReference::from(&holding.role)).collect(),
             joined_at: member.joined_at.to_string(),
             last_seen_at: member.last_seen_at.map(|at| at.to_minute().to_string()),
         }
@@ -113,7 +88,7 @@ impl Reads for ChangedMember {
 #[schema(example = json!({ "roleIds": ["0192f0c1-2345-7abc-8def-0123456789ac"] }))]
 pub(crate) struct RoleSet {
     #[validate(length(max = 50))]
-    #[schema(max_items = 50, value_type = Vec<super::openapi::Id>)]
+    #[schema(max_items = 50, value_type = Vec<Id>)]
     role_ids: Vec<String>,
 }
 
@@ -125,30 +100,10 @@ impl Reads for RoleSet {
     }
 }
 
-/// The ids of a request's `roleIds`, each once. An unknown id and what is none are told alike.
-pub(super) fn read_role_ids(texts: &[String], fields: &mut Fields) -> Vec<RoleId> {
-    let mut ids = Vec::with_capacity(texts.len());
-    for (place, text) in texts.iter().enumerate() {
-        match text.parse() {
-            Ok(id) if !ids.contains(&id) => ids.push(id),
-            Ok(_) => {}
-            Err(_) => {
-                let field = format!("roleIds[{place}]");
-                fields.add(FieldError::new(field, "not_found", "There is no such role."));
-            }
-        }
-    }
-    ids
-}
-
 #[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct MemberQuery {
-    #[param(ignore)]
-    limit: Option<String>,
-    #[param(ignore)]
-    cursor: Option<String>,
+pub(crate) struct MemberQuery {
     /// What the name or the address begins with.
     #[param(max_length = 254)]
     q: Option<String>,
@@ -165,71 +120,48 @@ struct MemberQuery {
 
 impl MemberQuery {
     const MAX_PREFIX_CHARS: usize = 254;
+    const ORDERS: [(&str, MemberOrder); 2] = [("name", MemberOrder::Name), ("joinedAt", MemberOrder::JoinedAt)];
+}
 
-    fn filter(&self, fields: &mut Fields) -> MemberFilter {
+impl ListQuery for MemberQuery {
+    type Filter = (MemberFilter, MemberOrder);
+    type Key = MemberKey;
+
+    fn parse(self, _: &Vocabulary, fields: &mut Fields) -> (Self::Filter, Direction) {
+        let newest_first = (MemberOrder::JoinedAt, Direction::Descending);
+        let (order, direction) = read_sort(self.sort.as_deref(), &Self::ORDERS, newest_first, fields);
         let prefix = self.q.as_deref().map(|q| bounded_line(q, Self::MAX_PREFIX_CHARS));
         let status =
             self.status.as_deref().map(|s| MembershipStatus::from_name(s).ok_or("must be active or deactivated"));
         let role = self.role_id.as_deref().map(|id| id.parse().map_err(|_| "must be the id of a role"));
-        MemberFilter {
+        let filter = MemberFilter {
             prefix: fields.take_if_any("q", prefix).flatten().map(|q| fold(&q)).filter(|q| !q.is_empty()),
             status: fields.take_if_any("status", status).flatten(),
             role: fields.take_if_any("roleId", role).flatten(),
-        }
-    }
-}
-
-/// The place in a list, as its cursor carries it.
-#[derive(Serialize, Deserialize)]
-enum Place {
-    Name(String, UserId),
-    JoinedAt(Timestamp, UserId),
-}
-
-impl From<MemberKey> for Place {
-    fn from(key: MemberKey) -> Self {
-        match key {
-            MemberKey::Name(name, user) => Self::Name(name, user),
-            MemberKey::JoinedAt(at, user) => Self::JoinedAt(at, user),
-        }
-    }
-}
-
-impl From<Place> for MemberKey {
-    fn from(place: Place) -> Self {
-        match place {
-            Place::Name(name, user) => Self::Name(name, user),
-            Place::JoinedAt(at, user) => Self::JoinedAt(at, user),
-        }
+        };
+        ((filter, order), direction)
     }
 }
 
 /// List the members.
 #[utoipa::path(
+    get,
+    path = "/users",
     tag = "users",
     params(PageParameters, MemberQuery),
     responses((status = 200, description = "A page of members.", body = ListOf<MemberView>))
 )]
-#[get("/users")]
-pub(crate) async fn list_users(app: App, caller: Caller<ListMembers>, request: HttpRequest) -> Result<Answer, Failure> {
-    let query: MemberQuery = read_query(&request)?;
-    let mut fields = Fields::default();
-    let orders = [("name", MemberOrder::Name), ("joinedAt", MemberOrder::JoinedAt)];
-    let newest_first = (MemberOrder::JoinedAt, Direction::Descending);
-    let (order, direction) = read_sort(query.sort.as_deref(), &orders, newest_first, &mut fields);
-    let filter = query.filter(&mut fields);
-    let identity = (&caller.tenant()?.id, &query.q, &query.status, &query.role_id, &query.sort);
-    let list = List::new(&app, "users", &identity)?;
-    let page = list.request::<Place>(query.limit.as_deref(), query.cursor.as_deref(), direction, &mut fields)?;
-    fields.finish()?;
-    let limit = page.limit;
-    let page = tenantry_kernel::PageRequest { limit, after: page.after.map(MemberKey::from), direction };
-
+pub(crate) async fn list_users(
+    app: App,
+    caller: Caller<ListMembers>,
+    request: ListRequest<MemberQuery>,
+) -> Result<Answer, Failure> {
+    let List { filter: (filter, order), page, cursors } = request.parse(&caller)?;
     let mut unit = app.read(caller.scope()).await?;
     let page = unit.page_memberships(&filter, order, page).await?;
     let members: Vec<Membership> = page.items.into_iter().map(|(member, _)| member).collect();
     let items = views(&mut unit, &members).await?;
-    list.answer(&tenantry_kernel::Page { items, next: page.next.map(Place::from) }, limit)
+    cursors.answer(&Page { items, next: page.next })
 }
 
 async fn views(unit: &mut Unit, members: &[Membership]) -> Result<Vec<MemberView>, Failure> {
@@ -251,11 +183,12 @@ async fn answer_member(unit: &mut Unit, user: UserId) -> Result<Answer, Failure>
 
 /// See one member.
 #[utoipa::path(
+    get,
+    path = "/users/{id}",
     tag = "users",
     params(("id" = String, Path, format = "uuid")),
     responses((status = 200, description = "The member.", body = Of<MemberView>))
 )]
-#[get("/users/{id}")]
 pub(crate) async fn get_user(app: App, caller: Caller<ListMembers>, id: web::Path<String>) -> Result<Answer, Failure> {
     let mut unit = app.read(caller.scope()).await?;
     answer_member(&mut unit, path_id(&id)?).await
@@ -263,12 +196,13 @@ pub(crate) async fn get_user(app: App, caller: Caller<ListMembers>, id: web::Pat
 
 /// Deactivate a member, who is signed out at once, or activate them again.
 #[utoipa::path(
+    patch,
+    path = "/users/{id}",
     tag = "users",
     params(("id" = String, Path, format = "uuid"), IfMatchHeader),
     request_body = ChangedMember,
     responses((status = 200, description = "The changed member.", body = Of<MemberView>))
 )]
-#[patch("/users/{id}")]
 pub(crate) async fn change_user(
     app: App,
     caller: Caller<ChangeMemberStatus>,
@@ -287,11 +221,12 @@ pub(crate) async fn change_user(
 
 /// Take a member out of the organisation. The person stays.
 #[utoipa::path(
+    delete,
+    path = "/users/{id}",
     tag = "users",
     params(("id" = String, Path, format = "uuid"), IfMatchHeader),
     responses((status = 204, description = "They are no member any more."))
 )]
-#[delete("/users/{id}")]
 pub(crate) async fn remove_user(
     app: App,
     caller: Caller<RemoveMember>,
@@ -308,12 +243,13 @@ pub(crate) async fn remove_user(
 
 /// Give a member exactly these roles.
 #[utoipa::path(
+    put,
+    path = "/users/{id}/roles",
     tag = "users",
     params(("id" = String, Path, format = "uuid"), IfMatchHeader),
     request_body = RoleSet,
     responses((status = 200, description = "The changed member.", body = Of<MemberView>))
 )]
-#[put("/users/{id}/roles")]
 pub(crate) async fn set_roles(
     app: App,
     caller: Caller<AssignRoles>,
@@ -332,11 +268,12 @@ pub(crate) async fn set_roles(
 
 /// Give a member one more role.
 #[utoipa::path(
+    post,
+    path = "/users/{id}/roles/{role_id}",
     tag = "users",
     params(("id" = String, Path, format = "uuid"), ("role_id" = String, Path, format = "uuid")),
     responses((status = 204, description = "They hold it."))
 )]
-#[post("/users/{id}/roles/{role_id}")]
 pub(crate) async fn give_role(
     app: App,
     caller: Caller<GiveRole>,
@@ -352,11 +289,12 @@ pub(crate) async fn give_role(
 
 /// Take one role from a member.
 #[utoipa::path(
+    delete,
+    path = "/users/{id}/roles/{role_id}",
     tag = "users",
     params(("id" = String, Path, format = "uuid"), ("role_id" = String, Path, format = "uuid"), IfMatchHeader),
     responses((status = 204, description = "They hold it no more."))
 )]
-#[delete("/users/{id}/roles/{role_id}")]
 pub(crate) async fn take_role(
     app: App,
     caller: Caller<TakeRole>,

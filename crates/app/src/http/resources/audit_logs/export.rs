@@ -1,23 +1,18 @@
 //! `GET /audit-logs/export`: the log as a file, of any length in constant memory.
 
-use actix_web::{HttpRequest, HttpResponse, get, http::header};
+use actix_web::{HttpRequest, HttpResponse, http::header};
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt, stream};
 use serde::Deserialize;
-use std::{error::Error, io};
-use tenantry_audit::{
-    Chain, Entries, EntryFilter, ExportAuditLog, ExportFormat, Header, Line, Seals, export_audit_log, harmless_cell,
-};
+use std::{io, error::Error};
+use tenantry_audit::{Chain, Entries, EntryFilter, ExportAuditLog, ExportFormat, Header, Line, Seals, export_audit_log, harmless_cell};
 use tenantry_kernel::{Direction, EventId, PageRequest, StoreError, TenantId, Vocabulary};
 use tenantry_service::{Scope, chain};
 use utoipa::IntoParams;
 
-use crate::{Answer, App, Failure};
+use crate::{Answer, App, Failure, http::request::{Caller, Fields, read_query}};
 
-use super::{
-    super::{body::Fields, caller::Caller, query::read_query},
-    EntryQuery, EntryView,
-};
+use super::entries::{EntryQuery, EntryView};
 
 /// How many entries are read in one unit. Units are short, so that no export holds up anything else.
 const ENTRIES_AT_ONCE: u32 = 1_000;
@@ -70,8 +65,6 @@ impl ExportQuery {
             _ => fields.take("format", Err("must be ndjson or csv")),
         };
         let query = EntryQuery {
-            limit: None,
-            cursor: None,
             action: self.action,
             actor_id: self.actor_id,
             target_type: self.target_type,
@@ -101,6 +94,8 @@ impl ExportQuery {
 /// CSV is RFC 4180 with a line of names. A cell that a spreadsheet would run gets an apostrophe before it, and so does one
 /// that begins with an apostrophe: take one away to have what was written.
 #[utoipa::path(
+    get,
+    path = "/audit-logs/export",
     tag = "audit",
     params(ExportQuery),
     responses((
@@ -109,7 +104,6 @@ impl ExportQuery {
         content((String = "application/x-ndjson"), (String = "text/csv"))
     ))
 )]
-#[get("/audit-logs/export")]
 pub(crate) async fn export_entries(
     app: App,
     caller: Caller<ExportAuditLog>,
@@ -290,7 +284,7 @@ fn evidence(app: App, scope: Scope, tenant: TenantId) -> impl Stream<Item = Resu
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{ActorView, ContextView},
+        super::entries::{ActorView, ContextView},
         *,
     };
     use tenantry_audit::original_cell;

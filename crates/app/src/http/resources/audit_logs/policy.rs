@@ -1,20 +1,11 @@
 //! `/audit-logs/policy`
 
-use actix_web::{get, patch};
 use serde::{Deserialize, Serialize};
-use tenantry_audit::{
-    AuditPolicies, ChangeAuditPolicy, EffectivePolicy, MAX_RETENTION_DAYS, ReadAuditLog, change_audit_policy as change,
-};
+use tenantry_audit::{AuditPolicies, ChangeAuditPolicy, EffectivePolicy, MAX_RETENTION_DAYS, ReadAuditLog, change_audit_policy as change};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{Answer, App, Failure};
-
-use super::super::{
-    body::{Body, Fields, Reads, clearable, present},
-    caller::Caller,
-    openapi::Of,
-};
+use crate::{Answer, App, Failure, http::request::{Body, Caller, Fields, Of, Reads, clearable, present}};
 
 /// How long entries are kept.
 #[derive(Serialize, ToSchema)]
@@ -66,10 +57,11 @@ impl Reads for ChangedAuditPolicy {
 
 /// See how long the audit log is kept.
 #[utoipa::path(
+    get,
+    path = "/audit-logs/policy",
     tag = "audit",
     responses((status = 200, description = "What holds now.", body = Of<AuditPolicyView>))
 )]
-#[get("/audit-logs/policy")]
 pub(crate) async fn get_audit_policy(app: App, caller: Caller<ReadAuditLog>) -> Result<Answer, Failure> {
     let tenant = caller.tenant()?;
     let set = app.read(caller.scope()).await?.audit_policy_of(tenant.id).await?;
@@ -78,11 +70,12 @@ pub(crate) async fn get_audit_policy(app: App, caller: Caller<ReadAuditLog>) -> 
 
 /// Keep the audit log for longer than the plan says, or for ever.
 #[utoipa::path(
+    patch,
+    path = "/audit-logs/policy",
     tag = "audit",
     request_body = ChangedAuditPolicy,
     responses((status = 200, description = "What holds from now on.", body = Of<AuditPolicyView>))
 )]
-#[patch("/audit-logs/policy")]
 pub(crate) async fn change_audit_policy(
     app: App,
     caller: Caller<ChangeAuditPolicy>,

@@ -1,20 +1,11 @@
 //! `GET /audit-logs/seals`
 
-use actix_web::{HttpRequest, get};
 use serde::Serialize;
 use tenantry_audit::{Chain, ReadAuditLog, Seals, Segment};
-use tenantry_kernel::{CanonicalError, Direction, Page};
+use tenantry_kernel::{CanonicalError, Page};
 use utoipa::ToSchema;
 
-use crate::{Answer, App, Failure};
-
-use super::super::{
-    body::Fields,
-    caller::Caller,
-    openapi::{ListOf, PageParameters},
-    page::{List, Paging},
-    query::read_query,
-};
+use crate::{Answer, App, Failure, http::request::{Caller, List, ListOf, ListRequest, NewestFirst, PageParameters}};
 
 /// A seal: a signature over so many entries, linked to the seal before.
 #[derive(Serialize, ToSchema)]
@@ -70,24 +61,20 @@ impl TryFrom<Segment> for SealView {
 
 /// Read the signed seals that prove the audit log whole, newest first.
 #[utoipa::path(
+    get,
+    path = "/audit-logs/seals",
     tag = "audit",
     params(PageParameters),
     responses((status = 200, description = "A page of seals.", body = ListOf<SealView>))
 )]
-#[get("/audit-logs/seals")]
 pub(crate) async fn list_seals(
     app: App,
     caller: Caller<ReadAuditLog>,
-    request: HttpRequest,
+    request: ListRequest<NewestFirst<i64>>,
 ) -> Result<Answer, Failure> {
-    let query: Paging = read_query(&request)?;
+    let List { page, cursors, .. } = request.parse(&caller)?;
     let tenant = caller.tenant()?.id;
-    let list = List::new(&app, "audit-seals", &tenant)?;
-    let mut fields = Fields::default();
-    let page = list.request(query.limit.as_deref(), query.cursor.as_deref(), Direction::Descending, &mut fields)?;
-    fields.finish()?;
-    let limit = page.limit;
     let page = app.read(caller.scope()).await?.page_segments(Chain(Some(tenant)), page).await?;
     let items: Result<Vec<SealView>, _> = page.items.into_iter().map(SealView::try_from).collect();
-    list.answer(&Page { items: items.map_err(Failure::internal)?, next: page.next }, limit)
+    cursors.answer(&Page { items: items.map_err(Failure::internal)?, next: page.next })
 }

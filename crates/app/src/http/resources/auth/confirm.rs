@@ -1,35 +1,21 @@
 //! `POST /auth/register/confirm`
 
-use actix_web::{HttpRequest, post};
+use actix_web::HttpRequest;
 use secrecy::SecretString;
 use serde::Deserialize;
 use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, LINK_INVALID, USER_REGISTERED};
-use tenantry_identity::{
-    ConfirmRegistration, IdentityError, LinkToken, Password, confirm_registration as confirm, find_registration,
-};
+use tenantry_identity::{ConfirmRegistration, IdentityError, LinkToken, Password, confirm_registration as confirm, find_registration};
 use tenantry_kernel::{Actor, ErrorCode};
 use tenantry_service::{ChangeRequest, Scope, SystemReason};
 use tenantry_tenancy::vocabulary::SLUG_TAKEN;
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{
-    Answer, App, Failure,
-    http::{
-        body::{Body, Fields, Reads},
-        caller::Stranger,
-        openapi::{Of, Operation},
-        origin::origin_of,
-    },
-};
+use crate::{Answer, App, Failure, http::request::{Body, Contract, Fields, Of, Reads, Stranger, origin_of}};
 
-use super::{
-    register::RegisteredView,
-    tokens::{Issued, Transport},
-};
+use super::{register::RegisteredView, tokens::{Issued, Transport}};
 
-pub(crate) const OPERATION: Operation = Operation::public(
-    "confirm_registration",
+pub(crate) const OPERATION: Contract = Contract::public(
     ConfirmRegistration::EVENTS,
     &[INVALID_CREDENTIALS, SLUG_TAKEN, LINK_INVALID, ErrorCode::RATE_LIMITED],
 )
@@ -66,11 +52,12 @@ impl Reads for Confirmation {
 
 /// Confirm a registration by the mailed link, and be signed in.
 #[utoipa::path(
+    post,
+    path = "/auth/register/confirm",
     tag = "auth",
     request_body = Confirmation,
     responses((status = 201, description = "Registered and signed in.", body = Of<RegisteredView>))
 )]
-#[post("/auth/register/confirm")]
 pub(crate) async fn confirm_registration(
     app: App,
     _: Stranger,

@@ -1,30 +1,18 @@
 //! `POST /auth/email/verify`, `/auth/email/resend` and `/auth/email/change`
 
-use actix_web::{HttpRequest, post};
+use actix_web::HttpRequest;
 use secrecy::SecretString;
 use serde::Deserialize;
 use tenantry_identity::vocabulary::{EMAIL_TAKEN, INVALID_CREDENTIALS, LINK_INVALID, USER_EMAIL_VERIFIED};
-use tenantry_identity::{
-    ChangeEmail, GuessKind, IdentityError, LinkKind, LinkToken, Password, Proof, ResendVerification, VerifyEmail,
-    find_link, request_email_change, request_verification, verify_email as verify,
-};
+use tenantry_identity::{ChangeEmail, GuessKind, IdentityError, LinkKind, LinkToken, Password, Proof, ResendVerification, VerifyEmail, find_link, request_email_change, request_verification, verify_email as verify};
 use tenantry_kernel::{Actor, EmailAddress, ErrorCode};
 use tenantry_service::{ChangeRequest, Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{
-    Answer, App, Failure,
-    http::{
-        body::{Body, Fields, Reads},
-        caller::{Caller, Visitor},
-        openapi::{Accepted, Of, Operation},
-        origin::origin_of,
-    },
-};
+use crate::{Answer, App, Failure, http::request::{Accepted, Body, Caller, Contract, Fields, Of, Reads, Visitor, origin_of}};
 
-pub(crate) const VERIFY: Operation = Operation::public(
-    "verify_email",
+pub(crate) const VERIFY: Contract = Contract::public(
     VerifyEmail::EVENTS,
     &[
         ErrorCode::UNAUTHENTICATED,
@@ -37,10 +25,8 @@ pub(crate) const VERIFY: Operation = Operation::public(
         ErrorCode::RATE_LIMITED,
     ],
 );
-pub(crate) const RESEND: Operation =
-    Operation::of::<ResendVerification>("resend_verification", &[ErrorCode::RATE_LIMITED]);
-pub(crate) const CHANGE: Operation =
-    Operation::of::<ChangeEmail>("change_email", &[INVALID_CREDENTIALS, ErrorCode::RATE_LIMITED]);
+pub(crate) const RESEND: Contract = Contract::of::<ResendVerification>(&[ErrorCode::RATE_LIMITED]);
+pub(crate) const CHANGE: Contract = Contract::of::<ChangeEmail>(&[INVALID_CREDENTIALS, ErrorCode::RATE_LIMITED]);
 
 const SCOPE: Scope = Scope::System(SystemReason::Link);
 
@@ -71,11 +57,12 @@ impl Reads for Verification {
 ///
 /// For a link of a change of address the account gets that address, and its other sessions and links end.
 #[utoipa::path(
+    post,
+    path = "/auth/email/verify",
     tag = "auth",
     request_body = Verification,
     responses((status = 204, description = "It is yours."))
 )]
-#[post("/auth/email/verify")]
 pub(crate) async fn verify_email(
     app: App,
     Visitor(caller): Visitor,
@@ -107,10 +94,11 @@ pub(crate) async fn verify_email(
 
 /// Have another link mailed that proves your address.
 #[utoipa::path(
+    post,
+    path = "/auth/email/resend",
     tag = "auth",
     responses((status = 202, description = "It goes there by mail, unless the address is proved.", body = Of<Accepted>))
 )]
-#[post("/auth/email/resend")]
 pub(crate) async fn resend_verification(app: App, caller: Caller<ResendVerification>) -> Result<Answer, Failure> {
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
@@ -149,11 +137,12 @@ impl Reads for ChangedEmail {
 
 /// Ask for another address. It takes effect by the link that is mailed there; the old address is told.
 #[utoipa::path(
+    post,
+    path = "/auth/email/change",
     tag = "auth",
     request_body = ChangedEmail,
     responses((status = 202, description = "A link goes to the new address by mail.", body = Of<Accepted>))
 )]
-#[post("/auth/email/change")]
 pub(crate) async fn change_email(app: App, caller: Caller<ChangeEmail>, body: Body) -> Result<Answer, Failure> {
     let (current, new_email) = body.read::<ChangedEmail>().await?;
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {

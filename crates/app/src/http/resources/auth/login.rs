@@ -1,40 +1,25 @@
 //! `POST /auth/login`
 
-use actix_web::{HttpRequest, post};
+use actix_web::HttpRequest;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, SIGN_IN_FAILED};
 use tenantry_identity::{IdentityError, Password, SignIn, complete_sign_in};
 use tenantry_kernel::{Actor, EmailAddress, ErrorCode, Origin};
 use tenantry_service::{ChangeRequest, LoginAttempt, Scope, SystemReason};
-use tenantry_tenancy::{Slug, Tenant};
+use tenantry_tenancy::Slug;
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{
-    Answer, App, Failure,
-    http::{
-        body::{Body, Fields, Reads},
-        caller::Stranger,
-        openapi::{Of, Operation},
-        origin::origin_of,
-        tenant::TenantView,
-    },
-};
+use crate::{Answer, App, Failure, http::{request::{Body, Contract, Fields, Of, Reads, Stranger, origin_of}, resources::views::{TenantReference, TenantView, UserView}}};
 
-use super::{
-    me::UserView,
-    tokens::{Issued, TokensView, Transport},
-};
+use super::tokens::{Issued, TokensView, Transport};
 
 const SCOPE: Scope = Scope::System(SystemReason::SignIn);
 
-pub(crate) const OPERATION: Operation = Operation::public(
-    "login",
-    SignIn::EVENTS,
-    &[INVALID_CREDENTIALS, ErrorCode::TENANT_SUSPENDED, ErrorCode::RATE_LIMITED],
-)
-.with_cookie();
+pub(crate) const OPERATION: Contract =
+    Contract::public(SignIn::EVENTS, &[INVALID_CREDENTIALS, ErrorCode::TENANT_SUSPENDED, ErrorCode::RATE_LIMITED])
+        .with_cookie();
 
 /// Who signs in, and to which organisation.
 #[derive(Deserialize, Validate, ToSchema)]
@@ -92,28 +77,14 @@ pub(crate) struct SignedInView {
     tokens: TokensView,
 }
 
-/// An organisation by id, name and slug.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct TenantReference {
-    #[schema(format = "uuid")]
-    id: String,
-    name: String,
-    slug: String,
-}
-
-impl From<&Tenant> for TenantReference {
-    fn from(tenant: &Tenant) -> Self {
-        Self { id: tenant.id.to_string(), name: tenant.name.to_string(), slug: tenant.slug.to_string() }
-    }
-}
-
 /// Sign in.
 #[utoipa::path(
+    post,
+    path = "/auth/login",
     tag = "auth",
     request_body = Credentials,
     responses((status = 200, description = "Signed in.", body = Of<SignedInView>))
 )]
-#[post("/auth/login")]
 pub(crate) async fn login(app: App, _: Stranger, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
     let wanted = body.read::<Credentials>().await?;
     let origin = origin_of(&request);

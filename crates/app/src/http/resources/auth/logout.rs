@@ -1,6 +1,6 @@
 //! `POST /auth/logout`
 
-use actix_web::{HttpRequest, post};
+use actix_web::HttpRequest;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tenantry_identity::vocabulary::SESSION_ENDED;
@@ -9,22 +9,12 @@ use tenantry_kernel::{Actor, ErrorCode, SessionId};
 use tenantry_service::{ChangeRequest, Scope, SystemReason};
 use utoipa::IntoParams;
 
-use crate::{
-    Answer, App, Failure,
-    http::{
-        body::{Body, Fields},
-        caller::{Stranger, bearer},
-        openapi::Operation,
-        origin::origin_of,
-        query::read_query,
-    },
-    vocabulary::ORIGIN_NOT_ALLOWED,
-};
+use crate::{Answer, App, Failure, http::request::{Body, Contract, Fields, Stranger, bearer, origin_of, read_query}, vocabulary::ORIGIN_NOT_ALLOWED};
 
 use super::tokens::{PresentedToken, forget_cookie, presented};
 
-pub(crate) const OPERATION: Operation =
-    Operation::public("logout", &[SESSION_ENDED], &[ORIGIN_NOT_ALLOWED]).with_cookie().with_optional_body();
+pub(crate) const OPERATION: Contract =
+    Contract::public(&[SESSION_ENDED], &[ORIGIN_NOT_ALLOWED]).with_cookie().with_optional_body();
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -40,12 +30,13 @@ struct Siblings {
 /// The session is known by the access token, also an expired one, or by the refresh token in the body or the cookie.
 /// It is no mistake to sign out twice, or without being signed in.
 #[utoipa::path(
+    post,
+    path = "/auth/logout",
     tag = "auth",
     params(Siblings),
     request_body(content = PresentedToken, description = "Left out when there is an access token or the cookie."),
     responses((status = 204, description = "Signed out."))
 )]
-#[post("/auth/logout")]
 pub(crate) async fn logout(app: App, _: Stranger, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
     let in_body = body.read_if_any::<PresentedToken>().await?.flatten();
     let siblings = siblings(&request)?;

@@ -1,69 +1,17 @@
 //! `/auth/me`
 
-use actix_web::{HttpResponse, get, http::header, patch};
+use actix_web::{HttpResponse, http::header};
 use serde::{Deserialize, Serialize};
-use tenantry_identity::{ChangeProfile, Person, ReadOwnProfile, change_profile};
-use tenantry_kernel::{Assurance, Authority, Name, SessionPrincipal, Vocabulary};
+use tenantry_identity::{ChangeProfile, ReadOwnProfile, change_profile};
+use tenantry_kernel::{Authority, Name, SessionPrincipal, Vocabulary};
 use tenantry_service::{Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{
-    Answer, App, Failure,
-    http::{
-        body::{Body, Fields, Reads, present},
-        caller::Caller,
-        if_match::IfMatch,
-        openapi::{IfMatchHeader, Of, Operation},
-        permissions::RoleReference,
-        tenant::TenantView,
-    },
-};
+use crate::{Answer, App, Failure, http::{request::{Body, Caller, Contract, Fields, IfMatch, IfMatchHeader, Of, Reads, present}, resources::views::{RoleReference, TenantView, UserView}}};
 
-pub(crate) const GET: Operation = Operation::of::<ReadOwnProfile>("get_me", &[]).versioned();
-pub(crate) const CHANGE: Operation = Operation::of::<ChangeProfile>("change_me", &[]).versioned();
-
-/// A person.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(example = json!({
-    "id": "0192f0c1-2345-7abc-8def-0123456789ab", "email": "ada@example.com", "name": "Ada Lovelace",
-    "emailVerified": false, "createdAt": "2026-11-23T09:00:00.000Z"
-}))]
-pub(crate) struct UserView {
-    #[schema(format = "uuid")]
-    id: String,
-    #[schema(format = "email")]
-    email: String,
-    name: String,
-    email_verified: bool,
-    #[schema(format = "date-time")]
-    created_at: String,
-}
-
-impl From<&Person> for UserView {
-    fn from(person: &Person) -> Self {
-        Self {
-            id: person.id.to_string(),
-            email: person.email.to_string(),
-            name: person.name.to_string(),
-            email_verified: person.email_verified_at.is_some(),
-            created_at: person.created_at.to_string(),
-        }
-    }
-}
-
-impl UserView {
-    fn new(session: &SessionPrincipal, assurance: Assurance) -> Self {
-        Self {
-            id: session.user.to_string(),
-            email: session.email.to_string(),
-            name: session.name.clone(),
-            email_verified: assurance.email_verified,
-            created_at: session.user_created_at.to_string(),
-        }
-    }
-}
+pub(crate) const GET: Contract = Contract::of::<ReadOwnProfile>(&[]).versioned();
+pub(crate) const CHANGE: Contract = Contract::of::<ChangeProfile>(&[]).versioned();
 
 /// Who you are and what you may do.
 #[derive(Serialize, ToSchema)]
@@ -97,7 +45,7 @@ impl MeView {
         Self {
             user: UserView::new(session, authority.assurance),
             tenant: tenant.map(TenantView::from),
-            roles: roles.iter().map(|r| RoleReference { id: r.id.to_string(), name: r.name.clone() }).collect(),
+            roles: roles.iter().map(RoleReference::from).collect(),
             permissions: tenant.map(|tenant| vocabulary.names(&tenant.permissions)).unwrap_or_default(),
             session: OwnSessionView {
                 id: session.session.to_string(),
@@ -129,10 +77,11 @@ impl Reads for ChangedMe {
 
 /// See who you are and what you may do.
 #[utoipa::path(
+    get,
+    path = "/auth/me",
     tag = "auth",
     responses((status = 200, description = "You.", body = Of<MeView>))
 )]
-#[get("/auth/me")]
 pub(crate) async fn get_me(app: App, caller: Caller<ReadOwnProfile>) -> Result<HttpResponse, Failure> {
     let (known, session) = (&caller.known, caller.session()?);
     let body = match known.me.get() {
@@ -153,12 +102,13 @@ pub(crate) async fn get_me(app: App, caller: Caller<ReadOwnProfile>) -> Result<H
 
 /// Change your name, in every organisation.
 #[utoipa::path(
+    patch,
+    path = "/auth/me",
     tag = "auth",
     params(IfMatchHeader),
     request_body = ChangedMe,
     responses((status = 200, description = "You, changed.", body = Of<UserView>))
 )]
-#[patch("/auth/me")]
 pub(crate) async fn change_me(
     app: App,
     caller: Caller<ChangeProfile>,

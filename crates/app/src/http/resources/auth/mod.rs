@@ -13,51 +13,27 @@ mod sessions;
 mod switch;
 mod tokens;
 
-pub(super) use login::TenantReference;
-pub(super) use me::UserView;
 pub(super) use tokens::{Issued, TokensView, Transport};
 
-use utoipa_actix_web::service_config::ServiceConfig;
+use crate::http::request::{Resource, handler};
 
-use super::openapi::Operation;
-
-pub(crate) fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .service(me::get_me)
-        .service(me::change_me)
-        .service(register::register)
-        .service(login::login)
-        .service(refresh::refresh)
-        .service(logout::logout)
-        .service(sessions::list_sessions)
-        .service(sessions::end_session)
-        .service(sessions::end_sessions)
-        .service(password::change_password)
-        .service(confirm::confirm_registration)
-        .service(email::verify_email)
-        .service(email::resend_verification)
-        .service(email::change_email)
-        .service(recovery::forgot_password)
-        .service(recovery::reset_password)
-        .service(switch::switch_tenant);
+pub(crate) fn resource() -> Resource {
+    Resource::new("auth", "Signing in and out, one's own profile and sessions.")
+        .operation(handler!(me::get_me), me::GET)
+        .operation(handler!(me::change_me), me::CHANGE)
+        .operation(handler!(register::register), register::OPERATION)
+        .operation(handler!(login::login), login::OPERATION)
+        .operation(handler!(refresh::refresh), refresh::OPERATION)
+        .operation(handler!(logout::logout), logout::OPERATION)
+        .operation(handler!(sessions::list_sessions), sessions::LIST)
+        .operation(handler!(sessions::end_session), sessions::END_ONE)
+        .operation(handler!(sessions::end_sessions), sessions::END_SEVERAL)
+        .operation(handler!(password::change_password), password::OPERATION)
+        .operation(handler!(confirm::confirm_registration), confirm::OPERATION)
+        .operation(handler!(email::verify_email), email::VERIFY)
+        .operation(handler!(email::resend_verification), email::RESEND)
+        .operation(handler!(email::change_email), email::CHANGE)
+        .operation(handler!(recovery::forgot_password), recovery::FORGOT)
+        .operation(handler!(recovery::reset_password), recovery::RESET)
+        .operation(handler!(switch::switch_tenant), switch::OPERATION)
 }
-
-pub(crate) const OPERATIONS: &[Operation] = &[
-    me::GET,
-    me::CHANGE,
-    register::OPERATION,
-    login::OPERATION,
-    refresh::OPERATION,
-    logout::OPERATION,
-    sessions::LIST,
-    sessions::END_ONE,
-    sessions::END_SEVERAL,
-    password::OPERATION,
-    confirm::OPERATION,
-    email::VERIFY,
-    email::RESEND,
-    email::CHANGE,
-    recovery::FORGOT,
-    recovery::RESET,
-    switch::OPERATION,
-];

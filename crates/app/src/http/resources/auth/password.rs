@@ -1,6 +1,5 @@
 //! `POST /auth/password/change`
 
-use actix_web::post;
 use secrecy::SecretString;
 use serde::Deserialize;
 use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, WEAK_PASSWORD};
@@ -9,17 +8,10 @@ use tenantry_kernel::ErrorCode;
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{
-    Answer, App, Failure,
-    http::{
-        body::{Body, Fields, Reads},
-        caller::Caller,
-        openapi::Operation,
-    },
-};
+use crate::{Answer, App, Failure, http::request::{Body, Caller, Contract, Fields, Reads}};
 
-pub(crate) const OPERATION: Operation =
-    Operation::of::<ChangePassword>("change_password", &[INVALID_CREDENTIALS, WEAK_PASSWORD, ErrorCode::RATE_LIMITED]);
+pub(crate) const OPERATION: Contract =
+    Contract::of::<ChangePassword>(&[INVALID_CREDENTIALS, WEAK_PASSWORD, ErrorCode::RATE_LIMITED]);
 
 /// The password that is, and the one that is to be.
 #[derive(Deserialize, Validate, ToSchema)]
@@ -47,11 +39,12 @@ impl Reads for ChangedPassword {
 
 /// Change your password. Your other sessions end.
 #[utoipa::path(
+    post,
+    path = "/auth/password/change",
     tag = "auth",
     request_body = ChangedPassword,
     responses((status = 204, description = "It is changed."))
 )]
-#[post("/auth/password/change")]
 pub(crate) async fn change_password(app: App, caller: Caller<ChangePassword>, body: Body) -> Result<Answer, Failure> {
     let (current, new) = body.read::<ChangedPassword>().await?;
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {

@@ -1,31 +1,19 @@
 //! `POST /auth/password/forgot` and `/auth/password/reset`
 
-use actix_web::{HttpRequest, post};
+use actix_web::HttpRequest;
 use secrecy::SecretString;
 use serde::Deserialize;
 use tenantry_identity::vocabulary::{LINK_INVALID, USER_PASSWORD_RESET, WEAK_PASSWORD};
-use tenantry_identity::{
-    GuessKind, IdentityError, LinkKind, LinkToken, Password, PasswordHasher, People, ResetPassword, find_link,
-    request_reset, reset_password as reset,
-};
+use tenantry_identity::{GuessKind, IdentityError, LinkKind, LinkToken, Password, PasswordHasher, People, ResetPassword, find_link, request_reset, reset_password as reset};
 use tenantry_kernel::{Actor, EmailAddress, ErrorCode};
 use tenantry_service::{ChangeRequest, Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{
-    Answer, App, Failure,
-    http::{
-        body::{Body, Fields, Reads},
-        caller::Stranger,
-        openapi::{Accepted, Of, Operation},
-        origin::origin_of,
-    },
-};
+use crate::{Answer, App, Failure, http::request::{Accepted, Body, Contract, Fields, Of, Reads, Stranger, origin_of}};
 
-pub(crate) const FORGOT: Operation = Operation::public("forgot_password", &[], &[ErrorCode::RATE_LIMITED]);
-pub(crate) const RESET: Operation =
-    Operation::public("reset_password", ResetPassword::EVENTS, &[WEAK_PASSWORD, LINK_INVALID]);
+pub(crate) const FORGOT: Contract = Contract::public(&[], &[ErrorCode::RATE_LIMITED]);
+pub(crate) const RESET: Contract = Contract::public(ResetPassword::EVENTS, &[WEAK_PASSWORD, LINK_INVALID]);
 
 /// Whose password is forgotten.
 #[derive(Deserialize, Validate, ToSchema)]
@@ -47,11 +35,12 @@ impl Reads for Forgotten {
 
 /// Have a link mailed by which a new password can be chosen. The answer is the same for any address.
 #[utoipa::path(
+    post,
+    path = "/auth/password/forgot",
     tag = "auth",
     request_body = Forgotten,
     responses((status = 202, description = "If there is an account, a link goes there by mail.", body = Of<Accepted>))
 )]
-#[post("/auth/password/forgot")]
 pub(crate) async fn forgot_password(
     app: App,
     _: Stranger,
@@ -94,11 +83,12 @@ impl Reads for NewPassword {
 
 /// Choose a new password by the mailed link. Every session ends.
 #[utoipa::path(
+    post,
+    path = "/auth/password/reset",
     tag = "auth",
     request_body = NewPassword,
     responses((status = 204, description = "It is changed. Sign in with it."))
 )]
-#[post("/auth/password/reset")]
 pub(crate) async fn reset_password(app: App, _: Stranger, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
     const SCOPE: Scope = Scope::System(SystemReason::Link);
     let (token_hash, password) = body.read::<NewPassword>().await?;

@@ -1,26 +1,16 @@
 //! `POST /auth/refresh`
 
-use actix_web::{HttpRequest, post};
+use actix_web::HttpRequest;
 use tenantry_identity::vocabulary::SESSION_REPLAYED;
 use tenantry_identity::{IdentityError, Refresh, Refreshed, refresh_session};
 use tenantry_kernel::{Actor, ErrorCode};
 use tenantry_service::{ChangeRequest, CommitMode, Scope, SystemReason};
 
-use crate::{
-    Answer, App, Failure,
-    http::{
-        body::Body,
-        caller::Stranger,
-        openapi::{Of, Operation},
-        origin::origin_of,
-    },
-    vocabulary::ORIGIN_NOT_ALLOWED,
-};
+use crate::{Answer, App, Failure, http::request::{Body, Contract, Of, Stranger, origin_of}, vocabulary::ORIGIN_NOT_ALLOWED};
 
 use super::tokens::{Issued, PresentedToken, TokensView, presented};
 
-pub(crate) const OPERATION: Operation = Operation::public(
-    "refresh",
+pub(crate) const OPERATION: Contract = Contract::public(
     Refresh::EVENTS,
     &[ErrorCode::UNAUTHENTICATED, ErrorCode::TOKEN_INVALID, ErrorCode::SESSION_ENDED, ORIGIN_NOT_ALLOWED],
 )
@@ -32,11 +22,12 @@ pub(crate) const OPERATION: Operation = Operation::public(
 /// The token of the last answer is spent. Sent twice within ten seconds, or again because the answer was lost, it
 /// gets the same successor. An older one ends every session of its sign-in.
 #[utoipa::path(
+    post,
+    path = "/auth/refresh",
     tag = "auth",
     request_body(content = PresentedToken, description = "Left out when the token is in the cookie."),
     responses((status = 200, description = "New tokens.", body = Of<TokensView>))
 )]
-#[post("/auth/refresh")]
 pub(crate) async fn refresh(app: App, _: Stranger, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
     let in_body = body.read_if_any::<PresentedToken>().await?.flatten();
     let Some((token, transport)) = presented(&request, in_body)? else {

@@ -1,12 +1,10 @@
 //! `POST /auth/register`
 
-use actix_web::{HttpRequest, post};
+use actix_web::HttpRequest;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tenantry_identity::vocabulary::{EMAIL_TAKEN, REGISTRATION_CLOSED, USER_REGISTERED, WEAK_PASSWORD};
-use tenantry_identity::{
-    GuessKind, IdentityError, Password, PasswordHasher, Register, Registered, register as make, request_registration,
-};
+use tenantry_identity::{GuessKind, IdentityError, Password, PasswordHasher, Register, Registered, register as make, request_registration};
 use tenantry_kernel::{Actor, EmailAddress, ErrorCode, Name};
 use tenantry_service::{ChangeRequest, Scope, SystemReason};
 use tenantry_tenancy::Slug;
@@ -14,25 +12,11 @@ use tenantry_tenancy::vocabulary::SLUG_TAKEN;
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{
-    Answer, App, Failure,
-    config::RegistrationPolicy,
-    http::{
-        body::{Body, Fields, Reads},
-        caller::Stranger,
-        openapi::{Accepted, Of, Operation},
-        origin::origin_of,
-        tenant::TenantView,
-    },
-};
+use crate::{Answer, App, Failure, config::RegistrationPolicy, http::{request::{Accepted, Body, Contract, Fields, Of, Reads, Stranger, origin_of}, resources::views::{TenantView, UserView}}};
 
-use super::{
-    me::UserView,
-    tokens::{Issued, TokensView, Transport},
-};
+use super::tokens::{Issued, TokensView, Transport};
 
-pub(crate) const OPERATION: Operation = Operation::public(
-    "register",
+pub(crate) const OPERATION: Contract = Contract::public(
     Register::EVENTS,
     &[REGISTRATION_CLOSED, EMAIL_TAKEN, SLUG_TAKEN, WEAK_PASSWORD, ErrorCode::RATE_LIMITED],
 )
@@ -133,6 +117,8 @@ impl RegisteredView {
 ///
 /// Where addresses have to be confirmed the answer is 202, whether the address is known or not; the rest is mailed.
 #[utoipa::path(
+    post,
+    path = "/auth/register",
     tag = "auth",
     request_body = NewRegistration,
     responses(
@@ -140,7 +126,6 @@ impl RegisteredView {
         (status = 202, description = "A link to confirm the address goes there by mail.", body = Of<Accepted>),
     )
 )]
-#[post("/auth/register")]
 pub(crate) async fn register(app: App, _: Stranger, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
     let is_verified = match app.config.registration {
         RegistrationPolicy::Closed => return Err(Failure::new(REGISTRATION_CLOSED)),

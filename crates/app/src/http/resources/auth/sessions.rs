@@ -1,6 +1,6 @@
 //! `/auth/sessions`
 
-use actix_web::{HttpRequest, delete, get, web};
+use actix_web::{HttpRequest, web};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use tenantry_identity::{EndOwnSessions, OwnSessions, Session, Sessions, Which, end_own_sessions};
@@ -9,21 +9,11 @@ use tenantry_service::Scope;
 use tenantry_tenancy::{Memberships, Tenant};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{
-    Answer, App, Failure,
-    http::{
-        caller::Caller,
-        openapi::{Of, Operation},
-        path_id,
-        query::read_query,
-    },
-};
+use crate::{Answer, App, Failure, http::{request::{Caller, Contract, Of, path_id, read_query}, resources::views::TenantReference}};
 
-use super::login::TenantReference;
-
-pub(crate) const LIST: Operation = Operation::of::<OwnSessions>("list_sessions", &[]);
-pub(crate) const END_ONE: Operation = Operation::of::<EndOwnSessions>("end_session", &[]);
-pub(crate) const END_SEVERAL: Operation = Operation::of::<EndOwnSessions>("end_sessions", &[]);
+pub(crate) const LIST: Contract = Contract::of::<OwnSessions>(&[]);
+pub(crate) const END_ONE: Contract = Contract::of::<EndOwnSessions>(&[]);
+pub(crate) const END_SEVERAL: Contract = Contract::of::<EndOwnSessions>(&[]);
 
 /// One of your sessions.
 #[derive(Serialize, ToSchema)]
@@ -51,10 +41,11 @@ pub(crate) struct SessionView {
 
 /// See your sessions, newest first.
 #[utoipa::path(
+    get,
+    path = "/auth/sessions",
     tag = "auth",
     responses((status = 200, description = "Your sessions.", body = Of<Vec<SessionView>>))
 )]
-#[get("/auth/sessions")]
 pub(crate) async fn list_sessions(app: App, caller: Caller<OwnSessions>) -> Result<Answer, Failure> {
     let now = app.world.now();
     let mut unit = app.read(Scope::Person(caller.user())).await?;
@@ -77,11 +68,12 @@ pub(crate) async fn list_sessions(app: App, caller: Caller<OwnSessions>) -> Resu
 
 /// End one of your sessions.
 #[utoipa::path(
+    delete,
+    path = "/auth/sessions/{id}",
     tag = "auth",
     params(("id" = String, Path, format = "uuid")),
     responses((status = 204, description = "It has ended."))
 )]
-#[delete("/auth/sessions/{id}")]
 pub(crate) async fn end_session(
     app: App,
     caller: Caller<EndOwnSessions>,
@@ -102,11 +94,12 @@ struct ScopeQuery {
 
 /// End all of your sessions, or all but this one.
 #[utoipa::path(
+    delete,
+    path = "/auth/sessions",
     tag = "auth",
     params(ScopeQuery),
     responses((status = 204, description = "They have ended."))
 )]
-#[delete("/auth/sessions")]
 pub(crate) async fn end_sessions(
     app: App,
     caller: Caller<EndOwnSessions>,

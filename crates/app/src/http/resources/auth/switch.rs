@@ -1,6 +1,6 @@
 //! `POST /auth/switch`
 
-use actix_web::{HttpRequest, post};
+use actix_web::HttpRequest;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tenantry_identity::{IdentityError, SwitchTenant, Switched, switch_tenant as switch};
@@ -9,24 +9,12 @@ use tenantry_service::{CommitMode, Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{
-    Answer, App, Failure,
-    http::{
-        body::{Body, Fields, Reads},
-        caller::Caller,
-        openapi::{Of, Operation},
-        tenant::TenantView,
-    },
-    vocabulary::ORIGIN_NOT_ALLOWED,
-};
+use crate::{Answer, App, Failure, http::{request::{Body, Caller, Contract, Fields, Id, Of, Reads}, resources::views::{TenantView, UserView}}, vocabulary::ORIGIN_NOT_ALLOWED};
 
-use super::{
-    me::UserView,
-    tokens::{Issued, TokensView, Transport, presented},
-};
+use super::tokens::{Issued, TokensView, Transport, presented};
 
-pub(crate) const OPERATION: Operation =
-    Operation::of::<SwitchTenant>("switch_tenant", &[ErrorCode::TENANT_SUSPENDED, ORIGIN_NOT_ALLOWED]).with_cookie();
+pub(crate) const OPERATION: Contract =
+    Contract::of::<SwitchTenant>(&[ErrorCode::TENANT_SUSPENDED, ORIGIN_NOT_ALLOWED]).with_cookie();
 
 /// The organisation to go on in, and the refresh token of the session that asks.
 #[derive(Deserialize, Validate, ToSchema)]
@@ -36,7 +24,7 @@ pub(crate) const OPERATION: Operation =
 }))]
 pub(crate) struct WantedTenant {
     #[validate(length(max = 64))]
-    #[schema(value_type = crate::http::openapi::Id)]
+    #[schema(value_type = Id)]
     tenant_id: String,
     /// Left out when it travels in the cookie.
     #[schema(max_length = 200, nullable = false, value_type = Option<String>)]
@@ -88,11 +76,12 @@ pub(crate) struct SwitchedView {
 
 /// Go on in another organisation of yours, by a session of its own. The one that asks stays, unless it is to end.
 #[utoipa::path(
+    post,
+    path = "/auth/switch",
     tag = "auth",
     request_body = WantedTenant,
     responses((status = 200, description = "You are signed in there.", body = Of<SwitchedView>))
 )]
-#[post("/auth/switch")]
 pub(crate) async fn switch_tenant(
     app: App,
     caller: Caller<SwitchTenant>,

@@ -1,18 +1,6 @@
 //! Downloads: whole or in part, on conditions, and inert.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    body::SizedStream,
-    get,
-    http::{
-        StatusCode,
-        header::{
-            self, ByteRangeSpec, ContentRange, ContentRangeSpec, EntityTag, Header, HeaderValue, IfMatch, IfNoneMatch,
-            IfRange, Range as RangeHeader,
-        },
-    },
-    web,
-};
+use actix_web::{HttpRequest, HttpResponse, web, body::SizedStream, http::{StatusCode, header::{ByteRangeSpec, ContentRange, ContentRangeSpec, EntityTag, Header, HeaderValue, IfMatch, IfNoneMatch, IfRange, Range as RangeHeader, self}}};
 use futures::stream;
 use std::{ops::Range, time::Duration};
 use tenantry_files::{BlobError, BlobReader, DownloadFile, File, Files, Presentation, note_download};
@@ -20,9 +8,7 @@ use tenantry_kernel::ErrorCode;
 use tenantry_service::Scope;
 use utoipa::IntoParams;
 
-use crate::{Answer, App, Failure};
-
-use crate::http::{caller::Caller, path_id};
+use crate::{Answer, App, Failure, http::request::{Caller, path_id}};
 
 /// How long the address of a redirect is good: long enough to follow it, too short to pass it on.
 const REDIRECT_LASTS: Duration = Duration::from_secs(60);
@@ -52,6 +38,8 @@ pub(super) struct DownloadHeaders {
 
 /// Download a file. What is sent is noted.
 #[utoipa::path(
+    get,
+    path = "/files/{id}/download",
     tag = "files",
     params(("id" = String, Path, format = "uuid"), DownloadHeaders),
     responses(
@@ -63,7 +51,6 @@ pub(super) struct DownloadHeaders {
             headers(("ETag" = String, description = "The version of what is answered, for `If-None-Match`."))),
     )
 )]
-#[get("/files/{id}/download")]
 pub(crate) async fn download_file(
     app: App,
     caller: Caller<DownloadFile>,

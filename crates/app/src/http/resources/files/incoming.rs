@@ -3,23 +3,14 @@
 
 use bytes::Bytes;
 use std::{cell::Cell, rc::Rc};
-use tenantry_files::{
-    BlobError, BlobKey, BlobWriter, Content, FileId, FileName, FileType, Inspection, TypeError, UploadFile,
-    publish_file,
-};
+use tenantry_files::{BlobError, BlobKey, BlobWriter, Content, FileId, FileName, FileType, Inspection, TypeError, UploadFile, publish_file};
 use tenantry_kernel::TenantId;
 use tenantry_service::log_context;
-use tokio::{
-    sync::mpsc,
-    task::{JoinHandle, spawn_blocking},
-};
+use tokio::{sync::mpsc, task::{JoinHandle, spawn_blocking}};
 
-use crate::{
-    Answer, App, Failure,
-    http::{caller::Caller, idempotency::ReadBody},
-};
+use crate::{Answer, App, Failure, http::request::{Caller, ReadBody}};
 
-use super::FileView;
+use super::records::FileView;
 
 /// How many pieces may wait for the storage.
 const WAITING_PIECES: usize = 4;

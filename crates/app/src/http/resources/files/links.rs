@@ -1,6 +1,6 @@
 //! Signed links.
 
-use actix_web::{HttpRequest, HttpResponse, get, http::header::HeaderValue, post, web};
+use actix_web::{HttpRequest, HttpResponse, web, http::header::HeaderValue};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -11,16 +11,7 @@ use tenantry_service::{ChangeRequest, Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{Answer, App, Failure};
-
-use crate::http::{
-    body::{Body, Fields, Reads},
-    caller::{Caller, Stranger},
-    layer::RESOURCE_POLICY,
-    openapi::Of,
-    origin::origin_of,
-    path_id,
-};
+use crate::{Answer, App, Failure, http::request::{Body, Caller, Fields, Of, RESOURCE_POLICY, Reads, Stranger, origin_of, path_id}};
 
 use super::download::{DownloadHeaders, send};
 
@@ -35,7 +26,7 @@ const SCOPE: Scope = Scope::System(SystemReason::Link);
 #[schema(example = json!({ "expiresIn": 300 }))]
 pub(crate) struct NewLink {
     /// In seconds.
-    #[serde(default, deserialize_with = "crate::http::body::present")]
+    #[serde(default, deserialize_with = "crate::http::request::present")]
     #[schema(minimum = 60, maximum = 86400, default = 300, nullable = false)]
     expires_in: Option<u64>,
 }
@@ -66,12 +57,13 @@ pub(crate) struct LinkView {
 
 /// Make a link by which anybody may download the file for a while, as long as you may.
 #[utoipa::path(
+    post,
+    path = "/files/{id}/link",
     tag = "files",
     params(("id" = String, Path, format = "uuid")),
     request_body = NewLink,
     responses((status = 201, description = "The link.", body = Of<LinkView>))
 )]
-#[post("/files/{id}/link")]
 pub(crate) async fn create_file_link(
     app: App,
     caller: Caller<LinkFile>,
@@ -93,6 +85,8 @@ pub(crate) async fn create_file_link(
 
 /// Download a file by a link. What is sent is noted.
 #[utoipa::path(
+    get,
+    path = "/files/signed/{token}",
     tag = "files",
     params(("token" = String, Path, max_length = 256), DownloadHeaders),
     responses(
@@ -104,7 +98,6 @@ pub(crate) async fn create_file_link(
             headers(("ETag" = String, description = "The version of what is answered, for `If-None-Match`."))),
     )
 )]
-#[get("/files/signed/{token}")]
 pub(crate) async fn download_by_link(
     app: App,
     _: Stranger,

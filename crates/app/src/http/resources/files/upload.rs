@@ -1,47 +1,23 @@
 //! Uploads: one file in a form of several parts (RFC 7578), read piece by piece.
 
 use actix_multipart::{Field, Multipart, MultipartError};
-use actix_web::{
-    FromRequest, HttpRequest,
-    dev::Payload,
-    error::PayloadError,
-    http::{Method, header, header::HeaderMap},
-    post,
-};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, error::PayloadError, http::{header, header::HeaderMap}};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
-use std::{
-    cell::RefCell,
-    mem,
-    pin::Pin,
-    rc::Rc,
-    task::{Context, Poll},
-};
+use std::{mem, cell::RefCell, pin::Pin, rc::Rc, task::{Context, Poll}};
 use tenantry_files::vocabulary::QUOTA_EXCEEDED;
 use tenantry_files::{FileName, FileType, UploadFile, room_left};
 use tenantry_kernel::{ErrorCode, FieldError};
 use utoipa::ToSchema;
 
-use crate::{Answer, App, Failure};
+use crate::{Answer, App, Failure, http::request::{Caller, Fields, Of, ReadBody, is_compressed, payload_failure, take_body}};
 
-use crate::http::{
-    body::{Fields, is_compressed, payload_failure},
-    caller::Caller,
-    idempotency::ReadBody,
-    openapi::Of,
-};
-
-use super::{FileView, incoming::Incoming};
+use super::{incoming::Incoming, records::FileView};
 
 /// What a form may have beside the bytes of its file: boundaries, and the headers of its part.
 const FRAMING_BYTES: u64 = 64 << 10;
 /// How many bytes go on at once.
 const PIECE_BYTES: usize = 256 << 10;
-
-/// Whether a request is an upload, whose body may take longer than others.
-pub(crate) fn is_upload(method: &Method, path: &str) -> bool {
-    method == Method::POST && path == "/api/v1/files/upload"
-}
 
 /// A form with one file.
 #[derive(ToSchema)]
@@ -55,11 +31,12 @@ pub(crate) struct UploadForm {
 /// Upload a file: a PNG, JPEG, GIF or WebP image, a PDF, CSV or JSON. What the bytes are decides; name and declared type
 /// must agree.
 #[utoipa::path(
+    post,
+    path = "/files/upload",
     tag = "files",
     request_body(content = UploadForm, content_type = "multipart/form-data"),
     responses((status = 201, description = "The file.", body = Of<FileView>))
 )]
-#[post("/files/upload")]
 pub(crate) async fn upload_file(app: App, caller: Caller<UploadFile>, form: Form) -> Result<Answer, Failure> {
     let limits = &app.config.storage;
     let mut form = form.open(limits.max_file_bytes)?;
@@ -125,7 +102,7 @@ impl FromRequest for Form {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let read = ReadBody::of(request);
-        std::future::ready(Ok(Self { headers: request.headers().clone(), read, payload: payload.take() }))
+        std::future::ready(Ok(Self { headers: request.headers().clone(), read, payload: take_body(request, payload) }))
     }
 }
 

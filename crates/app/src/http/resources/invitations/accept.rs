@@ -1,34 +1,19 @@
 //! `POST /invitations/lookup` and `/invitations/accept`
 
-use actix_web::{HttpRequest, post};
+use actix_web::HttpRequest;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use tenantry_identity::{
-    AcceptInvitation, Acceptor, IdentityError, LinkToken, Offer, Password, PasswordHasher, Proof,
-    accept_invitation as accept, find_offer,
-    vocabulary::{INVALID_CREDENTIALS, LINK_INVALID, WEAK_PASSWORD},
-};
+use tenantry_identity::{AcceptInvitation, Acceptor, IdentityError, LinkToken, Offer, Password, PasswordHasher, Proof, accept_invitation as accept, find_offer, vocabulary::{INVALID_CREDENTIALS, LINK_INVALID, WEAK_PASSWORD}};
 use tenantry_kernel::{Actor, EmailAddress, ErrorCode, FieldError, Name, Origin};
 use tenantry_service::{CachedAuthority, ChangeRequest, LoginAttempt, Scope, SystemReason};
 use tenantry_tenancy::vocabulary::{ALREADY_MEMBER, INVITATION_ACCEPTED};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{
-    Answer, App, Failure,
-    http::{
-        auth::{Issued, TenantReference, TokensView, Transport, UserView},
-        body::{Body, Fields, Reads},
-        caller::{Stranger, Visitor},
-        openapi::{Of, Operation},
-        origin::origin_of,
-        tenant::TenantView,
-    },
-};
+use crate::{Answer, App, Failure, http::{request::{Body, Contract, Fields, Of, Reads, Stranger, Visitor, origin_of}, resources::{auth::{Issued, TokensView, Transport}, views::{TenantReference, TenantView, UserView}}}};
 
-pub(crate) const LOOKUP: Operation = Operation::public("lookup_invitation", &[], &[LINK_INVALID]);
-pub(crate) const ACCEPT: Operation = Operation::public(
-    "accept_invitation",
+pub(crate) const LOOKUP: Contract = Contract::public(&[], &[LINK_INVALID]);
+pub(crate) const ACCEPT: Contract = Contract::public(
     AcceptInvitation::EVENTS,
     &[
         ErrorCode::TOKEN_INVALID,
@@ -79,11 +64,12 @@ pub(crate) struct OfferView {
 
 /// See what a mailed invitation offers. The link stays good.
 #[utoipa::path(
+    post,
+    path = "/invitations/lookup",
     tag = "invitations",
     request_body = PresentedLink,
     responses((status = 200, description = "The offer.", body = Of<OfferView>))
 )]
-#[post("/invitations/lookup")]
 pub(crate) async fn lookup_invitation(app: App, _: Stranger, body: Body) -> Result<Answer, Failure> {
     let token_hash = body.read::<PresentedLink>().await?.ok_or(IdentityError::LinkInvalid)?;
     let offer = find_offer(&mut app.read(LINK).await?, &app.world, &token_hash).await?;
@@ -152,6 +138,8 @@ pub(crate) struct JoinedView {
 
 /// Accept an invitation, and be signed in to the organisation.
 #[utoipa::path(
+    post,
+    path = "/invitations/accept",
     tag = "invitations",
     request_body = Acceptance,
     responses(
@@ -159,7 +147,6 @@ pub(crate) struct JoinedView {
         (status = 201, description = "Joined, by somebody new.", body = Of<JoinedView>),
     )
 )]
-#[post("/invitations/accept")]
 pub(crate) async fn accept_invitation(
     app: App,
     Visitor(caller): Visitor,
