@@ -19,14 +19,14 @@ use super::{
 };
 
 /// Somebody signed in who may give the command `C`.
-pub(crate) struct Caller<C> {
+pub(crate) struct Authorized<C> {
     pub(crate) known: Arc<CachedAuthority>,
     pub(crate) origin: Origin,
     keyed: Option<KeyedRequest>,
     command: PhantomData<C>,
 }
 
-impl<C: Command> Caller<C> {
+impl<C: Command> Authorized<C> {
     pub(crate) fn authority(&self) -> &Authority {
         &self.known.authority
     }
@@ -66,7 +66,7 @@ fn action_of<C: Command>() -> Action {
     C::EVENTS.first().copied().unwrap_or(Action::ACCESS_DENIED)
 }
 
-impl<C: Command + 'static> FromRequest for Caller<C> {
+impl<C: Command + 'static> FromRequest for Authorized<C> {
     type Error = Failure;
     type Future = LocalBoxFuture<'static, Result<Self, Failure>>;
 
@@ -94,9 +94,9 @@ impl<C: Command + 'static> FromRequest for Caller<C> {
 
 /// Whoever calls a route that serves strangers too: somebody signed in, or nobody known. A token that is not good is a failure
 /// all the same.
-pub(crate) struct Visitor(pub(crate) Option<Arc<CachedAuthority>>);
+pub(crate) struct MaybeAuthenticated(pub(crate) Option<Arc<CachedAuthority>>);
 
-impl FromRequest for Visitor {
+impl FromRequest for MaybeAuthenticated {
     type Error = Failure;
     type Future = LocalBoxFuture<'static, Result<Self, Failure>>;
 
@@ -110,16 +110,16 @@ impl FromRequest for Visitor {
                     require_place(&request)?;
                     Ok(Self(Some(known)))
                 }
-                None => Stranger::of(&request).await.map(|Stranger| Self(None)),
+                None => Anonymous::of(&request).await.map(|Anonymous| Self(None)),
             }
         })
     }
 }
 
 /// Whoever calls a route that asks nobody who they are. Their request counts for their address.
-pub(crate) struct Stranger;
+pub(crate) struct Anonymous;
 
-impl FromRequest for Stranger {
+impl FromRequest for Anonymous {
     type Error = Failure;
     type Future = LocalBoxFuture<'static, Result<Self, Failure>>;
 
@@ -129,7 +129,7 @@ impl FromRequest for Stranger {
     }
 }
 
-impl Stranger {
+impl Anonymous {
     async fn of(request: &HttpRequest) -> Result<Self, Failure> {
         count_address(app_of(request), request).await?;
         require_place(request)?;

@@ -15,7 +15,7 @@ use crate::{Answer, Failure, answer::Meta};
 use super::{
     application::app_of,
     body::{Fields, misfit},
-    caller::Caller,
+    caller::Authorized,
     query::parse_query,
 };
 
@@ -80,7 +80,7 @@ impl<Q: ListQuery> ListRequest<Q> {
     ///
     /// Fails with `invalid_cursor` when the cursor belongs to another caller's tenant, another path or other parameters,
     /// and with `validation_failed` when a parameter is unknown, given twice or wrong.
-    pub(crate) fn parse<C: Command>(self, caller: &Caller<C>) -> Result<List<Q>, Failure> {
+    pub(crate) fn parse<C: Command>(self, caller: &Authorized<C>) -> Result<List<Q>, Failure> {
         let Parameters { limit, cursor, others } = Parameters::of(self.request.query_string())?;
         let query: Q = parse_query(&others)?;
         let mut errors = Fields::default();

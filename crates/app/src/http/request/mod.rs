@@ -20,7 +20,7 @@ pub use connection::keep_connection;
 pub use operation::{BodyPace, Contract, Operation};
 
 pub(crate) use body::{Body, Fields, Reads, clearable, is_compressed, payload_failure, present};
-pub(crate) use caller::{Caller, Stranger, Visitor, bearer};
+pub(crate) use caller::{Anonymous, Authorized, MaybeAuthenticated, bearer};
 pub(crate) use connection::take_body;
 pub(crate) use errors::status_of;
 pub(crate) use idempotency::ReadBody;

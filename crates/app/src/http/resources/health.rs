@@ -8,7 +8,13 @@ use std::sync::atomic::Ordering;
 use tenantry_kernel::ErrorCode;
 use utoipa::ToSchema;
 
-use crate::{App, Failure, health::{Check, Checks, Status}, http::request::{Contract, Resource, bearer, handler}, monitoring::RouteTimes, watchdog::Watchdog};
+use crate::{
+    App, Failure,
+    health::{Check, Checks, Status},
+    http::request::{Contract, Resource, bearer, handler},
+    monitoring::RouteTimes,
+    watchdog::Watchdog,
+};
 
 pub(crate) fn resource() -> Resource {
     Resource::outside_api()

@@ -5,15 +5,28 @@ mod accept;
 use actix_web::web;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use tenantry_identity::{GuessKind, Invite, People, Person, ResendInvitation, invite as make, resend_invitation as resend};
+use tenantry_identity::{
+    GuessKind, Invite, People, Person, ResendInvitation, invite as make, resend_invitation as resend,
+};
 use tenantry_kernel::{EmailAddress, ErrorCode, Page, RoleId, Timestamp, UserId};
 use tenantry_service::Unit;
 use tenantry_tenancy::vocabulary::{ALREADY_MEMBER, ROLE_ESCALATION};
-use tenantry_tenancy::{Invitation, InvitationId, Invitations, ListInvitations, RevokeInvitation, Role, Roles, revoke_invitation as revoke};
+use tenantry_tenancy::{
+    Invitation, InvitationId, Invitations, ListInvitations, RevokeInvitation, Role, Roles, revoke_invitation as revoke,
+};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{Answer, App, Failure, http::{request::{Body, Caller, Contract, Fields, Id, List, ListOf, ListRequest, NewestFirst, Of, PageParameters, Reads, Resource, handler, path_id}, resources::views::{RoleReference, read_role_ids}}};
+use crate::{
+    Answer, App, Failure,
+    http::{
+        request::{
+            Authorized, Body, Contract, Fields, Id, List, ListOf, ListRequest, NewestFirst, Of, PageParameters, Reads,
+            Resource, handler, path_id,
+        },
+        resources::views::{RoleReference, read_role_ids},
+    },
+};
 
 pub(crate) fn resource() -> Resource {
     Resource::new("invitations", "Taking people in by a mailed link.")
@@ -112,7 +125,7 @@ async fn view(unit: &mut Unit, invitation: Invitation, now: Timestamp) -> Result
 )]
 pub(crate) async fn list_invitations(
     app: App,
-    caller: Caller<ListInvitations>,
+    caller: Authorized<ListInvitations>,
     request: ListRequest<NewestFirst<InvitationId>>,
 ) -> Result<Answer, Failure> {
     let List { page, cursors, .. } = request.parse(&caller)?;
@@ -155,7 +168,7 @@ impl Reads for NewInvitation {
     request_body = NewInvitation,
     responses((status = 201, description = "The invitation, which goes there by mail.", body = Of<InvitationView>))
 )]
-pub(crate) async fn create_invitation(app: App, caller: Caller<Invite>, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn create_invitation(app: App, caller: Authorized<Invite>, body: Body) -> Result<Answer, Failure> {
     let command = body.read::<NewInvitation>().await?;
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
@@ -180,7 +193,7 @@ pub(crate) async fn create_invitation(app: App, caller: Caller<Invite>, body: Bo
 )]
 pub(crate) async fn revoke_invitation(
     app: App,
-    caller: Caller<RevokeInvitation>,
+    caller: Authorized<RevokeInvitation>,
     id: web::Path<String>,
 ) -> Result<Answer, Failure> {
     let command = RevokeInvitation { id: path_id(&id)? };
@@ -201,7 +214,7 @@ pub(crate) async fn revoke_invitation(
 )]
 pub(crate) async fn resend_invitation(
     app: App,
-    caller: Caller<ResendInvitation>,
+    caller: Authorized<ResendInvitation>,
     id: web::Path<String>,
 ) -> Result<Answer, Failure> {
     let command = ResendInvitation { id: path_id(&id)? };

@@ -3,12 +3,21 @@
 use actix_web::web;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
-use tenantry_jobs::{CancelJob, CleanUpTarget, JobFilter, JobId, JobState, JobStatus, Jobs, QueueStats, ReadJobs, RequestCleanUp, RetryJob, cancel_job as cancel, request_clean_up, retry_job as retry};
+use tenantry_jobs::{
+    CancelJob, CleanUpTarget, JobFilter, JobId, JobState, JobStatus, Jobs, QueueStats, ReadJobs, RequestCleanUp,
+    RetryJob, cancel_job as cancel, request_clean_up, retry_job as retry,
+};
 use tenantry_kernel::{Direction, ErrorCode, Page, Timestamp, Vocabulary};
 use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
-use crate::{Answer, App, Failure, http::request::{Accepted, Body, Caller, Contract, Fields, List, ListOf, ListQuery, ListRequest, Of, PageParameters, Reads, Resource, handler, path_id}};
+use crate::{
+    Answer, App, Failure,
+    http::request::{
+        Accepted, Authorized, Body, Contract, Fields, List, ListOf, ListQuery, ListRequest, Of, PageParameters, Reads,
+        Resource, handler, path_id,
+    },
+};
 
 pub(crate) fn resource() -> Resource {
     Resource::new("jobs", "Work in the background: where it stands, trying again, calling off, clean-up.")
@@ -112,7 +121,7 @@ impl QueueView {
     tag = "jobs",
     responses((status = 200, description = "The queues, by name.", body = Of<Vec<QueueView>>))
 )]
-pub(crate) async fn job_stats(app: App, caller: Caller<ReadJobs>) -> Result<Answer, Failure> {
+pub(crate) async fn job_stats(app: App, caller: Authorized<ReadJobs>) -> Result<Answer, Failure> {
     const HOUR: Duration = Duration::from_secs(3600);
     let now = app.world.now();
     let mut unit = app.read(caller.scope()).await?;
@@ -170,7 +179,7 @@ impl ListQuery for JobQuery {
 )]
 pub(crate) async fn list_jobs(
     app: App,
-    caller: Caller<ReadJobs>,
+    caller: Authorized<ReadJobs>,
     request: ListRequest<JobQuery>,
 ) -> Result<Answer, Failure> {
     let List { filter, page, cursors } = request.parse(&caller)?;
@@ -187,7 +196,7 @@ pub(crate) async fn list_jobs(
     params(("id" = String, Path, format = "uuid")),
     responses((status = 200, description = "The job.", body = Of<JobView>))
 )]
-pub(crate) async fn get_job(app: App, caller: Caller<ReadJobs>, id: web::Path<String>) -> Result<Answer, Failure> {
+pub(crate) async fn get_job(app: App, caller: Authorized<ReadJobs>, id: web::Path<String>) -> Result<Answer, Failure> {
     let id: JobId = path_id(&id)?;
     let job = app.read(caller.scope()).await?.job_by_id(id).await?;
     Answer::ok(&JobView::try_from(job.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?)?)
@@ -201,7 +210,11 @@ pub(crate) async fn get_job(app: App, caller: Caller<ReadJobs>, id: web::Path<St
     params(("id" = String, Path, format = "uuid")),
     responses((status = 202, description = "It is ready again.", body = Of<Accepted>))
 )]
-pub(crate) async fn retry_job(app: App, caller: Caller<RetryJob>, id: web::Path<String>) -> Result<Answer, Failure> {
+pub(crate) async fn retry_job(
+    app: App,
+    caller: Authorized<RetryJob>,
+    id: web::Path<String>,
+) -> Result<Answer, Failure> {
     let command = RetryJob { id: path_id(&id)? };
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         retry(unit, actor, world, command).await?;
@@ -218,7 +231,11 @@ pub(crate) async fn retry_job(app: App, caller: Caller<RetryJob>, id: web::Path<
     params(("id" = String, Path, format = "uuid")),
     responses((status = 202, description = "It will not be done.", body = Of<Accepted>))
 )]
-pub(crate) async fn cancel_job(app: App, caller: Caller<CancelJob>, id: web::Path<String>) -> Result<Answer, Failure> {
+pub(crate) async fn cancel_job(
+    app: App,
+    caller: Authorized<CancelJob>,
+    id: web::Path<String>,
+) -> Result<Answer, Failure> {
     let command = CancelJob { id: path_id(&id)? };
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         cancel(unit, actor, world, command).await?;
@@ -285,7 +302,7 @@ pub(crate) struct CleanUpView {
     request_body = NewCleanUp,
     responses((status = 202, description = "It will be seen to.", body = Of<CleanUpView>))
 )]
-pub(crate) async fn clean_up(app: App, caller: Caller<RequestCleanUp>, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn clean_up(app: App, caller: Authorized<RequestCleanUp>, body: Body) -> Result<Answer, Failure> {
     let command = body.read_if_any::<NewCleanUp>().await?.unwrap_or_else(|| everything(false));
     let tenant = caller.tenant()?.id;
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {

@@ -6,7 +6,13 @@ use tenantry_kernel::{Action, Command, Permission, PermissionInfo, Requirement, 
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{Answer, App, Failure, http::{request::{Body, Caller, Contract, Fields, Of, PermissionName, Resource, handler}, resources::views::{RoleReference, declared_permission}}};
+use crate::{
+    Answer, App, Failure,
+    http::{
+        request::{Authorized, Body, Contract, Fields, Of, PermissionName, Resource, handler},
+        resources::views::{RoleReference, declared_permission},
+    },
+};
 
 pub(crate) fn resource() -> Resource {
     Resource::new("permissions", "What can be allowed, and what is.")
@@ -82,7 +88,7 @@ pub(crate) struct CheckView {
     tag = "permissions",
     responses((status = 200, description = "The catalogue.", body = Of<Vec<PermissionView>>))
 )]
-pub(crate) async fn list_permissions(app: App, _caller: Caller<ReadCatalogue>) -> Result<Answer, Failure> {
+pub(crate) async fn list_permissions(app: App, _caller: Authorized<ReadCatalogue>) -> Result<Answer, Failure> {
     let view = |info: &PermissionInfo| PermissionView {
         name: info.permission.name().to_owned(),
         resource: info.permission.resource().to_owned(),
@@ -100,7 +106,7 @@ pub(crate) async fn list_permissions(app: App, _caller: Caller<ReadCatalogue>) -
     request_body = AskedPermissions,
     responses((status = 200, description = "What you may do.", body = Of<CheckView>))
 )]
-pub(crate) async fn check_permissions(app: App, caller: Caller<CheckOwn>, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn check_permissions(app: App, caller: Authorized<CheckOwn>, body: Body) -> Result<Answer, Failure> {
     let take = |asked: AskedPermissions, fields: &mut Fields| asked.into_permissions(&app.vocabulary, fields);
     let asked = body.read_with(take).await?;
     let tenant = caller.tenant()?;

@@ -5,11 +5,22 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use tenantry_kernel::{ErrorCode, PermissionSet, RoleId, Vocabulary};
 use tenantry_tenancy::vocabulary::{ROLE_ESCALATION, ROLE_IN_USE, ROLE_IS_SYSTEM, ROLE_NAME_TAKEN};
-use tenantry_tenancy::{ChangeRole, CreateRole, DeleteRole, Description, Grantable, ReadRoles, Role, RoleName, RolePatch, Roles};
+use tenantry_tenancy::{
+    ChangeRole, CreateRole, DeleteRole, Description, Grantable, ReadRoles, Role, RoleName, RolePatch, Roles,
+};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{Answer, App, Failure, http::{request::{Body, Caller, Contract, Fields, IfMatch, IfMatchHeader, List, ListOf, ListRequest, NewestFirst, Of, PageParameters, PermissionName, Resource, handler, path_id}, resources::views::declared_permission}};
+use crate::{
+    Answer, App, Failure,
+    http::{
+        request::{
+            Authorized, Body, Contract, Fields, IfMatch, IfMatchHeader, List, ListOf, ListRequest, NewestFirst, Of,
+            PageParameters, PermissionName, Resource, handler, path_id,
+        },
+        resources::views::declared_permission,
+    },
+};
 
 pub(crate) fn resource() -> Resource {
     Resource::new("roles", "Named sets of permissions.")
@@ -145,7 +156,7 @@ fn grantable(vocabulary: &Vocabulary, names: &[String], fields: &mut Fields) -> 
 )]
 pub(crate) async fn list_roles(
     app: App,
-    caller: Caller<ReadRoles>,
+    caller: Authorized<ReadRoles>,
     request: ListRequest<NewestFirst<RoleId>>,
 ) -> Result<Answer, Failure> {
     let List { page, cursors, .. } = request.parse(&caller)?;
@@ -165,7 +176,7 @@ pub(crate) async fn list_roles(
     request_body = NewRole,
     responses((status = 201, description = "The role.", body = Of<RoleView>))
 )]
-pub(crate) async fn create_role(app: App, caller: Caller<CreateRole>, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn create_role(app: App, caller: Authorized<CreateRole>, body: Body) -> Result<Answer, Failure> {
     let take = |role: NewRole, fields: &mut Fields| role.into_command(&app.vocabulary, fields);
     let command = body.read_with(take).await?;
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
@@ -184,7 +195,11 @@ pub(crate) async fn create_role(app: App, caller: Caller<CreateRole>, body: Body
     params(("id" = String, Path, format = "uuid")),
     responses((status = 200, description = "The role.", body = Of<RoleView>))
 )]
-pub(crate) async fn get_role(app: App, caller: Caller<ReadRoles>, id: web::Path<String>) -> Result<Answer, Failure> {
+pub(crate) async fn get_role(
+    app: App,
+    caller: Authorized<ReadRoles>,
+    id: web::Path<String>,
+) -> Result<Answer, Failure> {
     let id: RoleId = path_id(&id)?;
     let role = app.read(caller.scope()).await?.role_by_id(id).await?;
     let role = role.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
@@ -204,7 +219,7 @@ pub(crate) async fn get_role(app: App, caller: Caller<ReadRoles>, id: web::Path<
 )]
 pub(crate) async fn change_role(
     app: App,
-    caller: Caller<ChangeRole>,
+    caller: Authorized<ChangeRole>,
     id: web::Path<String>,
     if_match: IfMatch,
     body: Body,
@@ -230,7 +245,7 @@ pub(crate) async fn change_role(
 )]
 pub(crate) async fn delete_role(
     app: App,
-    caller: Caller<DeleteRole>,
+    caller: Authorized<DeleteRole>,
     id: web::Path<String>,
     if_match: IfMatch,
 ) -> Result<Answer, Failure> {

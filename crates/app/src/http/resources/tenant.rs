@@ -7,7 +7,13 @@ use tenantry_tenancy::{ChangeTenant, ReadTenant, Slug, Tenants, change_tenant as
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{Answer, App, Failure, http::{request::{Body, Caller, Contract, Fields, IfMatch, IfMatchHeader, Of, Reads, Resource, handler, present}, resources::views::TenantView}};
+use crate::{
+    Answer, App, Failure,
+    http::{
+        request::{Authorized, Body, Contract, Fields, IfMatch, IfMatchHeader, Of, Reads, Resource, handler, present},
+        resources::views::TenantView,
+    },
+};
 
 pub(crate) fn resource() -> Resource {
     Resource::new("tenant", "The organisation that one is signed in to.")
@@ -47,7 +53,7 @@ impl Reads for ChangedTenant {
     tag = "tenant",
     responses((status = 200, description = "The organisation.", body = Of<TenantView>))
 )]
-pub(crate) async fn get_tenant(app: App, caller: Caller<ReadTenant>) -> Result<Answer, Failure> {
+pub(crate) async fn get_tenant(app: App, caller: Authorized<ReadTenant>) -> Result<Answer, Failure> {
     let id = caller.tenant()?.id;
     let mut unit = app.read(caller.scope()).await?;
     let tenant = unit.tenant_by_id(id).await?.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
@@ -65,7 +71,7 @@ pub(crate) async fn get_tenant(app: App, caller: Caller<ReadTenant>) -> Result<A
 )]
 pub(crate) async fn change_tenant(
     app: App,
-    caller: Caller<ChangeTenant>,
+    caller: Authorized<ChangeTenant>,
     if_match: IfMatch,
     body: Body,
 ) -> Result<Answer, Failure> {

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use tenantry_identity::vocabulary::REGISTRATION_CLOSED;
-use tenantry_identity::{FoundOwnTenant, GuessKind, IdentityError, LeaveTenant, OwnTenants, TransferOwnership, found_own_tenant, leave_tenant as leave, transfer_ownership};
+use tenantry_identity::{
+    FoundOwnTenant, GuessKind, IdentityError, LeaveTenant, OwnTenants, TransferOwnership, found_own_tenant,
+    leave_tenant as leave, transfer_ownership,
+};
 use tenantry_kernel::{ErrorCode, Name, UserId};
 use tenantry_service::{Scope, SystemReason};
 use tenantry_tenancy::vocabulary::{LAST_OWNER, SLUG_TAKEN};
@@ -10,7 +13,14 @@ use tenantry_tenancy::{MembershipStatus, Memberships, Role, Slug, Tenant};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{Answer, App, Failure, config::RegistrationPolicy, http::{request::{Body, Caller, Contract, Fields, Id, Of, Reads, Resource, handler}, resources::views::{RoleReference, TenantView}}};
+use crate::{
+    Answer, App, Failure,
+    config::RegistrationPolicy,
+    http::{
+        request::{Authorized, Body, Contract, Fields, Id, Of, Reads, Resource, handler},
+        resources::views::{RoleReference, TenantView},
+    },
+};
 
 pub(crate) fn resource() -> Resource {
     Resource::new("tenants", "The organisations that one belongs to.")
@@ -49,7 +59,7 @@ impl OwnTenantView {
     tag = "tenants",
     responses((status = 200, description = "Your organisations.", body = Of<Vec<OwnTenantView>>))
 )]
-pub(crate) async fn list_tenants(app: App, caller: Caller<OwnTenants>) -> Result<Answer, Failure> {
+pub(crate) async fn list_tenants(app: App, caller: Authorized<OwnTenants>) -> Result<Answer, Failure> {
     let mut unit = app.read(Scope::Person(caller.user())).await?;
     let memberships = unit.tenants_of(caller.user()).await?;
     let held = unit.roles_held_by(caller.user()).await?;
@@ -90,7 +100,7 @@ impl Reads for NewTenant {
     request_body = NewTenant,
     responses((status = 201, description = "The organisation.", body = Of<TenantView>))
 )]
-pub(crate) async fn create_tenant(app: App, caller: Caller<FoundOwnTenant>, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn create_tenant(app: App, caller: Authorized<FoundOwnTenant>, body: Body) -> Result<Answer, Failure> {
     if app.config.registration == RegistrationPolicy::Closed {
         return Err(Failure::new(REGISTRATION_CLOSED));
     }
@@ -135,7 +145,7 @@ impl Reads for Transfer {
 )]
 pub(crate) async fn transfer_tenant(
     app: App,
-    caller: Caller<TransferOwnership>,
+    caller: Authorized<TransferOwnership>,
     body: Body,
 ) -> Result<Answer, Failure> {
     let user = body.read::<Transfer>().await?.ok_or(IdentityError::Unknown { field: "userId" })?;
@@ -154,7 +164,7 @@ pub(crate) async fn transfer_tenant(
     tag = "tenant",
     responses((status = 204, description = "You are no member any more."))
 )]
-pub(crate) async fn leave_tenant(app: App, caller: Caller<LeaveTenant>) -> Result<Answer, Failure> {
+pub(crate) async fn leave_tenant(app: App, caller: Authorized<LeaveTenant>) -> Result<Answer, Failure> {
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         leave(unit, actor, world, LeaveTenant).await?;
         Ok(Answer::no_content())

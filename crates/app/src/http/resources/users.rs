@@ -7,11 +7,23 @@ use tenantry_identity::{ChangeMemberStatus, People, Person, RemoveMember, change
 use tenantry_kernel::{Direction, ErrorCode, Page, RoleId, UserId, Vocabulary, bounded_line, fold};
 use tenantry_service::Unit;
 use tenantry_tenancy::vocabulary::{LAST_OWNER, ROLE_ESCALATION};
-use tenantry_tenancy::{AssignRoles, GiveRole, ListMembers, MemberFilter, MemberKey, MemberOrder, Membership, MembershipStatus, Memberships, RoleHolding, TakeRole, assign_roles, give_role as give, take_role as take};
+use tenantry_tenancy::{
+    AssignRoles, GiveRole, ListMembers, MemberFilter, MemberKey, MemberOrder, Membership, MembershipStatus,
+    Memberships, RoleHolding, TakeRole, assign_roles, give_role as give, take_role as take,
+};
 use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
 
-use crate::{Answer, App, Failure, http::{request::{Body, Caller, Contract, Fields, Id, IfMatch, IfMatchHeader, List, ListOf, ListQuery, ListRequest, Of, PageParameters, Reads, Resource, handler, path_id, read_sort}, resources::views::{RoleReference, read_role_ids}}};
+use crate::{
+    Answer, App, Failure,
+    http::{
+        request::{
+            Authorized, Body, Contract, Fields, Id, IfMatch, IfMatchHeader, List, ListOf, ListQuery, ListRequest, Of,
+            PageParameters, Reads, Resource, handler, path_id, read_sort,
+        },
+        resources::views::{RoleReference, read_role_ids},
+    },
+};
 
 pub(crate) fn resource() -> Resource {
     Resource::new("users", "Who is a member, and with which roles.")
@@ -153,7 +165,7 @@ impl ListQuery for MemberQuery {
 )]
 pub(crate) async fn list_users(
     app: App,
-    caller: Caller<ListMembers>,
+    caller: Authorized<ListMembers>,
     request: ListRequest<MemberQuery>,
 ) -> Result<Answer, Failure> {
     let List { filter: (filter, order), page, cursors } = request.parse(&caller)?;
@@ -189,7 +201,11 @@ async fn answer_member(unit: &mut Unit, user: UserId) -> Result<Answer, Failure>
     params(("id" = String, Path, format = "uuid")),
     responses((status = 200, description = "The member.", body = Of<MemberView>))
 )]
-pub(crate) async fn get_user(app: App, caller: Caller<ListMembers>, id: web::Path<String>) -> Result<Answer, Failure> {
+pub(crate) async fn get_user(
+    app: App,
+    caller: Authorized<ListMembers>,
+    id: web::Path<String>,
+) -> Result<Answer, Failure> {
     let mut unit = app.read(caller.scope()).await?;
     answer_member(&mut unit, path_id(&id)?).await
 }
@@ -205,7 +221,7 @@ pub(crate) async fn get_user(app: App, caller: Caller<ListMembers>, id: web::Pat
 )]
 pub(crate) async fn change_user(
     app: App,
-    caller: Caller<ChangeMemberStatus>,
+    caller: Authorized<ChangeMemberStatus>,
     id: web::Path<String>,
     if_match: IfMatch,
     body: Body,
@@ -229,7 +245,7 @@ pub(crate) async fn change_user(
 )]
 pub(crate) async fn remove_user(
     app: App,
-    caller: Caller<RemoveMember>,
+    caller: Authorized<RemoveMember>,
     id: web::Path<String>,
     if_match: IfMatch,
 ) -> Result<Answer, Failure> {
@@ -252,7 +268,7 @@ pub(crate) async fn remove_user(
 )]
 pub(crate) async fn set_roles(
     app: App,
-    caller: Caller<AssignRoles>,
+    caller: Authorized<AssignRoles>,
     id: web::Path<String>,
     if_match: IfMatch,
     body: Body,
@@ -276,7 +292,7 @@ pub(crate) async fn set_roles(
 )]
 pub(crate) async fn give_role(
     app: App,
-    caller: Caller<GiveRole>,
+    caller: Authorized<GiveRole>,
     path: web::Path<(String, String)>,
 ) -> Result<Answer, Failure> {
     let command = GiveRole { user: path_id(&path.0)?, role: path_id(&path.1)? };
@@ -297,7 +313,7 @@ pub(crate) async fn give_role(
 )]
 pub(crate) async fn take_role(
     app: App,
-    caller: Caller<TakeRole>,
+    caller: Authorized<TakeRole>,
     path: web::Path<(String, String)>,
     if_match: IfMatch,
 ) -> Result<Answer, Failure> {

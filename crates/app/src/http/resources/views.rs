@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 use tenantry_identity::Person;
-use tenantry_kernel::{Assurance, FieldError, HeldRole, Permission, RoleId, SessionPrincipal, TenantAuthority, Vocabulary};
+use tenantry_kernel::{
+    Assurance, FieldError, HeldRole, Permission, RoleId, SessionPrincipal, TenantAuthority, Vocabulary,
+};
 use tenantry_tenancy::{Role, Tenant};
 use utoipa::ToSchema;
 

@@ -4,7 +4,10 @@ use actix_web::{HttpResponse, http::header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{App, http::request::{Contract, Resource, handler}};
+use crate::{
+    App,
+    http::request::{Contract, Resource, handler},
+};
 
 pub(crate) fn resource() -> Resource {
     Resource::outside_api().operation(handler!(jwks), Contract::public(&[], &[]))

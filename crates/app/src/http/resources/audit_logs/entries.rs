@@ -7,7 +7,10 @@ use tenantry_kernel::{Change, ChangeValue, Direction, ErrorCode, EventId, Outcom
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::{Answer, App, Failure, http::request::{Caller, Fields, List, ListOf, ListQuery, ListRequest, Of, PageParameters, path_id}};
+use crate::{
+    Answer, App, Failure,
+    http::request::{Authorized, Fields, List, ListOf, ListQuery, ListRequest, Of, PageParameters, path_id},
+};
 
 /// One entry of the audit log.
 #[derive(Serialize, ToSchema)]
@@ -201,7 +204,7 @@ fn moment(text: &str) -> Result<Timestamp, &'static str> {
 )]
 pub(crate) async fn list_entries(
     app: App,
-    caller: Caller<ReadAuditLog>,
+    caller: Authorized<ReadAuditLog>,
     request: ListRequest<EntryQuery>,
 ) -> Result<Answer, Failure> {
     let List { filter, page, cursors } = request.parse(&caller)?;
@@ -220,7 +223,7 @@ pub(crate) async fn list_entries(
 )]
 pub(crate) async fn get_entry(
     app: App,
-    caller: Caller<ReadAuditLog>,
+    caller: Authorized<ReadAuditLog>,
     id: web::Path<String>,
 ) -> Result<Answer, Failure> {
     let id: EventId = path_id(&id)?;

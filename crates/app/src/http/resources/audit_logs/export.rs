@@ -4,13 +4,18 @@ use actix_web::{HttpRequest, HttpResponse, http::header};
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt, stream};
 use serde::Deserialize;
-use std::{io, error::Error};
-use tenantry_audit::{Chain, Entries, EntryFilter, ExportAuditLog, ExportFormat, Header, Line, Seals, export_audit_log, harmless_cell};
+use std::{error::Error, io};
+use tenantry_audit::{
+    Chain, Entries, EntryFilter, ExportAuditLog, ExportFormat, Header, Line, Seals, export_audit_log, harmless_cell,
+};
 use tenantry_kernel::{Direction, EventId, PageRequest, StoreError, TenantId, Vocabulary};
 use tenantry_service::{Scope, chain};
 use utoipa::IntoParams;
 
-use crate::{Answer, App, Failure, http::request::{Caller, Fields, read_query}};
+use crate::{
+    Answer, App, Failure,
+    http::request::{Authorized, Fields, read_query},
+};
 
 use super::entries::{EntryQuery, EntryView};
 
@@ -106,7 +111,7 @@ impl ExportQuery {
 )]
 pub(crate) async fn export_entries(
     app: App,
-    caller: Caller<ExportAuditLog>,
+    caller: Authorized<ExportAuditLog>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {
     let (command, filter) = read_query::<ExportQuery>(&request)?.read(&app.vocabulary)?;

@@ -1,11 +1,16 @@
 //! `/audit-logs/policy`
 
 use serde::{Deserialize, Serialize};
-use tenantry_audit::{AuditPolicies, ChangeAuditPolicy, EffectivePolicy, MAX_RETENTION_DAYS, ReadAuditLog, change_audit_policy as change};
+use tenantry_audit::{
+    AuditPolicies, ChangeAuditPolicy, EffectivePolicy, MAX_RETENTION_DAYS, ReadAuditLog, change_audit_policy as change,
+};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{Answer, App, Failure, http::request::{Body, Caller, Fields, Of, Reads, clearable, present}};
+use crate::{
+    Answer, App, Failure,
+    http::request::{Authorized, Body, Fields, Of, Reads, clearable, present},
+};
 
 /// How long entries are kept.
 #[derive(Serialize, ToSchema)]
@@ -62,7 +67,7 @@ impl Reads for ChangedAuditPolicy {
     tag = "audit",
     responses((status = 200, description = "What holds now.", body = Of<AuditPolicyView>))
 )]
-pub(crate) async fn get_audit_policy(app: App, caller: Caller<ReadAuditLog>) -> Result<Answer, Failure> {
+pub(crate) async fn get_audit_policy(app: App, caller: Authorized<ReadAuditLog>) -> Result<Answer, Failure> {
     let tenant = caller.tenant()?;
     let set = app.read(caller.scope()).await?.audit_policy_of(tenant.id).await?;
     Answer::ok(&AuditPolicyView::from(app.config.audit.retention().of_plan(&tenant.plan, set)))
@@ -78,7 +83,7 @@ pub(crate) async fn get_audit_policy(app: App, caller: Caller<ReadAuditLog>) -> 
 )]
 pub(crate) async fn change_audit_policy(
     app: App,
-    caller: Caller<ChangeAuditPolicy>,
+    caller: Authorized<ChangeAuditPolicy>,
     body: Body,
 ) -> Result<Answer, Failure> {
     let command = body.read::<ChangedAuditPolicy>().await?;

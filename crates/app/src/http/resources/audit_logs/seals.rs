@@ -5,7 +5,10 @@ use tenantry_audit::{Chain, ReadAuditLog, Seals, Segment};
 use tenantry_kernel::{CanonicalError, Page};
 use utoipa::ToSchema;
 
-use crate::{Answer, App, Failure, http::request::{Caller, List, ListOf, ListRequest, NewestFirst, PageParameters}};
+use crate::{
+    Answer, App, Failure,
+    http::request::{Authorized, List, ListOf, ListRequest, NewestFirst, PageParameters},
+};
 
 /// A seal: a signature over so many entries, linked to the seal before.
 #[derive(Serialize, ToSchema)]
@@ -69,7 +72,7 @@ impl TryFrom<Segment> for SealView {
 )]
 pub(crate) async fn list_seals(
     app: App,
-    caller: Caller<ReadAuditLog>,
+    caller: Authorized<ReadAuditLog>,
     request: ListRequest<NewestFirst<i64>>,
 ) -> Result<Answer, Failure> {
     let List { page, cursors, .. } = request.parse(&caller)?;

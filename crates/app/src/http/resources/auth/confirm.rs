@@ -4,16 +4,24 @@ use actix_web::HttpRequest;
 use secrecy::SecretString;
 use serde::Deserialize;
 use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, LINK_INVALID, USER_REGISTERED};
-use tenantry_identity::{ConfirmRegistration, IdentityError, LinkToken, Password, confirm_registration as confirm, find_registration};
+use tenantry_identity::{
+    ConfirmRegistration, IdentityError, LinkToken, Password, confirm_registration as confirm, find_registration,
+};
 use tenantry_kernel::{Actor, ErrorCode};
 use tenantry_service::{ChangeRequest, Scope, SystemReason};
 use tenantry_tenancy::vocabulary::SLUG_TAKEN;
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{Answer, App, Failure, http::request::{Body, Contract, Fields, Of, Reads, Stranger, origin_of}};
+use crate::{
+    Answer, App, Failure,
+    http::request::{Anonymous, Body, Contract, Fields, Of, Reads, origin_of},
+};
 
-use super::{register::RegisteredView, tokens::{Issued, Transport}};
+use super::{
+    register::RegisteredView,
+    tokens::{Issued, Transport},
+};
 
 pub(crate) const OPERATION: Contract = Contract::public(
     ConfirmRegistration::EVENTS,
@@ -60,7 +68,7 @@ impl Reads for Confirmation {
 )]
 pub(crate) async fn confirm_registration(
     app: App,
-    _: Stranger,
+    _: Anonymous,
     request: HttpRequest,
     body: Body,
 ) -> Result<Answer, Failure> {

@@ -4,13 +4,19 @@ use actix_web::HttpRequest;
 use secrecy::SecretString;
 use serde::Deserialize;
 use tenantry_identity::vocabulary::{EMAIL_TAKEN, INVALID_CREDENTIALS, LINK_INVALID, USER_EMAIL_VERIFIED};
-use tenantry_identity::{ChangeEmail, GuessKind, IdentityError, LinkKind, LinkToken, Password, Proof, ResendVerification, VerifyEmail, find_link, request_email_change, request_verification, verify_email as verify};
+use tenantry_identity::{
+    ChangeEmail, GuessKind, IdentityError, LinkKind, LinkToken, Password, Proof, ResendVerification, VerifyEmail,
+    find_link, request_email_change, request_verification, verify_email as verify,
+};
 use tenantry_kernel::{Actor, EmailAddress, ErrorCode};
 use tenantry_service::{ChangeRequest, Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{Answer, App, Failure, http::request::{Accepted, Body, Caller, Contract, Fields, Of, Reads, Visitor, origin_of}};
+use crate::{
+    Answer, App, Failure,
+    http::request::{Accepted, Authorized, Body, Contract, Fields, MaybeAuthenticated, Of, Reads, origin_of},
+};
 
 pub(crate) const VERIFY: Contract = Contract::public(
     VerifyEmail::EVENTS,
@@ -65,7 +71,7 @@ impl Reads for Verification {
 )]
 pub(crate) async fn verify_email(
     app: App,
-    Visitor(caller): Visitor,
+    MaybeAuthenticated(caller): MaybeAuthenticated,
     request: HttpRequest,
     body: Body,
 ) -> Result<Answer, Failure> {
@@ -99,7 +105,7 @@ pub(crate) async fn verify_email(
     tag = "auth",
     responses((status = 202, description = "It goes there by mail, unless the address is proved.", body = Of<Accepted>))
 )]
-pub(crate) async fn resend_verification(app: App, caller: Caller<ResendVerification>) -> Result<Answer, Failure> {
+pub(crate) async fn resend_verification(app: App, caller: Authorized<ResendVerification>) -> Result<Answer, Failure> {
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
@@ -143,7 +149,7 @@ impl Reads for ChangedEmail {
     request_body = ChangedEmail,
     responses((status = 202, description = "A link goes to the new address by mail.", body = Of<Accepted>))
 )]
-pub(crate) async fn change_email(app: App, caller: Caller<ChangeEmail>, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn change_email(app: App, caller: Authorized<ChangeEmail>, body: Body) -> Result<Answer, Failure> {
     let (current, new_email) = body.read::<ChangedEmail>().await?;
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);

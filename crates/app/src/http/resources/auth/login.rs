@@ -11,7 +11,13 @@ use tenantry_tenancy::Slug;
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{Answer, App, Failure, http::{request::{Body, Contract, Fields, Of, Reads, Stranger, origin_of}, resources::views::{TenantReference, TenantView, UserView}}};
+use crate::{
+    Answer, App, Failure,
+    http::{
+        request::{Anonymous, Body, Contract, Fields, Of, Reads, origin_of},
+        resources::views::{TenantReference, TenantView, UserView},
+    },
+};
 
 use super::tokens::{Issued, TokensView, Transport};
 
@@ -85,7 +91,7 @@ pub(crate) struct SignedInView {
     request_body = Credentials,
     responses((status = 200, description = "Signed in.", body = Of<SignedInView>))
 )]
-pub(crate) async fn login(app: App, _: Stranger, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn login(app: App, _: Anonymous, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
     let wanted = body.read::<Credentials>().await?;
     let origin = origin_of(&request);
     let outcome = sign_in(&app, &origin, &wanted).await;

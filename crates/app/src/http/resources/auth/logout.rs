@@ -9,7 +9,11 @@ use tenantry_kernel::{Actor, ErrorCode, SessionId};
 use tenantry_service::{ChangeRequest, Scope, SystemReason};
 use utoipa::IntoParams;
 
-use crate::{Answer, App, Failure, http::request::{Body, Contract, Fields, Stranger, bearer, origin_of, read_query}, vocabulary::ORIGIN_NOT_ALLOWED};
+use crate::{
+    Answer, App, Failure,
+    http::request::{Anonymous, Body, Contract, Fields, bearer, origin_of, read_query},
+    vocabulary::ORIGIN_NOT_ALLOWED,
+};
 
 use super::tokens::{PresentedToken, forget_cookie, presented};
 
@@ -37,7 +41,7 @@ struct Siblings {
     request_body(content = PresentedToken, description = "Left out when there is an access token or the cookie."),
     responses((status = 204, description = "Signed out."))
 )]
-pub(crate) async fn logout(app: App, _: Stranger, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn logout(app: App, _: Anonymous, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
     let in_body = body.read_if_any::<PresentedToken>().await?.flatten();
     let siblings = siblings(&request)?;
     let answer = Answer::no_content().header("Set-Cookie", forget_cookie());

@@ -8,7 +8,13 @@ use tenantry_service::{Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{Answer, App, Failure, http::{request::{Body, Caller, Contract, Fields, IfMatch, IfMatchHeader, Of, Reads, present}, resources::views::{RoleReference, TenantView, UserView}}};
+use crate::{
+    Answer, App, Failure,
+    http::{
+        request::{Authorized, Body, Contract, Fields, IfMatch, IfMatchHeader, Of, Reads, present},
+        resources::views::{RoleReference, TenantView, UserView},
+    },
+};
 
 pub(crate) const GET: Contract = Contract::of::<ReadOwnProfile>(&[]).versioned();
 pub(crate) const CHANGE: Contract = Contract::of::<ChangeProfile>(&[]).versioned();
@@ -82,7 +88,7 @@ impl Reads for ChangedMe {
     tag = "auth",
     responses((status = 200, description = "You.", body = Of<MeView>))
 )]
-pub(crate) async fn get_me(app: App, caller: Caller<ReadOwnProfile>) -> Result<HttpResponse, Failure> {
+pub(crate) async fn get_me(app: App, caller: Authorized<ReadOwnProfile>) -> Result<HttpResponse, Failure> {
     let (known, session) = (&caller.known, caller.session()?);
     let body = match known.me.get() {
         Some(body) => body.clone(),
@@ -111,7 +117,7 @@ pub(crate) async fn get_me(app: App, caller: Caller<ReadOwnProfile>) -> Result<H
 )]
 pub(crate) async fn change_me(
     app: App,
-    caller: Caller<ChangeProfile>,
+    caller: Authorized<ChangeProfile>,
     if_match: IfMatch,
     body: Body,
 ) -> Result<Answer, Failure> {

@@ -8,7 +8,10 @@ use tenantry_kernel::ErrorCode;
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{Answer, App, Failure, http::request::{Body, Caller, Contract, Fields, Reads}};
+use crate::{
+    Answer, App, Failure,
+    http::request::{Authorized, Body, Contract, Fields, Reads},
+};
 
 pub(crate) const OPERATION: Contract =
     Contract::of::<ChangePassword>(&[INVALID_CREDENTIALS, WEAK_PASSWORD, ErrorCode::RATE_LIMITED]);
@@ -45,7 +48,11 @@ impl Reads for ChangedPassword {
     request_body = ChangedPassword,
     responses((status = 204, description = "It is changed."))
 )]
-pub(crate) async fn change_password(app: App, caller: Caller<ChangePassword>, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn change_password(
+    app: App,
+    caller: Authorized<ChangePassword>,
+    body: Body,
+) -> Result<Answer, Failure> {
     let (current, new) = body.read::<ChangedPassword>().await?;
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
@@ -62,7 +69,7 @@ pub(crate) async fn change_password(app: App, caller: Caller<ChangePassword>, bo
     .await
 }
 
-fn own_words(caller: &Caller<ChangePassword>) -> Result<Vec<&str>, Failure> {
+fn own_words(caller: &Authorized<ChangePassword>) -> Result<Vec<&str>, Failure> {
     let session = caller.session()?;
     let tenant = caller.authority().tenant.iter().flat_map(|tenant| [tenant.name.as_str(), tenant.slug.as_str()]);
     Ok([session.email.as_str(), session.name.as_str()].into_iter().chain(tenant).collect())

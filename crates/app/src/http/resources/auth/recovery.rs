@@ -4,13 +4,19 @@ use actix_web::HttpRequest;
 use secrecy::SecretString;
 use serde::Deserialize;
 use tenantry_identity::vocabulary::{LINK_INVALID, USER_PASSWORD_RESET, WEAK_PASSWORD};
-use tenantry_identity::{GuessKind, IdentityError, LinkKind, LinkToken, Password, PasswordHasher, People, ResetPassword, find_link, request_reset, reset_password as reset};
+use tenantry_identity::{
+    GuessKind, IdentityError, LinkKind, LinkToken, Password, PasswordHasher, People, ResetPassword, find_link,
+    request_reset, reset_password as reset,
+};
 use tenantry_kernel::{Actor, EmailAddress, ErrorCode};
 use tenantry_service::{ChangeRequest, Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{Answer, App, Failure, http::request::{Accepted, Body, Contract, Fields, Of, Reads, Stranger, origin_of}};
+use crate::{
+    Answer, App, Failure,
+    http::request::{Accepted, Anonymous, Body, Contract, Fields, Of, Reads, origin_of},
+};
 
 pub(crate) const FORGOT: Contract = Contract::public(&[], &[ErrorCode::RATE_LIMITED]);
 pub(crate) const RESET: Contract = Contract::public(ResetPassword::EVENTS, &[WEAK_PASSWORD, LINK_INVALID]);
@@ -43,7 +49,7 @@ impl Reads for Forgotten {
 )]
 pub(crate) async fn forgot_password(
     app: App,
-    _: Stranger,
+    _: Anonymous,
     request: HttpRequest,
     body: Body,
 ) -> Result<Answer, Failure> {
@@ -89,7 +95,12 @@ impl Reads for NewPassword {
     request_body = NewPassword,
     responses((status = 204, description = "It is changed. Sign in with it."))
 )]
-pub(crate) async fn reset_password(app: App, _: Stranger, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn reset_password(
+    app: App,
+    _: Anonymous,
+    request: HttpRequest,
+    body: Body,
+) -> Result<Answer, Failure> {
     const SCOPE: Scope = Scope::System(SystemReason::Link);
     let (token_hash, password) = body.read::<NewPassword>().await?;
     let token_hash = token_hash.ok_or(IdentityError::LinkInvalid)?;

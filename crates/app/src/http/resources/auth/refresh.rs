@@ -6,7 +6,11 @@ use tenantry_identity::{IdentityError, Refresh, Refreshed, refresh_session};
 use tenantry_kernel::{Actor, ErrorCode};
 use tenantry_service::{ChangeRequest, CommitMode, Scope, SystemReason};
 
-use crate::{Answer, App, Failure, http::request::{Body, Contract, Of, Stranger, origin_of}, vocabulary::ORIGIN_NOT_ALLOWED};
+use crate::{
+    Answer, App, Failure,
+    http::request::{Anonymous, Body, Contract, Of, origin_of},
+    vocabulary::ORIGIN_NOT_ALLOWED,
+};
 
 use super::tokens::{Issued, PresentedToken, TokensView, presented};
 
@@ -28,7 +32,7 @@ pub(crate) const OPERATION: Contract = Contract::public(
     request_body(content = PresentedToken, description = "Left out when the token is in the cookie."),
     responses((status = 200, description = "New tokens.", body = Of<TokensView>))
 )]
-pub(crate) async fn refresh(app: App, _: Stranger, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn refresh(app: App, _: Anonymous, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
     let in_body = body.read_if_any::<PresentedToken>().await?.flatten();
     let Some((token, transport)) = presented(&request, in_body)? else {
         return Err(Failure::new(ErrorCode::UNAUTHENTICATED));

@@ -4,7 +4,9 @@ use actix_web::HttpRequest;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tenantry_identity::vocabulary::{EMAIL_TAKEN, REGISTRATION_CLOSED, USER_REGISTERED, WEAK_PASSWORD};
-use tenantry_identity::{GuessKind, IdentityError, Password, PasswordHasher, Register, Registered, register as make, request_registration};
+use tenantry_identity::{
+    GuessKind, IdentityError, Password, PasswordHasher, Register, Registered, register as make, request_registration,
+};
 use tenantry_kernel::{Actor, EmailAddress, ErrorCode, Name};
 use tenantry_service::{ChangeRequest, Scope, SystemReason};
 use tenantry_tenancy::Slug;
@@ -12,7 +14,14 @@ use tenantry_tenancy::vocabulary::SLUG_TAKEN;
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{Answer, App, Failure, config::RegistrationPolicy, http::{request::{Accepted, Body, Contract, Fields, Of, Reads, Stranger, origin_of}, resources::views::{TenantView, UserView}}};
+use crate::{
+    Answer, App, Failure,
+    config::RegistrationPolicy,
+    http::{
+        request::{Accepted, Anonymous, Body, Contract, Fields, Of, Reads, origin_of},
+        resources::views::{TenantView, UserView},
+    },
+};
 
 use super::tokens::{Issued, TokensView, Transport};
 
@@ -126,7 +135,7 @@ impl RegisteredView {
         (status = 202, description = "A link to confirm the address goes there by mail.", body = Of<Accepted>),
     )
 )]
-pub(crate) async fn register(app: App, _: Stranger, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn register(app: App, _: Anonymous, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
     let is_verified = match app.config.registration {
         RegistrationPolicy::Closed => return Err(Failure::new(REGISTRATION_CLOSED)),
         RegistrationPolicy::Open => false,

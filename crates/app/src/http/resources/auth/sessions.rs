@@ -9,7 +9,13 @@ use tenantry_service::Scope;
 use tenantry_tenancy::{Memberships, Tenant};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{Answer, App, Failure, http::{request::{Caller, Contract, Of, path_id, read_query}, resources::views::TenantReference}};
+use crate::{
+    Answer, App, Failure,
+    http::{
+        request::{Authorized, Contract, Of, path_id, read_query},
+        resources::views::TenantReference,
+    },
+};
 
 pub(crate) const LIST: Contract = Contract::of::<OwnSessions>(&[]);
 pub(crate) const END_ONE: Contract = Contract::of::<EndOwnSessions>(&[]);
@@ -46,7 +52,7 @@ pub(crate) struct SessionView {
     tag = "auth",
     responses((status = 200, description = "Your sessions.", body = Of<Vec<SessionView>>))
 )]
-pub(crate) async fn list_sessions(app: App, caller: Caller<OwnSessions>) -> Result<Answer, Failure> {
+pub(crate) async fn list_sessions(app: App, caller: Authorized<OwnSessions>) -> Result<Answer, Failure> {
     let now = app.world.now();
     let mut unit = app.read(Scope::Person(caller.user())).await?;
     let sessions = unit.running_sessions_of(caller.user(), now).await?;
@@ -76,7 +82,7 @@ pub(crate) async fn list_sessions(app: App, caller: Caller<OwnSessions>) -> Resu
 )]
 pub(crate) async fn end_session(
     app: App,
-    caller: Caller<EndOwnSessions>,
+    caller: Authorized<EndOwnSessions>,
     id: web::Path<String>,
 ) -> Result<Answer, Failure> {
     let which = Which::One(path_id(&id)?);
@@ -102,7 +108,7 @@ struct ScopeQuery {
 )]
 pub(crate) async fn end_sessions(
     app: App,
-    caller: Caller<EndOwnSessions>,
+    caller: Authorized<EndOwnSessions>,
     request: HttpRequest,
 ) -> Result<Answer, Failure> {
     let query: ScopeQuery = read_query(&request)?;
@@ -119,7 +125,7 @@ fn scope_failure(code: &'static str, message: &str) -> Failure {
     Failure::invalid(vec![FieldError::new("scope", code, message)])
 }
 
-async fn end(app: &App, caller: &Caller<EndOwnSessions>, which: Which) -> Result<Answer, Failure> {
+async fn end(app: &App, caller: &Authorized<EndOwnSessions>, which: Which) -> Result<Answer, Failure> {
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         end_own_sessions(unit, actor, world, EndOwnSessions { which }).await?;
         Ok(Answer::no_content())

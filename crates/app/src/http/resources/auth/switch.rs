@@ -9,7 +9,14 @@ use tenantry_service::{CommitMode, Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{Answer, App, Failure, http::{request::{Body, Caller, Contract, Fields, Id, Of, Reads}, resources::views::{TenantView, UserView}}, vocabulary::ORIGIN_NOT_ALLOWED};
+use crate::{
+    Answer, App, Failure,
+    http::{
+        request::{Authorized, Body, Contract, Fields, Id, Of, Reads},
+        resources::views::{TenantView, UserView},
+    },
+    vocabulary::ORIGIN_NOT_ALLOWED,
+};
 
 use super::tokens::{Issued, TokensView, Transport, presented};
 
@@ -84,7 +91,7 @@ pub(crate) struct SwitchedView {
 )]
 pub(crate) async fn switch_tenant(
     app: App,
-    caller: Caller<SwitchTenant>,
+    caller: Authorized<SwitchTenant>,
     request: HttpRequest,
     body: Body,
 ) -> Result<Answer, Failure> {

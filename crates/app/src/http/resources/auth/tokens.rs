@@ -1,6 +1,9 @@
 //! Tokens as answers, and the two ways in which a refresh token travels.
 
-use actix_web::{HttpRequest, cookie::{Cookie, SameSite, time::Duration as CookieDuration}};
+use actix_web::{
+    HttpRequest,
+    cookie::{Cookie, SameSite, time::Duration as CookieDuration},
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tenantry_identity::{RefreshToken, Session};
@@ -9,7 +12,10 @@ use tenantry_service::TokenIssuer;
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{Answer, Failure, http::request::{Fields, Reads, require_allowed_origin}};
+use crate::{
+    Answer, Failure,
+    http::request::{Fields, Reads, require_allowed_origin},
+};
 
 /// Readable by nobody's script, sent to nobody else's site.
 pub(crate) const COOKIE: &str = "__Host-tenantry_refresh";

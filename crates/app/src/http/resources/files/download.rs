@@ -1,6 +1,17 @@
 //! Downloads: whole or in part, on conditions, and inert.
 
-use actix_web::{HttpRequest, HttpResponse, web, body::SizedStream, http::{StatusCode, header::{ByteRangeSpec, ContentRange, ContentRangeSpec, EntityTag, Header, HeaderValue, IfMatch, IfNoneMatch, IfRange, Range as RangeHeader, self}}};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    body::SizedStream,
+    http::{
+        StatusCode,
+        header::{
+            self, ByteRangeSpec, ContentRange, ContentRangeSpec, EntityTag, Header, HeaderValue, IfMatch, IfNoneMatch,
+            IfRange, Range as RangeHeader,
+        },
+    },
+    web,
+};
 use futures::stream;
 use std::{ops::Range, time::Duration};
 use tenantry_files::{BlobError, BlobReader, DownloadFile, File, Files, Presentation, note_download};
@@ -8,7 +19,10 @@ use tenantry_kernel::ErrorCode;
 use tenantry_service::Scope;
 use utoipa::IntoParams;
 
-use crate::{Answer, App, Failure, http::request::{Caller, path_id}};
+use crate::{
+    Answer, App, Failure,
+    http::request::{Authorized, path_id},
+};
 
 /// How long the address of a redirect is good: long enough to follow it, too short to pass it on.
 const REDIRECT_LASTS: Duration = Duration::from_secs(60);
@@ -53,7 +67,7 @@ pub(super) struct DownloadHeaders {
 )]
 pub(crate) async fn download_file(
     app: App,
-    caller: Caller<DownloadFile>,
+    caller: Authorized<DownloadFile>,
     id: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {

@@ -3,12 +3,21 @@
 
 use bytes::Bytes;
 use std::{cell::Cell, rc::Rc};
-use tenantry_files::{BlobError, BlobKey, BlobWriter, Content, FileId, FileName, FileType, Inspection, TypeError, UploadFile, publish_file};
+use tenantry_files::{
+    BlobError, BlobKey, BlobWriter, Content, FileId, FileName, FileType, Inspection, TypeError, UploadFile,
+    publish_file,
+};
 use tenantry_kernel::TenantId;
 use tenantry_service::log_context;
-use tokio::{sync::mpsc, task::{JoinHandle, spawn_blocking}};
+use tokio::{
+    sync::mpsc,
+    task::{JoinHandle, spawn_blocking},
+};
 
-use crate::{Answer, App, Failure, http::request::{Caller, ReadBody}};
+use crate::{
+    Answer, App, Failure,
+    http::request::{Authorized, ReadBody},
+};
 
 use super::records::FileView;
 
@@ -29,7 +38,7 @@ enum Piece {
 
 /// Who uploads, and what it is to be.
 struct Upload {
-    caller: Caller<UploadFile>,
+    caller: Authorized<UploadFile>,
     key: BlobKey,
     name: FileName,
     read: Option<ReadBody>,
@@ -38,7 +47,7 @@ struct Upload {
 impl Incoming {
     pub(crate) fn begin(
         app: &App,
-        caller: Caller<UploadFile>,
+        caller: Authorized<UploadFile>,
         tenant: TenantId,
         name: FileName,
         claimed: FileType,

@@ -1,6 +1,6 @@
 //! Signed links.
 
-use actix_web::{HttpRequest, HttpResponse, web, http::header::HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, http::header::HeaderValue, web};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -11,7 +11,10 @@ use tenantry_service::{ChangeRequest, Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{Answer, App, Failure, http::request::{Body, Caller, Fields, Of, RESOURCE_POLICY, Reads, Stranger, origin_of, path_id}};
+use crate::{
+    Answer, App, Failure,
+    http::request::{Anonymous, Authorized, Body, Fields, Of, RESOURCE_POLICY, Reads, origin_of, path_id},
+};
 
 use super::download::{DownloadHeaders, send};
 
@@ -66,7 +69,7 @@ pub(crate) struct LinkView {
 )]
 pub(crate) async fn create_file_link(
     app: App,
-    caller: Caller<LinkFile>,
+    caller: Authorized<LinkFile>,
     id: web::Path<String>,
     body: Body,
 ) -> Result<Answer, Failure> {
@@ -100,7 +103,7 @@ pub(crate) async fn create_file_link(
 )]
 pub(crate) async fn download_by_link(
     app: App,
-    _: Stranger,
+    _: Anonymous,
     token: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {

@@ -3,13 +3,18 @@
 use actix_web::web;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use tenantry_files::{DeleteFile, File, FileFilter, FileId, FileKey, FileOrder, FileType, Files, ReadFiles, delete_file as delete};
+use tenantry_files::{
+    DeleteFile, File, FileFilter, FileId, FileKey, FileOrder, FileType, Files, ReadFiles, delete_file as delete,
+};
 use tenantry_identity::{People, Person};
 use tenantry_kernel::{Direction, ErrorCode, Page, UserId, Vocabulary, bounded_line, fold};
 use tenantry_service::Unit;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{Answer, App, Failure, http::request::{Caller, Fields, List, ListOf, ListQuery, ListRequest, Of, PageParameters, path_id, read_sort}};
+use crate::{
+    Answer, App, Failure,
+    http::request::{Authorized, Fields, List, ListOf, ListQuery, ListRequest, Of, PageParameters, path_id, read_sort},
+};
 
 /// A file of the organisation.
 #[derive(Serialize, ToSchema)]
@@ -124,7 +129,7 @@ impl ListQuery for FileQuery {
 )]
 pub(crate) async fn list_files(
     app: App,
-    caller: Caller<ReadFiles>,
+    caller: Authorized<ReadFiles>,
     request: ListRequest<FileQuery>,
 ) -> Result<Answer, Failure> {
     let List { filter: (filter, order), page, cursors } = request.parse(&caller)?;
@@ -142,7 +147,11 @@ pub(crate) async fn list_files(
     params(("id" = String, Path, format = "uuid")),
     responses((status = 200, description = "The file.", body = Of<FileView>))
 )]
-pub(crate) async fn get_file(app: App, caller: Caller<ReadFiles>, id: web::Path<String>) -> Result<Answer, Failure> {
+pub(crate) async fn get_file(
+    app: App,
+    caller: Authorized<ReadFiles>,
+    id: web::Path<String>,
+) -> Result<Answer, Failure> {
     let id: FileId = path_id(&id)?;
     let mut unit = app.read(caller.scope()).await?;
     let file = unit.file_by_id(id).await?.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
@@ -160,7 +169,7 @@ pub(crate) async fn get_file(app: App, caller: Caller<ReadFiles>, id: web::Path<
 )]
 pub(crate) async fn delete_file(
     app: App,
-    caller: Caller<DeleteFile>,
+    caller: Authorized<DeleteFile>,
     id: web::Path<String>,
 ) -> Result<Answer, Failure> {
     let command = DeleteFile { id: path_id(&id)? };

@@ -1,16 +1,30 @@
 //! Uploads: one file in a form of several parts (RFC 7578), read piece by piece.
 
 use actix_multipart::{Field, Multipart, MultipartError};
-use actix_web::{FromRequest, HttpRequest, dev::Payload, error::PayloadError, http::{header, header::HeaderMap}};
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    error::PayloadError,
+    http::{header, header::HeaderMap},
+};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
-use std::{mem, cell::RefCell, pin::Pin, rc::Rc, task::{Context, Poll}};
+use std::{
+    cell::RefCell,
+    mem,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
 use tenantry_files::vocabulary::QUOTA_EXCEEDED;
 use tenantry_files::{FileName, FileType, UploadFile, room_left};
 use tenantry_kernel::{ErrorCode, FieldError};
 use utoipa::ToSchema;
 
-use crate::{Answer, App, Failure, http::request::{Caller, Fields, Of, ReadBody, is_compressed, payload_failure, take_body}};
+use crate::{
+    Answer, App, Failure,
+    http::request::{Authorized, Fields, Of, ReadBody, is_compressed, payload_failure, take_body},
+};
 
 use super::{incoming::Incoming, records::FileView};
 
@@ -37,7 +51,7 @@ pub(crate) struct UploadForm {
     request_body(content = UploadForm, content_type = "multipart/form-data"),
     responses((status = 201, description = "The file.", body = Of<FileView>))
 )]
-pub(crate) async fn upload_file(app: App, caller: Caller<UploadFile>, form: Form) -> Result<Answer, Failure> {
+pub(crate) async fn upload_file(app: App, caller: Authorized<UploadFile>, form: Form) -> Result<Answer, Failure> {
     let limits = &app.config.storage;
     let mut form = form.open(limits.max_file_bytes)?;
     let tenant = caller.tenant()?;

@@ -3,14 +3,27 @@
 use actix_web::HttpRequest;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use tenantry_identity::{AcceptInvitation, Acceptor, IdentityError, LinkToken, Offer, Password, PasswordHasher, Proof, accept_invitation as accept, find_offer, vocabulary::{INVALID_CREDENTIALS, LINK_INVALID, WEAK_PASSWORD}};
+use tenantry_identity::{
+    AcceptInvitation, Acceptor, IdentityError, LinkToken, Offer, Password, PasswordHasher, Proof,
+    accept_invitation as accept, find_offer,
+    vocabulary::{INVALID_CREDENTIALS, LINK_INVALID, WEAK_PASSWORD},
+};
 use tenantry_kernel::{Actor, EmailAddress, ErrorCode, FieldError, Name, Origin};
 use tenantry_service::{CachedAuthority, ChangeRequest, LoginAttempt, Scope, SystemReason};
 use tenantry_tenancy::vocabulary::{ALREADY_MEMBER, INVITATION_ACCEPTED};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{Answer, App, Failure, http::{request::{Body, Contract, Fields, Of, Reads, Stranger, Visitor, origin_of}, resources::{auth::{Issued, TokensView, Transport}, views::{TenantReference, TenantView, UserView}}}};
+use crate::{
+    Answer, App, Failure,
+    http::{
+        request::{Anonymous, Body, Contract, Fields, MaybeAuthenticated, Of, Reads, origin_of},
+        resources::{
+            auth::{Issued, TokensView, Transport},
+            views::{TenantReference, TenantView, UserView},
+        },
+    },
+};
 
 pub(crate) const LOOKUP: Contract = Contract::public(&[], &[LINK_INVALID]);
 pub(crate) const ACCEPT: Contract = Contract::public(
@@ -70,7 +83,7 @@ pub(crate) struct OfferView {
     request_body = PresentedLink,
     responses((status = 200, description = "The offer.", body = Of<OfferView>))
 )]
-pub(crate) async fn lookup_invitation(app: App, _: Stranger, body: Body) -> Result<Answer, Failure> {
+pub(crate) async fn lookup_invitation(app: App, _: Anonymous, body: Body) -> Result<Answer, Failure> {
     let token_hash = body.read::<PresentedLink>().await?.ok_or(IdentityError::LinkInvalid)?;
     let offer = find_offer(&mut app.read(LINK).await?, &app.world, &token_hash).await?;
     Answer::ok(&OfferView {
@@ -149,7 +162,7 @@ pub(crate) struct JoinedView {
 )]
 pub(crate) async fn accept_invitation(
     app: App,
-    Visitor(caller): Visitor,
+    MaybeAuthenticated(caller): MaybeAuthenticated,
     request: HttpRequest,
     body: Body,
 ) -> Result<Answer, Failure> {
