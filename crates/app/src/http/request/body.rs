@@ -31,16 +31,16 @@ pub(crate) struct Body {
 }
 
 /// A request body that becomes something of the domain.
-pub(crate) trait Reads: DeserializeOwned + Validate {
+pub(crate) trait IntoCommand: DeserializeOwned + Validate {
     type Output;
 
     /// Takes the fields apart; `None` only after a mistake was noted.
-    fn read(self, fields: &mut Fields) -> Option<Self::Output>;
+    fn parse(self, errors: &mut FieldErrors) -> Option<Self::Output>;
 }
 
 /// The mistakes of a request, by field.
 #[derive(Default)]
-pub(crate) struct Fields(Vec<FieldError>);
+pub(crate) struct FieldErrors(Vec<FieldError>);
 
 impl FromRequest for Body {
     type Error = Failure;
@@ -63,14 +63,14 @@ impl FromRequest for Body {
 
 impl Body {
     /// Receives the body and parses it.
-    pub(crate) async fn read<T: Reads>(self) -> Result<T::Output, Failure> {
-        self.read_with(T::read).await
+    pub(crate) async fn parse<T: IntoCommand>(self) -> Result<T::Output, Failure> {
+        self.parse_with(T::parse).await
     }
 
     /// Receives the body and parses it by a function that knows more than the body says: the vocabulary.
-    pub(crate) async fn read_with<T: DeserializeOwned + Validate, O>(
+    pub(crate) async fn parse_with<T: DeserializeOwned + Validate, O>(
         self,
-        take: impl FnOnce(T, &mut Fields) -> Option<O>,
+        take: impl FnOnce(T, &mut FieldErrors) -> Option<O>,
     ) -> Result<O, Failure> {
         let bytes = self.bytes().await?;
         if bytes.is_empty() {
@@ -80,9 +80,9 @@ impl Body {
     }
 
     /// The same for a body that may be left out.
-    pub(crate) async fn read_if_any<T: Reads>(self) -> Result<Option<T::Output>, Failure> {
+    pub(crate) async fn parse_if_any<T: IntoCommand>(self) -> Result<Option<T::Output>, Failure> {
         let bytes = self.bytes().await?;
-        if bytes.is_empty() { Ok(None) } else { parse(&bytes, T::read).map(Some) }
+        if bytes.is_empty() { Ok(None) } else { parse(&bytes, T::parse).map(Some) }
     }
 
     async fn bytes(mut self) -> Result<Vec<u8>, Failure> {
@@ -129,7 +129,7 @@ pub(crate) fn payload_failure(error: PayloadError) -> Failure {
 
 fn parse<T: DeserializeOwned + Validate, O>(
     bytes: &[u8],
-    take: impl FnOnce(T, &mut Fields) -> Option<O>,
+    take: impl FnOnce(T, &mut FieldErrors) -> Option<O>,
 ) -> Result<O, Failure> {
     let malformed = || Failure::new(ErrorCode::MALFORMED_BODY);
     let text = std::str::from_utf8(bytes).map_err(|_| malformed())?;
@@ -147,13 +147,13 @@ fn parse<T: DeserializeOwned + Validate, O>(
             _ => malformed(),
         }
     })?;
-    let mut fields = Fields::default();
+    let mut errors = FieldErrors::default();
     if let Err(rules) = body.validate() {
-        fields.add_rules(&rules);
+        errors.add_rules(&rules);
     }
-    match take(body, &mut fields) {
-        Some(output) if fields.0.is_empty() => Ok(output),
-        _ => Err(Failure::invalid(fields.0)),
+    match take(body, &mut errors) {
+        Some(output) if errors.0.is_empty() => Ok(output),
+        _ => Err(Failure::invalid(errors.0)),
     }
 }
 
@@ -184,7 +184,7 @@ pub(crate) fn misfit(path: &str, said: &str) -> FieldError {
     }
 }
 
-impl Fields {
+impl FieldErrors {
     /// The value, or a note of what is wrong with the field.
     pub(crate) fn take<T, E: Display>(&mut self, field: &str, value: Result<T, E>) -> Option<T> {
         value

@@ -22,7 +22,7 @@ use super::{
     application::app_of,
     connection::{Socket, has_body, was_read},
     errors::{failure_of_status, render},
-    limits::Told,
+    limits::RateLimitHeaders,
     origin::choose_trace,
 };
 
@@ -69,8 +69,8 @@ async fn answer(
         body.close_if_unread(&mut response);
     }
     add_headers(response.headers_mut(), &app, id);
-    if let Some(told) = Told::take(response.request()) {
-        told.add_to(response.headers_mut());
+    if let Some(headers) = RateLimitHeaders::take(response.request()) {
+        headers.add_to(response.headers_mut());
     }
     measured.end(Some(response.request()), response.status());
     Ok(response)

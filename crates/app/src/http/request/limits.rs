@@ -15,7 +15,7 @@ const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// What the answer to a request has to say of limits; it lies among the request's extensions.
-pub(super) struct Told {
+pub(super) struct RateLimitHeaders {
     policy: HeaderValue,
     standing: HeaderValue,
     retry_after_seconds: u64,
@@ -36,7 +36,7 @@ pub(super) async fn count_address(app: &App, request: &HttpRequest) -> Result<()
 fn judge(request: &HttpRequest, decision: Decision) -> Result<(), Failure> {
     let retry_after_seconds = decision.retry_after_seconds();
     if let (Ok(policy), Ok(standing)) = (decision.policy_field().try_into(), decision.field().try_into()) {
-        request.extensions_mut().insert(Told { policy, standing, retry_after_seconds });
+        request.extensions_mut().insert(RateLimitHeaders { policy, standing, retry_after_seconds });
     }
     if decision.is_admitted() {
         return Ok(());
@@ -44,7 +44,7 @@ fn judge(request: &HttpRequest, decision: Decision) -> Result<(), Failure> {
     Err(Failure::too_many(retry_after_seconds))
 }
 
-impl Told {
+impl RateLimitHeaders {
     /// What is to be told of a request, if it was counted.
     pub(super) fn take(request: &HttpRequest) -> Option<Self> {
         request.extensions_mut().remove()

@@ -14,9 +14,9 @@ use crate::{Answer, Failure, answer::Meta};
 
 use super::{
     application::app_of,
-    body::{Fields, misfit},
+    body::{FieldErrors, misfit},
     caller::Authorized,
-    query::parse_query,
+    query::parse_query_string,
 };
 
 const DEFAULT_LIMIT: u32 = 20;
@@ -33,7 +33,7 @@ pub(crate) trait ListQuery: DeserializeOwned {
     type Key: Serialize + DeserializeOwned;
 
     /// Parses the values, in which names of the vocabulary may stand, and says which way the list runs.
-    fn parse(self, vocabulary: &Vocabulary, errors: &mut Fields) -> (Self::Filter, Direction);
+    fn parse(self, vocabulary: &Vocabulary, errors: &mut FieldErrors) -> (Self::Filter, Direction);
 }
 
 /// The query of a list that has no filters and runs from the newest row to the oldest.
@@ -48,7 +48,7 @@ impl<K: Serialize + DeserializeOwned> ListQuery for NewestFirst<K> {
     type Filter = ();
     type Key = K;
 
-    fn parse(self, _: &Vocabulary, _: &mut Fields) -> ((), Direction) {
+    fn parse(self, _: &Vocabulary, _: &mut FieldErrors) -> ((), Direction) {
         ((), Direction::Descending)
     }
 }
@@ -82,8 +82,8 @@ impl<Q: ListQuery> ListRequest<Q> {
     /// and with `validation_failed` when a parameter is unknown, given twice or wrong.
     pub(crate) fn parse<C: Command>(self, caller: &Authorized<C>) -> Result<List<Q>, Failure> {
         let Parameters { limit, cursor, others } = Parameters::of(self.request.query_string())?;
-        let query: Q = parse_query(&others)?;
-        let mut errors = Fields::default();
+        let query: Q = parse_query_string(&others)?;
+        let mut errors = FieldErrors::default();
         let (filter, direction) = query.parse(&app_of(&self.request).vocabulary, &mut errors);
         let limit = match limit {
             None => DEFAULT_LIMIT,

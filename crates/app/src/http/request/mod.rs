@@ -19,7 +19,7 @@ mod schemas;
 pub use connection::keep_connection;
 pub use operation::{BodyPace, Contract, Operation};
 
-pub(crate) use body::{Body, Fields, Reads, clearable, is_compressed, payload_failure, present};
+pub(crate) use body::{Body, FieldErrors, IntoCommand, clearable, is_compressed, payload_failure, present};
 pub(crate) use caller::{Anonymous, Authorized, MaybeAuthenticated, bearer};
 pub(crate) use connection::take_body;
 pub(crate) use errors::status_of;
@@ -29,5 +29,5 @@ pub(crate) use layer::{RESOURCE_POLICY, around};
 pub(crate) use list::{List, ListQuery, ListRequest, NewestFirst};
 pub(crate) use operation::{API, Resource, handler, operation_of};
 pub(crate) use origin::{cors, origin_of, require_allowed_origin};
-pub(crate) use query::{path_id, read_query, read_sort};
+pub(crate) use query::{parse_query, parse_sort, path_id};
 pub(crate) use schemas::{Accepted, Id, IfMatchHeader, ListOf, Of, PageParameters, PermissionName};

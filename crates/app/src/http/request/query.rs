@@ -7,24 +7,24 @@ use tenantry_kernel::{Direction, ErrorCode};
 
 use crate::Failure;
 
-use super::body::{Fields, misfit};
+use super::body::{FieldErrors, misfit};
 
 /// The parameters of a request's query. Types deny unknown fields and take every value as text.
-pub(crate) fn read_query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Failure> {
-    parse_query(request.query_string())
+pub(crate) fn parse_query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Failure> {
+    parse_query_string(request.query_string())
 }
 
 /// The same of a query string.
-pub(super) fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
+pub(super) fn parse_query_string<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
     serde_urlencoded::from_str(query).map_err(|error| Failure::invalid(vec![misfit("", &error.to_string())]))
 }
 
 /// How a list is sorted: one of the endpoint's fields, and which way.
-pub(crate) fn read_sort<F: Copy>(
+pub(crate) fn parse_sort<F: Copy>(
     text: Option<&str>,
     fields: &[(&str, F)],
     default: (F, Direction),
-    mistakes: &mut Fields,
+    errors: &mut FieldErrors,
 ) -> (F, Direction) {
     let Some(text) = text else { return default };
     let (name, direction) = match text.strip_prefix('-') {
@@ -34,7 +34,7 @@ pub(crate) fn read_sort<F: Copy>(
     match fields.iter().find(|(known, _)| *known == name) {
         Some((_, field)) => (*field, direction),
         None => {
-            mistakes.take::<(), _>("sort", Err("is not a field that this list can be sorted by"));
+            errors.take::<(), _>("sort", Err("is not a field that this list can be sorted by"));
             default
         }
     }

@@ -21,10 +21,10 @@ use crate::{
     Answer, App, Failure,
     http::{
         request::{
-            Authorized, Body, Contract, Fields, Id, List, ListOf, ListRequest, NewestFirst, Of, PageParameters, Reads,
-            Resource, handler, path_id,
+            Authorized, Body, Contract, FieldErrors, Id, IntoCommand, List, ListOf, ListRequest, NewestFirst, Of,
+            PageParameters, Resource, handler, path_id,
         },
-        resources::views::{RoleReference, read_role_ids},
+        resources::views::{RoleReference, parse_role_ids},
     },
 };
 
@@ -150,12 +150,12 @@ pub(crate) struct NewInvitation {
     role_ids: Vec<String>,
 }
 
-impl Reads for NewInvitation {
+impl IntoCommand for NewInvitation {
     type Output = Invite;
 
-    fn read(self, fields: &mut Fields) -> Option<Invite> {
-        let email = fields.take("email", EmailAddress::parse(&self.email));
-        let roles = read_role_ids(&self.role_ids, fields);
+    fn parse(self, errors: &mut FieldErrors) -> Option<Invite> {
+        let email = errors.take("email", EmailAddress::parse(&self.email));
+        let roles = parse_role_ids(&self.role_ids, errors);
         Some(Invite { email: email?, roles })
     }
 }
@@ -169,7 +169,7 @@ impl Reads for NewInvitation {
     responses((status = 201, description = "The invitation, which goes there by mail.", body = Of<InvitationView>))
 )]
 pub(crate) async fn create_invitation(app: App, caller: Authorized<Invite>, body: Body) -> Result<Answer, Failure> {
-    let command = body.read::<NewInvitation>().await?;
+    let command = body.parse::<NewInvitation>().await?;
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }

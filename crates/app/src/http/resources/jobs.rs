@@ -14,8 +14,8 @@ use validator::Validate;
 use crate::{
     Answer, App, Failure,
     http::request::{
-        Accepted, Authorized, Body, Contract, Fields, List, ListOf, ListQuery, ListRequest, Of, PageParameters, Reads,
-        Resource, handler, path_id,
+        Accepted, Authorized, Body, Contract, FieldErrors, IntoCommand, List, ListOf, ListQuery, ListRequest, Of,
+        PageParameters, Resource, handler, path_id,
     },
 };
 
@@ -153,7 +153,7 @@ impl ListQuery for JobQuery {
     type Filter = JobFilter;
     type Key = JobId;
 
-    fn parse(self, _: &Vocabulary, fields: &mut Fields) -> (JobFilter, Direction) {
+    fn parse(self, _: &Vocabulary, errors: &mut FieldErrors) -> (JobFilter, Direction) {
         let name = |text: &String| {
             let is_name = text.len() <= Self::MAX_NAME_BYTES && text.bytes().all(|b| b.is_ascii_graphic());
             if is_name { Ok(text.clone()) } else { Err("must be a name of at most 64 characters") }
@@ -161,9 +161,9 @@ impl ListQuery for JobQuery {
         let state = |text: &str| JobState::from_name(text).ok_or("must be a state of jobs");
         let filter = JobFilter {
             tenant: None,
-            queue: fields.take_if_any("queue", self.queue.as_ref().map(name)).flatten(),
-            kind: fields.take_if_any("kind", self.kind.as_ref().map(name)).flatten(),
-            state: fields.take_if_any("state", self.state.as_deref().map(state)).flatten(),
+            queue: errors.take_if_any("queue", self.queue.as_ref().map(name)).flatten(),
+            kind: errors.take_if_any("kind", self.kind.as_ref().map(name)).flatten(),
+            state: errors.take_if_any("state", self.state.as_deref().map(state)).flatten(),
         };
         (filter, Direction::Descending)
     }
@@ -264,16 +264,16 @@ pub(crate) struct NewCleanUp {
     dry_run: bool,
 }
 
-impl Reads for NewCleanUp {
+impl IntoCommand for NewCleanUp {
     type Output = RequestCleanUp;
 
-    fn read(self, fields: &mut Fields) -> Option<RequestCleanUp> {
+    fn parse(self, errors: &mut FieldErrors) -> Option<RequestCleanUp> {
         let Some(names) = self.targets else { return Some(everything(self.dry_run)) };
         let mut targets = Vec::with_capacity(names.len());
         for (place, name) in names.iter().enumerate() {
             let own = |target: &CleanUpTarget| CleanUpTarget::OF_TENANT.contains(target);
             let target = CleanUpTarget::from_name(name).filter(own).ok_or("is not a target of an organisation");
-            targets.extend(fields.take(&format!("targets[{place}]"), target));
+            targets.extend(errors.take(&format!("targets[{place}]"), target));
         }
         targets.sort_unstable();
         targets.dedup();
@@ -303,7 +303,7 @@ pub(crate) struct CleanUpView {
     responses((status = 202, description = "It will be seen to.", body = Of<CleanUpView>))
 )]
 pub(crate) async fn clean_up(app: App, caller: Authorized<RequestCleanUp>, body: Body) -> Result<Answer, Failure> {
-    let command = body.read_if_any::<NewCleanUp>().await?.unwrap_or_else(|| everything(false));
+    let command = body.parse_if_any::<NewCleanUp>().await?.unwrap_or_else(|| everything(false));
     let tenant = caller.tenant()?.id;
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         let job = request_clean_up(unit, actor, world, tenant, command.clone()).await?;

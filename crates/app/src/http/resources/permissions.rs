@@ -9,7 +9,7 @@ use validator::Validate;
 use crate::{
     Answer, App, Failure,
     http::{
-        request::{Authorized, Body, Contract, Fields, Of, PermissionName, Resource, handler},
+        request::{Authorized, Body, Contract, FieldErrors, Of, PermissionName, Resource, handler},
         resources::views::{RoleReference, declared_permission},
     },
 };
@@ -60,10 +60,10 @@ pub(crate) struct AskedPermissions {
 }
 
 impl AskedPermissions {
-    fn into_permissions(self, vocabulary: &Vocabulary, fields: &mut Fields) -> Option<Vec<Permission>> {
+    fn into_permissions(self, vocabulary: &Vocabulary, errors: &mut FieldErrors) -> Option<Vec<Permission>> {
         let mut permissions = Vec::with_capacity(self.permissions.len());
         for (place, name) in self.permissions.iter().enumerate() {
-            permissions.push(declared_permission(vocabulary, name, place, fields)?);
+            permissions.push(declared_permission(vocabulary, name, place, errors)?);
         }
         Some(permissions)
     }
@@ -107,8 +107,8 @@ pub(crate) async fn list_permissions(app: App, _caller: Authorized<ReadCatalogue
     responses((status = 200, description = "What you may do.", body = Of<CheckView>))
 )]
 pub(crate) async fn check_permissions(app: App, caller: Authorized<CheckOwn>, body: Body) -> Result<Answer, Failure> {
-    let take = |asked: AskedPermissions, fields: &mut Fields| asked.into_permissions(&app.vocabulary, fields);
-    let asked = body.read_with(take).await?;
+    let take = |asked: AskedPermissions, errors: &mut FieldErrors| asked.into_permissions(&app.vocabulary, errors);
+    let asked = body.parse_with(take).await?;
     let tenant = caller.tenant()?;
     let granting = |permission: &Permission| {
         let roles = tenant.roles.iter().filter(|role| role.permissions.contains(permission));

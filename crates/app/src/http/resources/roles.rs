@@ -15,8 +15,8 @@ use crate::{
     Answer, App, Failure,
     http::{
         request::{
-            Authorized, Body, Contract, Fields, IfMatch, IfMatchHeader, List, ListOf, ListRequest, NewestFirst, Of,
-            PageParameters, PermissionName, Resource, handler, path_id,
+            Authorized, Body, Contract, FieldErrors, IfMatch, IfMatchHeader, List, ListOf, ListRequest, NewestFirst,
+            Of, PageParameters, PermissionName, Resource, handler, path_id,
         },
         resources::views::declared_permission,
     },
@@ -91,10 +91,10 @@ pub(crate) struct NewRole {
 }
 
 impl NewRole {
-    fn into_command(self, vocabulary: &Vocabulary, fields: &mut Fields) -> Option<CreateRole> {
-        let name = fields.take("name", RoleName::parse(&self.name));
-        let description = fields.take("description", Description::parse(&self.description));
-        let permissions = grantable(vocabulary, &self.permissions, fields);
+    fn into_command(self, vocabulary: &Vocabulary, errors: &mut FieldErrors) -> Option<CreateRole> {
+        let name = errors.take("name", RoleName::parse(&self.name));
+        let description = errors.take("description", Description::parse(&self.description));
+        let permissions = grantable(vocabulary, &self.permissions, errors);
         Some(CreateRole { name: name?, description: description?, permissions: permissions? })
     }
 }
@@ -120,27 +120,27 @@ pub(crate) struct ChangedRole {
 }
 
 impl ChangedRole {
-    fn into_patch(self, vocabulary: &Vocabulary, fields: &mut Fields) -> Option<RolePatch> {
-        let name = fields.take_if_any("name", self.name.as_deref().map(RoleName::parse));
-        let description = fields.take_if_any("description", self.description.as_deref().map(Description::parse));
+    fn into_patch(self, vocabulary: &Vocabulary, errors: &mut FieldErrors) -> Option<RolePatch> {
+        let name = errors.take_if_any("name", self.name.as_deref().map(RoleName::parse));
+        let description = errors.take_if_any("description", self.description.as_deref().map(Description::parse));
         let permissions = match self.permissions {
             None => Some(None),
-            Some(names) => grantable(vocabulary, &names, fields).map(Some),
+            Some(names) => grantable(vocabulary, &names, errors).map(Some),
         };
         Some(RolePatch { name: name?, description: description?, permissions: permissions? })
     }
 }
 
-fn grantable(vocabulary: &Vocabulary, names: &[String], fields: &mut Fields) -> Option<Grantable> {
+fn grantable(vocabulary: &Vocabulary, names: &[String], errors: &mut FieldErrors) -> Option<Grantable> {
     let mut permissions = Vec::with_capacity(names.len());
     for (place, name) in names.iter().enumerate() {
-        permissions.extend(declared_permission(vocabulary, name, place, fields));
+        permissions.extend(declared_permission(vocabulary, name, place, errors));
     }
     let permissions: PermissionSet = permissions.into_iter().collect();
     match Grantable::new(permissions) {
         Ok(grantable) => Some(grantable),
         Err(error) => {
-            tenantry_kernel::Coded::details(&error).into_iter().for_each(|detail| fields.add(detail));
+            tenantry_kernel::Coded::details(&error).into_iter().for_each(|detail| errors.add(detail));
             None
         }
     }
@@ -177,8 +177,8 @@ pub(crate) async fn list_roles(
     responses((status = 201, description = "The role.", body = Of<RoleView>))
 )]
 pub(crate) async fn create_role(app: App, caller: Authorized<CreateRole>, body: Body) -> Result<Answer, Failure> {
-    let take = |role: NewRole, fields: &mut Fields| role.into_command(&app.vocabulary, fields);
-    let command = body.read_with(take).await?;
+    let take = |role: NewRole, errors: &mut FieldErrors| role.into_command(&app.vocabulary, errors);
+    let command = body.parse_with(take).await?;
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         let role = tenantry_tenancy::create_role(unit, actor, world, command.clone()).await?;
         Ok(Answer::created(format_args!("roles/{}", role.id), &RoleView::new(&role, 0, unit.vocabulary()))?
@@ -224,8 +224,8 @@ pub(crate) async fn change_role(
     if_match: IfMatch,
     body: Body,
 ) -> Result<Answer, Failure> {
-    let take = |role: ChangedRole, fields: &mut Fields| role.into_patch(&app.vocabulary, fields);
-    let patch = body.read_with(take).await?;
+    let take = |role: ChangedRole, errors: &mut FieldErrors| role.into_patch(&app.vocabulary, errors);
+    let patch = body.parse_with(take).await?;
     let command = ChangeRole { id: path_id(&id)?, patch, expected_version: if_match.0 };
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         let role = tenantry_tenancy::change_role(unit, actor, world, command.clone()).await?;

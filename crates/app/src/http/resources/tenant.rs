@@ -10,7 +10,10 @@ use validator::Validate;
 use crate::{
     Answer, App, Failure,
     http::{
-        request::{Authorized, Body, Contract, Fields, IfMatch, IfMatchHeader, Of, Reads, Resource, handler, present},
+        request::{
+            Authorized, Body, Contract, FieldErrors, IfMatch, IfMatchHeader, IntoCommand, Of, Resource, handler,
+            present,
+        },
         resources::views::TenantView,
     },
 };
@@ -36,12 +39,12 @@ pub(crate) struct ChangedTenant {
     slug: Option<String>,
 }
 
-impl Reads for ChangedTenant {
+impl IntoCommand for ChangedTenant {
     type Output = (Option<Name>, Option<Slug>);
 
-    fn read(self, fields: &mut Fields) -> Option<Self::Output> {
-        let name = fields.take_if_any("name", self.name.as_deref().map(Name::parse));
-        let slug = fields.take_if_any("slug", self.slug.as_deref().map(Slug::parse));
+    fn parse(self, errors: &mut FieldErrors) -> Option<Self::Output> {
+        let name = errors.take_if_any("name", self.name.as_deref().map(Name::parse));
+        let slug = errors.take_if_any("slug", self.slug.as_deref().map(Slug::parse));
         Some((name?, slug?))
     }
 }
@@ -75,7 +78,7 @@ pub(crate) async fn change_tenant(
     if_match: IfMatch,
     body: Body,
 ) -> Result<Answer, Failure> {
-    let (name, slug) = body.read::<ChangedTenant>().await?;
+    let (name, slug) = body.parse::<ChangedTenant>().await?;
     let command = ChangeTenant { name, slug, expected_version: if_match.0 };
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         let tenant = change(unit, actor, world, command.clone()).await?;

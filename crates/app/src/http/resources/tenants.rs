@@ -17,7 +17,7 @@ use crate::{
     Answer, App, Failure,
     config::RegistrationPolicy,
     http::{
-        request::{Authorized, Body, Contract, Fields, Id, Of, Reads, Resource, handler},
+        request::{Authorized, Body, Contract, FieldErrors, Id, IntoCommand, Of, Resource, handler},
         resources::views::{RoleReference, TenantView},
     },
 };
@@ -82,12 +82,12 @@ pub(crate) struct NewTenant {
     slug: Option<String>,
 }
 
-impl Reads for NewTenant {
+impl IntoCommand for NewTenant {
     type Output = FoundOwnTenant;
 
-    fn read(self, fields: &mut Fields) -> Option<FoundOwnTenant> {
-        let name = fields.take("name", Name::parse(&self.name));
-        let slug = fields.take_if_any("slug", self.slug.as_deref().map(Slug::parse));
+    fn parse(self, errors: &mut FieldErrors) -> Option<FoundOwnTenant> {
+        let name = errors.take("name", Name::parse(&self.name));
+        let slug = errors.take_if_any("slug", self.slug.as_deref().map(Slug::parse));
         Some(FoundOwnTenant { name: name?, slug: slug? })
     }
 }
@@ -104,7 +104,7 @@ pub(crate) async fn create_tenant(app: App, caller: Authorized<FoundOwnTenant>, 
     if app.config.registration == RegistrationPolicy::Closed {
         return Err(Failure::new(REGISTRATION_CLOSED));
     }
-    let command = body.read::<NewTenant>().await?;
+    let command = body.parse::<NewTenant>().await?;
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
@@ -126,11 +126,11 @@ pub(crate) struct Transfer {
     user_id: String,
 }
 
-impl Reads for Transfer {
+impl IntoCommand for Transfer {
     /// What is no id names nobody.
     type Output = Option<UserId>;
 
-    fn read(self, _: &mut Fields) -> Option<Option<UserId>> {
+    fn parse(self, _: &mut FieldErrors) -> Option<Option<UserId>> {
         Some(self.user_id.parse().ok())
     }
 }
@@ -148,7 +148,7 @@ pub(crate) async fn transfer_tenant(
     caller: Authorized<TransferOwnership>,
     body: Body,
 ) -> Result<Answer, Failure> {
-    let user = body.read::<Transfer>().await?.ok_or(IdentityError::Unknown { field: "userId" })?;
+    let user = body.parse::<Transfer>().await?.ok_or(IdentityError::Unknown { field: "userId" })?;
     let command = TransferOwnership { user };
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         transfer_ownership(unit, actor, world, command).await?;

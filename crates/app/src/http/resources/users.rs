@@ -18,10 +18,10 @@ use crate::{
     Answer, App, Failure,
     http::{
         request::{
-            Authorized, Body, Contract, Fields, Id, IfMatch, IfMatchHeader, List, ListOf, ListQuery, ListRequest, Of,
-            PageParameters, Reads, Resource, handler, path_id, read_sort,
+            Authorized, Body, Contract, FieldErrors, Id, IfMatch, IfMatchHeader, IntoCommand, List, ListOf, ListQuery,
+            ListRequest, Of, PageParameters, Resource, handler, parse_sort, path_id,
         },
-        resources::views::{RoleReference, read_role_ids},
+        resources::views::{RoleReference, parse_role_ids},
     },
 };
 
@@ -86,11 +86,11 @@ pub(crate) struct ChangedMember {
     status: String,
 }
 
-impl Reads for ChangedMember {
+impl IntoCommand for ChangedMember {
     type Output = MembershipStatus;
 
-    fn read(self, fields: &mut Fields) -> Option<MembershipStatus> {
-        fields.take("status", MembershipStatus::from_name(&self.status).ok_or("must be active or deactivated"))
+    fn parse(self, errors: &mut FieldErrors) -> Option<MembershipStatus> {
+        errors.take("status", MembershipStatus::from_name(&self.status).ok_or("must be active or deactivated"))
     }
 }
 
@@ -104,11 +104,11 @@ pub(crate) struct RoleSet {
     role_ids: Vec<String>,
 }
 
-impl Reads for RoleSet {
+impl IntoCommand for RoleSet {
     type Output = Vec<RoleId>;
 
-    fn read(self, fields: &mut Fields) -> Option<Vec<RoleId>> {
-        Some(read_role_ids(&self.role_ids, fields))
+    fn parse(self, errors: &mut FieldErrors) -> Option<Vec<RoleId>> {
+        Some(parse_role_ids(&self.role_ids, errors))
     }
 }
 
@@ -139,17 +139,17 @@ impl ListQuery for MemberQuery {
     type Filter = (MemberFilter, MemberOrder);
     type Key = MemberKey;
 
-    fn parse(self, _: &Vocabulary, fields: &mut Fields) -> (Self::Filter, Direction) {
+    fn parse(self, _: &Vocabulary, errors: &mut FieldErrors) -> (Self::Filter, Direction) {
         let newest_first = (MemberOrder::JoinedAt, Direction::Descending);
-        let (order, direction) = read_sort(self.sort.as_deref(), &Self::ORDERS, newest_first, fields);
+        let (order, direction) = parse_sort(self.sort.as_deref(), &Self::ORDERS, newest_first, errors);
         let prefix = self.q.as_deref().map(|q| bounded_line(q, Self::MAX_PREFIX_CHARS));
         let status =
             self.status.as_deref().map(|s| MembershipStatus::from_name(s).ok_or("must be active or deactivated"));
         let role = self.role_id.as_deref().map(|id| id.parse().map_err(|_| "must be the id of a role"));
         let filter = MemberFilter {
-            prefix: fields.take_if_any("q", prefix).flatten().map(|q| fold(&q)).filter(|q| !q.is_empty()),
-            status: fields.take_if_any("status", status).flatten(),
-            role: fields.take_if_any("roleId", role).flatten(),
+            prefix: errors.take_if_any("q", prefix).flatten().map(|q| fold(&q)).filter(|q| !q.is_empty()),
+            status: errors.take_if_any("status", status).flatten(),
+            role: errors.take_if_any("roleId", role).flatten(),
         };
         ((filter, order), direction)
     }
@@ -226,7 +226,7 @@ pub(crate) async fn change_user(
     if_match: IfMatch,
     body: Body,
 ) -> Result<Answer, Failure> {
-    let status = body.read::<ChangedMember>().await?;
+    let status = body.parse::<ChangedMember>().await?;
     let command = ChangeMemberStatus { user: path_id(&id)?, status, expected_version: if_match.0 };
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         change_member_status(unit, actor, world, command).await?;
@@ -273,7 +273,7 @@ pub(crate) async fn set_roles(
     if_match: IfMatch,
     body: Body,
 ) -> Result<Answer, Failure> {
-    let roles = body.read::<RoleSet>().await?;
+    let roles = body.parse::<RoleSet>().await?;
     let command = AssignRoles { user: path_id(&id)?, roles, expected_version: if_match.0 };
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         assign_roles(unit, actor, world, command.clone()).await?;

@@ -8,7 +8,7 @@ use tenantry_kernel::{
 use tenantry_tenancy::{Role, Tenant};
 use utoipa::ToSchema;
 
-use crate::http::request::Fields;
+use crate::http::request::FieldErrors;
 
 /// A person.
 #[derive(Serialize, ToSchema)]
@@ -133,7 +133,7 @@ impl From<&HeldRole> for RoleReference {
 }
 
 /// The ids of a request's `roleIds`, each once. An unknown id and what is none are told alike.
-pub(crate) fn read_role_ids(texts: &[String], fields: &mut Fields) -> Vec<RoleId> {
+pub(crate) fn parse_role_ids(texts: &[String], errors: &mut FieldErrors) -> Vec<RoleId> {
     let mut ids = Vec::with_capacity(texts.len());
     for (place, text) in texts.iter().enumerate() {
         match text.parse() {
@@ -141,7 +141,7 @@ pub(crate) fn read_role_ids(texts: &[String], fields: &mut Fields) -> Vec<RoleId
             Ok(_) => {}
             Err(_) => {
                 let field = format!("roleIds[{place}]");
-                fields.add(FieldError::new(field, "not_found", "There is no such role."));
+                errors.add(FieldError::new(field, "not_found", "There is no such role."));
             }
         }
     }
@@ -153,8 +153,8 @@ pub(crate) fn declared_permission(
     vocabulary: &Vocabulary,
     name: &str,
     place: usize,
-    fields: &mut Fields,
+    errors: &mut FieldErrors,
 ) -> Option<Permission> {
     let info = vocabulary.permission(name).ok_or("is not a permission of the catalogue");
-    fields.take(&format!("permissions[{place}]"), info).map(|info| info.permission.clone())
+    errors.take(&format!("permissions[{place}]"), info).map(|info| info.permission.clone())
 }

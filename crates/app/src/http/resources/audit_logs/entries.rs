@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     Answer, App, Failure,
-    http::request::{Authorized, Fields, List, ListOf, ListQuery, ListRequest, Of, PageParameters, path_id},
+    http::request::{Authorized, FieldErrors, List, ListOf, ListQuery, ListRequest, Of, PageParameters, path_id},
 };
 
 /// One entry of the audit log.
@@ -156,7 +156,7 @@ impl EntryQuery {
         all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
     }
 
-    pub(super) fn filter(&self, vocabulary: &Vocabulary, fields: &mut Fields) -> EntryFilter {
+    pub(super) fn filter(&self, vocabulary: &Vocabulary, errors: &mut FieldErrors) -> EntryFilter {
         let action = self.action.as_deref().map(|text| {
             let is_name = !text.is_empty()
                 && text.len() <= Self::MAX_ACTION_CHARS
@@ -167,15 +167,15 @@ impl EntryQuery {
         let kind = |text: &str| vocabulary.target_kind(text).ok_or("must be a kind of target");
         let outcome = |text: &str| Outcome::from_name(text).ok_or("must be succeeded, denied or failed");
         EntryFilter {
-            action: fields.take_if_any("action", action).flatten(),
-            actor: fields
+            action: errors.take_if_any("action", action).flatten(),
+            actor: errors
                 .take_if_any("actorId", self.actor_id.as_deref().map(|t| t.parse().map_err(|_| "must be an id")))
                 .flatten(),
-            target_kind: fields.take_if_any("targetType", self.target_type.as_deref().map(kind)).flatten(),
-            target: fields.take_if_any("targetId", self.target_id.as_deref().map(id)).flatten(),
-            outcome: fields.take_if_any("outcome", self.outcome.as_deref().map(outcome)).flatten(),
-            from: fields.take_if_any("from", self.from.as_deref().map(moment)).flatten(),
-            to: fields.take_if_any("to", self.to.as_deref().map(moment)).flatten(),
+            target_kind: errors.take_if_any("targetType", self.target_type.as_deref().map(kind)).flatten(),
+            target: errors.take_if_any("targetId", self.target_id.as_deref().map(id)).flatten(),
+            outcome: errors.take_if_any("outcome", self.outcome.as_deref().map(outcome)).flatten(),
+            from: errors.take_if_any("from", self.from.as_deref().map(moment)).flatten(),
+            to: errors.take_if_any("to", self.to.as_deref().map(moment)).flatten(),
         }
     }
 }
@@ -184,8 +184,8 @@ impl ListQuery for EntryQuery {
     type Filter = EntryFilter;
     type Key = EventId;
 
-    fn parse(self, vocabulary: &Vocabulary, fields: &mut Fields) -> (EntryFilter, Direction) {
-        (self.filter(vocabulary, fields), Direction::Descending)
+    fn parse(self, vocabulary: &Vocabulary, errors: &mut FieldErrors) -> (EntryFilter, Direction) {
+        (self.filter(vocabulary, errors), Direction::Descending)
     }
 }
 

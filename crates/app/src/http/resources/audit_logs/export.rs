@@ -14,7 +14,7 @@ use utoipa::IntoParams;
 
 use crate::{
     Answer, App, Failure,
-    http::request::{Authorized, Fields, read_query},
+    http::request::{Authorized, FieldErrors, parse_query},
 };
 
 use super::entries::{EntryQuery, EntryView};
@@ -58,16 +58,16 @@ struct ExportQuery {
 
 impl ExportQuery {
     fn read(self, vocabulary: &Vocabulary) -> Result<(ExportAuditLog, EntryFilter), Failure> {
-        let mut fields = Fields::default();
+        let mut errors = FieldErrors::default();
         let with_seals = match self.seals.as_deref() {
             None | Some("false") => Some(false),
             Some("true") => Some(true),
-            Some(_) => fields.take("seals", Err("must be true or false")),
+            Some(_) => errors.take("seals", Err("must be true or false")),
         };
         let format = match self.format.as_deref() {
             Some("ndjson") => Some(ExportFormat::Ndjson),
             Some("csv") => Some(ExportFormat::Csv),
-            _ => fields.take("format", Err("must be ndjson or csv")),
+            _ => errors.take("format", Err("must be ndjson or csv")),
         };
         let query = EntryQuery {
             action: self.action,
@@ -78,17 +78,17 @@ impl ExportQuery {
             from: self.from,
             to: self.to,
         };
-        let filter = query.filter(vocabulary, &mut fields);
+        let filter = query.filter(vocabulary, &mut errors);
         let format = match (format, with_seals) {
-            (Some(ExportFormat::Csv), Some(true)) => fields.take("seals", Err("goes with ndjson only")),
+            (Some(ExportFormat::Csv), Some(true)) => errors.take("seals", Err("goes with ndjson only")),
             (Some(_), Some(true)) if query.named().next().is_some() => {
-                fields.take("seals", Err("does not go with filters, since a part of a log cannot be verified"))
+                errors.take("seals", Err("does not go with filters, since a part of a log cannot be verified"))
             }
             (Some(_), Some(true)) => Some(ExportFormat::Evidence),
             (format, _) => format,
         };
         let filters = query.named().map(|(name, value)| format!("{name}={value}")).collect();
-        fields.finish()?;
+        errors.finish()?;
         let format = format.unwrap_or(ExportFormat::Ndjson);
         Ok((ExportAuditLog { format, filters }, filter))
     }
@@ -114,7 +114,7 @@ pub(crate) async fn export_entries(
     caller: Authorized<ExportAuditLog>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {
-    let (command, filter) = read_query::<ExportQuery>(&request)?.read(&app.vocabulary)?;
+    let (command, filter) = parse_query::<ExportQuery>(&request)?.read(&app.vocabulary)?;
     let (tenant, scope, format) = (caller.tenant()?.id, caller.scope(), command.format);
     let noted = app.change(caller.change_request(), scope, async move |unit, actor, world| {
         export_audit_log(unit, actor, world, tenant, command.clone()).await?;

@@ -9,7 +9,7 @@ use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    http::request::{Authorized, Body, Fields, Of, Reads, clearable, present},
+    http::request::{Authorized, Body, FieldErrors, IntoCommand, Of, clearable, present},
 };
 
 /// How long entries are kept.
@@ -44,14 +44,14 @@ pub(crate) struct ChangedAuditPolicy {
     legal_hold: Option<bool>,
 }
 
-impl Reads for ChangedAuditPolicy {
+impl IntoCommand for ChangedAuditPolicy {
     type Output = ChangeAuditPolicy;
 
-    fn read(self, fields: &mut Fields) -> Option<ChangeAuditPolicy> {
+    fn parse(self, errors: &mut FieldErrors) -> Option<ChangeAuditPolicy> {
         let bounds = 1..=MAX_RETENTION_DAYS;
         let retention_days = match self.retention_days {
             Some(Some(days)) if !bounds.contains(&days) => {
-                fields.take::<(), _>("retentionDays", Err("must be from 1 to 36500"));
+                errors.take::<(), _>("retentionDays", Err("must be from 1 to 36500"));
                 return None;
             }
             days => days,
@@ -86,7 +86,7 @@ pub(crate) async fn change_audit_policy(
     caller: Authorized<ChangeAuditPolicy>,
     body: Body,
 ) -> Result<Answer, Failure> {
-    let command = body.read::<ChangedAuditPolicy>().await?;
+    let command = body.parse::<ChangedAuditPolicy>().await?;
     let retention = app.config.audit.retention();
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         let policy = change(unit, actor, world, &retention, command).await?;

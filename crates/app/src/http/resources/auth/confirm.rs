@@ -15,7 +15,7 @@ use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    http::request::{Anonymous, Body, Contract, Fields, Of, Reads, origin_of},
+    http::request::{Anonymous, Body, Contract, FieldErrors, IntoCommand, Of, origin_of},
 };
 
 use super::{
@@ -48,12 +48,12 @@ pub(crate) struct Confirmation {
     transport: Option<String>,
 }
 
-impl Reads for Confirmation {
+impl IntoCommand for Confirmation {
     /// What cannot be a token or a password is a wrong one.
     type Output = (Option<[u8; 32]>, Option<Password>, Transport);
 
-    fn read(self, fields: &mut Fields) -> Option<Self::Output> {
-        let transport = Transport::read(self.transport.as_deref(), fields)?;
+    fn parse(self, errors: &mut FieldErrors) -> Option<Self::Output> {
+        let transport = Transport::parse(self.transport.as_deref(), errors)?;
         Some((LinkToken::hash_of(&self.token), Password::parse(self.password).ok(), transport))
     }
 }
@@ -72,7 +72,7 @@ pub(crate) async fn confirm_registration(
     request: HttpRequest,
     body: Body,
 ) -> Result<Answer, Failure> {
-    let (token_hash, password, transport) = body.read::<Confirmation>().await?;
+    let (token_hash, password, transport) = body.parse::<Confirmation>().await?;
     let token_hash = token_hash.ok_or(IdentityError::LinkInvalid)?;
     let origin = origin_of(&request);
     let registration = find_registration(&mut app.read(SCOPE).await?, &app.world, &token_hash).await?;

@@ -15,7 +15,9 @@ use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    http::request::{Accepted, Authorized, Body, Contract, Fields, MaybeAuthenticated, Of, Reads, origin_of},
+    http::request::{
+        Accepted, Authorized, Body, Contract, FieldErrors, IntoCommand, MaybeAuthenticated, Of, origin_of,
+    },
 };
 
 pub(crate) const VERIFY: Contract = Contract::public(
@@ -50,11 +52,11 @@ pub(crate) struct Verification {
     password: Option<SecretString>,
 }
 
-impl Reads for Verification {
+impl IntoCommand for Verification {
     /// What cannot be a token or a password is a wrong one.
     type Output = (Option<[u8; 32]>, Option<Option<Password>>);
 
-    fn read(self, _: &mut Fields) -> Option<Self::Output> {
+    fn parse(self, _: &mut FieldErrors) -> Option<Self::Output> {
         Some((LinkToken::hash_of(&self.token), self.password.map(|password| Password::parse(password).ok())))
     }
 }
@@ -75,7 +77,7 @@ pub(crate) async fn verify_email(
     request: HttpRequest,
     body: Body,
 ) -> Result<Answer, Failure> {
-    let (token_hash, password) = body.read::<Verification>().await?;
+    let (token_hash, password) = body.parse::<Verification>().await?;
     let token_hash = token_hash.ok_or(IdentityError::LinkInvalid)?;
     let kinds = [LinkKind::Verify, LinkKind::ChangeEmail];
     let link = find_link(&mut app.read(SCOPE).await?, &app.world, &token_hash, &kinds).await?;
@@ -131,12 +133,12 @@ pub(crate) struct ChangedEmail {
     new_email: String,
 }
 
-impl Reads for ChangedEmail {
+impl IntoCommand for ChangedEmail {
     /// What cannot be a password is a wrong one.
     type Output = (Option<Password>, EmailAddress);
 
-    fn read(self, fields: &mut Fields) -> Option<Self::Output> {
-        let new_email = fields.take("newEmail", EmailAddress::parse(&self.new_email))?;
+    fn parse(self, errors: &mut FieldErrors) -> Option<Self::Output> {
+        let new_email = errors.take("newEmail", EmailAddress::parse(&self.new_email))?;
         Some((Password::parse(self.current_password).ok(), new_email))
     }
 }
@@ -150,7 +152,7 @@ impl Reads for ChangedEmail {
     responses((status = 202, description = "A link goes to the new address by mail.", body = Of<Accepted>))
 )]
 pub(crate) async fn change_email(app: App, caller: Authorized<ChangeEmail>, body: Body) -> Result<Answer, Failure> {
-    let (current, new_email) = body.read::<ChangedEmail>().await?;
+    let (current, new_email) = body.parse::<ChangedEmail>().await?;
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }

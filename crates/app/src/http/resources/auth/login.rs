@@ -14,7 +14,7 @@ use validator::Validate;
 use crate::{
     Answer, App, Failure,
     http::{
-        request::{Anonymous, Body, Contract, Fields, Of, Reads, origin_of},
+        request::{Anonymous, Body, Contract, FieldErrors, IntoCommand, Of, origin_of},
         resources::views::{TenantReference, TenantView, UserView},
     },
 };
@@ -55,12 +55,12 @@ pub(crate) struct Try {
     transport: Transport,
 }
 
-impl Reads for Credentials {
+impl IntoCommand for Credentials {
     type Output = Try;
 
-    fn read(self, fields: &mut Fields) -> Option<Try> {
-        let email = fields.take("email", EmailAddress::parse(&self.email));
-        let transport = Transport::read(self.transport.as_deref(), fields);
+    fn parse(self, errors: &mut FieldErrors) -> Option<Try> {
+        let email = errors.take("email", EmailAddress::parse(&self.email));
+        let transport = Transport::parse(self.transport.as_deref(), errors);
         Some(Try {
             email: email?,
             password: Password::parse(self.password).ok(),
@@ -92,7 +92,7 @@ pub(crate) struct SignedInView {
     responses((status = 200, description = "Signed in.", body = Of<SignedInView>))
 )]
 pub(crate) async fn login(app: App, _: Anonymous, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
-    let wanted = body.read::<Credentials>().await?;
+    let wanted = body.parse::<Credentials>().await?;
     let origin = origin_of(&request);
     let outcome = sign_in(&app, &origin, &wanted).await;
     if let Err(failure) = &outcome

@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 
 use crate::{
     Answer, App, Failure,
-    http::request::{Anonymous, Body, Contract, Fields, bearer, origin_of, read_query},
+    http::request::{Anonymous, Body, Contract, FieldErrors, bearer, origin_of, parse_query},
     vocabulary::ORIGIN_NOT_ALLOWED,
 };
 
@@ -42,7 +42,7 @@ struct Siblings {
     responses((status = 204, description = "Signed out."))
 )]
 pub(crate) async fn logout(app: App, _: Anonymous, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
-    let in_body = body.read_if_any::<PresentedToken>().await?.flatten();
+    let in_body = body.parse_if_any::<PresentedToken>().await?.flatten();
     let siblings = siblings(&request)?;
     let answer = Answer::no_content().header("Set-Cookie", forget_cookie());
     let by_access_token = bearer(&request)
@@ -62,15 +62,15 @@ pub(crate) async fn logout(app: App, _: Anonymous, request: HttpRequest, body: B
 }
 
 fn siblings(request: &HttpRequest) -> Result<bool, Failure> {
-    let query: Siblings = read_query(request)?;
-    let mut fields = Fields::default();
+    let query: Siblings = parse_query(request)?;
+    let mut errors = FieldErrors::default();
     let siblings = match query.siblings.as_deref() {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
         Some(_) => Err("must be true or false"),
     };
-    let siblings = fields.take("siblings", siblings).unwrap_or(false);
-    fields.finish()?;
+    let siblings = errors.take("siblings", siblings).unwrap_or(false);
+    errors.finish()?;
     Ok(siblings)
 }
 

@@ -11,7 +11,7 @@ use validator::Validate;
 use crate::{
     Answer, App, Failure,
     http::{
-        request::{Authorized, Body, Contract, Fields, IfMatch, IfMatchHeader, Of, Reads, present},
+        request::{Authorized, Body, Contract, FieldErrors, IfMatch, IfMatchHeader, IntoCommand, Of, present},
         resources::views::{RoleReference, TenantView, UserView},
     },
 };
@@ -73,11 +73,11 @@ pub(crate) struct ChangedMe {
     name: Option<String>,
 }
 
-impl Reads for ChangedMe {
+impl IntoCommand for ChangedMe {
     type Output = Option<Name>;
 
-    fn read(self, fields: &mut Fields) -> Option<Option<Name>> {
-        fields.take_if_any("name", self.name.as_deref().map(Name::parse))
+    fn parse(self, errors: &mut FieldErrors) -> Option<Option<Name>> {
+        errors.take_if_any("name", self.name.as_deref().map(Name::parse))
     }
 }
 
@@ -121,7 +121,7 @@ pub(crate) async fn change_me(
     if_match: IfMatch,
     body: Body,
 ) -> Result<Answer, Failure> {
-    let name = body.read::<ChangedMe>().await?;
+    let name = body.parse::<ChangedMe>().await?;
     let command = ChangeProfile { name, expected_version: if_match.0 };
     app.change(caller.change_request(), Scope::System(SystemReason::OwnProfile), async move |unit, actor, world| {
         let person = change_profile(unit, actor, world, command.clone()).await?;

@@ -10,7 +10,7 @@ use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    http::request::{Authorized, Body, Contract, Fields, Reads},
+    http::request::{Authorized, Body, Contract, FieldErrors, IntoCommand},
 };
 
 pub(crate) const OPERATION: Contract =
@@ -30,12 +30,12 @@ pub(crate) struct ChangedPassword {
     new_password: SecretString,
 }
 
-impl Reads for ChangedPassword {
+impl IntoCommand for ChangedPassword {
     /// What cannot be a password is a wrong one, as the current one.
     type Output = (Option<Password>, Password);
 
-    fn read(self, fields: &mut Fields) -> Option<Self::Output> {
-        let new = fields.take("newPassword", Password::parse(self.new_password));
+    fn parse(self, errors: &mut FieldErrors) -> Option<Self::Output> {
+        let new = errors.take("newPassword", Password::parse(self.new_password));
         Some((Password::parse(self.current_password).ok(), new?))
     }
 }
@@ -53,7 +53,7 @@ pub(crate) async fn change_password(
     caller: Authorized<ChangePassword>,
     body: Body,
 ) -> Result<Answer, Failure> {
-    let (current, new) = body.read::<ChangedPassword>().await?;
+    let (current, new) = body.parse::<ChangedPassword>().await?;
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }

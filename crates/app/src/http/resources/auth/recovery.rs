@@ -15,7 +15,7 @@ use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    http::request::{Accepted, Anonymous, Body, Contract, Fields, Of, Reads, origin_of},
+    http::request::{Accepted, Anonymous, Body, Contract, FieldErrors, IntoCommand, Of, origin_of},
 };
 
 pub(crate) const FORGOT: Contract = Contract::public(&[], &[ErrorCode::RATE_LIMITED]);
@@ -31,11 +31,11 @@ pub(crate) struct Forgotten {
     email: String,
 }
 
-impl Reads for Forgotten {
+impl IntoCommand for Forgotten {
     type Output = EmailAddress;
 
-    fn read(self, fields: &mut Fields) -> Option<EmailAddress> {
-        fields.take("email", EmailAddress::parse(&self.email))
+    fn parse(self, errors: &mut FieldErrors) -> Option<EmailAddress> {
+        errors.take("email", EmailAddress::parse(&self.email))
     }
 }
 
@@ -53,7 +53,7 @@ pub(crate) async fn forgot_password(
     request: HttpRequest,
     body: Body,
 ) -> Result<Answer, Failure> {
-    let email = body.read::<Forgotten>().await?;
+    let email = body.parse::<Forgotten>().await?;
     let origin = origin_of(&request);
     app.proofs.consume(GuessKind::MailRequest(&email), &origin).await?;
     let by = ChangeRequest::new(Actor::anonymous(origin), USER_PASSWORD_RESET);
@@ -78,12 +78,12 @@ pub(crate) struct NewPassword {
     password: SecretString,
 }
 
-impl Reads for NewPassword {
+impl IntoCommand for NewPassword {
     /// What cannot be a token is a wrong one.
     type Output = (Option<[u8; 32]>, Password);
 
-    fn read(self, fields: &mut Fields) -> Option<Self::Output> {
-        Some((LinkToken::hash_of(&self.token), fields.take("password", Password::parse(self.password))?))
+    fn parse(self, errors: &mut FieldErrors) -> Option<Self::Output> {
+        Some((LinkToken::hash_of(&self.token), errors.take("password", Password::parse(self.password))?))
     }
 }
 
@@ -102,7 +102,7 @@ pub(crate) async fn reset_password(
     body: Body,
 ) -> Result<Answer, Failure> {
     const SCOPE: Scope = Scope::System(SystemReason::Link);
-    let (token_hash, password) = body.read::<NewPassword>().await?;
+    let (token_hash, password) = body.parse::<NewPassword>().await?;
     let token_hash = token_hash.ok_or(IdentityError::LinkInvalid)?;
     let mut unit = app.read(SCOPE).await?;
     let link = find_link(&mut unit, &app.world, &token_hash, &[LinkKind::Reset]).await?;

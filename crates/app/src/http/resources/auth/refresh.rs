@@ -33,7 +33,7 @@ pub(crate) const OPERATION: Contract = Contract::public(
     responses((status = 200, description = "New tokens.", body = Of<TokensView>))
 )]
 pub(crate) async fn refresh(app: App, _: Anonymous, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
-    let in_body = body.read_if_any::<PresentedToken>().await?.flatten();
+    let in_body = body.parse_if_any::<PresentedToken>().await?.flatten();
     let Some((token, transport)) = presented(&request, in_body)? else {
         return Err(Failure::new(ErrorCode::UNAUTHENTICATED));
     };

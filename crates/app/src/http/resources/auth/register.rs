@@ -18,7 +18,7 @@ use crate::{
     Answer, App, Failure,
     config::RegistrationPolicy,
     http::{
-        request::{Accepted, Anonymous, Body, Contract, Fields, Of, Reads, origin_of},
+        request::{Accepted, Anonymous, Body, Contract, FieldErrors, IntoCommand, Of, origin_of},
         resources::views::{TenantView, UserView},
     },
 };
@@ -71,16 +71,16 @@ pub(crate) struct Wanted {
     transport: Transport,
 }
 
-impl Reads for NewRegistration {
+impl IntoCommand for NewRegistration {
     type Output = Wanted;
 
-    fn read(self, fields: &mut Fields) -> Option<Wanted> {
-        let email = fields.take("email", EmailAddress::parse(&self.email));
-        let password = fields.take("password", Password::parse(self.password));
-        let name = fields.take("name", Name::parse(&self.name));
-        let tenant_name = fields.take("tenantName", Name::parse(&self.tenant_name));
-        let tenant_slug = fields.take_if_any("tenantSlug", self.tenant_slug.as_deref().map(Slug::parse));
-        let transport = Transport::read(self.transport.as_deref(), fields);
+    fn parse(self, errors: &mut FieldErrors) -> Option<Wanted> {
+        let email = errors.take("email", EmailAddress::parse(&self.email));
+        let password = errors.take("password", Password::parse(self.password));
+        let name = errors.take("name", Name::parse(&self.name));
+        let tenant_name = errors.take("tenantName", Name::parse(&self.tenant_name));
+        let tenant_slug = errors.take_if_any("tenantSlug", self.tenant_slug.as_deref().map(Slug::parse));
+        let transport = Transport::parse(self.transport.as_deref(), errors);
         Some(Wanted {
             email: email?,
             password: password?,
@@ -141,7 +141,7 @@ pub(crate) async fn register(app: App, _: Anonymous, request: HttpRequest, body:
         RegistrationPolicy::Open => false,
         RegistrationPolicy::Verified => true,
     };
-    let wanted = body.read::<NewRegistration>().await?;
+    let wanted = body.parse::<NewRegistration>().await?;
     let origin = origin_of(&request);
     let guess = if is_verified { GuessKind::RegistrationByMail(&wanted.email) } else { GuessKind::Registration };
     app.proofs.consume(guess, &origin).await?;

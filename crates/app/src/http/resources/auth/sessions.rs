@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     Answer, App, Failure,
     http::{
-        request::{Authorized, Contract, Of, path_id, read_query},
+        request::{Authorized, Contract, Of, parse_query, path_id},
         resources::views::TenantReference,
     },
 };
@@ -111,7 +111,7 @@ pub(crate) async fn end_sessions(
     caller: Authorized<EndOwnSessions>,
     request: HttpRequest,
 ) -> Result<Answer, Failure> {
-    let query: ScopeQuery = read_query(&request)?;
+    let query: ScopeQuery = parse_query(&request)?;
     let which = match query.scope.as_deref() {
         Some("others") => Which::Others,
         Some("all") => Which::All,

@@ -12,7 +12,7 @@ use validator::Validate;
 use crate::{
     Answer, App, Failure,
     http::{
-        request::{Authorized, Body, Contract, Fields, Id, Of, Reads},
+        request::{Authorized, Body, Contract, FieldErrors, Id, IntoCommand, Of},
         resources::views::{TenantView, UserView},
     },
     vocabulary::ORIGIN_NOT_ALLOWED,
@@ -54,13 +54,13 @@ pub(crate) struct Wanted {
     transport: Option<Transport>,
 }
 
-impl Reads for WantedTenant {
+impl IntoCommand for WantedTenant {
     type Output = Wanted;
 
-    fn read(self, fields: &mut Fields) -> Option<Wanted> {
+    fn parse(self, errors: &mut FieldErrors) -> Option<Wanted> {
         let transport = match self.transport.as_deref() {
             None => None,
-            given => Some(Transport::read(given, fields)?),
+            given => Some(Transport::parse(given, errors)?),
         };
         Some(Wanted {
             tenant: self.tenant_id.parse().ok(),
@@ -95,7 +95,7 @@ pub(crate) async fn switch_tenant(
     request: HttpRequest,
     body: Body,
 ) -> Result<Answer, Failure> {
-    let wanted = body.read::<WantedTenant>().await?;
+    let wanted = body.parse::<WantedTenant>().await?;
     let shown = presented(&request, wanted.refresh_token)?;
     let (token, travels) = shown.ok_or_else(|| Failure::new(ErrorCode::TOKEN_INVALID))?;
     let tenant = wanted.tenant.ok_or(IdentityError::Unknown { field: "tenantId" })?;

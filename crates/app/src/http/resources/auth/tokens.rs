@@ -14,7 +14,7 @@ use validator::Validate;
 
 use crate::{
     Answer, Failure,
-    http::request::{Fields, Reads, require_allowed_origin},
+    http::request::{FieldErrors, IntoCommand, require_allowed_origin},
 };
 
 /// Readable by nobody's script, sent to nobody else's site.
@@ -31,13 +31,13 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    pub(crate) fn read(text: Option<&str>, fields: &mut Fields) -> Option<Self> {
+    pub(crate) fn parse(text: Option<&str>, errors: &mut FieldErrors) -> Option<Self> {
         let transport = match text {
             None | Some("body") => Ok(Self::Body),
             Some("cookie") => Ok(Self::Cookie),
             Some(_) => Err("must be body or cookie"),
         };
-        fields.take("transport", transport)
+        errors.take("transport", transport)
     }
 }
 
@@ -118,10 +118,10 @@ pub(crate) struct PresentedToken {
     refresh_token: Option<SecretString>,
 }
 
-impl Reads for PresentedToken {
+impl IntoCommand for PresentedToken {
     type Output = Option<SecretString>;
 
-    fn read(self, _: &mut Fields) -> Option<Self::Output> {
+    fn parse(self, _: &mut FieldErrors) -> Option<Self::Output> {
         Some(self.refresh_token)
     }
 }

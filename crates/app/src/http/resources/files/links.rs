@@ -13,7 +13,7 @@ use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    http::request::{Anonymous, Authorized, Body, Fields, Of, RESOURCE_POLICY, Reads, origin_of, path_id},
+    http::request::{Anonymous, Authorized, Body, FieldErrors, IntoCommand, Of, RESOURCE_POLICY, origin_of, path_id},
 };
 
 use super::download::{DownloadHeaders, send};
@@ -34,13 +34,13 @@ pub(crate) struct NewLink {
     expires_in: Option<u64>,
 }
 
-impl Reads for NewLink {
+impl IntoCommand for NewLink {
     type Output = Duration;
 
-    fn read(self, fields: &mut Fields) -> Option<Duration> {
+    fn parse(self, errors: &mut FieldErrors) -> Option<Duration> {
         let seconds = self.expires_in.unwrap_or(LinkFile::DEFAULT_SECONDS);
         let within = LinkFile::SECONDS.contains(&seconds).then_some(seconds);
-        fields.take("expiresIn", within.ok_or("must be 60 to 86400 seconds")).map(Duration::from_secs)
+        errors.take("expiresIn", within.ok_or("must be 60 to 86400 seconds")).map(Duration::from_secs)
     }
 }
 
@@ -73,7 +73,7 @@ pub(crate) async fn create_file_link(
     id: web::Path<String>,
     body: Body,
 ) -> Result<Answer, Failure> {
-    let lasts = body.read_if_any::<NewLink>().await?;
+    let lasts = body.parse_if_any::<NewLink>().await?;
     let lasts = lasts.unwrap_or(Duration::from_secs(LinkFile::DEFAULT_SECONDS));
     let command = LinkFile { id: path_id(&id)?, lasts };
     let (secrets, public_url) = (app.secrets.clone(), app.public_url.clone());

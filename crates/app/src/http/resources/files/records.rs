@@ -13,7 +13,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     Answer, App, Failure,
-    http::request::{Authorized, Fields, List, ListOf, ListQuery, ListRequest, Of, PageParameters, path_id, read_sort},
+    http::request::{
+        Authorized, FieldErrors, List, ListOf, ListQuery, ListRequest, Of, PageParameters, parse_sort, path_id,
+    },
 };
 
 /// A file of the organisation.
@@ -103,17 +105,17 @@ impl ListQuery for FileQuery {
     type Filter = (FileFilter, FileOrder);
     type Key = FileKey;
 
-    fn parse(self, _: &Vocabulary, fields: &mut Fields) -> (Self::Filter, Direction) {
+    fn parse(self, _: &Vocabulary, errors: &mut FieldErrors) -> (Self::Filter, Direction) {
         let newest_first = (FileOrder::CreatedAt, Direction::Descending);
-        let (order, direction) = read_sort(self.sort.as_deref(), &Self::ORDERS, newest_first, fields);
+        let (order, direction) = parse_sort(self.sort.as_deref(), &Self::ORDERS, newest_first, errors);
         let prefix = self.q.as_deref().map(|q| bounded_line(q, Self::MAX_PREFIX_CHARS));
         let kind = self.content_type.as_deref();
         let kind = kind.map(|name| FileType::from_media_type(name).ok_or("must be a type that may be stored"));
         let by = self.uploaded_by.as_deref().map(|id| id.parse().map_err(|_| "must be the id of a person"));
         let filter = FileFilter {
-            prefix: fields.take_if_any("q", prefix).flatten().map(|q| fold(&q)).filter(|q| !q.is_empty()),
-            kind: fields.take_if_any("contentType", kind).flatten(),
-            uploaded_by: fields.take_if_any("uploadedBy", by).flatten(),
+            prefix: errors.take_if_any("q", prefix).flatten().map(|q| fold(&q)).filter(|q| !q.is_empty()),
+            kind: errors.take_if_any("contentType", kind).flatten(),
+            uploaded_by: errors.take_if_any("uploadedBy", by).flatten(),
         };
         ((filter, order), direction)
     }

@@ -23,7 +23,7 @@ use utoipa::ToSchema;
 
 use crate::{
     Answer, App, Failure,
-    http::request::{Authorized, Fields, Of, ReadBody, is_compressed, payload_failure, take_body},
+    http::request::{Authorized, FieldErrors, Of, ReadBody, is_compressed, payload_failure, take_body},
 };
 
 use super::{incoming::Incoming, records::FileView};
@@ -162,9 +162,9 @@ impl OpenForm {
         if field.name() != Some("file") {
             return Err(unknown_field());
         }
-        let mut fields = Fields::default();
-        let name = fields.take("file", FileName::parse(&name_of(&field)));
-        fields.finish()?;
+        let mut errors = FieldErrors::default();
+        let name = errors.take("file", FileName::parse(&name_of(&field)));
+        errors.finish()?;
         let name = name.ok_or_else(missing)?;
         let declared = field.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let claimed = FileType::claimed(&name, declared).map_err(|error| Failure::invalid(vec![error.detail()]))?;

@@ -17,7 +17,7 @@ use validator::Validate;
 use crate::{
     Answer, App, Failure,
     http::{
-        request::{Anonymous, Body, Contract, Fields, MaybeAuthenticated, Of, Reads, origin_of},
+        request::{Anonymous, Body, Contract, FieldErrors, IntoCommand, MaybeAuthenticated, Of, origin_of},
         resources::{
             auth::{Issued, TokensView, Transport},
             views::{TenantReference, TenantView, UserView},
@@ -53,11 +53,11 @@ pub(crate) struct PresentedLink {
     token: SecretString,
 }
 
-impl Reads for PresentedLink {
+impl IntoCommand for PresentedLink {
     /// What cannot be a token is a wrong one.
     type Output = Option<[u8; 32]>;
 
-    fn read(self, _: &mut Fields) -> Option<Self::Output> {
+    fn parse(self, _: &mut FieldErrors) -> Option<Self::Output> {
         Some(LinkToken::hash_of(&self.token))
     }
 }
@@ -84,7 +84,7 @@ pub(crate) struct OfferView {
     responses((status = 200, description = "The offer.", body = Of<OfferView>))
 )]
 pub(crate) async fn lookup_invitation(app: App, _: Anonymous, body: Body) -> Result<Answer, Failure> {
-    let token_hash = body.read::<PresentedLink>().await?.ok_or(IdentityError::LinkInvalid)?;
+    let token_hash = body.parse::<PresentedLink>().await?.ok_or(IdentityError::LinkInvalid)?;
     let offer = find_offer(&mut app.read(LINK).await?, &app.world, &token_hash).await?;
     Answer::ok(&OfferView {
         tenant: TenantReference::from(&offer.tenant),
@@ -124,12 +124,12 @@ pub(crate) struct AcceptedOffer {
     transport: Transport,
 }
 
-impl Reads for Acceptance {
+impl IntoCommand for Acceptance {
     type Output = AcceptedOffer;
 
-    fn read(self, fields: &mut Fields) -> Option<AcceptedOffer> {
-        let name = fields.take_if_any("name", self.name.as_deref().map(Name::parse));
-        let transport = Transport::read(self.transport.as_deref(), fields);
+    fn parse(self, errors: &mut FieldErrors) -> Option<AcceptedOffer> {
+        let name = errors.take_if_any("name", self.name.as_deref().map(Name::parse));
+        let transport = Transport::parse(self.transport.as_deref(), errors);
         Some(AcceptedOffer {
             token_hash: LinkToken::hash_of(&self.token),
             password: self.password,
@@ -166,7 +166,7 @@ pub(crate) async fn accept_invitation(
     request: HttpRequest,
     body: Body,
 ) -> Result<Answer, Failure> {
-    let accepted = body.read::<Acceptance>().await?;
+    let accepted = body.parse::<Acceptance>().await?;
     let token_hash = accepted.token_hash.ok_or(IdentityError::LinkInvalid)?;
     let offer = find_offer(&mut app.read(LINK).await?, &app.world, &token_hash).await?;
     let origin = origin_of(&request);
@@ -218,19 +218,19 @@ async fn acceptor(
 }
 
 async fn new_acceptor(app: &App, offer: &Offer, accepted: AcceptedOffer) -> Result<Acceptor, Failure> {
-    let mut fields = Fields::default();
+    let mut errors = FieldErrors::default();
     if accepted.name.is_none() {
-        fields.add(required("name"));
+        errors.add(required("name"));
     }
     let password = match accepted.password {
         None => {
-            fields.add(required("password"));
+            errors.add(required("password"));
             None
         }
-        Some(password) => fields.take("password", Password::parse(password)),
+        Some(password) => errors.take("password", Password::parse(password)),
     };
     let (Some(name), Some(password)) = (accepted.name, password) else {
-        fields.finish()?;
+        errors.finish()?;
         return Err(Failure::new(ErrorCode::VALIDATION_FAILED));
     };
     let tenant = &offer.tenant;
