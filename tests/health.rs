@@ -11,7 +11,7 @@ use tenantry_jobs::{JobQueue, Kind, NewJob, RetryPolicy};
 use tenantry_kernel::Timestamp;
 use tenantry_store::{Scope, SystemReason};
 
-use crate::support::{Client, Kind as DatabaseKind, Server, Settings};
+use crate::support::{Client, Kind as DatabaseKind, Server, Settings, fetch};
 
 const HEALTH_TOKEN: &str = "a-token-for-the-operator";
 
@@ -176,7 +176,7 @@ on_both_databases! {
 
     async fn life_is_told_beside_the_metrics_too(server: Server) {
         let address = server.app.metrics_address().unwrap();
-        let answer = reqwest::get(format!("http://{address}/livez")).await.unwrap();
+        let answer = fetch(format!("http://{address}/livez")).await.unwrap();
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.text().await.unwrap(), "ok\n");
     }

@@ -7,7 +7,7 @@ use tenantry_app::{METRICS, MetricKind, metrics_markdown};
 use tokio::sync::Mutex;
 
 use crate::support::{
-    Kind, Sample, Server, Settings, Sql, eventually,
+    Kind, Sample, Server, Settings, Sql, eventually, fetch, http,
     snapshot::{assert_page_holds, repository},
 };
 
@@ -36,7 +36,7 @@ struct Metrics {
 
 impl Metrics {
     async fn of(server: &Server) -> Self {
-        let answer = reqwest::get(format!("{}/metrics", address(server))).await.unwrap();
+        let answer = fetch(format!("{}/metrics", address(server))).await.unwrap();
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
         let text = answer.text().await.unwrap();
@@ -76,7 +76,7 @@ on_both_databases! {
         server.client().get(&format!("//{STRANGE}")).await.refused(404, "not_found");
         server.client().with_token(STRANGE).get("/auth/me").await.refused(401, "token_invalid");
         let method = Method::from_bytes(b"CANARY").unwrap();
-        reqwest::Client::new().request(method, format!("{}/livez", server.url())).send().await.unwrap();
+        http().request(method, format!("{}/livez", server.url())).send().await.unwrap();
         // what is read only when asked for is read at most once a second
         tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
         let after = Metrics::of(&server).await;
@@ -146,8 +146,8 @@ on_both_databases! {
     async fn metrics_are_served_on_their_own_address_alone(server: Server) {
         server.client().get("//metrics").await.refused(404, "not_found");
         let address = address(&server);
-        assert_eq!(reqwest::get(format!("{address}/")).await.unwrap().status(), 404);
-        assert_eq!(reqwest::get(format!("{address}/api/v1/auth/me")).await.unwrap().status(), 404);
+        assert_eq!(fetch(format!("{address}/")).await.unwrap().status(), 404);
+        assert_eq!(fetch(format!("{address}/api/v1/auth/me")).await.unwrap().status(), 404);
         let other = Server::start(Kind::Sqlite, Settings::default().set("METRICS_ADDR", "127.0.0.1:0")).await;
         assert_ne!(other.app.metrics_address(), server.app.metrics_address());
         assert!(Metrics::of(&other).await.text.contains("http_requests_total"));

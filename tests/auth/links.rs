@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Linked, PASSWORD, Reply, Server, Tenant,
+    Linked, PASSWORD, Reply, Server, Tenant, fetch,
     links::{LINK_PLACES, body_for},
 };
 
@@ -89,7 +89,7 @@ on_both_databases! {
             }
             let page = if link.name == "change" { "verify" } else { link.name };
             let page = format!("{}/links/{page}?token={}", server.url(), link.token);
-            assert_eq!(reqwest::get(&page).await.unwrap().status(), 200, "{page}");
+            assert_eq!(fetch(&page).await.unwrap().status(), 200, "{page}");
         }
         assert_eq!(server.sql.dump().await, before);
         for link in &links {

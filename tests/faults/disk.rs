@@ -17,7 +17,7 @@ use super::{
     process::{Process, settings},
     run,
 };
-use crate::support::{Client, Kind, Member, PASSWORD, Place, Settings, Sql};
+use crate::support::{Client, Kind, Member, PASSWORD, Place, Settings, Sql, fetch};
 use serde_json::json;
 
 /// Room for two of these, and not for three.
@@ -144,7 +144,7 @@ async fn fills_up_and_goes_on(server: &Process, disk: &Path) -> Books {
         // What was freed meanwhile is taken too.
         while fill(&mut filling) {}
         assert_eq!(home.sees_roles(books).await.unwrap().status, 200, "what is there is served");
-        assert_eq!(reqwest::get(format!("{}/livez", server.url())).await.unwrap().status(), 200);
+        assert_eq!(fetch(format!("{}/livez", server.url())).await.unwrap().status(), 200);
         let answer = home.makes_role(books).await.unwrap();
         assert!(matches!(answer.status.as_u16(), 201 | 503), "{answer:?}");
         (answer.status == 503).then_some(())

@@ -8,7 +8,7 @@ use super::{
     process::{Process, settings},
     run,
 };
-use crate::support::{Kind, Place};
+use crate::support::{Kind, Place, fetch};
 
 /// A scrape may take so long: the time that the database has to answer, and a little.
 const LIMIT: Duration = Duration::from_millis(1_500);
@@ -17,7 +17,7 @@ const KEPT: Duration = Duration::from_millis(1_100);
 
 async fn scrape(address: &str) -> (String, Duration) {
     let began = Instant::now();
-    let text = reqwest::get(format!("http://{address}/metrics")).await.unwrap().text().await.unwrap();
+    let text = fetch(format!("http://{address}/metrics")).await.unwrap().text().await.unwrap();
     (text, began.elapsed())
 }
 

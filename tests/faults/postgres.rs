@@ -11,7 +11,7 @@ use super::{
     process::{Process, settings},
     run,
 };
-use crate::support::{Kind, Place, Sql};
+use crate::support::{Kind, Place, Sql, fetch};
 
 /// What is acknowledged before a fault and after it.
 const AT_WORK: usize = 20;
@@ -129,7 +129,7 @@ async fn is_alive_and_honest(server: &Process, books: &Books) {
 }
 
 async fn status(server: &Process, path: &str) -> u16 {
-    reqwest::get(format!("{}/{path}", server.url())).await.unwrap().status().as_u16()
+    fetch(format!("{}/{path}", server.url())).await.unwrap().status().as_u16()
 }
 
 async fn cut_connections(admin: &mut PgConnection) -> i64 {

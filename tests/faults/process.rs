@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::{HEALED, answer_within};
-use crate::support::{Place, Settings};
+use crate::support::{Place, Settings, fetch};
 
 /// What every server here is told: a log that can be read, commits that last, and the address that tokens name, which
 /// must not change with the port.
@@ -78,7 +78,7 @@ impl Process {
         };
         let (address, took) = answer_within(HEALED, "the server listens", listening).await;
         self.url = format!("http://{address}");
-        let ready = async || reqwest::get(format!("{}/readyz", self.url)).await.ok().filter(|r| r.status() == 200);
+        let ready = async || fetch(format!("{}/readyz", self.url)).await.ok().filter(|r| r.status() == 200);
         answer_within(HEALED.saturating_sub(took), "the server is ready", ready).await;
     }
 

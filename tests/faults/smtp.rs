@@ -11,7 +11,7 @@ use super::{
     answer_within, on_each_database,
     process::{Process, settings},
 };
-use crate::support::{Kind, PASSWORD, Place, Sql};
+use crate::support::{Kind, PASSWORD, Place, Sql, fetch, http};
 
 /// Within this time a request is answered, whatever the mail server does.
 const ANSWERED: Duration = Duration::from_secs(2);
@@ -52,7 +52,7 @@ impl Post {
     async fn post(&self, path: &str, body: &serde_json::Value, status: u16) {
         let began = Instant::now();
         let url = format!("{}/api/v1{path}", self.server.url());
-        let reply = reqwest::Client::new().post(url).json(body).send().await.unwrap();
+        let reply = http().post(url).json(body).send().await.unwrap();
         assert_eq!(reply.status(), status, "{}", reply.text().await.unwrap());
         assert!(began.elapsed() < ANSWERED, "{path} took {:?}", began.elapsed());
     }
@@ -107,7 +107,7 @@ on_each_database! {
         }
         // everybody who works on mails waits for the mail server by now
         post.post("/auth/password/forgot", &json!({ "email": "nobody@example.com" }), 202).await;
-        assert_eq!(reqwest::get(format!("{}/readyz", post.server.url())).await.unwrap().status(), 200);
+        assert_eq!(fetch(format!("{}/readyz", post.server.url())).await.unwrap().status(), 200);
         for email in &people {
             post.delivered(email).await;
             assert_eq!(smtp.mails_to(email).len(), 1, "{email}");

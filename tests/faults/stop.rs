@@ -12,7 +12,7 @@ use super::{
     on_each_database,
     process::{Process, settings},
 };
-use crate::support::{Kind, Place, Sql};
+use crate::support::{Kind, Place, Sql, fetch};
 
 /// What is acknowledged before the stop.
 const AT_WORK: usize = 20;
@@ -94,7 +94,7 @@ on_each_database! {
 }
 
 async fn status(server: &Process, path: &str) -> Option<StatusCode> {
-    reqwest::get(format!("{}/{path}", server.url())).await.ok().map(|answer| answer.status())
+    fetch(format!("{}/{path}", server.url())).await.ok().map(|answer| answer.status())
 }
 
 /// A lock that lets no change through.

@@ -2,7 +2,7 @@ use serde_json::json;
 use tenantry_testkit::s3::S3Server;
 
 use super::{id_of, image, samples::PNG};
-use crate::support::{Kind, Server, Settings};
+use crate::support::{Kind, Server, Settings, fetch};
 
 fn settings(s3: &S3Server) -> Settings {
     Settings::default()
@@ -73,7 +73,7 @@ fn downloads_are_sent_on_to_s3_where_it_is_configured() {
             let sent_on = client.get(&path).await;
             assert_eq!(sent_on.status, 302);
             assert_eq!(server.sql.events_of(sent_on.request_id()).await.len(), 1, "it is noted before");
-            let got = reqwest::get(sent_on.header("location")).await.unwrap();
+            let got = fetch(sent_on.header("location")).await.unwrap();
             assert_eq!(got.headers()["content-disposition"], "attachment; filename=\"logo.png\"");
             assert_eq!(got.headers()["content-type"], "image/png");
             assert_eq!(got.bytes().await.unwrap(), PNG);

@@ -6,7 +6,7 @@ mod browser;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::PASSWORD;
+use crate::support::{PASSWORD, http};
 
 const PAGES: [(&str, &str); 4] = [
     ("confirm", "Confirm your registration"),
@@ -76,7 +76,7 @@ on_both_databases! {
         // As whoever scans mails does, also one that takes the fragment for a part of the address.
         for link in [mail.link().to_owned(), mail.link().replace('#', "?"), mail.link().replace('#', "%23")] {
             for method in [Method::HEAD, Method::GET, Method::GET] {
-                reqwest::Client::new().request(method, &link).send().await.unwrap();
+                http().request(method, &link).send().await.unwrap();
             }
         }
         let body = json!({ "token": mail.token(), "password": PASSWORD });

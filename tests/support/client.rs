@@ -21,6 +21,18 @@ pub(crate) struct Client {
     pub(crate) access_token: Option<String>,
 }
 
+/// A client that knows no conventions. It follows no redirects and trusts no certificates: to read those of the machine takes
+/// a tenth of a second, and the servers of tests speak plain HTTP.
+pub(crate) fn http() -> reqwest::Client {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).tls_certs_only([]);
+    client.build().unwrap()
+}
+
+/// Asks for a URL by a client of [`http`].
+pub(crate) async fn fetch(url: impl reqwest::IntoUrl) -> reqwest::Result<reqwest::Response> {
+    http().get(url).send().await
+}
+
 /// What the server answered.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -35,10 +47,7 @@ pub(crate) struct Reply {
 
 impl Client {
     pub(crate) fn new(url: &str, sql: Sql) -> Self {
-        // no certificates: reading the machine's takes a tenth of a second, and the servers of tests speak plain HTTP
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).tls_certs_only([]);
-        let http = http.build().unwrap();
-        Self { http, url: url.to_owned(), sql, access_token: None }
+        Self { http: http(), url: url.to_owned(), sql, access_token: None }
     }
 
     pub(crate) fn with_token(&self, token: &str) -> Self {

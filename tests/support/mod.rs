@@ -25,7 +25,7 @@ pub(crate) mod walk;
 pub(crate) mod wire;
 
 pub(crate) use browser::Browser;
-pub(crate) use client::{Client, Reply};
+pub(crate) use client::{Client, Reply, fetch, http};
 pub(crate) use estate::Estate;
 pub(crate) use exposition::Sample;
 pub(crate) use jwt::{Forge, claims_of, header_of, sign_with_hmac, unsigned};

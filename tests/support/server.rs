@@ -7,6 +7,7 @@ use std::{
     path::PathBuf,
     sync::{Arc, Mutex},
     thread::JoinHandle,
+    time::Duration,
 };
 use tempfile::TempDir;
 use tenantry_app::{
@@ -17,7 +18,7 @@ use tenantry_store::{Database, Store, StoreConfig, Synchronous};
 use tenantry_testkit::databases::{self, TestDatabase};
 use tokio::sync::oneshot;
 
-use super::{Client, sql::Sql};
+use super::{Client, http, sql::Sql};
 
 /// Which database a server runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,13 @@ impl Settings {
     }
 }
 
+/// What a server calls its SQLite database below `DATA_DIR`.
+const SQLITE_FILE: &str = "tenantry.db";
+
+/// How long the connections of clients that were dropped may take to close. A server that is stopped with an open connection
+/// looks again only after a second.
+const HANGING_UP: Duration = Duration::from_millis(5);
+
 /// A running server. It stops, and its database goes, when it is dropped.
 pub(crate) struct Server {
     pub(crate) app: App,
@@ -64,11 +72,21 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) async fn new(kind: Kind) -> Self {
+        let folder = TempDir::with_prefix("tenantry-e2e-").unwrap();
         let database = match kind {
-            Kind::Sqlite => None,
+            Kind::Sqlite => {
+                databases::copy_sqlite_template("e2e", migrate, &folder.path().join(SQLITE_FILE)).await;
+                None
+            }
             Kind::Postgres => Some(databases::postgres_from_template("e2e", migrate).await),
         };
-        Self { folder: TempDir::with_prefix("tenantry-e2e-").unwrap(), opened: Mutex::default(), database }
+        Self { folder, opened: Mutex::default(), database }
+    }
+
+    /// A place whose SQLite database is not there yet: the first server makes it.
+    pub(crate) fn without_database() -> Self {
+        let folder = TempDir::with_prefix("tenantry-e2e-").unwrap();
+        Self { folder, opened: Mutex::default(), database: None }
     }
 
     /// The settings of a server that keeps its data here.
@@ -114,18 +132,18 @@ impl Place {
     pub(crate) async fn sql(&self) -> Sql {
         match &self.database {
             Some(database) => Sql::postgres(database.url()).await,
-            None => Sql::sqlite(&self.folder.path().join("tenantry.db")).await,
+            None => Sql::sqlite(&self.folder.path().join(SQLITE_FILE)).await,
         }
     }
 }
 
 async fn migrate(url: &str) -> Result<(), tenantry_store::ConnectError> {
-    let config = StoreConfig {
-        database: Database::Postgres(url.to_owned().into()),
-        pool_size: 2,
-        deadline: std::time::Duration::from_secs(30),
-        synchronous: Synchronous::Full,
+    let database = match url.strip_prefix("sqlite://") {
+        Some(file) => Database::Sqlite(file.split('?').next().unwrap_or_default().into()),
+        None => Database::Postgres(url.to_owned().into()),
     };
+    let config =
+        StoreConfig { database, pool_size: 2, deadline: Duration::from_secs(30), synchronous: Synchronous::Full };
     let store = Store::connect(config, Arc::default()).await?;
     store.migrate().await?;
     store.close().await;
@@ -182,13 +200,12 @@ impl Server {
     }
 
     async fn wait_until_ready(&self) {
-        for _ in 0..200 {
-            if let Ok(reply) = reqwest::get(format!("{}/readyz", self.url())).await
-                && reply.status() == 200
-            {
+        let (http, url) = (http(), format!("{}/readyz", self.url()));
+        for _ in 0..500 {
+            if http.get(&url).send().await.is_ok_and(|reply| reply.status() == 200) {
                 return;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("the server does not become ready");
     }
@@ -206,6 +223,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        std::thread::sleep(HANGING_UP);
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }

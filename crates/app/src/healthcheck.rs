@@ -52,8 +52,9 @@ pub fn readiness_url(config: &Config) -> Result<Url, HealthcheckError> {
 
 /// Asks within 5 s, past any proxy, and returns the line that tells of success.
 pub async fn run_healthcheck(url: Url) -> Result<String, HealthcheckError> {
-    let client = reqwest::Client::builder().no_proxy().redirect(Policy::none()).timeout(TIME_LIMIT).build();
-    let client = client.map_err(HealthcheckError::Client)?;
+    // The URL is plain HTTP: reading the machine's certificates would take a tenth of a second.
+    let client = reqwest::Client::builder().no_proxy().redirect(Policy::none()).tls_certs_only([]).timeout(TIME_LIMIT);
+    let client = client.build().map_err(HealthcheckError::Client)?;
     match client.get(url.clone()).send().await {
         Ok(answer) if answer.status() == StatusCode::OK => Ok(format!("{url} answers 200")),
         Ok(answer) => Err(HealthcheckError::Unwell { url, status: answer.status() }),

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use metrics::{Counter, counter};
 use moka::sync::Cache;
 use std::{
+    convert::Infallible,
     hash::{BuildHasher, RandomState},
     sync::{
         Arc, OnceLock,
@@ -18,6 +19,7 @@ use tenantry_kernel::{
     Authorities, Authority, ErrorCode, ErrorKind, SessionId, StoreError, TenantId, Timestamp, UserId, World,
 };
 use tenantry_store::{AuthorityChange, AuthorityFeed, Scope, StoreConfig, SystemReason, Unit};
+use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -288,7 +290,8 @@ fn token_failure(error: TokenError) -> ServiceError {
 /// Reads changes of authority on a thread and a connection of its own, so that a busy process or a full pool cannot
 /// blind it.
 pub struct AuthorityReader {
-    stop: Arc<AtomicBool>,
+    /// Dropping it ends the thread at once, also between two readings.
+    stop: Option<oneshot::Sender<Infallible>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -298,19 +301,24 @@ impl AuthorityReader {
 
     /// Starts the thread, which keeps `cache` fresh until the reader is dropped.
     pub fn start(cache: Arc<AuthorityCache>, config: StoreConfig) -> std::io::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
+        let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let thread = std::thread::Builder::new().name("authority".to_owned()).spawn({
-            let stop = stop.clone();
-            move || runtime.block_on(read_until(&stop, &cache, AuthorityFeed::new(config)))
+        let thread = std::thread::Builder::new().name("authority".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = stopped => {}
+                    () = read_changes(&cache, AuthorityFeed::new(config)) => {}
+                }
+            });
         })?;
-        Ok(Self { stop, thread: Some(thread) })
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
 
-async fn read_until(stop: &AtomicBool, cache: &AuthorityCache, mut feed: AuthorityFeed) {
+/// Reads changes of authority for as long as it is polled.
+async fn read_changes(cache: &AuthorityCache, mut feed: AuthorityFeed) {
     let mut failing = false;
-    while !stop.load(Ordering::Acquire) {
+    loop {
         let began = Instant::now();
         match tokio::time::timeout(AuthorityReader::TIME_LIMIT, feed.read()).await {
             Ok(Ok(changes)) => {
@@ -337,7 +345,7 @@ async fn read_until(stop: &AtomicBool, cache: &AuthorityCache, mut feed: Authori
 
 impl Drop for AuthorityReader {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
+        drop(self.stop.take());
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
