@@ -3,9 +3,18 @@
 use serde_json::{Value, json};
 use std::process::{Command, Output};
 
-use crate::support::{Place, Server, Settings, Tenant, eventually, routes::UNKNOWN_ID};
+use crate::support::{
+    Place, ResourceFixture, Server, Settings, Tenant, eventually, fixture::id_of, routes::UNKNOWN_ID,
+};
 
 const FUTURE: &str = "2100-01-01T00:00:00+00:00";
+
+/// A mail that was sent in the background.
+pub(crate) async fn fixture(tenant: &Tenant) -> ResourceFixture {
+    let jobs = tenant.owner.get("/jobs").await.is(200);
+    let id = id_of(&jobs[0]);
+    ResourceFixture::default().has(id).tried_with(&["get_job", "retry_job", "cancel_job"], &[id])
+}
 
 /// Runs a command about jobs on a server's data.
 fn run(place: &Place, arguments: &[&str]) -> Output {
@@ -133,10 +142,10 @@ on_both_databases! {
             globex.owner.post(&format!("/jobs/{id}/cancel"), json!({})).await.refused(404, "not_found");
         }
         assert_eq!(state(&acme, &id).await, "scheduled");
-        let clerk = server.clerk(&acme, &["jobs:read"]).await;
-        clerk.get("/jobs").await.is(200);
-        clerk.post(&format!("/jobs/{id}/cancel"), json!({})).await.refused(403, "permission_denied");
-        clerk.post("/jobs/cleanup", json!({})).await.refused(403, "permission_denied");
+        let limited = server.member_with(&acme, &["jobs:read"]).await;
+        limited.get("/jobs").await.is(200);
+        limited.post(&format!("/jobs/{id}/cancel"), json!({})).await.refused(403, "permission_denied");
+        limited.post("/jobs/cleanup", json!({})).await.refused(403, "permission_denied");
     }
 
     async fn a_tenant_cleans_up_its_own_rows(server: Server) {

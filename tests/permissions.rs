@@ -5,7 +5,7 @@ use tenantry_kernel::DefaultRole;
 on_both_databases! {
     async fn the_catalogue_is_shown_to_whoever_is_signed_in(server: Server) {
         let acme = server.tenant("acme").await;
-        let clerk = server.clerk(&acme, &[]).await;
+        let limited = server.member_with(&acme, &[]).await;
         let wanted: Vec<Value> = vocabulary::compose()
             .unwrap()
             .permissions()
@@ -15,7 +15,7 @@ on_both_databases! {
                 json!({ "name": permission, "resource": permission.resource(), "action": permission.action(), "description": info.description })
             })
             .collect();
-        assert_eq!(clerk.get("/permissions").await.is(200), json!(wanted));
+        assert_eq!(limited.get("/permissions").await.is(200), json!(wanted));
     }
 
     async fn a_check_says_what_is_held_and_by_which_role(server: Server) {

@@ -11,7 +11,7 @@ mod blindness;
 mod redis;
 
 /// How late a change at one server may be felt at another.
-const FELT: Duration = Duration::from_millis(250);
+const PROPAGATED: Duration = Duration::from_millis(250);
 
 /// Two servers whose tokens are good at both.
 struct Two([Server; 2]);
@@ -41,14 +41,14 @@ impl Member {
 
 /// After how long changes were felt.
 #[derive(Default)]
-struct Felt {
+struct Propagation {
     times: u32,
     latest: Duration,
 }
 
-impl Felt {
+impl Propagation {
     async fn within(&mut self, what: &str, is_so: impl AsyncFn() -> bool) {
-        self.within_limit(FELT, what, is_so).await;
+        self.within_limit(PROPAGATED, what, is_so).await;
     }
 
     async fn within_limit(&mut self, limit: Duration, what: &str, is_so: impl AsyncFn() -> bool) {
@@ -57,7 +57,7 @@ impl Felt {
     }
 }
 
-impl Drop for Felt {
+impl Drop for Propagation {
     /// The figure that is promised, for whoever looks at the output.
     #[expect(clippy::print_stdout, reason = "tests are reported there")]
     fn drop(&mut self) {
@@ -121,7 +121,7 @@ fn se2_a_successor_seen_at_one_process_makes_a_replay_at_the_other() {
             eventually("the rotation is marked as seen", async || one.sql.number(seen).await == 1).await;
             one.client().post("/auth/refresh", body).await.refused(401, "session_ended");
             let client = two.client().with_token(latest);
-            within(FELT, "the session has ended", async || status(&client, "/auth/me").await == 401).await;
+            within(PROPAGATED, "the session has ended", async || status(&client, "/auth/me").await == 401).await;
         },
     );
 }
@@ -133,15 +133,15 @@ fn se4_a_demotion_is_felt_at_the_other_process() {
         let bob = two.0[0].member(&acme, "admin").await;
         let path = format!("/users/{}/roles", bob.id);
         let (admin, viewer) = (role_id(&acme, "admin").await, role_id(&acme, "viewer").await);
-        let mut felt = Felt::default();
+        let mut propagation = Propagation::default();
         for round in 0..rounds(10) {
             let (here, there) = two.in_round(round);
             let (owner, bob) = (acme.owner.at(here), bob.at(there));
             bob.get("/audit-logs").await.is(200);
             owner.put(&path, json!({ "roleIds": [viewer] })).await.is(200);
-            felt.within("the right is gone", async || status(&bob, "/audit-logs").await == 403).await;
+            propagation.within("the right is gone", async || status(&bob, "/audit-logs").await == 403).await;
             owner.put(&path, json!({ "roleIds": [admin] })).await.is(200);
-            felt.within("the right is back", async || status(&bob, "/audit-logs").await == 200).await;
+            propagation.within("the right is back", async || status(&bob, "/audit-logs").await == 200).await;
         }
     });
 }
@@ -153,13 +153,13 @@ fn se4_a_deactivation_is_felt_at_the_other_process() {
         let admin = two.0[0].member(&acme, "admin").await;
         let bob = two.0[0].member(&acme, "member").await;
         let path = format!("/users/{}", bob.id);
-        let mut felt = Felt::default();
+        let mut propagation = Propagation::default();
         for round in 0..rounds(10) {
             let (here, there) = two.in_round(round);
             let (admin, bob) = (admin.at(here), there.sign_in(&bob.email, "acme").await);
             bob.get("/tenant").await.is(200);
             admin.patch(&path, json!({ "status": "deactivated" })).await.is(200);
-            felt.within("the session has ended", async || status(&bob, "/tenant").await == 401).await;
+            propagation.within("the session has ended", async || status(&bob, "/tenant").await == 401).await;
             admin.patch(&path, json!({ "status": "active" })).await.is(200);
             bob.get("/tenant").await.refused(401, "session_ended");
         }
@@ -170,13 +170,13 @@ fn se4_a_deactivation_is_felt_at_the_other_process() {
 fn se4_an_ended_session_is_felt_at_the_other_process() {
     Two::run(async |two| {
         let owner = two.0[0].tenant("acme").await.owner;
-        let mut felt = Felt::default();
+        let mut propagation = Propagation::default();
         for round in 0..rounds(10) {
             let (here, there) = two.in_round(round);
             let victim = there.sign_in(&owner.email, "acme").await;
             let path = format!("/auth/sessions/{}", victim.session_id().await);
             owner.at(here).delete(&path).await.is(204);
-            felt.within("the session has ended", async || status(&victim, "/auth/me").await == 401).await;
+            propagation.within("the session has ended", async || status(&victim, "/auth/me").await == 401).await;
             let body = json!({ "refreshToken": victim.refresh_token });
             there.client().post("/auth/refresh", body).await.refused(401, "session_ended");
         }

@@ -89,7 +89,7 @@ on_both_databases! {
             let refused = acme.owner.get(&format!("/audit-logs/export?{query}")).await.refused(422, "validation_failed");
             assert_eq!(refused["details"][0]["field"], field, "{query}");
         }
-        let reader = server.clerk(&acme, &["audit:read"]).await;
+        let reader = server.member_with(&acme, &["audit:read"]).await;
         reader.get("/audit-logs/export?format=csv").await.refused(403, "permission_denied");
     }
 }

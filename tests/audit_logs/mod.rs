@@ -1,5 +1,6 @@
 mod erasure;
 mod export;
+mod fixture;
 mod indexes;
 mod newer;
 mod policy;
@@ -11,6 +12,7 @@ use crate::support::{
     Server, Tenant,
     pages::{assert_pages_join, joined},
 };
+pub(crate) use fixture::fixture;
 
 /// A tenant in which something of everything has happened.
 async fn busy(server: &Server) -> Tenant {
@@ -125,12 +127,12 @@ on_both_databases! {
 
     async fn refusals_of_one_kind_are_one_entry_at_once(server: Server) {
         let acme = server.tenant("acme").await;
-        let clerk = server.clerk(&acme, &[]).await;
+        let limited = server.member_with(&acme, &[]).await;
         for _ in 0..5 {
-            clerk.post("/roles", json!({ "name": "x", "permissions": [] })).await.refused(403, "permission_denied");
+            limited.post("/roles", json!({ "name": "x", "permissions": [] })).await.refused(403, "permission_denied");
         }
         let denied = acme.owner.get("/audit-logs?outcome=denied").await.is(200);
         assert_eq!(denied.as_array().map(Vec::len), Some(1));
-        assert_eq!((&denied[0]["action"], &denied[0]["actor"]["id"]), (&json!("role.created"), &json!(clerk.id)));
+        assert_eq!((&denied[0]["action"], &denied[0]["actor"]["id"]), (&json!("role.created"), &json!(limited.id)));
     }
 }

@@ -161,7 +161,7 @@ on_both_databases! {
         verify().broken(&format!("entry {} at position 1 was changed", ids[0]));
         server.put_journal_back().await;
 
-        for (deed, finding) in [
+        for (tampering, finding) in [
             ("UPDATE journal_segments SET listed = NULL WHERE number = 2", "the entries of segment 2"),
             ("DELETE FROM journal_segments WHERE number = 2", "segment 2, from position"),
             ("DELETE FROM journal_segments WHERE number = 1", "segment 1, from position 1 on, was dropped"),
@@ -169,11 +169,11 @@ on_both_databases! {
             ("UPDATE journal_segments SET seal = 'x' WHERE number = 3", "segment 3 was changed: its seal cannot be read"),
             ("UPDATE journal_segments SET listed = (SELECT listed FROM kept_journal_segments k WHERE k.number = 1 AND k.chain = journal_segments.chain) WHERE number = 2", "the list of segment 2"),
         ] {
-            server.sql.execute(deed).await;
+            server.sql.execute(tampering).await;
             // Forged text may say another number than its row: what counts is that it is found.
             let said = verify();
-            assert_eq!(said.code, 1, "{deed}: {}", said.text);
-            if !deed.contains("replace(") {
+            assert_eq!(said.code, 1, "{tampering}: {}", said.text);
+            if !tampering.contains("replace(") {
                 said.broken(finding);
             }
             server.put_journal_back().await;

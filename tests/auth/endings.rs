@@ -8,7 +8,7 @@ use crate::support::{Member, PASSWORD, Server, Tenant, within};
 
 const NEW: &str = "another-vivid-plank-8";
 /// How late a change by the command line, which is another process, may be felt.
-const FELT: Duration = Duration::from_millis(250);
+const PROPAGATED: Duration = Duration::from_millis(250);
 
 async fn is_signed_out(server: &Server, member: &Member) {
     member.get("/auth/me").await.refused(401, "session_ended");
@@ -102,7 +102,7 @@ on_both_databases! {
         let (bob, home) = member_at_two_places(&server, &acme).await;
         server.disable(&bob).await;
         for member in [&bob, &home] {
-            within(FELT, "the session has ended", async || member.get("/auth/me").await.status == 401).await;
+            within(PROPAGATED, "the session has ended", async || member.get("/auth/me").await.status == 401).await;
             is_signed_out(&server, member).await;
         }
         let body = json!({ "email": bob.email, "password": PASSWORD });
@@ -117,7 +117,7 @@ on_both_databases! {
         let acme = server.tenant("acme").await;
         let (bob, home) = member_at_two_places(&server, &acme).await;
         server.order_status(&acme, TenantStatus::Suspended).await;
-        within(FELT, "the tenant is closed", async || bob.get("/tenant").await.status == 403).await;
+        within(PROPAGATED, "the tenant is closed", async || bob.get("/tenant").await.status == 403).await;
         for path in ["/tenant", "/users", "/roles", "/permissions"] {
             acme.owner.get(path).await.refused(403, "tenant_suspended");
         }
@@ -135,7 +135,7 @@ on_both_databases! {
         is_signed_out(&server, &acme.owner).await;
 
         server.order_status(&acme, TenantStatus::Active).await;
-        within(FELT, "the tenant is open", async || bob.get("/tenant").await.status == 200).await;
+        within(PROPAGATED, "the tenant is open", async || bob.get("/tenant").await.status == 200).await;
         is_signed_in(&server, &bob).await;
         is_signed_out(&server, &acme.owner).await;
     }

@@ -9,7 +9,7 @@ use crate::support::PASSWORD;
 on_both_databases! {
     async fn everybody_sees_who_they_are_and_what_they_may_do(server: Server) {
         let acme = server.tenant("acme").await;
-        let bob = server.clerk(&acme, &["users:read", "audit:read"]).await;
+        let bob = server.member_with(&acme, &["users:read", "audit:read"]).await;
         let reply = bob.get("/auth/me").await;
         assert_eq!(reply.header("cache-control"), "no-store");
         assert_eq!(reply.header("content-type"), "application/json");

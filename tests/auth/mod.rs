@@ -1,6 +1,7 @@
 mod confirm;
 mod email;
 mod endings;
+mod fixture;
 mod guessing;
 mod guessing_by_link;
 mod link_addresses;
@@ -19,3 +20,5 @@ mod switch;
 mod timing;
 mod tokens;
 mod transport;
+
+pub(crate) use fixture::fixture;

@@ -1,8 +1,9 @@
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 use crate::support::{
-    Estate, Reply,
+    Fixture, Reply,
     routes::{Route, UNKNOWN_ID, routes},
 };
 
@@ -15,7 +16,7 @@ fn bytes(reply: &Reply) -> (u16, String, BTreeMap<String, String>) {
 }
 
 /// Each way to put ids of another tenant into the path: all of them, or one beside one's own.
-fn foreign_paths(route: &Route, own: &Estate, other: &Estate) -> Vec<(String, String)> {
+fn foreign_paths(route: &Route, own: &Fixture, other: &Fixture) -> Vec<(String, String)> {
     let (ours, theirs) = (own.ids_for(route), other.ids_for(route));
     let mut pairs = Vec::new();
     for place in 0..route.ids() {
@@ -32,9 +33,37 @@ fn foreign_paths(route: &Route, own: &Estate, other: &Estate) -> Vec<(String, St
     pairs
 }
 
+/// Reads of the signed-in without an id in the path, and the parameters of each. One that needs a parameter is left out.
+fn reads() -> impl Iterator<Item = (String, Vec<&'static Value>)> {
+    let reads =
+        routes().into_iter().filter(|route| route.method == Method::GET && !route.is_public() && route.ids() == 0);
+    let with_parameters = reads.map(|route| {
+        let parameters = route.shape["parameters"].as_array().into_iter().flatten().collect::<Vec<_>>();
+        (route.unknown_path(), parameters)
+    });
+    with_parameters.filter(|(_, parameters)| parameters.iter().all(|parameter| parameter["required"] != json!(true)))
+}
+
+/// The paths of everything that can be listed, by pages of a hundred where it comes in pages.
+fn lists() -> Vec<String> {
+    let in_pages = |parameters: &[&Value]| parameters.iter().any(|parameter| parameter["name"] == "limit");
+    reads().map(|(path, parameters)| if in_pages(&parameters) { format!("{path}?limit=100") } else { path }).collect()
+}
+
+/// The beginnings of paths of lists that are filtered by an id, which is to follow.
+fn filters_by_id() -> Vec<String> {
+    let by_id = |path: &str, parameter: &Value| {
+        let takes_id = parameter["in"] == "query" && parameter["schema"]["format"] == "uuid";
+        takes_id.then(|| format!("{path}?{}=", parameter["name"].as_str().unwrap()))
+    };
+    reads()
+        .flat_map(|(path, parameters)| parameters.iter().filter_map(|one| by_id(&path, one)).collect::<Vec<_>>())
+        .collect()
+}
+
 on_both_databases! {
     async fn te1_another_tenants_ids_are_as_unknown_as_any(server: Server) {
-        let (own, other) = (Estate::of(&server, "own").await, Estate::of(&server, "other").await);
+        let (own, other) = (Fixture::of(&server, "own").await, Fixture::of(&server, "other").await);
         let owner = &own.tenant.owner;
         let before = server.sql.dump().await;
         let mut tried = 0;
@@ -55,35 +84,40 @@ on_both_databases! {
     }
 
     async fn te1_another_tenants_ids_inside_a_body_are_as_unknown_as_any(server: Server) {
-        let (own, other) = (Estate::of(&server, "own").await, Estate::of(&server, "other").await);
-        let path = format!("/users/{}/roles", own.member.id);
+        let (own, other) = (Fixture::of(&server, "own").await, Fixture::of(&server, "other").await);
+        let path = format!("/users/{}/roles", own.id_for("set_roles"));
+        let known = own.id_for("get_role");
         let before = server.sql.dump().await;
         let put = |ids: Value| own.tenant.owner.put(&path, json!({ "roleIds": ids }));
-        let unknown = put(json!([own.free_role, UNKNOWN_ID])).await;
+        let unknown = put(json!([known, UNKNOWN_ID])).await;
         for id in other.every_id() {
-            let foreign = put(json!([own.free_role, id])).await;
+            let foreign = put(json!([known, id])).await;
             assert_eq!(bytes(&foreign), bytes(&unknown), "{id}");
             let error = foreign.refused(422, "validation_failed");
             let detail = json!({ "field": "roleIds[1]", "code": "not_found", "message": "There is no such role." });
             assert_eq!(error["details"], json!([detail]));
         }
         for garbage in ["", "x", "ABC", "../roles", "' OR 1=1 --"] {
-            assert_eq!(bytes(&put(json!([own.free_role, garbage])).await), bytes(&unknown), "{garbage}");
+            assert_eq!(bytes(&put(json!([known, garbage])).await), bytes(&unknown), "{garbage}");
         }
         assert_eq!(server.sql.dump().await, before);
     }
 
     async fn te1_lists_show_nothing_of_another_tenant_whatever_is_asked(server: Server) {
-        let (own, other) = (Estate::of(&server, "own").await, Estate::of(&server, "other").await);
+        let (own, other) = (Fixture::of(&server, "own").await, Fixture::of(&server, "other").await);
         let owner = &own.tenant.owner;
-        for list in ["/users?limit=100", "/roles?limit=100", "/audit-logs?limit=100", "/jobs?limit=100", "/files?limit=100", "/auth/sessions", "/permissions"] {
-            let text = owner.get(list).await.text;
+        let lists = lists();
+        assert!(lists.len() >= 7, "{lists:?}");
+        for list in lists {
+            let text = owner.get(&list).await.text;
             for id in other.every_id() {
                 assert!(!text.contains(id), "{list} shows {id}");
             }
         }
+        let filters = filters_by_id();
+        assert!(filters.len() >= 4, "{filters:?}");
         for id in other.every_id() {
-            for filter in ["/users?roleId=", "/audit-logs?actorId=", "/audit-logs?targetId=", "/files?uploadedBy="] {
+            for filter in &filters {
                 let (foreign, unknown) = (owner.get(&format!("{filter}{id}")).await, owner.get(&format!("{filter}{UNKNOWN_ID}")).await);
                 assert_eq!(bytes(&foreign), bytes(&unknown), "{filter}{id}");
                 assert_eq!(foreign.is(200), json!([]), "{filter}{id}");
@@ -95,7 +129,7 @@ on_both_databases! {
     }
 
     async fn te1_nothing_but_the_token_names_the_tenant(server: Server) {
-        let (own, other) = (Estate::of(&server, "own").await, Estate::of(&server, "other").await);
+        let (own, other) = (Fixture::of(&server, "own").await, Fixture::of(&server, "other").await);
         let owner = &own.tenant.owner;
         let wanted = owner.get("/tenant").await.is(200);
         for name in ["x-tenant-id", "x-tenant", "tenant", "tenant-id", "x-tenant-slug", "x-organization-id"] {
@@ -113,14 +147,15 @@ on_both_databases! {
     }
 
     async fn te1_nobody_ends_the_sessions_of_others(server: Server) {
-        let own = Estate::of(&server, "own").await;
-        let theirs = own.member.session_id().await;
+        let own = Fixture::of(&server, "own").await;
+        let colleague = server.member(&own.tenant, "viewer").await;
+        let theirs = colleague.session_id().await;
         let path = format!("/auth/sessions/{theirs}");
         let (foreign, unknown) = (own.tenant.owner.delete(&path).await, own.tenant.owner.delete(&format!("/auth/sessions/{UNKNOWN_ID}")).await);
         assert_eq!(bytes(&foreign), bytes(&unknown));
         foreign.refused(404, "not_found");
         own.tenant.owner.delete("/auth/sessions?scope=all").await.is(204);
-        own.member.get("/auth/me").await.is(200);
+        colleague.get("/auth/me").await.is(200);
         own.tenant.owner.get("/auth/me").await.refused(401, "session_ended");
     }
 }

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::support::{Estate, routes::routes};
+use crate::support::{Fixture, routes::routes};
 
 /// What a client might hope to set by naming it.
 const PROTECTED: [&str; 12] = [
@@ -20,7 +20,7 @@ const PROTECTED: [&str; 12] = [
 
 on_both_databases! {
     async fn te2_unknown_and_protected_fields_never_bind(server: Server) {
-        let acme = Estate::of(&server, "acme").await;
+        let acme = Fixture::of(&server, "acme").await;
         let before = server.sql.dump().await;
         let mut tried = 0;
         for route in routes() {

@@ -9,7 +9,7 @@ use tenantry_identity::{AccessClaims, AccessTokens};
 use tenantry_kernel::TenantStatus;
 
 use crate::support::{
-    Client, Estate, Kind, Record, Server, Settings, Wire,
+    Client, Fixture, Kind, Record, Server, Settings, Wire,
     routes::{Route, routes},
 };
 
@@ -19,8 +19,8 @@ struct Callers {
     forger: Client,
     late: Client,
     gone: Client,
-    homeless: Client,
-    shut_out: Client,
+    without_tenant: Client,
+    suspended: Client,
     powerless: Client,
 }
 
@@ -28,7 +28,7 @@ struct Callers {
 pub(crate) async fn of_every_shape(kind: Kind, record: &Record) {
     let key = SigningKeys::generate_one(&SystemEntropy);
     let server = Server::start(kind, Settings::default().set("SIGNING_KEYS", key.expose_secret())).await;
-    let acme = Estate::of(&server, "acme").await;
+    let acme = Fixture::of(&server, "acme").await;
     let keys = SigningKeys::parse(&[key]).unwrap();
     let callers = Callers::of(&server, &acme, keys).await;
     for route in routes() {
@@ -43,7 +43,7 @@ pub(crate) async fn of_every_shape(kind: Kind, record: &Record) {
 }
 
 impl Callers {
-    async fn of(server: &Server, acme: &Estate, keys: SigningKeys) -> Self {
+    async fn of(server: &Server, acme: &Fixture, keys: SigningKeys) -> Self {
         let gone = server.sign_in(&acme.tenant.owner.email, "acme").await;
         gone.post("/auth/logout", json!({})).await.is(204);
         let closed = server.tenant("closed").await;
@@ -52,7 +52,7 @@ impl Callers {
         let now = server.app.world.now().unix_seconds();
         let late = JwtTokens::new(keys, url.clone(), url).sign(&AccessClaims {
             user: acme.tenant.owner.id.parse().unwrap(),
-            session: acme.session.parse().unwrap(),
+            session: acme.id_for("end_session").parse().unwrap(),
             tenant: acme.tenant.id.parse().ok(),
             rotation: 0,
             token: server.app.world.uuid_v7(),
@@ -64,18 +64,18 @@ impl Callers {
             forger: server.client().with_token("forged"),
             late: server.client().with_token(late.expose_secret()),
             gone: gone.client,
-            homeless: server.homeless().await.client,
-            shut_out: closed.owner.client,
-            powerless: server.clerk(&acme.tenant, &[]).await.client,
+            without_tenant: server.without_tenant().await.client,
+            suspended: closed.owner.client,
+            powerless: server.member_with(&acme.tenant, &[]).await.client,
         }
     }
 }
 
-/// One operation, tried on the estate.
+/// One operation, tried on the fixture.
 struct OneRoute<'a> {
     server: &'a Server,
     record: &'a Record,
-    acme: &'a Estate,
+    acme: &'a Fixture,
     route: &'a Route,
 }
 
@@ -86,8 +86,8 @@ impl OneRoute<'_> {
         self.try_as(&callers.late, "token_expired").await;
         self.try_as(&callers.gone, "session_ended").await;
         for (caller, code) in [
-            (&callers.homeless, "tenant_required"),
-            (&callers.shut_out, "tenant_suspended"),
+            (&callers.without_tenant, "tenant_required"),
+            (&callers.suspended, "tenant_suspended"),
             (&callers.powerless, "permission_denied"),
         ] {
             let is_own_affair = self.route.shape["x-requires"] == json!({ "signedIn": true });

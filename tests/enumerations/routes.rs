@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tenantry_app::http::operations;
 
 use crate::support::{
-    Estate,
+    Fixture,
     routes::{UNKNOWN_ID, routes},
 };
 
@@ -113,7 +113,7 @@ on_both_databases! {
     }
 
     async fn every_operation_asks_for_its_right_and_notes_who_lacks_it(server: Server) {
-        let acme = Estate::of(&server, "acme").await;
+        let acme = Fixture::of(&server, "acme").await;
         let catalogue = acme.tenant.owner.get("/permissions").await.is(200);
         let catalogue: Vec<&str> = catalogue.as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
         let mut tried = 0;
@@ -121,10 +121,10 @@ on_both_databases! {
             let Some(wanted) = route.shape["x-requires"]["all"].as_array() else { continue };
             let others: Vec<&str> =
                 catalogue.iter().copied().filter(|p| *p != "tenant:own" && wanted.iter().all(|w| w != p)).collect();
-            let clerk = server.clerk(&acme.tenant, &others).await;
+            let limited = server.member_with(&acme.tenant, &others).await;
             let (path, body) = (route.path(&acme.ids_for(&route)), acme.body_for(&route));
             let before = server.sql.dump().await;
-            let reply = route.ask(&clerk, &path, body, &[]).await;
+            let reply = route.ask(&limited, &path, body, &[]).await;
             let request = reply.request_id();
             let error = reply.refused(403, "permission_denied");
             let missing: Vec<_> = error["details"].as_array().unwrap().iter().map(|d| d["field"].clone()).collect();
@@ -145,8 +145,8 @@ on_both_databases! {
     }
 
     async fn a_session_without_a_tenant_or_in_a_suspended_one_keeps_its_own_affairs_only(server: Server) {
-        let acme = Estate::of(&server, "acme").await;
-        let homeless = server.homeless().await;
+        let acme = Fixture::of(&server, "acme").await;
+        let without_tenant = server.without_tenant().await;
         server.set_status(&acme.tenant, tenantry_kernel::TenantStatus::Suspended).await;
         for route in routes().iter().filter(|route| !route.is_public()) {
             let own = route.shape["x-requires"] == json!({ "signedIn": true });
@@ -154,10 +154,10 @@ on_both_databases! {
                 continue;
             }
             let (path, body) = (route.path(&acme.ids_for(route)), acme.body_for(route));
-            route.ask(&homeless, &path, body.clone(), &[]).await.refused(403, "tenant_required");
+            route.ask(&without_tenant, &path, body.clone(), &[]).await.refused(403, "tenant_required");
             route.ask(&acme.tenant.owner, &path, body, &[]).await.refused(403, "tenant_suspended");
         }
-        for member in [&homeless, &acme.tenant.owner] {
+        for member in [&without_tenant, &acme.tenant.owner] {
             member.get("/auth/me").await.is(200);
             member.get("/auth/sessions").await.is(200);
             member.patch("/auth/me", json!({ "name": "Still me" })).await.is(200);

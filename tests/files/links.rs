@@ -68,7 +68,7 @@ on_both_databases! {
         let acme = server.tenant("acme").await;
         let owner = &acme.owner;
         let file = image(owner).await;
-        let reader = server.clerk(&acme, &["files:read"]).await;
+        let reader = server.member_with(&acme, &["files:read"]).await;
         let (own, theirs) = (link(owner, &file).await, link(&reader, &file).await);
         assert_eq!(follow(&server, &theirs).await.status, 200);
 

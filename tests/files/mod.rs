@@ -2,6 +2,7 @@
 
 mod deleting;
 mod downloads;
+mod fixture;
 mod links;
 mod s3;
 mod samples;
@@ -12,6 +13,7 @@ use serde_json::Value;
 use std::path::PathBuf;
 
 use crate::support::{Member, Server};
+pub(crate) use fixture::fixture;
 use samples::PNG;
 
 impl Server {

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Client, Estate, PASSWORD, Reply, routes::routes};
+use crate::support::{Client, Fixture, PASSWORD, Reply, routes::routes};
 
 mod parallel;
 
@@ -53,7 +53,7 @@ on_both_databases! {
     }
 
     async fn every_operation_that_takes_a_key_is_done_once(server: Server) {
-        let acme = Estate::of(&server, "acme").await;
+        let acme = Fixture::of(&server, "acme").await;
         let mut done = Vec::new();
         for route in routes() {
             let parameters = route.shape["parameters"].as_array().cloned().unwrap_or_default();
@@ -114,23 +114,23 @@ on_both_databases! {
 
     async fn whoever_has_lost_the_right_hears_nothing_again(server: Server) {
         let tenant = server.tenant("acme").await;
-        let clerk = server.clerk(&tenant, &["roles:create"]).await;
-        make_role(&clerk, "support", "k").await.is(201);
-        let roles = format!("/users/{}/roles", clerk.id);
+        let limited = server.member_with(&tenant, &["roles:create"]).await;
+        make_role(&limited, "support", "k").await.is(201);
+        let roles = format!("/users/{}/roles", limited.id);
         tenant.owner.put(&roles, json!({ "roleIds": [] })).await.is(200);
-        make_role(&clerk, "support", "k").await.refused(403, "permission_denied");
+        make_role(&limited, "support", "k").await.refused(403, "permission_denied");
     }
 
     async fn te5_the_same_key_of_others_is_another_key(server: Server) {
         let (acme, globex) = (server.tenant("acme").await, server.tenant("globex").await);
-        let clerk = server.clerk(&acme, &["roles:create"]).await;
+        let limited = server.member_with(&acme, &["roles:create"]).await;
         make_role(&acme.owner, "support", "k").await.is(201);
         let theirs = make_role(&globex.owner, "support", "k").await;
         assert_eq!(theirs.header("idempotency-replayed"), "");
         theirs.is(201);
         // Nobody hears what a colleague was answered.
-        make_role(&clerk, "support", "k").await.refused(409, "role_name_taken");
-        make_role(&clerk, "clerks", "k").await.is(201);
+        make_role(&limited, "support", "k").await.refused(409, "role_name_taken");
+        make_role(&limited, "clerks", "k").await.is(201);
         // Nor does the same person in another organisation.
         server.join(&globex, &acme.owner.email, "admin").await;
         let there = server.sign_in(&acme.owner.email, "globex").await;

@@ -2,7 +2,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-use crate::support::{Estate, Member, Reply, Wire, routes::routes};
+use crate::support::{Fixture, Member, Reply, Wire, routes::routes};
 
 const MIB: usize = 1 << 20;
 
@@ -20,7 +20,7 @@ async fn send(
 
 on_both_databases! {
     async fn in2_deep_bodies_are_refused_and_harm_nothing(server: Server) {
-        let acme = Estate::of(&server, "acme").await;
+        let acme = Fixture::of(&server, "acme").await;
         let owner = &acme.tenant.owner;
         let deep = |open: &str, close: &str| format!("{}{}", open.repeat(10_000), close.repeat(10_000));
         let nested = [deep("[", "]"), deep("{\"a\":", "}").replace(":}", ":1}"), "[".repeat(100_000)];
@@ -59,15 +59,15 @@ on_both_databases! {
     }
 
     async fn in2_lists_inside_bodies_have_an_end(server: Server) {
-        let acme = Estate::of(&server, "acme").await;
+        let acme = Fixture::of(&server, "acme").await;
         let owner = &acme.tenant.owner;
         let names: Vec<&str> = std::iter::repeat_n("users:read", 65).collect();
-        let ids: Vec<&str> = std::iter::repeat_n(acme.free_role.as_str(), 51).collect();
+        let ids: Vec<&str> = std::iter::repeat_n(acme.id_for("get_role"), 51).collect();
         let too_many: [(Method, String, Value, &str); 4] = [
             (Method::POST, "/roles".to_owned(), json!({ "name": "x", "permissions": names }), "permissions"),
-            (Method::PATCH, format!("/roles/{}", acme.free_role), json!({ "permissions": names }), "permissions"),
+            (Method::PATCH, format!("/roles/{}", acme.id_for("get_role")), json!({ "permissions": names }), "permissions"),
             (Method::POST, "/permissions/check".to_owned(), json!({ "permissions": names }), "permissions"),
-            (Method::PUT, format!("/users/{}/roles", acme.member.id), json!({ "roleIds": ids }), "roleIds"),
+            (Method::PUT, format!("/users/{}/roles", acme.id_for("get_user")), json!({ "roleIds": ids }), "roleIds"),
         ];
         for (method, path, body, field) in too_many {
             let error = owner.send(method, &path, Some(body), &[]).await.refused(422, "validation_failed");
@@ -75,7 +75,7 @@ on_both_databases! {
         }
         owner.post("/roles", json!({ "name": "x", "permissions": names[1..] })).await.is(201);
         let one_less = json!({ "roleIds": ids[1..] });
-        owner.put(&format!("/users/{}/roles", acme.member.id), one_less).await.is(200);
+        owner.put(&format!("/users/{}/roles", acme.id_for("get_user")), one_less).await.is(200);
         owner.post("/permissions/check", json!({ "permissions": [] })).await.refused(422, "validation_failed");
     }
 
@@ -114,7 +114,7 @@ on_both_databases! {
     }
 
     async fn a_body_is_an_object(server: Server) {
-        let acme = Estate::of(&server, "acme").await;
+        let acme = Fixture::of(&server, "acme").await;
         for route in routes().iter().filter(|route| route.body_schema().is_some()) {
             for body in ["null", "[]", "[[]]", "\"text\"", "1", "true", "[\"spy\",\"\",[\"users:read\"]]", "[\"active\"]", "[null]"] {
                 let path = route.path(&acme.ids_for(route));

@@ -2,7 +2,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Estate, Member, PASSWORD,
+    Fixture, Member, PASSWORD,
     routes::{Route, UNKNOWN_ID, routes},
 };
 
@@ -37,7 +37,7 @@ async fn misfits(member: &Member, method: Method, path: &str, cases: &[(&str, &s
 
 on_both_databases! {
     async fn fields_that_do_not_fit_are_named(server: Server) {
-        let acme = Estate::of(&server, "acme").await;
+        let acme = Fixture::of(&server, "acme").await;
         let owner = &acme.tenant.owner;
         let long = format!("{{\"name\":\"{}\",\"permissions\":[]}}", "é".repeat(81));
         let wordy = format!("{{\"name\":\"x\",\"description\":\"{}\",\"permissions\":[]}}", "é".repeat(501));
@@ -65,7 +65,7 @@ on_both_databases! {
             (&long, "name", "length"),
             (&wordy, "description", "length"),
         ]).await;
-        misfits(owner, Method::PATCH, &format!("/roles/{}", acme.free_role), &[
+        misfits(owner, Method::PATCH, &format!("/roles/{}", acme.id_for("get_role")), &[
             ("{\"name\":null}", "name", "invalid_type"),
             ("{\"permissions\":null}", "permissions", "invalid_type"),
             ("{\"name\":\"x\",\"name\":\"x\"}", "name", "duplicate"),
@@ -80,14 +80,14 @@ on_both_databases! {
             ("{\"slug\":\"admin\"}", "slug", "invalid"),
             ("{\"name\":\"x\",\"slug\":7}", "slug", "invalid_type"),
         ]).await;
-        misfits(owner, Method::PATCH, &format!("/users/{}", acme.member.id), &[
+        misfits(owner, Method::PATCH, &format!("/users/{}", acme.id_for("get_user")), &[
             ("{}", "status", "required"),
             ("{\"status\":null}", "status", "invalid_type"),
             ("{\"status\":\"Active\"}", "status", "invalid"),
             ("{\"status\":\"disabled\"}", "status", "invalid"),
         ]).await;
         misfits(owner, Method::PATCH, "/auth/me", &[("{\"name\":null}", "name", "invalid_type"), ("{\"email\":\"a@b.example\"}", "email", "unknown")]).await;
-        misfits(owner, Method::PUT, &format!("/users/{}/roles", acme.member.id), &[
+        misfits(owner, Method::PUT, &format!("/users/{}/roles", acme.id_for("get_user")), &[
             ("{}", "roleIds", "required"),
             ("{\"roleIds\":null}", "roleIds", "invalid_type"),
             ("{\"roleIds\":[null]}", "roleIds[0]", "invalid_type"),
@@ -107,9 +107,9 @@ on_both_databases! {
     }
 
     async fn refusals_come_in_their_order(server: Server) {
-        let acme = Estate::of(&server, "acme").await;
+        let acme = Fixture::of(&server, "acme").await;
         let (owner, nobody) = (&acme.tenant.owner, server.client());
-        let clerk = server.clerk(&acme.tenant, &[]).await;
+        let limited = server.member_with(&acme.tenant, &[]).await;
         let unknown = format!("/roles/{UNKNOWN_ID}");
         let text = [("content-type", "text/plain")];
         let wrong_body = Some(json!({ "zzz": 1 }));
@@ -117,7 +117,7 @@ on_both_databases! {
             by.send(Method::PATCH, path, body.clone(), headers).await
         };
         send(&nobody, &unknown, &wrong_body, &text).await.refused(401, "unauthenticated");
-        send(&clerk, &unknown, &wrong_body, &text).await.refused(403, "permission_denied");
+        send(&limited, &unknown, &wrong_body, &text).await.refused(403, "permission_denied");
         send(owner, &unknown, &wrong_body, &[]).await.refused(422, "validation_failed");
         let good = Some(json!({ "name": "y" }));
         let stale = [("if-match", "\"99\"")];
@@ -128,16 +128,16 @@ on_both_databases! {
         send(owner, &admin, &good, &stale).await.refused(412, "version_conflict");
         send(owner, &admin, &good, &[]).await.refused(409, "role_is_system");
         // By what is held, before the body is looked at; by the matter itself, after.
-        let maker = server.clerk(&acme.tenant, &["roles:create"]).await;
+        let maker = server.member_with(&acme.tenant, &["roles:create"]).await;
         maker.post("/roles", json!({ "name": "x", "permissions": ["nope"] })).await.refused(422, "validation_failed");
         maker.post("/roles", json!({ "name": "free", "permissions": ["audit:read"] })).await.refused(403, "role_escalation");
         nobody.send(Method::DELETE, "/roles", None, &[]).await.refused(405, "method_not_allowed");
     }
 
     async fn a_version_that_has_moved_on_is_not_overwritten(server: Server) {
-        let acme = Estate::of(&server, "acme").await;
+        let acme = Fixture::of(&server, "acme").await;
         let owner = &acme.tenant.owner;
-        let (role, user) = (format!("/roles/{}", acme.free_role), format!("/users/{}", acme.member.id));
+        let (role, user) = (format!("/roles/{}", acme.id_for("get_role")), format!("/users/{}", acme.id_for("get_user")));
         for (path, change) in [
             (role.as_str(), json!({ "description": "New." })),
             (&user, json!({ "status": "deactivated" })),
@@ -168,7 +168,7 @@ on_both_databases! {
     }
 
     async fn moments_have_milliseconds_and_a_z(server: Server) {
-        let acme = Estate::of(&server, "acme").await;
+        let acme = Fixture::of(&server, "acme").await;
         let mut found = Vec::new();
         for route in routes().iter().filter(|route| route.method == Method::GET && route.template.starts_with("/api/")) {
             let reply = acme.tenant.owner.get(&route.path(&acme.ids_for(route))).await;
@@ -186,7 +186,7 @@ on_both_databases! {
     }
 
     async fn answers_to_the_signed_in_are_not_to_be_kept(server: Server) {
-        let acme = Estate::of(&server, "acme").await;
+        let acme = Fixture::of(&server, "acme").await;
         let is_file = |route: &Route| route.id == "download_file";
         for route in routes().iter().filter(|route| route.method == Method::GET && !route.is_public() && !is_file(route)) {
             let reply = acme.tenant.owner.get(&route.path(&acme.ids_for(route))).await;

@@ -3,14 +3,14 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Estate, PASSWORD, routes::routes};
+use crate::support::{Fixture, PASSWORD, routes::routes};
 
 /// A value that no answer may repeat.
 const CANARY: &str = "canary-value-4711";
 
 on_both_databases! {
     async fn in4_no_failure_repeats_what_it_refused(server: Server) {
-        let acme = Estate::of(&server, "acme").await;
+        let acme = Fixture::of(&server, "acme").await;
         let owner = &acme.tenant.owner;
         let nasty = [json!(CANARY.repeat(100)), json!(format!("{CANARY}\u{0}")), json!([CANARY]), json!({ CANARY: CANARY })];
         for route in routes().iter().filter(|route| route.body_schema().is_some()) {

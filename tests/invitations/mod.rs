@@ -1,10 +1,12 @@
 mod acceptors;
+mod fixture;
 mod strangers;
 mod validity;
 
 use serde_json::json;
 
 use crate::support::{CHOSEN, PASSWORD};
+pub(crate) use fixture::fixture;
 
 on_both_databases! {
     async fn somebody_new_joins_by_an_invitation(server: Server) {

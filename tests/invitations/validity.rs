@@ -8,28 +8,28 @@ use crate::support::{CHOSEN, Client, Member, Server, Tenant};
 /// Somebody who may invite, and what they hold beside.
 struct Inviter {
     acme: Tenant,
-    clerk: Member,
+    limited: Member,
     role: String,
     given: String,
 }
 
-const CLERK: [&str; 3] = ["invitations:manage", "users:read", "audit:read"];
+const LIMITED: [&str; 3] = ["invitations:manage", "users:read", "audit:read"];
 
 impl Inviter {
     async fn hire(server: &Server, slug: &str) -> Self {
         let acme = server.tenant(slug).await;
-        let clerk = server.clerk(&acme, &CLERK).await;
-        server.verify(&clerk).await;
-        let user = acme.owner.get(&format!("/users/{}", clerk.id)).await.is(200);
+        let limited = server.member_with(&acme, &LIMITED).await;
+        server.verify(&limited).await;
+        let user = acme.owner.get(&format!("/users/{}", limited.id)).await.is(200);
         let role = user["roles"][0]["id"].as_str().unwrap().to_owned();
         let body = json!({ "name": "auditors", "permissions": ["audit:read"] });
         let given = acme.owner.post("/roles", body).await.is(201)["id"].as_str().unwrap().to_owned();
-        Self { acme, clerk, role, given }
+        Self { acme, limited, role, given }
     }
 
     async fn invites(&self, server: &Server, email: &str) -> String {
         let body = json!({ "email": email, "roleIds": [self.given] });
-        self.clerk.post("/invitations", body).await.is(201);
+        self.limited.post("/invitations", body).await.is(201);
         server.mail(email, "invites you").await.token().to_owned()
     }
 
@@ -81,23 +81,23 @@ const ENDS: [&str; 10] = [
 
 /// Makes an end of the invitation.
 async fn end(server: &Server, inviter: &Inviter, way: &str) {
-    let (owner, clerk) = (&inviter.acme.owner, format!("/users/{}", inviter.clerk.id));
+    let (owner, limited) = (&inviter.acme.owner, format!("/users/{}", inviter.limited.id));
     match way {
         "revoked" => drop(owner.delete(&format!("/invitations/{}", inviter.open_id().await)).await.is(204)),
         "expired" => server.let_links_expire().await,
         "the inviter holds no role" => {
-            owner.put(&format!("{clerk}/roles"), json!({ "roleIds": [] })).await.is(200);
+            owner.put(&format!("{limited}/roles"), json!({ "roleIds": [] })).await.is(200);
         }
-        "the inviter may not invite" => inviter.edit(&CLERK[1..]).await,
-        "the inviter has lost what is given" => inviter.edit(&CLERK[..2]).await,
+        "the inviter may not invite" => inviter.edit(&LIMITED[1..]).await,
+        "the inviter has lost what is given" => inviter.edit(&LIMITED[..2]).await,
         "the role gives more than the inviter holds" => {
             let body = json!({ "permissions": ["audit:read", "roles:read"] });
             owner.patch(&format!("/roles/{}", inviter.given), body).await.is(200);
         }
-        "the inviter is deactivated" => drop(owner.patch(&clerk, json!({ "status": "deactivated" })).await.is(200)),
-        "the inviter is removed" => drop(owner.delete(&clerk).await.is(204)),
-        "the inviter is disabled" => server.disable(&inviter.clerk).await,
-        _ => drop(inviter.clerk.post("/tenant/leave", json!({})).await.is(204)),
+        "the inviter is deactivated" => drop(owner.patch(&limited, json!({ "status": "deactivated" })).await.is(200)),
+        "the inviter is removed" => drop(owner.delete(&limited).await.is(204)),
+        "the inviter is disabled" => server.disable(&inviter.limited).await,
+        _ => drop(inviter.limited.post("/tenant/leave", json!({})).await.is(204)),
     }
 }
 
@@ -118,9 +118,9 @@ on_both_databases! {
     async fn re4_what_the_inviter_holds_again_counts_again(server: Server) {
         let inviter = Inviter::hire(&server, "acme").await;
         let token = inviter.invites(&server, "fay@fay.example").await;
-        inviter.edit(&CLERK[..2]).await;
+        inviter.edit(&LIMITED[..2]).await;
         is_worthless(&server, &server.client(), &token, "lost").await;
-        inviter.edit(&CLERK).await;
+        inviter.edit(&LIMITED).await;
         server.client().post("/invitations/accept", acceptance(&token)).await.is(201);
     }
 
@@ -131,7 +131,7 @@ on_both_databases! {
         let resend = format!("/invitations/{}/resend", inviter.open_id().await);
         inviter.acme.owner.post(&resend, json!({})).await.is(200);
         let token = server.mail("fay@fay.example", "invites you").await.token().to_owned();
-        inviter.acme.owner.delete(&format!("/users/{}", inviter.clerk.id)).await.is(204);
+        inviter.acme.owner.delete(&format!("/users/{}", inviter.limited.id)).await.is(204);
         server.client().post("/invitations/accept", acceptance(&token)).await.is(201);
     }
 
@@ -150,14 +150,14 @@ on_both_databases! {
         server.verify(owner).await;
         for role in ["admin", "owner"] {
             let body = json!({ "email": "fay@fay.example", "roleIds": [inviter.acme.role(role).await] });
-            let reply = inviter.clerk.post("/invitations", body.clone()).await;
+            let reply = inviter.limited.post("/invitations", body.clone()).await;
             let code = reply.body["error"]["code"].as_str().unwrap().to_owned();
             assert!(reply.status == 403 && ["role_escalation", "permission_denied"].contains(&code.as_str()), "{}", reply.text);
             owner.post("/invitations", body).await.is(201);
             let token = server.mail("fay@fay.example", "invites you").await.token().to_owned();
             let resend = format!("/invitations/{}/resend", inviter.open_id().await);
-            assert_eq!(inviter.clerk.post(&resend, json!({})).await.status, 403);
-            // A clerk's renewal with less takes the greater offer away.
+            assert_eq!(inviter.limited.post(&resend, json!({})).await.status, 403);
+            // A limited's renewal with less takes the greater offer away.
             server.client().post("/invitations/lookup", json!({ "token": token })).await.is(200);
         }
         inviter.invites(&server, "fay@fay.example").await;

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::{parsed, told};
 use crate::support::{
-    Client, Estate, Kind, Record, Reply, Server, Settings, Wire,
+    Client, Fixture, Kind, Record, Reply, Server, Settings, Wire,
     routes::{Route, routes},
 };
 
@@ -91,7 +91,7 @@ on_both_databases! {
     }
 }
 
-/// A server where everybody has few requests, but enough to make the estate.
+/// A server where everybody has few requests, but enough to make the fixture.
 fn scarce() -> Settings {
     let plan = "caller=30,tenant=10000";
     Settings::default()
@@ -103,7 +103,7 @@ fn scarce() -> Settings {
 /// Every operation below `/api/v1` tells of limits and refuses one request too many, whoever calls. It is recorded.
 pub(crate) async fn of_every_operation(kind: Kind, record: &Record) {
     let server = Server::start(kind, scarce()).await;
-    let acme = Estate::of(&server, "acme").await;
+    let acme = Fixture::of(&server, "acme").await;
     let (owner, nobody) = (&acme.tenant.owner, server.client());
     let limited: Vec<Route> = routes().into_iter().filter(|route| route.template.starts_with("/api/v1/")).collect();
     assert!(limited.len() > 40, "{}", limited.len());

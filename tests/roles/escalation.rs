@@ -3,11 +3,11 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, Member, Reply, Server, Tenant};
 
-/// A tenant in which a clerk may make, change and assign roles, and one role gives more than the clerk holds.
+/// A tenant in which a limited may make, change and assign roles, and one role gives more than the limited holds.
 struct Office {
     acme: Tenant,
-    clerk: Member,
-    clerks_role: String,
+    limited: Member,
+    limited_role: String,
     colleague: Member,
     free_role: String,
     auditors: String,
@@ -21,41 +21,41 @@ struct Path {
     body: Option<Value>,
 }
 
-const CLERK: [&str; 4] = ["roles:create", "roles:update", "users:assign-roles", "users:read"];
+const LIMITED: [&str; 4] = ["roles:create", "roles:update", "users:assign-roles", "users:read"];
 
 impl Office {
     async fn open(server: &Server, slug: &str, also: &[&str]) -> Self {
         let acme = server.tenant(slug).await;
-        let clerk = server.clerk(&acme, &[&CLERK, also].concat()).await;
-        let user = acme.owner.get(&format!("/users/{}", clerk.id)).await.is(200);
-        let clerks_role = user["roles"][0]["id"].as_str().unwrap().to_owned();
+        let limited = server.member_with(&acme, &[&LIMITED, also].concat()).await;
+        let user = acme.owner.get(&format!("/users/{}", limited.id)).await.is(200);
+        let limited_role = user["roles"][0]["id"].as_str().unwrap().to_owned();
         let colleague = server.member(&acme, "viewer").await;
         let make = |name: &'static str, permissions: Value| {
             acme.owner.post("/roles", json!({ "name": name, "permissions": permissions }))
         };
         let auditors = make("auditors", json!(["audit:read"])).await.is(201)["id"].as_str().unwrap().to_owned();
         let free_role = make("free", json!([])).await.is(201)["id"].as_str().unwrap().to_owned();
-        Self { acme, clerk, clerks_role, colleague, free_role, auditors }
+        Self { acme, limited, limited_role, colleague, free_role, auditors }
     }
 
-    /// Every way in which somebody could come to `audit:read` by the clerk's hand.
+    /// Every way in which somebody could come to `audit:read` by the limited's hand.
     fn paths(&self) -> Vec<Path> {
-        let (own, other) = (&self.clerk.id, &self.colleague.id);
+        let (own, other) = (&self.limited.id, &self.colleague.id);
         let (auditors, all) = (&self.auditors, json!({ "permissions": ["audit:read"] }));
-        let own_role = json!({ "permissions": ([CLERK.as_slice(), &["audit:read"]].concat()) });
+        let own_role = json!({ "permissions": ([LIMITED.as_slice(), &["audit:read"]].concat()) });
         let path = |name, method, path: String, body| Path { name, method, path, body };
         let role = json!({ "name": "spies", "permissions": ["audit:read"] });
         let set = json!({ "roleIds": [auditors] });
         vec![
             path("make a role", Method::POST, "/roles".to_owned(), Some(role)),
             path("edit a role", Method::PATCH, format!("/roles/{}", self.free_role), Some(all)),
-            path("edit the own role", Method::PATCH, format!("/roles/{}", self.clerks_role), Some(own_role)),
+            path("edit the own role", Method::PATCH, format!("/roles/{}", self.limited_role), Some(own_role)),
             path("set somebody's roles", Method::PUT, format!("/users/{other}/roles"), Some(set)),
             path(
                 "set the own roles",
                 Method::PUT,
                 format!("/users/{own}/roles"),
-                Some(json!({ "roleIds": [self.clerks_role, auditors] })),
+                Some(json!({ "roleIds": [self.limited_role, auditors] })),
             ),
             path("give somebody a role", Method::POST, format!("/users/{other}/roles/{auditors}"), None),
             path("give oneself a role", Method::POST, format!("/users/{own}/roles/{auditors}"), None),
@@ -74,7 +74,7 @@ on_both_databases! {
         let office = Office::open(&server, "acme", &[]).await;
         let before = server.sql.dump().await;
         for path in office.paths() {
-            let reply = path.take(&office.clerk).await;
+            let reply = path.take(&office.limited).await;
             let request = reply.request_id();
             let error = reply.refused(403, "role_escalation");
             let detail = &error["details"][0];
@@ -86,13 +86,13 @@ on_both_databases! {
         for (table, rows) in before.iter().filter(|(table, _)| !table.starts_with("journal")) {
             assert_eq!(&after[table], rows, "{table} has changed");
         }
-        office.clerk.get("/audit-logs").await.refused(403, "permission_denied");
+        office.limited.get("/audit-logs").await.refused(403, "permission_denied");
     }
 
     async fn te3_who_holds_a_right_may_confer_it(server: Server) {
         let office = Office::open(&server, "acme", &["audit:read"]).await;
         for path in office.paths() {
-            let reply = path.take(&office.clerk).await;
+            let reply = path.take(&office.limited).await;
             assert!(reply.status.is_success(), "{}: {}", path.name, reply.text);
         }
         office.colleague.get("/audit-logs").await.is(200);
@@ -100,15 +100,15 @@ on_both_databases! {
 
     async fn te3_whoever_loses_the_right_while_waiting_confers_nothing(server: Server) {
         let office = Office::open(&server, "acme", &["audit:read"]).await;
-        let role = server.sql.id(&office.clerks_role);
-        let clerk = server.sql.id(&office.clerk.id);
-        let lost = format!("UPDATE roles SET permissions = '{}' WHERE id = {role}", CLERK.join(" "));
-        let regained = format!("UPDATE roles SET permissions = '{} audit:read' WHERE id = {role}", CLERK.join(" "));
-        let all_lost = format!("DELETE FROM membership_roles WHERE user_id = {clerk}");
+        let role = server.sql.id(&office.limited_role);
+        let limited = server.sql.id(&office.limited.id);
+        let lost = format!("UPDATE roles SET permissions = '{}' WHERE id = {role}", LIMITED.join(" "));
+        let regained = format!("UPDATE roles SET permissions = '{} audit:read' WHERE id = {role}", LIMITED.join(" "));
+        let all_lost = format!("DELETE FROM membership_roles WHERE user_id = {limited}");
         for path in office.paths() {
             server.sql.execute(&regained).await;
             let holdings = server.sql.number("SELECT count(*) FROM membership_roles").await;
-            // The clerk may when they ask, and does not any more when their turn comes.
+            // The limited may when they ask, and does not any more when their turn comes.
             let reply = while_held(&server, &office, &path, &lost).await;
             reply.refused(403, "role_escalation");
             assert_eq!(server.sql.number("SELECT count(*) FROM membership_roles").await, holdings, "{}", path.name);
@@ -118,7 +118,7 @@ on_both_databases! {
             let reply = while_held(&server, &office, &path, &all_lost).await;
             reply.refused(403, "permission_denied");
             let tenant = server.sql.id(&office.acme.id);
-            server.sql.execute(&format!("INSERT INTO membership_roles (tenant_id, user_id, role_id) VALUES ({tenant}, {clerk}, {role})")).await;
+            server.sql.execute(&format!("INSERT INTO membership_roles (tenant_id, user_id, role_id) VALUES ({tenant}, {limited}, {role})")).await;
         }
         assert_eq!(server.sql.number("SELECT count(*) FROM roles WHERE name = 'spies'").await, 0);
     }
@@ -126,11 +126,11 @@ on_both_databases! {
     async fn te3_a_demotion_and_a_gift_at_the_same_moment_never_leave_both(server: Server) {
         for round in 0..6 {
             let office = Office::open(&server, &format!("round-{round}"), &["audit:read"]).await;
-            let demote = format!("/roles/{}", office.clerks_role);
+            let demote = format!("/roles/{}", office.limited_role);
             let gift = format!("/users/{}/roles/{}", office.colleague.id, office.auditors);
             let (demoted, given) = tokio::join!(
-                office.acme.owner.patch(&demote, json!({ "permissions": CLERK })),
-                office.clerk.send(Method::POST, &gift, None, &[]),
+                office.acme.owner.patch(&demote, json!({ "permissions": LIMITED })),
+                office.limited.send(Method::POST, &gift, None, &[]),
             );
             demoted.is(200);
             let steps = authority_changes(&server, &office).await;
@@ -158,7 +158,7 @@ on_both_databases! {
 async fn while_held(server: &Server, office: &Office, path: &Path, change: &str) -> Reply {
     let mut held = server.sql.hold_power(&office.acme.id).await;
     let asking = async {
-        let reply = path.take(&office.clerk).await;
+        let reply = path.take(&office.limited).await;
         assert!(reply.status.is_client_error(), "{}: {}", path.name, reply.text);
         reply
     };

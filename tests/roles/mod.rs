@@ -1,4 +1,5 @@
 mod escalation;
+mod fixture;
 mod names;
 mod property;
 mod undeclared;
@@ -10,6 +11,7 @@ use crate::support::{
     pages::{assert_pages_join, field},
     within,
 };
+pub(crate) use fixture::fixture;
 
 on_both_databases! {
     async fn a_role_is_made_read_changed_and_deleted(server: Server) {

@@ -51,8 +51,8 @@ impl Server {
         unit.commit().await.unwrap();
     }
 
-    /// Somebody signed in to a session without a tenant: their only one is suspended.
-    pub(crate) async fn homeless(&self) -> Member {
+    /// A person with a session without a tenant: their only tenant is suspended.
+    pub(crate) async fn without_tenant(&self) -> Member {
         let home = self.tenant("nowhere").await;
         self.set_status(&home, TenantStatus::Suspended).await;
         let body = json!({ "email": home.owner.email, "password": PASSWORD });

@@ -107,9 +107,9 @@ impl Server {
         unit.commit().await.unwrap();
     }
 
-    /// Somebody new in a tenant who holds exactly these permissions, by a role made for them.
-    pub(crate) async fn clerk(&self, tenant: &Tenant, permissions: &[&str]) -> Member {
-        let name = format!("clerk {}", next_number());
+    /// A new member of a tenant who holds exactly these permissions, by a role made for that.
+    pub(crate) async fn member_with(&self, tenant: &Tenant, permissions: &[&str]) -> Member {
+        let name = format!("limited {}", next_number());
         tenant.owner.post("/roles", json!({ "name": name, "permissions": permissions })).await.is(201);
         self.member(tenant, &name).await
     }

@@ -162,14 +162,14 @@ impl<'a> Walk<'a> {
 
     async fn the_roles(&self, acme: &Tenant) {
         let owner = &acme.owner;
-        let clerk = self.server.clerk(acme, &["roles:create", "roles:update"]).await;
+        let limited = self.server.member_with(acme, &["roles:create", "roles:update"]).await;
         let role = json!({ "name": "support", "permissions": ["users:read"] });
         let made = self.call(owner, "POST /roles", role.clone()).await.is(201);
         let path = format!("/roles/{}", made["id"].as_str().unwrap());
         self.call(owner, "POST /roles", role).await.refused(409, "role_name_taken");
         let beyond = json!({ "name": "spy", "permissions": ["audit:read"] });
-        self.call(&clerk, "POST /roles", beyond.clone()).await.refused(403, "role_escalation");
-        self.call(&clerk, &format!("PATCH {path}"), beyond).await.refused(403, "role_escalation");
+        self.call(&limited, "POST /roles", beyond.clone()).await.refused(403, "role_escalation");
+        self.call(&limited, &format!("PATCH {path}"), beyond).await.refused(403, "role_escalation");
         self.call(owner, &format!("PATCH {path}"), json!({ "name": "Admin" })).await.refused(409, "role_name_taken");
         let admin = role_path(acme, "admin").await;
         self.call(owner, &format!("PATCH {admin}"), json!({ "name": "x" })).await.refused(409, "role_is_system");
@@ -185,14 +185,14 @@ impl<'a> Walk<'a> {
     async fn the_members(&self, acme: &Tenant) {
         let owner = &acme.owner;
         let member = self.server.member(acme, "viewer").await;
-        let clerk = self.server.clerk(acme, &["users:assign-roles"]).await;
+        let limited = self.server.member_with(acme, &["users:assign-roles"]).await;
         let (path, own) = (format!("/users/{}", member.id), format!("/users/{}", owner.id));
         let support = role_path(acme, "support").await.replace("/roles/", "");
         let owning = role_path(acme, "owner").await.replace("/roles/", "");
         let role = format!("{path}/roles/{support}");
-        self.call(&clerk, &format!("POST {role}"), NOTHING).await.refused(403, "role_escalation");
+        self.call(&limited, &format!("POST {role}"), NOTHING).await.refused(403, "role_escalation");
         let set = json!({ "roleIds": [support] });
-        self.call(&clerk, &format!("PUT {path}/roles"), set.clone()).await.refused(403, "role_escalation");
+        self.call(&limited, &format!("PUT {path}/roles"), set.clone()).await.refused(403, "role_escalation");
         self.call(owner, &format!("POST {role}"), NOTHING).await.is(204);
         self.call(owner, &format!("DELETE {role}"), NOTHING).await.is(204);
         self.call(owner, &format!("PUT {path}/roles"), set).await.is(200);

@@ -4,7 +4,7 @@ use serde_json::json;
 use std::time::Duration;
 use tenantry_testkit::redis::RedisServer;
 
-use super::{Felt, Two, role_id, status};
+use super::{Propagation, Two, role_id, status};
 use crate::support::{Kind, Server, Settings, eventually, rounds, within};
 
 /// How late a change is felt where messages hurry it.
@@ -30,15 +30,19 @@ fn se4_a_role_change_is_felt_at_the_other_process_within_100_ms_with_redis() {
         let bob = two.0[0].member(&acme, "admin").await;
         let path = format!("/users/{}/roles", bob.id);
         let (admin, viewer) = (role_id(&acme, "admin").await, role_id(&acme, "viewer").await);
-        let mut felt = Felt::default();
+        let mut propagation = Propagation::default();
         for round in 0..rounds(20) {
             let (here, there) = two.in_round(round);
             let (owner, bob) = (acme.owner.at(here), bob.at(there));
             bob.get("/audit-logs").await.is(200);
             owner.put(&path, json!({ "roleIds": [viewer] })).await.is(200);
-            felt.within_limit(HURRIED, "the right is gone", async || status(&bob, "/audit-logs").await == 403).await;
+            propagation
+                .within_limit(HURRIED, "the right is gone", async || status(&bob, "/audit-logs").await == 403)
+                .await;
             owner.put(&path, json!({ "roleIds": [admin] })).await.is(200);
-            felt.within_limit(HURRIED, "the right is back", async || status(&bob, "/audit-logs").await == 200).await;
+            propagation
+                .within_limit(HURRIED, "the right is back", async || status(&bob, "/audit-logs").await == 200)
+                .await;
         }
     });
 }

@@ -1,3 +1,4 @@
+mod fixture;
 mod ownership;
 mod removal;
 
@@ -8,6 +9,7 @@ use crate::support::{
     PASSWORD, Server, Tenant,
     pages::{assert_pages_join, field, joined},
 };
+pub(crate) use fixture::fixture;
 
 /// Names that sort and fold differently from what a careless database would do.
 const NAMES: [&str; 8] = ["Zoë", "zoe", "Ångström", "angle", "Ärger", "émile", "日本", "Olga B."];

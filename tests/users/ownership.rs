@@ -36,7 +36,7 @@ async fn active_owners(server: &Server, tenant: &Tenant) -> i64 {
 }
 
 /// What an owner does about ownership, to whom.
-type Deed = (&'static str, Whom);
+type Action = (&'static str, Whom);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whom {
@@ -46,7 +46,7 @@ enum Whom {
 }
 
 /// Everything by which one of two owners may go, or hand over.
-const DEEDS: [Deed; 13] = [
+const ACTIONS: [Action; 13] = [
     ("leave", Whom::Oneself),
     ("deactivate", Whom::Oneself),
     ("deactivate", Whom::TheOther),
@@ -89,7 +89,7 @@ impl Trio {
         Self { tenant, owners, third, owning, admin }
     }
 
-    async fn do_it(&self, by: usize, (what, whom): Deed) -> Reply {
+    async fn do_it(&self, by: usize, (what, whom): Action) -> Reply {
         let actor = &self.owners[by];
         let user = match whom {
             Whom::Oneself => &actor.id,
@@ -109,7 +109,7 @@ impl Trio {
 }
 
 /// A refusal that says what has become of the other's power, or of one's own.
-fn is_fair(reply: &Reply, (what, _): Deed) -> bool {
+fn is_fair(reply: &Reply, (what, _): Action) -> bool {
     let code = reply.body["error"]["code"].as_str().unwrap_or_default();
     match (reply.status.as_u16(), code) {
         (200 | 204, _) => true,
@@ -263,11 +263,11 @@ on_both_databases! {
         ];
         let world = &server.app.world;
         // In any order, and each once before any comes again.
-        let mut deeds: Vec<(Deed, Deed)> = DEEDS.iter().flat_map(|one| DEEDS.map(|two| (*one, two))).collect();
-        deeds.sort_by_cached_key(|_| world.random::<8>());
+        let mut actions: Vec<(Action, Action)> = ACTIONS.iter().flat_map(|one| ACTIONS.map(|two| (*one, two))).collect();
+        actions.sort_by_cached_key(|_| world.random::<8>());
         let mut ends = BTreeMap::new();
-        let usual = u32::try_from(DEEDS.len()).unwrap();
-        for (round, (by_first, by_second)) in (0..rounds(usual)).zip(deeds.iter().copied().cycle()) {
+        let usual = u32::try_from(ACTIONS.len()).unwrap();
+        for (round, (by_first, by_second)) in (0..rounds(usual)).zip(actions.iter().copied().cycle()) {
             let trio = Trio::new(&server, &people, &format!("trio-{round}")).await;
             let what = format!("{by_first:?} and {by_second:?} in round {round}");
             // Now and then one of them is a moment later.
@@ -279,12 +279,12 @@ on_both_databases! {
                 async { tokio::time::sleep(second).await; trio.do_it(1, by_second).await },
             );
             let replies = [(by_first, first), (by_second, second)];
-            for (deed, reply) in &replies {
-                assert!(is_fair(reply, *deed), "{what}: {} {}", reply.status, reply.text);
+            for (action, reply) in &replies {
+                assert!(is_fair(reply, *action), "{what}: {} {}", reply.status, reply.text);
             }
             // Whoever comes first is one of two owners, and may.
             let done = replies.iter().filter(|(_, reply)| reply.status.is_success());
-            let done: Vec<Deed> = done.map(|(deed, _)| *deed).collect();
+            let done: Vec<Action> = done.map(|(action, _)| *action).collect();
             assert!(!done.is_empty(), "{what}: neither was done");
             let owners = active_owners(&server, &trio.tenant).await;
             assert!(owners >= 1, "{what}: {done:?} left nobody");
@@ -292,7 +292,7 @@ on_both_databases! {
                 assert_eq!(server.sql.number(query).await, 0, "{what}: {half}");
             }
             // Nobody has done anything to the third, so a gift to them is there; and whoever owns it gets in.
-            let heirs = done.iter().filter(|deed| **deed == ("transfer", Whom::AThird)).count();
+            let heirs = done.iter().filter(|action| **action == ("transfer", Whom::AThird)).count();
             let mut kept = 0;
             for person in &people {
                 let body = json!({ "email": person.email, "password": PASSWORD, "tenantSlug": trio.tenant.slug });
@@ -318,7 +318,7 @@ on_both_databases! {
     }
 }
 
-/// How the deeds ended, in a line for whoever wants to see that they met at all.
+/// How the actions ended, in a line for whoever wants to see that they met at all.
 #[expect(clippy::print_stdout, reason = "the figures of a run that was asked for more rounds")]
 fn tell(ends: &BTreeMap<String, u32>) {
     println!("TE4: {ends:?}");

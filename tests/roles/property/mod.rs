@@ -1,9 +1,9 @@
 //! Over random sequences of grant, edit, invite, accept, assign, transfer, remove by random people: nobody ever holds a
 //! right that no giver held, and the tenant always has an owner.
 
-mod deeds;
+mod actions;
 mod rights;
-mod town;
+mod simulation;
 
 use proptest::{
     prelude::any,
@@ -13,9 +13,9 @@ use proptest::{
 use std::collections::BTreeMap;
 
 use self::{
-    deeds::deeds,
+    actions::actions,
     rights::objection,
-    town::{Done, NUMBERS_PER_STEP, Town},
+    simulation::{Done, NUMBERS_PER_STEP, Simulation},
 };
 use crate::support::{Server, rounds};
 
@@ -43,27 +43,27 @@ impl Drop for Story {
     }
 }
 
-/// How often each deed was done, and how often refused.
+/// How often each action was done, and how often refused.
 type Counts = BTreeMap<&'static str, [u32; 2]>;
 
 async fn play(server: &Server, round: u32, counts: &mut Counts) {
     let numbers = numbers(round);
     let mut story = Story(vec![format!("round {round}, numbers {numbers:?}")]);
     let (first, rest) = numbers.split_at(2);
-    let mut town = Town::found(server, &format!("town-{round}"), [first[0], first[1]]).await;
-    let mut before = town.rights().await;
+    let mut simulation = Simulation::start(server, &format!("simulated-{round}"), [first[0], first[1]]).await;
+    let mut before = simulation.rights().await;
     for (step, numbers) in rest.chunks_exact(NUMBERS_PER_STEP).enumerate() {
-        let done = town.step(&before, numbers.try_into().unwrap()).await;
-        let Done { deed, giver, was_done, told } = done;
+        let done = simulation.step(&before, numbers.try_into().unwrap()).await;
+        let Done { action, giver, succeeded, told } = done;
         story.0.push(format!("{step}. {told}"));
-        counts.entry(deed).or_default()[usize::from(!was_done)] += 1;
-        let after = town.rights().await;
-        if let Some(objection) = objection(&before, &after, &giver, was_done) {
+        counts.entry(action).or_default()[usize::from(!succeeded)] += 1;
+        let after = simulation.rights().await;
+        if let Some(objection) = objection(&before, &after, &giver, succeeded) {
             panic!("round {round}, step {step}: {objection}\nbefore {before:#?}\nafter {after:#?}");
         }
         before = after;
     }
-    town.everybody_is_told(&before).await;
+    simulation.everybody_is_told(&before).await;
 }
 
 on_both_databases! {
@@ -73,7 +73,7 @@ on_both_databases! {
             play(&server, round, &mut counts).await;
         }
         // Sequences in which nothing goes, or everything, would show nothing.
-        let both_seen = deeds().iter().all(|deed| counts.get(deed).is_some_and(|[done, refused]| *done > 0 && *refused > 0));
+        let both_seen = actions().iter().all(|action| counts.get(action).is_some_and(|[done, refused]| *done > 0 && *refused > 0));
         assert!(rounds < USUAL_ROUNDS || both_seen, "{counts:?}");
     }
 }

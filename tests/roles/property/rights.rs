@@ -89,8 +89,8 @@ fn hyphenated(id: &str) -> String {
 
 /// What the model has against a step, if it has anything: it knows nothing but who held what before, who gave, and
 /// whether that was let through.
-pub(super) fn objection(before: &Rights, after: &Rights, giver: &str, was_done: bool) -> Option<String> {
-    if !was_done && before != after {
+pub(super) fn objection(before: &Rights, after: &Rights, giver: &str, succeeded: bool) -> Option<String> {
+    if !succeeded && before != after {
         return Some("what was refused has changed something".to_owned());
     }
     let given = before.of(giver);

@@ -193,11 +193,11 @@ impl Walk<'_> {
         let path = format!("/invitations/{}", made["id"].as_str().unwrap());
         self.call(owner, call, to("ivy@example.com", &admin)).await.is(201);
 
-        let clerk = self.server.clerk(&tenant, &["invitations:manage", "tenant:read"]).await;
-        self.call(&clerk, &format!("POST {path}/resend"), NOTHING).await.refused(403, "email_unverified");
-        self.server.verify(&clerk).await;
-        self.call(&clerk, call, to("iris@example.com", &admin)).await.refused(403, "role_escalation");
-        self.call(&clerk, &format!("POST {path}/resend"), NOTHING).await.refused(403, "role_escalation");
+        let limited = self.server.member_with(&tenant, &["invitations:manage", "tenant:read"]).await;
+        self.call(&limited, &format!("POST {path}/resend"), NOTHING).await.refused(403, "email_unverified");
+        self.server.verify(&limited).await;
+        self.call(&limited, call, to("iris@example.com", &admin)).await.refused(403, "role_escalation");
+        self.call(&limited, &format!("POST {path}/resend"), NOTHING).await.refused(403, "role_escalation");
         self.call(owner, &format!("POST {path}/resend"), NOTHING).await.is(200);
         self.until_too_often(owner, &format!("POST {path}/resend"), NOTHING).await;
         self.until_too_often(owner, call, to("ivy@example.com", &viewer)).await;

@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 
 use super::{
     rights::{OWNING, Rights},
-    town::{Resident, Town},
+    simulation::{Person, Simulation},
 };
 
 /// What can be done, and how often of so many.
-const DEEDS: [(&str, usize); 15] = [
+const ACTIONS: [(&str, usize); 15] = [
     ("make a role", 2),
     ("edit a role", 5),
     ("delete a role", 2),
@@ -28,13 +28,13 @@ const DEEDS: [(&str, usize); 15] = [
     ("leave", 1),
 ];
 
-/// Every deed, as often as it is to be done.
-pub(super) fn deeds() -> Vec<&'static str> {
-    DEEDS.iter().flat_map(|(deed, often)| vec![*deed; *often]).collect()
+/// Every action, as often as it is to be done.
+pub(super) fn actions() -> Vec<&'static str> {
+    ACTIONS.iter().flat_map(|(action, often)| vec![*action; *often]).collect()
 }
 
 /// Where a request goes, and with what.
-pub(super) type Wish = (Method, String, Option<Value>);
+pub(super) type PlannedRequest = (Method, String, Option<Value>);
 
 pub(super) fn pick<T>(list: &[T], number: u32) -> &T {
     &list[number as usize % list.len()]
@@ -46,23 +46,30 @@ pub(super) fn subset(names: &[String], number: u32) -> Vec<String> {
     chosen.map(|(_, name)| name.clone()).collect()
 }
 
-impl Town<'_> {
+impl Simulation<'_> {
     /// What somebody asks for who does this; none for accepting, which nobody asks of the tenant.
-    pub(super) fn wish(&self, before: &Rights, actor: usize, deed: &str, whom: u32, with: u32) -> Option<Wish> {
+    pub(super) fn planned_request(
+        &self,
+        before: &Rights,
+        actor: usize,
+        action: &str,
+        whom: u32,
+        with: u32,
+    ) -> Option<PlannedRequest> {
         // In an order that is the same each time, which that of ids is not.
         let made: Vec<&String> = before.roles.keys().filter(|role| !self.defaults.contains_key(*role)).collect();
         let defaults = self.default_ids.iter().filter(|role| before.roles.contains_key(*role));
         let roles: Vec<&String> = defaults.chain(made.iter().copied()).collect();
         // Now and then somebody who is no member.
-        let is_one = |person: &&Resident| before.members.contains_key(&person.id) || person.id == self.people[6].id;
-        let members: Vec<&Resident> = self.people.iter().filter(is_one).collect();
-        let held = |person: &Resident| before.members.get(&person.id);
+        let is_one = |person: &&Person| before.members.contains_key(&person.id) || person.id == self.people[6].id;
+        let members: Vec<&Person> = self.people.iter().filter(is_one).collect();
+        let held = |person: &Person| before.members.get(&person.id);
         let (role, user) = (pick(&roles, with).as_str(), *pick(&members, whom));
         let (name, user) = (&user.id, user);
         let wanted: BTreeSet<&str> = [role, pick(&roles, with >> 8).as_str()].into();
         let set_status =
             |name: &str, status: &str| (Method::PATCH, format!("/users/{name}"), Some(json!({ "status": status })));
-        Some(match deed {
+        Some(match action {
             "make a role" => {
                 let permissions = self.some_permissions(before, actor, whom, with);
                 let body = json!({ "name": format!("role {with}"), "permissions": permissions });
@@ -93,7 +100,7 @@ impl Town<'_> {
             }
             "leave" => (Method::POST, "/tenant/leave".to_owned(), None),
             "invite" => {
-                let is_new = |person: &&Resident| whom.is_multiple_of(4) || held(person).is_none();
+                let is_new = |person: &&Person| whom.is_multiple_of(4) || held(person).is_none();
                 let people = self.people.iter().filter(is_new).map(|person| &person.email);
                 let addresses: Vec<&String> = self.guests.iter().chain(people).collect();
                 let body = json!({ "email": pick(&addresses, whom >> 2), "roleIds": wanted });
@@ -103,7 +110,7 @@ impl Town<'_> {
                 let some = self.invitations.iter().filter(|invited| invited.is_open || whom.is_multiple_of(4));
                 let ids: Vec<&String> = some.map(|invited| &invited.id).collect();
                 let id = if ids.is_empty() { name } else { *pick(&ids, whom >> 2) };
-                match deed {
+                match action {
                     "revoke" => (Method::DELETE, format!("/invitations/{id}"), None),
                     _ => (Method::POST, format!("/invitations/{id}/resend"), None),
                 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 use super::{
-    deeds::{deeds, pick, subset},
+    actions::{actions, pick, subset},
     rights::{Names, OWNING, Rights},
 };
 use crate::support::{Client, Member, PASSWORD, Reply, Server, Tenant};
@@ -15,15 +15,15 @@ pub(super) const NUMBERS_PER_STEP: usize = 4;
 
 /// What was done, or refused.
 pub(super) struct Done {
-    pub(super) deed: &'static str,
+    pub(super) action: &'static str,
     /// Whose rights it rests on: the person who acts, or the one who invited whoever accepts.
     pub(super) giver: String,
-    pub(super) was_done: bool,
+    pub(super) succeeded: bool,
     /// For whoever reads the sequence.
     pub(super) told: String,
 }
 
-pub(super) struct Resident {
+pub(super) struct Person {
     pub(super) id: String,
     pub(super) email: String,
     client: Client,
@@ -36,22 +36,22 @@ pub(super) struct Invited {
     pub(super) is_open: bool,
 }
 
-pub(super) struct Town<'a> {
+pub(super) struct Simulation<'a> {
     server: &'a Server,
     pub(super) tenant: Tenant,
     /// The roles whose permissions stand in the code.
     pub(super) defaults: BTreeMap<String, Names>,
     pub(super) default_ids: Vec<String>,
     pub(super) catalogue: Vec<String>,
-    pub(super) people: Vec<Resident>,
+    pub(super) people: Vec<Person>,
     pub(super) guests: Vec<String>,
     pub(super) invitations: Vec<Invited>,
     /// Every token that was ever mailed, and which invitation it belonged to.
     pub(super) links: Vec<(String, usize)>,
 }
 
-impl<'a> Town<'a> {
-    pub(super) async fn found(server: &'a Server, slug: &str, numbers: [u32; 2]) -> Self {
+impl<'a> Simulation<'a> {
+    pub(super) async fn start(server: &'a Server, slug: &str, numbers: [u32; 2]) -> Self {
         let tenant = server.verified_tenant(slug).await;
         let owner = &tenant.owner;
         let mut defaults = BTreeMap::new();
@@ -72,7 +72,7 @@ impl<'a> Town<'a> {
             let chosen = subset(&catalogue, number);
             let always = ["invitations:manage", "roles:update", "users:assign-roles"];
             let names: Names = chosen.into_iter().chain(always.map(str::to_owned)).collect();
-            people.push(server.clerk(&tenant, &names.iter().map(String::as_str).collect::<Vec<_>>()).await);
+            people.push(server.member_with(&tenant, &names.iter().map(String::as_str).collect::<Vec<_>>()).await);
         }
         people.push(server.member(&tenant, "viewer").await);
         people.push(server.tenant(&format!("{slug}-outside")).await.owner);
@@ -81,13 +81,13 @@ impl<'a> Town<'a> {
         }
         // Nobody has shown that this mailbox is theirs.
         people.push(server.member(&tenant, "member").await);
-        let resident = |member: &Member| Resident {
+        let person = |member: &Member| Person {
             id: member.id.clone(),
             email: member.email.clone(),
             client: member.client.clone(),
         };
         Self {
-            people: people.iter().map(resident).collect(),
+            people: people.iter().map(person).collect(),
             guests: (0..3).map(|number| format!("guest-{number}@{slug}.example")).collect(),
             server,
             tenant,
@@ -106,31 +106,31 @@ impl<'a> Town<'a> {
     /// Does what these numbers say, knowing who holds what.
     pub(super) async fn step(&mut self, before: &Rights, numbers: [u32; NUMBERS_PER_STEP]) -> Done {
         let [who, what, whom, with] = numbers;
-        let list = deeds();
-        let deed = *pick(&list, what);
+        let list = actions();
+        let action = *pick(&list, what);
         let actor = self.actor(before, who);
-        let told = format!("{} {deed} {numbers:?}", self.people[actor].email);
-        let Some((method, path, body)) = self.wish(before, actor, deed, whom, with) else {
+        let told = format!("{} {action} {numbers:?}", self.people[actor].email);
+        let Some((method, path, body)) = self.planned_request(before, actor, action, whom, with) else {
             return self.accept(actor, whom, with, told).await;
         };
         let told = format!("{told} {path} {}", body.clone().unwrap_or_default());
         let reply = self.act(actor, method, &path, body).await;
-        let was_done = reply.status.is_success();
+        let succeeded = reply.status.is_success();
         let told = format!("{told}: {} {}", reply.status, reply.body["error"]["code"]);
-        if was_done && matches!(deed, "invite" | "resend") {
+        if succeeded && matches!(action, "invite" | "resend") {
             self.note_invitation(actor, &reply).await;
         }
-        if was_done && deed == "revoke" {
+        if succeeded && action == "revoke" {
             let revoked = self.invitations.iter_mut().filter(|invited| path.ends_with(&invited.id));
             revoked.for_each(|invited| invited.is_open = false);
         }
-        Done { deed, giver: self.people[actor].id.clone(), was_done, told }
+        Done { action, giver: self.people[actor].id.clone(), succeeded, told }
     }
 
     /// Of four times once an owner, twice somebody who owns nothing and may give something, and once anybody.
     fn actor(&self, before: &Rights, number: u32) -> usize {
         let may_give = ["users:assign-roles", "roles:update", "roles:create", "invitations:manage"];
-        let is_wanted = |person: &Resident| {
+        let is_wanted = |person: &Person| {
             let names = before.of(&person.id);
             match number % 4 {
                 0 => names.contains(OWNING),
@@ -180,7 +180,7 @@ impl<'a> Town<'a> {
     /// Uses a link that was mailed at some time, signed in as somebody or not.
     async fn accept(&mut self, actor: usize, whom: u32, with: u32, told: String) -> Done {
         let Some((token, place)) = self.some_link(whom, with) else {
-            return Done { deed: "accept", giver: self.people[actor].id.clone(), was_done: false, told };
+            return Done { action: "accept", giver: self.people[actor].id.clone(), succeeded: false, told };
         };
         let giver = self.invitations[place].inviter.clone();
         let client =
@@ -192,16 +192,16 @@ impl<'a> Town<'a> {
         }
         assert!(!reply.status.is_server_error(), "{}", reply.text);
         let told = format!("{told}: link of {giver}: {} {}", reply.status, reply.body["error"]["code"]);
-        let was_done = reply.status.is_success();
-        if was_done {
+        let succeeded = reply.status.is_success();
+        if succeeded {
             self.invitations[place].is_open = false;
             let member = Member::new(&self.server.client(), &reply.body["data"]);
             match self.people.iter_mut().find(|person| person.id == member.id) {
                 Some(person) => person.client = member.client,
-                None => self.people.push(Resident { id: member.id, email: member.email, client: member.client }),
+                None => self.people.push(Person { id: member.id, email: member.email, client: member.client }),
             }
         }
-        Done { deed: "accept", giver, was_done, told }
+        Done { action: "accept", giver, succeeded, told }
     }
 
     /// What the API tells everybody who is signed in here of their rights is what the rows say.

@@ -1,0 +1,102 @@
+//! A tenant with something of every resource. What that is, each resource says in its own folder.
+
+use serde_json::Value;
+
+use super::{
+    Server, Tenant,
+    routes::{Route, UNKNOWN_ID},
+};
+use crate::{audit_logs, auth, files, invitations, jobs, roles, users};
+
+/// A tenant with one of everything that has an id.
+pub(crate) struct Fixture {
+    pub(crate) tenant: Tenant,
+    resources: Vec<ResourceFixture>,
+}
+
+/// What a tenant has of one resource, and how the operations of the resource are tried on it.
+#[derive(Default)]
+pub(crate) struct ResourceFixture {
+    ids: Vec<String>,
+    path_ids: Vec<(&'static str, Vec<String>)>,
+    bodies: Vec<(&'static str, Value)>,
+}
+
+impl Fixture {
+    /// Makes the tenant, and in it what each resource needs. A new resource is one line here.
+    pub(crate) async fn of(server: &Server, slug: &str) -> Self {
+        let tenant = server.verified_tenant(slug).await;
+        let resources = vec![
+            audit_logs::fixture(&tenant).await,
+            auth::fixture(server, &tenant).await,
+            files::fixture(&tenant).await,
+            invitations::fixture(&tenant).await,
+            jobs::fixture(&tenant).await,
+            roles::fixture(&tenant).await,
+            users::fixture(server, &tenant).await,
+        ];
+        Self { tenant, resources }
+    }
+
+    /// The tenant's id and those of everything in it.
+    pub(crate) fn every_id(&self) -> impl Iterator<Item = &str> {
+        let of_resources = self.resources.iter().flat_map(|resource| resource.ids.iter().map(String::as_str));
+        std::iter::once(self.tenant.id.as_str()).chain(of_resources)
+    }
+
+    /// The ids in the path with which the operation can be tried here.
+    pub(crate) fn ids_for(&self, route: &Route) -> Vec<&str> {
+        let ids = self.path_ids(route.id);
+        // An operation that takes ids belongs into the fixture of its resource.
+        assert_eq!(ids.len(), route.ids(), "say in a fixture what {} can be tried on", route.id);
+        ids
+    }
+
+    /// The first id in the path with which the operation can be tried here.
+    pub(crate) fn id_for(&self, operation: &str) -> &str {
+        self.path_ids(operation)[0]
+    }
+
+    fn path_ids(&self, operation: &str) -> Vec<&str> {
+        let mut known = self.resources.iter().flat_map(|resource| &resource.path_ids);
+        let ids = known.find(|(known, _)| *known == operation).map(|(_, ids)| ids.iter().map(String::as_str).collect());
+        ids.unwrap_or_default()
+    }
+
+    /// A body with which the operation succeeds here, where it takes one.
+    pub(crate) fn body_for(&self, route: &Route) -> Option<Value> {
+        let mut known = self.resources.iter().flat_map(|resource| &resource.bodies);
+        if let Some((_, body)) = known.find(|(known, _)| *known == route.id) {
+            return Some(body.clone());
+        }
+        route.example_body().inspect(|body| {
+            assert!(!body.to_string().contains(UNKNOWN_ID), "the example of {} names an id", route.id);
+        })
+    }
+}
+
+impl ResourceFixture {
+    /// Adds the id of something that no other tenant may see.
+    pub(crate) fn has(mut self, id: &str) -> Self {
+        self.ids.push(id.to_owned());
+        self
+    }
+
+    /// Says with which ids in their paths these operations can be tried.
+    pub(crate) fn tried_with(mut self, operations: &[&'static str], ids: &[&str]) -> Self {
+        let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+        self.path_ids.extend(operations.iter().map(|operation| (*operation, ids.clone())));
+        self
+    }
+
+    /// Gives a body with which the operation succeeds, where the documented example does not.
+    pub(crate) fn body(mut self, operation: &'static str, body: Value) -> Self {
+        self.bodies.push((operation, body));
+        self
+    }
+}
+
+/// The id of what an answer shows.
+pub(crate) fn id_of(shown: &Value) -> &str {
+    shown["id"].as_str().unwrap()
+}
