@@ -1,4 +1,4 @@
-//! Answers that are given again: rows, queries, and nothing else.
+//! Stored responses of idempotent requests: rows and queries only.
 
 use async_trait::async_trait;
 use sea_orm::{
@@ -102,7 +102,7 @@ impl TryFrom<row::Model> for Remembered {
 }
 
 impl Unit {
-    /// Keys are their person's own, in the tenant that the unit is for.
+    /// Fails unless the key belongs to the unit's user, in the unit's tenant.
     fn require_keyed(&self, keyed: &IdempotencyScope) -> Result<(), StoreError> {
         self.require_own(keyed.person)?;
         match keyed.tenant {
@@ -126,7 +126,7 @@ impl Unit {
 impl IdempotencyStore for Unit {
     async fn acquire_key(&mut self, keyed: &IdempotencyScope, since: Timestamp) -> Result<Claim, StoreError> {
         self.require_keyed(keyed)?;
-        // On SQLite this unit is the only one that writes.
+        // On SQLite this unit is the only writer.
         if self.is_postgres() {
             let name = format!("{} {} {} {}", lane(keyed), keyed.person, keyed.route, keyed.key.as_str());
             let lock = "SELECT 1 WHERE pg_try_advisory_xact_lock(hashtextextended($1, 0))";

@@ -1,4 +1,4 @@
-//! How long tenants keep their entries.
+//! How long tenants keep the entries of their audit logs.
 
 use async_trait::async_trait;
 use sea_orm::{EntityTrait, Insert, IntoActiveModel, sea_query::OnConflict};

@@ -1,4 +1,4 @@
-//! What a session may do, and the announcement of changes to it.
+//! Reads the authority of sessions, and records changes to it.
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, FromQueryResult, prelude::ChronoDateTimeUtc};
@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 use crate::{Scope, Unit, roles::permissions_of};
 
-/// Whose power has changed.
+/// The sessions whose authority changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthorityChange {
-    /// One session's.
+    /// One session.
     Session(SessionId),
-    /// That of every session of a person.
+    /// Every session of a user.
     User(UserId),
-    /// That of every session in a tenant.
+    /// Every session in a tenant.
     Tenant(TenantId),
 }
 
@@ -113,7 +113,7 @@ impl Authorities for Unit {
 
     async fn lock_tenant(&mut self, tenant: TenantId) -> Result<(), StoreError> {
         self.require_tenant(tenant)?;
-        // On SQLite there is one writer at a time, and this unit is it.
+        // SQLite has one writer at a time, which is this unit.
         if self.is_postgres() {
             let lock = self.sql("SELECT 1 FROM tenants WHERE id = $1 FOR NO KEY UPDATE", [tenant.uuid().into()]);
             self.run(self.transaction.query_one_raw(lock)).await?;

@@ -1,4 +1,4 @@
-//! Reading what has changed in anybody's authority, by a connection of its own.
+//! Reads changes of authority through a connection of its own.
 
 use sea_orm::prelude::Uuid;
 use sqlx::{ConnectOptions, PgConnection, Row, SqliteConnection, postgres::PgRow};
@@ -17,8 +17,8 @@ pub(crate) const TABLE: Table = Table {
     of_tenant: None,
     of_person: None,
     expires: &[
-        // Every process reads a row within a second, and caches authority for a minute. A row without a
-        // time is older than the column.
+        // Every process reads a row within a second and caches authority for a minute. A row without a time is older
+        // than the column.
         Expiry::CleanUp(ExpiringRows {
             target: CleanUpTarget::AuthorityChanges,
             rows: Stale::AuthorityChanges,
@@ -31,7 +31,7 @@ pub(crate) const TABLE: Table = Table {
     personal: &[PersonalColumn::stays("user_id", "an id, for an hour")],
 };
 
-/// Reads `authority_changes` from where it was left, each row once. It opens its connection anew after a failure.
+/// Reads `authority_changes` from where the last read ended, each row once. Reconnects after a failure.
 pub struct AuthorityFeed {
     config: StoreConfig,
     place: Place,
@@ -43,7 +43,7 @@ enum Place {
 }
 
 impl AuthorityFeed {
-    /// A feed that begins with what changes from its first reading on.
+    /// Returns a feed that reports the changes after its first read.
     pub fn new(config: StoreConfig) -> Self {
         let place = match config.database {
             Database::Sqlite(_) => Place::Sqlite { connection: None, last_id: None },
@@ -52,7 +52,7 @@ impl AuthorityFeed {
         Self { config, place }
     }
 
-    /// What has changed since the reading before. After an error the next reading goes on from the same place.
+    /// Returns the changes since the previous read. After an error the next read continues from the same position.
     pub async fn read(&mut self) -> Result<Vec<AuthorityChange>, ConnectError> {
         match (&mut self.place, &self.config.database) {
             (Place::Sqlite { connection, last_id }, Database::Sqlite(file)) => {
@@ -91,10 +91,10 @@ fn failed(error: sqlx::Error) -> ConnectError {
     StoreError::Unavailable(Box::new(error)).into()
 }
 
-/// Id, session, person and tenant.
+/// Id, session, user and tenant.
 type ChangeRow = (i64, Option<Uuid>, Option<Uuid>, Option<Uuid>);
 
-/// SQLite has one writer at a time, so ids become visible in order.
+/// Reads changes on SQLite. SQLite has one writer at a time, so ids become visible in order.
 async fn read_sqlite(
     connection: &mut SqliteConnection,
     last_id: &mut Option<i64>,
@@ -114,8 +114,9 @@ async fn read_sqlite(
     Ok(rows.into_iter().filter_map(|(_, session, user, tenant)| change(session, user, tenant)).collect())
 }
 
-/// Rows become visible out of order: one written by a transaction that was still running at the reading before has
-/// an id below others that were seen. So each reading starts at the oldest transaction that was running then.
+/// Reads changes on PostgreSQL, where rows become visible out of order. A transaction that was still running at the
+/// previous read may have written an id below others already seen. So each read starts at the oldest transaction that
+/// was running then.
 async fn read_postgres(
     connection: &mut PgConnection,
     horizon: &mut Option<i64>,
@@ -125,7 +126,8 @@ async fn read_postgres(
         SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon, \
                c.id, c.session_id, c.user_id, c.tenant_id \
         FROM (SELECT 1) AS always LEFT JOIN authority_changes c ON c.xid >= $1::text::xid8";
-    // What the first reading finds was committed before it, whoever else's transaction it has to start from.
+    // The first read reports nothing: the changes that it finds were committed before it. It starts at the oldest
+    // running transaction, which may be unrelated.
     let (start, is_first) = match *horizon {
         Some(start) => (start, false),
         None => {

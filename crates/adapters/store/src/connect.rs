@@ -1,4 +1,4 @@
-//! Opening the database: pools, time limits, and what production refuses.
+//! Opens the database: pools, time limits, and the tests of returned connections.
 
 use metrics::counter;
 use sea_orm::{
@@ -24,10 +24,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{Scope, Unit, failure::DeadlinePassed};
 
-/// Which database.
+/// The database to use.
 #[derive(Debug, Clone)]
 pub enum Database {
-    /// A file. One process serves from it.
+    /// A SQLite file. One process serves from it.
     Sqlite(PathBuf),
     /// A `postgres://` URL.
     Postgres(SecretString),
@@ -36,44 +36,44 @@ pub enum Database {
 /// When SQLite waits for the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Synchronous {
-    /// At every commit: what was acknowledged survives a power cut.
+    /// At every commit: acknowledged changes survive a power failure.
     #[default]
     Full,
-    /// At checkpoints: the last commits may be lost with the power, never the file's integrity.
+    /// At checkpoints: a power failure may lose the last commits, but never the integrity of the file.
     Normal,
 }
 
-/// How the database is used.
+/// Configuration of the store.
 #[derive(Debug, Clone)]
 pub struct StoreConfig {
-    /// Which database.
+    /// The database to use.
     pub database: Database,
-    /// How many connections at most; on SQLite, how many readers beside the one writer.
+    /// Maximum number of connections; on SQLite, maximum number of readers besides the one writer.
     pub pool_size: u32,
-    /// How long a unit may take, waiting for a connection included.
+    /// Maximum duration of a unit, including the wait for a connection.
     pub deadline: Duration,
     /// When SQLite waits for the disk.
     pub synchronous: Synchronous,
 }
 
-/// Why the database could not be opened.
+/// Errors of opening the database.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The address is not one.
+    /// The database address is invalid.
     #[error("the database address cannot be read: {0}")]
     Address(#[source] sqlx::Error),
-    /// Nobody answers there.
+    /// The database does not respond.
     #[error("the database does not answer: {0}")]
     Unreachable(#[source] sqlx::Error),
-    /// The schema could not be brought up to date.
+    /// The migration of the schema failed.
     #[error("the database could not be migrated: {0}")]
     Migration(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A look-up at start-up failed.
+    /// A query at start-up failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// The open database. Units are opened from it; cloning is cheap.
+/// The open database, from which units are opened. Cloning is cheap.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) writer: DatabaseConnection,
@@ -84,14 +84,14 @@ pub struct Store {
     distrust: Distrust,
 }
 
-/// How full a pool of connections is.
+/// Usage of a connection pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolFigures {
     /// `postgres`, or on SQLite `writer` and `reader`.
     pub pool: &'static str,
     /// Connections in use.
     pub used: usize,
-    /// Connections that wait to be used.
+    /// Idle connections.
     pub idle: usize,
 }
 
@@ -101,9 +101,9 @@ impl PoolFigures {
     }
 }
 
-/// Until when returned connections must prove themselves, because the database has lately not answered in time.
+/// The time until which returned connections are tested, because the database recently exceeded a deadline.
 ///
-/// It lasts beyond the next answer that comes in time: the connection that was given up is returned after that.
+/// A later response in time does not end the tests: the abandoned connection is returned after it.
 #[derive(Clone)]
 struct Distrust {
     epoch: Instant,
@@ -128,20 +128,20 @@ impl Distrust {
 }
 
 impl Store {
-    /// How long anybody waits for a connection.
+    /// Maximum wait for a connection.
     const ACQUIRE: Duration = Duration::from_secs(1);
-    /// How long a returned connection may take to prove that it is usable.
+    /// Maximum duration of the test of a returned connection.
     const PROOF: Duration = Duration::from_millis(250);
 
-    /// Opens the pools. On PostgreSQL no connection is made yet. Stored names are read by the vocabulary: a permission that
-    /// it does not declare grants nothing.
+    /// Opens the pools. On PostgreSQL no connection is opened yet. The vocabulary interprets stored names: a permission
+    /// that it does not declare grants nothing.
     pub async fn connect(config: StoreConfig, vocabulary: Arc<Vocabulary>) -> Result<Self, ConnectError> {
         let statements = Arc::new(AtomicU64::new(0));
         let distrust = Distrust::new();
         let (mut writer, mut reader) = match &config.database {
             Database::Sqlite(file) => {
                 let options = sqlite_options(file, &config);
-                // A file does not hang up: asking each time would cost a turn of the connection's thread.
+                // A file cannot disconnect. A test before each use would cost a round trip to the connection's thread.
                 let pool = SqlitePoolOptions::new().acquire_timeout(Self::ACQUIRE).test_before_acquire(false);
                 let pool = pool.after_release(|connection, _| Box::pin(has_left_its_transaction(connection)));
                 let writer = pool.clone().max_connections(1).idle_timeout(None).max_lifetime(None);
@@ -159,7 +159,8 @@ impl Store {
                     .after_release(move |connection, _| {
                         let distrusted = distrust.lasts();
                         Box::pin(async move {
-                            // sqlx pings without a time limit; a connection whose statement was abandoned would hang there.
+                            // sqlx pings without a time limit, and would hang on a connection whose statement was
+                            // abandoned.
                             if !distrusted {
                                 return Ok(true);
                             }
@@ -180,12 +181,12 @@ impl Store {
         Ok(Self { writer, reader, config: Arc::new(config), vocabulary, statements, distrust })
     }
 
-    /// A unit for reading. On SQLite it never waits for a writer.
+    /// Opens a unit for reading. On SQLite it never waits for a writer.
     pub async fn read(&self, scope: Scope) -> Result<Unit, StoreError> {
         self.open(&self.reader, scope, SqliteTransactionMode::Deferred).await
     }
 
-    /// A unit for writing. Dropping it rolls back.
+    /// Opens a unit for writing. Dropping it rolls back.
     pub async fn begin(&self, scope: Scope) -> Result<Unit, StoreError> {
         self.open(&self.writer, scope, SqliteTransactionMode::Immediate).await
     }
@@ -201,7 +202,7 @@ impl Store {
             TransactionOptions { sqlite_transaction_mode: Some(sqlite_mode), ..TransactionOptions::default() };
         self.statements.fetch_add(1, Ordering::Relaxed);
         let begun = timeout_at(deadline, pool.begin_with_options(options)).await;
-        // Whatever the database says to somebody who only wants in, it is not to be had now.
+        // Any failure to open a transaction means that the database is unavailable.
         let transaction = self.watch(begun)?.map_err(|error| {
             if matches!(error, DbErr::ConnectionAcquire(_)) {
                 counter!("tenantry_db_acquire_failures_total").increment(1);
@@ -213,7 +214,7 @@ impl Store {
         Ok(unit)
     }
 
-    /// How full each pool is.
+    /// Returns the usage of each pool.
     pub fn pools(&self) -> Vec<PoolFigures> {
         let of_sqlite = |name, pool: &SqlitePool| PoolFigures::new(name, pool.size(), pool.num_idle());
         match &self.config.database {
@@ -228,7 +229,7 @@ impl Store {
         }
     }
 
-    /// How many statements were sent since the store was opened, those that open and close units included.
+    /// Returns the number of statements sent since the store was opened, including those that open and close units.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
     }
@@ -237,7 +238,7 @@ impl Store {
         self.statements.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notes when the database does not answer in time, so that returned connections must prove themselves.
+    /// Records that the database exceeded a deadline, so that returned connections are tested.
     pub(crate) fn watch<T>(&self, outcome: Result<T, tokio::time::error::Elapsed>) -> Result<T, StoreError> {
         outcome.map_err(|_| {
             self.distrust.begin();
@@ -246,7 +247,7 @@ impl Store {
         })
     }
 
-    /// Closes every connection, those in use once they are returned.
+    /// Closes every connection; connections in use are closed when they are returned.
     pub async fn close(&self) {
         for pool in [&self.reader, &self.writer] {
             if let Err(error) = pool.close_by_ref().await {
@@ -256,16 +257,16 @@ impl Store {
     }
 }
 
-/// Whether a returned connection may be used again. SQLite ends a transaction by itself when the disk is full; of that sqlx
-/// hears nothing, and would take all that follows for a part of it: acknowledged, and never committed.
+/// Returns whether a returned connection may be used again. On a full disk SQLite rolls back by itself. sqlx does not
+/// notice, so later statements would be acknowledged but never committed.
 async fn has_left_its_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    // The rollback of a unit that was dropped is still on its way.
+    // Waits for the rollback of a dropped unit, which may still be queued.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
 }
 
-/// Opens a pool of connections to a file. Of two that make a new file at once, SQLite tells one that it is locked,
-/// without waiting, while the other turns on the write-ahead log.
+/// Opens a pool of connections to a file, and retries while the file is locked. When two processes create a file at
+/// once, SQLite reports a lock to one of them without waiting, while the other enables the write-ahead log.
 async fn open_sqlite(
     pool: SqlitePoolOptions,
     options: SqliteConnectOptions,
@@ -310,10 +311,12 @@ pub(crate) fn postgres_options(url: &SecretString, config: &StoreConfig) -> Resu
             ("statement_timeout", deadline.as_str()),
             ("lock_timeout", deadline.as_str()),
             ("idle_in_transaction_session_timeout", "10000"),
-            // No statement here is so long that compiling it pays: on a large table it took longer than all the rest.
+            // No statement here is long enough for compilation to pay: on a large table it took longer than all other
+            // work.
             ("jit", "off"),
-            // No database of today stands on disks that turn. With what they cost a page of one tenant's entries is looked
-            // for from the end of everybody's, which takes long when that tenant has been quiet.
+            // The default is the cost of rotating disks, which databases no longer use. With it, PostgreSQL searches a
+            // page of one tenant's entries from the end of all tenants' entries. That is slow when the tenant has no
+            // recent entries.
             ("random_page_cost", "1.1"),
         ])
         .disable_statement_logging())

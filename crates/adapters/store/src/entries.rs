@@ -1,4 +1,4 @@
-//! Reading the journal.
+//! Reads the journal.
 
 use async_trait::async_trait;
 use sea_orm::{
@@ -53,7 +53,7 @@ impl Entries for Unit {
     }
 }
 
-/// A row of the journal with its personal part, which may be gone.
+/// A row of the journal with its personal part, which may have been erased.
 #[derive(FromQueryResult)]
 struct Found {
     id: Uuid,
@@ -76,8 +76,8 @@ struct Found {
 }
 
 impl Unit {
-    /// Returns the names of the actions of a group that the tenant's log has, also those that a newer program wrote. Each
-    /// is one step through the index of actions, however many entries it has. A name that is not of the form of one is left
+    /// Returns the names of the actions of a group in the tenant's log, including those that a newer program wrote.
+    /// Each name costs one step through the index of actions, however many entries it has. Malformed names are left
     /// out, because the names become part of a statement.
     async fn actions_of_group(&self, group: &str) -> Result<Vec<String>, StoreError> {
         if group.contains('.') {
@@ -99,7 +99,7 @@ impl Unit {
         Ok(names?.into_iter().filter(|name| Action::is_name(name)).collect())
     }
 
-    /// A page of entries, and one more.
+    /// Returns a page of entries with their personal parts, and one entry more.
     async fn with_parts(
         &self,
         rows: Select<row::Entity>,
@@ -111,7 +111,8 @@ impl Unit {
             Direction::Ascending => "ASC",
             Direction::Descending => "DESC",
         };
-        // What is joined is a page: else a database might go through the parts of all tenants in their order.
+        // The subquery limits the join to one page. Otherwise a database might scan the parts of all tenants in their
+        // order.
         statement.sql = format!(
             "SELECT entry.*, salt, part FROM ({} {}) AS entry LEFT JOIN journal_parts ON event_id = entry.id \
              ORDER BY entry.id {order}",
@@ -123,13 +124,14 @@ impl Unit {
     }
 }
 
-/// The rows after the page before.
+/// Selects the rows after the previous page, in order.
 fn in_order(select: Select<row::Entity>, page: &PageRequest<EventId>) -> Select<row::Entity> {
     keyset(select, [row::Column::Id], page.direction, page.after.map(|after| [after.uuid().into()]))
 }
 
-/// The rows of a page whose actions are of a group: the first of each action, by its index, merged. Asked for all at once,
-/// a database would sort all of them, or go through the whole log; `None` when there is no such group.
+/// Selects the rows of a page whose actions belong to a group: the first rows of each action, by its index, merged. In
+/// one query for all actions, a database would sort all matching rows or scan the whole log. Returns `None` when the
+/// group has no actions.
 fn in_group(
     backend: DbBackend,
     matching: &Select<row::Entity>,
@@ -146,13 +148,13 @@ fn in_group(
     if ids.is_empty() {
         return None;
     }
-    // The values are the same for each action, so that numbered places may well name those of the first.
+    // Every action binds the same values, so numbered placeholders may refer to those of the first.
     let is_among = Expr::cust_with_values(format!("id IN ({})", ids.join(" UNION ALL ")), values.concat());
     let select = row::Entity::find().filter(is_among);
     Some(in_order(select, &PageRequest { limit: page.limit, after: None, direction: page.direction }))
 }
 
-/// Those of the rows that every filter but the action's lets through.
+/// Applies every filter except the one by action.
 fn filtered(select: Select<row::Entity>, filter: &EntryFilter) -> Select<row::Entity> {
     use row::Column;
     let mut select = select;
@@ -168,7 +170,7 @@ fn filtered(select: Select<row::Entity>, filter: &EntryFilter) -> Select<row::En
     if let Some(outcome) = filter.outcome {
         select = select.filter(Column::Outcome.eq(outcome.name()));
         if outcome != Outcome::Succeeded {
-            // In the words of the index that only has these: no database concludes it from a value that is bound.
+            // Repeats the condition of the partial index literally: no database derives it from a bound value.
             select = select.filter(Expr::cust("outcome <> 'succeeded'"));
         }
     }
@@ -181,7 +183,8 @@ fn filtered(select: Select<row::Entity>, filter: &EntryFilter) -> Select<row::En
     select
 }
 
-/// Ids carry the millisecond of their event, so that a range of times is a range of ids and needs no index of its own.
+/// Returns the lowest id at this time. Ids contain the millisecond of their event, so a range of times is a range of
+/// ids and needs no index of its own.
 fn first_id_at(moment: Timestamp) -> Uuid {
     let millis = u64::try_from(moment.unix_millis()).unwrap_or(0).min((1 << 48) - 1);
     Uuid::from_u128(u128::from(millis) << 80)

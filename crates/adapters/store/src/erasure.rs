@@ -1,4 +1,4 @@
-//! Erasing what is known of a person.
+//! Deletes personal data of a user.
 
 use async_trait::async_trait;
 use sea_orm::{
@@ -14,14 +14,14 @@ use crate::{
     tables::{ColumnErasure, TABLES, Table},
 };
 
-/// The invitations of a tenant that a person has accepted, and those that were to their address.
+/// Condition for the invitations of a tenant that a user accepted or that were sent to the user's address.
 const INVITATIONS: &str = "tenant_id = $2 AND (email = $1 OR id IN (SELECT target_id FROM journal \
      WHERE journal.tenant_id = $2 AND journal.actor_id = $3 AND journal.action = 'invitation.accepted'))";
 
-/// What an invitation becomes that was to somebody who is erased.
+/// Assignments for an invitation to an erased user: replace the address, delete the token, revoke if open.
 const WITHDRAWN: &str = "email = $1, token_hash = NULL, state = CASE state WHEN 'open' THEN 'revoked' ELSE state END";
 
-/// The columns that erasure treats so, in the order of the tables.
+/// Returns table and name of the columns with this kind of erasure, in the order of the tables.
 fn columns(erasure: ColumnErasure) -> impl Iterator<Item = (&'static str, &'static str)> {
     let of = move |table: &'static Table| {
         table.personal.iter().filter(move |column| column.erasure == erasure).map(|column| (table.name, column.name))
@@ -37,7 +37,7 @@ impl Erasure for Unit {
         let tenants = self.ids("SELECT tenant_id AS id FROM memberships WHERE user_id = $1", vec![id.clone()]).await?;
         self.holdings.extend(tenants.into_iter().map(TenantId::from_uuid));
         let address = Value::from(person.email.as_str());
-        // With its quotes: the address may be the end of somebody else's.
+        // With its quotes: without them the address would match the end of a longer address.
         let in_json = Value::from(serde_json::Value::from(person.email.as_str()).to_string());
         for (erasure, value) in [
             (ColumnErasure::DeleteById, &id),

@@ -1,25 +1,25 @@
-//! What the databases say, in the terms of the ports.
+//! Translates database errors into the errors of the ports.
 
 use sea_orm::{DbErr, RuntimeErr};
 use tenantry_kernel::StoreError;
 
-/// A unique key, as both databases name it when it is violated: PostgreSQL by its name, SQLite by its columns.
+/// A unique key, as the databases name it in a violation: PostgreSQL by its name, SQLite by its columns.
 pub(crate) struct UniqueKey {
     pub(crate) name: &'static str,
     pub(crate) columns: &'static str,
 }
 
-/// What a statement failed with.
+/// The error of a statement.
 #[derive(Debug)]
 pub(crate) struct Failure(DbErr);
 
-/// The database did not answer before the unit's deadline.
+/// The database did not respond before the unit's deadline.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within the deadline")]
 pub(crate) struct DeadlinePassed;
 
 impl Failure {
-    /// Whether the statement would have made a second row of that key.
+    /// Returns whether the statement would have created a second row with that key.
     pub(crate) fn violates(&self, key: &UniqueKey) -> bool {
         match database_error(&self.0) {
             Some(error) => {
@@ -60,8 +60,8 @@ enum Sort {
 }
 
 fn sort(error: &DbErr) -> Sort {
-    // Whatever the server says before it lets us in (too many connections, closed for maintenance, no such role): a
-    // request can do nothing about it, and later it may go.
+    // Errors before the connection is accepted: too many connections, closed for maintenance, no such role. A request
+    // cannot fix them, and a later attempt may succeed.
     if matches!(error, DbErr::ConnectionAcquire(_) | DbErr::Conn(_)) {
         return Sort::Unavailable;
     }
@@ -74,7 +74,8 @@ fn sort(error: &DbErr) -> Sort {
         };
     };
     let code = database.code().unwrap_or_default();
-    // PostgreSQL says five characters (appendix A of its manual), SQLite a number whose low byte is the primary code.
+    // PostgreSQL reports five characters (appendix A of its manual), SQLite a number whose low byte is the primary
+    // code.
     if code.len() == 5 {
         return match &*code {
             "40001" | "40P01" => Sort::Collision,

@@ -1,4 +1,4 @@
-//! Files: rows, queries, and nothing else.
+//! Files: rows and queries only.
 
 use async_trait::async_trait;
 use sea_orm::{
@@ -118,7 +118,7 @@ impl TryFrom<row::Model> for File {
     }
 }
 
-/// Both databases count up to 8 EiB, which no storage holds.
+/// Converts a size for the database. Both databases store up to 8 EiB, more than any storage holds.
 fn signed(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }

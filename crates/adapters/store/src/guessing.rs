@@ -1,4 +1,4 @@
-//! Counters of tries, and the sources that are known.
+//! Counters of attempts, and known sources of sign-ins.
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, FromQueryResult, prelude::ChronoDateTimeUtc};
@@ -62,7 +62,7 @@ const CHARGE: &str = "\
 impl Attempts for Unit {
     async fn charge_attempts(&mut self, charges: &[Charge], now: Timestamp) -> Result<Vec<Charged>, StoreError> {
         self.require_system()?;
-        // Always in the order of their keys, so that two tries cannot wait for each other.
+        // Always in the order of the keys, so that two attempts cannot deadlock.
         let mut order: Vec<usize> = (0..charges.len()).collect();
         order.sort_by_key(|place| charges[*place].key);
         let mut charged = vec![Charged { count: 0, resets_at: now }; charges.len()];

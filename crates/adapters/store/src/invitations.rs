@@ -1,4 +1,4 @@
-//! Invitations and the roles that they give: rows, queries, and nothing else.
+//! Invitations and the roles that they assign: rows and queries only.
 
 use async_trait::async_trait;
 use sea_orm::{
@@ -68,7 +68,7 @@ pub(crate) const TABLE: Table = Table {
     of_tenant: Some("tenant_id = $1"),
     of_person: None,
     expires: &[
-        // An expired invitation can be sent again, and a list of the last month shows what became of each.
+        // An expired invitation can be sent again, and a list of the last month shows the outcome of each.
         Expiry::CleanUp(ExpiringRows {
             target: CleanUpTarget::ExpiredInvitations,
             rows: Stale::Invitations,

@@ -1,4 +1,4 @@
-//! The queue: this table is its only truth.
+//! The job queue. This table is its only source of truth.
 
 mod board;
 mod claims;
@@ -77,7 +77,8 @@ pub(crate) const TICKS_TABLE: Table = Table {
 };
 
 impl Unit {
-    /// What keeps a unit from waiting for rows that another holds. On SQLite there is one writer.
+    /// Returns the clause by which a unit skips rows that another unit has locked. SQLite needs none, since it has one
+    /// writer.
     fn skip_locked(&self) -> &'static str {
         if self.is_postgres() { "FOR UPDATE SKIP LOCKED" } else { "" }
     }

@@ -1,4 +1,4 @@
-//! Writing the journal, in the unit of the change that an event tells of.
+//! Writes the journal, in the unit of the change that an event reports.
 
 use async_trait::async_trait;
 use tenantry_kernel::{Event, Journal, StoreError, TenantId, UserId, canonical_json};
@@ -59,7 +59,7 @@ pub(crate) mod part {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// What waits to be sealed. What belongs to no tenant waits under the nil id, since a key needs a value.
+/// Entries that wait to be sealed. Entries without a tenant have the nil id as `chain`, since a key needs a value.
 pub(crate) mod unsealed {
     use sea_orm::entity::prelude::*;
 
@@ -159,7 +159,8 @@ impl Journal for Unit {
 }
 
 impl Unit {
-    /// A tenant's unit writes into its tenant's log, and whoever acts may note what they do outside every tenant.
+    /// Fails unless the unit may write into the event's log: a tenant's unit into the log of its tenant, and a user's
+    /// unit into the log outside every tenant if the user is the actor.
     fn require_own_log(&self, event: &Event) -> Result<(), StoreError> {
         let own = match (self.scope, event.tenant) {
             (Scope::System(_), _) => true,

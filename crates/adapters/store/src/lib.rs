@@ -1,6 +1,6 @@
-//! Every repository port, on SQLite and on PostgreSQL, over one open transaction: the [`Unit`].
+//! Implements every repository port on SQLite and on PostgreSQL, over one open transaction: the [`Unit`].
 //!
-//! The small database serves as the second implementation, so there is none to keep in step.
+//! SQLite serves as the second implementation, so no other one has to be kept in step.
 
 mod answers;
 mod audit_policies;

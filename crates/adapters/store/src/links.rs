@@ -1,4 +1,4 @@
-//! Links of persons: rows, queries, and nothing else.
+//! Links of users: rows and queries only.
 
 use async_trait::async_trait;
 use sea_orm::{ColumnTrait, EntityTrait, Insert, IntoActiveModel, QueryFilter, sea_query::OnConflict};
@@ -41,7 +41,7 @@ pub(crate) const TABLE: Table = Table {
     of_tenant: None,
     of_person: Some("user_id = $1"),
     expires: &[
-        // The answer to a link that is used too late is the same without the row.
+        // The response to an expired link is the same without the row.
         Expiry::CleanUp(ExpiringRows {
             target: CleanUpTarget::ExpiredLinks,
             rows: Stale::Links,

@@ -1,4 +1,4 @@
-//! Memberships and the roles they hold: rows, queries, and nothing else.
+//! Memberships and their role assignments: rows and queries only.
 
 use async_trait::async_trait;
 use sea_orm::{

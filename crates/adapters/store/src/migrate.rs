@@ -1,4 +1,4 @@
-//! Bringing the schema up to date, once, however many servers start at the same moment.
+//! Migrates the schema once, even when many servers start at the same time.
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode, Statement,
@@ -19,7 +19,7 @@ fn migration(error: impl std::error::Error + Send + Sync + 'static) -> ConnectEr
 }
 
 impl Store {
-    /// Applies every change that the database does not have yet, all or none. Others that try at the same time wait.
+    /// Applies all pending migrations, or none of them. Concurrent callers wait.
     pub async fn migrate(&self) -> Result<(), ConnectError> {
         match &self.config.database {
             Database::Sqlite(file) => {
@@ -35,7 +35,7 @@ impl Store {
             }
             Database::Postgres(_) => {
                 let transaction = self.writer.begin().await.map_err(migration)?;
-                // A change of the schema may take longer than a request, and whoever comes second waits for the first.
+                // A migration may take longer than a request, and a second server waits for the first.
                 let patience = "SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = '60s'; \
                                 SET LOCAL idle_in_transaction_session_timeout = 0";
                 transaction.execute_unprepared(patience).await.map_err(migration)?;
@@ -46,19 +46,19 @@ impl Store {
         }
     }
 
-    /// Whether every change has been applied.
+    /// Returns whether every migration has been applied.
     pub async fn is_migrated(&self) -> Result<bool, ConnectError> {
         Ok(Migrator::get_pending_migrations_read_only(&self.reader).await.map_err(migration)?.is_empty())
     }
 
-    /// Whether the database answers.
+    /// Fails when the database does not respond.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let unit = self.read(Scope::System(SystemReason::Maintenance)).await?;
         unit.run(unit.transaction.query_one_raw(unit.sql("SELECT 1", []))).await?;
         Ok(())
     }
 
-    /// Whether the role that we use on PostgreSQL would not be held by row-level security.
+    /// Returns whether the store's role on PostgreSQL bypasses row-level security. Always `false` on SQLite.
     pub async fn bypasses_row_level_security(&self) -> Result<bool, StoreError> {
         if self.writer.get_database_backend() != DbBackend::Postgres {
             return Ok(false);
@@ -68,7 +68,7 @@ impl Store {
         row.map_or(Ok(false), |row| row.try_get("", "bypasses")).map_err(|e| Failure::from(e).into())
     }
 
-    /// What the database calls itself, for people who look after it.
+    /// Returns the name and version of the database, for operators.
     pub async fn version(&self) -> Result<String, StoreError> {
         let sql = match self.writer.get_database_backend() {
             DbBackend::Postgres => "SELECT split_part(version(), ' on ', 1) AS version",
@@ -79,7 +79,7 @@ impl Store {
     }
 }
 
-/// In one transaction, so that a server killed in the middle leaves nothing half done for the next.
+/// Applies the migrations in one transaction, so that a server killed halfway leaves no partial migration.
 async fn apply(transaction: DatabaseTransaction) -> Result<(), ConnectError> {
     Migrator::up(&transaction, None).await.map_err(migration)?;
     transaction.commit().await.map_err(migration)

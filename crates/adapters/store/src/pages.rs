@@ -34,14 +34,14 @@ pub(crate) fn keyset<E: EntityTrait, const N: usize>(
     columns.into_iter().fold(select, |select, column| select.order_by(column, order.clone()))
 }
 
-/// How many rows are asked for, so that one sees whether there is a page after this one. The number stands in the
-/// statement itself: a limit that is bound makes both databases plan the statement anew whenever it is executed.
+/// Returns a `LIMIT` of one row more than the page, which shows whether another page follows. The number is part of the
+/// statement's text: with a bound limit both databases plan the statement anew at every execution.
 pub(crate) fn lookahead(limit: u32) -> String {
     format!("LIMIT {}", u64::from(limit) + 1)
 }
 
 impl Unit {
-    /// The rows of a page, and one more.
+    /// Returns the rows of a page, and one row more.
     pub(crate) async fn page_of<E: EntityTrait>(
         &self,
         select: Select<E>,

@@ -1,4 +1,4 @@
-//! Passwords' hashes: rows, queries, and nothing else.
+//! Password hashes: rows and queries only.
 
 use async_trait::async_trait;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, entity::prelude::Expr};

@@ -1,4 +1,4 @@
-//! People: rows, queries, and nothing else.
+//! Users: rows and queries only.
 
 use async_trait::async_trait;
 use sea_orm::{
@@ -149,7 +149,8 @@ impl People for Unit {
 }
 
 impl Unit {
-    /// Whom the unit may see: for System units everybody, else the person themselves and the members of the tenant.
+    /// Selects the users that the unit may see: for System units all, else the unit's own user and the members of the
+    /// tenant.
     fn visible_people(&self) -> Select<row::Entity> {
         use memberships::row::{Column, Entity};
         let visible = match self.scope {

@@ -1,4 +1,4 @@
-//! The processes that serve.
+//! Heartbeats of the running processes.
 
 use async_trait::async_trait;
 use sea_orm::ConnectionTrait;

@@ -1,4 +1,4 @@
-//! Registrations that wait to be confirmed: rows, queries, and nothing else.
+//! Registrations that wait for confirmation: rows and queries only.
 
 use async_trait::async_trait;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, entity::prelude::Expr};
@@ -50,7 +50,7 @@ pub(crate) const TABLE: Table = Table {
     of_tenant: None,
     of_person: None,
     expires: &[
-        // They hold names and password hashes of people who never came.
+        // Unconfirmed registrations hold names and password hashes of users who never confirmed.
         Expiry::CleanUp(ExpiringRows {
             target: CleanUpTarget::ExpiredRegistrations,
             rows: Stale::Registrations,

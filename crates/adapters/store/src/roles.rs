@@ -1,4 +1,4 @@
-//! Roles: rows, queries, and nothing else.
+//! Roles: rows and queries only.
 
 use async_trait::async_trait;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, entity::prelude::Expr};
@@ -100,8 +100,8 @@ impl row::Model {
     }
 }
 
-/// Reads the permissions that a role grants, and the stored names that no crate declares. The vocabulary says what a
-/// default role grants, the row what any other does.
+/// Returns the permissions that a role grants, and the stored names that no crate declares. The vocabulary defines the
+/// permissions of default roles, the row those of every other role.
 pub(crate) fn permissions_of(
     stored: &str,
     system: Option<&str>,

@@ -1,54 +1,54 @@
-//! What a unit may see, fixed when it opens.
+//! Scope of a unit, fixed when it opens.
 
 use tenantry_kernel::{TenantId, UserId};
 
-/// What a unit may see and change.
+/// The rows that a unit may see and change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// A request in a tenant: that tenant's rows, and the person's own.
+    /// A request in a tenant: the tenant's rows, and the user's own.
     Tenant {
         /// The tenant.
         tenant: TenantId,
-        /// The person who asks.
+        /// The user who sends the request.
         person: UserId,
     },
-    /// A person's own affairs across tenants.
+    /// A user's own rows, across tenants.
     Person(UserId),
-    /// Everything. Each reason to open such a unit stands in [`SystemReason`].
+    /// All rows. [`SystemReason`] lists the reasons to open such a unit.
     System(SystemReason),
 }
 
-/// Why a unit may see everything: the whole list.
+/// Every reason for which a unit may see all rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SystemReason {
-    /// Nobody is known yet: registering makes the first rows of a tenant.
+    /// The caller is unauthenticated: a registration creates the first rows of a tenant.
     Registration,
-    /// Nobody is known yet: the person is looked up by address, and tries are counted.
+    /// The caller is unauthenticated: the user is looked up by address, and attempts are counted.
     SignIn,
-    /// A session is known by a token only.
+    /// A session is identified by a token only.
     Token,
-    /// What a session may do is looked up on behalf of every request.
+    /// The authority of a session is looked up for every request.
     Authority,
-    /// A link is known by its token only; whom it is for and what it may do is looked up.
+    /// A link is identified by its token only; its user and its authority are looked up.
     Link,
-    /// A session is opened in another tenant than the one in which it is asked for.
+    /// A session is opened in another tenant than that of the request.
     Switch,
-    /// Work in the background, whoever caused it.
+    /// Background work, for any tenant or user.
     Worker,
-    /// A person's name stands in the search keys of every tenant that they are in.
+    /// A user's name is part of the search keys of every tenant of the user.
     OwnProfile,
-    /// A refusal is noted, whoever it befell.
+    /// A refusal is recorded, for any tenant or user.
     Refusal,
-    /// What is kept to the minute is written for many sessions at once.
+    /// Last-use times, which are kept to the minute, are written for many sessions at once.
     Usage,
     /// The operator at the command line.
     CommandLine,
-    /// The server looks after itself: start-up checks, health.
+    /// Maintenance by the server itself: start-up checks, health.
     Maintenance,
 }
 
 impl Scope {
-    /// The scope of a signed-in person: their session's tenant, or their own affairs when it has none.
+    /// Returns the scope of a signed-in user: the tenant of the session, or the user's own rows when it has none.
     pub fn of(person: UserId, tenant: Option<TenantId>) -> Self {
         match tenant {
             Some(tenant) => Self::Tenant { tenant, person },

@@ -1,4 +1,4 @@
-//! Segments of the journal and their seals, what waits to be sealed, and what is removed at the end of its retention.
+//! Segments of the journal and their seals, unsealed entries, and the removal of segments after their retention.
 
 use async_trait::async_trait;
 use sea_orm::{
@@ -31,7 +31,7 @@ pub(crate) mod row {
         pub first_position: i64,
         pub count: i64,
         pub newest: ChronoDateTimeUtc,
-        /// What was signed. The columns beside it are there to be asked for, and prove nothing.
+        /// The signed text. The other columns serve queries and prove nothing.
         pub seal: String,
         pub signature: Vec<u8>,
         pub lowest_id: Uuid,
@@ -65,7 +65,7 @@ struct Number {
 const NUMBER: UniqueKey =
     UniqueKey { name: "journal_segments_number", columns: "journal_segments.chain, journal_segments.number" };
 
-/// How many ids one statement names. Lists are filled up to it, so that there is one statement to be prepared.
+/// Number of ids that one statement names. Shorter lists are filled up, so that only one statement has to be prepared.
 const IDS_AT_ONCE: usize = 100;
 
 pub(crate) const TABLE: Table =
@@ -93,7 +93,7 @@ impl TryFrom<row::Model> for Segment {
     }
 }
 
-/// What is sealed of a row, as it stands there: a row that no event can be made of has a record too.
+/// Returns the sealed part of a row as stored. A row that cannot become an event has a record too.
 fn record(row: entry::Model) -> Record {
     Record {
         version: row.version,
@@ -115,11 +115,11 @@ fn record(row: entry::Model) -> Record {
 }
 
 fn personal(row: part::Model) -> Personal {
-    // A salt of another length is none that was committed with.
+    // A commitment never uses a salt of another length.
     Personal { part: row.part, salt: row.salt.try_into().unwrap_or([0; 32]) }
 }
 
-/// The value of a chain in the columns of that name.
+/// Returns the value of a chain in the columns named `chain`.
 fn key(chain: Chain) -> Uuid {
     chain.0.map(TenantId::uuid).unwrap_or_default()
 }
@@ -128,7 +128,7 @@ fn chain_of(key: Uuid) -> Chain {
     Chain((!key.is_nil()).then(|| TenantId::from_uuid(key)))
 }
 
-/// What makes an entry one of the chain.
+/// Returns the condition that an entry belongs to the chain.
 fn in_chain(column: impl ColumnTrait, chain: Chain) -> Condition {
     Condition::all().add(match chain.0 {
         Some(tenant) => column.eq(tenant.uuid()),
@@ -136,7 +136,7 @@ fn in_chain(column: impl ColumnTrait, chain: Chain) -> Condition {
     })
 }
 
-/// The ids in lists of one length: the last is filled up with its own last id.
+/// Splits the ids into lists of one length. The last list is filled up with its own last id.
 pub(crate) fn portions(ids: &[Uuid]) -> impl Iterator<Item = Vec<Uuid>> {
     ids.chunks(IDS_AT_ONCE).map(|portion| {
         let mut portion = portion.to_vec();
@@ -147,7 +147,7 @@ pub(crate) fn portions(ids: &[Uuid]) -> impl Iterator<Item = Vec<Uuid>> {
 }
 
 impl Unit {
-    /// Whoever may see a chain: its tenant, and System units.
+    /// Fails unless the unit may see the chain. A chain is visible to its tenant and to System units.
     fn require_chain(&self, chain: Chain) -> Result<(), StoreError> {
         match chain.0 {
             Some(tenant) => self.require_tenant(tenant),
@@ -174,7 +174,7 @@ impl Unit {
         u64::try_from(number).map_err(|_| inconsistent())
     }
 
-    /// What a query calls `id`.
+    /// Returns the column `id` of a query.
     pub(crate) async fn ids(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Uuid>, StoreError> {
         let rows = self.run(self.transaction.query_all_raw(self.sql(sql, values))).await?;
         let ids: Result<Vec<Id>, _> = rows.iter().map(|row| Id::from_query_result(row, "")).collect();
@@ -194,7 +194,7 @@ impl Seals for Unit {
 
     async fn lock_chain(&mut self, chain: Chain) -> Result<(), StoreError> {
         self.require_system()?;
-        // On SQLite the one writer is the lock.
+        // On SQLite the single writer is the lock.
         if self.is_postgres() {
             let lock = self.sql(
                 "SELECT pg_advisory_xact_lock(hashtextextended('journal chain ' || $1, 0))",
@@ -325,7 +325,7 @@ impl Seals for Unit {
             return Ok((None, None));
         };
         let values = || vec![Value::from(key(chain)), Value::from(*first), Value::from(*last)];
-        // In this order an entry that is sealed meanwhile is met in the one place or the other.
+        // Reads unsealed entries before segments, so that an entry that is sealed meanwhile is found in one of both.
         let waiting =
             "SELECT event_id AS id FROM journal_unsealed WHERE chain = $1 AND event_id >= $2 AND event_id <= $3";
         let mut known: HashSet<Uuid> = self.ids(waiting, values()).await?.into_iter().collect();
@@ -339,7 +339,7 @@ impl Seals for Unit {
                 .extend(row.listed.and_then(|bytes| Listed::read_all(&bytes)).unwrap_or_default().iter().map(|l| l.id));
         }
         for Id { id } in ids.iter().filter(|row| !known.contains(&row.id)) {
-            // Retention may have removed it since it was read.
+            // Retention may have removed the entry since it was read.
             if self.one(entry::Entity::find_by_id(*id)).await?.is_some() {
                 return Ok((Some(*id), Some(*last)));
             }

@@ -1,4 +1,4 @@
-//! Sessions: rows, queries, and nothing else.
+//! Sessions: rows and queries only.
 
 use async_trait::async_trait;
 use sea_orm::{
@@ -52,7 +52,7 @@ pub(crate) const TABLE: Table = Table {
     of_tenant: Some("tenant_id = $1"),
     of_person: Some("user_id = $1"),
     expires: &[
-        // The hour is for requests under way.
+        // The hour covers requests under way.
         Expiry::CleanUp(ExpiringRows {
             target: CleanUpTarget::EndedSessions,
             rows: Stale::Sessions,
@@ -219,7 +219,8 @@ impl Sessions for Unit {
 }
 
 impl Unit {
-    /// Which sessions the unit may see: for System units every one, else the person's own and those in the tenant.
+    /// Returns the condition for the sessions that the unit may see: for System units all, else the user's own and
+    /// those in the tenant.
     fn visible_sessions(&self) -> Condition {
         match self.scope {
             Scope::System(_) => Condition::all(),

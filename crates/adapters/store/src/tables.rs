@@ -1,5 +1,5 @@
-//! One declaration for each table: whose units see its rows, when rows expire, and what becomes of a person's data when
-//! the person is erased. Clean-up, erasure, the tests of row-level security and `docs/data.md` read the declarations.
+//! Declares each table once: which units see its rows, when rows expire, and how erasure treats a user's personal data.
+//! Clean-up, erasure, the tests of row-level security and `docs/data.md` read the declarations.
 
 use std::time::Duration;
 use tenantry_jobs::{CleanUpTarget, Stale};
@@ -12,31 +12,32 @@ use crate::{
 pub(crate) const HOUR: Duration = Duration::from_secs(60 * 60);
 pub(crate) const DAY: Duration = HOUR.saturating_mul(24);
 
-/// What is to be known of a table beside its columns.
+/// Facts about a table besides its columns.
 #[derive(Debug, Clone, Copy)]
 pub struct Table {
     /// The name.
     pub name: &'static str,
-    /// The rows that a unit of the tenant `$1` sees; `None` where it sees none. On PostgreSQL a policy says the same.
+    /// Condition for the rows that a unit of the tenant `$1` sees; `None` where it sees none. A policy on PostgreSQL
+    /// states the same.
     pub of_tenant: Option<&'static str>,
-    /// The rows that a unit of the person `$1` outside any tenant sees; `None` where it sees none.
+    /// Condition for the rows that a unit of the user `$1` outside any tenant sees; `None` where it sees none.
     pub of_person: Option<&'static str>,
-    /// When rows go without being asked.
+    /// When rows expire and are deleted.
     pub expires: &'static [Expiry],
-    /// The columns that hold a person's data, or whose names look so.
+    /// The columns that hold personal data of users, or whose names suggest it.
     pub personal: &'static [PersonalColumn],
 }
 
-/// When rows of a table go.
+/// How expired rows of a table are deleted.
 #[derive(Debug, Clone, Copy)]
 pub enum Expiry {
     /// Clean-up deletes them.
     CleanUp(ExpiringRows),
-    /// A function of its own removes them.
+    /// A dedicated function removes them.
     By {
         /// The function.
         function: &'static str,
-        /// Which rows, and when.
+        /// The rows, and when they expire.
         rows: &'static str,
     },
 }
@@ -44,61 +45,61 @@ pub enum Expiry {
 /// Rows that clean-up deletes.
 #[derive(Debug, Clone, Copy)]
 pub struct ExpiringRows {
-    /// The target that they belong to.
+    /// The clean-up target that they belong to.
     pub target: CleanUpTarget,
-    /// What the domain calls them.
+    /// Their name in the domain.
     pub rows: Stale,
-    /// Which rows, for the documents.
+    /// Description of the rows, for the documents.
     pub what: &'static str,
-    /// The condition for a row to be over at the moment `$1`.
+    /// The condition for a row to be expired at the time `$1`.
     pub over: &'static str,
-    /// The column by which they belong to tenants, if they do.
+    /// The column that names the tenant, if the rows belong to tenants.
     pub tenant: Option<&'static str>,
     /// For how long they are kept once they are over.
     pub kept: RowRetention,
 }
 
-/// For how long rows are kept once they are over.
+/// How long expired rows are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowRetention {
     /// For so long.
     For(Duration),
-    /// As `JOBS_KEEP_COMPLETED` says.
+    /// For the duration in `JOBS_KEEP_COMPLETED`.
     CompletedJobs,
-    /// As `JOBS_KEEP_DEAD` says.
+    /// For the duration in `JOBS_KEEP_DEAD`.
     DeadJobs,
 }
 
-/// A column that holds a person's data, or whose name looks so.
+/// A column that holds personal data of users, or whose name suggests it.
 #[derive(Debug, Clone, Copy)]
 pub struct PersonalColumn {
     /// The name.
     pub name: &'static str,
-    /// What becomes of it when the person is erased.
+    /// What erasure of the user does to the column.
     pub erasure: ColumnErasure,
 }
 
-/// What becomes of a column when a person is erased.
+/// What erasure of a user does to a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnErasure {
-    /// It holds the person's id. The rows are deleted.
+    /// The column holds the user's id. Erasure deletes the rows.
     DeleteById,
-    /// It holds the person's address. The rows are deleted.
+    /// The column holds the user's address. Erasure deletes the rows.
     DeleteByAddress,
-    /// It is text that may hold the address as a string of JSON. The rows are deleted.
+    /// The column is text that may hold the address as a JSON string. Erasure deletes the rows.
     DeleteByAddressInText,
-    /// It is bytes that may hold the address as a string of JSON. The rows are deleted.
+    /// The column is bytes that may hold the address as a JSON string. Erasure deletes the rows.
     DeleteByAddressInBytes,
-    /// It goes with its row, which another column or a foreign key deletes.
+    /// The value is deleted with its row, by another column or a foreign key.
     WithRow,
-    /// A function deletes or replaces it.
+    /// A function deletes or replaces the value.
     By {
         /// The function.
         function: &'static str,
-        /// What is there afterwards.
+        /// The value that remains.
         leaves: &'static str,
     },
-    /// It stays, for this reason.
+    /// The value stays, for this reason.
     Stays(&'static str),
 }
 
@@ -107,13 +108,13 @@ impl PersonalColumn {
         Self { name, erasure }
     }
 
-    /// A column that stays, for this reason.
+    /// Declares a column that stays, for this reason.
     pub(crate) const fn stays(name: &'static str, reason: &'static str) -> Self {
         Self { name, erasure: ColumnErasure::Stays(reason) }
     }
 }
 
-/// Every table of the database but for that of the migrations. Erasure deletes in this order.
+/// Every table of the database except the one of the migrations. Erasure deletes in this order.
 pub const TABLES: &[Table] = &[
     people::TABLE,
     answers::TABLE,
@@ -144,7 +145,7 @@ pub const TABLES: &[Table] = &[
 ];
 
 impl Table {
-    /// Returns what clean-up deletes of the table.
+    /// Returns the rows of the table that clean-up deletes.
     pub fn expiring(&self) -> impl Iterator<Item = &'static ExpiringRows> {
         self.expires.iter().filter_map(|expiry| match expiry {
             Expiry::CleanUp(rows) => Some(rows),
@@ -153,7 +154,7 @@ impl Table {
     }
 }
 
-/// Returns what clean-up deletes for a target, in the order of the tables.
+/// Returns the rows that clean-up deletes for a target, in the order of the tables.
 pub fn expiring(target: CleanUpTarget) -> impl Iterator<Item = &'static ExpiringRows> {
     TABLES.iter().flat_map(Table::expiring).filter(move |rows| rows.target == target)
 }

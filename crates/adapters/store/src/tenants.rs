@@ -1,4 +1,4 @@
-//! Tenants: rows, queries, and nothing else.
+//! Tenants: rows and queries only.
 
 use async_trait::async_trait;
 use sea_orm::{
@@ -85,7 +85,7 @@ impl TryFrom<row::Model> for Tenant {
 impl Tenants for Unit {
     async fn insert_tenant(&mut self, tenant: &Tenant) -> Result<(), TenancyError> {
         self.require_tenant(tenant.id)?;
-        // A violated key would end the whole transaction on PostgreSQL, and with it the try of another slug.
+        // On PostgreSQL a violated key would abort the whole transaction, and with it the attempt with another slug.
         let unless_taken = OnConflict::column(row::Column::Slug).do_nothing().to_owned();
         let insert = Insert::one(row::Model::from(tenant).into_active_model()).on_conflict(unless_taken);
         match self.run(insert.exec_without_returning(&self.transaction)).await? {

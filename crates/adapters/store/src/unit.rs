@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{AuthorityChange, Scope, Store, failure::Failure};
 
-/// One open transaction. What is not committed is rolled back when it is dropped.
+/// One open transaction. Dropping it rolls back uncommitted changes.
 pub struct Unit {
     pub(crate) transaction: DatabaseTransaction,
     pub(crate) scope: Scope,
@@ -21,14 +21,14 @@ pub struct Unit {
     pub(crate) holdings: Vec<TenantId>,
 }
 
-/// What others must hear of once a unit was committed.
+/// The changes to publish after a unit was committed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Committed {
-    /// Whose power has changed.
+    /// The changes of authority.
     pub power: Vec<AuthorityChange>,
-    /// Whether there is work for workers.
+    /// Whether the unit enqueued jobs.
     pub has_enqueued: bool,
-    /// The tenants in which somebody holds other roles than before.
+    /// The tenants in which role assignments changed.
     pub holdings: Vec<TenantId>,
 }
 
@@ -43,7 +43,7 @@ impl Unit {
         Self { transaction, scope, deadline, store, announced: Vec::new(), has_enqueued: false, holdings: Vec::new() }
     }
 
-    /// Makes everything in the unit last, and returns what others must hear of.
+    /// Commits the unit, and returns the changes to publish.
     pub async fn commit(self) -> Result<Committed, StoreError> {
         self.store.count_statement();
         let committed = timeout_at(self.deadline, self.transaction.commit()).await;
@@ -51,14 +51,14 @@ impl Unit {
         Ok(Committed { power: self.announced, has_enqueued: self.has_enqueued, holdings: self.holdings })
     }
 
-    /// Forgets everything in the unit and lets go of what it holds. Dropping it does so too, a little later.
+    /// Rolls the unit back and releases its locks. Dropping the unit does the same, a little later.
     pub async fn roll_back(self) -> Result<(), StoreError> {
         self.store.count_statement();
         let rolled_back = timeout_at(self.deadline, self.transaction.rollback()).await;
         Ok(self.store.watch(rolled_back)?.map_err(Failure::from)?)
     }
 
-    /// Tells PostgreSQL the scope, for its policies. The settings end with the transaction.
+    /// Passes the scope to PostgreSQL, for its policies. The settings end with the transaction.
     pub(crate) async fn announce_scope(&self) -> Result<(), StoreError> {
         if !self.is_postgres() {
             return Ok(());
@@ -86,17 +86,17 @@ impl Unit {
         self.transaction.get_database_backend() == DbBackend::Postgres
     }
 
-    /// A statement that both databases understand.
+    /// Returns a statement that both databases understand.
     pub(crate) fn sql(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
         Statement::from_sql_and_values(self.transaction.get_database_backend(), sql, values)
     }
 
-    /// The rows of the unit's tenant; for System units, of every tenant.
+    /// Selects the rows of the unit's tenant; for System units, of every tenant.
     pub(crate) fn tenant_rows<E: TenantTable>(&self) -> Result<Select<E>, StoreError> {
         Ok(E::find().filter(self.of_tenant::<E>()?))
     }
 
-    /// What makes a row one of the unit's tenant; for System units, of any tenant.
+    /// Returns the condition that a row belongs to the unit's tenant; for System units, to any tenant.
     pub(crate) fn of_tenant<E: TenantTable>(&self) -> Result<Condition, StoreError> {
         match self.scope {
             Scope::Tenant { tenant, .. } => Ok(Condition::all().add(E::TENANT.eq(tenant.uuid()))),
@@ -105,7 +105,8 @@ impl Unit {
         }
     }
 
-    /// A unit of one tenant changes nothing of another's: on PostgreSQL a policy sees to it too, on SQLite only this.
+    /// Fails when the unit belongs to another tenant. On PostgreSQL a policy enforces this too, on SQLite only this
+    /// check.
     pub(crate) fn require_tenant(&self, tenant: TenantId) -> Result<(), StoreError> {
         match self.scope {
             Scope::System(_) => Ok(()),
@@ -116,12 +117,12 @@ impl Unit {
         }
     }
 
-    /// Whether the unit may see what is a person's own business, in whatever tenant.
+    /// Returns whether the unit may see the user's own data, in any tenant.
     pub(crate) fn is_own(&self, user: UserId) -> bool {
         self.scope.is_system() || self.scope.person() == Some(user)
     }
 
-    /// What is a person's own business is changed by nobody else.
+    /// Fails unless the unit may change the user's own data: no other user may.
     pub(crate) fn require_own(&self, user: UserId) -> Result<(), StoreError> {
         if self.is_own(user) {
             Ok(())
@@ -130,7 +131,7 @@ impl Unit {
         }
     }
 
-    /// The unit's tenant.
+    /// Returns the unit's tenant.
     pub(crate) fn tenant(&self) -> Result<TenantId, StoreError> {
         self.scope.tenant().ok_or(StoreError::Misuse("a tenant was needed outside any tenant"))
     }
@@ -144,7 +145,7 @@ impl Unit {
         Ok(self.try_run(statement).await??)
     }
 
-    /// The same, for statements whose violation of a key means something.
+    /// Like [`Unit::run`], for statements whose violation of a key has a meaning.
     pub(crate) async fn try_run<T>(
         &self,
         statement: impl Future<Output = Result<T, DbErr>>,
@@ -182,13 +183,13 @@ impl Unit {
     }
 }
 
-/// The version that a row has after a change.
+/// Returns the version that a row has after a change.
 pub(crate) fn next_version(column: impl ColumnTrait) -> sea_orm::sea_query::Expr {
     use sea_orm::sea_query::ExprTrait;
     sea_orm::sea_query::Expr::col(column).add(1)
 }
 
-/// A statement must have hit exactly one row: a policy would turn a mistake into silence.
+/// Fails unless the statement changed exactly one row: a policy would otherwise hide a mistake.
 pub(crate) fn hit_one(rows: u64, table: &'static str) -> Result<(), StoreError> {
     match rows {
         1 => Ok(()),

@@ -1,4 +1,4 @@
-//! When sessions were last used, and members last seen: kept to the minute, written for many at once.
+//! Records when sessions were last used and members last seen, to the minute and for many at once.
 
 use sea_orm::ConnectionTrait;
 use tenantry_kernel::{SessionId, StoreError, Timestamp};
@@ -6,10 +6,10 @@ use tenantry_kernel::{SessionId, StoreError, Timestamp};
 use crate::Unit;
 
 impl Unit {
-    /// How many sessions one statement names at most.
+    /// Maximum number of sessions in one statement.
     const SESSIONS_A_STATEMENT: usize = 500;
 
-    /// Notes that these sessions were used at this moment, and with them their memberships.
+    /// Records that these sessions, and with them their memberships, were used at this time.
     pub async fn note_use(&mut self, sessions: &[SessionId], now: Timestamp) -> Result<(), StoreError> {
         for sessions in sessions.chunks(Self::SESSIONS_A_STATEMENT) {
             let places: Vec<String> = (2..sessions.len() + 2).map(|n| format!("${n}")).collect();

@@ -1,4 +1,4 @@
-//! Jobs as they are shown and managed: no payload and no secret is read here.
+//! Shows and manages jobs. Nothing here reads a payload or a secret.
 
 use async_trait::async_trait;
 use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter, Value, prelude::ChronoDateTimeUtc};
@@ -70,7 +70,7 @@ const STATS: &str = "\
                                    OR (state = 'completed' AND finished_at >= $2)) \
     GROUP BY queue ORDER BY queue";
 
-/// Each part reads one partial index, and what is completed lies in none of them.
+/// Each part reads one partial index. No partial index contains completed jobs.
 const FIGURES: &str = "\
     SELECT queue, CAST(sum(ready) AS bigint) AS ready, CAST(sum(scheduled) AS bigint) AS scheduled, \
            CAST(sum(running) AS bigint) AS running, CAST(sum(dead) AS bigint) AS dead, CAST(0 AS bigint) AS completed, \
@@ -205,7 +205,7 @@ impl Jobs for Unit {
 }
 
 impl Unit {
-    /// Changes one job of those that the unit may manage, and says whether its state allowed that.
+    /// Changes one job that the unit may manage, and returns whether the job's state allowed the change.
     async fn manage(&self, sql: &str, id: JobId, now: Timestamp) -> Result<Result<bool, Failure>, StoreError> {
         let is_system = self.scope.is_system();
         let lane = if is_system { sea_orm::prelude::Uuid::nil() } else { self.tenant()?.uuid() };

@@ -1,4 +1,4 @@
-//! Claiming, in two steps: whose turn it is, and what they get.
+//! Claims jobs in two steps: selects the lanes whose turn it is, then the jobs of each.
 
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde::Serialize;
@@ -10,11 +10,13 @@ use uuid::Uuid;
 use super::row::{COLUMNS, JobRow};
 use crate::{Unit, failure::Failure};
 
-/// The lanes that have ready jobs, from the one after `$2` on and round again, found by one step in the index each: a
-/// lane with a hundred thousand jobs costs as much as one with a single job. No step is taken twice, since PostgreSQL
-/// reads past all that was claimed from a lane since it was last vacuumed. The order of the whole index is asked for,
-/// since it might else look for ready jobs among all that a lane ever had. Every lease ends at some time: that this is
-/// said leads SQLite to the index of what runs, where it would else read the whole lane.
+/// Selects the lanes that have ready jobs, from the one after `$2` on and round again.
+///
+/// Each lane costs one index lookup: a lane with a hundred thousand jobs costs as much as one with a single job. No
+/// lookup is repeated, since PostgreSQL reads past all index entries of a lane that were claimed since the last vacuum.
+/// The query names the order of the whole index; otherwise a database might search for ready jobs among all jobs that a
+/// lane ever had. Every running job has a lease that ends; saying so leads SQLite to the index of running jobs, where
+/// it would else read the whole lane.
 const TURNS: &str = "\
     WITH RECURSIVE ahead AS MATERIALIZED ( \
         SELECT (SELECT lane FROM jobs WHERE state = 'ready' AND queue = $1 AND lane > $2 \
@@ -40,15 +42,15 @@ const TURNS: &str = "\
                                         AND jobs.lease_expires_at IS NOT NULL LIMIT $4) AS held) AS running \
     FROM turns WHERE place = 1 OR lane <> first ORDER BY place";
 
-/// The rows are chosen once, before any is changed: PostgreSQL may evaluate a mere subquery anew for each row, and then
-/// the limit limits nothing.
+/// Selects the rows once, before any is changed: PostgreSQL may evaluate a plain subquery anew for each row, and then
+/// the limit has no effect.
 const CLAIM: &str = "\
     WITH due AS MATERIALIZED ({chosen}) \
     UPDATE jobs SET state = 'running', attempt = attempt + 1, lease_token = $3, lease_expires_at = $4 \
     {hit} \
     RETURNING {columns}";
 
-/// As an array, of which PostgreSQL expects few rows: for a join it might read the whole table.
+/// An array, of which PostgreSQL expects few rows: for a join it might read the whole table.
 const HIT_ON_POSTGRES: &str = "WHERE jobs.id = ANY (ARRAY (SELECT id FROM due))";
 const HIT_ON_SQLITE: &str = "FROM due WHERE jobs.id = due.id";
 
@@ -67,7 +69,8 @@ const BURY_UNREADABLE: &str = "\
     UPDATE jobs SET state = 'dead', lease_token = NULL, lease_expires_at = NULL, last_error = $2, finished_at = $3 \
     WHERE id = $1";
 
-/// How many lanes are looked at when those that came first have all that they may: others are not to wait for them.
+/// Number of lanes to look at when all lanes of the first query are at their limit, so that other lanes need not wait
+/// for them.
 const MANY_LANES: u32 = 100;
 
 #[derive(FromQueryResult)]
@@ -82,7 +85,7 @@ struct LaneTurn {
     room: u32,
 }
 
-/// How many jobs a lane gets.
+/// The number of jobs that a lane gets.
 #[derive(Serialize)]
 struct Share {
     lane: Uuid,
@@ -141,10 +144,10 @@ impl Unit {
         Ok(claims)
     }
 
-    /// The lanes whose turn it is, up to the one that takes the last of what is to be claimed.
+    /// Returns the lanes whose turn it is, up to the one that takes the last of the jobs to be claimed.
     async fn turns(&self, command: &ClaimJobs<'_>, after: Turn, lanes: u32) -> Result<Vec<LaneTurn>, StoreError> {
-        // Before every lane comes the one of nobody, which may have jobs too: without a turn the round begins behind the
-        // last lane.
+        // The lane of jobs without a tenant comes before every other. Without a cursor the round starts behind the last
+        // lane, so that this lane is included.
         let after = after.0.unwrap_or(Uuid::max());
         let counted = i64::from(command.tenant_limit.unwrap_or(0));
         let values = [command.queue.into(), after.into(), (i64::from(lanes) + 1).into(), counted.into()];
@@ -164,7 +167,7 @@ impl Unit {
     }
 }
 
-/// An equal share for each, less what it may not have. No more of them have room than there are jobs to be claimed.
+/// Gives each lane an equal share, at most its room. The lanes with room are never more than the jobs to be claimed.
 fn shares(turns: &[LaneTurn], limit: u32) -> Vec<Share> {
     let equal = (limit / u32::try_from(turns.len()).unwrap_or(u32::MAX).max(1)).max(1);
     let share = |turn: &LaneTurn| Share { lane: turn.lane, share: equal.min(turn.room) };

@@ -1,4 +1,4 @@
-//! Adding jobs, many in one statement.
+//! Adds jobs, many in one statement.
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, Value};
@@ -8,7 +8,7 @@ use tenantry_kernel::{StoreError, TenantId};
 
 use crate::Unit;
 
-/// How many jobs one statement adds: both databases bound how many values a statement takes.
+/// Maximum number of jobs in one statement: both databases limit the number of values in a statement.
 const ROWS: usize = 500;
 const COLUMNS: usize = 16;
 
@@ -18,8 +18,8 @@ impl JobQueue for Unit {
         for job in jobs {
             self.require_may_enqueue(job)?;
         }
-        // Which rows of a statement were left out is not to be heard of those that the unit does not see, such as a
-        // person's own: so what may be a duplicate goes alone.
+        // Row-level security hides some rows from `RETURNING`, such as those of a user's own jobs. So a batch cannot
+        // report which of its rows were duplicates. Jobs with a unique key are inserted one by one.
         let mut outcomes = Vec::with_capacity(jobs.len());
         for alike in jobs.chunk_by(|job, next| job.unique_key.is_none() && next.unique_key.is_none()) {
             for chunk in alike.chunks(ROWS) {
@@ -44,7 +44,8 @@ impl Unit {
         Ok(added)
     }
 
-    /// SQLite looks a numbered place up among all of them, each time that it is bound; those without a number it counts.
+    /// Returns the statement that inserts the jobs. On SQLite its placeholders have no numbers: SQLite searches a
+    /// numbered one among all of them at each bind, and merely counts the others.
     fn enqueuing(&self, jobs: &[NewJob]) -> String {
         let is_numbered = self.is_postgres();
         let mut sql = "INSERT INTO jobs (id, tenant_id, queue, kind, version, payload, secret, secret_key_id, \
@@ -54,7 +55,7 @@ impl Unit {
         for row in 0..jobs.len() {
             sql.push_str(if row == 0 { "(" } else { ", (" });
             for column in 0..COLUMNS {
-                // Every attempt is yet to come.
+                // The 0 is the value of `attempt`: no attempt has begun.
                 sql.push_str(match column {
                     0 => "",
                     12 => ", 0, ",
@@ -68,7 +69,7 @@ impl Unit {
             }
             sql.push(')');
         }
-        // To look for twins costs PostgreSQL a look into each unique index.
+        // Looking for duplicates costs PostgreSQL a lookup in each unique index.
         if jobs.iter().any(|job| job.unique_key.is_some()) {
             sql.push_str(" ON CONFLICT DO NOTHING");
         }

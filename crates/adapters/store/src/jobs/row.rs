@@ -1,4 +1,4 @@
-//! A job as its row says it.
+//! The row of a job.
 
 use sea_orm::{FromQueryResult, prelude::ChronoDateTimeUtc};
 use tenantry_jobs::{Job, JobId, SealedSecret};

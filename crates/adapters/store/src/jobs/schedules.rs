@@ -1,4 +1,4 @@
-//! Schedules and the ticks that have fired: the key of a tick is what makes it fire once.
+//! Schedules and the ticks that have fired. The key of a tick makes it fire once.
 
 use async_trait::async_trait;
 use sea_orm::ConnectionTrait;

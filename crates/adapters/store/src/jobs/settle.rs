@@ -1,4 +1,4 @@
-//! What became of jobs: each word counts only by the token of its claim.
+//! Settles jobs. An outcome counts only with the token of its claim.
 
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use std::collections::{HashMap, HashSet};
@@ -55,7 +55,7 @@ impl Unit {
         self.change_claimed(claims, EXTEND, [until.utc().into()]).await
     }
 
-    /// Changes the jobs of these claims, and returns the claims that are not good any more.
+    /// Changes the jobs of these claims, and returns the claims that are no longer valid.
     async fn change_claimed(
         &mut self,
         claims: &[Claim],
@@ -67,8 +67,8 @@ impl Unit {
         } else {
             "SELECT unhex(value ->> 'id', '-') AS id, unhex(value ->> 'token', '-') AS token FROM json_each($1)"
         };
-        // Only what runs has a token. To ask for the state as well would offer the index of what runs, in which PostgreSQL
-        // then reads past all that ran since it was last vacuumed.
+        // Only running jobs have a token, so the condition leaves `state` out. With `state`, PostgreSQL might use the
+        // index of running jobs, in which it reads past all jobs that ran since the last vacuum.
         let sql = format!(
             "WITH claims AS ({list}) UPDATE jobs SET {change} FROM claims \
              WHERE jobs.id = claims.id AND jobs.lease_token = claims.token \
@@ -94,8 +94,9 @@ impl Unit {
     }
 }
 
-/// The claims in lists of which none names a job twice, since a statement tells only which jobs it has hit. Almost always
-/// that is one list: a worker has two claims to a job when it has claimed again what it had given no word on.
+/// Splits the claims into lists that name each job at most once, since a statement only reports which jobs it changed.
+/// Almost always there is one list. A worker has two claims to a job when it claimed the job again without settling the
+/// first claim.
 fn each_job_once(claims: &[Claim]) -> Vec<Vec<Claim>> {
     let mut named: HashMap<JobId, usize> = HashMap::with_capacity(claims.len());
     let mut lists: Vec<Vec<Claim>> = Vec::new();

@@ -1,4 +1,4 @@
-//! Deleting what is over, a portion at a time.
+//! Deletes or counts expired rows, a portion at a time.
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, FromQueryResult};
@@ -16,7 +16,7 @@ struct Counted {
     count: i64,
 }
 
-/// The table that declares these rows, and its declaration.
+/// Returns the table that declares these rows, and its declaration.
 fn declared(rows: Stale) -> Result<(&'static str, &'static ExpiringRows), StoreError> {
     let of = |table: &'static Table| table.expiring().find(|known| known.rows == rows).map(|found| (table.name, found));
     TABLES.iter().find_map(of).ok_or(StoreError::Misuse("no table declares these rows"))
@@ -46,7 +46,7 @@ impl Sweeper for Unit {
                 u64::try_from(counted.count).map_err(|_| inconsistent())
             }
             SweepMode::Delete { at_most } => {
-                // A row that changes meanwhile has another place on PostgreSQL, and stays for the next time.
+                // On PostgreSQL a row that changes meanwhile gets another `ctid`, and is left for the next run.
                 let sql = if self.is_postgres() {
                     format!(
                         "DELETE FROM {table} WHERE ctid = ANY (ARRAY \

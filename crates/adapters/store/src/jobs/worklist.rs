@@ -1,4 +1,4 @@
-//! What workers ask of the queue.
+//! The operations of workers on the queue.
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, FromQueryResult};
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{Unit, failure::Failure};
 
-/// How many jobs one statement moves on.
+/// Maximum number of jobs that one statement changes.
 const BATCH: i64 = 1_000;
 
 const DUE: &str = "\
@@ -27,7 +27,7 @@ const COME_BACK: &str = "\
          LIMIT $2 {lock}) \
     UPDATE jobs SET state = 'ready', lease_token = NULL, lease_expires_at = NULL FROM ended WHERE jobs.id = ended.id";
 
-/// A lease that ended at the last attempt: the job may be what ends its workers.
+/// Gives up jobs whose lease ended at the last attempt: such a job may be what ends its workers.
 const GIVE_UP: &str = "\
     WITH ended AS MATERIALIZED \
         (SELECT id FROM jobs WHERE state = 'running' AND lease_expires_at <= $1 AND attempt >= max_attempts \
