@@ -1,4 +1,4 @@
-//! The feed of changes to anybody's power: each once, whatever the order in which they are committed.
+//! Tests of the feed of authority changes: it reports each change once, in whatever order units commit.
 
 use std::collections::HashSet;
 use tenantry_kernel::{Authorities, SessionId, TenantId, UserId};
@@ -16,7 +16,7 @@ on_both_databases! {
     what_is_rolled_back_was_never_changed
 }
 
-/// A feed whose first reading is done.
+/// Creates a feed whose first read is done.
 async fn feed(opened: &Opened) -> AuthorityFeed {
     let mut feed = AuthorityFeed::new(opened.config.clone());
     feed.read().await.unwrap();
@@ -27,7 +27,7 @@ fn user(opened: &Opened) -> UserId {
     UserId::new(&opened.world)
 }
 
-/// A unit that has announced a change and is not committed.
+/// Creates a unit that has announced a change and is not committed.
 async fn announcing(store: &Store, user: UserId) -> Unit {
     let mut unit = store.begin(Scope::Person(user)).await.unwrap();
     unit.user_authority_changed(user).await.unwrap();
@@ -97,7 +97,7 @@ async fn what_is_rolled_back_was_never_changed(opened: Opened) {
     assert_eq!(users(&mut feed).await, [changed]);
 }
 
-/// Its row has the lowest number of all and becomes visible last.
+/// The row of the change has the lowest id of all and becomes visible last.
 #[tokio::test]
 async fn a_change_that_began_before_others_and_is_committed_after_them_is_seen() {
     let opened = postgres().await;
@@ -125,7 +125,7 @@ async fn a_change_under_way_at_the_first_reading_is_seen() {
     assert_eq!(users(&mut feed).await, [early]);
 }
 
-/// The server's oldest transaction may be anybody's, in whatever database, and older than the changes of before.
+/// The server's oldest transaction may belong to any client and any database, and be older than earlier changes.
 #[tokio::test]
 async fn a_feed_begins_with_its_first_reading_whoever_else_is_at_work() {
     let opened = postgres().await;
@@ -137,12 +137,12 @@ async fn a_feed_begins_with_its_first_reading_whoever_else_is_at_work() {
     assert_eq!(users(&mut feed).await, []);
 }
 
-/// Twelve units announce and are committed in another order, with a reading after each step.
+/// Twelve units announce changes and commit in another order, with a read after each step.
 #[tokio::test]
 async fn in_whatever_order_changes_are_committed_each_is_seen_once() {
     const UNITS: usize = 12;
     let opened = postgres().await;
-    // 5, 7 and 11 have no divisor in common with 12, so that each visits every unit.
+    // 5, 7 and 11 have no divisor in common with 12, so that each stride visits every unit.
     for stride in [5, 7, 11] {
         let mut feed = feed(&opened).await;
         let announced: Vec<UserId> = (0..UNITS).map(|_| user(&opened)).collect();
@@ -150,7 +150,7 @@ async fn in_whatever_order_changes_are_committed_each_is_seen_once() {
         let mut open = Vec::new();
         for user in &announced {
             open.push(Some(announcing(&opened.store, *user).await));
-            // Others come and go meanwhile.
+            // The feed is read while the units are open.
             seen.extend(users(&mut feed).await);
         }
         for step in 0..UNITS {

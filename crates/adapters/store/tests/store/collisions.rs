@@ -1,4 +1,4 @@
-//! What comes of two units that want the same rows, on PostgreSQL; on SQLite there is one writer at a time.
+//! Tests of two units that need the same rows, on PostgreSQL; SQLite has one writer at a time.
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tenantry_tenancy::{TenancyError, Tenants};
 
 use crate::support::{Opened, SYSTEM, postgres};
 
-/// Charges a counter, which a test has given a trigger.
+/// Charges a counter, to which a test has added a trigger.
 pub(crate) async fn charge(unit: &mut Unit, opened: &Opened) -> Result<u32, StoreError> {
     let quota = Quota { limit: 10, window: Duration::from_secs(60) };
     let charge = Charge { key: opened.world.random(), quota };
@@ -36,7 +36,7 @@ async fn a_deadlock_is_a_collision_for_one_and_nothing_to_the_other() {
     one.lock_tenant(acme.id).await.unwrap();
     other.lock_tenant(globex.id).await.unwrap();
 
-    // The loser's transaction has to end before the winner goes on.
+    // The loser's transaction has to end before the winner continues.
     let lock = async |mut unit: Unit, tenant| match unit.lock_tenant(tenant).await {
         Ok(()) => Ok(unit),
         Err(error) => Err(error),
@@ -75,7 +75,7 @@ async fn any_other_failure_is_no_collision() {
     assert!(matches!(refused, Err(StoreError::Failed(_))), "{refused:?}");
 }
 
-/// A server that is stopped, or an operator, ends connections: that is trouble of the server, not a collision.
+/// A server that is stopped, or an operator, ends connections: that is a failure of the server, not a collision.
 #[tokio::test]
 async fn fa4_a_terminated_connection_is_unavailable_and_the_pool_serves_again() {
     let opened = postgres().await;
@@ -95,7 +95,7 @@ async fn fa4_a_terminated_connection_is_unavailable_and_the_pool_serves_again() 
     connection.close().await.unwrap();
 }
 
-/// Ends every connection of this name to the database, and waits until they are gone.
+/// Ends every connection of this application to the database, and waits until they are gone.
 pub(crate) async fn terminate(connection: &mut PgConnection, application: &str) {
     let ended: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM (SELECT pg_terminate_backend(pid, 10000) AS ended FROM pg_stat_activity \

@@ -1,4 +1,4 @@
-//! Every case of every contract suite of the test kit, and the queue against its model, on both databases.
+//! Runs every case of every contract suite of the test kit, and the queue against its model, on both databases.
 
 tenantry_testkit::contract_tests! {
     on { sqlite: crate::support::sqlite().await, postgres: crate::support::postgres().await }

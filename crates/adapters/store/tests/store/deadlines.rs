@@ -1,4 +1,4 @@
-//! A unit fails at its deadline whatever holds it up, and the pool serves again afterwards.
+//! Tests that a unit fails at its deadline whatever delays it, and that the pool serves again afterwards.
 
 use sqlx::{Connection, SqliteConnection};
 use std::{future::Future, time::Duration};
@@ -15,14 +15,14 @@ use crate::{
 };
 
 const DEADLINE: Duration = Duration::from_millis(400);
-/// What a busy machine may add.
+/// Delay that a busy machine may add.
 const SLACK: Duration = Duration::from_millis(2_000);
 
 async fn impatient(opened: &Opened, pool_size: u32) -> Store {
     opened.again(|config| (config.deadline, config.pool_size) = (DEADLINE, pool_size)).await
 }
 
-/// Fails as unavailable, by the deadline.
+/// Asserts that the work fails as unavailable, by the deadline.
 async fn assert_late<T: std::fmt::Debug>(work: impl Future<Output = Result<T, StoreError>>) {
     let began = Instant::now();
     let outcome = work.await;
@@ -46,7 +46,7 @@ async fn fa5_on_sqlite_a_second_writer_is_waited_for_and_then_given_up() {
     let mut unit = eventually(async || store.begin(SYSTEM).await).await;
     unit.update_tenant(&tenant).await.unwrap();
     unit.commit().await.unwrap();
-    // No transaction was left open behind a unit that was given up.
+    // The abandoned unit has left no transaction open.
     opened.system(async |unit| assert!(unit.tenant_by_id(tenant.id).await.unwrap().is_some())).await;
 }
 
@@ -72,7 +72,7 @@ async fn on_postgres_units_that_wait_for_a_lock_fail_by_the_deadline() {
     let mut holder = opened.store.begin(SYSTEM).await.unwrap();
     holder.lock_tenant(tenant.id).await.unwrap();
     for _ in 0..2 {
-        // As many as the pool has connections, so that none is left that was not held up.
+        // As many units as the pool has connections, so that every connection has been blocked.
         let blocked = || assert_late(async { store.begin(SYSTEM).await?.lock_tenant(tenant.id).await });
         futures::join!(blocked(), blocked(), blocked());
     }
@@ -114,7 +114,7 @@ async fn the_deadline_is_the_units_and_not_each_statements() {
     assert!(unit.commit().await.is_err(), "nor can it be committed");
 }
 
-/// A store with two connections through the proxy.
+/// Opens a store with two connections through the proxy.
 async fn through(opened: &Opened, proxy: &Proxy) -> Store {
     let database = Database::Postgres(proxy.url().into());
     opened.again(|config| (config.deadline, config.pool_size, config.database) = (DEADLINE, 2, database)).await
@@ -125,8 +125,8 @@ async fn assert_finds(store: &Store, person: &Person) {
     assert_eq!(found.as_ref(), Some(person));
 }
 
-/// The server is there and says nothing: only our own clock ends the wait. Afterwards no connection may serve that
-/// still waits for an old answer.
+/// The server is up and sends nothing: only the store's own clock ends the wait. Afterwards no connection may serve
+/// that still waits for an old response.
 #[tokio::test]
 async fn fa4_a_frozen_server_costs_a_unit_its_deadline_and_no_old_answer_is_taken_for_a_new_one() {
     let opened = postgres().await;
@@ -146,7 +146,7 @@ async fn fa4_a_frozen_server_costs_a_unit_its_deadline_and_no_old_answer_is_take
     }
 }
 
-/// A network that has forgotten a connection never says so. The pool must not keep places for such.
+/// A network that lost a connection never reports it. The pool must not keep places for such connections.
 #[tokio::test]
 async fn fa4_lost_connections_make_room_for_new_ones() {
     let opened = postgres().await;
@@ -164,7 +164,7 @@ async fn fa4_lost_connections_make_room_for_new_ones() {
     }
 }
 
-/// The connection that was given up comes back after others have been answered in time.
+/// The abandoned connection is returned after others got their responses in time.
 #[tokio::test]
 async fn fa4_a_lost_connection_that_comes_back_late_makes_room_too() {
     let opened = postgres().await;

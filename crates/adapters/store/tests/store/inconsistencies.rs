@@ -1,4 +1,4 @@
-//! A row that cannot become an entity is told by its table and column, and never guessed at.
+//! Tests that a row that cannot become an entity is reported by its table and column.
 
 use tenantry_audit::Entries;
 use tenantry_identity::{Links, People, Registrations, Sessions};
@@ -13,13 +13,13 @@ on_both_databases! {
     an_impossible_row_is_told_by_its_table_and_column
 }
 
-/// Sets a column of bytes.
+/// Returns an assignment of `count` bytes to a column.
 fn bytes(opened: &Opened, column: &str, count: usize) -> String {
     let hex = "07".repeat(count);
     if opened.is_postgres() { format!("{column} = '\\x{hex}'") } else { format!("{column} = x'{hex}'") }
 }
 
-/// Tampers, reads, and mends what was tampered with.
+/// Corrupts the rows of a table, asserts that a read reports the table and the column, and repairs them.
 async fn assert_told<T: std::fmt::Debug>(
     opened: &Opened,
     (table, column): (&str, &str),

@@ -1,5 +1,4 @@
-//! What is written of a job, and what comes of many units that claim at once, on PostgreSQL; on SQLite there is one
-//! writer at a time.
+//! Tests of the rows of jobs, and of many units that claim at once, on PostgreSQL; SQLite has one writer at a time.
 
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use std::{collections::HashSet, future::Future, time::Duration};
@@ -17,7 +16,7 @@ on_both_databases! {
 
 const LEASE: Duration = Duration::from_secs(60);
 
-/// Far less than any lock would be waited for.
+/// Limits the work to far less time than a wait for a lock would take.
 async fn at_once<T>(work: impl Future<Output = T>) -> T {
     timeout(Duration::from_secs(5), work).await.expect("nobody waits for another's unit")
 }
@@ -38,7 +37,7 @@ async fn claim(opened: &Opened, unit: &mut Unit, limit: u32, now: Timestamp) -> 
     at_once(unit.claim_jobs(command, now)).await.unwrap().jobs
 }
 
-/// Does what time has brought about, in a unit of its own.
+/// Advances due and expired jobs, in a unit of its own.
 async fn advance(opened: &Opened, now: Timestamp) {
     opened.system(async |unit| at_once(unit.advance_jobs(now)).await.unwrap()).await;
 }
@@ -55,7 +54,7 @@ fn ids(claimed: &[Claimed]) -> HashSet<JobId> {
     claimed.iter().map(|claimed| claimed.job.id).collect()
 }
 
-/// State, last error and whether a secret is kept, as the row of the only job of the kind says.
+/// Reads state, last error and whether a secret is kept from the row of the only job of the kind.
 async fn written(opened: &Opened, kind: &str) -> String {
     const WRITTEN: &str = "SELECT state || ', ' || coalesce(last_error, 'no error') || ', ' || CASE \
         WHEN secret IS NULL AND secret_key_id IS NULL AND secret_expires_at IS NULL THEN 'blank' \
@@ -152,7 +151,7 @@ async fn fa7_nobody_waits_for_what_another_unit_has_claimed() {
     let jobs: Vec<NewJob> = (0..5).map(|_| opened.new_job(None)).collect();
     enqueue(&opened, &jobs).await;
     let mut now = opened.world.now();
-    // First they are claimed as new ones, then as those of workers that have gone.
+    // The jobs are claimed first when new, then after the leases of the first claims ended.
     for attempt in [1, 2] {
         let mut one = opened.store.begin(SYSTEM).await.unwrap();
         let mut other = opened.store.begin(SYSTEM).await.unwrap();
@@ -184,7 +183,7 @@ async fn fa7_what_a_unit_claimed_and_dropped_is_claimed_by_the_next() {
     assert_eq!(claim(&opened, &mut one, 2, now).await.len(), 2);
     drop(one);
     let mut claimed = Vec::new();
-    // The dropped unit ends a moment later.
+    // The transaction of the dropped unit ends a little later.
     at_once(async {
         while claimed.len() < jobs.len() {
             claimed.extend(opened.system(async |unit| claim(&opened, unit, 100, now).await).await);
@@ -194,7 +193,7 @@ async fn fa7_what_a_unit_claimed_and_dropped_is_claimed_by_the_next() {
     assert!(claimed.iter().all(|claimed| claimed.job.attempt == 1));
 }
 
-/// Jobs whose last lease has ended are given up by every unit that claims, and may be completed late at the same time.
+/// Every unit that claims gives up jobs whose last lease has ended, while another unit may complete them late.
 #[tokio::test]
 async fn fa7_nobody_waits_for_what_another_unit_gives_up_or_completes() {
     let opened = postgres().await;
@@ -221,7 +220,7 @@ async fn fa7_nobody_waits_for_what_another_unit_gives_up_or_completes() {
     late.commit().await.unwrap();
     drop(one);
 
-    // What was given up in vain is given up again, once the dropped unit has ended.
+    // After the dropped unit has ended, the job that it gave up is given up again.
     at_once(async {
         while !written(&opened, &claimed[2].job.kind).await.starts_with("dead") {
             advance(&opened, later).await;
@@ -233,7 +232,7 @@ async fn fa7_nobody_waits_for_what_another_unit_gives_up_or_completes() {
     assert!(!opened.system(async |unit| unit.complete_job(claimed[2].claim, later).await.unwrap()).await);
 }
 
-/// A table of which the planner knows no more than one row makes it join in another way than one that it knows.
+/// For a table with at most one row by its statistics, the planner chooses another join than for a larger one.
 #[tokio::test]
 async fn no_more_is_claimed_than_was_asked_for_whatever_the_planner_believes() {
     for known in [0, 1, 2, 50] {

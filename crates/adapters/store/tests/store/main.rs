@@ -1,10 +1,10 @@
-//! The store on both databases: the contract of every port, and what only a database can show.
+//! Tests of the store on both databases: the contract of every port, and behaviour that only a database can show.
 //!
-//! PostgreSQL is the one that `TEST_DATABASE_URL` names; `cargo xtask test` finds or starts it.
+//! `TEST_DATABASE_URL` names the PostgreSQL server; `cargo xtask test` finds or starts it.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly, and so may what helps it")]
 
-/// One test for each database of a function that takes the [`support::Opened`] store.
+/// Declares one test per database for a function that takes the [`support::Opened`] store.
 macro_rules! on_both_databases {
     ($($test:ident)*) => {$(
         mod $test {

@@ -1,4 +1,4 @@
-//! Bringing the schema up to date: once, however many do it, and all or nothing.
+//! Tests that the schema is migrated once by concurrent servers, and completely or not at all.
 
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use std::{
@@ -15,7 +15,7 @@ use tenantry_testkit::{
 
 use crate::support::config_of;
 
-/// One test for each kind of database of a function that takes how an empty one is made.
+/// Declares one test per kind of database for a function that takes a factory of empty databases.
 macro_rules! on_empty_databases {
     ($($test:ident)*) => {$(
         mod $test {
@@ -44,7 +44,7 @@ fn is_sqlite(database: &TestDatabase) -> bool {
     database.url().starts_with("sqlite:")
 }
 
-/// The names of the changes that were applied, in order; none when nobody has ever begun.
+/// Returns the names of the applied migrations in order; none when no migration has ever begun.
 async fn applied(database: &TestDatabase) -> Vec<String> {
     const APPLIED: &str = "SELECT version FROM seaql_migrations ORDER BY version";
     if is_sqlite(database) {
@@ -65,7 +65,7 @@ async fn assert_migrated_once(database: &TestDatabase, store: &Store) {
 }
 
 async fn fa11_two_stores_that_start_on_an_empty_database_migrate_it_once(empty: impl AsyncFn() -> TestDatabase) {
-    // A new SQLite file is quickly made, and what two can do to each other while they open it is seldom seen.
+    // Creating a SQLite file is fast, and conflicts of two stores that open it are rare.
     let rounds = if is_sqlite(&empty().await) { 40 } else { 10 };
     for _ in 0..rounds {
         let database = empty().await;
@@ -90,7 +90,7 @@ async fn fa11_a_migrated_database_is_left_as_it_is(empty: impl AsyncFn() -> Test
     assert_migrated_once(&database, &store).await;
 }
 
-/// Polls it so many times, then leaves it where it stands.
+/// Polls the work so many times, then drops it.
 async fn abandoned_after<T>(polls: usize, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     let mut left = polls;
@@ -104,7 +104,7 @@ async fn abandoned_after<T>(polls: usize, work: impl Future<Output = T>) -> Opti
     .await
 }
 
-/// Abandons the migration a step later each time, until it is through.
+/// Abandons the migration after more steps each time, until it completes.
 async fn fa1_the_next_start_finishes_what_one_that_was_killed_began(empty: impl AsyncFn() -> TestDatabase) {
     let database = empty().await;
     let mut polls = 0;
@@ -118,7 +118,7 @@ async fn fa1_the_next_start_finishes_what_one_that_was_killed_began(empty: impl 
             None => polls += 1 + polls / 8,
         }
     };
-    // How much is done at a time depends on how busy the machine is.
+    // How much one poll does depends on how busy the machine is.
     assert!(polls > 4, "there were steps to be killed between: {polls}");
     assert_migrated_once(&database, &store).await;
 }

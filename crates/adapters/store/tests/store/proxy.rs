@@ -1,4 +1,4 @@
-//! A way to a PostgreSQL server on which nothing moves while it is frozen, and which can lose its connections for good.
+//! A proxy to a PostgreSQL server that can be frozen and can lose its connections for good.
 
 use std::sync::Arc;
 use tokio::{
@@ -16,14 +16,14 @@ pub(crate) struct Proxy {
 #[derive(Default)]
 struct State {
     frozen: bool,
-    /// How many connections there have been.
+    /// Number of connections so far.
     connections: usize,
-    /// The connections before this one are lost: nothing moves on them any more, and nobody is told.
+    /// The connections before this one are lost: the proxy forwards nothing on them any more, without notice.
     lost: usize,
 }
 
 impl Proxy {
-    /// Listens on a free port and passes on to the server of this URL.
+    /// Listens on a free port and forwards to the server of this URL.
     pub(crate) async fn start(url: &str) -> Self {
         let mut url = Url::parse(url).unwrap();
         let server = (url.host_str().unwrap().to_owned(), url.port().unwrap_or(5432));
@@ -53,17 +53,17 @@ impl Proxy {
         self.url.as_str()
     }
 
-    /// Stops everything that is under way.
+    /// Stops all traffic.
     pub(crate) fn freeze(&self) {
         self.state.send_modify(|state| state.frozen = true);
     }
 
-    /// Lets everything move on.
+    /// Resumes all traffic.
     pub(crate) fn thaw(&self) {
         self.state.send_modify(|state| state.frozen = false);
     }
 
-    /// Loses every connection there is, as a network does that has forgotten them. New ones can be made.
+    /// Loses every open connection, like a network that forgot them. New ones can be opened.
     pub(crate) fn lose(&self) {
         self.state.send_modify(|state| state.lost = state.connections);
     }

@@ -1,6 +1,7 @@
-//! The second wall, on PostgreSQL: a statement that forgets to ask for its tenant shows nothing of another's.
+//! Tests of row-level security on PostgreSQL: a statement that lacks its filter by tenant shows nothing of another
+//! tenant.
 //!
-//! The tables are those that the database has, so that a new one cannot be forgotten here or in the migration.
+//! The tests read the tables from the database, so that neither they nor the migration can forget a new one.
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tenantry_store::{TABLES, Table};
@@ -11,10 +12,10 @@ use fill::fill;
 
 mod fill;
 
-/// What migrations leave of themselves belongs to nobody.
+/// The table of the migrations belongs to no tenant.
 const MIGRATIONS: &str = "seaql_migrations";
 
-/// Every table and view of the database.
+/// Returns every table and view of the database.
 async fn tables(connection: &mut PgConnection) -> Vec<String> {
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace \
@@ -89,7 +90,7 @@ async fn te6_a_select_without_scope_returns_no_row() {
     for table in &tables {
         assert_eq!(count(&mut connection, table).await, 0, "{table}");
     }
-    // Settings that an earlier transaction made, and left empty.
+    // Settings that an earlier transaction created and left empty.
     for setting in ["app.tenant", "app.person", "app.system"] {
         let mut transaction = connection.begin().await.unwrap();
         let value = if setting == "app.system" { "on".to_owned() } else { Uuid::nil().to_string() };
@@ -154,7 +155,7 @@ async fn te6_a_forgotten_filter_shows_the_scoped_tenant_only() {
     .unwrap();
     assert!(with_tenant.len() >= 10, "{with_tenant:?}");
 
-    // Nobody's person, so that only the tenant counts.
+    // The nil id belongs to no user, so that only the tenant counts.
     set_scope(&mut connection, &acme.to_string(), &Uuid::nil().to_string(), "").await;
     for table in &with_tenant {
         let foreign = format!("SELECT count(*) FROM {table} WHERE tenant_id IS DISTINCT FROM '{acme}'");
@@ -171,7 +172,7 @@ async fn te6_a_forgotten_filter_shows_the_scoped_tenant_only() {
         assert_eq!(count(&mut connection, table).await, 0, "{table}");
     }
 
-    // Asking by the other's id helps nobody.
+    // A filter by the other tenant's id finds nothing either.
     for table in &with_tenant {
         let theirs = format!("SELECT count(*) FROM {table} WHERE tenant_id = '{globex}'");
         assert_eq!(number(&mut connection, theirs).await, 0, "{table}");
@@ -189,7 +190,7 @@ async fn te6_a_forgotten_filter_shows_a_person_their_own_only() {
         assert_eq!(number(&mut connection, foreign).await, 0, "{table}");
         assert!(count(&mut connection, table).await > 0, "{table}");
     }
-    // An invitation to their address is no more theirs than a registration of it: a link shows the mailbox first.
+    // An invitation or a registration for the user's address is not the user's own: a link proves the mailbox first.
     for table in ["invitations", "invitation_roles", "registrations", "jobs"] {
         assert_eq!(count(&mut connection, table).await, 0, "{table}");
     }
@@ -252,7 +253,7 @@ async fn te6_a_forgotten_filter_changes_the_scoped_tenant_only() {
         let smuggle = format!("INSERT INTO {table} ({columns}) VALUES ({values})");
         let refused = sqlx::raw_sql(AssertSqlSafe(smuggle)).execute(&mut connection).await.unwrap_err();
         let code = refused.as_database_error().and_then(|error| error.code()).map(|code| code.to_string());
-        // 42501 is the policy's; 23502 would be a missing column's, which is looked at later.
+        // 42501 is the code of a policy; 23502 is that of a missing column, which PostgreSQL checks later.
         assert_eq!(code.as_deref(), Some("42501"), "{table}: {refused}");
     }
 

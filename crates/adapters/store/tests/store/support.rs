@@ -1,4 +1,4 @@
-//! Stores on throw-away databases.
+//! Stores on temporary databases.
 
 use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
@@ -19,15 +19,15 @@ mod waiting;
 
 pub(crate) const SYSTEM: Scope = Scope::System(SystemReason::Maintenance);
 
-/// How long anything may take that is sure to come.
+/// Time limit for events that are sure to occur.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A migrated store of its own database.
+/// A migrated store on a database of its own.
 pub(crate) struct Opened {
     pub(crate) store: Store,
     pub(crate) config: StoreConfig,
     pub(crate) world: World,
-    // Goes last: it takes the database with it.
+    // The last field, since dropping it removes the database.
     pub(crate) database: TestDatabase,
 }
 
@@ -56,7 +56,7 @@ async fn opened_at(database: TestDatabase) -> Opened {
     }
 }
 
-/// A configuration with more patience than production's, since tests share the machine.
+/// Returns a configuration with a longer deadline than in production, since tests share the machine.
 pub(crate) fn config_of(database: &TestDatabase) -> StoreConfig {
     config_of_url(database.url())
 }
@@ -70,7 +70,7 @@ pub(crate) fn config_of_url(url: &str) -> StoreConfig {
 }
 
 impl Opened {
-    /// Another store on the same database, as another process has one.
+    /// Opens another store on the same database, as another process does.
     pub(crate) async fn again(&self, change: impl FnOnce(&mut StoreConfig)) -> Store {
         let mut config = self.config.clone();
         change(&mut config);
@@ -81,12 +81,12 @@ impl Opened {
         matches!(self.config.database, Database::Postgres(_))
     }
 
-    /// A connection to PostgreSQL as the application's role, with nothing set.
+    /// Connects to PostgreSQL as the application's role, without any settings.
     pub(crate) async fn connect(&self) -> PgConnection {
         PgConnection::connect(self.database.url()).await.unwrap()
     }
 
-    /// Runs a statement behind the store's back.
+    /// Runs a statement that bypasses the store.
     pub(crate) async fn execute(&self, statement: &str) {
         let statement = AssertSqlSafe(statement.to_owned());
         if self.is_postgres() {
@@ -99,7 +99,7 @@ impl Opened {
         }
     }
 
-    /// Works in a System unit and commits it.
+    /// Runs the work in a System unit and commits it.
     pub(crate) async fn system<T>(&self, work: impl AsyncFnOnce(&mut Unit) -> T) -> T {
         let mut unit = self.store.begin(SYSTEM).await.unwrap();
         let done = work(&mut unit).await;
@@ -122,7 +122,7 @@ impl Opened {
         person
     }
 
-    /// A tenant with its default roles and one member, who holds the owner's.
+    /// Creates a tenant with its default roles and one member, who is its owner.
     pub(crate) async fn tenant(&self) -> (Tenant, Person) {
         let (id, owner) = (TenantId::new(&self.world), self.person().await);
         let tenant = Tenant {
@@ -196,7 +196,7 @@ fn scope_of(scope: TestScope) -> Scope {
     }
 }
 
-/// Waits for a connection longer than a request would: the machine may be busy with other tests.
+/// Opens a unit, and waits longer for a connection than a request would: the machine may be busy with other tests.
 async fn opened<F: Future<Output = Result<Unit, StoreError>>>(open: impl Fn() -> F) -> Unit {
     let until = Instant::now() + PATIENCE;
     loop {
@@ -207,7 +207,7 @@ async fn opened<F: Future<Output = Result<Unit, StoreError>>>(open: impl Fn() ->
     }
 }
 
-/// Tries again until it goes well.
+/// Retries until the attempt succeeds.
 pub(crate) async fn eventually<T, E: std::fmt::Debug>(attempt: impl AsyncFn() -> Result<T, E>) -> T {
     let until = Instant::now() + PATIENCE;
     loop {

@@ -1,4 +1,4 @@
-//! The declarations of tables are complete, and say what is true of the database.
+//! Tests that the declarations of tables are complete and agree with the database.
 
 use sqlx::{Connection, SqliteConnection};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,11 +12,11 @@ on_both_databases! {
     every_personal_column_is_declared
 }
 
-/// Words of a column's name by which it may hold a person's data.
+/// Words in the name of a column that suggest personal data.
 const PERSONAL: [&str; 11] =
     ["user", "person", "actor", "behalf", "by", "email", "name", "phone", "ip", "agent", "address"];
 
-/// The columns of every table, but for that of the migrations.
+/// Returns the columns of every table except the one of the migrations.
 async fn columns(opened: &Opened) -> BTreeMap<String, BTreeSet<String>> {
     let rows: Vec<(String, String)> = if opened.is_postgres() {
         let columns = "SELECT c.relname::text, a.attname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid \
@@ -62,7 +62,7 @@ async fn every_personal_column_is_declared(opened: Opened) {
 #[test]
 fn every_target_of_clean_up_has_rows_and_every_row_one_declaration() {
     for target in CleanUpTarget::ALL {
-        // Entries of the log go by segments, which `remove_oldest_segment` removes.
+        // Entries of the log are removed by segments, in `remove_oldest_segment`.
         assert_eq!(expiring(*target).next().is_none(), *target == CleanUpTarget::JournalSegments, "{}", target.name());
     }
     let all: Vec<_> = TABLES.iter().flat_map(|table| table.expiring()).map(|rows| rows.rows).collect();

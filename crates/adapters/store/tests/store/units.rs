@@ -1,4 +1,4 @@
-//! What a unit costs, and whom it waits for.
+//! Tests of the statements that a unit sends, of its effects, and of whom it waits for.
 
 use tenantry_identity::People;
 use tenantry_jobs::{JobId, JobQueue, NewJob};
@@ -17,7 +17,7 @@ on_both_databases! {
     a_closed_store_is_unavailable
 }
 
-/// Budgets of statements rest on this: opening, the scope on PostgreSQL, each statement, and the commit.
+/// Budgets of statements depend on these counts: opening, the scope on PostgreSQL, each statement, and the commit.
 async fn statements_are_counted(opened: Opened) {
     let (tenant, owner) = opened.tenant().await;
     let scope = u64::from(opened.is_postgres());
@@ -81,7 +81,7 @@ async fn a_closed_store_is_unavailable(opened: Opened) {
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
 }
 
-/// On SQLite there is one writer, and readers see what was committed before it.
+/// On SQLite there is one writer, and readers see all that was committed before.
 #[tokio::test]
 async fn on_sqlite_a_reader_does_not_wait_for_the_writer() {
     let opened = crate::support::sqlite().await;

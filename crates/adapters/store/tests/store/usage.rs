@@ -1,4 +1,4 @@
-//! When sessions were last used, and members last seen.
+//! Tests of when sessions were last used, and members last seen.
 
 use std::time::Duration;
 use tenantry_identity::{Session, Sessions};

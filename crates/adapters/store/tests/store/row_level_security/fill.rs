@@ -1,4 +1,4 @@
-//! Rows to look for.
+//! Rows for the tests of row-level security.
 
 use std::time::Duration;
 use tenantry_audit::{AuditPolicies, AuditPolicy, Chain, SealSigner, Signature, seal_next_segment};
@@ -16,7 +16,7 @@ use tenantry_tenancy::{Invitations, Roles};
 
 use crate::support::Opened;
 
-/// A row in every table for a tenant of its own; for some, also one of no tenant.
+/// Creates a tenant and a row of it in every table; in some tables also a row without a tenant.
 pub(super) async fn fill(opened: &Opened) -> (TenantId, UserId) {
     let (tenant, person) = opened.tenant().await;
     opened.session(person.id, Some(tenant.id)).await;
@@ -80,7 +80,7 @@ fn answer(tenant: Option<TenantId>, person: UserId, now: Timestamp) -> (Idempote
     (IdempotencyScope { tenant, person, route: "POST /errands".to_owned(), key }, answer)
 }
 
-/// A segment of the tenant's log, something that still waits to be sealed, and a policy.
+/// Creates a segment of the tenant's log, an unsealed entry, and a policy.
 async fn seal_and_keep(opened: &Opened, unit: &mut Unit, tenant: TenantId) {
     let actor = Actor::system(RequestId::new(&opened.world));
     seal_next_segment(unit, &actor, &opened.world, &NoKey, Chain(Some(tenant))).await.unwrap().unwrap();
@@ -90,7 +90,7 @@ async fn seal_and_keep(opened: &Opened, unit: &mut Unit, tenant: TenantId) {
     unit.put_audit_policy(tenant, policy).await.unwrap();
 }
 
-/// Nobody verifies what it signs.
+/// A signer whose signatures are never verified.
 struct NoKey;
 
 impl SealSigner for NoKey {

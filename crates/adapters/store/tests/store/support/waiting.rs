@@ -1,4 +1,4 @@
-//! What waits for somebody: for the mailbox that it was sent to, or for a worker.
+//! Creates registrations, invitations, links and jobs: rows that wait for a user or for a worker.
 
 use std::time::Duration;
 use tenantry_identity::{Link, LinkKind, PasswordHash, Person, Register, Registration, RegistrationId};
@@ -56,7 +56,7 @@ impl Opened {
         }
     }
 
-    /// A job with a secret, which may be done at once.
+    /// Returns a job with a secret, which is ready at once.
     pub(crate) fn new_job(&self, tenant: Option<TenantId>) -> NewJob {
         let now = self.world.now();
         NewJob {
