@@ -1,4 +1,4 @@
-//! What every mailer does first: renders an email into parts, and the parts into a message.
+//! The first steps of every mailer: renders an email into parts, and the parts into a message.
 
 use lettre::Message;
 use secrecy::ExposeSecret;
@@ -12,7 +12,7 @@ use crate::{
     templates::Rendered,
 };
 
-/// Templates and settings together.
+/// Templates and settings of the emails.
 pub(crate) struct Composer {
     templates: Arc<Templates>,
     settings: MailSettings,
@@ -23,7 +23,7 @@ impl Composer {
         Self { templates, settings }
     }
 
-    /// Renders the parts of the email. Fails for good when its address is none or when its link is lost.
+    /// Renders the parts of the email. Fails permanently when the address is invalid or the link is lost.
     pub(crate) fn render(&self, outgoing: &OutgoingEmail) -> Result<Rendered, MailerError> {
         let OutgoingEmail { email, link, .. } = outgoing;
         recipient(email)?;
@@ -35,13 +35,13 @@ impl Composer {
         rendered.map_err(|error| MailerError::Permanent(error.into()))
     }
 
-    /// Makes a message of the email.
+    /// Creates a message from the email.
     pub(crate) fn compose(&self, outgoing: &OutgoingEmail) -> Result<Message, MailerError> {
         message(&self.settings.from, outgoing, self.render(outgoing)?)
     }
 }
 
-/// Does work that waits for a disk or a terminal where it holds up nobody else. Whatever fails there may go well later.
+/// Runs blocking work on a disk or a terminal on a thread for such work. Every failure is temporary.
 pub(crate) async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<(), MailerError> {
     match task::spawn_blocking(work).await {
         Ok(done) => done.map_err(|error| MailerError::Temporary(error.into())),

@@ -1,4 +1,4 @@
-//! Mail to the console, for development: its links are there to be followed.
+//! Shows emails on the console, for development: the developer can follow their links.
 
 use async_trait::async_trait;
 use std::{
@@ -14,19 +14,19 @@ use crate::{
     words::turns_direction,
 };
 
-/// Shows every letter: to whom, the subject and the text.
+/// Shows the recipient, the subject and the text of every email.
 pub struct ConsoleMailer {
     sink: Arc<Mutex<dyn Write + Send>>,
     composer: Composer,
 }
 
 impl ConsoleMailer {
-    /// A mailer to the standard output.
+    /// Creates a mailer that writes to the standard output.
     pub fn new(templates: Arc<Templates>, settings: MailSettings) -> Self {
         Self::to(io::stdout(), templates, settings)
     }
 
-    /// A mailer to something else.
+    /// Creates a mailer that writes to another sink.
     pub fn to(sink: impl Write + Send + 'static, templates: Arc<Templates>, settings: MailSettings) -> Self {
         Self { sink: Arc::new(Mutex::new(sink)), composer: Composer::new(templates, settings) }
     }
@@ -38,7 +38,7 @@ impl Mailer for ConsoleMailer {
         let shown = shown(email, &self.composer.render(email)?);
         let sink = Arc::clone(&self.sink);
         blocking(move || {
-            // A writer that panicked has written what it could; the next letter begins with a frame of its own.
+            // A panicked writer has written what it could; the next email begins with a frame of its own.
             let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
             sink.write_all(shown.as_bytes())?;
             sink.flush()
@@ -58,7 +58,7 @@ fn shown(outgoing: &OutgoingEmail, Rendered { subject, text, .. }: &Rendered) ->
     shown
 }
 
-/// A line without anything that a terminal would obey.
+/// Escapes every character of a line that a terminal would obey.
 fn visible(line: &str) -> String {
     let mut visible = String::with_capacity(line.len());
     for c in line.chars() {
@@ -77,7 +77,7 @@ mod tests {
     use crate::fixtures::{JOB, outgoing, settings, templates, to};
     use serde_json::json;
 
-    /// Keeps what is written where the test can see it.
+    /// Keeps the output for the test.
     #[derive(Clone, Default)]
     struct Screen(Arc<Mutex<Vec<u8>>>);
 
@@ -91,7 +91,7 @@ mod tests {
         }
     }
 
-    /// A pipe that nobody reads any more.
+    /// A pipe without a reader.
     struct Broken;
 
     impl Write for Broken {

@@ -1,19 +1,19 @@
-//! Emails to try templates with: every template with each link that it may carry and each combination of its examples.
+//! Emails to test templates with: every template with each link that it may carry and each combination of its examples.
 
 use tenantry_mails::{Email, EmailPayload, EmailTemplate, TemplateField};
 
-/// What stands in every text of a payload, and must not be found in a page.
+/// Markup that is part of every text of a payload. A page must not contain it unescaped.
 pub(crate) const MARKUP: &str = "<example>";
 /// The address of every link.
 pub(crate) const LINK: &str = "https://app.example.com/link#token=EXAMPLE";
-/// The end of it, which no escaping changes.
+/// The end of every link, which no escaping changes.
 pub(crate) const TOKEN: &str = "EXAMPLE";
 /// The name of the product.
 pub(crate) const PRODUCT: &str = "Product <example>";
-/// How long every link is valid.
+/// How long every link is valid, in seconds.
 const LINK_SECONDS: u64 = 30 * 60;
 
-/// The emails of one template.
+/// Returns the emails of one template.
 pub(crate) fn examples(template: &EmailTemplate) -> Vec<Email> {
     let mut emails = Vec::new();
     for link in template.links {
@@ -30,7 +30,7 @@ pub(crate) fn examples(template: &EmailTemplate) -> Vec<Email> {
     emails
 }
 
-/// Every combination of the examples of these fields.
+/// Returns every combination of the examples of these fields.
 fn payloads(fields: &[TemplateField]) -> Vec<EmailPayload> {
     let mut payloads = vec![EmailPayload::default()];
     for field in fields {
@@ -45,7 +45,7 @@ fn payloads(fields: &[TemplateField]) -> Vec<EmailPayload> {
     payloads
 }
 
-/// The example with markup, except for what is empty and for a moment, which would not be one any more.
+/// Returns the example with markup. An empty text stays empty, and a time would no longer be one with markup.
 fn marked(field: &TemplateField, text: &str) -> String {
     if text.is_empty() || field.name == "at" { text.to_owned() } else { format!("{text} {MARKUP}") }
 }

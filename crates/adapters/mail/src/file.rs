@@ -1,4 +1,4 @@
-//! Mail into a folder, one file for each letter, for whatever sends it from there and for tests.
+//! Writes emails into a folder, one file for each, for another program that sends them and for tests.
 
 use async_trait::async_trait;
 use std::{
@@ -15,14 +15,14 @@ use crate::{
     composer::{Composer, blocking},
 };
 
-/// Writes every letter as `JOB.eml` into a folder, which is made when it is missing.
+/// Writes every email as `JOB.eml` into a folder, which is created when it is missing.
 pub struct FileMailer {
     folder: PathBuf,
     composer: Composer,
 }
 
 impl FileMailer {
-    /// A mailer for this folder.
+    /// Creates a mailer for this folder.
     pub fn new(folder: impl Into<PathBuf>, templates: Arc<Templates>, settings: MailSettings) -> Self {
         Self { folder: folder.into(), composer: Composer::new(templates, settings) }
     }
@@ -37,15 +37,15 @@ impl Mailer for FileMailer {
     }
 }
 
-/// Whoever watches the folder sees a whole file or none, and only its owner can read it, since links are secrets. A
-/// repeat takes the place of the first.
+/// Writes a file atomically: a program that watches the folder sees the whole file or none. Only its owner can read it,
+/// since links are secrets. A repeat replaces the first.
 fn write(folder: &Path, name: &str, message: &[u8]) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let mut part = Builder::new().prefix(".").suffix(".part").tempfile_in(folder)?;
     part.write_all(message)?;
     part.as_file().sync_all()?;
     part.persist(folder.join(name)).map_err(|error| error.error)?;
-    // Until the folder is on the disk too, the name is not.
+    // The name is durable only after the folder is synced too.
     File::open(folder)?.sync_all()
 }
 
@@ -94,7 +94,7 @@ mod tests {
         fs::write(&file, "").unwrap();
         let failed = mailer(&file).send(&to("ada@example.com")).await;
         assert!(matches!(failed, Err(MailerError::Temporary(_))), "{failed:?}");
-        // A name that is taken by a folder fails at the last step, and leaves nothing behind.
+        // A folder with the name of the file makes the last step fail, and nothing is left behind.
         let taken = folder.path().join("taken");
         fs::create_dir_all(taken.join(format!("{JOB}.eml"))).unwrap();
         let failed = mailer(&taken).send(&to("ada@example.com")).await;

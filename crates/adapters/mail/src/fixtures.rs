@@ -10,7 +10,7 @@ use crate::{MailSettings, Templates, composer::Composer};
 
 pub(crate) const JOB: &str = "0192f0c1-2345-7abc-8def-0123456789ab";
 
-/// What people might call themselves to make a mail do something.
+/// Names that a user might choose to misuse an email.
 pub(crate) const HOSTILE: [&str; 8] = [
     "Ada\r\nBcc: eve@example.com",
     "Ada\r\n\r\n<h1>Hi</h1>",
@@ -35,7 +35,7 @@ pub(crate) fn templates() -> Arc<Templates> {
     Arc::new(Templates::load(IDENTITY_EMAILS, None).unwrap())
 }
 
-/// An email of this template, as its job stores it.
+/// Returns an email of this template, as its job stores it.
 pub(crate) fn email(template: &str, payload: Value, link: Option<(&str, u64)>) -> Email {
     let payload = serde_json::from_value(payload).unwrap();
     Email {
@@ -47,13 +47,13 @@ pub(crate) fn email(template: &str, payload: Value, link: Option<(&str, u64)>) -
     }
 }
 
-/// An email without a link.
+/// Returns an email without a link.
 pub(crate) fn outgoing(template: &str, payload: Value) -> OutgoingEmail {
     let written_at = Timestamp::from_unix_millis(1_795_527_697_123).unwrap();
     OutgoingEmail { job: JOB.parse().unwrap(), written_at, email: email(template, payload, None), link: None }
 }
 
-/// An email to that address.
+/// Returns an email to that address.
 pub(crate) fn to(address: &str) -> OutgoingEmail {
     let mut outgoing = outgoing("account_exists", serde_json::json!({ "name": "Ada" }));
     outgoing.email.to = address.to_owned();

@@ -1,9 +1,9 @@
-//! The mails: how they look, and where they go. An SMTP server sends them on; a folder takes one `.eml` for each letter,
-//! the console shows the text part of each.
+//! Renders emails and sends them: to an SMTP server, into a folder with one `.eml` file for each, or to the console,
+//! which shows the text part.
 //!
-//! Every template is embedded and can be replaced by a file of the same name; all are rendered once when they are
-//! loaded, so that a mistake in one is found at the start and not when somebody waits for a mail. The words of people
-//! are only ever words: never markup, never a header, never template code.
+//! Every template is embedded and can be replaced by a file of the same name. All are rendered once when they are
+//! loaded, so that a mistake is found at the start and not when an email is due. Texts of users are always plain text:
+//! never markup, never a header, never template code.
 
 mod composer;
 mod console;

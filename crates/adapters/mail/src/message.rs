@@ -1,4 +1,4 @@
-//! An email as a message of RFC 5322.
+//! Creates the message of an email (RFC 5322).
 
 use lettre::{
     Message,
@@ -19,15 +19,16 @@ use crate::templates::Rendered;
 /// The last second of the year 9999, after which a `Date` has no form.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// The mailbox of the recipient. The domain's rule comes first: it takes less than lettre does, quoted parts for one.
+/// Returns the mailbox of the recipient. The rule of the domain comes first: it is stricter than lettre and refuses
+/// quoted parts, for example.
 pub(crate) fn recipient(email: &Email) -> Result<Mailbox, MailerError> {
     let address = EmailAddress::parse(&email.to).map_err(permanent)?;
     let address = address.as_str().parse().map_err(permanent)?;
     Ok(Mailbox::new(None, address))
 }
 
-/// The whole message. Everything in it comes of the email, so that a repeat is the same to the byte and can be told
-/// by its `Message-ID`. The `Content-Type` is that of the parts.
+/// Returns the whole message. It depends on the email alone, so a repeat has the same bytes and can be recognised by
+/// its `Message-ID`. The `Content-Type` is that of the parts.
 pub(crate) fn message(from: &Mailbox, outgoing: &OutgoingEmail, rendered: Rendered) -> Result<Message, MailerError> {
     let Rendered { subject, text, html } = rendered;
     let job = outgoing.job;
@@ -38,7 +39,8 @@ pub(crate) fn message(from: &Mailbox, outgoing: &OutgoingEmail, rendered: Render
     Message::builder()
         .from(from.clone())
         .to(recipient(&outgoing.email)?)
-        // What looks like an encoded word (RFC 2047) would be sent as it is and read as what it encodes, line breaks included.
+        // A text that looks like an encoded word (RFC 2047) would be sent unchanged and read as its decoded form, line
+        // breaks included.
         .subject(subject.replace("=?", "= ?"))
         .date(date(outgoing.written_at))
         .message_id(Some(format!("<{job}@{}>", from.email.domain())))
@@ -51,13 +53,13 @@ fn permanent(error: impl Error + Send + Sync + 'static) -> MailerError {
     MailerError::Permanent(error.into())
 }
 
-/// Whole seconds: a `Date` has no smaller ones, and beyond its years formatting it would panic.
+/// Returns the time in whole seconds: a `Date` has no smaller unit, and formatting a later year would panic.
 fn date(moment: Timestamp) -> SystemTime {
     let seconds = u64::try_from(moment.unix_seconds()).unwrap_or(0).min(LAST_SECOND);
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-/// `Auto-Submitted: auto-generated` (RFC 3834), so that nobody's absence is answered to us.
+/// `Auto-Submitted: auto-generated` (RFC 3834), so that no absence notice is sent in reply.
 #[derive(Clone)]
 struct AutoSubmitted;
 
@@ -85,7 +87,7 @@ mod tests {
         String::from_utf8(composer().compose(outgoing).unwrap().formatted()).unwrap()
     }
 
-    /// The headers of the whole message, unfolded.
+    /// Returns the headers of the whole message, unfolded.
     fn headers(message: &str) -> Vec<String> {
         let (head, _) = message.split_once("\r\n\r\n").unwrap();
         head.replace("\r\n ", " ").split("\r\n").map(str::to_owned).collect()

@@ -1,13 +1,13 @@
-//! What the operator decides about every mail.
+//! Settings that apply to every email.
 
 use lettre::message::Mailbox;
 
-/// Who writes.
+/// Sender and product name of every email.
 #[derive(Debug, Clone)]
 pub struct MailSettings {
-    /// The sender of every mail.
+    /// The sender of every email.
     pub from: Mailbox,
-    /// What the product is called.
+    /// The name of the product.
     pub product: String,
 }
 
@@ -17,8 +17,8 @@ pub struct MailSettings {
 pub struct FromError;
 
 impl MailSettings {
-    /// Reads a sender: `no-reply@example.com` or `Tenantry <no-reply@example.com>`. Its domain becomes part of every
-    /// `Message-ID`, which has no form for other letters than those of ASCII.
+    /// Parses a sender: `no-reply@example.com` or `Tenantry <no-reply@example.com>`. Its domain becomes part of every
+    /// `Message-ID`, which allows only ASCII.
     pub fn parse_from(text: &str) -> Result<Mailbox, FromError> {
         let is_line = !text.chars().any(char::is_control);
         let mailbox: Mailbox = text.trim().parse().map_err(|_| FromError)?;

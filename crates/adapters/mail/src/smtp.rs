@@ -1,4 +1,4 @@
-//! Mail by SMTP (RFC 5321), to whatever sends it on.
+//! Sends emails by SMTP (RFC 5321) to a server that relays them.
 
 mod connection;
 mod failure;
@@ -29,39 +29,39 @@ use pool::Pool;
 
 pub use server::{SmtpLogin, SmtpSecurity, SmtpServer};
 
-/// How long a server may take. lettre waits for ever for one that accepts a connection and says nothing.
+/// Time limits for a server. lettre waits for ever for a server that accepts a connection and sends nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct SmtpTimeouts {
-    /// For the connection, with TLS and the sign-in.
+    /// For the connection, including TLS and the sign-in.
     pub connect: Duration,
-    /// For the answer to one command.
+    /// For the reply to one command.
     pub command: Duration,
-    /// For a whole mail, waiting for a free connection included.
+    /// For a whole email, including the wait for a free connection.
     pub send: Duration,
-    /// How long a connection is kept for the next mail; servers themselves hang up after some minutes.
+    /// How long a connection is kept for the next email; servers themselves disconnect after some minutes.
     pub idle: Duration,
 }
 
 impl Default for SmtpTimeouts {
-    /// 10 s to connect, 10 s for a command, 20 s in all; 20 s until a connection that nobody uses is closed.
+    /// 10 s to connect, 10 s for a command, 20 s in all; 20 s until an idle connection is closed.
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self { connect: seconds(10), command: seconds(10), send: seconds(20), idle: seconds(20) }
     }
 }
 
-/// The server cannot be spoken to as configured.
+/// The configuration for the server cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SmtpSetupError {
-    /// The file of additional authorities cannot be read.
+    /// The file of additional certificate authorities cannot be read.
     #[error("{} cannot be read: {source}", file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The file of additional authorities holds none.
+    /// The file of additional certificate authorities holds no certificate.
     #[error("{} holds no certificate in PEM that can be trusted", .0.display())]
     NoCertificate(PathBuf),
     /// TLS cannot be prepared.
@@ -69,17 +69,17 @@ pub enum SmtpSetupError {
     Tls(#[source] lettre::transport::smtp::Error),
 }
 
-/// The server could not be reached, or did not let us in.
+/// The server could not be reached, or refused the sign-in.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct SmtpCheckError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
-/// Hands every letter to an SMTP server, over connections that are kept for the next one.
+/// Sends every email to an SMTP server, over connections that are kept for the next one.
 ///
-/// A letter that the server refuses for good (5xx, of the recipient or of the letter) is permanent. All else is
-/// temporary, a wrong password and a refused sender too: they concern every letter, so that none is lost before the
-/// operator has mended it. Where a connection ends before the receipt, the server may have the letter; the next try has
-/// the same `Message-ID`.
+/// A refusal with 5xx, of the recipient or of the email, is permanent. Every other failure is temporary, including a
+/// wrong password and a refused sender: those concern every email, and none is lost before the operator fixes the
+/// cause. When a connection ends before the receipt, the server may have the email; the next attempt has the same
+/// `Message-ID`.
 pub struct SmtpMailer {
     server: SmtpServer,
     tls: TlsParameters,
@@ -90,8 +90,8 @@ pub struct SmtpMailer {
 }
 
 impl SmtpMailer {
-    /// A mailer for this server. It trusts the authorities of the operating system and, where a file of them is named,
-    /// those in it (PEM). Nothing is connected to yet.
+    /// Creates a mailer for this server, without connecting. It trusts the certificate authorities of the operating
+    /// system and, if a file (PEM) is named, those in it.
     pub fn new(
         server: SmtpServer,
         authorities: Option<&Path>,
@@ -99,19 +99,19 @@ impl SmtpMailer {
         settings: MailSettings,
     ) -> Result<Self, SmtpSetupError> {
         let tls = tls_parameters(&server.host, authorities)?;
-        // The name of this machine is often one that no server knows; the sender's domain is one that is ours.
+        // Servers often do not know the name of this machine, whereas the sender's domain is the operator's own.
         let hello = ClientId::Domain(settings.from.email.domain().to_owned());
         let composer = Composer::new(templates, settings);
         Ok(Self { server, tls, hello, pool: Pool::new(), composer, timeouts: SmtpTimeouts::default() })
     }
 
-    /// The same with other time limits.
+    /// Returns the mailer with other time limits.
     #[must_use]
     pub fn with_timeouts(self, timeouts: SmtpTimeouts) -> Self {
         Self { timeouts, ..self }
     }
 
-    /// Whether the server is there, lets us in and answers. Nothing is sent.
+    /// Checks that the server can be reached, accepts the sign-in and replies. Sends no email.
     pub async fn check(&self) -> Result<(), SmtpCheckError> {
         let mut connection = self.connect().await.map_err(|failure| SmtpCheckError(Box::new(failure)))?;
         if !connection.is_alive().await {
@@ -132,7 +132,7 @@ impl SmtpMailer {
             Some(connection) => connection,
             None => self.connect().await?,
         };
-        // Only after a receipt is it known what the next answer belongs to.
+        // Keep a connection only after a receipt: otherwise the next reply might belong to this email.
         connection.send(message).await?;
         self.pool.keep(connection, self.timeouts.idle);
         Ok(())

@@ -1,4 +1,4 @@
-//! The templates: a layout and a mail for each name, as text and as HTML.
+//! Templates of the emails: a layout, and a template for each name, as text and as HTML.
 
 use minijinja::{Environment, Error, UndefinedBehavior};
 use std::{
@@ -14,32 +14,32 @@ use crate::{
     words::{one_line, words},
 };
 
-/// The longest subject, in characters.
+/// Maximum length of a subject, in characters.
 const MAX_SUBJECT_CHARS: usize = 200;
 
-/// What every email is rendered within, by the names of the templates.
+/// The layout around every email, by the names of the templates.
 pub(crate) const LAYOUT: [(&str, &str); 2] = [
     ("layout.txt", include_str!("../templates/layout.txt")),
     ("layout.html", include_str!("../templates/layout.html")),
 ];
 
-/// How every mail looks.
+/// The loaded templates of every email.
 #[derive(Debug)]
 pub struct Templates {
     environment: Environment<'static>,
     /// The emails by name.
     emails: BTreeMap<&'static str, EmailTemplate>,
-    /// The files that stand in the place of embedded templates.
+    /// The files that replace embedded templates.
     replaced: BTreeMap<String, PathBuf>,
 }
 
-/// Why templates cannot be used.
+/// Errors of loading and rendering templates.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// The folder, or a file in it.
+    /// The folder, or a file in it, cannot be read.
     #[error("{} cannot be read", .0.display())]
     Unreadable(PathBuf, #[source] io::Error),
-    /// A file that would have no effect.
+    /// A file that would have no effect, because no template has its name.
     #[error("{} has not the name of a template", .0.display())]
     Unknown(PathBuf),
     /// Two crates declare an email of this name, or it is the name of the layout.
@@ -61,9 +61,9 @@ pub enum TemplateError {
     Mistake {
         /// The template.
         file: String,
-        /// Where in it, as far as that is known.
+        /// The line, if it is known.
         line: Option<usize>,
-        /// What is wrong there.
+        /// The mistake.
         what: String,
     },
 }
@@ -72,7 +72,7 @@ fn place(file: &str, line: Option<usize>) -> String {
     line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}"))
 }
 
-/// The parts of a mail. They may hold the secret of a link, so they do not print.
+/// The parts of an email. They may hold the secret of a link, so they have no `Debug` output.
 pub(crate) struct Rendered {
     pub(crate) subject: String,
     pub(crate) text: String,
@@ -80,8 +80,8 @@ pub(crate) struct Rendered {
 }
 
 impl Templates {
-    /// Takes the declared emails, except for those parts of which the folder has a file of the same name. Renders each
-    /// with its examples. Files whose name begins with a dot are not looked at: mounted folders have some.
+    /// Loads the declared emails. A file in the folder replaces the part of the same name. Renders each email with its
+    /// examples. Skips files whose name begins with a dot, which mounted folders contain.
     pub fn load(emails: &[EmailTemplate], folder: Option<&Path>) -> Result<Self, TemplateError> {
         let mut templates = Self { environment: environment(), emails: BTreeMap::new(), replaced: BTreeMap::new() };
         let mut sources: BTreeMap<String, &'static str> =
@@ -128,7 +128,7 @@ impl Templates {
         Ok(Rendered { subject, text, html })
     }
 
-    /// Renders every mail, so that no template fails when its mail is due, and looks for what would only be seen then.
+    /// Renders every email with its examples, so that no template fails when its email is due, and checks the results.
     fn rehearse(&self) -> Result<(), TemplateError> {
         for email in self.emails.values().flat_map(examples) {
             let link = email.link.as_ref().map(|_| examples::LINK);
@@ -161,7 +161,7 @@ impl Templates {
         self.mistake(name, template.as_ref().map_or("", |template| template.source()), error)
     }
 
-    /// Quotes the line: the engine does not say which of its words is unknown.
+    /// Returns the error with the line quoted: the engine does not report which name in it is unknown.
     fn mistake(&self, name: &str, source: &str, error: &Error) -> TemplateError {
         let mut what = error.kind().to_string();
         if let Some(detail) = error.detail() {
@@ -174,14 +174,14 @@ impl Templates {
         TemplateError::Mistake { file: self.file(name), line, what }
     }
 
-    /// How a template is called where people can look for it.
+    /// Returns the name under which the operator finds a template.
     fn file(&self, name: &str) -> String {
         let file = self.replaced.get(name).map(|file| file.display().to_string());
         file.unwrap_or_else(|| format!("embedded {name}"))
     }
 }
 
-/// An engine that escapes in `.html`, refuses unknown words and gives templates neither time nor files.
+/// Creates an engine that escapes in `.html`, refuses unknown names and gives templates neither time nor files.
 fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -191,7 +191,7 @@ fn environment() -> Environment<'static> {
     environment
 }
 
-/// The files of a folder by the template that they replace.
+/// Reads the files of a folder, by the template that they replace.
 fn read(
     folder: &Path,
     known: &BTreeMap<String, &'static str>,
@@ -215,7 +215,7 @@ fn read(
     Ok(files)
 }
 
-/// A mistake inside a block is told by the error that the outer ones have for a source.
+/// Returns the innermost source of an error, which describes the mistake inside a block.
 fn innermost(error: &Error) -> &Error {
     let mut innermost = error;
     while let Some(inner) = std::error::Error::source(innermost).and_then(|source| source.downcast_ref()) {
@@ -240,7 +240,7 @@ mod tests {
         folder
     }
 
-    /// The error without the folder's path, which it must begin with.
+    /// Returns the error without the folder's path, with which it must begin.
     fn refused(files: &[(&str, &str)]) -> String {
         let folder = folder(files);
         let told = Templates::load(IDENTITY_EMAILS, Some(folder.path())).map(|_| ()).unwrap_err().to_string();
@@ -354,7 +354,7 @@ mod tests {
             let refused = templates().render(&email(template, payload, None), None, "Tenantry").map(drop).unwrap_err();
             assert_eq!(refused.to_string(), told);
         }
-        // What may be missing may be missing, and a field that is not declared has no effect.
+        // An optional field may be missing, and an undeclared field has no effect.
         let payload = json!({ "name": "Ada", "at": "2026-11-24T13:41:37.123Z", "newer": 1 });
         assert!(templates().render(&email("password_changed", payload, None), None, "Tenantry").is_ok());
     }

@@ -1,4 +1,4 @@
-//! Every mail as it is, with example words.
+//! Tests of every email as it is rendered, with example values.
 
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, fs, path::Path};
@@ -17,7 +17,7 @@ fn render(template: &str, payload: Value, link: Option<LinkPurpose>) -> Rendered
     templates().render(&email, link.map(|_| LINK), "Tenantry").unwrap()
 }
 
-/// Each with the name of its snapshot, that of its template, its payload and its link.
+/// Returns each email: the name of its snapshot, the name of its template, its payload and its link.
 fn every_mail() -> Vec<(&'static str, &'static str, Value, Option<LinkPurpose>)> {
     let (name, tenant, new_email) = ("Ada Lovelace", "Analytical Engines", "countess@example.com");
     let (at, ip) = ("2026-11-24T13:41:37.123Z", "192.0.2.7");
@@ -100,7 +100,7 @@ fn re6_a_name_is_escaped_in_html_and_never_a_header() {
     for word in HOSTILE {
         let welcome = |word: &str| render("welcome", json!({ "name": word, "tenant": word }), None);
         let (Rendered { subject, html, text }, plain) = (welcome(word), welcome("Ada"));
-        // Not a tag and not an attribute more than with a harmless name.
+        // The email has no more tags and attributes than with a harmless name.
         for mark in ['<', '>', '"', '\''] {
             assert_eq!(html.matches(mark).count(), plain.html.matches(mark).count(), "{word:?}: {html}");
         }

@@ -1,4 +1,4 @@
-//! What a template receives: texts are made single lines, moments and spans are made readable.
+//! Values that a template receives: texts become single lines, times and durations become readable.
 
 use chrono::DateTime;
 use minijinja::Value;
@@ -7,11 +7,12 @@ use tenantry_mails::{Email, EmailTemplate};
 
 use crate::TemplateError;
 
-/// More than the longest name or address has; only what a client calls itself can be longer.
+/// Maximum length of a value, in characters: longer than any name or address. Only a client's own description of itself
+/// can be longer.
 const MAX_WORD_CHARS: usize = 300;
 
-/// Returns the declared fields of the email by name, and `mail`, `link`, `link_purpose`, `link_lasts` and `product`. A field
-/// that may be missing is none then.
+/// Returns the declared fields of the email by name, and `mail`, `link`, `link_purpose`, `link_lasts` and `product`. A
+/// missing optional field is none.
 pub(crate) fn words(
     template: &EmailTemplate,
     email: &Email,
@@ -39,20 +40,20 @@ pub(crate) fn words(
     Ok(words)
 }
 
-/// The text on one line of at most `max_chars` characters, without the marks that turn the direction of what follows
-/// them. The domain refuses such names already; here a mail is safe without that.
+/// Returns the text on one line of at most `max_chars` characters, without the marks that change the direction of the
+/// text after them. The domain refuses such names already; here an email is safe without that.
 pub(crate) fn one_line(text: &str, max_chars: usize) -> String {
     let parts = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|part| !part.is_empty());
     let line = parts.collect::<Vec<_>>().join(" ");
     line.chars().filter(|c| !turns_direction(*c)).take(max_chars).collect()
 }
 
-/// Whether the character is an embedding, an override or an isolate of the bidirectional algorithm (UAX 9).
+/// Returns whether the character is an embedding, an override or an isolate of the bidirectional algorithm (UAX 9).
 pub(crate) fn turns_direction(c: char) -> bool {
     matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A moment as people write it, in UTC.
+/// Formats a time for readers, in UTC.
 fn readable_moment(moment: &str) -> String {
     match DateTime::parse_from_rfc3339(moment) {
         Ok(moment) => moment.to_utc().format("%-d %B %Y, %H:%M UTC").to_string(),
@@ -60,8 +61,8 @@ fn readable_moment(moment: &str) -> String {
     }
 }
 
-/// A span as people say it. The link was made a moment before its letter, so the seconds are rounded to the minute;
-/// what is left of larger units is cut, so that no link is said to last longer than it does.
+/// Formats a duration for readers. The link is slightly older than its email, so the seconds are rounded to the minute.
+/// Larger units are rounded down, so that no link is said to be valid longer than it is.
 fn readable_span(seconds: u64) -> String {
     let minutes = (seconds.saturating_add(30) / 60).max(1);
     let (number, unit) = match minutes {

@@ -1,4 +1,4 @@
-//! Emails as jobs: the request only enqueues, so that an email is sent exactly when its change was committed.
+//! Emails as jobs: a request only enqueues, so that an email is sent exactly when its change was committed.
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ pub struct Email {
     /// The name of the template.
     #[serde(rename = "mail")]
     pub template: String,
-    /// What the template receives.
+    /// The payload that the template receives.
     #[serde(flatten)]
     pub payload: EmailPayload,
 }
@@ -46,7 +46,7 @@ pub struct AttachedLink<'a> {
     pub sealer: &'a dyn Sealer,
 }
 
-/// Why an email could not be enqueued.
+/// Errors of enqueuing an email.
 #[derive(Debug, thiserror::Error)]
 pub enum SendEmailError {
     /// The token of the link could not be encrypted.

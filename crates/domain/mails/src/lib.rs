@@ -13,6 +13,6 @@ pub use mailer::{Mailer, MailerError, OutgoingEmail};
 pub use payload::EmailPayload;
 pub use template::{EmailTemplate, TemplateField, TemplatePayload};
 
-/// What [`emails!`] names in the crate that calls it.
+/// Items that [`emails!`] uses in the crate that calls it.
 #[doc(hidden)]
 pub use serde_json::Value;

@@ -17,11 +17,11 @@ pub struct OutgoingEmail {
     pub written_at: Timestamp,
     /// The email.
     pub email: Email,
-    /// The whole address of its link.
+    /// The whole URL of the link.
     pub link: Option<SecretString>,
 }
 
-/// Why an email was not sent.
+/// Errors of sending an email.
 #[derive(Debug, thiserror::Error)]
 pub enum MailerError {
     /// A later attempt may succeed.
@@ -35,6 +35,6 @@ pub enum MailerError {
 /// Port: sends emails. A call may take seconds: never hold a unit across it.
 #[async_trait]
 pub trait Mailer: Send + Sync {
-    /// Sends one email. When it returns, the email is out of our hands or kept durably.
+    /// Sends one email. When it returns, the email has been accepted by its target or is stored durably.
     async fn send(&self, email: &OutgoingEmail) -> Result<(), MailerError>;
 }

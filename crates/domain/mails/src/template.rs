@@ -1,9 +1,9 @@
-//! How a crate declares the emails that it sends.
+//! Declarations of the emails that a crate sends.
 
 use crate::EmailPayload;
 
-/// Declares one email: the name of its template, the fields that the template receives, the links that it may carry, and
-/// its text in both forms. [`emails!`](crate::emails) makes one for each payload type.
+/// Declares one email: the name of its template, the fields that the template receives, the links that it may carry,
+/// and its text in both forms. [`emails!`](crate::emails) creates one for each payload type.
 ///
 /// The text and the HTML are templates in the syntax of minijinja. They extend `layout.txt` and `layout.html`, define
 /// the blocks `subject` (text only) and `body`, and may define `greeting`, `action` (the label of the link) and
@@ -25,7 +25,7 @@ pub struct EmailTemplate {
 /// One field of a template's payload.
 #[derive(Debug, Clone, Copy)]
 pub struct TemplateField {
-    /// The name of the field. A field `at` holds a moment in RFC 3339, which readers see as a date and a time.
+    /// The name of the field. A field `at` holds a time in RFC 3339, which readers see as a date and a time.
     pub name: &'static str,
     /// Example values, with which the template is tried at the start; `None` for a field that may be missing.
     pub examples: &'static [Option<&'static str>],

@@ -1,5 +1,5 @@
-//! One conversation with an SMTP server: opening it, and handing over mails. Each step has a time limit, which lettre
-//! itself only knows for the connection.
+//! One conversation with an SMTP server: opens it, and sends emails. Each step has a time limit; lettre itself limits
+//! only the connection.
 
 use lettre::{
     Message,
@@ -21,17 +21,17 @@ use super::{
     server::{SmtpSecurity, SmtpServer},
 };
 
-/// How long a server is given to take its leave.
+/// Time limit for the server's reply to `QUIT`.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// An open conversation, signed in where that is wanted. Whoever drops it in the midst of a mail closes it.
+/// An open conversation, signed in if the server has a login. Dropping it during an email closes it.
 pub(crate) struct Connection {
     smtp: AsyncSmtpConnection,
     limits: SmtpTimeouts,
 }
 
 impl Connection {
-    /// Connects, secures and signs in, all within the time limit of connecting.
+    /// Connects, negotiates TLS and signs in, all within the time limit of the connection.
     pub(crate) async fn open(
         server: &SmtpServer,
         tls: &TlsParameters,
@@ -76,12 +76,12 @@ impl Connection {
         Ok(Self { smtp, limits })
     }
 
-    /// Whether the server still answers.
+    /// Returns whether the server still replies.
     pub(crate) async fn is_alive(&mut self) -> bool {
         timeout(self.limits.command, self.smtp.test_connected()).await.unwrap_or(false)
     }
 
-    /// Hands over one mail. After a failure the conversation is good for nothing more.
+    /// Sends one email. After a failure the conversation must not be used again.
     pub(crate) async fn send(&mut self, message: &Message) -> Result<(), Failure> {
         let (envelope, text) = (message.envelope(), message.formatted());
         let addresses = envelope.from().into_iter().chain(envelope.to());
@@ -92,12 +92,12 @@ impl Connection {
             self.ask(Step::Recipient, Rcpt::new(recipient.clone(), Vec::new())).await?;
         }
         self.ask(Step::Data, Data).await?;
-        // A server may look long at what it was given. That it takes no longer than a mail may take is seen to outside.
+        // A server may examine the content for long. The caller limits the time of the whole email.
         self.smtp.message(&text).await.map_err(|error| Failure::of(Step::Message, &error))?;
         Ok(())
     }
 
-    /// What the server must be able to do for this mail (RFC 6531 and RFC 6152).
+    /// Returns the extensions that the server must support for this email (RFC 6531 and RFC 6152).
     fn options(&self, has_wide_address: bool, text: &[u8]) -> Result<Vec<MailParameter>, Failure> {
         let server = self.smtp.server_info();
         let mut options = Vec::new();
@@ -124,7 +124,7 @@ impl Connection {
         }
     }
 
-    /// Takes leave, if the server lets us.
+    /// Ends the conversation with `QUIT`, within [`FAREWELL`].
     pub(crate) async fn close(mut self) {
         let _ = timeout(FAREWELL, self.smtp.quit()).await;
     }

@@ -1,4 +1,4 @@
-//! Why an SMTP server did not take a mail: whose fault it is, and what an operator is told.
+//! Failures of an SMTP server: whether they are permanent, and their text for the operator.
 
 use lettre::transport::smtp::{Error as SmtpError, response::Severity};
 use secrecy::{ExposeSecret, SecretString};
@@ -7,14 +7,14 @@ use tenantry_mails::MailerError;
 
 use crate::words::one_line;
 
-/// Where an answer of the server is cut.
+/// Maximum length of a quoted reply of the server; the rest is cut.
 const MAX_ANSWER_CHARS: usize = 250;
-/// As long as this a word of an answer that is part of the link may be part of its token.
+/// A word of a reply of at least this length may be part of the token if the link contains it.
 const MIN_TOKEN_PART_BYTES: usize = 12;
-/// Answers that ask for another sign-in (RFC 4954), wherever they come.
+/// Replies that ask for another sign-in (RFC 4954), at any step.
 const ABOUT_SIGN_IN: [u16; 4] = [530, 534, 535, 538];
 
-/// How far a conversation has come.
+/// The step that a conversation has reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
     Connecting,
@@ -27,7 +27,7 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    /// What did not go well.
+    /// Returns the text for a failure of this step.
     const fn told(self) -> &'static str {
         match self {
             Self::Connecting => "the mail server could not be reached",
@@ -41,7 +41,7 @@ impl Step {
     }
 }
 
-/// Why a step was not taken. Its text shows neither password nor token.
+/// The failure of a step. Its text shows neither password nor token.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) step: Step,
@@ -52,11 +52,11 @@ pub(crate) struct Failure {
 enum Why {
     /// The server refused, with this code.
     Answer { code: u16, text: String },
-    /// No answer in this time.
+    /// The server did not reply within this time.
     Silence(Duration),
-    /// Anything else: a connection that was not made or broke, TLS, an answer that is none.
+    /// Any other cause: no connection, a broken connection, TLS, an invalid reply.
     Other(String),
-    /// The server lacks what the address of the recipient needs; no later try changes that.
+    /// The server lacks an extension that the recipient's address or the email needs; no later attempt changes that.
     Impossible(&'static str),
 }
 
@@ -64,7 +64,7 @@ impl Failure {
     pub(crate) fn of(step: Step, error: &SmtpError) -> Self {
         let told = error.source().map_or_else(|| error.to_string(), ToString::to_string);
         let why = match error.status() {
-            // What an answer to a sign-in says may be what was signed in with.
+            // The reply to a sign-in may repeat the credentials.
             Some(code) if step == Step::SigningIn => Why::Answer { code: code.into(), text: String::new() },
             Some(code) => Why::Answer { code: code.into(), text: one_line(&told, MAX_ANSWER_CHARS) },
             None if step == Step::SigningIn && error.is_response() => {
@@ -87,9 +87,9 @@ impl Failure {
         Self { step, why: Why::Impossible(why) }
     }
 
-    /// Whether no later try can help: a refusal for good (5xx) of this recipient or this mail. What is refused before
-    /// the recipient was named (the connection, the sign-in, the sender) would be refused for every mail: that is the
-    /// operator's to mend, and no mail is lost until then.
+    /// Returns whether no later attempt can succeed: a permanent refusal (5xx) of this recipient or this email. A
+    /// refusal before the recipient was named (the connection, the sign-in, the sender) would affect every email. The
+    /// operator has to fix its cause, and no email is lost until then.
     pub(crate) fn is_permanent(&self) -> bool {
         match self.why {
             Why::Answer { code, .. } => {
@@ -101,7 +101,7 @@ impl Failure {
         }
     }
 
-    /// The same without any part of the link that the server may have repeated.
+    /// Returns the failure without any part of the link that the server may have repeated.
     fn without(mut self, link: Option<&SecretString>) -> Self {
         if let (Some(link), Why::Answer { text, .. } | Why::Other(text)) = (link, &mut self.why) {
             *text = redacted(text, link.expose_secret());
@@ -109,7 +109,7 @@ impl Failure {
         self
     }
 
-    /// The failure to send a letter with this link.
+    /// Returns the error for an email with this link.
     pub(crate) fn into_mailer_error(self, link: Option<&SecretString>) -> MailerError {
         let is_permanent = self.is_permanent();
         let told = Box::new(self.without(link));
@@ -132,7 +132,7 @@ impl fmt::Display for Failure {
 
 impl Error for Failure {}
 
-/// The text with `…` for every word that is part of the link: a filter may quote what it dislikes.
+/// Returns the text with `…` for every word that is part of the link: a filter may quote the content that it refuses.
 fn redacted(text: &str, link: &str) -> String {
     let is_part_of_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let mut shown = String::with_capacity(text.len());

@@ -1,7 +1,8 @@
-//! Conversations that are kept open for the next mail.
+//! Keeps conversations open for the next email.
 //!
-//! It is our own because lettre's pool takes back every connection that is dropped: one that a time-out has stopped in
-//! the midst of a mail would give its late answer to the next mail, which would count as sent though it was refused.
+//! lettre's pool takes back every connection that is dropped, even one that a timeout stopped in the middle of an
+//! email. Its late reply would count as the reply to the next email, which would count as sent although it was refused.
+//! Hence this pool.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -17,7 +18,7 @@ use super::{
     failure::{Failure, Step},
 };
 
-/// How many conversations there are at the same time; providers refuse many more.
+/// Maximum number of concurrent conversations; providers refuse many more.
 const MAX_CONNECTIONS: usize = 8;
 
 /// The conversations of one server.
@@ -29,7 +30,7 @@ pub(crate) struct Pool {
 #[derive(Default)]
 struct Kept {
     idle: Vec<Idle>,
-    /// Whether somebody watches over their time.
+    /// Whether a task closes the conversations in time.
     is_watched: bool,
 }
 
@@ -43,12 +44,12 @@ impl Pool {
         Self { slots: Semaphore::new(MAX_CONNECTIONS), kept: Arc::default() }
     }
 
-    /// Leave to hold one conversation.
+    /// Waits for a permit to hold one conversation.
     pub(crate) async fn slot(&self) -> Result<SemaphorePermit<'_>, Failure> {
         self.slots.acquire().await.map_err(|_| Failure::other(Step::Connecting, "the mailer is closed"))
     }
 
-    /// One that still answers, if there is one.
+    /// Returns a conversation whose server still replies, if there is one.
     pub(crate) async fn take(&self) -> Option<Connection> {
         loop {
             let mut connection = lock(&self.kept).idle.pop()?.connection;
@@ -58,7 +59,7 @@ impl Pool {
         }
     }
 
-    /// Keeps one that is between two mails for so long.
+    /// Keeps an idle conversation for this time.
     pub(crate) fn keep(&self, connection: Connection, time: Duration) {
         let mut kept = lock(&self.kept);
         kept.idle.push(Idle { connection, until: Instant::now() + time });
@@ -68,7 +69,7 @@ impl Pool {
     }
 }
 
-/// Closes what has been kept long enough, until nothing is kept any more or the pool is gone.
+/// Closes conversations whose time has passed, until none is kept or the pool is dropped.
 async fn close_in_time(kept: Weak<Mutex<Kept>>) {
     while let Some(next) = kept.upgrade().and_then(|kept| next_end(&kept)) {
         sleep_until(next).await;
@@ -83,7 +84,7 @@ async fn close_in_time(kept: Weak<Mutex<Kept>>) {
     }
 }
 
-/// When the first is to be closed. If there is none, nobody watches any more.
+/// Returns the time at which the first conversation must be closed. If there is none, the task ends.
 fn next_end(kept: &Mutex<Kept>) -> Option<Instant> {
     let mut kept = lock(kept);
     let next = kept.idle.iter().map(|idle| idle.until).min();

@@ -1,27 +1,27 @@
-//! Where an SMTP server is and how it is spoken to, as an address says it.
+//! Address, security and login of an SMTP server, parsed from a URL.
 
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 use std::net::IpAddr;
 use url::Url;
 
-/// The port on which mail is handed in, with STARTTLS (RFC 6409).
+/// The port for submission with STARTTLS (RFC 6409).
 const SUBMISSION: u16 = 587;
-/// The port on which TLS comes first (RFC 8314).
+/// The port for submission over TLS (RFC 8314).
 const SUBMISSIONS: u16 = 465;
-/// The longest name of a host, and far more than any user name or password that a provider gives.
+/// The longest host name, and far longer than any user name or password of a provider, in bytes.
 const MAX_PART_BYTES: usize = 255;
 
-/// An SMTP server to hand mails to.
+/// An SMTP server that accepts emails.
 #[derive(Debug, Clone)]
 pub struct SmtpServer {
-    /// Its name or IP address; with TLS its certificate must be for this.
+    /// Host name or IP address; with TLS the certificate must be valid for it.
     pub host: String,
     /// Its port.
     pub port: u16,
     /// Whether the connection is encrypted.
     pub security: SmtpSecurity,
-    /// What to sign in with, if it wants that.
+    /// User and password, if the server requires a sign-in.
     pub login: Option<SmtpLogin>,
 }
 
@@ -30,9 +30,9 @@ pub struct SmtpServer {
 pub enum SmtpSecurity {
     /// TLS from the first byte.
     Tls,
-    /// STARTTLS, or nothing is sent.
+    /// STARTTLS. Without it nothing is sent.
     StartTls,
-    /// STARTTLS where the server offers it. Whoever stands between can take the offer away.
+    /// STARTTLS where the server offers it. An attacker on the network can remove the offer.
     Opportunistic,
     /// Never.
     None,
@@ -48,9 +48,9 @@ pub struct SmtpLogin {
 }
 
 impl SmtpServer {
-    /// Reads `smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic|none]` (STARTTLS, port 587, required
-    /// unless it is said otherwise) or `smtps://[USER:PASSWORD@]HOST[:PORT]` (TLS from the start, port 465). Special
-    /// characters of user and password are percent-encoded. None if it is not of that form.
+    /// Parses `smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic|none]` (STARTTLS, port 587, required by
+    /// default) or `smtps://[USER:PASSWORD@]HOST[:PORT]` (TLS from the start, port 465). Special characters of user and
+    /// password are percent-encoded. Returns `None` for every other form.
     pub fn parse(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok()?;
         let (default_port, security) = match (url.scheme(), url.query()) {
@@ -75,7 +75,8 @@ impl SmtpServer {
         Some(Self { host: host.to_owned(), port, security, login })
     }
 
-    /// Whether the password could be read on its way: there is one, no TLS, and the server is on another machine.
+    /// Returns whether the network could read the password: there is one, TLS is off, and the server is on another
+    /// machine.
     pub fn shows_password(&self) -> bool {
         self.login.is_some() && self.security == SmtpSecurity::None && !self.is_loopback()
     }
@@ -91,7 +92,8 @@ fn is_host(host: &str) -> bool {
     is_some && (is_name || host.parse::<IpAddr>().is_ok())
 }
 
-/// The text behind percent-encoding; control characters would end a line of the protocol or part the two.
+/// Decodes percent-encoding. Refuses control characters, which would end a line of the protocol or separate user and
+/// password.
 fn decoded(text: &str) -> Option<String> {
     let text = percent_decode_str(text).decode_utf8().ok()?;
     let fits = !text.is_empty() && text.len() <= MAX_PART_BYTES && !text.contains(char::is_control);
@@ -103,7 +105,7 @@ mod tests {
     use super::*;
     use secrecy::ExposeSecret;
 
-    /// What was read, in a form that can be compared.
+    /// Returns the parsed server in a form that can be compared.
     fn read(text: &str) -> Option<String> {
         let SmtpServer { host, port, security, login } = SmtpServer::parse(text)?;
         let login = login.map(|login| format!(" {} {}", login.user, login.password.expose_secret()));

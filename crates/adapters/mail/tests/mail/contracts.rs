@@ -1,4 +1,4 @@
-//! The contract suite of the port, on every mailer.
+//! Runs the contract suite of the port on every mailer.
 
 use std::{
     fs,
@@ -37,7 +37,7 @@ impl Outbox for Folder {
     }
 }
 
-/// What stands on a terminal.
+/// The output on a terminal.
 #[derive(Clone, Default)]
 struct Screen(Arc<Mutex<Vec<u8>>>);
 

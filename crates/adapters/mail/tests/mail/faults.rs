@@ -1,4 +1,4 @@
-//! An SMTP server that refuses, hangs and hangs up.
+//! Tests with an SMTP server that refuses, hangs and disconnects.
 
 use std::time::{Duration, Instant};
 use tenantry_mails::Mailer;
@@ -7,7 +7,7 @@ use tenantry_testkit::smtp::{Fault, SmtpOptions, SmtpServer, Step};
 use crate::support::{letter_to, mailer_to, only_mail, permanent, temporary};
 
 const ADA: &str = "ada@example.com";
-/// More than a mail may take here.
+/// Longer than an email may take in these tests.
 const LONG: Duration = Duration::from_secs(5);
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn fa9_a_late_answer_is_never_taken_for_that_to_the_next_mail() {
     let server = SmtpServer::start().await;
     let mailer = mailer_to(&server.url(), None);
     mailer.send(&letter_to("first@example.com")).await.unwrap();
-    // cut short from outside, as a job whose time is over
+    // The caller cancels the call, as for a job at its time limit.
     server.fail(Fault::hang(Step::Message).to("cut@example.com"));
     let cut = letter_to("cut@example.com");
     let limit = Duration::from_millis(100);
@@ -142,7 +142,7 @@ async fn a_connection_that_nobody_uses_is_closed() {
     let server = SmtpServer::start().await;
     let mailer = mailer_to(&server.url(), None);
     let farewells = || server.heard().iter().filter(|heard| heard.line == "QUIT").count();
-    // twice, so that whoever watches over them has stopped and begins again
+    // Twice, so that the task that closes connections ends and starts again.
     for round in 1..=2 {
         mailer.send(&letter_to(ADA)).await.unwrap();
         let began = Instant::now();

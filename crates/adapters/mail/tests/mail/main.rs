@@ -1,4 +1,4 @@
-//! The mailers against what they send to.
+//! Tests of the mailers against their targets.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

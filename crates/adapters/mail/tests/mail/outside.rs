@@ -1,4 +1,4 @@
-//! A crate that knows nothing of identity declares an email, enqueues it, and sees it sent.
+//! Tests that a crate without the identity domain can declare an email, enqueue it, and have it sent.
 
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -25,7 +25,7 @@ tenantry_mails::emails! {
     }
 }
 
-/// A queue that holds what was enqueued.
+/// A queue that keeps the enqueued jobs.
 #[derive(Default)]
 struct Queue(Vec<NewJob>);
 
@@ -37,7 +37,7 @@ impl JobQueue for Queue {
     }
 }
 
-/// Keeps secrets as they are.
+/// A sealer that does not encrypt.
 struct Plain;
 
 impl Sealer for Plain {

@@ -1,4 +1,4 @@
-//! TLS and passwords.
+//! Tests of TLS and passwords.
 
 use std::{fs, path::PathBuf};
 use tempfile::TempDir;
@@ -14,7 +14,7 @@ use crate::support::{letter_to, mailer_to, only_mail, permanent, settings, templ
 const ADA: &str = "ada@example.com";
 const TOKEN: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
-/// A server of that kind that wants a password, and a file with its authority.
+/// Starts a server of that kind that requires a password. Returns it with a file of its certificate authority.
 async fn server(security: Security) -> (smtp::SmtpServer, TempDir, PathBuf) {
     let login = Some(("ada".to_owned(), "planted-password".to_owned()));
     let server = smtp::SmtpServer::start_with(SmtpOptions { security, login, ..SmtpOptions::default() }).await;
@@ -24,7 +24,7 @@ async fn server(security: Security) -> (smtp::SmtpServer, TempDir, PathBuf) {
     (server, folder, file)
 }
 
-/// Nothing that needs a secret place was said in the open.
+/// Asserts that nothing secret was sent without encryption.
 #[track_caller]
 fn assert_secret(server: &smtp::SmtpServer) {
     let open: Vec<_> = server.heard().into_iter().filter(|heard| !heard.is_encrypted).collect();
@@ -74,7 +74,7 @@ async fn fa9_a_server_without_starttls_gets_nothing_where_tls_is_required() {
     let told = temporary(mailer_to(&url, Some(&authority)).send(&letter_to(ADA)).await);
     assert!(told.contains("does not offer STARTTLS"), "{told}");
     assert_secret(&server);
-    // The offer of TLS is there, and comes to nothing.
+    // The server offers TLS and then refuses it.
     let (server, _folder, authority) = self::server(Security::StartTls).await;
     server.fail(Fault::answer(Step::StartTls, "454 4.7.0 not now"));
     let told = temporary(mailer_to(&server.url(), Some(&authority)).send(&letter_to(ADA)).await);
@@ -108,7 +108,7 @@ async fn fa9_a_wrong_password_is_temporary_and_not_told() {
     let mailer = mailer_to(&url, Some(&authority));
     let told = temporary(mailer.send(&letter_to(ADA)).await);
     assert!(told.contains("MAIL_URL") && told.ends_with(": 535"), "{told}");
-    // A server may repeat what it was given.
+    // A server may repeat the credentials.
     let given = server.heard().iter().find_map(|heard| heard.line.strip_prefix("AUTH PLAIN ").map(str::to_owned));
     server.fail(Fault::answer(Step::Auth, &format!("535 no {} planted-mistake", given.unwrap())));
     let told = temporary(mailer.send(&letter_to(ADA)).await);

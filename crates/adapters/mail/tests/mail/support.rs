@@ -1,4 +1,4 @@
-//! Letters, and mailers to a test server.
+//! Emails, and mailers to a test server.
 
 use mail_parser::MessageParser;
 use std::{error::Error, path::Path, sync::Arc, time::Duration};
@@ -20,7 +20,7 @@ pub(crate) fn settings() -> MailSettings {
     MailSettings { from, product: "Tenantry".to_owned() }
 }
 
-/// A mailer to the server of that address, with short time limits.
+/// Creates a mailer to the server of that address, with short time limits.
 pub(crate) fn mailer_to(url: &str, authorities: Option<&Path>) -> SmtpMailer {
     let timeouts = SmtpTimeouts {
         connect: Duration::from_millis(1500),
@@ -40,7 +40,7 @@ pub(crate) fn letter_to(address: &str) -> OutgoingEmail {
     note(&world(), address, "Ada")
 }
 
-/// A message as its reader sees it.
+/// Parses a message as a mail program does.
 pub(crate) fn read(raw: &[u8]) -> Sent {
     let message = MessageParser::default().parse(raw).unwrap();
     let to = message.to().and_then(|to| to.first()).and_then(|to| to.address()).unwrap().to_owned();
@@ -48,14 +48,14 @@ pub(crate) fn read(raw: &[u8]) -> Sent {
     Sent { id, to, text: message.body_text(0).unwrap().into_owned() }
 }
 
-/// The only mail that the server has received.
+/// Returns the only email that the server has received.
 #[track_caller]
 pub(crate) fn only_mail(server: &smtp::SmtpServer) -> smtp::ReceivedMail {
     let [mail] = <[_; 1]>::try_from(server.mails()).unwrap();
     mail
 }
 
-/// Why a letter will go later.
+/// Returns the text of a temporary failure.
 #[track_caller]
 pub(crate) fn temporary(result: Result<(), MailerError>) -> String {
     match result {
@@ -64,7 +64,7 @@ pub(crate) fn temporary(result: Result<(), MailerError>) -> String {
     }
 }
 
-/// Why a letter will never go.
+/// Returns the text of a permanent failure.
 #[track_caller]
 pub(crate) fn permanent(result: Result<(), MailerError>) -> String {
     match result {
