@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the release build, measured.
+//! `cargo xtask bench`: measures the release build.
 
 use crate::{
     process::{Runner, cargo},
@@ -18,7 +18,7 @@ pub(crate) struct BenchOptions {
     arguments: Vec<String>,
 }
 
-/// Fails when a figure does not reach its bar.
+/// Runs the benchmarks. Fails when a figure does not reach its bar.
 pub(crate) fn run(runner: &mut Runner, options: &BenchOptions) -> Result<ExitCode> {
     // The whole workspace, because a crate built alone has other features.
     if !runner.run(&mut cargo(["build", "--release", "--workspace"]))?.success() {

@@ -1,4 +1,4 @@
-//! `cargo xtask check`: everything about the sources that a machine can judge.
+//! `cargo xtask check`: every automatic check of the sources.
 
 use crate::{
     dependency_rule,
@@ -21,7 +21,7 @@ pub(crate) struct CheckOptions {
     full: bool,
 }
 
-/// A check's name and what it does, failing with why it failed.
+/// The name of a check and its function, which fails with the reason.
 type Check = (&'static str, fn(&mut Runner) -> Result<()>);
 
 const CHECKS: [Check; 6] = [
@@ -44,7 +44,7 @@ const DENY: Check = ("cargo deny", |runner| {
     must_succeed(runner, &mut cargo(["deny", "--workspace", "check"]))
 });
 
-/// Runs the checks and answers success only when all of them passed.
+/// Runs the checks. Returns success only when all of them passed.
 pub(crate) fn run(runner: &mut Runner, options: &CheckOptions) -> Result<ExitCode> {
     let mut failures = Vec::new();
     for (name, check) in CHECKS.into_iter().chain(options.full.then_some(DENY)) {

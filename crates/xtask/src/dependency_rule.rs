@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
-/// Each domain crate with the domain crates it may use. A crate only names crates above it, so there is no way round.
+/// Each domain crate with the domain crates it may use. A crate only names crates above it, so no cycle is possible.
 const DOMAIN: &[(&str, &[&str])] = &[
     ("tenantry-kernel", &[]),
     ("tenantry-tenancy", &["tenantry-kernel"]),
@@ -17,8 +17,8 @@ const DOMAIN: &[(&str, &[&str])] = &[
     ("tenantry-identity", &["tenantry-kernel", "tenantry-tenancy", "tenantry-jobs", "tenantry-mails"]),
 ];
 
-/// Crates of others that a domain crate may use: they compute, and touch neither files, network, clock nor random numbers
-/// (`crates/domain/clippy.toml` refuses the few calls of theirs that do).
+/// External crates that a domain crate may use: they compute, and use neither files, network, clock nor random numbers
+/// (`crates/domain/clippy.toml` refuses their few calls that do).
 const PURE: &[&str] = &[
     "async-trait",
     "base64",
@@ -42,10 +42,10 @@ const PURE: &[&str] = &[
     "zxcvbn",
 ];
 
-/// Adapters and the crates of ours, outside the domain, that each may use.
+/// Adapters and the workspace crates, outside the domain, that each may use.
 const ADAPTER_EXTRAS: &[(&str, &str)] = &[("tenantry-store", "tenantry-migration")];
 
-/// Adapters and the other adapters that their tests and examples are made with.
+/// Adapters and the other adapters that their tests and examples use.
 const TRIED_WITH: &[(&str, &str)] = &[("tenantry-worker", "tenantry-store")];
 
 /// The adapters that the services are built on. The other adapters reach them as ports.
@@ -70,7 +70,7 @@ enum Place {
 }
 
 impl Place {
-    /// The place of a crate by its folder, relative to the workspace; `None` for a folder that no rule knows.
+    /// Returns the place of a crate by its folder, relative to the workspace; `None` for a folder that no rule covers.
     fn of(folder: &str) -> Option<Self> {
         match folder.split('/').collect::<Vec<_>>()[..] {
             ["crates", "domain", _] => Some(Self::Domain),
@@ -88,7 +88,7 @@ impl Place {
     }
 }
 
-/// A crate of the workspace, as much of it as the rule asks for.
+/// A crate of the workspace, with the facts that the rule needs.
 struct Member {
     name: String,
     folder: String,
@@ -97,11 +97,11 @@ struct Member {
 
 struct Dependency {
     name: String,
-    /// Used by tests, examples and benchmarks only.
+    /// Whether only tests, examples and benchmarks use the dependency.
     development: bool,
 }
 
-/// Holds the workspace to the rule. Fails with one sentence for each violation.
+/// Checks the workspace against the rule. Fails with one sentence for each violation.
 pub(crate) fn check() -> Result<()> {
     let violations = violations(&members()?);
     if !violations.is_empty() {
@@ -128,7 +128,7 @@ fn members() -> Result<Vec<Member>> {
     Ok(metadata.packages.into_iter().map(member).collect())
 }
 
-/// A sentence for each dependency that the rule refuses, and for each crate that it cannot place.
+/// Returns a sentence for each dependency that the rule refuses, and for each crate that it cannot place.
 fn violations(workspace: &[Member]) -> Vec<String> {
     let mut found = Vec::new();
     for member in workspace {
@@ -157,7 +157,7 @@ fn violations(workspace: &[Member]) -> Vec<String> {
     found
 }
 
-/// Why one crate of ours may not use another; `None` when it may.
+/// Returns why one workspace crate may not use another; `None` when it may.
 fn refusal_inside(member: &Member, place: Place, dependency: &Dependency, target: Place) -> Option<&'static str> {
     match (place, target) {
         (Place::Xtask, _) => Some("it is built before everything else and has to stay small"),
@@ -228,7 +228,7 @@ fn refusal_inside(member: &Member, place: Place, dependency: &Dependency, target
     }
 }
 
-/// Why a crate of ours may not use a crate of others; `None` when it may.
+/// Returns why a workspace crate may not use an external crate; `None` when it may.
 fn refusal_outside(place: Place, dependency: &Dependency) -> Option<&'static str> {
     let refused = place == Place::Domain && !dependency.development && !PURE.contains(&dependency.name.as_str());
     refused.then_some(
@@ -244,7 +244,7 @@ fn allowed_domain(name: &str) -> Option<&'static [&'static str]> {
 mod tests {
     use super::*;
 
-    /// A made-up workspace: every crate where it belongs, and one of them with these dependencies.
+    /// Creates a workspace in which every crate is in its place and one of them has these dependencies.
     fn workspace(name: &str, normal: &[&str], development: &[&str]) -> Vec<Member> {
         let folders = [
             ("tenantry-kernel", "crates/domain/kernel"),

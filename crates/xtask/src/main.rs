@@ -1,5 +1,5 @@
-//! The workspace's own commands: `cargo xtask check | test | bench`. One module for each command; what several commands
-//! need (programs that end with us, a private PostgreSQL) has modules of its own.
+//! The workspace's own commands: `cargo xtask check | test | bench`. Each command has a module. What several commands
+//! need (programs that end with this process, a private PostgreSQL) has modules of its own.
 
 #![expect(clippy::print_stderr, reason = "a command line program says on stderr what it does")]
 
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
-            // What a shell answers for a program that ctrl-c ended.
+            // The exit code of a shell for a program that ctrl-c ended.
             if error.is::<Interrupted>() { ExitCode::from(130) } else { ExitCode::FAILURE }
         }
     }

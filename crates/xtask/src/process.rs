@@ -1,4 +1,4 @@
-//! Running other programs so that none outlives us, whichever way we end.
+//! Runs other programs and stops them, however this process ends.
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
@@ -15,11 +15,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a program that was asked to end may take. nextest gives its tests ten seconds and needs a moment itself.
+/// Time limit for a program that was asked to end. nextest gives its tests ten seconds and needs some time itself.
 const GRACE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(20);
 
-/// The answer when ctrl-c or a signal ended the work.
+/// The error when ctrl-c or a signal ended the work.
 #[derive(Debug)]
 pub(crate) struct Interrupted;
 
@@ -31,8 +31,8 @@ impl fmt::Display for Interrupted {
 
 impl std::error::Error for Interrupted {}
 
-/// Runs programs, and hears ctrl-c and signals to end on their behalf. While it lives, a signal does not end this process:
-/// it becomes the error [`Interrupted`], so that everything started is stopped on the way out by its own `Drop`.
+/// Runs programs, and receives ctrl-c and signals on their behalf. While it lives, a signal does not end this process.
+/// Instead the signal becomes the error [`Interrupted`], so that the `Drop` of every started program stops it.
 pub(crate) struct Runner {
     signals: Signals,
 }
@@ -42,15 +42,16 @@ impl Runner {
         Ok(Self { signals: Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot listen for signals")? })
     }
 
-    /// Runs the program to its end. Fails when it cannot be started and with [`Interrupted`] when a signal came meanwhile.
+    /// Runs the program to its end. Fails when it cannot be started, and with [`Interrupted`] when a signal arrived
+    /// meanwhile.
     ///
-    /// It gets a process group of its own, which makes us the only one to hand on ctrl-c, to all of its descendants and
-    /// just once; and no standard input, because reading the terminal from such a group would stop it.
+    /// The program gets a process group of its own, so that only this process passes on ctrl-c, once and to all
+    /// descendants. It gets no standard input, because reading the terminal from such a group would stop it.
     pub(crate) fn run(&mut self, command: &mut Command) -> Result<ExitStatus> {
         self.run_with_input(command, Stdio::null())
     }
 
-    /// [`Runner::run`] for a program that reads from this.
+    /// Like [`Runner::run`], for a program that reads this input.
     pub(crate) fn run_with_input(&mut self, command: &mut Command, input: impl Into<Stdio>) -> Result<ExitStatus> {
         self.refuse_if_interrupted()?;
         let child = command
@@ -75,7 +76,8 @@ impl Runner {
         }
     }
 
-    /// Asks often until there is an answer, for at most `limit`. Fails with what `ask` fails with and with [`Interrupted`].
+    /// Calls `ask` every 20 ms until it returns a value, for at most `limit`. Fails with the error of `ask` and with
+    /// [`Interrupted`].
     pub(crate) fn wait_for<T>(
         &mut self,
         limit: Duration,
@@ -97,22 +99,23 @@ impl Runner {
     }
 }
 
-/// A running program and its descendants. Those still there when it is dropped before [`Group::reap`] are killed.
+/// A running program and its descendants. Dropping it before [`Group::reap`] kills those still running.
 struct Group {
     child: Child,
     reaped: bool,
 }
 
 impl Group {
-    /// Whether the program itself has ended. Its number stays taken, so that the group can still be signalled.
+    /// Returns whether the program itself has ended. Its process id stays taken, so that the group can still be
+    /// signalled.
     fn has_ended(&self) -> Result<bool> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         Ok(waitid(WaitId::Pid(Pid::from_child(&self.child)), options)?.is_some())
     }
 
-    /// Signals the program and its descendants.
+    /// Sends a signal to the program and its descendants.
     fn send(&self, signal: Signal) {
-        // It fails when all of them have ended, which is as good.
+        // A failure means that all of them have ended, which is the aim.
         let _ = kill_process_group(Pid::from_child(&self.child), signal);
     }
 
@@ -127,13 +130,14 @@ impl Drop for Group {
     fn drop(&mut self) {
         if !self.reaped {
             self.send(Signal::KILL);
-            // Nothing more can be done on the way out than to have tried.
+            // A failure on the way out cannot be handled any further.
             let _ = self.child.wait();
         }
     }
 }
 
-/// The cargo that runs us, so that a chosen toolchain stays chosen; else the one on the `PATH`.
+/// Returns a command for the cargo that runs this program, so that a chosen toolchain is kept; else for the one on the
+/// `PATH`.
 #[expect(clippy::disallowed_methods, reason = "cargo tells its subcommands through the environment")]
 pub(crate) fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -141,7 +145,7 @@ pub(crate) fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> 
     command
 }
 
-/// Whether cargo has this subcommand, such as `nextest`.
+/// Returns whether cargo has this subcommand, such as `nextest`.
 pub(crate) fn cargo_has(subcommand: &str) -> bool {
     cargo([subcommand, "--version"])
         .stdin(Stdio::null())

@@ -1,5 +1,5 @@
-//! What tests and benchmarks need of the machine. Servers are taken where they are named, else started privately and ended
-//! with us; programs are found, else installed where that is ours to do.
+//! Servers and programs for tests and benchmarks. Servers named by a variable are used, else private ones are started
+//! and ended with this process. Programs are found, else installed where the command may do so.
 
 mod account;
 mod browser;
@@ -21,14 +21,14 @@ pub(crate) use redis::RedisService;
 
 const VARIABLE: &str = "TEST_DATABASE_URL";
 
-/// A PostgreSQL to use. If it was started here, it ends and leaves nothing when this is dropped.
+/// A PostgreSQL server. If this process started it, dropping this value ends it and leaves no files.
 pub(crate) struct Postgres {
     url: String,
     own: Option<(Programs, Cluster)>,
 }
 
 impl Postgres {
-    /// The server that `TEST_DATABASE_URL` names, else a private one that trades safety of its data for speed.
+    /// Returns the server that `TEST_DATABASE_URL` names, else a private one that trades durability for speed.
     pub(crate) fn find_or_start(runner: &mut Runner) -> Result<Self> {
         match environment_url()? {
             Some(url) => {
@@ -39,8 +39,8 @@ impl Postgres {
         }
     }
 
-    /// A private server on a free port. `durable` says whether what is committed survives a loss of power, as in production:
-    /// benchmarks want that, tests do not need it.
+    /// Starts a private server on a free port. `durable` says whether commits survive a power failure, as in
+    /// production: benchmarks need that, tests do not.
     pub(crate) fn start(runner: &mut Runner, durable: bool) -> Result<Self> {
         let programs = Programs::find_or_install(runner)?;
         let cluster = Cluster::start(runner, &programs, durable)?;
@@ -48,12 +48,13 @@ impl Postgres {
         Ok(Self { url: cluster.url(), own: Some((programs, cluster)) })
     }
 
-    /// The address of the database `postgres`, for a role that may create databases and is bound by row-level security.
+    /// Returns the URL of the database `postgres`, for a role that may create databases and is bound by row-level
+    /// security.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// A program that comes with the server that was started here.
+    /// Returns the path of a program that comes with the server that this process started.
     pub(crate) fn program(&self, name: &str) -> Result<PathBuf> {
         let (programs, _) = self.own.as_ref().context("the server was not started here")?;
         let program = programs.path(name);

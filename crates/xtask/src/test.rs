@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test, with the servers and programs that the tests need.
+//! `cargo xtask test`: runs every test, with the servers and programs that the tests need.
 
 use crate::{
     process::{Runner, cargo, cargo_has},
@@ -24,7 +24,7 @@ pub(crate) struct TestOptions {
     arguments: Vec<String>,
 }
 
-/// Runs the tests and answers with the exit code of the first program that failed.
+/// Runs the tests. Returns the exit code of the first program that failed.
 pub(crate) fn run(runner: &mut Runner, options: &TestOptions) -> Result<ExitCode> {
     refuse_packages(&options.arguments)?;
     let programs = programs(&options.arguments, cargo_has("nextest"));
@@ -43,26 +43,27 @@ pub(crate) fn run(runner: &mut Runner, options: &TestOptions) -> Result<ExitCode
             outcome = code(status);
         }
     }
-    // What was said at the beginning has long scrolled away.
+    // The warning at the start has long scrolled away.
     browser.warn_if_off();
     Ok(outcome)
 }
 
-/// The arguments of each cargo that has to run.
+/// Returns the arguments of each cargo command to run.
 fn programs(arguments: &[String], nextest: bool) -> Vec<Vec<String>> {
     let command = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
     if !nextest {
         return vec![[&command("test --workspace --no-fail-fast"), arguments].concat()];
     }
     let mut programs = vec![[&command("nextest run --workspace --no-fail-fast"), arguments].concat()];
-    // nextest runs no documentation tests. Whoever passes arguments has chosen tests, and not these.
+    // nextest runs no documentation tests. They run only without arguments, since arguments select other tests.
     if arguments.is_empty() {
         programs.push(command("test --workspace --no-fail-fast --doc"));
     }
     programs
 }
 
-/// Cargo ignores `-p` beside `--workspace`; alone it would build most dependencies anew with that crate's features.
+/// Fails on `-p`. Cargo ignores it beside `--workspace`; alone it would rebuild most dependencies with the features of
+/// that crate.
 fn refuse_packages(arguments: &[String]) -> Result<()> {
     let ours = arguments.iter().take_while(|argument| *argument != "--");
     if ours.into_iter().any(|argument| argument.starts_with("-p") || argument.starts_with("--package")) {
@@ -73,7 +74,7 @@ fn refuse_packages(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The program's own exit code; 1 when a signal ended it.
+/// Returns the program's own exit code; 1 when a signal ended it.
 fn code(status: ExitStatus) -> ExitCode {
     ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }

@@ -1,4 +1,5 @@
-//! The rule that a type name means one thing: no two crates, and no two modules of a crate, declare the same public name.
+//! The rule that a type name has one meaning: no two crates, and no two modules of a crate, declare the same public
+//! name.
 
 use anyhow::{Context, Result, bail};
 use std::{
@@ -69,7 +70,7 @@ fn sources_below(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// A sentence for each name that is declared twice without an exception, and for each exception that is not needed.
+/// Returns a sentence for each name that is declared twice without an exception, and for each unnecessary exception.
 fn violations(sources: &[(String, String)], exceptions: &[(&str, &str)]) -> Vec<String> {
     let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (path, text) in sources {
@@ -92,7 +93,7 @@ fn violations(sources: &[(String, String)], exceptions: &[(&str, &str)]) -> Vec<
     repeated.chain(unused).collect()
 }
 
-/// The public type that a line of Rust declares. Declarations are looked for line by line, as rustfmt writes them.
+/// Returns the public type that a line of Rust declares. The search goes line by line, as rustfmt writes declarations.
 fn declared(line: &str) -> Option<&str> {
     let rest = line.trim_start().strip_prefix("pub")?;
     let rest = rest.strip_prefix("(crate)").unwrap_or(rest).strip_prefix(' ')?;

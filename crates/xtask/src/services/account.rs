@@ -1,4 +1,4 @@
-//! The account that the server runs as: PostgreSQL refuses to run as root.
+//! The account that runs the server: PostgreSQL refuses to run as root.
 
 use anyhow::{Context, Result};
 use rustix::process::geteuid;
@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Who runs the server: we ourselves, or somebody without rights when we are root.
+/// The account of this process, or an unprivileged account when this process runs as root.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Account {
     Ourselves,
@@ -16,7 +16,8 @@ pub(super) enum Account {
 }
 
 impl Account {
-    /// For root the account `postgres`, which the packages make, else `nobody`, which every system has.
+    /// Chooses the account. For root it is `postgres`, which the packages create, else `nobody`, which every system
+    /// has.
     pub(super) fn choose() -> Result<Self> {
         if !geteuid().is_root() {
             return Ok(Self::Ourselves);
@@ -27,7 +28,7 @@ impl Account {
             .context("PostgreSQL does not run as root, and there is neither an account postgres nor nobody")
     }
 
-    /// A command that this account runs.
+    /// Returns a command that this account runs.
     pub(super) fn command(self, program: &Path) -> Command {
         let mut command = Command::new(program);
         if let Self::Other { user, group } = self {
@@ -36,7 +37,7 @@ impl Account {
         command
     }
 
-    /// Makes the folder this account's own.
+    /// Makes this account the owner of the folder.
     pub(super) fn own(self, folder: &Path) -> Result<()> {
         match self {
             Self::Ourselves => Ok(()),
@@ -47,7 +48,7 @@ impl Account {
     }
 }
 
-/// A number of the account by the program `id`, which asks every directory of accounts that the system has.
+/// Reads a numeric id of the account with the program `id`, which queries every account directory of the system.
 fn id(which: &str, name: &str) -> Option<u32> {
     let output = Command::new("id").args([which, name]).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()

@@ -1,4 +1,4 @@
-//! Finding a browser and the driver that leads it, and installing them where that is ours to do.
+//! Finds a browser and the driver that controls it, and installs them where the command may do so.
 
 use super::packages;
 use crate::process::Runner;
@@ -13,20 +13,20 @@ const BROWSER: &str = "TEST_BROWSER";
 const DRIVER: &str = "TEST_CHROMEDRIVER";
 const OFF: &str = "off";
 
-/// What distributions call Chromium, and Chrome.
+/// Names of Chromium in distributions, and of Chrome.
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 /// The browser for the tests.
 pub(crate) enum Browser {
-    /// A Chromium or Chrome, and a chromedriver that can lead it.
+    /// A Chromium or Chrome, and a chromedriver that can control it.
     Found { browser: PathBuf, driver: PathBuf },
-    /// The tests are to do without, which they were told to.
+    /// The tests run without a browser, as `TEST_BROWSER=off` demands.
     Off,
 }
 
 impl Browser {
-    /// The programs that `TEST_BROWSER` and `TEST_CHROMEDRIVER` name, else those on the `PATH`, else (as root on Debian)
-    /// freshly installed ones. Fails with what to install when there is no way.
+    /// Returns the programs that `TEST_BROWSER` and `TEST_CHROMEDRIVER` name, else those on the `PATH`, else (as root
+    /// on Debian) installs them. Fails with what to install when none of these works.
     pub(crate) fn find_or_install(runner: &mut Runner) -> Result<Self> {
         let (browser, driver) = (named(BROWSER), named(DRIVER));
         if browser.as_deref() == Some(Path::new(OFF)) {
@@ -48,16 +48,16 @@ impl Browser {
             .context("apt-get has installed Chromium, and yet there is none that a chromedriver can lead")
     }
 
-    /// Those that are named, and of what is not named those on the `PATH`.
+    /// Finds the named programs, and those that are not named on the `PATH`.
     fn find(browser: Option<&Path>, driver: Option<&Path>) -> Option<Self> {
         let drivers = programs(driver, &["chromedriver"]);
-        // Asking a browser for its version takes a while, which a machine without a driver is spared.
+        // Asking a browser for its version takes a while, so it is skipped without a driver.
         let browsers = if drivers.is_empty() { Vec::new() } else { programs(browser, &BROWSERS) };
         let (browser, driver) = pair(browsers, &drivers)?;
         Some(Self::Found { browser, driver })
     }
 
-    /// What the tests are told of it.
+    /// Returns the environment variables that tell the tests about the browser.
     pub(crate) fn variables(&self) -> Vec<(&'static str, OsString)> {
         match self {
             Self::Found { browser, driver } => vec![(BROWSER, browser.into()), (DRIVER, driver.into())],
@@ -65,7 +65,7 @@ impl Browser {
         }
     }
 
-    /// Says so where tests are left out.
+    /// Prints a warning when tests are left out.
     pub(crate) fn warn_if_off(&self) {
         if matches!(self, Self::Off) {
             eprintln!(
@@ -91,7 +91,8 @@ fn named(variable: &str) -> Option<PathBuf> {
 /// A program and its major version.
 type Versioned = (PathBuf, u32);
 
-/// The program that is named, else those of these names on the `PATH`; without such as do not say their version.
+/// Returns the named program, else the programs of these names on the `PATH`. Leaves out programs that do not report a
+/// version.
 fn programs(named: Option<&Path>, names: &[&str]) -> Vec<Versioned> {
     let programs = match named {
         // The tests run in other folders.
@@ -101,7 +102,7 @@ fn programs(named: Option<&Path>, names: &[&str]) -> Vec<Versioned> {
     programs.into_iter().filter_map(|program| major(&program).map(|major| (program, major))).collect()
 }
 
-/// The first browser for which there is a driver: each leads browsers of its own version only.
+/// Returns the first browser with a driver of the same version: a driver controls browsers of its own version only.
 fn pair(browsers: Vec<Versioned>, drivers: &[Versioned]) -> Option<(PathBuf, PathBuf)> {
     browsers.into_iter().find_map(|(browser, version)| {
         let (driver, _) = drivers.iter().find(|(_, leads)| *leads == version)?;
@@ -109,14 +110,14 @@ fn pair(browsers: Vec<Versioned>, drivers: &[Versioned]) -> Option<(PathBuf, Pat
     })
 }
 
-/// The major version of which a program says it is. `None` when it is neither browser nor driver: Ubuntu has scripts by
-/// these names that only say what to install.
+/// Returns the major version that a program reports. `None` when it is neither browser nor driver: Ubuntu has scripts
+/// of these names that only print what to install.
 fn major(program: &Path) -> Option<u32> {
     let output = Command::new(program).arg("--version").stdin(Stdio::null()).output().ok()?;
     major_of(&String::from_utf8(output.stdout).ok()?)
 }
 
-/// 156 of `ChromeDriver 156.0.8078.79 (…)`.
+/// Parses the major version: 156 of `ChromeDriver 156.0.8078.79 (…)`.
 fn major_of(version: &str) -> Option<u32> {
     let mut names = ["Chromium ", "Google Chrome for Testing ", "Google Chrome ", "ChromeDriver "].iter();
     let number = names.find_map(|name| version.trim_start().strip_prefix(name))?;

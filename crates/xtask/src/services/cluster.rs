@@ -12,16 +12,17 @@ use std::{
     time::Duration,
 };
 
-/// How long the server may take until it accepts connections.
+/// Time limit until the server accepts connections.
 const START_LIMIT: Duration = Duration::from_secs(60);
-/// Another program may take the port between our choice and the server's start.
+/// Number of starts: another program may take the port before the server does.
 const ATTEMPTS: usize = 3;
 /// Several tests run at once, each with pools of its own.
 const MAX_CONNECTIONS: u32 = 300;
-/// What makes a server quick when its data need not survive it.
+/// Settings that make a server fast when its data need not survive it.
 const VOLATILE: [&str; 4] = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_wal_size=256MB"];
 
-/// A running server. It ends, and its folder goes, when this is dropped, and also when this process is killed.
+/// A running server. It ends and its folder is deleted when this value is dropped, and also when this process is
+/// killed.
 pub(super) struct Cluster {
     guard: Child,
     /// The guard's standard input. Closing it ends the server.
@@ -31,8 +32,7 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a server of its own on the loopback address and on a socket in its own folder. `durable` as in production,
-    /// or quick.
+    /// Starts a server on the loopback address and on a socket in its own folder: `durable` as in production, or fast.
     pub(super) fn start(runner: &mut Runner, programs: &Programs, durable: bool) -> Result<Self> {
         let mut log = Log::new()?;
         for _ in 0..ATTEMPTS {
@@ -45,7 +45,7 @@ impl Cluster {
         bail!("PostgreSQL did not start:\n{}", log.read());
     }
 
-    /// The address of the database `postgres` for the role `tenantry`, which needs no password.
+    /// Returns the URL of the database `postgres` for the role `tenantry`, which needs no password.
     pub(super) fn url(&self) -> String {
         format!("postgres://tenantry@127.0.0.1:{}/postgres", self.port)
     }
@@ -70,14 +70,14 @@ impl Cluster {
         Ok(Self { lifeline: guard.stdin.take(), guard, port, folder })
     }
 
-    /// Waits until the server accepts connections; `false` when it has ended, or has taken too long.
+    /// Waits until the server accepts connections; returns `false` when it has ended, or has taken too long.
     fn becomes_ready(&mut self, runner: &mut Runner) -> Result<bool> {
         let status = self.folder.data().join("postmaster.pid");
         let ready = runner.wait_for(START_LIMIT, || {
             if self.guard.try_wait()?.is_some() {
                 return Ok(Some(false));
             }
-            // The server keeps its state in the eighth line, which is what pg_ctl waits for too.
+            // The server writes its state into the eighth line, which pg_ctl waits for too.
             let text = fs::read_to_string(&status).unwrap_or_default();
             Ok(text.lines().nth(7).is_some_and(|state| state.trim() == "ready").then_some(true))
         })?;
@@ -88,12 +88,12 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         drop(self.lifeline.take());
-        // Nothing more can be done on the way out than to have tried.
+        // A failure on the way out cannot be handled any further.
         let _ = self.guard.wait();
     }
 }
 
-/// A port that nobody uses at this moment.
+/// Returns a port that no program uses now.
 pub(super) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on the loopback address")?;
     Ok(listener.local_addr()?.port())

@@ -1,4 +1,4 @@
-//! The files of a private cluster, made ready for a server.
+//! The files of a private cluster, prepared for a server.
 
 use super::{account::Account, log::Log, programs::Programs};
 use crate::process::Runner;
@@ -12,22 +12,23 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// The role that tests use makes databases and owns what is in them, and row-level security binds it.
+/// Creates the role of the tests, which creates databases and owns their content. Row-level security binds it.
 const CREATE_ROLE: &str = "CREATE ROLE tenantry LOGIN CREATEDB NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOREPLICATION\n";
-/// Nobody else comes in, not even the superuser: the role is made before the server listens.
+/// Refuses every other role, even the superuser: the role `tenantry` is created before the server listens.
 const ACCESS: &str = "local all tenantry trust\nhost all tenantry 127.0.0.1/32 trust\n";
 
-/// Sorts text as people do, as most servers in production are set to: so a query that forgets `COLLATE "C"` is caught.
+/// Sorts text by language, like most servers in production, so that the tests catch a query that forgets `COLLATE "C"`.
 const PEOPLES_ORDER: &[&str] = &["--locale=C", "--locale-provider=icu", "--icu-locale=en-US"];
-/// For servers built without ICU, and those before 15, where a whole cluster cannot use it.
+/// For servers built without ICU, and those before version 15, in which a whole cluster cannot use it.
 const BYTE_ORDER: &[&str] = &["--locale=C"];
 
-/// Where Linux keeps files in memory. Tests make and drop databases all the time, and this makes each five to ten times quicker.
+/// The folder that Linux keeps in memory. Tests create and drop databases all the time, and this makes each five to ten
+/// times faster.
 const MEMORY: &str = "/dev/shm";
-/// In bytes: more than the databases of all tests that run at once, and their log of writes, come to.
+/// Free memory needed, in bytes: more than the databases and write-ahead log of all concurrent tests.
 const MEMORY_NEEDED: u64 = 2 << 30;
 
-/// A temporary folder with a cluster in `data`. It goes when this is dropped.
+/// A temporary folder with a cluster in `data`. Dropping it deletes the folder.
 pub(super) struct DataFolder {
     account: Account,
     server: PathBuf,
@@ -35,7 +36,7 @@ pub(super) struct DataFolder {
 }
 
 impl DataFolder {
-    /// Makes the cluster with the role `tenantry`; in memory if there is room and it need not be `durable`.
+    /// Creates the cluster with the role `tenantry`; in memory if there is room and it need not be `durable`.
     pub(super) fn make(runner: &mut Runner, programs: &Programs, durable: bool, log: &mut Log) -> Result<Self> {
         let account = Account::choose()?;
         let parent = if !durable && memory_has_room() { Path::new(MEMORY).to_owned() } else { env::temp_dir() };
@@ -48,22 +49,23 @@ impl DataFolder {
         Ok(made)
     }
 
-    /// The folder as a whole, which also has room for the server's socket.
+    /// Returns the whole folder, which also holds the server's socket.
     pub(super) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Where the cluster is.
+    /// Returns the folder of the cluster.
     pub(super) fn data(&self) -> PathBuf {
         self.path().join("data")
     }
 
-    /// The server's program.
+    /// Returns the path of the server's program.
     pub(super) fn server(&self) -> &Path {
         &self.server
     }
 
-    /// A command run by the cluster's owner, in this folder because others may be closed to that account, and in English.
+    /// Returns a command of the cluster's owner that prints English. It runs in this folder, because others may be
+    /// closed to that account.
     pub(super) fn command(&self, program: &Path) -> Command {
         let mut command = self.account.command(program);
         command.current_dir(self.path()).env("LC_ALL", "C");
@@ -82,7 +84,8 @@ impl DataFolder {
         bail!("initdb failed:\n{}", log.read());
     }
 
-    /// Runs the server alone, reading statements as the superuser, which needs no client program and opens no door.
+    /// Runs the server in single-user mode, which reads statements as the superuser. That needs no client program and
+    /// opens no port.
     fn create_role(&self, runner: &mut Runner, log: &mut Log) -> Result<()> {
         let mut statements = tempfile::tempfile().context("cannot make a temporary file")?;
         statements.write_all(CREATE_ROLE.as_bytes())?;
@@ -102,7 +105,7 @@ impl DataFolder {
     }
 }
 
-/// Containers often have some megabytes only, or no such folder.
+/// Returns whether the memory folder has room. Containers often have only some megabytes there, or no such folder.
 fn memory_has_room() -> bool {
     statvfs(MEMORY).is_ok_and(|system| system.f_bavail.saturating_mul(system.f_frsize) >= MEMORY_NEEDED)
 }

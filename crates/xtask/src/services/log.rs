@@ -1,4 +1,4 @@
-//! What servers and their tools say, kept apart from our own output and shown when something fails.
+//! Output of servers and their tools, kept apart from this program's output and shown when something fails.
 
 use anyhow::{Context, Result};
 use std::{
@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-/// A file without a name, so that it goes with us.
+/// A file without a name, so that it disappears with this process.
 pub(super) struct Log(File);
 
 impl Log {
@@ -15,12 +15,13 @@ impl Log {
         Ok(Self(tempfile::tempfile().context("cannot make a temporary file")?))
     }
 
-    /// Lets the command write its output and its errors here.
+    /// Redirects the output and the errors of the command into this file.
     pub(super) fn collect<'a>(&self, command: &'a mut Command) -> Result<&'a mut Command> {
         Ok(command.stdout(self.0.try_clone()?).stderr(self.0.try_clone()?))
     }
 
-    /// Everything said so far. Only for when nobody writes any more, because writers and reader share one position.
+    /// Returns all output so far. Call it only after every writer has ended, because writers and reader share one
+    /// position.
     pub(super) fn read(&mut self) -> String {
         let mut bytes = Vec::new();
         match self.0.rewind().and_then(|()| self.0.read_to_end(&mut bytes)) {

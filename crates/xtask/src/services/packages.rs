@@ -1,4 +1,4 @@
-//! Finding programs on the `PATH`, and installing Debian's packages where that is ours to do.
+//! Finds programs on the `PATH`, and installs Debian packages where the command may do so.
 
 use crate::process::Runner;
 use anyhow::{Result, bail};
@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-/// The programs of this name on the `PATH`, in its order.
+/// Returns the programs of this name on the `PATH`, in its order.
 #[expect(clippy::disallowed_methods, reason = "programs are found by the PATH")]
 pub(super) fn on_path(program: &str) -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -16,12 +16,13 @@ pub(super) fn on_path(program: &str) -> Vec<PathBuf> {
     folders.map(|folder| folder.join(program)).filter(|program| program.is_file()).collect()
 }
 
-/// Whether we may install packages: as root on Debian, which as a rule is a container or a hosted runner.
+/// Returns whether the command may install packages: as root on Debian, which usually is a container or a hosted
+/// runner.
 pub(super) fn are_ours_to_install() -> bool {
     geteuid().is_root() && Path::new("/etc/debian_version").exists()
 }
 
-/// Installs packages and what they cannot do without.
+/// Installs packages and their dependencies, without recommended ones.
 pub(super) fn install(runner: &mut Runner, what: &str, packages: &[&str]) -> Result<()> {
     eprintln!("==> installing {what} with apt-get");
     let install = ["install", "--quiet", "--yes", "--no-install-recommends"];

@@ -1,4 +1,4 @@
-//! Finding PostgreSQL's server programs, and installing them where that is ours to do.
+//! Finds PostgreSQL's server programs, and installs them where the command may do so.
 
 use super::packages;
 use crate::process::Runner;
@@ -9,10 +9,11 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Older servers do not know `DROP DATABASE ... WITH (FORCE)`, by which the tests tidy up.
+/// The oldest supported major version. Older servers lack `DROP DATABASE ... WITH (FORCE)`, which the tests use to
+/// clean up.
 const OLDEST: u32 = 13;
 
-/// The folder with `initdb` and `postgres`, side by side.
+/// The folder that holds both `initdb` and `postgres`.
 pub(super) struct Programs {
     folder: PathBuf,
     version: String,
@@ -20,8 +21,8 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Those on the `PATH`, else the newest of Debian's folders, else (as root on Debian) freshly installed ones.
-    /// Fails with what to install when there is no way.
+    /// Returns the programs on the `PATH`, else those of the newest Debian folder, else (as root on Debian) installs
+    /// them. Fails with what to install when none of these works.
     pub(super) fn find_or_install(runner: &mut Runner) -> Result<Self> {
         if let Some(programs) = Self::find() {
             return Ok(programs);
@@ -42,7 +43,7 @@ impl Programs {
         on_path().or_else(in_debian_folders)
     }
 
-    /// The programs in this folder, if both are there, run, and are new enough.
+    /// Returns the programs in this folder, if both are there, run, and are new enough.
     fn at(folder: &Path) -> Option<Self> {
         if !folder.join("initdb").exists() {
             return None;
@@ -53,17 +54,17 @@ impl Programs {
         Some(Self { folder: folder.to_owned(), version, major })
     }
 
-    /// What `postgres --version` says of itself.
+    /// Returns the output of `postgres --version`.
     pub(super) fn version(&self) -> &str {
         &self.version
     }
 
-    /// 15 for PostgreSQL 15.4.
+    /// Returns the major version: 15 for PostgreSQL 15.4.
     pub(super) fn major(&self) -> u32 {
         self.major
     }
 
-    /// The path of one of the programs.
+    /// Returns the path of one of the programs.
     pub(super) fn path(&self, program: &str) -> PathBuf {
         self.folder.join(program)
     }
@@ -71,7 +72,8 @@ impl Programs {
 
 fn on_path() -> Option<Programs> {
     let found = packages::on_path("postgres").into_iter().filter_map(|program| program.canonicalize().ok());
-    // Links are followed, because only some programs may be linked and the server looks for its own files beside itself.
+    // Resolves links, because perhaps only some programs are linked, and the server looks for its own files beside
+    // itself.
     found.filter_map(|program| Programs::at(program.parent()?)).next()
 }
 
@@ -80,13 +82,14 @@ fn in_debian_folders() -> Option<Programs> {
     folders.filter_map(|version| Programs::at(&version.path().join("bin"))).max_by_key(Programs::major)
 }
 
-/// 15 of `postgres (PostgreSQL) 15.4 (Debian 15.4-1)`.
+/// Parses the major version: 15 of `postgres (PostgreSQL) 15.4 (Debian 15.4-1)`.
 fn major_of(version: &str) -> Option<u32> {
     let number = version.strip_prefix("postgres (PostgreSQL) ")?;
     number.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// Debian's package would also make a cluster and start it, which is not ours to leave behind; this file forbids it meanwhile.
+/// Folder and content of a file that stops Debian's package from creating and starting a cluster, which would stay
+/// behind. The file exists only during the installation.
 const NO_CLUSTER: (&str, &str) = ("/etc/postgresql-common/createcluster.d", "create_main_cluster = false\n");
 
 fn install(runner: &mut Runner) -> Result<()> {
@@ -94,7 +97,7 @@ fn install(runner: &mut Runner) -> Result<()> {
     fs::create_dir_all(NO_CLUSTER.0)
         .and_then(|()| fs::write(&file, NO_CLUSTER.1))
         .context("cannot prepare the installation")?;
-    // A machine as bare as this may lack curl too, by which a test runs the tour of the README.
+    // Such a bare machine may lack curl too, with which a test runs the tour of the README.
     let installed = packages::install(runner, "PostgreSQL", &["postgresql", "curl"]);
     fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
     installed

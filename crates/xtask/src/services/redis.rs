@@ -1,4 +1,4 @@
-//! A Redis for the tests: the one that is named, else a private one.
+//! A Redis server for the tests: the named one, else a private one.
 
 use super::{cluster::free_port, log::Log, packages};
 use crate::process::Runner;
@@ -13,12 +13,12 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// How long the server may take until it answers.
+/// Time limit until the server responds.
 const START_LIMIT: Duration = Duration::from_secs(20);
 const PROGRAM: &str = "redis-server";
 
-/// A Redis to use. If it was started here, it ends and leaves nothing when this is dropped, and also when this process is
-/// killed.
+/// A Redis server. If this process started it, dropping this value ends it and leaves no files. It also ends when this
+/// process is killed.
 pub(crate) struct RedisService {
     url: String,
     own: Option<Guarded>,
@@ -32,11 +32,11 @@ struct Guarded {
 }
 
 impl RedisService {
-    /// Names a server for the tests.
+    /// The variable that names a server for the tests.
     pub(crate) const VARIABLE: &str = "TEST_REDIS_URL";
 
-    /// The server that `TEST_REDIS_URL` names, else a private one on a free port of the loopback address. The program is
-    /// needed in both cases, because some tests start servers of their own.
+    /// Returns the server that `TEST_REDIS_URL` names, else a private one on a free port of the loopback address. The
+    /// program is needed in both cases, because some tests start servers of their own.
     pub(crate) fn find_or_start(runner: &mut Runner) -> Result<Self> {
         let program = find_or_install(runner)?;
         if let Some(url) = named()? {
@@ -67,7 +67,7 @@ impl Drop for RedisService {
     fn drop(&mut self) {
         if let Some(own) = &mut self.own {
             drop(own.lifeline.take());
-            // Nothing more can be done on the way out than to have tried.
+            // A failure on the way out cannot be handled any further.
             let _ = own.guard.wait();
         }
     }
