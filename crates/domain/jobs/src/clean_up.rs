@@ -1,4 +1,4 @@
-//! Clean-up: what is of no use any more goes, on a schedule or when somebody asks.
+//! Clean-up: deletes rows that are no longer needed, on a schedule or on request.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -11,17 +11,17 @@ use crate::{
 
 macro_rules! targets {
     ($($variant:ident $name:literal $sentence:literal;)*) => {
-        /// A sort of rows that is cleaned up. The names are public and do not change once shipped.
+        /// A kind of rows that clean-up deletes. The names are public and do not change once shipped.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum CleanUpTarget {
             $(#[doc = $sentence] #[serde(rename = $name)] $variant,)*
         }
 
         impl CleanUpTarget {
-            /// Every target, a tenant's first.
+            /// Every target; those of a tenant come first.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// The public name.
+            /// Returns the public name.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
@@ -43,22 +43,22 @@ targets! {
 }
 
 impl CleanUpTarget {
-    /// What a tenant has rows of its own of.
+    /// The targets that a tenant has rows of its own in.
     pub const OF_TENANT: &[Self] =
         &[Self::ExpiredInvitations, Self::EndedSessions, Self::FinishedJobs, Self::JournalSegments];
 
-    /// The target of that name.
+    /// Returns the target with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|target| target.name() == name)
     }
 }
 
-/// The job that cleans up: a tenant's own rows, or, without a tenant, everybody's.
+/// The job that cleans up: a tenant's own rows, or, without a tenant, the rows of the whole installation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CleanUp {
-    /// What is cleaned up.
+    /// The targets.
     pub targets: Vec<CleanUpTarget>,
-    /// Whether rows are only counted.
+    /// Whether rows are counted only.
     pub dry_run: bool,
 }
 
@@ -68,23 +68,23 @@ impl Kind for CleanUp {
     const QUEUE: &'static str = "maintenance";
     const RETRY: RetryPolicy =
         RetryPolicy { max_attempts: 5, first: Duration::from_secs(30), longest: Duration::from_secs(600) };
-    // What was deleted stays deleted, and the next one goes on.
+    // Deleted rows stay deleted, and the next attempt continues from there.
     const TIME_LIMIT: Duration = Duration::from_secs(600);
 }
 
 impl CleanUp {
-    /// Everything of the installation.
+    /// Returns a clean-up of every target.
     pub fn everything() -> Self {
         Self { targets: CleanUpTarget::ALL.to_vec(), dry_run: false }
     }
 }
 
-/// Ask for a clean-up of the tenant's own rows.
+/// Request a clean-up of the tenant's own rows.
 #[derive(Debug, Clone)]
 pub struct RequestCleanUp {
-    /// What is to be cleaned up, of [`CleanUpTarget::OF_TENANT`].
+    /// The targets, from [`CleanUpTarget::OF_TENANT`].
     pub targets: Vec<CleanUpTarget>,
-    /// Whether rows are only to be counted.
+    /// Whether rows are counted only.
     pub dry_run: bool,
 }
 
@@ -93,7 +93,7 @@ impl Command for RequestCleanUp {
     const EVENTS: &'static [Action] = &[CLEANUP_REQUESTED];
 }
 
-/// Enqueues a clean-up of this tenant's rows, and returns its job.
+/// Enqueues a clean-up of this tenant's rows, and returns the id of its job.
 pub async fn request_clean_up(
     unit: &mut (impl JobQueue + Authorities + Journal + ?Sized),
     actor: &Actor,

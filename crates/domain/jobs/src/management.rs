@@ -1,4 +1,4 @@
-//! What people do with jobs: look, try again, call off.
+//! Manages jobs: view, retry, cancel.
 
 use tenantry_kernel::{Action, Actor, Authorities, Command, Event, Journal, Requirement, World, authorize};
 
@@ -7,7 +7,7 @@ use crate::{
     vocabulary::{JOB_CANCELLED, JOB_RETRIED, JOBS_MANAGE, JOBS_READ},
 };
 
-/// See background jobs.
+/// View background jobs.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadJobs;
 
@@ -16,10 +16,10 @@ impl Command for ReadJobs {
     const EVENTS: &'static [Action] = &[];
 }
 
-/// Try a job again that was given up or called off.
+/// Retry a dead or cancelled job.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryJob {
-    /// Which job.
+    /// The job.
     pub id: JobId,
 }
 
@@ -28,10 +28,10 @@ impl Command for RetryJob {
     const EVENTS: &'static [Action] = &[JOB_RETRIED];
 }
 
-/// Call a job off that has not begun.
+/// Cancel a job that has not begun.
 #[derive(Debug, Clone, Copy)]
 pub struct CancelJob {
-    /// Which job.
+    /// The job.
     pub id: JobId,
 }
 
@@ -40,8 +40,8 @@ impl Command for CancelJob {
     const EVENTS: &'static [Action] = &[JOB_CANCELLED];
 }
 
-/// Makes a dead letter or a cancelled job ready again, with all its attempts before it. One whose secret is gone ends as
-/// a dead letter again, by its handler.
+/// Makes a dead letter or a cancelled job ready again, with all its attempts left. When the secret of the job is gone,
+/// its handler makes it a dead letter again.
 pub async fn retry_job(
     unit: &mut (impl Jobs + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -57,7 +57,7 @@ pub async fn retry_job(
     Ok(())
 }
 
-/// Calls a job off that waits, for its time or for a worker. Its secret is blanked.
+/// Cancels a job that waits for its time or for a worker. Deletes the secret of the job.
 pub async fn cancel_job(
     unit: &mut (impl Jobs + Authorities + Journal + ?Sized),
     actor: &Actor,

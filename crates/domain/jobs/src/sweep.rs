@@ -1,63 +1,63 @@
-//! What is over is swept away in small portions, so that no unit holds others up.
+//! Deletion of expired rows in small portions, so that no unit delays others.
 
 use async_trait::async_trait;
 use tenantry_kernel::{StoreError, TenantId, Timestamp};
 
 use crate::JobState;
 
-/// Rows that go once they are over.
+/// Kinds of rows that are deleted once they are stale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stale {
-    /// Invitations that expired before the moment, whatever became of them. They belong to tenants.
+    /// Invitations that expired before the given time, in any state. They belong to tenants.
     Invitations,
-    /// Sessions whose last moment, until which a copied token is known as one, came before the moment. Those in a tenant
-    /// belong to it.
+    /// Sessions that expired before the given time. Until then a copied token can be recognised by them. Sessions in a
+    /// tenant belong to the tenant.
     Sessions,
-    /// Jobs that ended in this state before the moment. Those of a tenant belong to it.
+    /// Jobs that ended in this state before the given time. Those of a tenant belong to the tenant.
     Jobs(JobState),
-    /// Links of persons that expired before the moment.
+    /// Links of users that expired before the given time.
     Links,
-    /// Registrations that expired before the moment.
+    /// Registrations that expired before the given time.
     Registrations,
-    /// Counters of tries whose window was over before the moment.
+    /// Counters of attempts whose window ended before the given time.
     Attempts,
-    /// Sources from which nobody signed in at or after the moment.
+    /// Sources without a sign-in at or after the given time.
     KnownSources,
-    /// Answers that were given before the moment. Those of a session in a tenant belong to it.
+    /// Stored responses from before the given time. Those of a session in a tenant belong to the tenant.
     Answers,
-    /// Notes of changed authority that were made before the moment, by the store's own clock.
+    /// Records of authority changes from before the given time, by the clock of the store.
     AuthorityChanges,
-    /// Ticks that fired before the moment, but for the last of each schedule.
+    /// Ticks that fired before the given time, except the last of each schedule.
     ScheduleTicks,
 }
 
-/// Which rows are swept, and whether they go or are only counted.
+/// The rows to delete or count.
 #[derive(Debug, Clone, Copy)]
 pub struct Sweep {
-    /// Of which tenant; `None` for every row, those of no tenant among them.
+    /// The tenant; `None` for every row, including those without a tenant.
     pub tenant: Option<TenantId>,
-    /// What was over before this moment.
+    /// The time before which the rows became stale.
     pub before: Timestamp,
-    /// What becomes of them.
+    /// Whether the rows are counted or deleted.
     pub mode: SweepMode,
 }
 
-/// What becomes of rows that are swept.
+/// Whether stale rows are counted or deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SweepMode {
-    /// All of them are counted, and stay.
+    /// Counts all of them and deletes none.
     Count,
-    /// At most so many are deleted.
+    /// Deletes a portion.
     Delete {
-        /// How many.
+        /// Maximum number of rows to delete.
         at_most: u32,
     },
 }
 
-/// Where stale rows are swept away. Only for System units.
+/// Port: deletes stale rows. For System units only.
 #[async_trait]
 pub trait Sweeper: Send {
-    /// Deletes or counts stale rows, and returns how many they were. Fails with [`StoreError::Misuse`] when a tenant is
-    /// named for rows that belong to none.
+    /// Deletes or counts stale rows, and returns their number. Fails with [`StoreError::Misuse`] when a tenant is named
+    /// for rows that belong to no tenant.
     async fn sweep(&mut self, rows: Stale, sweep: Sweep) -> Result<u64, StoreError>;
 }
