@@ -1,65 +1,65 @@
-//! Who does something, and from where.
+//! Actors, and the origin of their requests.
 
 use std::net::IpAddr;
 
 use crate::{Authority, Principal, Refusal, SessionId, TenantId, TraceContext, UserId};
 
-/// Where a request came from.
+/// Origin of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// The request, and the trace that it is part of.
+    /// The request and its trace.
     pub trace: TraceContext,
-    /// The client's address, as far as proxies are trusted to tell it.
+    /// The client's network address, as far as trusted proxies state it.
     pub ip: Option<IpAddr>,
-    /// The client's own description, at most [`Origin::MAX_USER_AGENT_CHARS`] characters, on one line.
+    /// The client's `User-Agent`, at most [`Origin::MAX_USER_AGENT_CHARS`] characters, on one line.
     pub user_agent: Option<String>,
 }
 
 impl Origin {
-    /// Where a longer user agent is cut.
+    /// Length in characters to which a longer `User-Agent` is truncated.
     pub const MAX_USER_AGENT_CHARS: usize = 400;
 }
 
-/// The kind of an actor, with the data that actors of this kind have.
+/// The kind of an actor, with the data of this kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ActorKind {
-    /// A person who acts through a session.
+    /// A user who acts through a session.
     Session {
         /// The session.
         session: SessionId,
-        /// The person.
+        /// The user.
         user: UserId,
-        /// The person's name; `None` where only the session was looked up.
+        /// The user's name; `None` where only the session was looked up.
         name: Option<String>,
     },
-    /// A person who has proved who they are and acts through no session.
+    /// A user who has proved their identity and acts through no session.
     User {
-        /// The person.
+        /// The user.
         user: UserId,
-        /// The person's name.
+        /// The user's name.
         name: String,
     },
-    /// A person who has not proved who they are: they register, sign in or follow a link.
+    /// A user who has not proved their identity: they register, sign in or follow a link.
     Anonymous,
     /// An operator at the installation's command line.
     Operator,
-    /// Tenantry itself, in the background.
+    /// The server itself, in the background.
     System,
 }
 
-/// Who does something.
+/// An actor of a use case.
 #[derive(Debug, Clone)]
 pub struct Actor {
-    /// The kind of actor, with its data.
+    /// The kind, with its data.
     pub kind: ActorKind,
-    /// The tenant in which the actor acts. Events belong to its log.
+    /// The tenant in which the actor acts. Its log holds the actor's events.
     pub tenant: Option<TenantId>,
-    /// Where the request came from.
+    /// Origin of the request.
     pub origin: Origin,
 }
 
 impl Actor {
-    /// The actor of this authority, in the authority's tenant.
+    /// Creates the actor of this authority, in the authority's tenant.
     pub fn of(authority: &Authority, origin: Origin) -> Self {
         let kind = match &authority.principal {
             Principal::Session(session) => {
@@ -71,23 +71,24 @@ impl Actor {
         Self { kind, tenant: authority.tenant_id(), origin }
     }
 
-    /// A person who is not signed in.
+    /// Creates the actor of a request without a session.
     pub fn anonymous(origin: Origin) -> Self {
         Self { kind: ActorKind::Anonymous, tenant: None, origin }
     }
 
-    /// An operator at the installation's command line.
+    /// Creates an operator at the installation's command line.
     pub fn operator(origin: Origin) -> Self {
         Self { kind: ActorKind::Operator, tenant: None, origin }
     }
 
-    /// Tenantry itself, in the background.
+    /// Creates the actor of background work.
     pub fn system(trace: impl Into<TraceContext>) -> Self {
         let origin = Origin { trace: trace.into(), ip: None, user_agent: None };
         Self { kind: ActorKind::System, tenant: None, origin }
     }
 
-    /// The same actor, now known to be this person. A session stays, and an operator or the system stays what it is.
+    /// Returns the same actor, now known to be this user. A session stays a session; an operator and the system stay
+    /// what they are.
     #[must_use]
     pub fn known_as(&self, user: UserId, name: &str) -> Self {
         let kind = match &self.kind {
@@ -100,13 +101,13 @@ impl Actor {
         Self { kind, ..self.clone() }
     }
 
-    /// The same actor, acting in this tenant.
+    /// Returns the same actor, acting in this tenant.
     #[must_use]
     pub fn within(&self, tenant: Option<TenantId>) -> Self {
         Self { tenant, ..self.clone() }
     }
 
-    /// The name of the actor's type in entries of the journal.
+    /// Returns the name of the actor's type in entries of the journal.
     pub fn type_name(&self) -> &'static str {
         match self.kind {
             ActorKind::Session { .. } | ActorKind::User { .. } | ActorKind::Anonymous => "user",
@@ -115,7 +116,7 @@ impl Actor {
         }
     }
 
-    /// The person who acts, where one is known.
+    /// Returns the user who acts, if known.
     pub fn user(&self) -> Option<UserId> {
         match self.kind {
             ActorKind::Session { user, .. } | ActorKind::User { user, .. } => Some(user),
@@ -123,7 +124,7 @@ impl Actor {
         }
     }
 
-    /// The person's name, where it is known.
+    /// Returns the user's name, if known.
     pub fn name(&self) -> Option<&str> {
         match &self.kind {
             ActorKind::Session { name, .. } => name.as_deref(),
@@ -132,8 +133,7 @@ impl Actor {
         }
     }
 
-    /// The session through which a person acts, and the person. Fails with [`Refusal::SessionEnded`] for every other
-    /// actor.
+    /// Returns the session and its user. Fails with [`Refusal::SessionEnded`] for an actor without a session.
     pub fn session(&self) -> Result<(SessionId, UserId), Refusal> {
         match self.kind {
             ActorKind::Session { session, user, .. } => Ok((session, user)),

@@ -1,4 +1,4 @@
-//! What a principal may do right now, and where that is looked up.
+//! The current rights of a principal, and the port that looks them up.
 
 use async_trait::async_trait;
 
@@ -7,17 +7,17 @@ use crate::{
     UserId,
 };
 
-/// Whether a tenant may be used.
+/// Status of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TenantStatus {
     /// In use.
     Active,
-    /// Closed by the operator for now.
+    /// Suspended by an operator.
     Suspended,
 }
 
 impl TenantStatus {
-    /// The public name.
+    /// Returns the public name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -25,112 +25,112 @@ impl TenantStatus {
         }
     }
 
-    /// The status of that name.
+    /// Returns the status with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Active, Self::Suspended].into_iter().find(|status| status.name() == name)
     }
 }
 
-/// A role that somebody holds.
+/// A role that a member holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldRole {
-    /// Which role.
+    /// Id of the role.
     pub id: RoleId,
-    /// What it is called.
+    /// Name of the role.
     pub name: String,
-    /// What it gives.
+    /// Permissions of the role.
     pub permissions: PermissionSet,
 }
 
-/// What a principal may do in its tenant, and the tenant as it is shown.
+/// A principal's rights in its tenant, and the tenant's data for display.
 #[derive(Debug, Clone)]
 pub struct TenantAuthority {
-    /// Which tenant.
+    /// Id of the tenant.
     pub id: TenantId,
-    /// What it is called.
+    /// Name of the tenant.
     pub name: String,
-    /// Its short name in addresses.
+    /// Slug of the tenant.
     pub slug: String,
-    /// The plan it is on.
+    /// Name of its plan.
     pub plan: String,
-    /// Whether it may be used.
+    /// Status of the tenant.
     pub status: TenantStatus,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// The roles held, in order of name.
+    /// The held roles, by name.
     pub roles: Vec<HeldRole>,
-    /// What those roles give together.
+    /// The union of the roles' permissions.
     pub permissions: PermissionSet,
 }
 
-/// What a request or a command came with, and what is known by it.
+/// The credential with which a request or a command came.
 #[derive(Debug, Clone)]
 pub enum Principal {
-    /// A live session of an enabled person whose membership, if the session is in a tenant, is active.
+    /// A live session of an enabled user whose membership, if the session is in a tenant, is active.
     Session(SessionPrincipal),
     /// An operator at the installation's command line.
     Operator,
-    /// Tenantry itself, in the background.
+    /// The server itself, in the background.
     System,
 }
 
-/// A session, and its person as they are shown.
+/// A session with its user's data for display.
 #[derive(Debug, Clone)]
 pub struct SessionPrincipal {
     /// The session.
     pub session: SessionId,
     /// The sign-in that the session comes from.
     pub sign_in: SignInId,
-    /// When the session began.
+    /// Start of the session.
     pub created_at: Timestamp,
-    /// When the session ends at the latest.
+    /// Latest end of the session.
     pub expires_at: Timestamp,
-    /// The greatest rotation of the session that a request has shown.
+    /// The greatest rotation of the session that a request has presented.
     pub seen_rotation: u32,
-    /// The person.
+    /// The user.
     pub user: UserId,
-    /// The person's address.
+    /// The user's email address.
     pub email: EmailAddress,
-    /// The person's name.
+    /// The user's name.
     pub name: String,
-    /// When the person registered.
+    /// Time of the user's registration.
     pub user_created_at: Timestamp,
-    /// The version of the person's row.
+    /// Version of the user's row.
     pub user_version: i64,
 }
 
-/// How well it is known who stands behind a principal.
+/// How strongly the principal's identity is proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Assurance {
-    /// Whether the person has proved that the address is theirs.
+    /// Whether the user has verified the email address.
     pub email_verified: bool,
 }
 
-/// What a principal may do right now: looked up, never carried in a token.
+/// The current rights of a principal. They are looked up, never carried in a token.
 #[derive(Debug, Clone)]
 pub struct Authority {
-    /// What the request came with.
+    /// The credential of the request.
     pub principal: Principal,
-    /// How well it is known who stands behind it.
+    /// How strongly the identity is proved.
     pub assurance: Assurance,
-    /// The tenant in which the principal acts, and the rights held there.
+    /// The tenant in which the principal acts, with the rights held there.
     pub tenant: Option<TenantAuthority>,
 }
 
 impl TenantAuthority {
-    /// Whether the holder owns the tenant.
+    /// Returns whether the principal owns the tenant.
     pub fn is_owner(&self) -> bool {
         self.permissions.contains(&Permission::TENANT_OWN)
     }
 }
 
 impl Authority {
-    /// The authority of a principal that is no person's and acts in no tenant.
+    /// Creates the authority of a principal that is not a user and acts in no tenant.
     pub(crate) const fn of_installation(principal: Principal) -> Self {
         Self { principal, assurance: Assurance { email_verified: false }, tenant: None }
     }
 
-    /// The person whose rights these are; operators and the system act for no person.
+    /// Returns the user whose rights these are; operators and the system act for no user.
     pub fn subject(&self) -> Option<UserId> {
         match &self.principal {
             Principal::Session(session) => Some(session.user),
@@ -138,12 +138,12 @@ impl Authority {
         }
     }
 
-    /// The person whose rights these are. Fails with [`Refusal::SessionEnded`] when there is none.
+    /// Returns the user whose rights these are. Fails with [`Refusal::SessionEnded`] when there is none.
     pub fn user(&self) -> Result<UserId, Refusal> {
         self.subject().ok_or(Refusal::SessionEnded)
     }
 
-    /// The session that acts. Fails with [`Refusal::SessionEnded`] for every other principal.
+    /// Returns the session. Fails with [`Refusal::SessionEnded`] for every other principal.
     pub fn session(&self) -> Result<&SessionPrincipal, Refusal> {
         match &self.principal {
             Principal::Session(session) => Ok(session),
@@ -151,13 +151,13 @@ impl Authority {
         }
     }
 
-    /// The tenant in which the principal acts.
+    /// Returns the tenant in which the principal acts.
     pub fn tenant_id(&self) -> Option<TenantId> {
         self.tenant.as_ref().map(|tenant| tenant.id)
     }
 
-    /// What is held in the tenant. Fails with [`Refusal::TenantRequired`] without a tenant, and with
-    /// [`Refusal::TenantSuspended`] when it may not be used.
+    /// Returns the rights in the tenant. Fails with [`Refusal::TenantRequired`] without a tenant, and with
+    /// [`Refusal::TenantSuspended`] when the tenant is suspended.
     pub fn active_tenant(&self) -> Result<&TenantAuthority, Refusal> {
         let tenant = self.tenant.as_ref().ok_or(Refusal::TenantRequired)?;
         match tenant.status {
@@ -166,33 +166,33 @@ impl Authority {
         }
     }
 
-    /// Fails with [`Refusal::EmailUnverified`] unless the person has proved that the address is theirs.
+    /// Fails with [`Refusal::EmailUnverified`] unless the user has verified the email address.
     pub fn require_verified_email(&self) -> Result<(), Refusal> {
         if self.assurance.email_verified { Ok(()) } else { Err(Refusal::EmailUnverified) }
     }
 }
 
-/// Port: where authority is looked up and its changes are announced.
+/// Port: looks up authority and announces changes of it.
 #[async_trait]
 pub trait Authorities: Send {
-    /// What the session may do now; `None` once it has ended, in whatever way.
+    /// Returns the current rights of the session; `None` once it has ended for any reason.
     async fn authority_of(&mut self, session: SessionId, now: Timestamp) -> Result<Option<Authority>, StoreError>;
 
-    /// What a person's active membership gives them in the tenant now, whoever asks; `None` when there is none, or the
-    /// person is disabled. The tenant may be suspended. Only for System units.
+    /// Returns the current rights of a user's active membership in the tenant; `None` without one, or when the user is
+    /// disabled. The tenant may be suspended. Needs a System unit.
     async fn member_authority(&mut self, tenant: TenantId, user: UserId)
     -> Result<Option<TenantAuthority>, StoreError>;
 
-    /// Locks the tenant against every other change of power in it until the unit ends. Call it before the unit reads
-    /// anything that such a change moves.
+    /// Locks the tenant against other changes of authority in it until the unit ends. Call it before the unit reads
+    /// anything that such a change affects.
     async fn lock_tenant(&mut self, tenant: TenantId) -> Result<(), StoreError>;
 
-    /// Announces that what the session may do has changed, at every process once the unit is committed.
+    /// Announces to every process, once the unit is committed, that the session's rights have changed.
     async fn session_authority_changed(&mut self, session: SessionId) -> Result<(), StoreError>;
 
-    /// The same for every session of the person.
+    /// Announces the same for every session of the user.
     async fn user_authority_changed(&mut self, user: UserId) -> Result<(), StoreError>;
 
-    /// The same for every session in the tenant.
+    /// Announces the same for every session in the tenant.
     async fn tenant_authority_changed(&mut self, tenant: TenantId) -> Result<(), StoreError>;
 }

@@ -99,7 +99,7 @@ macro_rules! permissions {
 }
 
 impl PermissionInfo {
-    /// Says whether a default role holds the permission.
+    /// Returns whether a default role holds the permission.
     pub fn is_held_by(&self, role: DefaultRole) -> bool {
         role == DefaultRole::Owner || self.default_roles.contains(&role)
     }
@@ -174,7 +174,7 @@ impl PermissionSet {
         self.0.as_deref().unwrap_or_default()
     }
 
-    /// Says whether the permission is in the set.
+    /// Returns whether the permission is in the set.
     pub fn contains(&self, permission: &Permission) -> bool {
         self.as_slice().binary_search(permission).is_ok()
     }
@@ -197,7 +197,7 @@ impl PermissionSet {
         self.iter().filter(|permission| !other.contains(permission)).cloned().collect()
     }
 
-    /// Says whether nothing is in the set.
+    /// Returns whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.as_slice().is_empty()
     }

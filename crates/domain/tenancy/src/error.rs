@@ -4,28 +4,28 @@ use crate::vocabulary::{
     ALREADY_MEMBER, LAST_OWNER, ROLE_ESCALATION, ROLE_IN_USE, ROLE_IS_SYSTEM, ROLE_NAME_TAKEN, SLUG_TAKEN,
 };
 
-/// Why something about a tenant, a role or a membership cannot be done.
+/// Errors of tenants, roles and memberships.
 #[derive(Debug, thiserror::Error)]
 pub enum TenancyError {
     /// The actor may not do this.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The actor would confer rights that they do not hold.
+    /// The actor would confer permissions that they do not hold.
     #[error("would confer {0:?}")]
     Escalation(Vec<Permission>),
-    /// A custom role would hold what only the owner's role holds.
+    /// A custom role would hold ownership, which only the owner's role holds.
     #[error("ownership is no part of a custom role")]
     OwnershipInCustomRole,
-    /// No such thing in this tenant.
+    /// The tenant has no such role, member or invitation.
     #[error("not found")]
     NotFound,
-    /// A role named in the request is not one of this tenant's.
+    /// A role in the request does not belong to this tenant.
     #[error("a role of the request does not exist")]
     UnknownRole {
-        /// Its place in the request.
+        /// Its path in the request.
         field: String,
     },
-    /// The row has another version than the one that the caller has seen.
+    /// The row has another version than the one that the caller expects.
     #[error("the version has moved on")]
     VersionConflict,
     /// Another tenant has the slug.
@@ -34,22 +34,22 @@ pub enum TenancyError {
     /// Another role has the name.
     #[error("the role name is taken")]
     RoleNameTaken,
-    /// Somebody holds the role.
+    /// A member holds the role.
     #[error("the role is in use")]
     RoleInUse,
-    /// Default roles stay as they are.
+    /// Default roles cannot be changed.
     #[error("the role is a default role")]
     RoleIsSystem,
     /// The tenant would lose its last active owner.
     #[error("the last owner stays")]
     LastOwner,
-    /// The person is a member already.
+    /// The user is already a member.
     #[error("is a member already")]
     AlreadyMember,
-    /// It is not in a state that allows this.
+    /// The state does not allow this.
     #[error("not in a state that allows this")]
     InvalidState,
-    /// The store could not do it.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

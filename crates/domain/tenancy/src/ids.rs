@@ -1,4 +1,4 @@
-//! The ids that this crate declares.
+//! Ids that this crate declares.
 
 use tenantry_kernel::Target;
 

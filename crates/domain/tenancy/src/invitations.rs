@@ -1,4 +1,4 @@
-//! Invitations: offers to join a tenant, sent to an address. Whom they are for is known only once they are accepted.
+//! Invitations: offers to join a tenant, sent to an email address. The user is known only on acceptance.
 
 use async_trait::async_trait;
 use tenantry_kernel::{
@@ -14,39 +14,39 @@ use crate::{
 /// An offer to join a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invitation {
-    /// Which invitation.
+    /// Id of the invitation.
     pub id: InvitationId,
     /// The tenant.
     pub tenant: TenantId,
-    /// The address that it was sent to, and for which alone it is good.
+    /// The email address to which it was sent, the only one for which it is valid.
     pub email: EmailAddress,
-    /// The roles that it gives, as far as the inviter still holds what they hold.
+    /// The roles that it confers, as far as the inviter still holds their permissions.
     pub roles: Vec<RoleId>,
-    /// What has become of it; see [`Invitation::status_at`].
+    /// The stored state; see [`Invitation::status_at`].
     pub state: InvitationState,
-    /// Who invited, or renewed it last.
+    /// The user who invited, or last renewed it.
     pub invited_by: UserId,
-    /// SHA-256 of the mailed token, while it is open.
+    /// SHA-256 of the mailed token while the invitation is open.
     pub token_hash: Option<[u8; 32]>,
-    /// Until when it may be accepted.
+    /// End of its validity.
     pub expires_at: Timestamp,
-    /// When it was first made.
+    /// Time of the first invitation.
     pub created_at: Timestamp,
 }
 
-/// What has become of an invitation, as it is kept.
+/// State of an invitation, as stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvitationState {
-    /// Nobody has answered.
+    /// Not answered.
     Open,
     /// Accepted.
     Accepted,
-    /// Withdrawn.
+    /// Revoked.
     Revoked,
 }
 
 impl InvitationState {
-    /// The name in the store.
+    /// Returns the name in the store.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -55,58 +55,58 @@ impl InvitationState {
         }
     }
 
-    /// The state of that name.
+    /// Returns the state with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Open, Self::Accepted, Self::Revoked].into_iter().find(|state| state.name() == name)
     }
 }
 
 impl Invitation {
-    /// Whether it may be accepted at this moment.
+    /// Returns whether it may be accepted at this time.
     pub fn is_open(&self, now: Timestamp) -> bool {
         self.state == InvitationState::Open && now < self.expires_at
     }
 
-    /// The public name of what has become of it: `open`, `accepted`, `revoked` or `expired`.
+    /// Returns the public name of its status: `open`, `accepted`, `revoked` or `expired`.
     pub fn status_at(&self, now: Timestamp) -> &'static str {
         if self.state == InvitationState::Open && !self.is_open(now) { "expired" } else { self.state.name() }
     }
 }
 
-/// Where invitations are kept. Methods see the unit's tenant only, or every tenant's for System units.
+/// Port: stores invitations. Methods see the unit's tenant only, or all tenants in System units.
 #[async_trait]
 pub trait Invitations: Send {
-    /// Keeps a new invitation. A tenant has one in state [`InvitationState::Open`] for each address; the caller has
-    /// looked, under the tenant's lock.
+    /// Inserts an invitation. A tenant has at most one in state [`InvitationState::Open`] per address; the caller has
+    /// checked this under the tenant's lock.
     async fn insert_invitation(&mut self, invitation: &Invitation) -> Result<(), StoreError>;
 
-    /// The invitation, if the unit may see it.
+    /// Returns the invitation if the unit may see it.
     async fn invitation_by_id(&mut self, id: InvitationId) -> Result<Option<Invitation>, StoreError>;
 
-    /// The tenant's invitation of that address in state [`InvitationState::Open`], expired or not.
+    /// Returns the tenant's invitation of this address in state [`InvitationState::Open`], expired or not.
     async fn open_invitation_to(
         &mut self,
         tenant: TenantId,
         email: &EmailAddress,
     ) -> Result<Option<Invitation>, StoreError>;
 
-    /// The invitation whose mailed token has this hash. Only for System units.
+    /// Returns the invitation whose mailed token has this hash. Needs a System unit.
     async fn invitation_by_token(&mut self, token_hash: &[u8; 32]) -> Result<Option<Invitation>, StoreError>;
 
     /// Writes roles, state, inviter, token and expiry.
     async fn update_invitation(&mut self, invitation: &Invitation) -> Result<(), StoreError>;
 
-    /// The tenant's invitations by id.
+    /// Returns a page of the tenant's invitations by id.
     async fn page_invitations(
         &mut self,
         page: PageRequest<InvitationId>,
     ) -> Result<Page<Invitation, InvitationId>, StoreError>;
 
-    /// How many invitations that may be accepted at this moment give the role.
+    /// Counts the invitations with this role that may be accepted at this time.
     async fn count_invitations_with(&mut self, role: RoleId, now: Timestamp) -> Result<u64, StoreError>;
 }
 
-/// See who has been invited.
+/// Read the tenant's invitations.
 #[derive(Debug, Clone, Copy)]
 pub struct ListInvitations;
 
@@ -115,10 +115,10 @@ impl Command for ListInvitations {
     const EVENTS: &'static [Action] = &[];
 }
 
-/// Withdraw an invitation.
+/// Revoke an invitation.
 #[derive(Debug, Clone, Copy)]
 pub struct RevokeInvitation {
-    /// Which invitation.
+    /// The invitation.
     pub id: InvitationId,
 }
 
@@ -128,7 +128,7 @@ impl Command for RevokeInvitation {
     const LOCKS_TENANT: bool = true;
 }
 
-/// Withdraws an invitation that nobody has answered, also one whose time is over.
+/// Revokes an unanswered invitation, expired or not.
 pub async fn revoke_invitation(
     unit: &mut (impl Invitations + Authorities + Journal + ?Sized),
     actor: &Actor,

@@ -1,5 +1,4 @@
-//! Tenants, what they are made of, and who holds which rights in them: plans, memberships, roles and invitations.
-//! A person is known here only by id.
+//! Tenants with their plans, memberships, roles and invitations. This crate knows a user only by id.
 
 mod error;
 mod ids;

@@ -1,4 +1,4 @@
-//! Memberships: which person is in the tenant, and which roles they hold there.
+//! Memberships: the users of a tenant and the roles that they hold there.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -13,42 +13,42 @@ use crate::{
     vocabulary::{MEMBERSHIP_ROLES_CHANGED, USERS_ASSIGN_ROLES, USERS_READ},
 };
 
-/// A person in a tenant.
+/// A user's membership in a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     /// The tenant.
     pub tenant: TenantId,
-    /// The person.
+    /// The user.
     pub user: UserId,
-    /// Whether the person may act in the tenant.
+    /// Whether the user may act in the tenant.
     pub status: MembershipStatus,
-    /// Moves with each change of status or roles.
+    /// Version; incremented by each change of status or roles.
     pub version: i64,
-    /// When the person joined.
+    /// Time of joining.
     pub joined_at: Timestamp,
-    /// When the person last did something in the tenant, to the minute.
+    /// Time of the user's last request in the tenant, to the minute.
     pub last_seen_at: Option<Timestamp>,
 }
 
 impl Membership {
-    /// Of somebody who joins now, may act at once, and has not done anything yet.
+    /// Creates an active membership of a user who joins now.
     #[must_use]
     pub const fn new(tenant: TenantId, user: UserId, joined_at: Timestamp) -> Self {
         Self { tenant, user, status: MembershipStatus::Active, version: 1, joined_at, last_seen_at: None }
     }
 }
 
-/// Whether a member may act in the tenant.
+/// Status of a membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MembershipStatus {
-    /// May act.
+    /// The member may act.
     Active,
-    /// May not, until activated again.
+    /// The member may not act until the membership is activated again.
     Deactivated,
 }
 
 impl MembershipStatus {
-    /// The public name.
+    /// Returns the public name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -56,29 +56,29 @@ impl MembershipStatus {
         }
     }
 
-    /// The status of that name.
+    /// Returns the status with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Active, Self::Deactivated].into_iter().find(|status| status.name() == name)
     }
 }
 
-/// The folded keys by which members are searched and sorted.
+/// Folded keys for searching and sorting members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberKeys {
-    /// The person's name, folded.
+    /// The user's folded name.
     pub name: String,
-    /// The person's address, folded.
+    /// The user's folded email address.
     pub email: String,
 }
 
 impl MemberKeys {
-    /// Folds a person's name and address.
+    /// Folds a user's name and email address.
     pub fn new(name: &str, email: &str) -> Self {
         Self { name: fold(name), email: fold(email) }
     }
 }
 
-/// How a list of members is sorted.
+/// Sort order of members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberOrder {
     /// By the folded name.
@@ -96,18 +96,18 @@ pub enum MemberKey {
     JoinedAt(Timestamp, UserId),
 }
 
-/// Which members are wanted.
+/// Filters of the list of members.
 #[derive(Debug, Clone, Default)]
 pub struct MemberFilter {
-    /// A folded prefix of name or address.
+    /// A folded prefix of the name or the email address.
     pub prefix: Option<String>,
-    /// Only memberships of this status.
+    /// The status.
     pub status: Option<MembershipStatus>,
-    /// Only memberships that hold this role.
+    /// A role that the member holds.
     pub role: Option<RoleId>,
 }
 
-/// A role that a member holds.
+/// An assignment of a role to a member.
 #[derive(Debug, Clone)]
 pub struct RoleHolding {
     /// The member.
@@ -116,29 +116,29 @@ pub struct RoleHolding {
     pub role: Role,
 }
 
-/// Where memberships are kept. Methods without a tenant see the unit's tenant only.
+/// Port: stores memberships. Methods without a tenant see the unit's tenant only.
 #[async_trait]
 pub trait Memberships: Send {
-    /// Fails with [`TenancyError::AlreadyMember`], and leaves the unit usable, when there is one.
+    /// Inserts a membership. Fails with [`TenancyError::AlreadyMember`], and leaves the unit usable, when there is one.
     async fn insert_membership(&mut self, membership: &Membership, keys: &MemberKeys) -> Result<(), TenancyError>;
 
-    /// The person's membership in the unit's tenant.
+    /// Returns the user's membership in the unit's tenant.
     async fn membership_of(&mut self, user: UserId) -> Result<Option<Membership>, StoreError>;
 
-    /// The person's membership in that tenant. Only for System units.
+    /// Returns the user's membership in that tenant. Needs a System unit.
     async fn membership_in(&mut self, tenant: TenantId, user: UserId) -> Result<Option<Membership>, StoreError>;
 
-    /// Whether the person of that address is in that tenant, active or not.
+    /// Returns whether the user with this email address is a member of that tenant, active or not.
     async fn is_member_address(&mut self, tenant: TenantId, email: &EmailAddress) -> Result<bool, StoreError>;
 
-    /// The person's membership in that tenant, held against every change until the unit ends. Only for System units.
+    /// Returns the user's membership in that tenant, locked against changes until the unit ends. Needs a System unit.
     async fn lock_membership(&mut self, tenant: TenantId, user: UserId) -> Result<Option<Membership>, StoreError>;
 
-    /// Every membership of the person with its tenant, in order of the tenants' names. For System units and for the
-    /// person's own.
+    /// Returns every membership of the user with its tenant, by name of the tenant. For System units and for the user's
+    /// own.
     async fn tenants_of(&mut self, user: UserId) -> Result<Vec<(Membership, Tenant)>, StoreError>;
 
-    /// Members in the given order.
+    /// Returns a page of members in the given order.
     async fn page_memberships(
         &mut self,
         filter: &MemberFilter,
@@ -146,27 +146,27 @@ pub trait Memberships: Send {
         page: PageRequest<MemberKey>,
     ) -> Result<Page<(Membership, MemberKey), MemberKey>, StoreError>;
 
-    /// The roles that these members hold.
+    /// Returns the role assignments of these members.
     async fn roles_of(&mut self, users: &[UserId]) -> Result<Vec<RoleHolding>, StoreError>;
 
-    /// Every role that the person holds, in whatever tenant, in order of the roles' names. For System units, and for
-    /// those of the person that are in no tenant.
+    /// Returns every role that the user holds, in any tenant, by name. For System units, and for users outside any
+    /// tenant.
     async fn roles_held_by(&mut self, user: UserId) -> Result<Vec<Role>, StoreError>;
 
-    /// Gives a member exactly these roles.
+    /// Assigns exactly these roles to a member.
     async fn replace_roles(&mut self, tenant: TenantId, user: UserId, roles: &[RoleId]) -> Result<(), StoreError>;
 
-    /// Writes the status and moves the version on.
+    /// Updates the status and increments the version.
     async fn update_membership(&mut self, membership: &Membership) -> Result<(), StoreError>;
 
-    /// Takes the person out of the unit's tenant, with the roles held there.
+    /// Deletes the user's membership in the unit's tenant and its role assignments.
     async fn delete_membership(&mut self, user: UserId) -> Result<(), StoreError>;
 
-    /// The people who own the tenant: active memberships of enabled persons that hold the owner's role.
+    /// Returns the tenant's active owners: active members that hold the owner's role and whose user is enabled.
     async fn active_owners(&mut self, tenant: TenantId) -> Result<Vec<UserId>, StoreError>;
 }
 
-/// See who is a member.
+/// Read the tenant's members.
 #[derive(Debug, Clone, Copy)]
 pub struct ListMembers;
 
@@ -175,14 +175,14 @@ impl Command for ListMembers {
     const EVENTS: &'static [Action] = &[];
 }
 
-/// Give a member exactly these roles.
+/// Assign exactly these roles to a member.
 #[derive(Debug, Clone)]
 pub struct AssignRoles {
     /// The member.
     pub user: UserId,
-    /// All the roles that the member is to hold.
+    /// The roles of the member after the change.
     pub roles: Vec<RoleId>,
-    /// The version of the membership that the caller has seen.
+    /// The version of the membership that the caller expects.
     pub expected_version: Option<i64>,
 }
 
@@ -192,7 +192,7 @@ impl Command for AssignRoles {
     const LOCKS_TENANT: bool = true;
 }
 
-/// Give a member one more role.
+/// Assign one more role to a member.
 #[derive(Debug, Clone, Copy)]
 pub struct GiveRole {
     /// The member.
@@ -207,14 +207,14 @@ impl Command for GiveRole {
     const LOCKS_TENANT: bool = true;
 }
 
-/// Take one role from a member.
+/// Unassign a role from a member.
 #[derive(Debug, Clone, Copy)]
 pub struct TakeRole {
     /// The member.
     pub user: UserId,
     /// The role.
     pub role: RoleId,
-    /// The version of the membership that the caller has seen.
+    /// The version of the membership that the caller expects.
     pub expected_version: Option<i64>,
 }
 
@@ -224,11 +224,11 @@ impl Command for TakeRole {
     const LOCKS_TENANT: bool = true;
 }
 
-/// What assigning roles works on.
+/// The ports that assigning roles needs.
 trait Assigning: Memberships + Roles + Authorities + Journal {}
 impl<T: Memberships + Roles + Authorities + Journal + ?Sized> Assigning for T {}
 
-/// Gives a member exactly the listed roles.
+/// Assigns exactly the listed roles to a member.
 pub async fn assign_roles(
     unit: &mut (impl Memberships + Roles + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -242,7 +242,7 @@ pub async fn assign_roles(
     change_roles(unit, actor, world, held, member, wanted, command.expected_version).await
 }
 
-/// The roles of a request's `roleIds`, each of which must be one of the tenant's.
+/// Returns the roles of a request's `roleIds`. Fails when one does not belong to the tenant.
 pub async fn wanted_roles(unit: &mut (impl Roles + ?Sized), ids: &[RoleId]) -> Result<Vec<Role>, TenancyError> {
     let wanted = unit.roles_by_ids(ids).await?;
     match ids.iter().position(|id| wanted.iter().all(|role| role.id != *id)) {
@@ -251,7 +251,7 @@ pub async fn wanted_roles(unit: &mut (impl Roles + ?Sized), ids: &[RoleId]) -> R
     }
 }
 
-/// Gives a member one more role; nothing happens when they hold it already.
+/// Assigns one more role to a member; changes nothing when the member already holds it.
 pub async fn give_role(
     unit: &mut (impl Memberships + Roles + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -269,7 +269,7 @@ pub async fn give_role(
     change_roles(unit, actor, world, held, member, wanted, None).await
 }
 
-/// Takes one role from a member; one that they do not hold is not there.
+/// Unassigns a role from a member. Fails with [`TenancyError::NotFound`] when the member does not hold it.
 pub async fn take_role(
     unit: &mut (impl Memberships + Roles + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -345,12 +345,12 @@ fn is_owner<'a>(roles: impl IntoIterator<Item = &'a Role>) -> bool {
     roles.into_iter().any(|role| role.system == Some(DefaultRole::Owner))
 }
 
-/// Only an owner gives or takes ownership, or changes a membership that holds it.
+/// Ensures that only an owner assigns or unassigns ownership, or changes a membership that holds it.
 pub fn ensure_owner_touches_owner(held: &TenantAuthority) -> Result<(), TenancyError> {
     if held.is_owner() { Ok(()) } else { Err(Refusal::OwnerRequired.into()) }
 }
 
-/// A tenant never loses its last active owner. Call it under the tenant's lock, before this membership ceases to be
+/// Ensures that the tenant keeps an active owner. Call it under the tenant's lock, before this membership stops being
 /// one of an active owner.
 pub async fn ensure_owner_remains(
     unit: &mut (impl Memberships + ?Sized),

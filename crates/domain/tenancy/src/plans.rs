@@ -1,6 +1,6 @@
-//! Plans are data: what a tenant may use is looked up by the plan's name.
+//! Plans. Limits are looked up by the plan's name.
 
-/// What a tenant has subscribed to.
+/// A plan that a tenant subscribes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
     /// The public name.
@@ -9,7 +9,7 @@ pub struct Plan {
     pub description: &'static str,
 }
 
-/// Every plan, the smallest first: new tenants start on it.
+/// All plans, the smallest first. New tenants start on the first.
 pub const PLANS: &[Plan] = &[
     Plan { name: "starter", description: "For a small team that tries the product." },
     Plan { name: "pro", description: "For a company that works with it every day." },
@@ -22,12 +22,12 @@ pub const PLANS: &[Plan] = &[
 pub struct UnknownPlan;
 
 impl Plan {
-    /// The plan that new tenants start on.
+    /// Returns the plan on which new tenants start.
     pub const fn first() -> &'static Self {
         &PLANS[0]
     }
 
-    /// The plan of that name.
+    /// Returns the plan with this name.
     pub fn named(name: &str) -> Result<&'static Self, UnknownPlan> {
         PLANS.iter().find(|plan| plan.name == name).ok_or(UnknownPlan)
     }

@@ -1,4 +1,4 @@
-//! Roles: named sets of permissions inside one tenant, and the rule that nobody confers more than they hold.
+//! Roles: named sets of permissions inside one tenant. No actor confers more than they hold.
 
 use async_trait::async_trait;
 use serde::{Serialize, Serializer};
@@ -17,49 +17,49 @@ use crate::{
 /// A named set of permissions inside one tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
-    /// Which role.
+    /// Id of the role.
     pub id: RoleId,
-    /// The tenant that it belongs to.
+    /// The tenant that owns it.
     pub tenant: TenantId,
-    /// What it is called.
+    /// Name.
     pub name: RoleName,
-    /// What it is for.
+    /// Description.
     pub description: Description,
-    /// What it grants. The vocabulary says what default roles hold.
+    /// Granted permissions. For a default role they come from the vocabulary.
     pub permissions: PermissionSet,
     /// Names in the role's row that no crate declares, because a newer program wrote them. They grant nothing, and a
     /// change of the role keeps them.
     pub undeclared: PermissionSet,
-    /// Which of the default roles it is, if one.
+    /// The default role that this is, if any.
     pub system: Option<DefaultRole>,
-    /// Moves with each change.
+    /// Version; incremented by each change.
     pub version: i64,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When it was last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
-/// What a role is called: 1 to 80 characters on one line; unique in its tenant when folded.
+/// Name of a role: 1 to 80 characters on one line; unique in its tenant when folded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleName(String);
 
 impl RoleName {
-    /// The longest name, in characters.
+    /// Maximum length in characters.
     pub const MAX_CHARS: usize = 80;
 
-    /// Trims and normalizes.
+    /// Parses a name; trims and normalizes it.
     pub fn parse(text: &str) -> Result<Self, TextError> {
         let line = bounded_line(text, Self::MAX_CHARS)?;
         if line.is_empty() { Err(TextError::Empty) } else { Ok(Self(line)) }
     }
 
-    /// The name as it is shown.
+    /// Returns the name for display.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The key by which names are unique.
+    /// Returns the folded key, which is unique in the tenant.
     pub fn key(&self) -> String {
         fold(&self.0)
     }
@@ -77,20 +77,20 @@ impl Serialize for RoleName {
     }
 }
 
-/// What something is for: at most 500 characters on one line, or nothing.
+/// A description: at most 500 characters on one line; may be empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Description(String);
 
 impl Description {
-    /// The longest description, in characters.
+    /// Maximum length in characters.
     pub const MAX_CHARS: usize = 500;
 
-    /// Trims and normalizes.
+    /// Parses a description; trims and normalizes it.
     pub fn parse(text: &str) -> Result<Self, TextError> {
         bounded_line(text, Self::MAX_CHARS).map(Self)
     }
 
-    /// The description as it is shown.
+    /// Returns the description for display.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -101,7 +101,7 @@ impl Description {
 pub struct Grantable(PermissionSet);
 
 impl Grantable {
-    /// Fails when ownership is in the set.
+    /// Creates the set. Fails when it contains ownership.
     pub fn new(permissions: PermissionSet) -> Result<Self, TenancyError> {
         if permissions.contains(&Permission::TENANT_OWN) {
             Err(TenancyError::OwnershipInCustomRole)
@@ -116,42 +116,43 @@ impl Grantable {
     }
 }
 
-/// Where a tenant's roles are kept. Every method sees the unit's tenant only, or the role's own for System units.
+/// Port: stores a tenant's roles. Every method sees the unit's tenant only, or the role's own tenant in System units.
 #[async_trait]
 pub trait Roles: Send {
     /// Returns the vocabulary by which the unit reads stored permissions and default roles.
     fn vocabulary(&self) -> &Vocabulary;
 
-    /// Fails with [`TenancyError::RoleNameTaken`] when another role of the tenant has this name.
+    /// Inserts a role. Fails with [`TenancyError::RoleNameTaken`] when another role of the tenant has its name.
     async fn insert_role(&mut self, role: &Role) -> Result<(), TenancyError>;
 
-    /// The role, if the tenant has it.
+    /// Returns the role if it belongs to the tenant.
     async fn role_by_id(&mut self, id: RoleId) -> Result<Option<Role>, StoreError>;
 
-    /// Those of the roles that the tenant has, in no order.
+    /// Returns those of the roles that belong to the tenant, in no order.
     async fn roles_by_ids(&mut self, ids: &[RoleId]) -> Result<Vec<Role>, StoreError>;
 
-    /// One of the tenant's default roles; absent only when the tenant is.
+    /// Returns a default role of the tenant; `None` only when the tenant does not exist.
     async fn default_role(&mut self, tenant: TenantId, role: DefaultRole) -> Result<Option<Role>, StoreError>;
 
-    /// The role of that name in the tenant; names are compared folded, as they are unique.
+    /// Returns the tenant's role with this name, compared by folded key.
     async fn role_by_name(&mut self, tenant: TenantId, name: &RoleName) -> Result<Option<Role>, StoreError>;
 
-    /// The tenant's roles by id.
+    /// Returns a page of the tenant's roles by id.
     async fn page_roles(&mut self, page: PageRequest<RoleId>) -> Result<Page<Role, RoleId>, StoreError>;
 
-    /// How many memberships hold each of the roles; roles that nobody holds may be left out.
+    /// Counts the memberships that hold each of the roles; unassigned roles may be left out.
     async fn count_holders(&mut self, ids: &[RoleId]) -> Result<Vec<(RoleId, u64)>, StoreError>;
 
-    /// Writes name, description, permissions (undeclared ones too) and time where the version is still `role.version`, and moves it on.
-    /// Fails with [`TenancyError::VersionConflict`] or [`TenancyError::RoleNameTaken`].
+    /// Updates name, description, permissions (including undeclared ones) and time if the version is still
+    /// `role.version`, and increments the version. Fails with [`TenancyError::VersionConflict`] or
+    /// [`TenancyError::RoleNameTaken`].
     async fn update_role(&mut self, role: &Role) -> Result<(), TenancyError>;
 
-    /// Takes the role out of the tenant.
+    /// Deletes the role.
     async fn delete_role(&mut self, id: RoleId) -> Result<(), StoreError>;
 }
 
-/// See the tenant's roles.
+/// Read the tenant's roles.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadRoles;
 
@@ -160,14 +161,14 @@ impl Command for ReadRoles {
     const EVENTS: &'static [Action] = &[];
 }
 
-/// Make a role.
+/// Create a role.
 #[derive(Debug, Clone)]
 pub struct CreateRole {
-    /// What it is to be called.
+    /// Name.
     pub name: RoleName,
-    /// What it is for.
+    /// Description.
     pub description: Description,
-    /// What it is to give.
+    /// Permissions.
     pub permissions: Grantable,
 }
 
@@ -177,18 +178,18 @@ impl Command for CreateRole {
     const LOCKS_TENANT: bool = true;
 }
 
-/// Change a role. What is `None` stays as it is.
+/// Change a role. `None` leaves a field as it is.
 #[derive(Debug, Clone)]
 pub struct ChangeRole {
-    /// Which role.
+    /// The role.
     pub id: RoleId,
-    /// What is to change.
+    /// The changes.
     pub patch: RolePatch,
-    /// The version that the caller has seen.
+    /// The version that the caller expects.
     pub expected_version: Option<i64>,
 }
 
-/// What is to change in a role.
+/// Changes of a role.
 #[derive(Debug, Clone, Default)]
 pub struct RolePatch {
     /// The new name.
@@ -205,12 +206,12 @@ impl Command for ChangeRole {
     const LOCKS_TENANT: bool = true;
 }
 
-/// Delete a role that nobody holds.
+/// Delete an unassigned role.
 #[derive(Debug, Clone, Copy)]
 pub struct DeleteRole {
-    /// Which role.
+    /// The role.
     pub id: RoleId,
-    /// The version that the caller has seen.
+    /// The version that the caller expects.
     pub expected_version: Option<i64>,
 }
 
@@ -220,7 +221,7 @@ impl Command for DeleteRole {
     const LOCKS_TENANT: bool = true;
 }
 
-/// Makes a role that gives no more than its maker holds.
+/// Creates a role with no more permissions than the actor holds.
 pub async fn create_role(
     unit: &mut (impl Roles + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -254,7 +255,7 @@ pub async fn create_role(
     Ok(role)
 }
 
-/// Changes a custom role. Only what is added to its permissions must be held by whoever changes it.
+/// Changes a custom role. The actor must hold the permissions that are added.
 pub async fn change_role(
     unit: &mut (impl Roles + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -298,7 +299,7 @@ pub async fn change_role(
     Ok(after)
 }
 
-/// Deletes a custom role that nobody holds and no open invitation offers.
+/// Deletes a custom role that no member holds and no open invitation offers.
 pub async fn delete_role(
     unit: &mut (impl Roles + Invitations + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -323,7 +324,7 @@ pub async fn delete_role(
     Ok(())
 }
 
-/// Gives a new tenant its default roles and returns the owner's.
+/// Inserts the default roles of a new tenant and returns the owner's role.
 pub async fn insert_default_roles(
     unit: &mut (impl Roles + ?Sized),
     world: &World,
@@ -356,7 +357,7 @@ pub async fn insert_default_roles(
     owner.ok_or(TenancyError::NotFound)
 }
 
-/// Fails with [`TenancyError::Escalation`] unless the actor holds everything that is conferred.
+/// Fails with [`TenancyError::Escalation`] unless the actor holds every conferred permission.
 pub(crate) fn require_held(
     vocabulary: &Vocabulary,
     held: &TenantAuthority,
@@ -366,8 +367,8 @@ pub(crate) fn require_held(
     if missing.is_empty() { Ok(()) } else { Err(TenancyError::Escalation(missing)) }
 }
 
-/// Fails unless a member who holds `held` may give these roles: no permission that the member lacks, and ownership only
-/// as an owner.
+/// Fails unless a member with the rights `held` may assign these roles: each of their permissions must be held, and
+/// ownership needs an owner.
 pub fn ensure_may_confer<'a>(
     vocabulary: &Vocabulary,
     held: &PermissionSet,
@@ -383,13 +384,14 @@ pub fn ensure_may_confer<'a>(
     }
 }
 
-/// Returns everything that the roles confer together. Undeclared permissions count: they grant something at once when a
-/// newer program runs.
+/// Returns the union of the roles' permissions. Undeclared permissions count: they grant something as soon as a newer
+/// program runs.
 pub(crate) fn conferred_by<'a>(roles: impl IntoIterator<Item = &'a Role>) -> PermissionSet {
     roles.into_iter().fold(PermissionSet::EMPTY, |set, role| set.union(&role.permissions).union(&role.undeclared))
 }
 
-/// Lists what is conferred and not held. An owner holds every permission, so those too that only a newer program declares.
+/// Returns the conferred permissions that are not held. An owner holds every permission, including those that only a
+/// newer program declares.
 fn missing(vocabulary: &Vocabulary, held: &PermissionSet, conferred: &PermissionSet) -> Vec<Permission> {
     let mut missing = vocabulary.in_order(&conferred.minus(held));
     if held.contains(&Permission::TENANT_OWN) {
@@ -398,7 +400,7 @@ fn missing(vocabulary: &Vocabulary, held: &PermissionSet, conferred: &Permission
     missing
 }
 
-/// The caller's version, where one is given, must be the row's.
+/// Fails when the caller expects a version and the row has another.
 pub(crate) fn require_version(expected: Option<i64>, actual: i64) -> Result<(), TenancyError> {
     match expected {
         Some(expected) if expected != actual => Err(TenancyError::VersionConflict),
@@ -406,7 +408,7 @@ pub(crate) fn require_version(expected: Option<i64>, actual: i64) -> Result<(), 
     }
 }
 
-/// The names of roles in alphabetical order, as the journal keeps them.
+/// Returns the names of roles in alphabetical order, as the journal stores them.
 pub fn role_names(roles: &[Role]) -> Vec<String> {
     let mut names: Vec<String> = roles.iter().map(|role| role.name.to_string()).collect();
     names.sort();

@@ -1,4 +1,4 @@
-//! Tenants: the walls, what stands on their doors, and how one is founded.
+//! Tenants: their data, and how one is created.
 
 use async_trait::async_trait;
 use serde::{Serialize, Serializer};
@@ -17,36 +17,36 @@ use crate::{
     },
 };
 
-/// A customer's organisation.
+/// A tenant: a customer's organisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tenant {
-    /// Which tenant.
+    /// Id of the tenant.
     pub id: TenantId,
-    /// What it is called.
+    /// Name.
     pub name: Name,
-    /// Its short name in addresses, unique in the installation.
+    /// Slug for URLs, unique in the installation.
     pub slug: Slug,
-    /// What it has subscribed to.
+    /// Plan.
     pub plan: &'static Plan,
-    /// Whether it may be used.
+    /// Status.
     pub status: TenantStatus,
-    /// Moves with each change.
+    /// Version; incremented by each change.
     pub version: i64,
-    /// When it was founded.
+    /// Time of creation.
     pub created_at: Timestamp,
 }
 
-/// A tenant's short name: `[a-z0-9](-?[a-z0-9])*`, 3 to 63 characters, none of [`RESERVED_SLUGS`].
+/// A tenant's slug: `[a-z0-9](-?[a-z0-9])*`, 3 to 63 characters, none of [`RESERVED_SLUGS`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slug(String);
 
-/// Slugs that would be mistaken for a place of ours.
+/// Slugs that could be mistaken for a page of the installation.
 pub const RESERVED_SLUGS: &[&str] = &["admin", "api", "app", "auth", "docs", "links", "www"];
 
-/// Why a text is no slug.
+/// Reasons why a text is not a slug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SlugError {
-    /// Not of the form, or not 3 to 63 characters.
+    /// The form or the length is wrong.
     #[error("must be 3 to 63 lower-case letters and digits, with single hyphens between them")]
     Form,
     /// One of [`RESERVED_SLUGS`].
@@ -55,12 +55,12 @@ pub enum SlugError {
 }
 
 impl Slug {
-    /// The shortest slug, in characters.
+    /// Minimum length in characters.
     pub const MIN_CHARS: usize = 3;
-    /// The longest slug, in characters.
+    /// Maximum length in characters.
     pub const MAX_CHARS: usize = 63;
 
-    /// Takes a slug as it is; nothing is folded, so that a client sees what it gets.
+    /// Parses a slug without folding it, so that the client gets exactly the slug that it sent.
     pub fn parse(text: &str) -> Result<Self, SlugError> {
         let parts_are_words = text
             .split('-')
@@ -71,12 +71,12 @@ impl Slug {
         if RESERVED_SLUGS.contains(&text) { Err(SlugError::Reserved) } else { Ok(Self(text.to_owned())) }
     }
 
-    /// The slug as it stands in addresses.
+    /// Returns the slug for URLs.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What a name becomes in addresses, with a suffix where one is given or the name alone makes no slug.
+    /// Derives a slug from a name, with a suffix if one is given or the name alone yields no slug.
     fn derived(name: &Name, suffix: Option<&str>) -> Self {
         const ROOM_FOR_SUFFIX: usize = 48;
         let ascii: String =
@@ -105,24 +105,25 @@ impl Serialize for Slug {
     }
 }
 
-/// Where tenants are kept.
+/// Port: stores tenants.
 #[async_trait]
 pub trait Tenants: Send {
-    /// Fails with [`TenancyError::SlugTaken`], and leaves the unit usable, when another tenant has the slug.
+    /// Inserts a tenant. Fails with [`TenancyError::SlugTaken`], and leaves the unit usable, when another tenant has
+    /// the slug.
     async fn insert_tenant(&mut self, tenant: &Tenant) -> Result<(), TenancyError>;
 
-    /// The tenant, if the unit's scope may see it.
+    /// Returns the tenant if the unit's scope may see it.
     async fn tenant_by_id(&mut self, id: TenantId) -> Result<Option<Tenant>, StoreError>;
 
-    /// The tenant of that slug. Only for System units: nobody else may ask what is not theirs.
+    /// Returns the tenant with this slug. Needs a System unit: other scopes may not ask about foreign tenants.
     async fn tenant_by_slug(&mut self, slug: &Slug) -> Result<Option<Tenant>, StoreError>;
 
-    /// Writes name, slug, plan and status where the version is still `tenant.version`, and moves it on.
-    /// Fails with [`TenancyError::VersionConflict`] or [`TenancyError::SlugTaken`].
+    /// Updates name, slug, plan and status if the version is still `tenant.version`, and increments the version. Fails
+    /// with [`TenancyError::VersionConflict`] or [`TenancyError::SlugTaken`].
     async fn update_tenant(&mut self, tenant: &Tenant) -> Result<(), TenancyError>;
 }
 
-/// See the tenant.
+/// Read the tenant.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadTenant;
 
@@ -131,14 +132,14 @@ impl Command for ReadTenant {
     const EVENTS: &'static [Action] = &[];
 }
 
-/// Change the tenant's name or slug. What is `None` stays as it is.
+/// Change the tenant's name or slug. `None` leaves a field as it is.
 #[derive(Debug, Clone)]
 pub struct ChangeTenant {
     /// The new name.
     pub name: Option<Name>,
     /// The new slug.
     pub slug: Option<Slug>,
-    /// The version that the caller has seen.
+    /// The version that the caller expects.
     pub expected_version: Option<i64>,
 }
 
@@ -177,29 +178,29 @@ pub async fn change_tenant(
     Ok(after)
 }
 
-/// What a new tenant starts with.
+/// Data of a new tenant.
 #[derive(Debug, Clone)]
 pub struct FoundTenant {
-    /// What it is to be called.
+    /// Name.
     pub name: Name,
-    /// The slug asked for; without one it is derived from the name, with a suffix where that is taken.
+    /// The requested slug; without one it is derived from the name, with a suffix where that is taken.
     pub slug: Option<Slug>,
-    /// What it subscribes to.
+    /// Plan.
     pub plan: &'static Plan,
-    /// The person who will own it.
+    /// The first owner.
     pub owner: UserId,
-    /// What the owner is called.
+    /// Name of the owner.
     pub owner_name: Name,
-    /// The owner's keys for searching.
+    /// Search keys of the owner.
     pub owner_keys: MemberKeys,
 }
 
-/// What founding a tenant writes to.
+/// The ports that creating a tenant needs.
 pub trait Founding: Tenants + Roles + Memberships + Journal {}
 impl<T: Tenants + Roles + Memberships + Journal + ?Sized> Founding for T {}
 
-/// Founds a tenant with its default roles and its owner. Leaves `tenant.created` and `membership.created`. Asks no right of
-/// the actor: a part of use cases that have done so.
+/// Creates a tenant with its default roles and its owner. Appends `tenant.created` and `membership.created`. Checks no
+/// permission: the calling use case has done so.
 pub async fn found_tenant(
     unit: &mut (impl Founding + ?Sized),
     actor: &Actor,
@@ -254,7 +255,7 @@ async fn insert_with_free_slug(
     Err(TenancyError::SlugTaken)
 }
 
-/// Found a tenant for a person, as an operator.
+/// Create a tenant for a user, as an operator.
 #[derive(Debug, Clone)]
 pub struct CreateTenant(pub FoundTenant);
 
@@ -263,7 +264,7 @@ impl Command for CreateTenant {
     const EVENTS: &'static [Action] = &[TENANT_CREATED, MEMBERSHIP_CREATED];
 }
 
-/// Founds a tenant for a person, by an operator. See [`found_tenant`].
+/// Creates a tenant for a user, by an operator. See [`found_tenant`].
 pub async fn create_tenant(
     unit: &mut (impl Founding + Authorities + ?Sized),
     actor: &Actor,
@@ -279,7 +280,7 @@ pub async fn create_tenant(
 pub struct ChangeTenantStatus {
     /// The tenant.
     pub tenant: TenantId,
-    /// The status that the tenant is to have.
+    /// The new status.
     pub status: TenantStatus,
 }
 
@@ -289,7 +290,7 @@ impl Command for ChangeTenantStatus {
     const LOCKS_TENANT: bool = true;
 }
 
-/// Suspends or resumes a tenant, by an operator. Leaves no event when the tenant is in that state already.
+/// Suspends or resumes a tenant, by an operator. Appends no event when the tenant already has that status.
 pub async fn change_tenant_status(
     unit: &mut (impl Tenants + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -321,7 +322,7 @@ impl Command for ChangePlan {
     const LOCKS_TENANT: bool = true;
 }
 
-/// Moves a tenant to another plan, by an operator. Leaves no event when the tenant is on that plan already.
+/// Moves a tenant to another plan, by an operator. Appends no event when the tenant is already on that plan.
 pub async fn change_plan(
     unit: &mut (impl Tenants + Authorities + Journal + ?Sized),
     actor: &Actor,

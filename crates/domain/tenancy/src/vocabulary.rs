@@ -1,4 +1,4 @@
-//! The names that this crate adds to the public vocabulary.
+//! Names that this crate adds to the public vocabulary.
 
 use tenantry_kernel::{CrateVocabulary, TargetKind};
 
