@@ -41,7 +41,7 @@ fn production() -> Settings {
 #[test]
 fn production_refuses_unsafe_settings_all_at_once() {
     run(async {
-        let place = Place::new(Kind::Sqlite).await;
+        let place = Place::without_database();
         let settings = production()
             .set("SIGNING_KEYS", "")
             .set("SERVER_SECRETS", "")
