@@ -24,6 +24,7 @@ async fn filled(server: &Server) -> Tenant {
 /// At least two rows in each list of the API.
 async fn filled_everywhere(server: &Server) -> Tenant {
     let acme = filled(server).await;
+    server.verify(&acme.owner).await;
     for name in ["a.csv", "b.csv"] {
         acme.owner.upload(name, "text/csv", b"name\nAda\n").await.is(201);
     }
