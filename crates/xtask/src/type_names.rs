@@ -18,7 +18,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("Change", SWEEP),
     ("Charge", SWEEP),
     ("Charged", SWEEP),
-    ("CheckView", SWEEP),
     ("Claim", SWEEP),
     ("Command", SWEEP),
     ("Credentials", SWEEP),

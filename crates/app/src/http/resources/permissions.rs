@@ -76,7 +76,7 @@ impl AskedPermissions {
     "allowed": { "roles:create": true, "audit:read": false },
     "grantedBy": { "roles:create": [{ "id": "0192f0c1-2345-7abc-8def-0123456789ab", "name": "admin" }], "audit:read": [] }
 }))]
-pub(crate) struct CheckView {
+pub(crate) struct PermissionCheckView {
     allowed: BTreeMap<String, bool>,
     granted_by: BTreeMap<String, Vec<RoleReference>>,
 }
@@ -104,7 +104,7 @@ pub(crate) async fn list_permissions(app: App, _caller: Authorized<ReadCatalogue
     path = "/permissions/check",
     tag = "permissions",
     request_body = AskedPermissions,
-    responses((status = 200, description = "What you may do.", body = Of<CheckView>))
+    responses((status = 200, description = "What you may do.", body = Of<PermissionCheckView>))
 )]
 pub(crate) async fn check_permissions(app: App, caller: Authorized<CheckOwn>, body: Body) -> Result<Answer, Failure> {
     let take = |asked: AskedPermissions, errors: &mut FieldErrors| asked.into_permissions(&app.vocabulary, errors);
@@ -114,7 +114,7 @@ pub(crate) async fn check_permissions(app: App, caller: Authorized<CheckOwn>, bo
         let roles = tenant.roles.iter().filter(|role| role.permissions.contains(permission));
         roles.map(RoleReference::from).collect()
     };
-    Answer::ok(&CheckView {
+    Answer::ok(&PermissionCheckView {
         allowed: asked.iter().map(|p| (p.to_string(), tenant.permissions.contains(p))).collect(),
         granted_by: asked.iter().map(|p| (p.to_string(), granting(p))).collect(),
     })
