@@ -1,4 +1,5 @@
-//! What sessions may do, kept in the process and never trusted longer than the changes to it are being read.
+//! Caches the authority of sessions in the process. The cache is trusted only while the changes to authority are being
+//! read.
 
 use bytes::Bytes;
 use metrics::{Counter, counter};
@@ -25,15 +26,15 @@ use uuid::Uuid;
 
 use crate::{ServiceError, log_context, transactions::Transactions, usage::Usage};
 
-/// What a session may do, as it was looked up.
+/// The authority of a session, as it was looked up.
 pub struct CachedAuthority {
-    /// What the session may do.
+    /// The authority of the session.
     pub authority: Authority,
-    /// The person of the token, who is the authority's subject.
+    /// The user of the token, who is the authority's subject.
     pub user: UserId,
     session: SessionId,
     expires_at: Timestamp,
-    /// The answer to `GET /auth/me`, made when first asked for.
+    /// The response to `GET /auth/me`, created at the first request.
     pub me: OnceLock<Bytes>,
     stamp: Stamp,
     seen_rotation: AtomicU32,
@@ -41,25 +42,25 @@ pub struct CachedAuthority {
     used_minute: AtomicI64,
 }
 
-/// The generations of everything that an authority depends on, before it was looked up.
+/// The generations of everything that an authority depends on, read before the look-up.
 type Stamp = [u64; 3];
 
-/// A cache in which an entry is good for as long as no generation it depends on has moved.
+/// A cache whose entries are valid while none of the generations that they depend on has changed.
 ///
-/// Keys share generations by hash: a change may spoil entries that it does not concern, which costs a look-up, and
-/// never spares one that it does.
+/// Keys share generations by hash. A change may therefore invalidate entries that it does not concern, which costs a
+/// look-up. It always invalidates the entries that it does concern.
 pub struct AuthorityCache {
     tokens: Cache<[u8; 32], AccessClaims>,
     entries: Cache<SessionId, Arc<CachedAuthority>>,
     generations: Box<[AtomicU64]>,
     hasher: RandomState,
     epoch: Instant,
-    /// When the last successful reading of changes began, in milliseconds since the epoch; 0 before the first.
+    /// Start of the last successful read of changes, in milliseconds since the epoch; 0 before the first.
     read_began_ms: AtomicU64,
     looked_up: LookUps,
 }
 
-/// How authority and tokens were found, for the metrics.
+/// Counters of how authority and tokens were found, for the metrics.
 struct LookUps {
     hit: Counter,
     missed: Counter,
@@ -86,12 +87,12 @@ impl AuthorityCache {
     const SESSIONS: u64 = 100_000;
     const TOKENS: u64 = 200_000;
     const GENERATIONS: usize = 1 << 14;
-    /// How long an entry lives at most.
+    /// Maximum lifetime of an entry.
     const LIFETIME: Duration = Duration::from_secs(60);
-    /// For how long after its beginning a reading of changes vouches for the cache.
+    /// Time after its start for which a read of changes keeps the cache trusted.
     const VOUCHED: Duration = Duration::from_millis(750);
 
-    /// An empty cache. Nothing is served from it before the first reading of changes.
+    /// Creates an empty cache. Nothing is served from it before the first read of changes.
     pub fn new() -> Self {
         Self {
             tokens: Cache::new(Self::TOKENS),
@@ -104,7 +105,7 @@ impl AuthorityCache {
         }
     }
 
-    /// Makes everybody whose power has changed be looked up anew.
+    /// Invalidates the cached authority that these changes concern, so that it is looked up again.
     pub fn forget(&self, changes: &[AuthorityChange]) {
         for change in changes {
             let key = match change {
@@ -130,13 +131,13 @@ impl AuthorityCache {
         self.feed_age().is_some_and(|age| age < Self::VOUCHED)
     }
 
-    /// How long ago the last successful reading of changes began; nothing before the first.
+    /// Returns the time since the start of the last successful read of changes; `None` before the first.
     pub fn feed_age(&self) -> Option<Duration> {
         let read_began = self.read_began_ms.load(Ordering::Acquire);
         (read_began > 0).then(|| self.epoch.elapsed().saturating_sub(Duration::from_millis(read_began)))
     }
 
-    /// How many sessions' authorities and how many tokens are kept, about.
+    /// Returns the approximate numbers of cached authorities and of cached tokens.
     pub fn sizes(&self) -> (u64, u64) {
         (self.entries.entry_count(), self.tokens.entry_count())
     }
@@ -153,7 +154,7 @@ impl Default for AuthorityCache {
     }
 }
 
-/// Turns access tokens into authority, by the cache or by a look-up. Cloning is cheap.
+/// Finds the authority of access tokens, in the cache or by a look-up. Cloning is cheap.
 #[derive(Clone)]
 pub struct Authenticator(Arc<Parts>);
 
@@ -167,7 +168,7 @@ struct Parts {
 }
 
 impl Authenticator {
-    /// Authenticates by tokens that `tokens` has signed. Tasks that a request leaves behind are tracked in `tasks`.
+    /// Authenticates tokens signed by `tokens`. Tasks that outlive a request are tracked in `tasks`.
     pub fn new(
         cache: Arc<AuthorityCache>,
         tokens: Arc<JwtTokens>,
@@ -179,10 +180,10 @@ impl Authenticator {
         Self(Arc::new(Parts { cache, tokens, world, transactions, usage, tasks }))
     }
 
-    /// How long a request waits at most for its rotation to be marked as seen.
+    /// Maximum time that a request waits until its rotation is marked as seen.
     const MARKING: Duration = Duration::from_millis(200);
 
-    /// What the bearer of an access token may do now.
+    /// Returns the current authority of the client that sends this access token.
     pub async fn authority_of(&self, token: &str, digest: [u8; 32]) -> Result<Arc<CachedAuthority>, ServiceError> {
         let found = self.find_authority(token, digest).await;
         if let Err(failure) = &found
@@ -211,7 +212,7 @@ impl Authenticator {
         Ok(known)
     }
 
-    /// The claims of a genuine token; its signature is checked once.
+    /// Returns the claims of a genuine token. The signature of a token is verified once and then cached.
     pub fn claims_of(&self, token: &str, digest: [u8; 32]) -> Result<AccessClaims, ServiceError> {
         if let Some(claims) = self.0.cache.tokens.get(&digest) {
             self.0.cache.looked_up.token_hit.increment(1);
@@ -253,14 +254,15 @@ impl Authenticator {
             marking: AtomicBool::new(false),
             used_minute: AtomicI64::new(0),
         });
-        // What was looked up before the first reading of changes may have changed before it too, and nobody would say so.
+        // Do not cache before the first successful read of changes: an earlier change would never be reported.
         if vouched_for {
             cache.entries.insert(claims.session, known.clone());
         }
         Ok(known)
     }
 
-    /// Notes that the successor of a refresh token is in use, so that its predecessor is no lost answer any more.
+    /// Records that the client uses the successor of a refresh token. The predecessor then no longer counts as a lost
+    /// response.
     async fn mark_seen(&self, known: &Arc<CachedAuthority>, rotation: u32) {
         if known.marking.swap(true, Ordering::AcqRel) {
             return;
@@ -287,10 +289,10 @@ fn token_failure(error: TokenError) -> ServiceError {
     })
 }
 
-/// Reads changes of authority on a thread and a connection of its own, so that a busy process or a full pool cannot
-/// blind it.
+/// Reads changes of authority on a thread and a connection of its own, so that neither a busy process nor a full pool
+/// delays the reads.
 pub struct AuthorityReader {
-    /// Dropping it ends the thread at once, also between two readings.
+    /// Dropping the sender ends the thread at once, also between two reads.
     stop: Option<oneshot::Sender<Infallible>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -315,7 +317,7 @@ impl AuthorityReader {
     }
 }
 
-/// Reads changes of authority for as long as it is polled.
+/// Reads changes of authority while the future is polled.
 async fn read_changes(cache: &AuthorityCache, mut feed: AuthorityFeed) {
     let mut failing = false;
     loop {

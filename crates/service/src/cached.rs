@@ -1,12 +1,12 @@
-//! What is remembered beside the database, for how long, and what makes it be forgotten: this file is the whole list.
+//! Values cached beside the database, with their lifetimes and the changes that invalidate them. This list is complete:
 //!
 //! | use | what | lives | forgotten when |
 //! |---|---|---|---|
-//! | `role-holders` | how many members hold each of some roles | 1 s | any holding of the tenant changes (`Committed::holdings`) |
+//! | `role-holders` | how many members hold each of some roles | 1 s | any role assignment of the tenant changes (`Committed::holdings`) |
 //!
-//! A cached value decides nothing: who may do what is [`crate::authority`]'s alone. Whoever changes something sees it on
-//! the next request at the same process. Other processes hear of it by the cache they share, and where they cannot, their
-//! values are too old after a second.
+//! No decision depends on a cached value: only [`crate::authority`] decides what a user may do. A user who changes a
+//! value sees the change at the next request to the same process. Other processes learn of it through the cache that
+//! they share. Where they cannot, their values expire after a second.
 
 use metrics::{counter, histogram};
 use serde::{Serialize, de::DeserializeOwned};
@@ -29,7 +29,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{ServiceError, transactions::Reader};
 
-/// How many members hold a role.
+/// Number of members per role.
 const ROLE_HOLDERS: Use = Use { name: "role-holders", version: 1, ttl: Duration::from_secs(1) };
 
 /// Counts how many members hold each role, with a cache in front of the store. Cloning is cheap.
@@ -40,12 +40,13 @@ pub struct AssignmentCounts {
 }
 
 impl AssignmentCounts {
-    /// Counts by this reader where the cache does not know. Tasks that the cache leaves behind are tracked in `tasks`.
+    /// Counts with this reader where the cache has no value. Tasks that the cache starts are tracked in `tasks`.
     pub fn new(cache: Arc<dyn Cache>, reader: Reader, tasks: TaskTracker) -> Self {
         Self { cached: Arc::new(Caching::new(cache, tasks)), reader }
     }
 
-    /// Returns how many members hold each of these roles of the scope's tenant. A role that no member holds may be absent.
+    /// Returns the number of members that hold each of these roles of the scope's tenant. A role without members may be
+    /// absent.
     pub async fn of_roles(&self, roles: &[RoleId], scope: Scope) -> Result<Vec<(RoleId, u64)>, ServiceError> {
         let load = async || Ok(self.reader.open(scope).await?.count_holders(roles).await?);
         let Scope::Tenant { tenant, .. } = scope else { return load().await };
@@ -58,26 +59,28 @@ impl AssignmentCounts {
         self.cached.read(&key, load).await
     }
 
-    /// Forgets the counts of a tenant, because its role assignments have changed.
+    /// Invalidates the counts of a tenant, because its role assignments have changed.
     pub fn forget(&self, tenant: TenantId) {
         self.cached.forget(Prefix::new(&ROLE_HOLDERS, tenant));
     }
 }
 
-/// Reading through the cache: one reader of a value at a time, and no failure of the cache is a reader's.
+/// Reads values through the cache. Only one caller at a time loads a value, and a failure of the cache never fails a
+/// read.
 struct Caching {
     cache: Arc<dyn Cache>,
     tasks: TaskTracker,
     flights: Mutex<HashMap<Flight, Arc<Landed>>>,
-    /// By hash of the prefix. What shares one is by-passed now and then without need.
+    /// Indexed by the hash of the prefix. Prefixes that share a slot are sometimes bypassed without need.
     forgettings: Box<[Forgetting]>,
     hasher: RandomState,
 }
 
-/// A reading, and how often its prefix was forgotten before: who comes after a change joins no reading from before it.
+/// A load and the number of earlier invalidations of its prefix, so that a caller after a change never joins a load
+/// from before the change.
 type Flight = (String, u64);
 
-/// What a reading brought, once it has.
+/// The result of a load, once it has finished.
 type Landed = OnceCell<Arc<[u8]>>;
 
 #[derive(Default)]
@@ -104,7 +107,7 @@ impl Caching {
         &self.forgettings[self.hasher.hash_one(prefix.as_str()) as usize % Self::FORGETTINGS]
     }
 
-    /// The value of the cache, else the loaded one, which is stored beside the answer.
+    /// Returns the cached value or else the loaded one, which is stored in a separate task.
     async fn read<T: Serialize + DeserializeOwned>(
         &self,
         key: &Key,
@@ -159,28 +162,29 @@ impl Caching {
         if let Some(stamp) = stamp {
             let (cache, key, bytes) = (self.cache.clone(), key.clone(), bytes.clone());
             tokio::spawn(self.tasks.track_future(async move {
-                // The cache notes its failures itself, and nobody waits for this.
+                // The cache records its failures itself, and no caller waits for the result.
                 let _ = cache.set(&key, &stamp, &bytes).await;
             }));
         }
         Ok(bytes)
     }
 
-    /// From its return on, this process gives out nothing from before; others follow as soon as they can be told.
+    /// Invalidates a prefix. After the return this process serves no earlier value; other processes follow as soon as
+    /// the message reaches them.
     fn forget(self: &Arc<Self>, prefix: Prefix) {
         let forgetting = self.forgetting(&prefix);
         forgetting.under_way.fetch_add(1, Ordering::AcqRel);
         forgetting.times.fetch_add(1, Ordering::AcqRel);
         let caching = self.clone();
         tokio::spawn(self.tasks.track_future(async move {
-            // After a failure the cache by-passes itself until nothing from before can be found in it.
+            // After a failure the cache bypasses itself until it holds no earlier value any more.
             let _ = caching.cache.delete_prefix(&prefix).await;
             caching.forgetting(&prefix).under_way.fetch_sub(1, Ordering::AcqRel);
         }));
     }
 }
 
-/// Takes a reading off the list when it is over, also when its reader went away.
+/// Removes a load from the list when it has ended, also when its caller was cancelled.
 struct Landing<'a> {
     caching: &'a Caching,
     flight: Flight,
@@ -191,7 +195,7 @@ impl Drop for Landing<'_> {
     fn drop(&mut self) {
         let mut flights = self.caching.flights.lock().unwrap_or_else(PoisonError::into_inner);
         let is_ours = flights.get(&self.flight).is_some_and(|cell| Arc::ptr_eq(cell, &self.cell));
-        // The list, this reader's two, and those of whoever waits still for a reader who failed.
+        // The list's reference, the two of this caller, and those of callers that still wait after a failed load.
         let is_last = Arc::strong_count(&self.cell) <= 3;
         if is_ours && (self.cell.initialized() || is_last) {
             flights.remove(&self.flight);

@@ -1,4 +1,5 @@
-//! The one place that runs a change and commits it, tries it again after a collision, and replays stored answers.
+//! Runs changes and commits them, retries them after a collision, and replays stored responses. This file is the one
+//! place that does so.
 
 use futures::future::{FutureExt, LocalBoxFuture};
 use std::{rc::Rc, sync::Arc, time::Duration};
@@ -15,32 +16,32 @@ use crate::{
     transactions::Transactions,
 };
 
-/// How often a change is tried when it collides with others.
+/// Maximum number of attempts of a change that collides with others.
 const TRIES: u32 = 5;
 
-/// Asks for a change. A refusal is noted as this action of this actor.
+/// A request for a change. If the request is refused, the journal records this action by this actor.
 #[derive(Debug, Clone)]
 pub struct ChangeRequest {
-    /// Who asks.
+    /// The actor that requests the change.
     pub actor: Actor,
-    /// What is asked for.
+    /// The requested action.
     pub action: Action,
-    /// Set when the client named the request by an `Idempotency-Key`.
+    /// Set when the client sent an `Idempotency-Key`.
     pub idempotent: Option<IdempotentRequest>,
 }
 
 impl ChangeRequest {
-    /// Asks without an `Idempotency-Key`.
+    /// Creates a request without an `Idempotency-Key`.
     pub fn new(actor: Actor, action: Action) -> Self {
         Self { actor, action, idempotent: None }
     }
 }
 
-/// How a unit of work that did not fail ends.
+/// How a unit of work ends when its work did not fail.
 pub enum CommitMode {
-    /// Commits the unit and answers.
+    /// Commits the unit and returns the reply.
     Done(Reply),
-    /// Commits the unit although the request is refused, because the unit records something that must not be lost.
+    /// Commits the unit although the request is refused, because the unit records facts that must not be lost.
     RefusedAndKept(ServiceError),
 }
 
@@ -50,7 +51,7 @@ impl From<Reply> for CommitMode {
     }
 }
 
-/// A change with its type erased, so that everything below [`Changes::run`] is compiled once for all callers.
+/// A change with its type erased, so that the code below [`Changes::run`] is compiled once for all callers.
 pub type Work =
     dyn for<'u> Fn(&'u mut Unit, &'u Actor, &'u World) -> LocalBoxFuture<'u, Result<CommitMode, ServiceError>>;
 
@@ -67,7 +68,7 @@ struct Parts {
 }
 
 impl Changes {
-    /// Runs changes in these transactions. Each change is tracked in `tasks` until it has ended.
+    /// Runs changes in these transactions. Each running change is tracked in `tasks` until it ends.
     pub fn new(
         transactions: Transactions,
         world: World,
@@ -79,11 +80,11 @@ impl Changes {
         Self(Arc::new(Parts { transactions, world, idempotency, refusals, tasks }))
     }
 
-    /// Runs `work` in a unit of its own and commits it. After a collision with another unit the work runs again, up to
-    /// five times in all. Must be called within a `LocalSet`.
+    /// Runs `work` in a unit of its own and commits it. After a collision with another unit the work runs again, at
+    /// most five times in all. Must be called within a `LocalSet`.
     ///
-    /// The change runs in a task of its own: a client that disconnects cannot stop it between the commit and what follows.
-    /// A refusal rolls back and is noted in a unit of its own.
+    /// The change runs in a task of its own, so a client that disconnects cannot stop it between the commit and the
+    /// steps after it. A refusal rolls the unit back and is recorded in a unit of its own.
     pub fn run<W, D>(
         &self,
         request: ChangeRequest,
@@ -102,7 +103,7 @@ impl Changes {
         self.clone().run_erased(request, scope, work)
     }
 
-    /// Runs a change whose type the caller has erased; else like [`Changes::run`].
+    /// Runs a change whose type the caller has erased; otherwise like [`Changes::run`].
     pub async fn run_erased(
         self,
         request: ChangeRequest,
@@ -139,8 +140,8 @@ impl Changes {
         let mode = match self.replay_or_work(request, &mut unit, work).await {
             Ok(mode) => mode,
             Err(failure) => {
-                // A dropped unit holds its idempotency key until its connection is used again. Until then the next request
-                // with this key would be told that this one is still in progress.
+                // A dropped unit holds its idempotency key until its connection is used again. Until then the next
+                // request with this key would be told that the first one is still in progress.
                 if request.idempotent.is_some()
                     && let Err(error) = unit.roll_back().await
                 {
@@ -156,7 +157,7 @@ impl Changes {
         }
     }
 
-    /// Does the work, unless the request has an answer already.
+    /// Does the work, unless a response to the request is stored already.
     async fn replay_or_work(
         &self,
         request: &ChangeRequest,
@@ -175,14 +176,14 @@ impl Changes {
         Ok(mode)
     }
 
-    /// Returns the stored answer of a request with an `Idempotency-Key`, for handlers that do something before they change
-    /// anything.
+    /// Returns the stored response to a request with an `Idempotency-Key`, for handlers that have other work to do
+    /// before the change.
     pub async fn answered_before(&self, request: &ChangeRequest, scope: Scope) -> Result<Option<Reply>, ServiceError> {
         let Some(idempotent) = &request.idempotent else { return Ok(None) };
         self.0.idempotency.stored_answer(idempotent, &mut self.0.transactions.read(scope).await?).await
     }
 
-    /// Notes in the journal that a signed-in person was denied something. Other failures leave no trace.
+    /// Records in the journal that a signed-in user was denied an action. Other failures are not recorded.
     pub async fn note_denial(&self, request: &ChangeRequest, failure: &ServiceError) {
         if failure.code.kind() == ErrorKind::Forbidden && request.actor.user().is_some() {
             self.0.refusals.note(Refused::new(request, Outcome::Denied, failure)).await;

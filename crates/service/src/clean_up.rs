@@ -1,4 +1,4 @@
-//! How long what is over is kept, and its going in small units.
+//! Deletes expired rows in small units, after their retention times.
 
 use std::{collections::BTreeMap, time::Duration};
 use tenantry_jobs::{CleanUpTarget, Stale, Sweep, SweepMode, Sweeper};
@@ -7,16 +7,16 @@ use tenantry_store::{RowRetention, Scope, SystemReason, Unit, expiring};
 
 use crate::{retention::JournalRetention, transactions::Transactions};
 
-/// How many rows go in one unit: SQLite has one writer at a time, and others wait for it.
+/// Number of rows deleted per unit. SQLite has one writer at a time, so a long unit makes others wait.
 const PORTION: u32 = 1_000;
 
-/// How many rows of each target there were, by its public name.
+/// Number of rows per target, by the target's public name.
 pub type Swept = BTreeMap<&'static str, u64>;
 
-/// Deletes what is over. Cloning is cheap.
+/// Deletes expired rows. Cloning is cheap.
 #[derive(Clone)]
 pub struct Cleaner {
-    /// Where rows are counted and deleted.
+    /// Opens and commits the units in which rows are counted and deleted.
     pub transactions: Transactions,
     /// Clock and random source.
     pub world: World,
@@ -29,7 +29,7 @@ pub struct Cleaner {
 }
 
 impl Cleaner {
-    /// Deletes what is over, of one tenant or of the whole installation. With `dry_run` rows are only counted.
+    /// Deletes the expired rows of one tenant or of the whole installation. With `dry_run` rows are only counted.
     pub async fn clean_up(
         &self,
         tenant: Option<TenantId>,
@@ -42,7 +42,7 @@ impl Cleaner {
                 Ok(rows) => {
                     swept.insert(target.name(), rows);
                 }
-                // A target that cannot be cleaned up does not keep the others from it.
+                // A target that cannot be cleaned up does not stop the others.
                 Err(error) => {
                     tracing::error!(target = target.name(), %error, "was not cleaned up");
                     failed = Some(error);

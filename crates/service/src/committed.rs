@@ -1,4 +1,4 @@
-//! What follows a commit: caches forget, other processes hear of it, and workers wake.
+//! The steps after a commit: clear caches, notify other processes, wake workers.
 
 use std::sync::Arc;
 use tenantry_cache::{Change, Invalidation};
@@ -10,18 +10,19 @@ use crate::{authority::AuthorityCache, cached::AssignmentCounts};
 /// Publishes committed changes within this process and to others. Cloning is cheap.
 #[derive(Clone)]
 pub struct Publisher {
-    /// What sessions may do, as this process has cached it.
+    /// The cached authority of sessions in this process.
     pub authority: Arc<AuthorityCache>,
-    /// How many members hold each role, as this process has cached it.
+    /// The cached number of members per role.
     pub assignment_counts: AssignmentCounts,
-    /// Messages to other processes.
+    /// Sends messages to other processes.
     pub invalidation: Arc<dyn Invalidation>,
     /// Wakes workers.
     pub wake_up: Arc<dyn WakeUp>,
 }
 
 impl Publisher {
-    /// Publishes what a unit changed: to this process at once, to other processes by messages where there are any.
+    /// Publishes the changes of a unit: to this process at once, and to other processes by messages where there are
+    /// any.
     pub fn publish_changes(&self, committed: &Committed) {
         self.authority.forget(&committed.power);
         self.invalidation.publish(&messages(&committed.power));
@@ -43,8 +44,8 @@ fn messages(changes: &[AuthorityChange]) -> Vec<Change> {
     changes.iter().map(message).collect()
 }
 
-/// Forgets cached authority when other processes say that it has changed. Messages only save time: this process also
-/// reads every change from the database.
+/// Removes cached authority when other processes report that it has changed. The messages only save time: this process
+/// also reads every change from the database.
 pub async fn listen_invalidations(invalidation: Arc<dyn Invalidation>, authority: Arc<AuthorityCache>) {
     let change = |message: Change| match message {
         Change::Session(id) => AuthorityChange::Session(id),

@@ -1,60 +1,60 @@
-//! What goes wrong: the code and details for outside, the cause for the log.
+//! The error of the services: code and details for clients, the cause for the log.
 
 use std::error::Error;
 use tenantry_kernel::{Coded, ErrorCode, FieldError};
 
-/// A request that cannot be done.
+/// The reason why a request failed.
 #[derive(Debug)]
 pub struct ServiceError {
     /// The public code.
     pub code: ErrorCode,
-    /// What is wrong with which field, or which right is missing.
+    /// The invalid fields, or the missing permission.
     pub details: Vec<FieldError>,
-    /// How long to wait before trying again.
+    /// Seconds to wait before the next attempt.
     pub retry_after_seconds: Option<u64>,
-    /// Why, for the log.
+    /// The cause, for the log.
     pub cause: Option<Box<dyn Error + Send + Sync>>,
     is_collision: bool,
 }
 
 impl ServiceError {
-    /// How long to wait when something that we need does not answer.
+    /// Seconds to wait when a service that we depend on does not respond.
     const UNAVAILABLE_SECONDS: u64 = 1;
 
-    /// A failure that its code says everything about.
+    /// Creates a failure without details.
     pub fn new(code: ErrorCode) -> Self {
         let retry_after_seconds = (code == ErrorCode::UNAVAILABLE).then_some(Self::UNAVAILABLE_SECONDS);
         Self { code, details: Vec::new(), retry_after_seconds, cause: None, is_collision: false }
     }
 
-    /// A defect of ours.
+    /// Creates a failure for a defect of this program.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { cause: Some(cause.into()), ..Self::new(ErrorCode::INTERNAL) }
     }
 
-    /// Fields that are not valid.
+    /// Creates a failure for invalid fields.
     pub fn invalid(details: Vec<FieldError>) -> Self {
         Self { details, ..Self::new(ErrorCode::VALIDATION_FAILED) }
     }
 
-    /// A try or a request too many.
+    /// Creates a failure for too many attempts or requests.
     pub fn too_many(retry_after_seconds: u64) -> Self {
         Self { retry_after_seconds: Some(retry_after_seconds), ..Self::new(ErrorCode::RATE_LIMITED) }
     }
 
-    /// The same failure with what is wrong in detail.
+    /// Returns the same failure with these details.
     #[must_use]
     pub fn detail(mut self, detail: FieldError) -> Self {
         self.details.push(detail);
         self
     }
 
-    /// The same failure without its cause.
+    /// Returns the same failure without its cause.
     pub fn public_part(&self) -> Self {
         Self { details: self.details.clone(), retry_after_seconds: self.retry_after_seconds, ..Self::new(self.code) }
     }
 
-    /// Whether other changes came between, so that the whole unit may be tried again.
+    /// Returns whether concurrent changes collided, so that the whole unit may be retried.
     pub fn is_collision(&self) -> bool {
         self.is_collision
     }
@@ -67,7 +67,7 @@ impl<E: Coded + Send + Sync + 'static> From<E> for ServiceError {
     }
 }
 
-/// An error and what caused it: of a store that fails, only the last link tells why.
+/// Formats an error with its causes. For a failing store, only the innermost cause tells the reason.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let links = std::iter::successors(Some(error), |link| (*link).source()).map(ToString::to_string);
     links.collect::<Vec<_>>().join(": ")

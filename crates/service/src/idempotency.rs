@@ -1,4 +1,4 @@
-//! Requests with an `Idempotency-Key`: what identifies them, and how their answers are stored and replayed.
+//! Requests with an `Idempotency-Key`: their identity, and the storage and replay of their responses.
 
 use std::sync::Arc;
 use tenantry_crypto::{Purpose, ServerSecrets};
@@ -11,16 +11,16 @@ use tenantry_store::Unit;
 
 use crate::{Reply, ServiceError};
 
-/// A request that its client has named by an `Idempotency-Key`.
+/// A request whose client sent an `Idempotency-Key`.
 #[derive(Debug, Clone)]
 pub struct IdempotentRequest {
-    /// The key, and where it counts.
+    /// The key and the scope in which it is unique.
     pub scope: IdempotencyScope,
-    /// What is asked for.
+    /// The content of the request.
     pub request: Request,
 }
 
-/// Stores the answers of idempotent requests in the unit of their change, and replays them.
+/// Stores the responses to idempotent requests in the unit of their change, and replays them.
 pub struct Idempotency {
     world: World,
     secrets: Arc<ServerSecrets>,
@@ -31,7 +31,7 @@ impl Idempotency {
         Self { world, secrets }
     }
 
-    /// Returns the stored answer without acquiring the key.
+    /// Returns the stored response without acquiring the key.
     pub async fn stored_answer(
         &self,
         idempotent: &IdempotentRequest,
@@ -42,7 +42,7 @@ impl Idempotency {
         answer.map(|answer| self.replay(idempotent, answer)).transpose()
     }
 
-    /// Acquires the key of the request until the unit ends. Returns the stored answer where there is one. Fails when
+    /// Acquires the key of the request until the unit ends. Returns the stored response where there is one. Fails when
     /// another unit holds the key.
     pub async fn acquire(
         &self,
@@ -57,7 +57,7 @@ impl Idempotency {
         }
     }
 
-    /// Stores the answer in the unit of the change that it answers.
+    /// Stores the response in the unit of its change.
     pub async fn remember(
         &self,
         idempotent: &IdempotentRequest,

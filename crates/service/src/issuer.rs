@@ -1,4 +1,4 @@
-//! Tokens of sessions.
+//! Issues the tokens of sessions.
 
 use secrecy::SecretString;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tenantry_kernel::{ErrorCode, World};
 
 use crate::ServiceError;
 
-/// Makes the tokens of sessions. Cloning is cheap.
+/// Issues the tokens of sessions. Cloning is cheap.
 #[derive(Clone)]
 pub struct TokenIssuer {
     tokens: Arc<JwtTokens>,
@@ -21,11 +21,11 @@ pub struct TokenIssuer {
 pub struct SessionTokens {
     /// The access token, a JWT.
     pub access: SecretString,
-    /// How long the access token lasts.
+    /// Lifetime of the access token, in seconds.
     pub access_seconds: u64,
     /// The refresh token.
     pub refresh: SecretString,
-    /// How long the refresh token lasts unless it is used.
+    /// Lifetime of the refresh token without use, in seconds.
     pub refresh_seconds: u64,
 }
 
@@ -35,17 +35,17 @@ impl TokenIssuer {
         Self { tokens, secrets, policy, world }
     }
 
-    /// The keys of refresh tokens.
+    /// Returns the secrets that protect refresh tokens.
     pub fn secrets(&self) -> &ServerSecrets {
         &self.secrets
     }
 
-    /// How long sessions and their tokens last.
+    /// Returns the lifetimes of sessions and their tokens.
     pub fn policy(&self) -> &SessionPolicy {
         &self.policy
     }
 
-    /// Makes the tokens of a session. Fails when the secret of its refresh tokens was removed from the configuration.
+    /// Issues the tokens of a session. Fails when the secret of its refresh tokens was removed from the configuration.
     pub fn issue(&self, session: &Session) -> Result<SessionTokens, ServiceError> {
         let now = self.world.now().unix_seconds();
         let access_seconds = self.policy.access.as_secs();

@@ -1,4 +1,4 @@
-//! What does the jobs of this program.
+//! The handlers of this program's jobs.
 
 mod accounts;
 mod blobs;
@@ -17,7 +17,7 @@ use tenantry_store::{SystemReason, Unit};
 
 use crate::transactions::Transactions;
 
-/// Completes a job and keeps its result, in one unit.
+/// Completes a job and stores its result, in one unit.
 async fn complete_with_result(transactions: &Transactions, of: &Try, result: &str) -> Result<Done, JobFailure> {
     let complete = async |unit: &mut Unit| {
         unit.put_job_result(of.job.id, result).await?;

@@ -1,7 +1,7 @@
-//! The services between the domain and its clients: what a request or a command is carried out with, whoever speaks HTTP.
+//! The services between the domain and its clients. They carry out requests and commands and do not depend on HTTP.
 //!
-//! [`Changes`] runs use cases and commits them. [`Transactions`] alone opens units for writing; the other services are
-//! built on it. None of them knows the whole application or its configuration.
+//! [`Changes`] runs use cases and commits them. Only [`Transactions`] opens units for writing; the other services are
+//! built on it. No service knows the whole application or its configuration.
 
 mod authority;
 mod cached;

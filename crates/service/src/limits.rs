@@ -1,4 +1,4 @@
-//! Counting requests, and knowing by how many processes a limit is divided.
+//! Counts requests, and finds the number of processes by which limits are divided.
 
 use metrics::{Counter, counter, gauge};
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
@@ -9,10 +9,10 @@ use tenantry_store::{SystemReason, Unit};
 
 use crate::{authority::CachedAuthority, transactions::Transactions};
 
-/// After how many heartbeats that were missed a process is taken off the list.
+/// Time without a heartbeat after which a process is removed from the list.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 
-/// The limits of this process, and how its decisions are counted.
+/// The request limits of this process and the counters of its decisions.
 pub struct RequestLimits {
     limits: Limits,
     world: World,
@@ -21,7 +21,7 @@ pub struct RequestLimits {
 }
 
 impl RequestLimits {
-    /// Counts requests by these limits.
+    /// Counts requests against these limits.
     pub fn new(limits: Limits, world: World) -> Self {
         let decided = |by: &'static str| counter!("tenantry_rate_limit_decisions_total", "by" => by);
         let refused = |policy: Policy| counter!("tenantry_rate_limited_total", "policy" => policy.name());
@@ -49,12 +49,12 @@ impl RequestLimits {
         }
     }
 
-    /// Forgets the counters of clients that have their whole quota again.
+    /// Deletes the counters of clients whose quota is full again.
     pub fn forget_idle(&self) {
         self.limits.forget_idle();
     }
 
-    /// Counts a request of a signed-in person, and decides about it.
+    /// Counts a request of a signed-in user and decides whether it is allowed.
     pub async fn count_person(&self, caller: &CachedAuthority) -> Decision {
         let (policies, user) = (self.limits.policies(), caller.user);
         self.count(match &caller.authority.tenant {
@@ -64,7 +64,7 @@ impl RequestLimits {
         .await
     }
 
-    /// Counts a request of a client that is known by its address only, and decides about it.
+    /// Counts a request of a client that is known by its address only, and decides whether it is allowed.
     pub async fn count_address(&self, ip: Option<IpAddr>) -> Decision {
         self.count(self.limits.policies().of_address(address_key(ip))).await
     }
@@ -79,21 +79,21 @@ impl RequestLimits {
     }
 }
 
-/// Lists this process among those that serve from one database, and divides the limits by their number.
+/// Registers this process among those that serve from one database, and divides the limits by their number.
 #[derive(Clone)]
 pub struct ServingProcesses {
-    /// Where the list is.
+    /// Opens and commits the units that change the list.
     pub transactions: Transactions,
     /// Clock and random source.
     pub world: World,
-    /// The limits that are divided.
+    /// The limits to divide.
     pub limits: Arc<RequestLimits>,
-    /// This run of the process.
+    /// Id of this run of the process.
     pub process: ProcessId,
 }
 
 impl ServingProcesses {
-    /// Notes again and again that this process serves, and counts the others.
+    /// Records a heartbeat of this process at intervals and counts the other processes.
     pub async fn count(self) {
         let RequestLimits { limits, .. } = &*self.limits;
         let mut heartbeat = tokio::time::interval(ProcessId::HEARTBEAT);
@@ -128,7 +128,7 @@ impl ServingProcesses {
         Ok(NonZeroU32::new(live?).unwrap_or(NonZeroU32::MIN))
     }
 
-    /// Takes this process off the list. If that fails, others notice that its heartbeat is missing.
+    /// Removes this process from the list. If that fails, other processes notice the missing heartbeat.
     pub async fn leave(&self) {
         let remove = async |unit: &mut Unit| unit.remove_process(self.process).await;
         let left: Result<(), StoreError> = self.transactions.housekeeping(SystemReason::Maintenance, remove).await;

@@ -1,16 +1,17 @@
-//! Where mailed links lead.
+//! Addresses of the pages that emailed links open.
 
 use secrecy::{ExposeSecret, SecretString};
 use tenantry_identity::LinkPurpose;
 
-/// Where mailed links lead: as configured, whatever a request says. Paths have `{token}` where the token goes.
+/// Addresses of the pages that emailed links open. They come from the configuration, never from a request. Each path
+/// has `{token}` in the place of the token.
 #[derive(Debug, Clone)]
 pub struct LinkPages {
-    /// The origin before every path, without a trailing slash.
+    /// The origin in front of every path, without a trailing slash.
     pub base: String,
     /// The path of links that confirm a registration.
     pub confirm: String,
-    /// The path of links that prove an address.
+    /// The path of links that verify an email address.
     pub verify: String,
     /// The path of links that set a new password.
     pub reset: String,
@@ -19,7 +20,7 @@ pub struct LinkPages {
 }
 
 impl LinkPages {
-    /// Returns the whole address of a link.
+    /// Returns the full URL of a link.
     pub fn link(&self, purpose: LinkPurpose, token: &SecretString) -> SecretString {
         let path = match purpose {
             LinkPurpose::Confirm => &self.confirm,

@@ -1,7 +1,8 @@
-//! What every entry carries that is logged while a request is handled: ids only, never names.
+//! The context of every log entry that is written while a request is handled: ids only, never names.
 //!
-//! It is kept beside the task and written only with an entry, so that a request which logs nothing pays next to nothing
-//! for it. A span of `tracing` would be formatted for every request, and once more for each field that is recorded late.
+//! The context is stored beside the task and written only with an entry, so that a request without log entries costs
+//! almost nothing. A `tracing` span would be formatted for every request, and again for each field that is recorded
+//! late.
 
 use std::{
     cell::Cell,
@@ -14,7 +15,7 @@ task_local! {
     static CONTEXT: LogContext;
 }
 
-/// The request that something is done for and, once they are known, whose request it is.
+/// The request that the work belongs to and, once known, its user and tenant.
 #[derive(Debug, Clone)]
 pub struct LogContext {
     trace: TraceContext,
@@ -23,17 +24,17 @@ pub struct LogContext {
 }
 
 impl LogContext {
-    /// Somebody's request, who is not known yet.
+    /// Creates the context of a request whose user is not known yet.
     pub const fn new(trace: TraceContext) -> Self {
         Self { trace, user: Cell::new(None), tenant: Cell::new(None) }
     }
 
-    /// Every entry that is logged while `work` is polled carries this.
+    /// Adds this context to every entry that is logged while `work` is polled.
     pub fn around<F: Future>(self, work: F) -> TaskLocalFuture<Self, F> {
         CONTEXT.scope(self, work)
     }
 
-    /// Visits what is known, as name and value, in the order in which it is written.
+    /// Visits the known parts, as name and value, in the order in which they are written.
     fn each(&self, mut visit: impl FnMut(&'static str, &dyn fmt::Display) -> fmt::Result) -> fmt::Result {
         visit("request_id", &self.trace.request)?;
         visit("trace_id", &self.trace.trace)?;
@@ -47,16 +48,16 @@ impl LogContext {
     }
 }
 
-/// Notes whose request it is that is being handled.
+/// Records the user and the tenant of the current request.
 pub fn identify(user: UserId, tenant: Option<TenantId>) {
-    // outside of a request there is nothing to note it in
+    // Outside of a request there is no context.
     let _outside = CONTEXT.try_with(|context| {
         context.user.set(Some(user));
         context.tenant.set(tenant);
     });
 }
 
-/// Work for a task of its own, whose entries carry what those of the running task do.
+/// Wraps work for a task of its own, so that its entries carry the context of the current task.
 pub fn inherit<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
     let context = CONTEXT.try_with(Clone::clone);
     async move {
@@ -67,12 +68,12 @@ pub fn inherit<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
     }
 }
 
-/// Writes the running task's context as ` name=value` each.
+/// Writes the context of the current task, each part as ` name=value`.
 pub fn write_text(writer: &mut impl Write) -> fmt::Result {
     write_each(|name, value| write!(writer, " {name}={value}"))
 }
 
-/// Writes it as `"name":"value",` each, to stand in a JSON object before other members.
+/// Writes the context, each part as `"name":"value",`, to precede other members of a JSON object.
 pub fn write_json(writer: &mut impl Write) -> fmt::Result {
     write_each(|name, value| write!(writer, "\"{name}\":\"{value}\","))
 }

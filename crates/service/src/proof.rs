@@ -1,5 +1,5 @@
-//! Proofs of identity, wherever a request must show who sends it. This file holds what every method of proof shares; each
-//! method is one file beside [`password`].
+//! Proofs of identity, for every request that must show who sends it. This file holds what all methods of proof share;
+//! each method is one file beside [`password`].
 
 mod password;
 
@@ -23,16 +23,16 @@ use crate::{
 const REASON: SystemReason = SystemReason::SignIn;
 const SCOPE: Scope = Scope::System(REASON);
 
-/// A sign-in that a client tried.
+/// An attempt to sign in.
 #[derive(Debug, Clone)]
 pub struct LoginAttempt {
     /// The address of the account.
     pub email: EmailAddress,
-    /// The requested tenant, if one was named; `Err` where the text cannot be a slug.
+    /// The requested tenant, if the client named one; `Err` where the text cannot be a slug.
     pub slug: Option<Result<Slug, ()>>,
 }
 
-/// Makes proofs of identity, and limits how often they are tried. Cloning is cheap.
+/// Creates proofs of identity and limits how often clients may try. Cloning is cheap.
 #[derive(Clone)]
 pub struct Proofs(Arc<Parts>);
 
@@ -47,7 +47,8 @@ struct Parts {
 }
 
 impl Proofs {
-    /// Limits guesses by `policy`, or not at all. Failed sign-ins that are noted beside their answers are tracked in `tasks`.
+    /// Limits guesses by `policy`; without a policy, guesses are not limited. Tasks that record failed sign-ins after
+    /// the response are tracked in `tasks`.
     pub fn new(
         reader: Reader,
         transactions: Transactions,
@@ -60,8 +61,8 @@ impl Proofs {
         Self(Arc::new(Parts { reader, transactions, hasher, policy, refusals, tasks, world }))
     }
 
-    /// Consumes quota for a guess, in a unit of its own; `None` where guesses are not limited. Fails with `rate_limited`
-    /// when the quota is used up.
+    /// Consumes quota for a guess, in a unit of its own. Returns `None` where guesses are not limited. Fails with
+    /// `rate_limited` when the quota is used up.
     pub async fn consume(&self, guess: GuessKind<'_>, origin: &Origin) -> Result<Option<ConsumedQuota>, ServiceError> {
         let Some(policy) = self.0.policy else { return Ok(None) };
         let consume = async |unit: &mut Unit| consume(unit, &self.0.world, &policy, guess, origin.ip).await;
@@ -82,15 +83,16 @@ impl Proofs {
         Ok(Proof { consumed: None, ..proof })
     }
 
-    /// Notes a wrong password as a failed sign-in; other failures leave no trace. See [`Proofs::note_failed_sign_in`].
+    /// Records a wrong password as a failed sign-in; other failures are not recorded. See
+    /// [`Proofs::note_failed_sign_in`].
     pub fn note_wrong_password(&self, failure: &ServiceError, origin: &Origin, attempt: LoginAttempt) {
         if failure.code == INVALID_CREDENTIALS {
             self.note_failed_sign_in(failure, origin, attempt);
         }
     }
 
-    /// Notes a failed sign-in beside the answer, whose time therefore does not tell whether the account exists. The entry
-    /// belongs to the tenant that the sign-in would have entered. Must be called within a `LocalSet`.
+    /// Records a failed sign-in in a separate task. The response time therefore does not reveal whether the account
+    /// exists. The entry belongs to the tenant that the sign-in would have entered. Must be called within a `LocalSet`.
     pub fn note_failed_sign_in(&self, failure: &ServiceError, origin: &Origin, attempt: LoginAttempt) {
         let request = ChangeRequest::new(Actor::anonymous(origin.clone()), SIGN_IN_FAILED);
         let refused = Refused::new(&request, Outcome::Failed, failure);
@@ -109,7 +111,7 @@ impl Proofs {
         tokio::task::spawn_local(log_context::inherit(noting));
     }
 
-    /// The account that a failed sign-in was for, and the tenant that success would have entered.
+    /// Returns the account of a failed sign-in and the tenant that a successful one would have entered.
     async fn account_of(
         &self,
         attempt: &LoginAttempt,

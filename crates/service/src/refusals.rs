@@ -1,4 +1,5 @@
-//! Refusals in the journal: the first of its kind in a minute at once, the others counted and added when it ends.
+//! Records refusals in the journal: the first of its kind in a minute at once. The others are counted, and the count is
+//! added when the minute ends.
 
 use std::{
     collections::HashMap,
@@ -11,7 +12,7 @@ use tenantry_store::{SystemReason, Unit};
 
 use crate::{ServiceError, changes::ChangeRequest, transactions::Transactions};
 
-/// Something that was refused.
+/// A refused request.
 #[derive(Debug, Clone)]
 pub struct Refused {
     actor: Actor,
@@ -21,7 +22,7 @@ pub struct Refused {
     target: Option<(Target, String)>,
 }
 
-/// Whose refusals of one kind are counted together: a person's or an account's, by action and address.
+/// The key by which refusals are counted together: the user or the account, the action and the address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Kind {
     account: Option<UserId>,
@@ -35,7 +36,7 @@ struct Counted {
     refused: Refused,
 }
 
-/// Notes refusals in the journal, and counts those of the running minute.
+/// Records refusals in the journal and counts those of the current minute.
 pub struct Refusals {
     transactions: Transactions,
     world: World,
@@ -43,19 +44,19 @@ pub struct Refusals {
 }
 
 impl Refused {
-    /// A refused request, with the code of the failure as the reason.
+    /// Describes a refused request, with the code of the failure as the reason.
     pub fn new(request: &ChangeRequest, outcome: Outcome, failure: &ServiceError) -> Self {
         let ChangeRequest { actor, action, .. } = request;
         Self { actor: actor.clone(), action: *action, outcome, reason: failure.code.name(), target: None }
     }
 
-    /// The person whose account was tried.
+    /// Names the user whose account the client tried.
     pub fn of_account(mut self, id: UserId, name: &str) -> Self {
         self.target = Some((id.into(), name.to_owned()));
         self
     }
 
-    /// The tenant into whose log it belongs.
+    /// Names the tenant whose log gets the entry.
     pub fn within(mut self, tenant: Option<TenantId>) -> Self {
         self.actor = self.actor.within(tenant);
         self
@@ -76,24 +77,24 @@ impl Refused {
 }
 
 impl Refusals {
-    /// For how long the same refusals are only counted.
+    /// Time during which equal refusals are only counted.
     const MINUTE: Duration = Duration::from_secs(60);
-    /// How many kinds are told apart in a minute. A flood of others is dropped here and shows in the log.
+    /// Maximum number of kinds counted separately in a minute. Further kinds are dropped here and reported in the log.
     const KINDS: usize = 10_000;
 
-    /// Notes refusals in these transactions.
+    /// Records refusals in these transactions.
     pub fn new(transactions: Transactions, world: World) -> Self {
         Self { transactions, world, running: Mutex::default() }
     }
 
-    /// Notes a refusal. A failure to note it changes no answer.
+    /// Records a refusal. A failure to record it does not change the response.
     pub async fn note(&self, refused: Refused) {
         if self.is_first(self.world.now(), &refused) {
             self.append(refused.event(&self.world, 1)).await;
         }
     }
 
-    /// Adds what was counted in minutes that are over; with `all`, also in the running one.
+    /// Adds the counts of the minutes that have ended; with `all`, also of the current one.
     pub async fn settle(&self, all: bool) {
         let now = self.world.now();
         let over: Vec<Counted> = {

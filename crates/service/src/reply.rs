@@ -1,13 +1,13 @@
 use bytes::Bytes;
 use std::borrow::Cow;
 
-/// What a change is answered with. It is made before the commit, so that it can be stored with the change.
+/// The response to a change. It is created before the commit, so that it can be stored with the change.
 #[derive(Debug, Clone)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// Headers beside those that every response has.
+    /// Headers in addition to those that every response has.
     pub headers: Vec<(Cow<'static, str>, String)>,
-    /// The body; JSON, or nothing.
+    /// The body: JSON, or empty.
     pub body: Bytes,
 }

@@ -1,4 +1,4 @@
-//! Removing what has been kept for long enough from the journal, segment by segment.
+//! Removes entries past their retention from the journal, segment by segment.
 
 use tenantry_audit::{AuditPolicies, Chain, EffectivePolicy, Retention, Seals, remove_oldest_segment};
 use tenantry_kernel::{Authorities, StoreError, TenantId, World};
@@ -11,16 +11,17 @@ const REASON: SystemReason = SystemReason::Worker;
 /// Removes entries past their retention from the journal. Cloning is cheap.
 #[derive(Clone)]
 pub struct JournalRetention {
-    /// Where segments are removed.
+    /// Opens and commits the units in which segments are removed.
     pub transactions: Transactions,
     /// Clock and random source.
     pub world: World,
-    /// How long entries are kept.
+    /// Retention times of entries.
     pub retention: Retention,
 }
 
 impl JournalRetention {
-    /// Removes the entries past retention of one tenant, or of the whole installation. With `dry_run` they are only counted.
+    /// Removes the entries past retention of one tenant, or of the whole installation, and returns their number. With
+    /// `dry_run` the entries are only counted.
     pub async fn remove_old_entries(&self, tenant: Option<TenantId>, dry_run: bool) -> Result<u64, StoreError> {
         if tenant.is_some() {
             return self.remove_from(Chain(tenant), dry_run).await;
@@ -29,7 +30,7 @@ impl JournalRetention {
         while let Some(chain) = self.read().await?.next_sealed_chain(after).await? {
             match self.remove_from(chain, dry_run).await {
                 Ok(entries) => removed += entries,
-                // A log that is not as it should be does not keep the others from being cleaned up.
+                // A damaged log does not stop the clean-up of the others.
                 Err(error) => {
                     tracing::error!(%chain, %error, "nothing more was removed from a log");
                     failed = Some(error);
@@ -58,7 +59,7 @@ impl JournalRetention {
 
     async fn remove_segment(&self, unit: &mut Unit, chain: Chain) -> Result<Option<u64>, StoreError> {
         if let Some(tenant) = chain.0 {
-            // A legal hold is set under the same lock: once it is answered, nothing more goes.
+            // A legal hold is set under the same lock: once its request is answered, no more entries are removed.
             unit.lock_tenant(tenant).await?;
         }
         let Some(kept) = self.policy_of(unit, chain).await?.kept_for() else { return Ok(None) };

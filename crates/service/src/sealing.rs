@@ -1,4 +1,4 @@
-//! Sealing the journal: the worker does it once a minute, the operator whenever they like.
+//! Seals the journal: the worker does so once a minute, the operator on demand.
 
 use serde::{Deserialize, Serialize};
 use std::{num::TryFromIntError, sync::Arc, time::Duration};
@@ -10,7 +10,7 @@ use tenantry_store::{Scope, SystemReason, Unit};
 
 use crate::transactions::Transactions;
 
-/// The job that seals every log in which something waits.
+/// The job that seals every log with unsealed entries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealJournal {}
 
@@ -20,33 +20,33 @@ impl Kind for SealJournal {
     const QUEUE: &'static str = "seals";
     const RETRY: RetryPolicy =
         RetryPolicy { max_attempts: 5, first: Duration::from_secs(5), longest: Duration::from_secs(30) };
-    // What was sealed stays sealed, and the next one goes on.
+    // Sealed segments stay sealed, so the next attempt continues after them.
     const TIME_LIMIT: Duration = Duration::from_secs(600);
 }
 
-/// What was sealed.
+/// The result of a sealing run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sealed {
-    /// How many segments were closed.
+    /// Number of closed segments.
     pub segments: u64,
-    /// How many entries they have, those that tell of the sealing included.
+    /// Number of entries in them, including the entries that record the sealing.
     pub entries: u64,
 }
 
 /// Seals the journal. Cloning is cheap.
 #[derive(Clone)]
 pub struct JournalSealer {
-    /// Where segments are made.
+    /// Opens and commits the units in which segments are created.
     pub transactions: Transactions,
     /// Clock and random source.
     pub world: World,
-    /// The keys of seals.
+    /// The keys that sign seals.
     pub keys: Arc<SealSigningKeys>,
 }
 
 impl JournalSealer {
-    /// Closes what waits in every log into segments, each in a unit of its own. Several processes may do so at once. A log
-    /// that cannot be sealed does not keep the others from it; its error is returned in the end.
+    /// Closes the unsealed entries of every log into segments, each in a unit of its own. Several processes may do so
+    /// at the same time. A log that cannot be sealed does not stop the others; its error is returned at the end.
     pub async fn seal_journal(&self, reason: SystemReason) -> Result<Sealed, StoreError> {
         let mut sealed = Sealed::default();
         let (mut after, mut failed) = (None, None);
@@ -61,7 +61,7 @@ impl JournalSealer {
         failed.map_or(Ok(sealed), Err)
     }
 
-    /// Seals as long as segments are full. What comes meanwhile waits for the next time, or a busy log would never end.
+    /// Seals while segments are full. Later entries wait for the next run; otherwise a busy log would never end.
     async fn seal_chain(&self, reason: SystemReason, chain: Chain, sealed: &mut Sealed) -> Result<(), StoreError> {
         while let Some(entries) = self.seal_segment(reason, chain).await? {
             sealed.segments += 1;

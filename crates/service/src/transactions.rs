@@ -1,4 +1,4 @@
-//! Units of work: how they are opened for reading, and the one place that commits them.
+//! Opens units of work for reading and writing. This file is the one place that commits units.
 
 use tenantry_kernel::StoreError;
 use tenantry_store::{Scope, Store, SystemReason, Unit};
@@ -10,18 +10,18 @@ use crate::committed::Publisher;
 pub struct Reader(Store);
 
 impl Reader {
-    /// Reads from this store.
+    /// Creates a reader of this store.
     pub fn new(store: Store) -> Self {
         Self(store)
     }
 
-    /// Opens a unit that sees what the scope may see. On SQLite it never waits for a writer.
+    /// Opens a unit that sees the rows of `scope`. On SQLite the unit never waits for a writer.
     pub async fn open(&self, scope: Scope) -> Result<Unit, StoreError> {
         self.0.read(scope).await
     }
 }
 
-/// Opens units for writing, and publishes what they changed once they are committed. Cloning is cheap.
+/// Opens units for writing and publishes their changes after the commit. Cloning is cheap.
 #[derive(Clone)]
 pub struct Transactions {
     store: Store,
@@ -29,12 +29,12 @@ pub struct Transactions {
 }
 
 impl Transactions {
-    /// Writes to this store.
+    /// Creates a service that writes to this store.
     pub fn new(store: Store, publisher: Publisher) -> Self {
         Self { store, publisher }
     }
 
-    /// Opens a unit for reading. On SQLite it never waits for a writer.
+    /// Opens a unit for reading. On SQLite the unit never waits for a writer.
     pub async fn read(&self, scope: Scope) -> Result<Unit, StoreError> {
         self.store.read(scope).await
     }
@@ -44,14 +44,14 @@ impl Transactions {
         self.store.begin(scope).await
     }
 
-    /// Makes everything in the unit last and publishes what it changed.
+    /// Commits the unit and publishes its changes.
     pub async fn commit(&self, unit: Unit) -> Result<(), StoreError> {
         self.publisher.publish_changes(&unit.commit().await?);
         Ok(())
     }
 
-    /// Runs work that no request asks for, in a unit of its own that sees everything. The unit is committed when the work
-    /// succeeds and rolled back when it fails. Nothing is tried again.
+    /// Runs background work in a unit of its own that sees every tenant. Commits the unit when the work succeeds and
+    /// rolls it back when the work fails. Failed work is not retried.
     pub async fn housekeeping<T, E>(
         &self,
         reason: SystemReason,

@@ -1,4 +1,4 @@
-//! When sessions were last used: gathered in the process and written together.
+//! Records when sessions were last used: collects uses in the process and writes them together.
 
 use std::{
     collections::HashSet,
@@ -9,7 +9,7 @@ use tenantry_store::{SystemReason, Unit};
 
 use crate::transactions::Transactions;
 
-/// Gathers which sessions were used since the last writing.
+/// Collects the sessions that were used since the last write.
 pub struct Usage {
     transactions: Transactions,
     world: World,
@@ -17,7 +17,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// How many sessions are written in one unit.
+    /// Maximum number of sessions written in one unit.
     const SESSIONS_A_UNIT: usize = 500;
 
     /// Writes in these transactions.
@@ -30,7 +30,7 @@ impl Usage {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(session);
     }
 
-    /// Writes what was gathered. What cannot be written is dropped: a lost use is no change that must be kept.
+    /// Writes the collected uses. Uses that cannot be written are dropped: losing the time of a use does no harm.
     pub async fn settle(&self) {
         let used: Vec<SessionId> = self.used.lock().unwrap_or_else(PoisonError::into_inner).drain().collect();
         if let Err(error) = self.write(&used).await {

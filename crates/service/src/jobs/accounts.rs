@@ -1,4 +1,4 @@
-//! Jobs that look accounts up: their effect lies in the database alone, and so they are done exactly once.
+//! Jobs that look accounts up. Their only effect is in the database, so each is done exactly once.
 
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -13,21 +13,21 @@ use tenantry_store::{SystemReason, Unit};
 
 use crate::transactions::Transactions;
 
-/// How often a job is tried at once when others come between.
+/// Maximum number of immediate attempts when concurrent changes collide.
 const TRIES: u32 = 5;
 
-/// Does what a person has asked for without being told whether there is an account.
+/// Carries out requests whose response must not reveal whether an account exists.
 #[derive(Clone)]
 pub struct Accounts {
-    /// Where the work is committed.
+    /// Opens and commits the units.
     pub transactions: Transactions,
-    /// Opens and seals the secrets of jobs.
+    /// Decrypts and encrypts the secrets of jobs.
     pub secrets: Arc<ServerSecrets>,
     /// Clock and random source.
     pub world: World,
 }
 
-/// What is to be done in the unit that also completes the job.
+/// Work that runs in the unit that also completes the job.
 #[async_trait]
 trait Prepare: Kind + Clone + Send + Sync {
     async fn prepare(self, by: &Accounts, unit: &mut Unit, actor: &Actor) -> Result<(), IdentityError>;
@@ -61,11 +61,11 @@ impl Prepare for EmailChangeRequested {
     }
 }
 
-/// Why a job was not done.
+/// The reason why a job was not done.
 enum NotDone {
-    /// Preparing failed.
+    /// The preparation failed.
     Unprepared(IdentityError),
-    /// It could not be completed.
+    /// The job could not be completed.
     Incomplete(JobFailure),
 }
 

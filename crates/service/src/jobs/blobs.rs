@@ -1,4 +1,4 @@
-//! Jobs that keep what is stored and what is recorded in step. Each bears to be done twice.
+//! Jobs that keep the file storage and its records consistent. Each may safely run twice.
 
 use async_trait::async_trait;
 use metrics::{counter, gauge};
@@ -13,17 +13,17 @@ use super::complete_with_result;
 use crate::transactions::Transactions;
 
 const SCOPE: Scope = Scope::System(SystemReason::Worker);
-/// How many records are looked at in one unit.
+/// Number of records per unit.
 const PORTION: u32 = 500;
-/// How many lost files are named in the log, of one sweep.
+/// Maximum number of lost files that one sweep names in the log.
 const NAMED: u64 = 100;
 
-/// Removes the bytes of deleted files, and compares the storage with the records.
+/// Removes the bytes of deleted files and compares the storage with the records.
 #[derive(Clone)]
 pub struct BlobKeeper {
-    /// Where the bytes of files are.
+    /// The storage of file contents.
     pub blobs: Arc<dyn Blobs>,
-    /// Where the work is committed.
+    /// Opens and commits the units.
     pub transactions: Transactions,
     /// Clock and random source.
     pub world: World,
@@ -37,15 +37,15 @@ impl Handler<RemoveBlob> for BlobKeeper {
     }
 }
 
-/// What a sweep found; kept with its job.
+/// The findings of a sweep, stored as the result of its job.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Swept {
-    /// Bytes that belonged to no record, and are gone.
+    /// Number of removed objects that belonged to no record.
     removed: u64,
-    /// What uploads that were cut off had left, and is gone.
+    /// Number of removed remains of interrupted uploads.
     unfinished: u64,
-    /// Files whose bytes are lost.
+    /// Number of files whose bytes are lost.
     lost: u64,
 }
 
@@ -66,7 +66,7 @@ impl Handler<SweepBlobs> for BlobKeeper {
     }
 }
 
-/// Why a sweep broke off.
+/// The reason why a sweep stopped early.
 #[derive(Debug, thiserror::Error)]
 enum SweepError {
     #[error(transparent)]
@@ -76,7 +76,7 @@ enum SweepError {
 }
 
 impl BlobKeeper {
-    /// Removes bytes older than that which no record knows: uploads whose record was never made.
+    /// Removes bytes that are older than `before` and belong to no record: uploads whose record was never created.
     async fn remove_unrecorded(&self, before: Timestamp) -> Result<u64, SweepError> {
         let mut removed = 0;
         let mut stored = self.blobs.list(None);
@@ -94,7 +94,7 @@ impl BlobKeeper {
         Ok(removed)
     }
 
-    /// Looks for the bytes of every record, a tenant at a time.
+    /// Checks that the bytes of every record exist, one tenant at a time.
     async fn count_lost(&self) -> Result<u64, SweepError> {
         let mut lost = 0;
         let mut after = None;
@@ -127,7 +127,7 @@ impl BlobKeeper {
         Ok(files)
     }
 
-    /// Looks again: the file may have come after the storage was listed, or have been deleted since.
+    /// Checks a missing file again: it may have been uploaded after the storage was listed, or deleted since.
     async fn is_lost(&self, key: BlobKey) -> Result<bool, SweepError> {
         match self.blobs.read(key, 0..1).await {
             Ok(_) => Ok(false),

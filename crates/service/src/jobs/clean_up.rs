@@ -1,4 +1,4 @@
-//! Jobs that clean up: what they delete stays deleted, and a try that is cut off is gone on with by the next.
+//! The clean-up jobs. Deleted rows stay deleted: after an interrupted attempt, the next attempt continues.
 
 use async_trait::async_trait;
 use tenantry_jobs::{CleanUp, Done, Handler, JobFailure, Try};
@@ -6,11 +6,11 @@ use tenantry_jobs::{CleanUp, Done, Handler, JobFailure, Try};
 use super::complete_with_result;
 use crate::{clean_up::Cleaner, transactions::Transactions};
 
-/// Cleans up, and keeps with the job how much there was.
+/// Cleans up and stores the number of rows as the result of the job.
 pub struct CleanUps {
-    /// Deletes what is over.
+    /// Deletes expired rows.
     pub cleaner: Cleaner,
-    /// Where the work is committed.
+    /// Opens and commits the units.
     pub transactions: Transactions,
 }
 

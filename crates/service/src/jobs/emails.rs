@@ -1,4 +1,4 @@
-//! Mails: written by others, sent here.
+//! The job that sends an email. Other modules write the emails.
 
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use tenantry_mails::{Email, Mailer, MailerError, OutgoingEmail};
 
 use crate::LinkPages;
 
-/// Sends emails. One may be sent twice when its server or its worker breaks in the middle; both carry the same
+/// Sends emails. If the mail server or the worker fails midway, an email may be sent twice; both copies carry the same
 /// Message-ID.
 pub struct EmailSender {
-    /// Sends mails.
+    /// Sends emails.
     pub mailer: Arc<dyn Mailer>,
-    /// Where links lead.
+    /// Addresses of the pages that emailed links open.
     pub link_pages: LinkPages,
-    /// Opens the secrets of jobs.
+    /// Decrypts the secrets of jobs.
     pub secrets: Arc<ServerSecrets>,
     /// Clock and random source.
     pub world: World,

@@ -6,7 +6,7 @@ use tenantry_store::SystemReason;
 
 use crate::sealing::{JournalSealer, SealJournal};
 
-/// Seals, segment by segment; a try that is cut off is gone on with by the next.
+/// Seals the journal segment by segment. After an interrupted attempt, the next attempt continues.
 pub struct SealsJournal(pub JournalSealer);
 
 #[async_trait]

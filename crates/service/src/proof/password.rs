@@ -1,5 +1,5 @@
-//! Proof by password. Each way consumes a guess before the password is hashed, so that guesses are limited whatever comes of
-//! them. No unit is open while a password is hashed.
+//! Proof by password. Each method consumes a guess before the password is hashed, so that guesses are limited whatever
+//! the result is. No unit is open while a password is hashed.
 
 use tenantry_identity::{
     Candidate, ConsumedQuota, Credentials, GuessKind, IdentityError, Link, Password, People, Proof, Registration,
@@ -13,8 +13,8 @@ use crate::{changes::ChangeRequest, error::ServiceError, refusals::Refused};
 use super::{LoginAttempt, Proofs, SCOPE};
 
 impl Proofs {
-    /// Proves the person of an address. An unknown address costs the same hash. `password` is `None` where the client's
-    /// text cannot be a password. Leaves it to the caller to note a wrong password.
+    /// Proves the user with this email address. An unknown address costs the same hash. `password` is `None` where the
+    /// client's text cannot be a password. The caller must record a wrong password.
     pub async fn password_of_address(
         &self,
         email: &EmailAddress,
@@ -26,8 +26,8 @@ impl Proofs {
         self.compare(candidate, password, consumed).await
     }
 
-    /// Proves the person whose link it is, by their id: their address may be another by now. A wrong password is noted as a
-    /// failed sign-in.
+    /// Proves the user that a link belongs to, by id, because the user's email address may have changed. A wrong
+    /// password is recorded as a failed sign-in.
     pub async fn password_of_link(
         &self,
         link: &Link,
@@ -41,7 +41,7 @@ impl Proofs {
         self.password_of_candidate(email, candidate, password, origin).await
     }
 
-    /// Proves the client that registered. A wrong password is noted as a failed sign-in.
+    /// Proves the client that registered. A wrong password is recorded as a failed sign-in.
     pub async fn password_of_registration(
         &self,
         registration: &Registration,
@@ -52,8 +52,8 @@ impl Proofs {
         self.password_of_candidate(email, Some(Candidate::from(registration)), password, origin).await
     }
 
-    /// Proves the person of a session once more, for a request of theirs. A wrong password is noted as that request's
-    /// failure. The guess is refunded at once, because units of a session may not touch the counters.
+    /// Proves the user of a session again, for a sensitive request. A wrong password is recorded as the failure of that
+    /// request. The guess is refunded at once, because units of a session may not change the counters.
     pub async fn password_of_session(
         &self,
         session: &SessionPrincipal,
