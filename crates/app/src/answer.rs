@@ -5,7 +5,7 @@ use tenantry_service::{CommitMode, Reply};
 
 use crate::Failure;
 
-/// What a request is answered with: a [`Reply`] in the envelope of our JSON.
+/// The response to a request: a [`Reply`] whose JSON has the envelope of the API.
 #[derive(Debug, Clone)]
 pub struct Answer(Reply);
 
@@ -17,7 +17,7 @@ struct Success<'a, T> {
     meta: Option<Meta>,
 }
 
-/// Where a page of a list ends.
+/// The end of a page of a list.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Meta {
@@ -26,34 +26,34 @@ pub(crate) struct Meta {
 }
 
 impl Answer {
-    /// 200 with data.
+    /// Creates a 200 response with data.
     pub fn ok(data: &impl Serialize) -> Result<Self, Failure> {
         Self::with(200, data, None)
     }
 
-    /// 201 with data, and where it is found from now on.
+    /// Creates a 201 response with data and the location of the new resource.
     pub fn created(location: impl Display, data: &impl Serialize) -> Result<Self, Failure> {
         Ok(Self::with(201, data, None)?.header("Location", format!("/api/v1/{location}")))
     }
 
-    /// 202: it will be seen to, and there is nothing to tell of it yet.
+    /// Creates a 202 response without data: the request is carried out later.
     pub fn accepted() -> Result<Self, Failure> {
         #[derive(Serialize)]
         struct Nothing {}
         Self::with(202, &Nothing {}, None)
     }
 
-    /// 202 with where it can be followed.
+    /// Creates a 202 response with data that lets the client follow the request.
     pub fn accepted_with(data: &impl Serialize) -> Result<Self, Failure> {
         Self::with(202, data, None)
     }
 
-    /// 204.
+    /// Creates a 204 response.
     pub fn no_content() -> Self {
         Self(Reply { status: 204, headers: Vec::new(), body: Bytes::new() })
     }
 
-    /// 200 with one page of a list.
+    /// Creates a 200 response with one page of a list.
     pub(crate) fn page(data: &impl Serialize, meta: Meta) -> Result<Self, Failure> {
         Self::with(200, data, Some(meta))
     }
@@ -65,7 +65,7 @@ impl Answer {
         self
     }
 
-    /// Adds the version of the row that was answered (RFC 9110, 8.8.3).
+    /// Adds the version of the returned row as the `ETag` (RFC 9110, 8.8.3).
     #[must_use]
     pub fn etag(self, version: i64) -> Self {
         self.header("ETag", format!("\"{version}\""))
@@ -78,7 +78,7 @@ impl Answer {
 }
 
 impl Answer {
-    /// The reply as the services know it.
+    /// Returns the reply in the type of the services.
     pub(crate) fn into_inner(self) -> Reply {
         self.0
     }

@@ -1,4 +1,4 @@
-//! What every request and command works with.
+//! The composed application, with which every request and command works.
 
 use futures::FutureExt;
 use std::{
@@ -42,13 +42,13 @@ use crate::{
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
 
-/// What the application is made of.
+/// The parts of the application.
 pub struct Parts {
-    /// What was configured.
+    /// The configuration.
     pub config: Config,
-    /// Where clients reach us, without a trailing slash.
+    /// The URL at which clients reach the API, without a trailing slash.
     pub public_url: String,
-    /// Time and dice.
+    /// Clock and random source.
     pub world: World,
     /// The names that the crates declare.
     pub vocabulary: Arc<Vocabulary>,
@@ -56,28 +56,28 @@ pub struct Parts {
     pub store: Store,
     /// Opens units for reading.
     pub(crate) reader: Reader,
-    /// Opens units for writing; not for handlers.
+    /// Opens units for writing. HTTP handlers must not use it.
     pub(crate) transactions: Transactions,
-    /// Runs the changes that requests ask for.
+    /// Runs the changes that clients request.
     pub(crate) changes: Changes,
     pub(crate) issuer: TokenIssuer,
     pub(crate) jwks: String,
     pub(crate) secrets: Arc<ServerSecrets>,
     pub(crate) hasher: Arc<Argon2Pool>,
-    /// Makes proofs of identity, and limits guesses.
+    /// Creates proofs of identity and limits guesses.
     pub(crate) proofs: Proofs,
-    /// How many requests may come, where that is limited.
+    /// Limits requests; `None` where requests are not limited.
     pub(crate) limits: Option<Arc<RequestLimits>>,
-    /// The list of processes that divide the limits, where there can be several.
+    /// The list of processes that divide the limits; `None` where there is only one process.
     pub(crate) serving: Option<ServingProcesses>,
-    /// Deletes what is over.
+    /// Deletes expired rows.
     pub(crate) cleaner: Cleaner,
     /// Seals the journal.
     pub sealer: JournalSealer,
     pub(crate) authority: Arc<AuthorityCache>,
     pub(crate) authenticator: Authenticator,
     pub(crate) refusals: Arc<Refusals>,
-    /// What is counted and measured, where `METRICS_ADDR` is set.
+    /// The metrics; `None` where `METRICS_ADDR` is not set.
     pub(crate) monitoring: Option<Arc<Monitoring>>,
     pub(crate) requests: HttpMetrics,
     pub(crate) watchdog: Arc<Watchdog>,
@@ -89,9 +89,9 @@ pub struct Parts {
     pub(crate) assignment_counts: AssignmentCounts,
     pub(crate) invalidation: Arc<dyn Invalidation>,
     pub(crate) wake_up: Arc<dyn WakeUp>,
-    /// Changes and other tasks under way, which a stop waits for.
+    /// Running changes and other tasks, which a stop waits for.
     pub(crate) tasks: TaskTracker,
-    /// Whether the server is to be sent requests.
+    /// Whether the server is ready for requests.
     pub(crate) ready: AtomicBool,
 }
 
@@ -104,12 +104,12 @@ impl Deref for App {
 }
 
 impl App {
-    /// Where metrics are served, once they are.
+    /// Returns the address of the metrics server, once it listens.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.monitoring.as_ref()?.address()
     }
 
-    /// Opens a unit for reading that sees what the scope may see.
+    /// Opens a unit for reading that sees the rows of `scope`.
     pub(crate) async fn read(&self, scope: Scope) -> Result<Unit, StoreError> {
         self.reader.open(scope).await
     }
@@ -133,7 +133,7 @@ impl App {
         self.changes.clone().run_erased(request, scope, work).map(|done| Ok(done?.into()))
     }
 
-    /// Returns the stored answer of a request with an `Idempotency-Key`; see [`Changes::answered_before`].
+    /// Returns the stored response to a request with an `Idempotency-Key`; see [`Changes::answered_before`].
     pub(crate) async fn answered_before(
         &self,
         request: &ChangeRequest,
@@ -142,12 +142,13 @@ impl App {
         Ok(self.changes.answered_before(request, scope).await?.map(Into::into))
     }
 
-    /// How many passwords may wait for each hashing thread: about two seconds' work.
+    /// Maximum number of passwords that may wait per hashing thread: about two seconds of work.
     const WAITING_HASHES_PER_THREAD: usize = 64;
 
-    /// Puts the adapters together. Nothing is listened to and no schema is changed.
+    /// Composes the adapters. Opens no listener and changes no schema.
     pub(crate) async fn compose(config: Config, address: SocketAddr) -> Result<Self, StartError> {
-        // first of all: whoever keeps a handle of a metric takes it from the recorder that is there then
+        // The recorder must exist first: a metric handle binds to the recorder that is installed when the handle is
+        // created.
         let monitoring = config.metrics_address.map(Monitoring::new).transpose()?.map(Arc::new);
         let keys = Keys::load(&config)?;
         let signing = SigningKeys::parse(&keys.signing).map_err(|e| StartError::keys("SIGNING_KEYS", e))?;
@@ -190,7 +191,7 @@ impl App {
             max: config.tokens.refresh_max,
         };
         let (blobs, outbox) = (storage(&config)?, Outbox::new(&config.mail)?);
-        // One process serves from a SQLite file.
+        // Only one process serves from a SQLite file.
         let has_company = matches!(config.database.url, config::Database::Postgres(_));
         let parts = Parts {
             vocabulary,
@@ -270,7 +271,7 @@ impl App {
     }
 }
 
-/// Deletes what is over, and keeps the rest for as long as is configured.
+/// Creates the service that deletes expired rows, with the configured retention times.
 fn cleaner(config: &Config, transactions: &Transactions, world: &World) -> Cleaner {
     Cleaner {
         transactions: transactions.clone(),
@@ -285,16 +286,16 @@ fn cleaner(config: &Config, transactions: &Transactions, world: &World) -> Clean
     }
 }
 
-/// What processes can share.
+/// The services that processes can share.
 struct Shared {
     cache: Arc<dyn Cache>,
     invalidation: Arc<dyn Invalidation>,
     wake_up: Arc<dyn WakeUp>,
-    /// None where each counts for itself.
+    /// `None` where each process counts for itself.
     limiter: Option<Arc<dyn Limiter>>,
 }
 
-/// What processes share where there is a Redis, and its twins in this one where there is none.
+/// Returns the services shared through Redis, or their local counterparts without Redis.
 fn shared(redis: Option<&Redis>) -> Shared {
     let Some(redis) = redis else {
         return Shared {
@@ -312,7 +313,7 @@ fn shared(redis: Option<&Redis>) -> Shared {
     }
 }
 
-/// Where the bytes of files are.
+/// Opens the configured storage of files.
 pub(crate) fn storage(config: &Config) -> Result<Arc<dyn Blobs>, StartError> {
     Ok(Arc::new(match &config.storage.place {
         StoragePlace::Disk(folder) => Objects::on_disk(folder.clone())?,

@@ -1,4 +1,4 @@
-//! From a configuration and a listener to a running server, and to its orderly end.
+//! Builds a running server from a configuration and a listener, and stops it in order.
 
 use actix_web::{HttpServer, dev::ServerHandle};
 use std::{
@@ -24,10 +24,10 @@ use crate::{
     worker::{self, RunningWorker},
 };
 
-/// What a worker is left of the grace to hand back what it could not end.
+/// Time at the end of the grace in which a worker releases its unfinished jobs.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// A server that listens, and serves once it is run.
+/// A server that listens, and serves once it runs.
 pub struct Application {
     app: App,
     address: SocketAddr,
@@ -37,16 +37,16 @@ pub struct Application {
 }
 
 impl Application {
-    /// How often gathered uses of sessions are written.
+    /// Interval at which collected uses of sessions are written.
     const SETTLE_USAGE: Duration = Duration::from_secs(30);
-    /// How often minutes of refusals are looked at.
+    /// Interval at which the counts of refusals are written for minutes that have ended.
     const SETTLE_REFUSALS: Duration = Duration::from_secs(5);
-    /// How often counters are forgotten of whoever has their whole quota again.
+    /// Interval at which the counters of clients with a full quota are deleted.
     const FORGET_COUNTERS: Duration = Duration::from_secs(10);
-    /// How often secrets are blanked whose time is over.
+    /// Interval at which expired secrets are blanked.
     const BLANK_SECRETS: Duration = Duration::from_secs(60);
 
-    /// Opens the database, brings it up to date and takes over the listener.
+    /// Opens the database, migrates it and takes over the listener.
     pub async fn build(config: Config, listener: TcpListener) -> Result<Self, StartError> {
         let address = listener.local_addr()?;
         let serving = schema::claim_sqlite(&config)?;
@@ -55,24 +55,29 @@ impl Application {
         Ok(Self { app, address, listener, works: true, _serving: serving })
     }
 
-    /// The same without a worker: jobs wait for another process.
+    /// Removes the worker from the application: jobs wait for another process.
     #[must_use]
     pub fn without_worker(self) -> Self {
         Self { works: false, ..self }
     }
 
-    /// Where it listens.
+    /// Returns the address on which the server listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The composed application, for tests that look behind HTTP.
+    /// Returns the composed application, for tests that look behind HTTP.
     pub fn app(&self) -> App {
         self.app.clone()
     }
 
-    /// Serves until SIGTERM or SIGINT, or until `stop` is done, then ends in order: not ready, the delay, no new
-    /// connections, requests and changes under way, jobs, and at last what was gathered. A second signal ends at once.
+    /// Serves until SIGTERM or SIGINT, or until `stop` completes, then stops in order:
+    ///
+    /// 1. The server reports that it is not ready, and waits for the configured delay.
+    /// 2. It accepts no new connections and ends the running requests and changes.
+    /// 3. It ends the jobs and writes the collected counts.
+    ///
+    /// A second signal ends the process at once.
     pub async fn run_until_stopped(self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
         let Self { app, address, listener, works, _serving } = self;
         let reader = AuthorityReader::start(app.authority.clone(), store_config(&app.config))?;
@@ -134,7 +139,7 @@ impl Application {
     }
 }
 
-/// Works on jobs without serving anybody, until SIGTERM or SIGINT. It ends what it has begun within the grace.
+/// Runs jobs without serving the API, until SIGTERM or SIGINT. Running jobs are ended within the grace.
 pub async fn run_worker(config: Config) -> Result<(), StartError> {
     let _serving = schema::claim_sqlite(&config)?;
     let address = config.http.bind_address();
@@ -171,7 +176,7 @@ pub async fn run_worker(config: Config) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Serves metrics, if that is configured.
+/// Serves metrics, if `METRICS_ADDR` is set.
 fn serve_metrics(app: &App) -> Result<Option<MetricsServer>, StartError> {
     let sources = MetricSources {
         store: app.store.clone(),
@@ -225,7 +230,7 @@ async fn housekeeping_loop(app: App) {
     }
 }
 
-/// Blanks the secrets of jobs that wait, or were given up, beyond the time of their links.
+/// Blanks the secrets of waiting and dead jobs whose links have expired.
 async fn blank_secrets(app: &App) {
     let blank = async |unit: &mut Unit| unit.blank_expired_secrets(app.world.now()).await;
     let blanked: Result<_, StoreError> = app.transactions.housekeeping(SystemReason::Worker, blank).await;

@@ -1,5 +1,5 @@
-//! `tenantry doctor`: looks at each thing outside the program and says what to mend. It leaves everything as it was, and
-//! asks nothing without a time limit.
+//! `tenantry doctor`: checks every external dependency of the program and says what to fix. It changes nothing, and
+//! every check has a time limit.
 
 mod database;
 
@@ -17,11 +17,11 @@ use crate::{
     mail::Outbox,
 };
 
-/// What was found, thing by thing.
+/// The findings, one per check.
 #[derive(Debug, Default)]
 pub struct Report(Vec<Finding>);
 
-/// How one thing is.
+/// The finding of one check.
 #[derive(Debug)]
 struct Finding {
     status: Status,
@@ -30,7 +30,7 @@ struct Finding {
 }
 
 impl Report {
-    /// Whether nothing must be mended now. A warning tells of what will have to be, or can be lived with for a while.
+    /// Returns whether there is no problem to fix now. A warning names a problem that can wait.
     pub fn is_healthy(&self) -> bool {
         self.0.iter().all(|finding| finding.status != Status::Fail)
     }
@@ -47,7 +47,7 @@ impl Report {
         self.note(Status::Fail, thing, text);
     }
 
-    /// What `/health` says of a thing, and what to do where that is not well.
+    /// Adds the finding of a check that `/health` shares, and the advice for a finding that is not well.
     fn judged(&mut self, thing: &str, (status, observed): Judgement, mend: &str) {
         match status {
             Status::Pass => self.fine(thing, observed),
@@ -61,7 +61,7 @@ impl Report {
     }
 }
 
-/// One line for each thing.
+/// Writes one line per check.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, finding) in self.0.iter().enumerate() {
@@ -79,7 +79,7 @@ impl fmt::Display for Report {
 
 const MAKE_ROOM: &str = "remove files, or make the disk larger; a full disk stops all changes";
 
-/// Looks at everything that the configuration names, or at what is wrong with the configuration.
+/// Checks everything that the configuration names, or reports the mistakes of the configuration.
 pub async fn run_doctor(loaded: Result<Config, ConfigErrors>) -> Report {
     let mut report = Report::default();
     let config = match loaded {
@@ -119,7 +119,7 @@ fn look_at_folder(folder: &Path, report: &mut Report) {
     }
 }
 
-/// Asks a bucket, within its time limits; a folder was looked at among the folders.
+/// Checks a bucket within its time limits. A storage folder is checked with the other folders.
 async fn look_at_storage(config: &Config, report: &mut Report) {
     let StoragePlace::S3(_) = &config.storage.place else { return };
     const MEND: &str =
@@ -130,7 +130,7 @@ async fn look_at_storage(config: &Config, report: &mut Report) {
     }
 }
 
-/// Asks an SMTP server too, within its time limits. Nothing is sent.
+/// Checks the transport of emails, including an SMTP server within its time limits. No email is sent.
 async fn look_at_mail(config: &Config, report: &mut Report) {
     let outbox = match Outbox::new(&config.mail) {
         Ok(outbox) => outbox,
@@ -159,7 +159,7 @@ async fn look_at_mail(config: &Config, report: &mut Report) {
     }
 }
 
-/// How long something took, for people.
+/// Formats the elapsed time for users.
 fn took(began: Instant) -> String {
     format!("{} ms", began.elapsed().as_millis())
 }
@@ -182,7 +182,7 @@ async fn look_at_redis(config: &Config, report: &mut Report) {
     }
 }
 
-/// Older ones do not speak the protocol by which messages are heard.
+/// Oldest supported major version of Redis. Older ones lack the protocol with which messages are received.
 const OLDEST_REDIS: u32 = 6;
 
 fn is_old(version: &str) -> bool {
@@ -225,7 +225,7 @@ fn look_at_list(
     }
 }
 
-/// Whoever reads the keys can make tokens for anybody.
+/// Checks that only the owner can read the key file. A user who reads the keys can create tokens for any account.
 fn look_at_secrecy(file: &Path, report: &mut Report) {
     const OTHERS: u32 = 0o077;
     let mode = fs::metadata(file).map(|metadata| metadata.permissions().mode());

@@ -2,43 +2,43 @@ use std::{error::Error, ops::Deref};
 use tenantry_kernel::{ErrorCode, FieldError};
 use tenantry_service::ServiceError;
 
-/// A request that cannot be done, as HTTP answers it.
+/// A failed request, in the form that the HTTP layer responds with.
 #[derive(Debug)]
 pub struct Failure(ServiceError);
 
 impl Failure {
-    /// A failure that its code says everything about.
+    /// Creates a failure without details.
     pub fn new(code: ErrorCode) -> Self {
         Self(ServiceError::new(code))
     }
 
-    /// A defect of ours.
+    /// Creates a failure for a defect of this program.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(ServiceError::internal(cause))
     }
 
-    /// Fields that are not valid.
+    /// Creates a failure for invalid fields.
     pub fn invalid(details: Vec<FieldError>) -> Self {
         Self(ServiceError::invalid(details))
     }
 
-    /// A request too many.
+    /// Creates a failure for too many requests.
     pub fn too_many(retry_after_seconds: u64) -> Self {
         Self(ServiceError::too_many(retry_after_seconds))
     }
 
-    /// The same failure with what is wrong in detail.
+    /// Returns the same failure with these details.
     #[must_use]
     pub fn detail(self, detail: FieldError) -> Self {
         Self(self.0.detail(detail))
     }
 
-    /// The same failure without its cause.
+    /// Returns the same failure without its cause.
     pub(crate) fn public_part(&self) -> Self {
         Self(self.0.public_part())
     }
 
-    /// The failure as the services know it.
+    /// Returns the failure in the type of the services.
     pub(crate) fn into_inner(self) -> ServiceError {
         self.0
     }

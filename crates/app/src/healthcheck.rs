@@ -1,4 +1,4 @@
-//! `tenantry healthcheck`: asks a running server, for container images that have no other program to do so.
+//! `tenantry healthcheck`: checks a running server, for container images that have no other HTTP client.
 
 use reqwest::{StatusCode, redirect::Policy};
 use std::{
@@ -9,29 +9,29 @@ use url::Url;
 
 use crate::config::Config;
 
-/// Shorter than what container engines give the program by default.
+/// Time limit of the check, shorter than the default of container engines.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
 
-/// Why a server does not count as well.
+/// The reason why a server counts as unhealthy.
 #[derive(Debug, thiserror::Error)]
 pub enum HealthcheckError {
-    /// It answers that it is not.
+    /// The server responds with an error status.
     #[error("{url} answers {status}")]
     Unwell {
-        /// What was asked.
+        /// The requested URL.
         url: Url,
-        /// Its status.
+        /// The status of the response.
         status: StatusCode,
     },
-    /// It gives no answer.
+    /// The server does not respond.
     #[error("{url} does not answer: see that it runs, and that this is its address")]
     Silent {
-        /// What was asked.
+        /// The requested URL.
         url: Url,
-        /// Why.
+        /// The cause.
         source: reqwest::Error,
     },
-    /// The program cannot ask.
+    /// The HTTP client cannot be created.
     #[error("no request can be made")]
     Client(#[source] reqwest::Error),
     /// `HOST` and `PORT` make no address.
@@ -39,7 +39,7 @@ pub enum HealthcheckError {
     Address(#[from] url::ParseError),
 }
 
-/// Where the server of this configuration says whether it is ready.
+/// Returns the URL at which the server of this configuration reports whether it is ready.
 pub fn readiness_url(config: &Config) -> Result<Url, HealthcheckError> {
     let bound = config.http.bind_address();
     let host = match bound.ip() {
@@ -50,7 +50,7 @@ pub fn readiness_url(config: &Config) -> Result<Url, HealthcheckError> {
     Ok(Url::parse(&format!("http://{}/readyz", SocketAddr::new(host, bound.port())))?)
 }
 
-/// Asks within 5 s, past any proxy, and returns the line that tells of success.
+/// Sends the request, bypassing any proxy, and waits at most 5 s. Returns the line that reports success.
 pub async fn run_healthcheck(url: Url) -> Result<String, HealthcheckError> {
     // The URL is plain HTTP: reading the machine's certificates would take a tenth of a second.
     let client = reqwest::Client::builder().no_proxy().redirect(Policy::none()).tls_certs_only([]).timeout(TIME_LIMIT);

@@ -1,4 +1,5 @@
-//! Where keys come from: the configuration; in development, made on the first start and kept in the data folder.
+//! Loads the keys from the configuration. In development they are created on the first start and kept in the data
+//! folder.
 
 use secrecy::{ExposeSecret, SecretString};
 use std::{
@@ -24,7 +25,8 @@ const SECRETS: &str = "SERVER_SECRETS";
 const SEALS: &str = "SEAL_KEYS";
 
 impl Keys {
-    /// The configured keys, or those of the data folder. The configuration has refused production without any.
+    /// Returns the configured keys, or those of the data folder. The configuration has already refused production
+    /// without keys.
     pub(crate) fn load(config: &Config) -> Result<Self, StartError> {
         let configured = &config.keys;
         match (&configured.signing_keys, &configured.server_secrets, &configured.seal_keys) {
@@ -42,7 +44,7 @@ impl Keys {
         }
     }
 
-    /// The keys of the data folder, if they have been made.
+    /// Returns the keys of the data folder, if they exist.
     pub(crate) fn kept(config: &Config) -> Result<Option<Self>, StartError> {
         let file = Self::file(config);
         match fs::read_to_string(&file) {
@@ -52,14 +54,15 @@ impl Keys {
         }
     }
 
-    /// The keys of the data folder, made there when there are none. A file that is older than seals gets a key for them.
+    /// Returns the keys of the data folder, and creates missing ones. A file from before seals existed gets a key for
+    /// seals.
     pub(crate) fn kept_or_made(config: &Config) -> Result<Self, StartError> {
         let whole = |kept: &Self| !kept.seals.is_empty();
         if let Some(kept) = Self::kept(config)?.filter(whole) {
             return Ok(kept);
         }
         let file = Self::file(config);
-        // Servers that start together in one folder must end up with the same keys.
+        // Servers that start together in one folder must use the same keys.
         let _making = lock_beside(&file)?;
         let seals = vec![SigningKeys::generate_one(&SystemEntropy)];
         let made = match Self::kept(config)? {
@@ -76,12 +79,12 @@ impl Keys {
         Ok(made)
     }
 
-    /// Where keys made in development are kept.
+    /// Returns the path of the keys that development creates.
     pub(crate) fn file(config: &Config) -> PathBuf {
         config.data_dir.join("keys.env")
     }
 
-    /// Replaces the file as a whole, readable by its owner only.
+    /// Replaces the file as a whole. Only its owner can read it.
     pub(crate) fn write(&self, file: &Path) -> Result<(), StartError> {
         let failed = |error| StartError::Files(file.to_owned(), error);
         if let Some(folder) = file.parent() {
@@ -95,13 +98,13 @@ impl Keys {
         fs::rename(&part, file).map_err(failed)
     }
 
-    /// What stands in the file.
+    /// Returns the content of the file.
     pub(crate) fn text(&self) -> String {
         let [signing, secrets, seals] = [&self.signing, &self.secrets, &self.seals].map(|keys| Self::value(keys));
         format!("{SIGNING}={signing}\n{SECRETS}={secrets}\n{SEALS}={seals}\n")
     }
 
-    /// A list as the configuration has it.
+    /// Formats a list of keys as in the configuration.
     pub(crate) fn value(keys: &[SecretString]) -> String {
         keys.iter().map(|key| key.expose_secret()).collect::<Vec<_>>().join(",")
     }
@@ -115,7 +118,7 @@ impl Keys {
     }
 }
 
-/// Waits until no other process has this lock; it ends with the process, however that ends.
+/// Waits for the lock beside the file. The lock ends with the process, also after a crash.
 fn lock_beside(file: &Path) -> Result<fs::File, StartError> {
     let lock = file.with_extension("env.lock");
     let failed = |error| StartError::Files(lock.clone(), error);

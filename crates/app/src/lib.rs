@@ -1,4 +1,4 @@
-//! The application: it reads the configuration, puts the adapters behind the domain's ports, and speaks HTTP.
+//! The application: reads the configuration, connects the adapters to the domain's ports, and serves HTTP.
 //!
 //! `main` and the tests call the same [`Application::build`].
 

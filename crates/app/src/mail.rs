@@ -1,4 +1,4 @@
-//! Mails of this installation: what sends them, and where their links lead.
+//! The emails of this installation: their transport and the addresses of their links.
 
 use std::{path::PathBuf, sync::Arc};
 use tenantry_identity::IDENTITY_EMAILS;
@@ -11,10 +11,10 @@ use crate::{
     config::{LinkPaths, MailConfig, MailTransport},
 };
 
-/// The emails that this program sends: the lists of the crates that declare some.
+/// The emails that this program sends: the lists of all crates that declare emails.
 const EMAILS: &[&[EmailTemplate]] = &[IDENTITY_EMAILS];
 
-/// Where the mails of this configuration go.
+/// The configured transport of emails.
 #[derive(Clone)]
 pub(crate) enum Outbox {
     /// To standard output.
@@ -40,7 +40,7 @@ impl Outbox {
         })
     }
 
-    /// What sends them.
+    /// Returns the mailer.
     pub(crate) fn mailer(&self) -> Arc<dyn Mailer> {
         match self {
             Self::Console(mailer) => mailer.clone(),
@@ -50,14 +50,14 @@ impl Outbox {
     }
 }
 
-/// How mails look.
+/// Returns the templates and the settings of emails.
 fn appearance(config: &MailConfig) -> Result<(Arc<Templates>, MailSettings), StartError> {
     let templates = Arc::new(Templates::load(&EMAILS.concat(), config.templates.as_deref())?);
     let from = MailSettings::parse_from(&config.from).map_err(|error| StartError::Sender(Box::new(error)))?;
     Ok((templates, MailSettings { from, product: config.product.clone() }))
 }
 
-/// Where mailed links lead: to the application of the configuration, else to pages of our own.
+/// Returns the addresses of emailed links: pages of the configured application, or else pages of this server.
 pub(crate) fn link_pages(config: &MailConfig, public_url: &str) -> LinkPages {
     let base = config.app_url.as_ref().map(|url| url.origin().ascii_serialization());
     let LinkPaths { confirm, verify, reset, invite } = config.link_paths.clone();

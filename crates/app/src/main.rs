@@ -1,4 +1,5 @@
-//! The program `tenantry`: a command line in, a result on standard output, one clear sentence on standard error.
+//! The program `tenantry`: reads a command line, prints the result on standard output and an error as one sentence on
+//! standard error.
 
 use clap::Parser;
 use std::{
@@ -19,14 +20,14 @@ use tokio::net::TcpSocket;
 
 type Failure = Box<dyn Error>;
 
-/// Something went wrong.
+/// Exit code of a command that failed.
 const FAILED: u8 = 1;
-/// The configuration is wrong; clap exits with the same when the command line is.
+/// Exit code for a wrong configuration; clap exits with the same code for a wrong command line.
 const MISCONFIGURED: u8 = 2;
-/// It could not be found out.
+/// Exit code of a verification that could not decide.
 const UNKNOWN: u8 = 2;
 
-/// What could not be done, and what to do.
+/// The reason why a command failed, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 struct IoFailure {
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
-            // when standard error is gone too, the exit code is all that is left to say it with
+            // If standard error is closed too, only the exit code reports the failure.
             let _ = writeln!(io::stderr().lock(), "error: {}", sentence(&*error));
             ExitCode::from(if error.is::<ConfigErrors>() { MISCONFIGURED } else { FAILED })
         }
@@ -74,8 +75,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
     }
 }
 
-/// That a log is broken is one thing, that nothing could be said about it another: whoever asks must not take the one for
-/// the other.
+/// Carries out a command about the audit log. A broken log and a verification that could not decide have different exit
+/// codes, so that callers do not confuse them.
 fn audit(sources: Sources, command: AuditCommand) -> Result<ExitCode, Failure> {
     let config = Config::load(sources)?;
     logging::init(&config.log)?;
@@ -85,14 +86,14 @@ fn audit(sources: Sources, command: AuditCommand) -> Result<ExitCode, Failure> {
             Ok(if answer.is_whole { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
         }
         Err(error) => {
-            // as in `main`
+            // As in `main`.
             let _ = writeln!(io::stderr().lock(), "error: {}", sentence(&error));
             Ok(ExitCode::from(UNKNOWN))
         }
     }
 }
 
-/// Does what needs a configuration, and leaves a log.
+/// Runs work that needs a configuration and writes a log.
 fn configured(sources: Sources, work: impl AsyncFnOnce(Config) -> Result<(), Failure>) -> Result<ExitCode, Failure> {
     let config = Config::load(sources)?;
     logging::init(&config.log)?;
@@ -109,13 +110,13 @@ async fn serve(config: Config, no_worker: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How many connections the system holds for us until we accept them; `TcpListener::bind` would make it 128, which a
-/// burst of clients overruns.
+/// Number of connections that the system queues until we accept them. `TcpListener::bind` would set 128, which a burst
+/// of clients overruns.
 const BACKLOG: u32 = 1024;
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // a server that starts again need not wait for the connections of the one before to fade
+    // A restarted server need not wait until the connections of its predecessor have expired.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
@@ -136,7 +137,7 @@ fn cannot_listen(address: SocketAddr, source: io::Error) -> IoFailure {
     IoFailure { what, source }
 }
 
-/// Prints to standard output. That nobody reads it to the end is no failure.
+/// Prints to standard output. A closed pipe is no failure.
 fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
@@ -147,7 +148,7 @@ fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// The error, and in brackets those causes that it does not repeat itself.
+/// Formats the error, followed in brackets by those causes that its own message does not repeat.
 fn sentence(error: &dyn Error) -> String {
     let mut told = error.to_string();
     let mut causes: Vec<String> = Vec::new();

@@ -1,5 +1,5 @@
-//! Metrics in Prometheus' text form, on an address of their own. Without `METRICS_ADDR` nothing is recorded but what
-//! requests took lately, for `/health`.
+//! Metrics in Prometheus' text format, on an address of their own. Without `METRICS_ADDR` only the recent response
+//! times are recorded, for `/health`.
 
 mod collect;
 mod names;
@@ -23,11 +23,11 @@ use tenantry_store::Store;
 
 use crate::StartError;
 
-/// What an application keeps to be watched by.
+/// The monitoring state of an application.
 pub(crate) struct Monitoring {
-    /// Where to listen, as it was configured.
+    /// The configured address.
     wanted: SocketAddr,
-    /// Where it listens, once it does.
+    /// The address on which the metrics server listens, once it does.
     bound: OnceLock<SocketAddr>,
     recorder: PrometheusHandle,
 }
@@ -40,13 +40,13 @@ impl Monitoring {
         Ok(Self { wanted, bound: OnceLock::new(), recorder })
     }
 
-    /// Where metrics are served, once they are.
+    /// Returns the address on which metrics are served, once the server listens.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.bound.get().copied()
     }
 }
 
-/// What metrics are read from when they are asked for.
+/// The sources that metrics are read from at a scrape.
 #[derive(Clone)]
 pub(crate) struct MetricSources {
     pub(crate) store: Store,
@@ -56,13 +56,13 @@ pub(crate) struct MetricSources {
     pub(crate) queues: &'static [&'static str],
 }
 
-/// Upper bounds of what requests, hashes and commands take, in seconds.
+/// Upper bounds of the histograms of requests, hashes and commands, in seconds.
 const BUCKETS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-/// The same for jobs, which may wait for hours.
+/// Upper bounds of the histograms of jobs, in seconds. Jobs may wait for hours.
 const JOB_BUCKETS: [f64; 10] = [0.01, 0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 1_800.0, 7_200.0];
 
-/// The one recorder of this process: adapters record by the `metrics` facade, which knows no other. Several applications
-/// in one process are recorded together.
+/// Returns the one recorder of this process, installing it if needed. Adapters record through the `metrics` facade,
+/// which supports one recorder per process. Several applications in one process are therefore recorded together.
 fn recorder() -> Result<PrometheusHandle, StartError> {
     static RECORDER: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
     let mut installed = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);

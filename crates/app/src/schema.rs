@@ -1,4 +1,4 @@
-//! The database before anybody is served from it: who may use it, and whether its schema is today's.
+//! Checks and migrates the database before the server uses it.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,32 +15,32 @@ use crate::{
     vocabulary,
 };
 
-/// How long the look at the schema may take.
+/// Time limit of the check of the schema.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Applies what is missing, once the database answers and row-level security is known to bind our role: a role that
-/// by-passes it must not come to own the tables.
+/// Applies the missing migrations, once the database responds and row-level security is known to bind the role. A role
+/// that bypasses row-level security must not become the owner of the tables.
 pub(crate) async fn bring_up_to_date(store: &Store, config: &Config) -> Result<(), StartError> {
     store.ping().await?;
     let must_be_bound = config.environment.is_production() && !config.database.allow_rls_bypass;
     if must_be_bound && store.bypasses_row_level_security().await? {
         return Err(StartError::RowLevelSecurity);
     }
-    // A server whose role may not change the schema starts too, after another role has brought it up to date.
+    // A server whose role may not change the schema starts too, after another role has migrated the database.
     if is_up_to_date(store).await? {
         return Ok(());
     }
     Ok(store.migrate().await?)
 }
 
-/// Whether the schema is today's, looked up in bounded time.
+/// Returns whether the schema is current. The look-up has a time limit.
 pub(crate) async fn is_up_to_date(store: &Store) -> Result<bool, StartError> {
     let looked = timeout(LOOK, store.is_migrated()).await;
     looked.unwrap_or_else(|late| Err(ConnectError::Store(StoreError::Unavailable(Box::new(late))))).map_err(Into::into)
 }
 
 impl App {
-    /// Brings the database up to date, without serving from it, and returns the line that tells what was done.
+    /// Migrates the database without serving from it, and returns the line that reports the result.
     pub async fn migrate(config: Config) -> Result<String, StartError> {
         if let Database::Sqlite(file) = &config.database.url {
             make_folder_of(file)?;
@@ -59,7 +59,7 @@ impl App {
     }
 }
 
-/// The file whose lock says that a process serves from this SQLite file.
+/// Returns the path of the file whose lock shows that a process serves from this SQLite file.
 pub(crate) fn serve_lock_of(file: &Path) -> PathBuf {
     PathBuf::from(format!("{}.serve.lock", file.display()))
 }
@@ -69,7 +69,8 @@ fn make_folder_of(file: &Path) -> Result<(), StartError> {
     std::fs::create_dir_all(folder).map_err(|error| StartError::Files(folder.to_owned(), error))
 }
 
-/// One process serves from a SQLite file; the lock ends with the process, however it ends.
+/// Locks the SQLite file for this process, since only one process may serve from it. The lock ends with the process,
+/// also after a crash.
 pub(crate) fn claim_sqlite(config: &Config) -> Result<Option<std::fs::File>, StartError> {
     let Database::Sqlite(file) = &config.database.url else { return Ok(None) };
     let lock_file = serve_lock_of(file);

@@ -1,25 +1,25 @@
-//! Why the server cannot start.
+//! The reasons why the server cannot start.
 
 use std::path::PathBuf;
 use tenantry_crypto::{Argon2Error, KeyListError};
 use tenantry_kernel::{DuplicateName, StoreError};
 use tenantry_store::ConnectError;
 
-/// Why the server cannot start.
+/// The reason why the server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A list of keys cannot be used.
     #[error("{variable} cannot be used: {error}")]
     Keys {
-        /// The variable that holds it.
+        /// The variable that holds the list.
         variable: &'static str,
-        /// What is wrong with it.
+        /// The mistake in the list.
         error: KeyListError,
     },
-    /// The file of keys made in development is not one.
+    /// The key file made in development holds no keys.
     #[error("{} holds no keys: remove it to have new ones made, or set SIGNING_KEYS, SERVER_SECRETS and SEAL_KEYS", .0.display())]
     KeyFile(PathBuf),
-    /// A file or folder of ours cannot be used.
+    /// A file or folder of the server cannot be used.
     #[error("{}: {}; set DATA_DIR to a folder that can be written", .0.display(), .1)]
     Files(PathBuf, #[source] std::io::Error),
     /// Another process serves from this SQLite file.
@@ -31,16 +31,16 @@ pub enum StartError {
     /// A mail template cannot be used.
     #[error("MAIL_TEMPLATES: {0}")]
     Templates(#[from] tenantry_mail::TemplateError),
-    /// The SMTP server cannot be spoken to as configured.
+    /// The SMTP server cannot be used as configured.
     #[error("MAIL_CA_FILE or MAIL_URL cannot be used: {0}")]
     Smtp(#[from] tenantry_mail::SmtpSetupError),
-    /// A schedule says no times.
+    /// A schedule is invalid.
     #[error(transparent)]
     Cron(#[from] tenantry_jobs::CronError),
-    /// The job of a schedule cannot be written.
+    /// The job of a schedule cannot be serialized.
     #[error("the job of a schedule cannot be written: {0}")]
     ScheduledJob(#[from] tenantry_jobs::SealError),
-    /// The sender of mails is none.
+    /// The sender of emails is not a valid mailbox.
     #[error("MAIL_FROM cannot be used: {0}")]
     Sender(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Metrics cannot be served.
@@ -58,7 +58,7 @@ pub enum StartError {
     /// A look-up at start-up failed.
     #[error("{0}; check DATABASE_URL, or ask `tenantry doctor`")]
     Store(#[from] StoreError),
-    /// Row-level security would not hold.
+    /// The database role bypasses row-level security.
     #[error(
         "the PostgreSQL role could by-pass row-level security: use a role that is neither superuser nor BYPASSRLS, or set ALLOW_RLS_BYPASS=on"
     )]
@@ -66,7 +66,7 @@ pub enum StartError {
     /// Two crates declare the same name.
     #[error(transparent)]
     Vocabulary(#[from] DuplicateName),
-    /// The server could not be set up or failed.
+    /// The server could not be set up, or failed.
     #[error("the server failed: {0}")]
     Server(#[from] std::io::Error),
 }

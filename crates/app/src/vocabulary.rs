@@ -1,4 +1,4 @@
-//! The public vocabulary of this program: what its crates declare, put together.
+//! The public vocabulary of this program, composed of the names that its crates declare.
 
 use std::sync::Arc;
 use tenantry_files::vocabulary::{QUOTA_EXCEEDED, RANGE_NOT_SATISFIABLE, STORAGE_FULL};

@@ -1,8 +1,8 @@
-//! Notices what of this process no longer turns: a runtime that something blocks, or a worker that makes no progress.
+//! Detects parts of this process that are stuck: a runtime that some code blocks, or a worker that makes no progress.
 //!
-//! What is watched beats. A thread of its own, which nothing else can block, looks again and again who has beaten since
-//! its last look, and counts the looks without. Time is counted in these looks: while the whole process is stopped, or the
-//! machine sleeps, nobody looks either, and so nobody is late after that.
+//! Each watched task sends heartbeats. A thread of its own, which no other code can block, checks at intervals which
+//! tasks have sent a heartbeat since the last check, and counts the checks without one. Time is counted in these
+//! checks: while the whole process is stopped or the machine sleeps, no check runs, so no task is late afterwards.
 
 use std::{
     io,
@@ -14,12 +14,12 @@ use std::{
     time::Duration,
 };
 
-/// Between two looks.
+/// Time between two checks.
 const LOOK: Duration = Duration::from_secs(1);
-/// A runtime that has not come round for so many looks is wedged.
+/// Number of checks without a heartbeat after which a runtime counts as stuck.
 const RUNTIME_PATIENCE: u32 = 10;
 
-/// Somebody who is watched. It is no longer when the last holder of this drops it.
+/// A watched task. The watchdog stops watching it when the last reference is dropped.
 #[derive(Debug)]
 pub(crate) struct Pulse {
     name: &'static str,
@@ -29,7 +29,7 @@ pub(crate) struct Pulse {
 }
 
 impl Pulse {
-    /// Says that it turns.
+    /// Sends a heartbeat.
     pub(crate) fn beat(&self) {
         self.has_beaten.store(true, Ordering::Relaxed);
     }
@@ -50,12 +50,12 @@ impl Pulse {
     }
 }
 
-/// Watches everybody who asked for it, until it is dropped.
+/// Watches registered tasks until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     watched: Arc<Mutex<Vec<Weak<Pulse>>>>,
     period: Duration,
-    /// Dropping it ends the thread.
+    /// Dropping the sender ends the thread.
     _life: Sender<()>,
 }
 
@@ -79,7 +79,7 @@ impl Watchdog {
         Ok(Self { watched, period, _life: life })
     }
 
-    /// Watches somebody who beats at least once in so many seconds.
+    /// Watches a task that sends at least one heartbeat in this number of seconds.
     pub(crate) fn watch(&self, name: &'static str, patience_seconds: u32) -> Arc<Pulse> {
         let (has_beaten, missed) = (AtomicBool::new(true), AtomicU32::new(0));
         let pulse = Arc::new(Pulse { name, patience: patience_seconds, has_beaten, missed });
@@ -87,7 +87,7 @@ impl Watchdog {
         pulse
     }
 
-    /// To be spawned on a runtime of one thread, which is watched for as long as this is polled.
+    /// Returns a future to spawn on a single-threaded runtime. The runtime is watched while the future is polled.
     pub(crate) fn watch_runtime(&self, name: &'static str) -> impl Future<Output = ()> + use<> {
         let pulse = self.watch(name, RUNTIME_PATIENCE);
         let mut interval = tokio::time::interval(self.period / 2);
@@ -100,13 +100,13 @@ impl Watchdog {
         }
     }
 
-    /// Somebody who does not turn any more, if there is one.
+    /// Returns the name of a stuck task, if there is one.
     pub(crate) fn wedged(&self) -> Option<&'static str> {
         living(&self.watched).iter().find(|pulse| pulse.is_wedged()).map(|pulse| pulse.name)
     }
 }
 
-/// Those who are watched still.
+/// Returns the tasks that are still watched.
 fn living(watched: &Mutex<Vec<Weak<Pulse>>>) -> Vec<Arc<Pulse>> {
     let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
     watched.retain(|pulse| pulse.strong_count() > 0);
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(watchdog.wedged(), None);
     }
 
-    /// Blocks the thread that serves it until the test has seen enough.
+    /// Blocks the thread that serves it until the test is done.
     async fn blocks(until: web::Data<Mutex<mpsc::Receiver<()>>>) -> HttpResponse {
         let released = until.lock().expect("one request").recv_timeout(LONG);
         assert!(released.is_ok(), "the test has forgotten its server");
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(livez().await, Some(200));
         let wedging = actix_web::rt::spawn(reqwest::get(format!("http://{address}/blocks")));
         let began = Instant::now();
-        // A question that the wedged worker gets is not answered; one of the other's is.
+        // A request that the stuck worker gets is not answered; a request that the other worker gets is.
         while livez().await != Some(503) {
             assert!(began.elapsed() < LONG, "nobody tells");
         }

@@ -1,4 +1,4 @@
-//! The worker of this program: which queues it serves, what does the jobs of each kind, and where its units come from.
+//! The worker of this program: its queues, the handlers of its jobs, and the store that it uses.
 
 use std::{sync::Arc, time::Duration};
 use tenantry_files::{RemoveBlob, SweepBlobs};
@@ -19,7 +19,7 @@ const SCOPE: Scope = Scope::System(SystemReason::Worker);
 /// The queues of this program.
 pub(crate) const QUEUES: &[&str] = &[RegistrationRequested::QUEUE, Email::QUEUE, CleanUp::QUEUE, SealJournal::QUEUE];
 
-/// The store as a worker sees it.
+/// The store, as a worker uses it.
 #[derive(Clone)]
 struct WorkerStore(Transactions);
 
@@ -39,12 +39,12 @@ impl JobStore for WorkerStore {
     }
 }
 
-/// The worker of this process, which works until it is ended.
+/// The worker of this process, which runs until it is ended.
 pub(crate) struct RunningWorker {
     stop: CancellationToken,
     hand_back: CancellationToken,
     task: tokio::task::JoinHandle<()>,
-    /// Kept here too, so that a worker that has ended unasked is missed.
+    /// Kept here too, so that the watchdog notices a worker that has ended on its own.
     _pulse: Arc<Pulse>,
 }
 
@@ -74,12 +74,12 @@ impl RunningWorker {
         Ok(Self { stop, hand_back, task, _pulse: pulse })
     }
 
-    /// Takes no more jobs from now on.
+    /// Stops claiming jobs.
     pub(crate) fn stop(&self) {
         self.stop.cancel();
     }
 
-    /// Waits for those that it has for so long, and hands back what is not done by then.
+    /// Waits up to `patience` for the running jobs, and then releases the unfinished ones.
     pub(crate) async fn end(self, patience: Duration) {
         self.stop.cancel();
         let hand_back = self.hand_back;
@@ -97,7 +97,7 @@ impl RunningWorker {
     }
 }
 
-/// What does the jobs of each kind.
+/// Returns the handlers of all kinds of jobs.
 fn handlers(app: &App) -> Handlers {
     let (transactions, world, secrets) = (&app.transactions, &app.world, &app.secrets);
     let emails = EmailSender {
@@ -120,16 +120,16 @@ fn handlers(app: &App) -> Handlers {
         .with::<SealJournal>(SealsJournal(app.sealer.clone()))
 }
 
-/// For how long a worker may not come round. It waits for two units at a time while the database does not answer, which is
-/// not its fault.
+/// Returns the number of seconds that a worker may take without a heartbeat. While the database does not respond, a
+/// worker waits for two units at a time; it must not count as stuck then.
 fn patience_seconds(deadline: Duration) -> u32 {
     const BESIDE: Duration = Duration::from_secs(10);
     u32::try_from((deadline * 3 + BESIDE).as_secs()).unwrap_or(u32::MAX)
 }
 
-/// What is done again and again.
+/// Returns the schedules of recurring jobs.
 fn schedules(world: &World, seals: bool) -> Result<Vec<Schedule>, StartError> {
-    // Not on the hour, when everybody's schedules fire.
+    // Not on the hour, when the schedules of most systems fire.
     let mut schedules = vec![
         Schedule::of(world, "cleanup", "17 * * * *".parse()?, &CleanUp::everything())?,
         Schedule::of(world, "sweep_blobs", "47 3 * * *".parse()?, &SweepBlobs {})?,
