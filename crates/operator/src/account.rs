@@ -1,4 +1,4 @@
-//! The account of a person who is put into a tenant: one that is there, or a new one whose password is chosen by a link.
+//! The account of a user who is added to a tenant: an existing one, or a new one whose password is set with a link.
 
 use secrecy::ExposeSecret;
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use tenantry_tenancy::Tenant;
 
 use crate::{LinkArgument, Operator, OperatorError, SCOPE};
 
-/// An account, looked up before the change began.
+/// An account, looked up before the change begins.
 #[derive(Clone)]
 pub(crate) enum Account {
-    /// It is there; name and password stay as they are.
+    /// The account exists; its name and password stay as they are.
     Known(Person),
-    /// It is to be made.
+    /// The account is to be created.
     New(NewPerson),
 }
 
-/// How a new person gets the link by which they choose their first password.
+/// How a new user gets the link to choose a first password.
 pub(crate) struct FirstPassword {
     secrets: Arc<ServerSecrets>,
     pages: LinkPages,
@@ -35,7 +35,7 @@ impl FirstPassword {
 }
 
 impl Account {
-    /// Looks the address up.
+    /// Looks up the account of an email address, or prepares a new one.
     pub(crate) async fn find_or_prepare(
         operator: &Operator,
         email: &EmailAddress,
@@ -52,7 +52,7 @@ impl Account {
         }
     }
 
-    /// The person, held against other changes; made if they are new.
+    /// Returns the user, locked against concurrent changes. A new user is created.
     pub(crate) async fn person(&self, unit: &mut Unit, actor: &Actor, world: &World) -> Result<Person, ServiceError> {
         match self {
             Self::Known(known) => {
@@ -64,7 +64,7 @@ impl Account {
         }
     }
 
-    /// Offers somebody new their first password, and says what the operator is told of the account.
+    /// Offers a new user the link to a first password, and returns the text about the account for the operator.
     pub(crate) async fn offer(
         &self,
         unit: &mut Unit,
@@ -90,7 +90,7 @@ impl Account {
     }
 }
 
-/// What somebody is called whose name nobody gave.
+/// Derives the name of a user from the email address, where no name is given.
 fn name_from(email: &EmailAddress) -> Result<Name, OperatorError> {
     Name::parse(email.local()).map_err(|error| ServiceError::internal(error).into())
 }

@@ -1,4 +1,4 @@
-//! Commands about the audit log: is it what was sealed?
+//! The commands for the audit log: verify, print heads and keys, seal.
 
 use serde_json::{Value, json};
 use std::{
@@ -17,15 +17,15 @@ use tenantry_tenancy::Tenants;
 
 use crate::{Operator, OperatorError, REASON, SCOPE, TenantSelector, tenants};
 
-/// How many entries are looked at in one unit for those that were never sealed.
+/// Number of entries per unit when unsealed entries are read.
 const ENTRIES_AT_ONCE: u32 = 1_000;
 
-/// What a command about the audit log has to tell.
+/// The result of a command for the audit log.
 #[derive(Debug)]
 pub struct AuditAnswer {
-    /// For people, or as JSON where that was asked for.
+    /// The output, as text for users or as JSON.
     pub text: String,
-    /// Whether every log that was verified is what was sealed.
+    /// Whether every verified log is intact.
     pub is_whole: bool,
 }
 
@@ -36,7 +36,7 @@ impl From<String> for AuditAnswer {
 }
 
 impl Operator {
-    /// Verifies one log, or all that there are and all of which a head is known.
+    /// Verifies one log, or every log of the database and every log with a known head.
     pub async fn verify(
         &self,
         tenant: Option<&TenantSelector>,
@@ -51,7 +51,7 @@ impl Operator {
         Ok(answer(&verified, as_json))
     }
 
-    /// Returns the head of one log, or of all, a line each.
+    /// Returns the heads of one log or of all logs, one per line.
     pub async fn heads(&self, tenant: Option<&TenantSelector>) -> Result<AuditAnswer, OperatorError> {
         let mut lines = Vec::new();
         for chain in chains(self, tenant, &[]).await? {
@@ -62,7 +62,7 @@ impl Operator {
         Ok(lines.join("\n").into())
     }
 
-    /// Seals what waits, and returns the line that tells of it.
+    /// Seals the unsealed entries and returns the line that reports the result.
     pub async fn seal(&self) -> Result<AuditAnswer, OperatorError> {
         let sealed = self.sealer.seal_journal(REASON).await?;
         let told = match sealed.segments {
@@ -73,7 +73,7 @@ impl Operator {
     }
 }
 
-/// Verifies a file that `GET /audit-logs/export` made with seals.
+/// Verifies a file that `GET /audit-logs/export` created with seals.
 pub fn verify_export(
     file: &Path,
     keys: &TrustedSealKeys,
@@ -83,12 +83,12 @@ pub fn verify_export(
     Ok(answer(&[verify_file(file, keys, heads)?], as_json))
 }
 
-/// Returns the public keys with their ids, a line each.
+/// Returns the public keys with their ids, one per line.
 pub fn public_keys(keys: &TrustedSealKeys) -> String {
     keys.iter().map(|(id, key)| format!("{}  # key id {id}", key.text())).collect::<Vec<_>>().join("\n")
 }
 
-/// The logs that are meant: one tenant's, or all that there are and all of which a head is known.
+/// Returns the selected logs: that of one tenant, or every log of the database and every log with a known head.
 async fn chains(
     operator: &Operator,
     tenant: Option<&TenantSelector>,
@@ -106,7 +106,7 @@ async fn chains(
         chains.insert(chain);
         after = Some(chain);
     }
-    // Every tenant has a log, also one whose seals were all deleted.
+    // Every tenant has a log, even after all its seals were deleted.
     let mut after = None;
     while let Some(tenant) = unit.next_tenant(after).await? {
         chains.insert(Chain(Some(tenant)));
@@ -115,16 +115,16 @@ async fn chains(
     Ok(chains)
 }
 
-/// What was found of one log.
+/// The findings about one log.
 struct Verified {
     chain: Chain,
-    /// Its tenant's slug, where it is known.
+    /// The slug of the tenant, where known.
     slug: Option<String>,
     outcome: Result<Summary, String>,
     unsealed: u64,
 }
 
-/// A head that no log is held against would say nothing, and seem to.
+/// Fails when a head belongs to another log. An unused head would prove nothing, but seem to.
 fn require_chain(chain: Chain, heads: &[Head]) -> Result<(), OperatorError> {
     heads.iter().find(|head| head.chain != chain).map_or(Ok(()), |head| Err(OperatorError::OtherHead(*head)))
 }
@@ -153,7 +153,7 @@ async fn segments(operator: &Operator, mut verifier: Verifier<'_>) -> Result<Sum
     let mut number = 1;
     while let Some((segment, found)) = next_segment(operator, chain, number).await? {
         if let Err(finding) = verifier.segment(&segment, &found) {
-            // Retention may have removed the segment between two looks.
+            // Retention may have removed the segment between the two reads.
             let now = next_segment(operator, chain, number).await?;
             match now.filter(|(now, _)| now.listed.is_none() && segment.listed.is_some()) {
                 Some((now, found)) => verifier.segment(&now, &found)?,
@@ -176,7 +176,7 @@ async fn segments(operator: &Operator, mut verifier: Verifier<'_>) -> Result<Sum
     }
 }
 
-/// The segment of that number, or the first one after it, with what there is of its entries.
+/// Returns the segment with this number, or the first one after it, with its remaining entries.
 async fn next_segment(
     operator: &Operator,
     chain: Chain,
@@ -197,7 +197,7 @@ async fn next_segment(
     Ok(Some((segment, found)))
 }
 
-/// Verifies a file that `GET /audit-logs/export` made with seals, a segment at a time.
+/// Verifies a file that `GET /audit-logs/export` created with seals, one segment at a time.
 fn verify_file(path: &Path, keys: &TrustedSealKeys, heads: &[Head]) -> Result<Verified, OperatorError> {
     let unreadable = |error| OperatorError::Export { file: path.to_owned(), error };
     let mut lines = BufReader::new(File::open(path).map_err(unreadable)?).lines();
@@ -225,7 +225,8 @@ fn verify_file(path: &Path, keys: &TrustedSealKeys, heads: &[Head]) -> Result<Ve
                     return Err(OperatorError::Broken(format!("line {number} begins another log")));
                 }
                 Some(Line::Entry(evidence)) => {
-                    // A segment has no more entries than that: more were added, which need not be gathered to be told.
+                    // A segment never has more entries. If the file has more, entries were added, and the report does
+                    // not need all of them.
                     if found.len() <= MOST_FOUND {
                         found.push(Found::new(&evidence).map_err(ServiceError::internal)?);
                     }
@@ -245,7 +246,7 @@ fn verify_file(path: &Path, keys: &TrustedSealKeys, heads: &[Head]) -> Result<Ve
     Ok(Verified { chain: header.chain, slug: None, outcome, unsealed: 0 })
 }
 
-/// How many entries before a seal are gathered.
+/// Maximum number of entries collected before a seal.
 const MOST_FOUND: usize = 2 * tenantry_audit::MAX_SEGMENT_ENTRIES as usize;
 
 fn answer(verified: &[Verified], as_json: bool) -> AuditAnswer {
@@ -273,7 +274,7 @@ impl Verified {
         };
         let segments = counted(u64::try_from(summary.segments).unwrap_or(0), "segment");
         let mut told = format!("{}: whole: {} entries in {segments}", self.name(), summary.entries);
-        // Writing to a text does not fail.
+        // Writing to a `String` does not fail.
         if summary.erased > 0 {
             let _infallible = write!(told, "; {} with their personal part erased", summary.erased);
         }

@@ -1,4 +1,4 @@
-//! Erasing a person at the command line.
+//! The command that erases a user.
 
 use tenantry_identity::vocabulary::USER_ERASED;
 use tenantry_identity::{ErasePerson, Erasure, People, Person, Trace, erase_person, erased_address};
@@ -11,11 +11,11 @@ use crate::{
     people::{find, named, owned_alone},
 };
 
-/// How many entries are gone through in one unit.
+/// Number of entries processed in one unit.
 const ENTRIES_AT_ONCE: u32 = 1_000;
 
-/// Erases a person's account, and then what the journal says of them. Whoever was erased before is gone through again,
-/// so that a command that was cut off can be repeated.
+/// Erases a user's account, and then the user's personal data in the journal. For an account that was erased before,
+/// the journal is processed again, so that an interrupted command can be repeated.
 pub(crate) async fn erase(operator: &Operator, command: EraseUser) -> Result<String, OperatorError> {
     let EraseUser { email, id, force } = command;
     let person = match (email, id) {
@@ -43,7 +43,7 @@ async fn find_by_id(operator: &Operator, id: UserId) -> Result<Person, OperatorE
     operator.reader.open(SCOPE).await?.person_by_id(id).await?.ok_or(OperatorError::UnknownPersonId(id))
 }
 
-/// Goes through every log, since the person may have left tenants long ago.
+/// Processes every log, since the user may have left tenants long ago.
 async fn erase_journal(operator: &Operator, person: &Person) -> Result<u64, OperatorError> {
     let placeholder = erased_address(person.id).map_err(tenantry_service::ServiceError::from)?;
     let mut erased = erase_log(operator, None, person, &placeholder).await?;

@@ -5,59 +5,59 @@ use tenantry_kernel::{EmailAddress, ErrorKind, StoreError, UserId};
 use tenantry_service::ServiceError;
 use tenantry_tenancy::{RoleName, Slug};
 
-/// Why a command of the operator was not carried out, and what to do.
+/// The reason why a command of the operator failed, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
-    /// No tenant has that slug or id.
+    /// No tenant has this slug or id.
     #[error("there is no tenant {0}: name one by its slug or its id")]
     UnknownTenant(String),
-    /// The tenant has no role of that name.
+    /// The tenant has no role with this name.
     #[error(
         "tenant {tenant} has no role called {role}: name owner, admin, member, viewer, or one that the tenant has made"
     )]
     UnknownRole {
         /// The tenant.
         tenant: Slug,
-        /// The name asked for.
+        /// The requested name.
         role: RoleName,
     },
-    /// No job has that id.
+    /// No job has this id.
     #[error("there is no job {0}: `tenantry jobs list` shows those that are kept")]
     UnknownJob(JobId),
-    /// The job has moved on, or never was where it would have to be.
+    /// The state of the job does not allow the command.
     #[error("job {id} is {state}: {possible}")]
     JobState {
         /// The job.
         id: JobId,
-        /// Where it stands.
+        /// The state of the job.
         state: &'static str,
-        /// What would have to be so.
+        /// The states that allow the command.
         possible: &'static str,
     },
-    /// A tenant has no rows of its own of that.
+    /// Tenants have no rows of this kind.
     #[error("no tenant has rows of its own of {0}: leave out --tenant, or name another --target")]
     NotOfTenant(&'static str),
-    /// Nobody has that address.
+    /// No account has this email address.
     #[error("no account has the address {0}")]
     UnknownPerson(EmailAddress),
-    /// Nobody has that id.
+    /// No account has this id.
     #[error("there is no person {0}")]
     UnknownPersonId(UserId),
-    /// The person is shut out, and could do nothing in the tenant.
+    /// The account is disabled, so the user could not work in the tenant.
     #[error("{0} is disabled: enable the account first with `tenantry admin enable-user --email {0}`")]
     Disabled(EmailAddress),
-    /// The person is in the tenant, with the roles that they hold there.
+    /// The user is already a member of the tenant and has roles there.
     #[error("{email} is a member of tenant {tenant} already: an administrator of the tenant can change the roles")]
     AlreadyMember {
-        /// The person.
+        /// The email address of the user.
         email: EmailAddress,
         /// The tenant.
         tenant: Slug,
     },
-    /// Somebody registered with the address at the same moment.
+    /// A client registered with the email address at the same time.
     #[error("the address {0} was registered at the same moment: run the command again to use that account")]
     Registered(EmailAddress),
-    /// Another tenant has the slug that was asked for.
+    /// Another tenant has the requested slug.
     #[error("another tenant has the slug {0}: name another one with --slug, or none to have one made from the name")]
     SlugTaken(Slug),
     /// No free slug was found for the name.
@@ -66,44 +66,44 @@ pub enum OperatorError {
     /// Tenants would be left without an active owner.
     #[error("{email} is the last active owner of {}: make another member an owner there first, or repeat with --force", list(.tenants))]
     LastOwner {
-        /// The person.
+        /// The email address of the user.
         email: EmailAddress,
-        /// The tenants that nobody else owns.
+        /// The tenants without another active owner.
         tenants: Vec<Slug>,
     },
     /// The file cannot be read.
     #[error("{} cannot be read: {error}", file.display())]
     Export {
-        /// Which file.
+        /// The path of the file.
         file: PathBuf,
-        /// Why.
+        /// The cause.
         error: std::io::Error,
     },
     /// The file is no export with seals.
     #[error("{} is no export with seals: make one with GET /audit-logs/export?format=ndjson&seals=true", file.display())]
     NoExport {
-        /// Which file.
+        /// The path of the file.
         file: PathBuf,
     },
-    /// A head belongs to another log than the one that is verified.
+    /// A head belongs to another log than the verified one.
     #[error("the head {0} is of another log than the one that is verified")]
     OtherHead(Head),
-    /// A log is not what was sealed.
+    /// A log was changed after it was sealed.
     #[error("{0}")]
     Broken(String),
-    /// The change was refused, or went wrong.
+    /// The change was refused or failed.
     #[error("{sentence}")]
     Failed {
-        /// What happened and what to do.
+        /// The failure and what to do.
         sentence: &'static str,
-        /// Why.
+        /// The cause.
         #[source]
         cause: Option<Box<dyn Error + Send + Sync>>,
     },
 }
 
 impl From<ServiceError> for OperatorError {
-    /// For failures that mean the same in every command.
+    /// Converts failures that mean the same in every command.
     fn from(failure: ServiceError) -> Self {
         let sentence = match failure.code.kind() {
             ErrorKind::Unavailable => {
@@ -129,7 +129,7 @@ impl From<StoreError> for OperatorError {
     }
 }
 
-/// Slugs as they stand in a sentence.
+/// Formats slugs as a list in a sentence.
 pub(crate) fn list(slugs: &[Slug]) -> String {
     slugs.iter().map(Slug::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -1,4 +1,4 @@
-//! Commands about background work.
+//! The commands for jobs.
 
 use serde_json::{Value, json};
 use tenantry_jobs::vocabulary::{CLEANUP_REQUESTED, JOB_CANCELLED, JOB_RETRIED};
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Operator {
-    /// Carries out a command about jobs and returns what it has to tell.
+    /// Carries out a command for jobs and returns its output.
     pub async fn manage_jobs(&self, command: JobsCommand) -> Result<String, OperatorError> {
         match command {
             JobsCommand::List(it) => list(self, it).await,
@@ -155,7 +155,7 @@ fn counted(swept: &Swept, dry_run: bool) -> String {
     table(["TARGET", if dry_run { "WOULD BE DELETED" } else { "DELETED" }], rows)
 }
 
-/// What came of a change of one job.
+/// Describes the result of a change of one job.
 async fn told(
     operator: &Operator,
     id: JobId,
@@ -193,7 +193,7 @@ fn as_json(job: &JobStatus) -> Value {
     })
 }
 
-/// Columns as wide as their widest cell; the last is as long as it is.
+/// Formats a table whose columns are as wide as their widest cell; the last column is not padded.
 fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! What the operator of an installation does at its command line, on the database itself, beside a running server.
+//! The commands of the operator of an installation. They work on the database directly, beside a running server.
 
 mod account;
 mod audit;
@@ -28,28 +28,28 @@ use tenantry_service::{
 const REASON: SystemReason = SystemReason::CommandLine;
 const SCOPE: Scope = Scope::System(REASON);
 
-/// What the operator's commands work with. They must run in a `LocalSet`.
+/// The services that the operator's commands use. The commands must run in a `LocalSet`.
 pub struct Operator {
     /// Runs changes.
     pub changes: Changes,
     /// Opens units for reading.
     pub reader: Reader,
-    /// Opens units for writing what is done in portions.
+    /// Opens units for writing, for work that is done in portions.
     pub transactions: Transactions,
     /// Clock and random source.
     pub world: World,
-    /// Seals the secrets of jobs.
+    /// Encrypts the secrets of jobs.
     pub secrets: Arc<ServerSecrets>,
-    /// Where links for a first password lead.
+    /// Addresses of the links to a first password.
     pub link_pages: LinkPages,
-    /// Deletes what is over.
+    /// Deletes expired rows.
     pub cleaner: Cleaner,
     /// Seals the journal.
     pub sealer: JournalSealer,
 }
 
 impl Operator {
-    /// Carries out a command about tenants and people, and returns the line that tells what was done.
+    /// Carries out a command for tenants and users, and returns the line that reports the result.
     pub async fn administer(&self, command: OperatorCommand) -> Result<String, OperatorError> {
         use OperatorCommand as Do;
         match command {
@@ -64,7 +64,7 @@ impl Operator {
         }
     }
 
-    /// Runs a change by the operator; what it returns is the line that tells of it.
+    /// Runs a change by the operator. The work returns the line that reports the result.
     async fn change<W>(&self, action: Action, work: W) -> Result<String, ServiceError>
     where
         W: AsyncFn(&mut Unit, &Actor, &World) -> Result<String, ServiceError> + 'static,

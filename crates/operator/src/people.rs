@@ -1,4 +1,4 @@
-//! Commands about people.
+//! The commands for users.
 
 use tenantry_identity::{
     AddMember, DisablePerson, EnablePerson, People, Person, PersonStatus, add_member as add, disable_person,
@@ -17,7 +17,7 @@ use crate::{
     tenants,
 };
 
-/// Puts a person into a tenant with one role, and makes their account if there is none.
+/// Adds a user to a tenant with one role, and creates the account if there is none.
 pub(crate) async fn add_member(operator: &Operator, command: AddMemberArguments) -> Result<String, OperatorError> {
     let AddMemberArguments { tenant, email, name, role, link } = command;
     let tenant = tenants::find(operator, &tenant.tenant).await?;
@@ -29,7 +29,7 @@ pub(crate) async fn add_member(operator: &Operator, command: AddMemberArguments)
     let Tenant { id, slug, .. } = tenant.clone();
     let first_password = FirstPassword::new(operator, link);
     let done = operator.change(MEMBERSHIP_CREATED, async move |unit, actor, world| {
-        // before the role is looked up, so that nobody deletes it meanwhile
+        // Lock before the role is looked up, so that no concurrent change deletes the role.
         unit.lock_tenant(id).await?;
         let role = unit.role_by_name(id, &role).await?.ok_or(TenancyError::NotFound)?;
         let person = account.person(unit, actor, world).await?;
@@ -46,7 +46,7 @@ pub(crate) async fn add_member(operator: &Operator, command: AddMemberArguments)
     })
 }
 
-/// Shuts a person out of every tenant.
+/// Disables a user in every tenant.
 pub(crate) async fn disable(operator: &Operator, command: DisableUser) -> Result<String, OperatorError> {
     let person = find(operator, &command.user.email).await?;
     if person.status == PersonStatus::Disabled {
@@ -72,7 +72,7 @@ pub(crate) async fn disable(operator: &Operator, command: DisableUser) -> Result
     }
 }
 
-/// Lets a disabled person sign in again.
+/// Lets a disabled user sign in again.
 pub(crate) async fn enable(operator: &Operator, argument: EmailArgument) -> Result<String, OperatorError> {
     let person = find(operator, &argument.email).await?;
     if person.status == PersonStatus::Enabled {
@@ -85,7 +85,7 @@ pub(crate) async fn enable(operator: &Operator, argument: EmailArgument) -> Resu
     Ok(done.await?)
 }
 
-/// The tenants that nobody owns besides this person.
+/// Returns the tenants that have no other owner than this user.
 pub(crate) async fn owned_alone(unit: &mut Unit, person: UserId) -> Result<Vec<Slug>, StoreError> {
     let mut slugs = Vec::new();
     for (_, tenant) in unit.tenants_of(person).await? {
@@ -101,7 +101,7 @@ pub(crate) async fn find(operator: &Operator, email: &EmailAddress) -> Result<Pe
     found.ok_or_else(|| OperatorError::UnknownPerson(email.clone()))
 }
 
-/// The person as the operator is told of them.
+/// Names the user in messages to the operator.
 pub(crate) fn named(person: &Person) -> String {
     format!("{} ({})", person.email, person.id)
 }

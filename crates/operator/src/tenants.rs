@@ -1,4 +1,4 @@
-//! Commands about tenants.
+//! The commands for tenants.
 
 use tenantry_identity::{Person, vocabulary::EMAIL_TAKEN};
 use tenantry_kernel::{Name, TenantStatus};
@@ -14,7 +14,7 @@ use crate::{
     people::named as named_person,
 };
 
-/// Founds a tenant, and makes its owner's account if there is none.
+/// Creates a tenant, and the account of its owner if there is none.
 pub(crate) async fn create(operator: &Operator, command: CreateTenantArguments) -> Result<String, OperatorError> {
     let CreateTenantArguments { name, owner_email, owner_name, slug, plan, link } = command;
     let plan = plan.unwrap_or_else(Plan::first);
@@ -44,7 +44,7 @@ fn founding(owner: &Person, name: Name, slug: Option<Slug>, plan: &'static Plan)
     FoundTenant { name, slug, plan, owner: owner.id, owner_name: owner.name.clone(), owner_keys: owner.member_keys() }
 }
 
-/// Says early what would be refused.
+/// Fails early when another tenant has the slug; the change itself would be refused.
 async fn ensure_free(operator: &Operator, slug: &Slug) -> Result<(), OperatorError> {
     match operator.reader.open(SCOPE).await?.tenant_by_slug(slug).await? {
         None => Ok(()),
@@ -74,7 +74,7 @@ pub(crate) async fn set_status(
     Ok(done.await?)
 }
 
-/// Moves a tenant to another plan.
+/// Changes the plan of a tenant.
 pub(crate) async fn set_plan(operator: &Operator, command: SetPlan) -> Result<String, OperatorError> {
     let before = find(operator, &command.tenant.tenant).await?;
     let plan = command.plan;
@@ -89,7 +89,7 @@ pub(crate) async fn set_plan(operator: &Operator, command: SetPlan) -> Result<St
     Ok(done.await?)
 }
 
-/// The tenant that an operator names.
+/// Returns the tenant that the operator selected.
 pub(crate) async fn find(operator: &Operator, selector: &TenantSelector) -> Result<Tenant, OperatorError> {
     let mut unit = operator.reader.open(SCOPE).await?;
     let (found, text) = match selector {
@@ -99,7 +99,7 @@ pub(crate) async fn find(operator: &Operator, selector: &TenantSelector) -> Resu
     found.ok_or(OperatorError::UnknownTenant(text))
 }
 
-/// The tenant as the operator is told of it.
+/// Names the tenant in messages to the operator.
 pub(crate) fn named(tenant: &Tenant) -> String {
     format!("{} ({})", tenant.slug, tenant.id)
 }
