@@ -1,7 +1,8 @@
-//! How the things are that this installation needs: what `/health` answers, and the doctor tells people.
+//! Checks the services that this installation needs, for `/health` and for the doctor.
 //!
-//! Everything is asked at the same time and within a second, at most once a second however many ask, and the mail server at
-//! most every 15 s. What nobody's request waits for, Redis and mail, warns and never fails.
+//! All checks run at the same time within a second, and at most once a second for any number of callers. The mail
+//! server is checked at most every 15 s. No request waits for Redis or the mail server, so their checks warn and never
+//! fail.
 
 mod disk;
 mod mail;
@@ -32,12 +33,12 @@ pub(crate) use queue::judge_queue;
 pub(crate) use storage::judge_storage;
 
 const SCOPE: Scope = Scope::System(SystemReason::Maintenance);
-/// How long anything has to answer.
+/// Time limit of each check.
 const TIME_LIMIT: Duration = Duration::from_secs(1);
-/// For how long what was seen is told to whoever asks.
+/// Time for which results are reused.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// How a thing is, the better the smaller.
+/// The status of a check; the smaller the better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Status {
     Pass,
@@ -45,10 +46,10 @@ pub(crate) enum Status {
     Fail,
 }
 
-/// What was judged, and what was seen of it, for people. It names no secret.
+/// A status and the observation behind it, in words for users. The text contains no secret.
 pub(crate) type Judgement = (Status, String);
 
-/// How one thing is.
+/// The result of one check.
 #[derive(Debug, Clone)]
 pub(crate) struct Check {
     pub(crate) status: Status,
@@ -56,7 +57,7 @@ pub(crate) struct Check {
     pub(crate) observed: String,
 }
 
-/// How everything is.
+/// The results of all checks.
 #[derive(Debug)]
 pub(crate) struct Checks {
     pub(crate) database: Check,
@@ -67,23 +68,23 @@ pub(crate) struct Checks {
     pub(crate) disk: Check,
 }
 
-/// What health is asked of.
+/// The services and settings that the checks use.
 pub(crate) struct HealthSources {
     pub(crate) store: Store,
     pub(crate) redis: Option<Redis>,
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) place: StoragePlace,
     pub(crate) outbox: Outbox,
-    /// Where files of ours are.
+    /// The folders in which the process stores files.
     pub(crate) folders: Vec<PathBuf>,
     pub(crate) world: World,
     pub(crate) limits: HealthConfig,
 }
 
-/// Checks how everything is, and remembers what was seen last.
+/// Runs all checks and keeps the last results.
 pub(crate) struct Health {
     sources: HealthSources,
-    /// Held while everything is checked; concurrent callers wait and get the same result.
+    /// Held while all checks run; concurrent callers wait and get the same result.
     last: Mutex<Option<(Instant, Arc<Checks>)>>,
     mail: LastMailCheck,
 }
@@ -99,7 +100,7 @@ impl Status {
 }
 
 impl Check {
-    /// Looks within the time limit. An answer that comes late is a warning at least.
+    /// Runs a check within the time limit. A slow result is at least a warning.
     async fn of(limits: &HealthConfig, late: Status, look: impl Future<Output = Judgement>) -> Self {
         let began = Instant::now();
         let judged = timeout(TIME_LIMIT, look).await;
@@ -113,14 +114,14 @@ impl Check {
         }
     }
 
-    /// What needs no look.
+    /// Returns the result for a service that is not used.
     fn unused(observed: &str) -> Self {
         Self { status: Status::Pass, latency: Duration::ZERO, observed: observed.to_owned() }
     }
 }
 
 impl Checks {
-    /// The worst of them.
+    /// Returns the worst status.
     pub(crate) fn status(&self) -> Status {
         let Self { database, redis, queue, storage, mail, disk } = self;
         [database, redis, queue, storage, mail, disk]
@@ -136,7 +137,7 @@ impl Health {
         Self { sources, last: Mutex::default(), mail: LastMailCheck::default() }
     }
 
-    /// Returns how everything is, as it was seen less than a second ago.
+    /// Returns the results of all checks, less than a second old.
     pub(crate) async fn checks(&self) -> Arc<Checks> {
         let mut last = self.last.lock().await;
         if let Some((at, checks)) = &*last
@@ -161,7 +162,7 @@ impl Health {
         Checks { database, redis, queue, storage, mail, disk }
     }
 
-    /// Whether the database answers.
+    /// Checks whether the database responds.
     pub(crate) async fn check_database(&self) -> Check {
         Check::of(&self.sources.limits, Status::Fail, async {
             match self.sources.store.ping().await {

@@ -1,7 +1,9 @@
-//! The log: to standard error, pretty on a terminal and JSON lines elsewhere; the message fixed, the data in fields.
+//! The log, on standard error: pretty on a terminal, JSON lines elsewhere. Messages are fixed texts; data goes into
+//! fields.
 //!
-//! An entry is one line whatever was put into it (HARDENING IN5). `tracing-subscriber` alone does not see to that: its
-//! compact format passes line breaks of messages and of `%value` fields through, and both formats pass U+2028 and the like.
+//! Every entry is one line, whatever its data contains (HARDENING IN5). `tracing-subscriber` alone does not ensure
+//! this: its compact format keeps line breaks of messages and of `%value` fields, and both formats keep U+2028 and
+//! similar characters.
 
 mod entries;
 
@@ -24,13 +26,13 @@ use tracing_subscriber::{
 use crate::config::{LogConfig, LogFormat};
 use entries::{OneLineJson, OneLineText};
 
-/// Why the log cannot be set up.
+/// The reason why the log cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
     /// The level is neither a level nor a list of `target=level`.
     #[error("LOG_LEVEL must be a level or a list of TARGET=LEVEL, separated by commas")]
     Level,
-    /// Something else in this process has set up a log before.
+    /// This process has set up a log already.
     #[error("the log of this process is set up already")]
     Twice(#[from] TryInitError),
 }
@@ -41,7 +43,8 @@ pub fn init(config: &LogConfig) -> Result<(), LoggingError> {
     Ok(subscriber.try_init()?)
 }
 
-/// A log that goes to `writer`; `terminal` says whether people watch it, in colours unless `NO_COLOR` is set.
+/// Creates a log that goes to `writer`. `terminal` says whether the writer is a terminal; it then gets colours unless
+/// `NO_COLOR` is set.
 pub fn subscriber<W>(
     config: &LogConfig,
     terminal: bool,
@@ -56,7 +59,7 @@ where
         LogFormat::Pretty => true,
         LogFormat::Json => false,
     };
-    // complaints about a log that cannot be written would go to standard error too, and panic when that is gone
+    // The library would report write errors of the log to standard error too, and panic when that is closed.
     let base = tracing_subscriber::fmt::layer().with_writer(writer).log_internal_errors(false);
     let layer = if pretty {
         let layer = base.compact().fmt_fields(OneLineFields).map_event_format(OneLineText);
@@ -67,25 +70,25 @@ where
     Ok(tracing_subscriber::registry().with(layer).with(filter))
 }
 
-/// What `LOG_LEVEL` lets through; nothing if it is not understood. A bare word must be a level: as a target, which it may
-/// be for `tracing-subscriber`, a mistyped level would silence everything else.
+/// Parses `LOG_LEVEL`; `None` if the text is invalid. A bare word must be a level. `tracing-subscriber` would also
+/// accept it as a target, and a mistyped level would then silence everything else.
 pub fn filter(directives: &str) -> Option<EnvFilter> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     let directives: Vec<&str> = directives.split(',').map(str::trim).collect();
     let understood = directives.iter().all(|directive| {
         directive.contains(['=', '[']) || LEVELS.iter().any(|level| level.eq_ignore_ascii_case(directive))
     });
-    // Libraries whose every step at `info` is no news to an operator; a directive of one's own comes after and wins.
+    // Libraries whose `info` entries do not help an operator. A directive in `LOG_LEVEL` comes later and wins.
     const QUIETER: &str = "actix_server=warn,sea_orm_migration=warn,";
     EnvFilter::builder().parse(format!("{QUIETER}{}", directives.join(","))).ok().filter(|_| understood)
 }
 
-/// Whether a character breaks or reorders lines, or steers a terminal.
+/// Returns whether a character breaks or reorders lines, or controls a terminal.
 fn must_be_escaped(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Escapes what must be while it writes: for people, as Rust does.
+/// A writer that escapes such characters like `char::escape_default`.
 struct Escaping<'a, 'w>(&'a mut Writer<'w>);
 
 impl Write for Escaping<'_, '_> {
@@ -101,7 +104,7 @@ impl Write for Escaping<'_, '_> {
     }
 }
 
-/// Fields as `name=value`, separated by spaces, after the message.
+/// Formats fields as `name=value` after the message, separated by spaces.
 struct OneLineFields;
 
 impl<'writer> FormatFields<'writer> for OneLineFields {
@@ -143,7 +146,7 @@ impl Visit for OneLineVisitor<'_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        // `log.…`: where an entry of the `log` crate comes from, which the entry's head shows already
+        // `log.…` fields hold the origin of an entry of the `log` crate, which the head of the entry shows already.
         if self.result.is_ok() && !field.name().starts_with("log.") {
             self.result = self.write(field, value);
         }

@@ -124,7 +124,7 @@ struct Verified {
     unsealed: u64,
 }
 
-/// Fails when a head belongs to another log. An unused head would prove nothing, but seem to.
+/// Fails when a head belongs to another log: a head that is compared with no log would prove nothing, but seem to.
 fn require_chain(chain: Chain, heads: &[Head]) -> Result<(), OperatorError> {
     heads.iter().find(|head| head.chain != chain).map_or(Ok(()), |head| Err(OperatorError::OtherHead(*head)))
 }

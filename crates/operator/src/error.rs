@@ -31,7 +31,7 @@ pub enum OperatorError {
         id: JobId,
         /// The state of the job.
         state: &'static str,
-        /// The states that allow the command.
+        /// The condition under which the command is possible.
         possible: &'static str,
     },
     /// Tenants have no rows of this kind.

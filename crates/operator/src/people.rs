@@ -85,7 +85,7 @@ pub(crate) async fn enable(operator: &Operator, argument: EmailArgument) -> Resu
     Ok(done.await?)
 }
 
-/// Returns the tenants that have no other owner than this user.
+/// Returns the tenants that have no other active owner than this user.
 pub(crate) async fn owned_alone(unit: &mut Unit, person: UserId) -> Result<Vec<Slug>, StoreError> {
     let mut slugs = Vec::new();
     for (_, tenant) in unit.tenants_of(person).await? {

@@ -1,4 +1,4 @@
-//! Commands about the audit log, with the keys of the configuration.
+//! The commands for the audit log, with the keys of the configuration.
 
 use tenantry_crypto::{SealPublicKey, SealSigningKeys, TrustedSealKeys};
 use tenantry_operator::{AuditAnswer, AuditCommand, HeadOf, Verify, public_keys, verify_export};
@@ -7,7 +7,7 @@ use crate::{StartError, config::Config, keys::Keys};
 
 use super::{AdminError, on_database};
 
-/// Carries out a command about the audit log. An error means that nothing could be said. Must run in a `LocalSet`.
+/// Carries out a command for the audit log. An error means that the command could not decide. Must run in a `LocalSet`.
 pub async fn run_audit(config: Config, command: AuditCommand) -> Result<AuditAnswer, AdminError> {
     match command {
         AuditCommand::Keys => Ok(public_keys(&trusted(&config, &[])?).into()),
@@ -26,7 +26,7 @@ pub async fn run_audit(config: Config, command: AuditCommand) -> Result<AuditAns
     }
 }
 
-/// The keys that are trusted: those that were named, else those of the configuration.
+/// Returns the trusted keys: those given by the operator, or else those of the configuration.
 fn trusted(config: &Config, named: &[SealPublicKey]) -> Result<TrustedSealKeys, AdminError> {
     if !named.is_empty() {
         return Ok(TrustedSealKeys::new(named.iter().copied()));

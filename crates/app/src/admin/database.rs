@@ -1,4 +1,4 @@
-//! The database as a command finds it.
+//! Opens the database for a command.
 
 use crate::{
     App, StartError,
@@ -8,8 +8,8 @@ use crate::{
 
 use super::AdminError;
 
-/// Puts the application together on a database that is there and up to date. None is made in passing: a command in the
-/// wrong folder would leave an empty one there.
+/// Composes the application on an existing database with a current schema. No database is created here: a command in
+/// the wrong folder would leave an empty one behind.
 pub(super) async fn open(config: Config) -> Result<App, AdminError> {
     if let Database::Sqlite(file) = &config.database.url
         && !file.exists()

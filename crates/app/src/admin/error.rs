@@ -3,13 +3,13 @@ use tenantry_operator::OperatorError;
 
 use crate::StartError;
 
-/// Why a command of the operator was not carried out, and what to do.
+/// The reason why a command of the operator failed, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
-    /// The application could not be put together.
+    /// The application could not be composed.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// There is no SQLite file yet, or it is somewhere else.
+    /// The SQLite file does not exist, or is in another place.
     #[error("there is no database at {}: run `tenantry migrate` to make it, or set DATA_DIR or DATABASE_URL to where it is", .0.display())]
     NoDatabase(PathBuf),
     /// The schema is older than this program.

@@ -1,4 +1,4 @@
-//! Exchanging the keys, one step at a time. No database is needed.
+//! Rotates the keys, one step at a time. No database is needed.
 
 use secrecy::{ExposeSecret, SecretString};
 use std::time::Duration;
@@ -9,10 +9,10 @@ use crate::{StartError, config::Config, keys::Keys};
 
 use super::AdminError;
 
-/// Takes the next step with both lists of keys. A list that was configured is printed as it is to be from now on; one
-/// that is kept in the data folder is written there.
+/// Takes the next step of the rotation with both lists of keys. The new value of a configured list is printed; a list
+/// in the data folder is changed there.
 ///
-/// Advice stands behind `#`, so that the whole can go into a file of variables.
+/// Advice is printed behind `#`, so that the whole output can go into a file of variables.
 pub(super) fn rotate(config: &Config) -> Result<String, AdminError> {
     Ok(rotate_at(config, SystemClock.now())?)
 }
@@ -33,8 +33,8 @@ fn rotate_at(config: &Config, now: Timestamp) -> Result<String, StartError> {
     Ok(lines.join("\n"))
 }
 
-/// Puts a new key for seals before the others, which stay: what they have signed is to be verified for as long as it is
-/// kept. It needs no second step, since nobody but a verifier has to know it.
+/// Adds a new first key for seals. The other keys stay, because the seals that they signed must be verifiable while the
+/// entries are kept. No second step is needed: only verifiers must know the new key.
 pub(super) fn renew_seal_key(config: &Config) -> Result<String, AdminError> {
     const NEW_KEY: &str = "# SEAL_KEYS: a new key was put before the others, and signs from the next start on. Keep the \
         others for as long as what they have signed, and give verifiers the new one: `tenantry audit keys`.";
@@ -51,7 +51,7 @@ pub(super) fn renew_seal_key(config: &Config) -> Result<String, AdminError> {
     Ok(format!("{NEW_KEY}\n# {} has the new value; a server reads it when it starts.", file.display()))
 }
 
-/// One step with one list: printed when it was configured, else changed in what is kept.
+/// Takes one step with one list: prints the new value of a configured list, or else changes the kept list.
 fn step(
     list: KeyList,
     configured: Option<&[SecretString]>,

@@ -1,4 +1,4 @@
-//! The operator's commands: which database they work on, and what of them needs the keys of the configuration.
+//! The operator's commands: opens their database and carries out those that need the keys of the configuration.
 
 mod audit;
 mod database;
@@ -13,8 +13,8 @@ use tenantry_operator::{JobsCommand, Operator, OperatorError};
 
 use crate::{cli::AdminCommand, config::Config};
 
-/// Carries out a command of the operator and returns the line that tells what was done. Must run in a `LocalSet`, as
-/// `actix_web::rt::System` has one.
+/// Carries out a command of the operator and returns the line that reports the result. Must run in a `LocalSet`, as
+/// `actix_web::rt::System` provides.
 pub async fn run_admin(config: Config, command: AdminCommand) -> Result<String, AdminError> {
     match command {
         AdminCommand::Operator(command) => {
@@ -25,12 +25,12 @@ pub async fn run_admin(config: Config, command: AdminCommand) -> Result<String, 
     }
 }
 
-/// Carries out a command about jobs and returns what it has to tell. Must run in a `LocalSet`.
+/// Carries out a command for jobs and returns its output. Must run in a `LocalSet`.
 pub async fn run_jobs(config: Config, command: JobsCommand) -> Result<String, AdminError> {
     on_database(config, async |operator| operator.manage_jobs(command).await).await
 }
 
-/// Opens the database for one command, and closes it in order.
+/// Opens the database for one command and closes it in order.
 async fn on_database<T>(
     config: Config,
     work: impl AsyncFnOnce(&Operator) -> Result<T, OperatorError>,

@@ -1,4 +1,4 @@
-//! What the doctor asks the database.
+//! The doctor's checks of the database.
 
 use secrecy::{ExposeSecret, SecretString};
 use std::{
@@ -25,21 +25,21 @@ use crate::{
 
 use super::{Report, took};
 
-/// How long each question may take.
+/// Time limit of each check.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// Whether it is there, answers, takes changes, has the schema of this program and keeps tenants apart.
+/// Checks that the database exists, responds, accepts changes, has the schema of this program and isolates tenants.
 pub(super) async fn look(config: &Config, report: &mut Report) {
     let place = match &config.database.url {
         Database::Sqlite(file) => look_at_file(file, report),
         Database::Postgres(url) => look_at_port(url, report).await,
     };
     let Some(place) = place else { return };
-    // It reads no stored name, so it needs no vocabulary.
+    // The doctor reads no stored name, so the store needs no vocabulary.
     match limited(Store::connect(store_config(config), Arc::default())).await {
         Ok(store) => {
             ask(config, &store, &place, report).await;
-            // what does not close in time ends with the process
+            // Connections that do not close in time end with the process.
             let _ = timeout(LIMIT, store.close()).await;
         }
         Err(why) => {
@@ -77,7 +77,7 @@ async fn ask(config: &Config, store: &Store, place: &str, report: &mut Report) {
     }
 }
 
-/// Whether the jobs are being done. A server need not run for this.
+/// Checks that jobs are being done. No server need run for this check.
 async fn look_at_queue(config: &Config, store: &Store, report: &mut Report) {
     const MEND: &str = "see that a server or a worker runs and what it logs; `tenantry jobs list --state dead` shows what was given up";
     let figures = async { store.read(Scope::System(SystemReason::Maintenance)).await?.queue_figures().await };
@@ -90,7 +90,7 @@ async fn look_at_queue(config: &Config, store: &Store, report: &mut Report) {
     }
 }
 
-/// Whether PostgreSQL itself keeps tenants apart, should a query of ours forget to.
+/// Checks that PostgreSQL itself isolates tenants, in case one of our queries omits the tenant.
 async fn look_at_role(config: &Config, store: &Store, report: &mut Report) {
     let thing = "row-level security";
     let refused = config.environment.is_production() && !config.database.allow_rls_bypass;
@@ -105,7 +105,7 @@ async fn look_at_role(config: &Config, store: &Store, report: &mut Report) {
     }
 }
 
-/// The SQLite file, if there is one to open.
+/// Checks the SQLite file and returns its path, if there is a file to open.
 fn look_at_file(file: &Path, report: &mut Report) -> Option<String> {
     let place = file.display().to_string();
     if !file.exists() {
@@ -120,7 +120,8 @@ fn look_at_file(file: &Path, report: &mut Report) -> Option<String> {
     Some(place)
 }
 
-/// Whether a server holds its lock on the file. Shared and for an instant only, since a starting server asks once.
+/// Returns whether a server holds its lock on the file. The check locks shared and only for an instant, because a
+/// starting server tries its lock only once.
 fn is_served(file: &Path) -> io::Result<bool> {
     let lock = match File::open(serve_lock_of(file)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -133,12 +134,13 @@ fn is_served(file: &Path) -> io::Result<bool> {
     }
 }
 
-/// Where PostgreSQL is, if somebody listens there: the pool would only say that it has waited.
+/// Returns the address of PostgreSQL, if a server listens there. Without this check the pool would only report a
+/// timeout.
 async fn look_at_port(url: &SecretString, report: &mut Report) -> Option<String> {
     const PORT: u16 = 5432;
     let url = Url::parse(url.expose_secret()).ok();
     let host_and_port = url.as_ref().and_then(|url| Some((url.host_str()?, url.port().unwrap_or(PORT))));
-    // a socket in the file system
+    // The URL names a socket in the file system.
     let Some((host, port)) = host_and_port else { return Some("the socket of DATABASE_URL".to_owned()) };
     let place = format!("{host}:{port}");
     let host = host.trim_matches(['[', ']']);
@@ -152,7 +154,7 @@ async fn look_at_port(url: &SecretString, report: &mut Report) -> Option<String>
     }
 }
 
-/// The answer, or in few words why there is none: the innermost cause, which says most.
+/// Returns the result of a check, or a short reason for its failure: the innermost cause, which is the most specific.
 async fn limited<T, E: Error + 'static>(question: impl Future<Output = Result<T, E>>) -> Result<T, String> {
     match timeout(LIMIT, question).await {
         Ok(Ok(answer)) => Ok(answer),

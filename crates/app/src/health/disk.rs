@@ -1,4 +1,4 @@
-//! The folders that are written to: whether they can be, and how much room there is.
+//! Checks the folders that the process writes to: whether they are writable, and their free space.
 
 use rustix::fs::statvfs;
 use std::{
@@ -11,7 +11,7 @@ use crate::config::{Config, Database, HealthConfig, MailTransport, StoragePlace}
 
 use super::{Judgement, Status};
 
-/// Why a folder cannot be written to.
+/// The reason why a folder cannot be written to.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FolderError {
     #[error("{} cannot be looked for", .0.display())]
@@ -22,7 +22,7 @@ pub(crate) enum FolderError {
     Unwritable { folder: PathBuf, source: io::Error },
 }
 
-/// Where files of ours are, or will be.
+/// Returns the folders in which the process stores files, or will store them.
 pub(crate) fn folders(config: &Config) -> Vec<PathBuf> {
     let configured = &config.keys;
     let keeps_keys =
@@ -47,8 +47,8 @@ pub(crate) fn folders(config: &Config) -> Vec<PathBuf> {
     folders
 }
 
-/// Writes into a folder and takes it back; where it does not exist yet, into that in which it will be made. Says whether it
-/// exists. Permissions alone do not tell: the file system may be read-only, or full.
+/// Creates and removes a file in the folder, or in the nearest existing parent if the folder does not exist yet.
+/// Returns whether the folder exists. Permissions alone do not tell: the file system may be read-only or full.
 pub(crate) fn try_folder(folder: &Path) -> Result<bool, FolderError> {
     let there = existing(folder).ok_or_else(|| FolderError::Unseen(folder.to_owned()))?;
     if !there.is_dir() {
@@ -56,18 +56,18 @@ pub(crate) fn try_folder(folder: &Path) -> Result<bool, FolderError> {
     }
     let probe = there.join(format!(".tenantry-probe-{}", process::id()));
     let removed = |error: io::Error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) };
-    // Another process of the same number, in another container, may try it at the same time.
+    // A process with the same number in another container may probe the folder at the same time.
     let tried = fs::File::create(&probe).and_then(|_| fs::remove_file(&probe).or_else(removed));
     tried.map_err(|source| FolderError::Unwritable { folder: there.to_owned(), source })?;
     Ok(there == folder)
 }
 
-/// The folder, or of those that it is in the nearest that exists.
+/// Returns the folder, or its nearest existing parent.
 fn existing(folder: &Path) -> Option<&Path> {
     folder.ancestors().find(|ancestor| ancestor.exists())
 }
 
-/// Judges by the file system that has least room, in bytes or in inodes.
+/// Judges by the file system with the least free space, in bytes or in inodes.
 pub(crate) fn judge_space(folders: &[PathBuf], limits: &HealthConfig) -> Judgement {
     let looked = folders.iter().map(|folder| Space::at(folder)).collect::<Option<Vec<_>>>();
     let Some(spaces) = looked else { return (Status::Fail, "it cannot be looked at".to_owned()) };
@@ -85,7 +85,7 @@ pub(crate) fn judge_space(folders: &[PathBuf], limits: &HealthConfig) -> Judgeme
     (status, least.to_string())
 }
 
-/// The room on a file system.
+/// The free space of a file system.
 struct Space {
     free_bytes: u64,
     total_bytes: u64,
@@ -96,7 +96,7 @@ struct Space {
 impl Space {
     fn at(folder: &Path) -> Option<Self> {
         let found = statvfs(existing(folder)?).ok()?;
-        // What is kept back for the administrator is not for us.
+        // Blocks reserved for the administrator do not count: this process cannot use them.
         let (unit, free) = (found.f_frsize, found.f_bavail);
         Some(Self {
             free_bytes: free.saturating_mul(unit),
@@ -106,7 +106,8 @@ impl Space {
         })
     }
 
-    /// Of what is scarcer. A file system that counts no inodes says that there are none in all.
+    /// Returns the free share, in percent, of bytes or inodes, whichever is scarcer. A file system without an inode
+    /// limit reports a total of 0 inodes.
     fn percent(&self) -> u64 {
         share(self.free_bytes, self.total_bytes).min(share(self.free_inodes, self.total_inodes))
     }

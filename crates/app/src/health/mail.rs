@@ -1,4 +1,4 @@
-//! Whether mails can go out.
+//! Checks whether emails can be sent.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -10,23 +10,23 @@ use crate::mail::Outbox;
 
 use super::{Check, Judgement, Status, TIME_LIMIT, try_folder};
 
-/// For how long an answer holds: to connect and sign in every second would be rude to a server.
+/// Time for which a result is reused. Connecting and signing in every second would burden the mail server.
 const FRESH: Duration = Duration::from_secs(15);
 
-/// What was seen last.
+/// The last result.
 #[derive(Default, Clone)]
 pub(crate) struct LastMailCheck(Arc<Parts>);
 
 #[derive(Default)]
 struct Parts {
     last: Mutex<Option<(Instant, Check)>>,
-    /// Held by whoever asks the server.
+    /// Held during a check of the mail server.
     asking: tokio::sync::Mutex<()>,
 }
 
 impl LastMailCheck {
-    /// Returns what was seen lately, or asks. A mail server may take its time to greet, so it is asked in a task of its own;
-    /// a caller that cannot wait gets what was seen before.
+    /// Returns the recent result or starts a check. A mail server may greet slowly, so the check runs in a task of its
+    /// own. A caller whose time runs out gets the previous result.
     pub(super) async fn check(&self, outbox: &Outbox) -> Check {
         if let Some(check) = self.fresh() {
             return check;
@@ -56,7 +56,7 @@ impl LastMailCheck {
         self.seen().filter(|(at, _)| at.elapsed() < FRESH).map(|(_, check)| check)
     }
 
-    /// Asks, unless somebody else just has.
+    /// Checks the mail server, unless another caller has just done so.
     async fn refresh(&self, outbox: &Outbox) -> Check {
         let _asking = self.0.asking.lock().await;
         if let Some(check) = self.fresh() {
@@ -70,7 +70,7 @@ impl LastMailCheck {
     }
 }
 
-/// No request waits for a mail, so that nothing here is worse than a warning.
+/// Checks the transport. No request waits for an email, so the result is at worst a warning.
 async fn look(outbox: &Outbox) -> Judgement {
     match outbox {
         Outbox::Console(_) => (Status::Pass, "mails are printed to standard output".to_owned()),

@@ -1,4 +1,4 @@
-//! Whether the jobs are being done.
+//! Checks whether jobs are being done.
 
 use std::time::Duration;
 use tenantry_jobs::QueueFigures;
@@ -8,7 +8,7 @@ use crate::config::HealthConfig;
 
 use super::{Judgement, Status};
 
-/// Judges by what has waited longest: for a worker since it was ready, or since its time came without any worker noticing.
+/// Judges by the longest delay: of a ready job that waits for a worker, or of a due job that no worker has noticed.
 pub(crate) fn judge_queue(figures: &[QueueFigures], now: Timestamp, limits: &HealthConfig) -> Judgement {
     let longest = |of: fn(&QueueFigures) -> Option<Timestamp>| {
         figures.iter().filter_map(of).map(|since| now.since(since)).max().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Whether the bytes of files can be kept and had.
+//! Checks whether files can be stored and read.
 
 use tenantry_files::Blobs;
 
@@ -6,7 +6,7 @@ use crate::config::StoragePlace;
 
 use super::{Judgement, Status, try_folder};
 
-/// A folder is written to, a bucket is only asked: a write to it each second would cost.
+/// Writes to a storage folder, but only checks the access to a bucket: a write each second would cost money.
 pub(crate) async fn judge_storage(place: &StoragePlace, blobs: &dyn Blobs) -> Judgement {
     match place {
         StoragePlace::Disk(folder) => {

@@ -1,4 +1,4 @@
-//! Whole entries: each on one line, with the context of its request.
+//! Formats log entries: one line each, with the context of the request.
 
 use std::fmt::{self, Write};
 use tracing::{Event, Subscriber};
@@ -15,7 +15,7 @@ use tenantry_service::log_context;
 
 use super::must_be_escaped;
 
-/// An entry for people, with the context of the request at its end.
+/// Formats an entry as text for users, with the context of the request at its end.
 pub(super) struct OneLineText<F>(pub(super) F);
 
 impl<S, N, T> FormatEvent<S, N> for OneLineText<Format<Compact, T>>
@@ -25,7 +25,7 @@ where
     T: FormatTime + Clone,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        // a writer of our own does not know that the one beneath it shows colours
+        // The wrapping writer does not know that the wrapped writer shows colours.
         let format = self.0.clone().with_ansi(writer.has_ansi_escapes());
         format.format_event(context, Writer::new(&mut WithoutEnd(&mut writer)), event)?;
         log_context::write_text(&mut writer)?;
@@ -33,7 +33,7 @@ where
     }
 }
 
-/// Leaves out the one line break that reaches it, which ends the entry: others are escaped already.
+/// Omits line breaks. Only the one that ends the entry arrives here: all others are escaped before.
 struct WithoutEnd<'a, 'w>(&'a mut Writer<'w>);
 
 impl Write for WithoutEnd<'_, '_> {
@@ -42,7 +42,7 @@ impl Write for WithoutEnd<'_, '_> {
     }
 }
 
-/// JSON in which the characters that JSON allows in strings, but that break lines elsewhere, are escaped too.
+/// Formats an entry as JSON and also escapes characters that JSON allows in strings but that break lines elsewhere.
 pub(super) struct OneLineJson<F>(pub(super) F);
 
 impl<S, N, F> FormatEvent<S, N> for OneLineJson<F>
@@ -57,8 +57,8 @@ where
     }
 }
 
-/// Puts the context of the request first. The one line break that reaches it ends the entry: those in strings are
-/// escaped already.
+/// Writes the context of the request first. Only the line break that ends the entry arrives here: those in strings are
+/// escaped before.
 struct JsonEscaping<'a, 'w> {
     writer: &'a mut Writer<'w>,
     has_begun: bool,

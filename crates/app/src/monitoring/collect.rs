@@ -1,4 +1,4 @@
-//! What is read when somebody asks, rather than counted when it happens.
+//! Reads the metrics that are collected at a scrape, rather than counted when an event happens.
 
 use metrics::{counter, gauge};
 use std::time::Duration;
@@ -10,10 +10,10 @@ use super::{MetricSources, process};
 
 const SCOPE: Scope = Scope::System(SystemReason::Maintenance);
 
-/// How long everything has that waits for something else; what is not there by then is left as it was.
+/// Time limit of all reads together that wait for another service. Values that are late keep their last reading.
 const LIMIT: Duration = Duration::from_millis(750);
 
-/// Reads everything anew.
+/// Reads all values.
 pub(super) async fn collect(sources: &MetricSources) {
     from_this_process(sources);
     let is_up = timeout(LIMIT, from_the_database(sources)).await.is_ok_and(|answered| answered);
@@ -37,7 +37,7 @@ fn from_this_process(sources: &MetricSources) {
     }
 }
 
-/// Everything that takes a statement; whether the database answered.
+/// Reads all values that need a database statement. Returns whether the database responded.
 async fn from_the_database(sources: &MetricSources) -> bool {
     let figures = async { sources.store.read(SCOPE).await?.queue_figures().await }.await;
     let Ok(figures) = figures else { return false };

@@ -1,31 +1,31 @@
-//! The one list of metrics: what Prometheus is told of them, and the table in the documents, are made from it.
+//! The one list of metrics. The descriptions for Prometheus and the table in the documents are generated from it.
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use std::fmt::Write as _;
 
-/// How a metric behaves.
+/// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
-    /// Only grows while the process lives.
+    /// A value that only grows while the process lives.
     Counter,
-    /// Goes up and down.
+    /// A value that goes up and down.
     Gauge,
-    /// Counts what falls below each of some bounds, in seconds.
+    /// Counts of values below each of several bounds, in seconds.
     Histogram,
 }
 
 /// One metric.
 #[derive(Debug)]
 pub struct Metric {
-    /// Its name; the unit is its ending.
+    /// The name; its ending is the unit.
     pub name: &'static str,
-    /// How it behaves.
+    /// The kind.
     pub kind: MetricKind,
-    /// Its labels. None takes a value that a client can choose.
+    /// The labels. No label has a value that a client can choose.
     pub labels: &'static [&'static str],
-    /// What it says.
+    /// The meaning, for the documents and for Prometheus.
     pub meaning: &'static str,
-    /// When somebody should be told; empty where never.
+    /// The condition for an alarm; empty if there is none.
     pub alarm: &'static str,
 }
 
@@ -78,7 +78,7 @@ metrics! {
     Gauge "tenantry_build_info" ["version"]: "Always 1.", "";
 }
 
-/// Tells the recorder what each metric is. Where nothing is recorded it does nothing.
+/// Describes each metric to the recorder. Without a recorder this does nothing.
 pub(super) fn describe() {
     for metric in METRICS {
         match metric.kind {
@@ -89,7 +89,7 @@ pub(super) fn describe() {
     }
 }
 
-/// Begins at zero what has not happened yet: an alarm on its growth must not miss the first time.
+/// Sets counters of rare events to zero, so that an alarm on their growth does not miss the first event.
 pub(super) fn begin() {
     for name in [
         "tenantry_db_acquire_failures_total",
@@ -102,7 +102,7 @@ pub(super) fn begin() {
     gauge!("tenantry_files_lost").set(0.0);
 }
 
-/// The table of all metrics, for `docs/operations.md`.
+/// Returns the table of all metrics, for `docs/operations.md`.
 pub fn metrics_markdown() -> String {
     let mut table = String::from("| metric | labels | meaning | worth an alarm |\n|---|---|---|---|\n");
     for Metric { name, labels, meaning, alarm, .. } in METRICS {

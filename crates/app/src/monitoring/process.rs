@@ -1,4 +1,4 @@
-//! What the kernel says of this process (proc(5)); elsewhere than on Linux it is left out.
+//! Metrics that the kernel reports about this process (proc(5)). Only Linux has them.
 
 #[cfg(not(target_os = "linux"))]
 pub(super) fn collect() {}
@@ -15,7 +15,7 @@ mod linux {
     };
     use std::fs;
 
-    /// Reads everything that can be read.
+    /// Reads all available metrics of the process.
     pub(in super::super) fn collect() {
         if let Some(stat) = Stat::read() {
             let ticks = clock_ticks_per_second();
@@ -26,7 +26,7 @@ mod linux {
             }
         }
         if let Ok(open) = fs::read_dir("/proc/self/fd") {
-            // one of them is the folder that is being read
+            // One of the entries is the descriptor of the folder that is being read.
             gauge!("process_open_fds").set(open.count().saturating_sub(1) as f64);
         }
         if let Some(most) = getrlimit(Resource::Nofile).current {
@@ -34,7 +34,7 @@ mod linux {
         }
     }
 
-    /// What is used of `/proc/self/stat`.
+    /// The used fields of `/proc/self/stat`.
     struct Stat {
         cpu_ticks: u64,
         start_ticks: u64,
@@ -46,7 +46,8 @@ mod linux {
             Self::parse(&fs::read_to_string("/proc/self/stat").ok()?)
         }
 
-        /// The second field is the program's name, which may hold anything but ends with the last parenthesis.
+        /// Parses the text. The second field is the program's name: it may hold any character and ends with the last
+        /// parenthesis.
         fn parse(text: &str) -> Option<Self> {
             let fields: Vec<&str> = text.rsplit(')').next()?.split_whitespace().collect();
             let number = |place: usize| fields.get(place)?.parse::<u64>().ok();
@@ -54,7 +55,7 @@ mod linux {
         }
     }
 
-    /// When the machine was started, in seconds since 1970.
+    /// Returns the boot time of the machine, in seconds since 1970.
     fn booted_at() -> Option<f64> {
         let stat = fs::read_to_string("/proc/stat").ok()?;
         stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()

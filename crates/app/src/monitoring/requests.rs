@@ -1,5 +1,5 @@
-//! Requests by route, method and status, and how long they took. Each series is looked up by its place and registered when it is first needed,
-//! so that counting a request formats nothing and takes no lock.
+//! Counts and times requests by route, method and status. Each series is found by its index and registered at its first
+//! use, so that counting a request formats nothing and takes no lock.
 
 use actix_web::{
     HttpRequest,
@@ -16,22 +16,22 @@ use crate::http::{operation_of, operations};
 
 use super::response_times::{Percentiles, ResponseTimes};
 
-/// What no route takes: strangers must not be able to make label values.
+/// Label of requests that match no route. Clients must not be able to create label values.
 const UNMATCHED: &str = "unmatched";
-/// Routes that the OpenAPI document leaves out.
+/// Routes that the OpenAPI document omits.
 const UNDOCUMENTED: [&str; 6] =
     ["/openapi.json", "/docs", "/docs/{_:.*}", "/links/page.js", "/links/page.css", "/links/{purpose}"];
-/// The methods told apart; all others are one.
+/// The methods with a label of their own; all others share one.
 const METHODS: [Method; 7] =
     [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD, Method::OPTIONS];
 const OTHER: &str = "other";
 
-/// The first of the statuses.
+/// The lowest status.
 const FIRST_STATUS: u16 = 100;
-/// One more than the last of them.
+/// One more than the highest status.
 const STATUSES: u16 = 600;
 
-/// Requests as they are counted and timed. Without a recorder nothing but the percentiles is kept.
+/// The counts and times of requests. Without a recorder only the percentiles are kept.
 pub(crate) struct HttpMetrics {
     began: Instant,
     places: HashMap<&'static str, usize>,
@@ -51,15 +51,15 @@ struct Series {
     statuses: Box<[OnceLock<Counter>]>,
 }
 
-/// What a route took lately.
+/// The recent response times of a route.
 pub(crate) struct RouteTimes {
     pub(crate) method: &'static str,
-    /// Its pattern, not a path.
+    /// The pattern of the route, not a path.
     pub(crate) route: &'static str,
     pub(crate) percentiles: Percentiles,
 }
 
-/// A request that is being handled. Dropping it counts it out, with or without an answer.
+/// A request in progress. Dropping it ends its count, with or without a response.
 pub(crate) struct Measured<'a> {
     metrics: &'a HttpMetrics,
     method: usize,
@@ -67,7 +67,7 @@ pub(crate) struct Measured<'a> {
 }
 
 impl HttpMetrics {
-    /// To be made after the recorder, where there is one.
+    /// Creates the metrics. Must run after the recorder is installed, where there is one.
     pub(crate) fn new() -> Self {
         let documented: BTreeSet<&str> = operations().map(|operation| operation.path.as_str()).collect();
         let patterns: Vec<&'static str> = [UNMATCHED].into_iter().chain(UNDOCUMENTED).chain(documented).collect();
@@ -82,7 +82,7 @@ impl HttpMetrics {
         Measured { metrics: self, method, began: Instant::now() }
     }
 
-    /// What was asked for in the last minutes, the slowest first.
+    /// Returns the response times of the last minutes by route, the slowest first.
     pub(crate) fn lately(&self) -> Vec<RouteTimes> {
         let minute = self.minute();
         let mut times = Vec::new();
@@ -104,7 +104,7 @@ impl HttpMetrics {
         self.began.elapsed().as_secs() / 60
     }
 
-    /// The route that took a request. That of a path without parameters is the path.
+    /// Returns the route that matched a request. The pattern of a path without parameters is the path.
     fn route_of(&self, request: &HttpRequest) -> &Route {
         let of = |pattern: &str| self.places.get(pattern).copied();
         let of_operation = || of(&operation_of(request)?.path);
@@ -142,7 +142,7 @@ fn method_name(place: usize) -> &'static str {
 }
 
 impl Measured<'_> {
-    /// Notes the answer; the request is not known any more after a panic.
+    /// Records the response. After a panic the request is no longer available.
     pub(crate) fn end(self, request: Option<&HttpRequest>, status: StatusCode) {
         let route = request.map_or(&self.metrics.routes[0], |request| self.metrics.route_of(request));
         let series = route.series(self.method);

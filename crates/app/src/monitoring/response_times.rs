@@ -1,4 +1,4 @@
-//! How long requests of one route took in the last minutes. A sketch for each minute, so that what is old falls out.
+//! Response times of one route in the last minutes. Each minute has a sketch of its own, so that old values expire.
 
 use sketches_ddsketch::{Config, DDSketch};
 use std::{
@@ -7,20 +7,20 @@ use std::{
     time::Duration,
 };
 
-/// Of so many minutes percentiles are told, the one under way included.
+/// Number of minutes that percentiles cover, including the current one.
 const MINUTES: u64 = 5;
 
-/// In milliseconds, with the number of its minute.
+/// The number of a minute and its response times in milliseconds.
 type OfMinute = (u64, DDSketch);
 
-/// What one route took lately. Noting a request takes a lock that is held for some ten nanoseconds.
+/// The recent response times of one route. Recording a request holds a lock for about ten nanoseconds.
 #[derive(Default)]
 pub(super) struct ResponseTimes(Mutex<VecDeque<OfMinute>>);
 
-/// Percentiles, in milliseconds, true to a hundredth.
+/// Percentiles, in milliseconds, with a relative error of one percent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Percentiles {
-    /// How many requests they are of.
+    /// Number of requests that the percentiles cover.
     pub(crate) requests: u64,
     pub(crate) p50: f64,
     pub(crate) p95: f64,
@@ -28,7 +28,7 @@ pub(crate) struct Percentiles {
 }
 
 impl ResponseTimes {
-    /// Notes a request of this minute.
+    /// Records a request of this minute.
     pub(super) fn record(&self, minute: u64, took: Duration) {
         let mut minutes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if minutes.back().is_none_or(|(last, _)| *last < minute) {
@@ -40,7 +40,7 @@ impl ResponseTimes {
         }
     }
 
-    /// What was noted up to this minute; nothing where nothing was.
+    /// Returns the percentiles up to this minute; `None` without any request.
     pub(super) fn percentiles(&self, minute: u64) -> Option<Percentiles> {
         let mut minutes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         forget_old(&mut minutes, minute);
@@ -53,12 +53,12 @@ impl ResponseTimes {
     }
 }
 
-/// All of one form, so that they can be merged.
+/// Creates an empty sketch. All sketches have the same parameters, so that they can be merged.
 fn empty() -> DDSketch {
     DDSketch::new(Config::defaults())
 }
 
-/// Cut to what a clock can tell.
+/// Rounds to whole microseconds.
 fn to_micros(millis: f64) -> f64 {
     (millis * 1_000.0).round() / 1_000.0
 }

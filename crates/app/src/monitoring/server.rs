@@ -1,5 +1,5 @@
-//! `GET /metrics`, and `GET /livez` once more, on an address of their own. It is served by a thread of its own, which answers
-//! also when every thread of the API is wedged, and where there is no API at all.
+//! Serves `GET /metrics` and a second `GET /livez` on an address of their own. A thread of its own serves them, so that
+//! they respond even when every thread of the API is stuck, and in processes without an API.
 
 use actix_web::{App as ActixApp, HttpResponse, HttpServer, dev::ServerHandle, rt::task::JoinHandle, web};
 use std::{
@@ -13,18 +13,18 @@ use crate::{Failure, StartError, http::say_whether_alive, watchdog::Watchdog};
 
 use super::{MetricSources, Monitoring, collect::collect};
 
-/// What is served beside the API.
+/// The running metrics server.
 pub(crate) struct MetricsServer {
     server: ServerHandle,
     upkeep: JoinHandle<()>,
 }
 
-/// When everything was last read anew. Whoever asks meanwhile waits, and is told the same.
+/// The time of the last full collection. Concurrent scrapes wait for a running collection and get the same values.
 #[derive(Default)]
 struct Collected(Mutex<Option<Instant>>);
 
 impl Collected {
-    /// However often somebody asks, what is dear is not read more often.
+    /// Minimum time between two collections, however frequent the scrapes: some values are expensive to read.
     const AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
     async fn refresh(&self, sources: &MetricSources) {
@@ -36,11 +36,11 @@ impl Collected {
     }
 }
 
-/// How often what histograms have gathered is put into their buckets; between it takes memory.
+/// Interval at which collected samples are moved into the buckets of histograms; until then they take memory.
 const UPKEEP: Duration = Duration::from_secs(5);
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Serves metrics.
+/// Starts the metrics server.
 pub(crate) fn serve(
     monitoring: &Arc<Monitoring>,
     sources: MetricSources,
@@ -74,7 +74,7 @@ pub(crate) fn serve(
 }
 
 impl MetricsServer {
-    /// Ends at once: a server that stops is watched until nothing is left to see.
+    /// Stops at once. A stopping process ends the metrics server last, so that it stays observable.
     pub(crate) async fn end(self) {
         self.upkeep.abort();
         self.server.stop(false).await;
