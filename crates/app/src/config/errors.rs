@@ -1,4 +1,4 @@
-//! The mistakes of a configuration, all at once. No value is ever repeated: it may be a secret.
+//! The mistakes of a configuration, reported all at once. No value is ever repeated, because it may be a secret.
 
 use std::{error::Error, fmt, path::Path};
 
@@ -9,7 +9,7 @@ use super::layers::Origin;
 pub struct Mistake {
     /// The variable, or the file that cannot be read.
     pub subject: String,
-    /// What to do, as the rest of a sentence that begins with the subject.
+    /// The instruction, as the rest of a sentence that begins with the subject.
     pub demand: String,
 }
 
@@ -22,7 +22,7 @@ impl Mistake {
         Self::new(path.display().to_string(), demand)
     }
 
-    /// A mistake in a setting that this source set.
+    /// Creates a mistake in a setting from this source.
     pub(super) fn at(name: &str, origin: &Origin, demand: impl fmt::Display) -> Self {
         Self::new(name, format!("{demand} (set in {origin})"))
     }
@@ -39,7 +39,7 @@ impl fmt::Display for Mistake {
 pub struct ConfigErrors(pub(super) Vec<Mistake>);
 
 impl ConfigErrors {
-    /// The mistakes, in the order in which the settings are read.
+    /// Returns the mistakes, in the order in which the settings are read.
     pub fn mistakes(&self) -> &[Mistake] {
         &self.0
     }

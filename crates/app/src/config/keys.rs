@@ -117,38 +117,38 @@ settings! {
             parse: |text| text.parse().ok()
         }
         with {
-            /// How HTTP is served.
+            /// Settings of the HTTP server.
             http: HttpConfig,
-            /// When a check of health warns or fails.
+            /// Thresholds of the health checks.
             health: HealthConfig,
-            /// Which database, and how it is used.
+            /// Settings of the database.
             database: DatabaseConfig,
-            /// Where files are kept, and how much of them.
+            /// Storage of files, and its quotas.
             storage: StorageConfig,
-            /// The sender of mails, their transport and their links.
+            /// Sender, transport and links of emails.
             mail: MailConfig,
-            /// What tokens and seals are signed with.
+            /// Keys that sign tokens and seals.
             keys: KeyConfig,
-            /// How long tokens and sessions last.
+            /// Lifetimes of tokens and sessions.
             tokens: TokenConfig,
             /// The cost of a password hash.
             argon2: Argon2Config,
-            /// How many requests are allowed.
+            /// Limits on requests.
             rate_limits: RateLimitConfig,
-            /// How many guesses and registrations are allowed while rate limits are on.
+            /// Limits on guesses and registrations while rate limits are on.
             guessing: GuessingLimits,
-            /// How jobs are run, and how long they are kept.
+            /// Concurrency and retention of jobs.
             jobs: JobsConfig,
-            /// Whether the audit log is sealed, and how long it is kept.
+            /// Sealing and retention of the audit log.
             audit: AuditConfig,
-            /// How the server stops.
+            /// Times of a stop.
             stop: StopConfig,
-            /// What is logged, and how.
+            /// Level and format of the log.
             log: LogConfig,
         }
     }
 
-    /// How HTTP is served.
+    /// Settings of the HTTP server.
     #[derive(Debug, Clone)]
     pub struct HttpConfig titled "HTTP" checked by rules::http {
         /// Address to listen on. Every address except loopback needs an explicit `TENANTRY_ENV`.
@@ -201,7 +201,7 @@ settings! {
         }
     }
 
-    /// When a check of health warns or fails.
+    /// Thresholds of the health checks.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct HealthConfig titled "Health" checked by rules::health {
         /// Response time from which a check of `/health` warns.
@@ -243,7 +243,7 @@ settings! {
         }
     }
 
-    /// How jobs are run, and how long they are kept.
+    /// Concurrency and retention of jobs.
     #[derive(Debug, Clone)]
     pub struct JobsConfig titled "Jobs" {
         /// Number of jobs of each queue that one process runs at the same time. A queue that is not listed is left to other
@@ -274,7 +274,7 @@ settings! {
         }
     }
 
-    /// Whether the audit log is sealed, and how long it is kept.
+    /// Sealing and retention of the audit log.
     #[derive(Debug, Clone)]
     pub struct AuditConfig titled "Audit log" checked by rules::audit {
         /// Seals the audit log once a minute. `off` is for tests and benchmarks; production refuses it.
@@ -309,7 +309,7 @@ settings! {
         }
     }
 
-    /// How the server stops.
+    /// Times of a stop.
     #[derive(Debug, Clone)]
     pub struct StopConfig titled "Stopping" checked by rules::stop {
         /// Time for which a stopping server still serves but reports that it is not ready, so that load balancers notice.
@@ -331,7 +331,7 @@ settings! {
         }
     }
 
-    /// What is logged, and how.
+    /// Level and format of the log.
     #[derive(Debug, Clone)]
     pub struct LogConfig titled "Log" {
         /// Least severe level that is logged, as a whole or by target.

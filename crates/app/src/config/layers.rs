@@ -1,4 +1,4 @@
-//! The sources of settings: the defaults, a file, `.env` in development, the environment. Later ones win.
+//! The sources of settings: the defaults, a file, `.env` in development, the environment. Later sources win.
 
 use ::config::{ConfigError, File, FileFormat, Source, Value, ValueKind};
 use std::{
@@ -26,14 +26,14 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// These environment variables and nothing else.
+    /// Creates sources with these environment variables only.
     pub fn from_environment<N: Into<String>, V: Into<OsString>>(variables: impl IntoIterator<Item = (N, V)>) -> Self {
         let environment = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         Self { environment, file: None, dotenv: None }
     }
 
-    /// This process: its environment, the file named by `config_file` or else by `TENANTRY_CONFIG`, and `.env` in the
-    /// current folder.
+    /// Creates the sources of this process: its environment, the file named by `config_file` or else by
+    /// `TENANTRY_CONFIG`, and `.env` in the current folder.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the process environment")]
     pub fn from_process(config_file: Option<PathBuf>) -> Self {
         let variables = declarations().filter_map(|setting| Some((setting.name, std::env::var_os(setting.name)?)));
@@ -41,20 +41,20 @@ impl Sources {
         Self { file: config_file.or(named), dotenv: Some(PathBuf::from(".env")), ..Self::from_environment(variables) }
     }
 
-    /// The same with a file in TOML, whose keys are the lower-case names of the variables.
+    /// Adds a TOML file, whose keys are the lower-case names of the variables.
     #[must_use]
     pub fn with_file(self, path: impl Into<PathBuf>) -> Self {
         Self { file: Some(path.into()), ..self }
     }
 
-    /// The same with a file of `NAME=value` lines that counts in development only, and need not be there.
+    /// Adds a file of `NAME=value` lines. The file counts in development only, and need not exist.
     #[must_use]
     pub fn with_dotenv(self, path: impl Into<PathBuf>) -> Self {
         Self { dotenv: Some(path.into()), ..self }
     }
 }
 
-/// Where one setting was made.
+/// The source of one setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Origin {
     Default,
@@ -88,7 +88,7 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    /// Reads every source; one that cannot be read is noted as a mistake.
+    /// Reads every source. A source that cannot be read is recorded as a mistake.
     pub(super) fn gather(sources: &Sources) -> Self {
         let mut settings = Self::default();
         for setting in declarations() {
@@ -110,7 +110,7 @@ impl Layers {
         settings
     }
 
-    /// The value of a setting; `None` if its text is refused, or if it depends on such a setting.
+    /// Returns the value of a setting; `None` if its text is refused, or if it depends on such a setting.
     pub(super) fn value<T>(&self, setting: &Setting<T>) -> Option<T> {
         match self.get(&setting.declaration) {
             Some(set) => (setting.parse)(&set.text),
@@ -118,7 +118,7 @@ impl Layers {
         }
     }
 
-    /// The same; a text that is refused is noted as a mistake.
+    /// Returns the value of a setting, and records a refused text as a mistake.
     pub(super) fn read<T>(&mut self, setting: &Setting<T>) -> Option<T> {
         let value = self.value(setting);
         if value.is_none()
@@ -130,12 +130,12 @@ impl Layers {
         value
     }
 
-    /// Whether a source sets it, rather than the defaults.
+    /// Returns whether a source sets it; a default does not count.
     pub(super) fn is_set<T>(&self, setting: &Setting<T>) -> bool {
         self.get(&setting.declaration).is_some_and(|set| set.origin != Origin::Default)
     }
 
-    /// Notes that a setting breaks a rule.
+    /// Records that a setting breaks a rule.
     pub(super) fn refuse<T>(&mut self, setting: &Setting<T>, demand: impl Into<String>) {
         let (name, demand) = (setting.declaration.name, demand.into());
         let mistake = match self.get(&setting.declaration) {
@@ -211,7 +211,7 @@ impl Layers {
         let origin = Origin::File(path.to_owned());
         let mut last = String::from("the beginning");
         for line in dotenvy::from_read_iter(text.trim_start_matches('\u{FEFF}').as_bytes()) {
-            // the library's own message repeats the line, which may hold a secret
+            // The library's own message repeats the line, which may hold a secret.
             let Ok((name, value)) = line else {
                 let demand =
                     format!("must hold lines of NAME=value; the first one after {last} that sets something is not");
@@ -229,8 +229,8 @@ impl Layers {
     }
 }
 
-/// Keeps the first line, which tells the place in the file. The others repeat the line of the file, which may hold a
-/// secret.
+/// Keeps the first line, which names the place in the file. The other lines repeat the line of the file, which may hold
+/// a secret.
 fn first_line(error: &ConfigError) -> String {
     let place = error.to_string();
     format!("must be TOML of `key = value` lines: {}", place.lines().next().unwrap_or_default())
@@ -246,7 +246,7 @@ fn unknown_key(name: &str) -> String {
     }
 }
 
-/// Writes a list as it is written in the environment; `None` for a table, which cannot be written there.
+/// Formats a list as in the environment; `None` for a table, which the environment cannot express.
 fn flat_text(value: Value) -> Option<String> {
     match value.kind {
         ValueKind::Array(values) => {

@@ -1,8 +1,8 @@
-//! The configuration: every setting has a default, production changes only settings, and all mistakes are reported at
-//! once. [`keys`] declares every setting.
+//! The configuration. Every setting has a default, production differs only in settings, and all mistakes are reported
+//! at once. [`keys`] declares every setting.
 //!
-//! A setting is looked for in the environment, then (in development) in `.env`, then in the file of `--config`; then its
-//! default counts. An empty one counts as not set.
+//! The value of a setting comes from the environment, else (in development) from `.env`, else from the file of
+//! `--config`, else from its default. An empty value counts as not set.
 
 mod errors;
 mod keys;

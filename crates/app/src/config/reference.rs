@@ -1,5 +1,5 @@
-//! The files that are made from the declarations of the settings: the reference, the commented defaults and the example
-//! of `.env`.
+//! Generates files from the declarations of the settings: the reference, the commented defaults and the example of
+//! `.env`.
 
 use std::fmt::Write as _;
 
@@ -25,7 +25,7 @@ const EXAMPLE_HEAD: &str = "\
 # Generated from crates/app/src/config/keys.rs: UPDATE_SNAPSHOTS=1 cargo xtask test -E 'binary(e2e)'
 ";
 
-/// Returns a table for each section, for `docs/configuration.md`.
+/// Returns one table per section, for `docs/configuration.md`.
 pub fn reference_markdown() -> String {
     let mut page = String::new();
     for Section { title, settings } in SECTIONS {
@@ -71,7 +71,7 @@ pub fn env_example() -> String {
     file
 }
 
-/// Breaks a text into comment lines of at most 100 characters, as far as its words allow.
+/// Breaks a text into comment lines of at most 100 characters. A longer word stays whole.
 fn commented(text: &str) -> String {
     const WIDTH: usize = 100;
     let mut lines = String::new();

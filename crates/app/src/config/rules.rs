@@ -1,5 +1,5 @@
-//! The rules that join several settings, and those of production. Each notes its mistake and goes on, so that all
-//! mistakes are found at once. A setting that was refused breaks no rule.
+//! Rules that involve several settings, and the rules of production. Each rule records its mistake and continues, so
+//! that all mistakes are found at once. A refused setting breaks no rule.
 
 use super::{
     keys::{
@@ -15,11 +15,12 @@ use super::{
 
 const MAKE_SIGNING_KEY: &str = "openssl genpkey -algorithm ed25519 -outform DER | base64 -w0";
 const MAKE_SERVER_SECRET: &str = "openssl rand -base64 32";
-/// The minimum that OWASP's Password Storage Cheat Sheet accepts for Argon2id: 7 MiB, and the work of five passes over it.
+/// The minimum that OWASP's Password Storage Cheat Sheet accepts for Argon2id: 7 MiB, and the work of five passes over
+/// it.
 const LEAST_ARGON2_MEMORY_KIB: u32 = 7_168;
 const LEAST_ARGON2_WORK_KIB: u32 = 5 * LEAST_ARGON2_MEMORY_KIB;
 
-/// Whether the settings are those of production.
+/// Returns whether the installation is for production.
 pub(super) fn is_production(layers: &Layers) -> bool {
     layers.value(&TENANTRY_ENV).is_some_and(Environment::is_production)
 }
@@ -150,7 +151,7 @@ pub(super) fn stop(layers: &mut Layers) {
     }
 }
 
-/// Whether both settings have a value and the first is the smaller.
+/// Returns whether both settings have a value and the first is the smaller.
 fn is_below<T: PartialOrd>(layers: &Layers, small: &Setting<T>, large: &Setting<T>) -> bool {
     matches!((layers.value(small), layers.value(large)), (Some(small), Some(large)) if small < large)
 }

@@ -1,5 +1,5 @@
-//! The shape of a declaration. One entry of [`settings!`] makes the setting, its field in a section of the
-//! configuration, its reading, and its lines in `config/default.toml`, `.env.example` and `docs/configuration.md`.
+//! The form of a declaration. One entry of [`settings!`] generates the setting, its field in a section of the
+//! configuration, its parsing, and its lines in `config/default.toml`, `.env.example` and `docs/configuration.md`.
 
 use std::fmt::Write as _;
 
@@ -8,27 +8,27 @@ use super::layers::Layers;
 /// The texts of one setting, for messages and for the reference.
 #[derive(Debug)]
 pub struct Declaration {
-    /// The environment variable; in a file the same in lower case.
+    /// The environment variable; a configuration file uses the same name in lower case.
     pub name: &'static str,
-    /// What the setting does, in sentences.
+    /// The effect of the setting, in sentences.
     pub meaning: &'static str,
     /// The accepted texts, worded to follow "must be".
     pub takes: &'static str,
-    /// An accepted text; empty for secrets, which an example would invite to copy.
+    /// An accepted text; empty for secrets, because users would copy an example.
     pub example: &'static str,
-    /// The text that counts while nothing is set; empty if there is none.
+    /// The text that counts while the setting is not set; empty if there is none.
     pub default: &'static str,
-    /// What holds while nothing is set, for a setting without a default.
+    /// The behaviour while the setting is not set, for a setting without a default.
     pub unset: &'static str,
 }
 
 impl Declaration {
-    /// The key in a configuration file.
+    /// Returns the key in a configuration file.
     pub fn file_key(&self) -> String {
         self.name.to_ascii_lowercase()
     }
 
-    /// What to set, as the end of a sentence that begins with the variable.
+    /// Returns the accepted texts, as the end of a sentence that begins with the variable.
     pub(super) fn demand(&self) -> String {
         let mut demand = format!("must be {}", self.takes);
         if !self.example.is_empty() {
@@ -41,9 +41,9 @@ impl Declaration {
 /// A setting whose value is a `T`.
 pub(super) struct Setting<T: 'static> {
     pub(super) declaration: Declaration,
-    /// Reads a text; `None` refuses it.
+    /// Parses a text; `None` refuses it.
     pub(super) parse: fn(&str) -> Option<T>,
-    /// The value while nothing is set; `None` if it depends on a setting that was refused.
+    /// Returns the value while nothing is set; `None` if it depends on a setting that was refused.
     pub(super) unset: fn(&Layers) -> Option<T>,
 }
 
@@ -62,11 +62,13 @@ pub(super) trait FromSettings: Sized {
     fn read(layers: &mut Layers) -> Option<Self>;
 }
 
-/// Declares sections: a struct whose fields are settings, each with its documentation, variable, type, parser and bounds.
+/// Declares sections: a struct whose fields are settings, each with its documentation, variable, type, parser and
+/// bounds.
 ///
-/// A setting has a `default`, which is a text like those that are set; or it says by `unset` what holds without one: then
-/// its field is an `Option`, or `otherwise` computes the value. `example` is left out where the default is one. The
-/// rules that join several settings are the function `checked by`; further sections follow in `with`.
+/// A setting has a `default`, which is a text like a set value, or `unset`, which describes the behaviour without a
+/// value. In the second case the field is an `Option`, or `otherwise` computes the value. `example` is omitted where it
+/// equals the default. `checked by` names the function with the rules that involve several settings; `with` adds
+/// further sections.
 macro_rules! settings {
     ($(
         $(#[$about:meta])*

@@ -35,7 +35,7 @@ fn production(changes: &[(&'static str, &'static str)]) -> Result<Config, Config
     load(&variables.into_iter().collect::<Vec<_>>())
 }
 
-/// What is complained of, as `SUBJECT demand`.
+/// Returns the mistakes, as `SUBJECT demand`.
 fn mistakes(result: Result<Config, ConfigErrors>) -> Vec<String> {
     result.err().map(|errors| errors.mistakes().iter().map(ToString::to_string).collect()).unwrap_or_default()
 }
@@ -44,7 +44,7 @@ fn subjects(result: Result<Config, ConfigErrors>) -> Vec<String> {
     result.err().map(|errors| errors.mistakes().iter().map(|m| m.subject.clone()).collect()).unwrap_or_default()
 }
 
-/// A file in a folder of its own, which lives as long as the first part.
+/// Creates a file in a folder of its own, which exists until the first part is dropped.
 fn file(name: &str, text: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join(name);

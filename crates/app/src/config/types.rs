@@ -1,4 +1,4 @@
-//! The types of values that only the configuration has, and what its sections answer.
+//! The value types that only the configuration has, and the methods of its sections.
 
 use secrecy::SecretString;
 use std::{
@@ -19,31 +19,31 @@ use super::{
     setting::FromSettings,
 };
 
-/// What an installation is for.
+/// The purpose of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
-    /// Trying and building; missing keys are made.
+    /// For trying and building; missing keys are created.
     Development,
-    /// Serving customers; unsafe settings are refused.
+    /// For serving customers; unsafe settings are refused.
     Production,
 }
 
 impl Environment {
-    /// Whether it is production.
+    /// Returns whether the purpose is production.
     pub const fn is_production(self) -> bool {
         matches!(self, Self::Production)
     }
 }
 
 impl Config {
-    /// The limits on guessing and on registering; `None` while `RATE_LIMITS` is off.
+    /// Returns the limits on guessing and on registering; `None` while `RATE_LIMITS` is off.
     pub fn guessing_limits(&self) -> Option<&GuessingLimits> {
         self.rate_limits.enabled.then_some(&self.guessing)
     }
 }
 
 impl HttpConfig {
-    /// The address to listen on.
+    /// Returns the address to listen on.
     pub const fn bind_address(&self) -> SocketAddr {
         SocketAddr::new(self.host, self.port)
     }
@@ -62,14 +62,14 @@ impl HttpConfig {
     }
 }
 
-/// Where the bytes of files are, as far as `STORAGE_URL` says.
+/// The storage of files, as far as `STORAGE_URL` names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum StorageUrl {
     File(PathBuf),
     S3 { bucket: String, prefix: String },
 }
 
-/// Where the bytes of files are.
+/// The storage of files.
 #[derive(Debug, Clone)]
 pub enum StoragePlace {
     /// A folder.
@@ -79,7 +79,7 @@ pub enum StoragePlace {
 }
 
 impl FromSettings for StoragePlace {
-    /// Reads the settings of AWS only for a bucket: else they may be there for another program.
+    /// Reads the settings of AWS only for a bucket: without one, they may be set for another program.
     fn read(layers: &mut Layers) -> Option<Self> {
         match StorageAddress::read(layers)?.url {
             StorageUrl::File(folder) => Some(Self::Disk(folder)),
@@ -99,29 +99,29 @@ impl FromSettings for StoragePlace {
 }
 
 impl StorageQuotas {
-    /// The bytes that the tenants of each plan may keep, the smallest plan first.
+    /// Returns the bytes that a tenant on each plan may store, the smallest plan first.
     pub fn plans(&self) -> [(&'static str, u64); 3] {
         [("starter", self.starter_bytes), ("pro", self.pro_bytes), ("enterprise", self.enterprise_bytes)]
     }
 
-    /// The bytes that a tenant on this plan may keep. A plan that no longer exists counts as the smallest.
+    /// Returns the bytes that a tenant on this plan may store. A plan that no longer exists counts as the smallest.
     pub fn of_plan(&self, name: &str) -> u64 {
         self.plans().into_iter().find(|(plan, _)| *plan == name).map_or(self.starter_bytes, |(_, bytes)| bytes)
     }
 }
 
-/// Who may register.
+/// The policy on registrations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RegistrationPolicy {
-    /// Everyone.
+    /// Everyone may register.
     Open,
-    /// Everyone who confirms their email address.
+    /// Users must confirm their email address.
     Verified,
-    /// No one; operators create tenants and people at the command line.
+    /// No one may register; operators create tenants and users at the command line.
     Closed,
 }
 
-/// Where mails go.
+/// The transport of emails.
 #[derive(Debug, Clone)]
 pub enum MailTransport {
     /// To standard output.
@@ -133,14 +133,14 @@ pub enum MailTransport {
 }
 
 impl RateLimitConfig {
-    /// The limits on requests; `None` while `RATE_LIMITS` is off.
+    /// Returns the limits on requests; `None` while `RATE_LIMITS` is off.
     pub fn policies(&self) -> Option<Policies> {
         let plans = vec![("starter", self.starter), ("pro", self.pro), ("enterprise", self.enterprise)];
         self.enabled.then_some(Policies { without_plan: self.without_plan, plans })
     }
 }
 
-/// So many attempts in so much time.
+/// A limit on the number of attempts in a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     /// The number of attempts; at least one.
@@ -150,7 +150,7 @@ pub struct Limit {
 }
 
 impl AuditConfig {
-    /// For how many days entries are kept, by plan.
+    /// Returns the retention of audit entries by plan, in days.
     pub fn retention(&self) -> Retention {
         let plans = [("starter", self.starter_days), ("pro", self.pro_days), ("enterprise", self.enterprise_days)];
         let plans = plans.into_iter().map(|(plan, days)| (plan.to_owned(), days)).collect();
@@ -158,16 +158,16 @@ impl AuditConfig {
     }
 }
 
-/// How log entries are written.
+/// The format of log entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// Pretty on a terminal, JSON lines elsewhere.
     Auto,
-    /// One line for people.
+    /// One line of text for users.
     Pretty,
     /// One JSON object for programs.
     Json,
 }
 
-/// Keys as they were written; the crypto adapter reads them.
+/// Keys in their configured form; the crypto adapter parses them.
 pub(super) type Secrets = Vec<SecretString>;

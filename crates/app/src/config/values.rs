@@ -25,20 +25,20 @@ const DAY_SECONDS: u64 = 24 * 60 * 60;
 const MOST_ATTEMPTS: u32 = 1_000_000;
 const LONGEST_WINDOW: Duration = DAY.saturating_mul(30);
 
-/// A whole number within bounds.
+/// Parses a whole number within bounds.
 pub(super) fn number<T: FromStr + PartialOrd>(text: &str, bounds: RangeInclusive<T>) -> Option<T> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|value| digits && bounds.contains(value))
 }
 
-/// A time such as `15m`, `10s` or `250ms` within bounds, in whole milliseconds.
+/// Parses a time such as `15m`, `10s` or `250ms` within bounds, in whole milliseconds.
 pub(super) fn duration(text: &str, bounds: RangeInclusive<Duration>) -> Option<Duration> {
     let duration = humantime::parse_duration(text).ok()?;
     let whole = duration.subsec_nanos().is_multiple_of(1_000_000);
     (whole && bounds.contains(&duration)).then_some(duration)
 }
 
-/// A number of bytes within bounds: plain, or with `KiB`, `MiB`, `GiB` or `TiB` behind it.
+/// Parses a number of bytes within bounds: plain, or followed by `KiB`, `MiB`, `GiB` or `TiB`.
 pub(super) fn bytes(text: &str, bounds: RangeInclusive<u64>) -> Option<u64> {
     const UNITS: [(&str, u32); 5] = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40), ("", 0)];
     let (digits, shift) = UNITS.iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))?;
@@ -47,24 +47,24 @@ pub(super) fn bytes(text: &str, bounds: RangeInclusive<u64>) -> Option<u64> {
     bounds.contains(&bytes).then_some(bytes)
 }
 
-/// Any number of bytes that a signed column of 64 bits holds.
+/// Parses any number of bytes that fits a signed 64-bit column.
 pub(super) fn any_bytes(text: &str) -> Option<u64> {
     bytes(text, 0..=i64::MAX as u64)
 }
 
-/// A range of whole seconds, both ends included.
+/// Returns a range of whole seconds, both ends included.
 pub(super) fn seconds(bounds: RangeInclusive<u64>) -> RangeInclusive<Duration> {
     Duration::from_secs(*bounds.start())..=Duration::from_secs(*bounds.end())
 }
 
-/// Whole days, at most a hundred years.
+/// Parses a number of whole days, at most a hundred years.
 pub(super) fn days(text: &str) -> Option<u32> {
     let span = duration(text, seconds(DAY_SECONDS..=u64::from(MAX_RETENTION_DAYS) * DAY_SECONDS))?;
     let is_whole = span.as_secs().is_multiple_of(DAY_SECONDS) && span.subsec_nanos() == 0;
     u32::try_from(span.as_secs() / DAY_SECONDS).ok().filter(|_| is_whole)
 }
 
-/// `on` or `off`, or a TOML boolean.
+/// Parses `on` or `off`, or a TOML boolean.
 pub(super) fn switch(text: &str) -> Option<bool> {
     match text {
         "on" | "true" => Some(true),
@@ -73,12 +73,12 @@ pub(super) fn switch(text: &str) -> Option<bool> {
     }
 }
 
-/// A number of attempts.
+/// Parses a number of attempts.
 pub(super) fn attempts(text: &str) -> Option<NonZeroU32> {
     number(text, 1..=MOST_ATTEMPTS).and_then(NonZeroU32::new)
 }
 
-/// A number of attempts in a time, `10/15m`.
+/// Parses a number of attempts in a time, `10/15m`.
 pub(super) fn limit(text: &str) -> Option<Limit> {
     let (attempts, window) = text.split_once('/')?;
     let attempts = number(attempts.trim(), 1..=MOST_ATTEMPTS)?;
@@ -86,7 +86,7 @@ pub(super) fn limit(text: &str) -> Option<Limit> {
     Some(Limit { attempts, window })
 }
 
-/// Requests per minute on a plan: `caller=100,tenant=1000`.
+/// Parses the requests per minute of a plan: `caller=100,tenant=1000`.
 pub(super) fn plan_quotas(text: &str) -> Option<PlanQuotas> {
     let (mut caller, mut tenant) = (None, None);
     for item in items(text)? {
@@ -103,7 +103,7 @@ pub(super) fn plan_quotas(text: &str) -> Option<PlanQuotas> {
     Some(PlanQuotas { caller: caller?, tenant: tenant? })
 }
 
-/// Queues, each with the number of its jobs that run at the same time: `mail=16,accounts=8`.
+/// Parses queues, each with the number of its jobs that run at the same time: `mail=16,accounts=8`.
 pub(super) fn queues(text: &str) -> Option<Vec<(&'static str, u32)>> {
     let mut queues: Vec<(&'static str, u32)> = Vec::new();
     for item in items(text)? {
@@ -117,12 +117,12 @@ pub(super) fn queues(text: &str) -> Option<Vec<(&'static str, u32)>> {
     Some(queues)
 }
 
-/// A path of the file system.
+/// Parses a path of the file system.
 pub(super) fn path(text: &str) -> Option<PathBuf> {
     Some(PathBuf::from(text))
 }
 
-/// An address to listen on.
+/// Parses an address to listen on.
 pub(super) fn host(text: &str) -> Option<IpAddr> {
     if text == "localhost" {
         return Some(Ipv4Addr::LOCALHOST.into());
@@ -131,7 +131,7 @@ pub(super) fn host(text: &str) -> Option<IpAddr> {
     bare.parse().ok()
 }
 
-/// An http or https URL without path, query, user or fragment.
+/// Parses an http or https URL without path, query, user or fragment.
 pub(super) fn origin_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let scheme = matches!(url.scheme(), "http" | "https");
@@ -141,12 +141,12 @@ pub(super) fn origin_url(text: &str) -> Option<Url> {
     (scheme && bare && one_host && url.path() == "/" && !text.ends_with('/')).then_some(url)
 }
 
-/// A list of web origins, each as a browser sends it.
+/// Parses a list of web origins, each as a browser sends it.
 pub(super) fn origins(text: &str) -> Option<Vec<String>> {
     items(text)?.into_iter().map(|item| origin_url(item).map(|url| url.origin().ascii_serialization())).collect()
 }
 
-/// The database that a URL names.
+/// Parses the URL of a database.
 pub(super) fn database(text: &str) -> Option<Database> {
     if let Some(rest) = text.strip_prefix("sqlite:") {
         let path = rest.strip_prefix("//").unwrap_or(rest);
@@ -158,7 +158,7 @@ pub(super) fn database(text: &str) -> Option<Database> {
     has_host.then(|| Database::Postgres(text.into()))
 }
 
-/// The storage that an address names.
+/// Parses the URL of a storage.
 pub(super) fn storage_url(text: &str) -> Option<StorageUrl> {
     if let Some(folder) = text.strip_prefix("file:") {
         return (!folder.is_empty()).then(|| StorageUrl::File(PathBuf::from(folder)));
@@ -174,20 +174,20 @@ pub(super) fn storage_url(text: &str) -> Option<StorageUrl> {
     fits.then(|| StorageUrl::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
 }
 
-/// The address of a Redis.
+/// Parses the URL of a Redis.
 pub(super) fn redis(text: &str) -> Option<SecretString> {
     let url = SecretString::from(text);
     Redis::check_url(&url).is_ok().then_some(url)
 }
 
-/// The name of a product.
+/// Parses the name of a product.
 pub(super) fn product_name(text: &str) -> Option<String> {
     const MAX_CHARS: usize = 80;
     let line = bounded_line(text, MAX_CHARS).ok()?;
     (!line.is_empty()).then_some(line)
 }
 
-/// Where mails go.
+/// Parses the URL of an email transport.
 pub(super) fn mail_transport(text: &str) -> Option<MailTransport> {
     match text.split_once(':')? {
         ("console", "") => Some(MailTransport::Console),
@@ -197,35 +197,35 @@ pub(super) fn mail_transport(text: &str) -> Option<MailTransport> {
     }
 }
 
-/// A sender of mails.
+/// Parses a sender of emails.
 pub(super) fn sender(text: &str) -> Option<String> {
     MailSettings::parse_from(text).ok().map(|_| text.to_owned())
 }
 
-/// A path behind an origin, with one place for a token.
+/// Parses a path to append to an origin, with one place for a token.
 pub(super) fn link_path(text: &str) -> Option<String> {
     let is_path = text.starts_with('/') && !text.starts_with("//");
     let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
     (is_path && visible && text.matches("{token}").count() == 1).then(|| text.to_owned())
 }
 
-/// A list of secrets.
+/// Parses a list of secrets.
 pub(super) fn secrets(text: &str) -> Option<Vec<SecretString>> {
     Some(items(text)?.into_iter().map(SecretString::from).collect())
 }
 
-/// A secret of visible ASCII characters, as many as the bounds allow.
+/// Parses a secret of visible ASCII characters, as many as the bounds allow.
 pub(super) fn visible_secret(text: &str, chars: RangeInclusive<usize>) -> Option<SecretString> {
     visible_ascii(text, chars).map(SecretString::from)
 }
 
-/// Visible ASCII characters, as many as the bounds allow.
+/// Parses visible ASCII characters, as many as the bounds allow.
 pub(super) fn visible_ascii(text: &str, chars: RangeInclusive<usize>) -> Option<String> {
     let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
     (visible && chars.contains(&text.len())).then(|| text.to_owned())
 }
 
-/// A level of the log, or a list of levels by target.
+/// Parses a level of the log, or a list of levels by target.
 pub(super) fn log_level(text: &str) -> Option<String> {
     logging::filter(text).map(|_| text.to_owned())
 }

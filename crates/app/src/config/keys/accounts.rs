@@ -1,4 +1,4 @@
-//! Settings of mails, keys, tokens, passwords and limits.
+//! Settings of emails, keys, tokens, passwords and limits.
 
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 use tenantry_limits::PlanQuotas;
@@ -16,7 +16,7 @@ use super::{
 };
 
 settings! {
-    /// The sender of mails, their transport and their links.
+    /// Sender, transport and links of emails.
     #[derive(Debug, Clone)]
     pub struct MailConfig titled "Mail" checked by rules::mail {
         /// Name of the product in mails.
@@ -65,12 +65,12 @@ settings! {
             parse: values::origin_url
         }
         with {
-            /// The pages of mailed links.
+            /// The pages of emailed links.
             link_paths: LinkPaths,
         }
     }
 
-    /// The path of each mailed link, with `{token}` where the token goes.
+    /// The path of each emailed link, with `{token}` in the place of the token.
     #[derive(Debug, Clone)]
     pub struct LinkPaths titled "Links in mails" {
         /// Page behind `APP_URL` that confirms a registration. A token behind `#` never reaches a server.
@@ -99,7 +99,7 @@ settings! {
         }
     }
 
-    /// What tokens and seals are signed with, as it was written; the crypto adapter reads it.
+    /// Keys that sign tokens and seals, in their configured form; the crypto adapter parses them.
     #[derive(Debug, Clone)]
     pub struct KeyConfig titled "Keys" checked by rules::keys {
         /// Keys that sign access tokens: the first signs, all verify. `tenantry admin rotate-keys` prints the next value.
@@ -132,7 +132,7 @@ settings! {
         }
     }
 
-    /// How long tokens and sessions last.
+    /// Lifetimes of tokens and sessions.
     #[derive(Debug, Clone)]
     pub struct TokenConfig titled "Tokens and sessions" checked by rules::tokens {
         /// Lifetime of an access token.
@@ -178,7 +178,7 @@ settings! {
         }
     }
 
-    /// How many requests are allowed.
+    /// Limits on requests.
     #[derive(Debug, Clone)]
     pub struct RateLimitConfig titled "Rate limits" checked by rules::rate_limits {
         /// With `off`, every limit is off, including those on guessing. That is for tests and benchmarks; production refuses
@@ -214,7 +214,7 @@ settings! {
         }
     }
 
-    /// How many guesses and registrations are allowed.
+    /// Limits on guesses and registrations.
     #[derive(Debug, Clone)]
     pub struct GuessingLimits titled "Limits on guessing and on mail" {
         /// Wrong passwords for one account from one address.

@@ -20,7 +20,7 @@ use super::{
 const LARGEST_FILE_BYTES: u64 = 48 << 30;
 
 settings! {
-    /// Which database, and how it is used.
+    /// Settings of the database.
     #[derive(Debug, Clone)]
     pub struct DatabaseConfig titled "Database" {
         /// The database: a SQLite file, or PostgreSQL.
@@ -62,7 +62,7 @@ settings! {
         }
     }
 
-    /// The storage that is named, before the settings of AWS are read.
+    /// The configured storage, before the settings of AWS are read.
     pub(in crate::config) struct StorageAddress titled "Storage" {
         /// Where the bytes of files are kept: in a folder, which all processes must share, or in a bucket of S3.
         STORAGE_URL => url: StorageUrl {
@@ -74,7 +74,7 @@ settings! {
         }
     }
 
-    /// How a bucket is reached; read only for a bucket.
+    /// Access to a bucket; read only for a bucket.
     pub(in crate::config) struct BucketAccess titled "S3" checked by rules::bucket {
         /// Region of the bucket. Most servers other than AWS ignore it.
         AWS_REGION => region: String {
@@ -110,7 +110,7 @@ settings! {
         }
     }
 
-    /// Where files are kept, and how much of them.
+    /// Storage of files, and its quotas.
     #[derive(Debug, Clone)]
     pub struct StorageConfig titled "Files" checked by rules::files {
         /// With `on`, downloads are redirected to S3 with a link that is valid for a minute.
@@ -126,14 +126,14 @@ settings! {
             parse: |text| values::bytes(text, 1..=LARGEST_FILE_BYTES)
         }
         with {
-            /// Where their bytes are.
+            /// The folder or the bucket.
             place: StoragePlace,
-            /// How much of them a tenant may keep.
+            /// The bytes that a tenant may store.
             quotas: StorageQuotas,
         }
     }
 
-    /// The bytes that a tenant may keep, by plan.
+    /// The bytes that a tenant may store, by plan.
     #[derive(Debug, Clone)]
     pub struct StorageQuotas titled "Storage by plan" {
         /// Total size of the files of a tenant on the plan `starter`.
