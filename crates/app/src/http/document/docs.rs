@@ -1,4 +1,4 @@
-//! `/docs` and `/openapi.json`
+//! Routes of `/docs` and `/openapi.json`.
 
 use actix_web::{
     HttpResponse,
@@ -12,13 +12,13 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::openapi::document;
 
-/// Swagger UI carries its styles inline and pictures in its style sheet.
+/// Content security policy of the pages. Swagger UI has inline styles, and its style sheet contains images.
 const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
      connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 );
 
-/// The pages that read the document, and the document itself.
+/// Adds the routes of the OpenAPI document and of the pages that show it.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     let pages = web::scope("/docs")
         .wrap_fn(|request, service| {
@@ -34,7 +34,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
 }
 
 async fn openapi() -> HttpResponse {
-    // Written once: it is large, and anybody may ask for it as often as they like.
+    // Serialized once: the document is large, and clients may request it as often as they like.
     static WRITTEN: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
     HttpResponse::Ok().content_type("application/json").body(WRITTEN.clone())
 }

@@ -1,4 +1,4 @@
-//! The page of error codes, made from what the crates declare.
+//! The page of error codes, generated from the declarations of the crates.
 
 use std::fmt::Write as _;
 
@@ -7,8 +7,8 @@ use crate::{
     vocabulary::error_codes,
 };
 
-/// The table of all codes, for `docs/error-codes.md`. Operations are named where a code is their own and does not follow
-/// from what all of their kind share.
+/// Returns the table of all error codes for `docs/error-codes.md`. Each row names the operations whose contract lists
+/// the code. Codes that follow from an operation's shape name none.
 pub fn error_codes_markdown() -> String {
     let mut table = String::from("| code | status | message | of |\n|---|---|---|---|\n");
     for code in error_codes() {

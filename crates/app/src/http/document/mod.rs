@@ -1,4 +1,4 @@
-//! What the API says of itself: the OpenAPI document, the pages that show it, and the page of error codes.
+//! Descriptions of the API: the OpenAPI document, the pages that show it, and the page of error codes.
 
 pub(super) mod docs;
 mod error_codes;

@@ -1,4 +1,5 @@
-//! The OpenAPI document: what the handlers say, completed from their contracts with everything that all of them share.
+//! The OpenAPI document: the descriptions of the handlers, completed from their contracts and with the parts that all
+//! operations share.
 
 use serde_json::{Map, Value, json};
 use std::{collections::HashSet, sync::OnceLock};
@@ -27,13 +28,13 @@ use crate::{
 ))]
 struct Base;
 
-/// The OpenAPI 3.1 document of the API.
+/// Returns the OpenAPI 3.1 document of the API.
 pub fn document() -> &'static Value {
     static DOCUMENT: OnceLock<Value> = OnceLock::new();
     DOCUMENT.get_or_init(|| complete(collect()))
 }
 
-/// What the handlers say of themselves.
+/// Collects the descriptions of all handlers.
 fn collect() -> Document {
     let mut document = Base::openapi();
     let mut tags = Vec::new();
@@ -67,7 +68,7 @@ fn complete(collected: Document) -> Value {
     document
 }
 
-/// Puts the name of a schema where the generator has copied it into an envelope.
+/// Replaces the copies of a schema that the generator has put into an envelope by a reference to the schema.
 fn name_data(schemas: &mut Value) {
     let Some(schemas) = schemas.as_object_mut() else { return };
     let names: HashSet<String> = schemas.keys().cloned().collect();
@@ -162,7 +163,7 @@ fn requirement_value(requirement: Requirement) -> Value {
         Requirement::Any(permissions) => json!({ "any": names(permissions) }),
         Requirement::Owner => json!({ "owner": true }),
         Requirement::Operator => json!({ "operator": true }),
-        // The document tells clients of the API, which are never operators.
+        // The document is written for clients of the API. A client is never an operator.
         Requirement::OperatorOr(requirement) => requirement_value(*requirement),
     }
 }
@@ -171,7 +172,7 @@ fn add_header(response: &mut Value, name: &str, description: &str, kind: &str) {
     response["headers"][name] = json!({ "description": description, "schema": { "type": kind } });
 }
 
-/// Each status once, with the codes that it can carry.
+/// Adds one response for each status, with the codes that the status can carry.
 fn add_failures(responses: &mut Map<String, Value>, codes: &[ErrorCode]) {
     for code in error_codes().into_iter().filter(|code| codes.contains(code)) {
         let status = status_of(code.kind()).as_u16().to_string();
@@ -236,7 +237,7 @@ fn failure_schema() -> Value {
     })
 }
 
-/// Every code that the operation can answer: its own, and what follows from its shape.
+/// Returns every error code of the operation: its own codes and those that follow from its shape.
 fn codes_of(operation: &Operation, shape: &Value) -> Vec<ErrorCode> {
     let mut codes = operation.contract.errors.to_vec();
     let has_parameter = |place: &str| {
