@@ -1,4 +1,4 @@
-//! The application as handlers and extractors take it.
+//! The application, as handlers and extractors take it.
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 
@@ -13,7 +13,7 @@ impl FromRequest for App {
     }
 }
 
-/// The application behind a request.
+/// Returns the application that serves a request.
 pub(crate) fn app_of(request: &HttpRequest) -> &App {
     request.app_data::<web::Data<App>>().map(|app| app.get_ref()).unwrap_or_else(|| unreachable!("set by `service`"))
 }

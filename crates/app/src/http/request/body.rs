@@ -1,4 +1,4 @@
-//! Request bodies: JSON of bounded size, strict, and told apart from their validity.
+//! Request bodies: JSON of bounded size, parsed strictly. Malformed and invalid bodies fail with different codes.
 
 use actix_web::{
     FromRequest, HttpRequest,
@@ -18,10 +18,10 @@ use crate::Failure;
 
 use super::{connection::take_body, idempotency::ReadBody};
 
-/// The most bytes of a JSON body.
+/// Maximum size of a JSON body in bytes (1 MiB).
 pub(crate) const MAX_BYTES: usize = 1 << 20;
 
-/// A body that is read when the handler asks, so that a caller who may not call is told that first.
+/// A body that is read when the handler asks for it, so that a caller without permission is refused first.
 pub(crate) struct Body {
     is_json: bool,
     is_compressed: bool,
@@ -30,15 +30,15 @@ pub(crate) struct Body {
     payload: actix_web::dev::Payload,
 }
 
-/// A request body that becomes something of the domain.
+/// Turns a request body into the input of a use case.
 pub(crate) trait IntoCommand: DeserializeOwned + Validate {
     type Output;
 
-    /// Takes the fields apart; `None` only after a mistake was noted.
+    /// Parses the fields. Returns `None` only after an error was added to `errors`.
     fn parse(self, errors: &mut FieldErrors) -> Option<Self::Output>;
 }
 
-/// The mistakes of a request, by field.
+/// Validation errors of a request, by field.
 #[derive(Default)]
 pub(crate) struct FieldErrors(Vec<FieldError>);
 
@@ -67,7 +67,7 @@ impl Body {
         self.parse_with(T::parse).await
     }
 
-    /// Receives the body and parses it by a function that knows more than the body says: the vocabulary.
+    /// Receives the body and parses it by a function that needs more than the body, such as the vocabulary.
     pub(crate) async fn parse_with<T: DeserializeOwned + Validate, O>(
         self,
         take: impl FnOnce(T, &mut FieldErrors) -> Option<O>,
@@ -79,7 +79,7 @@ impl Body {
         parse(&bytes, take)
     }
 
-    /// The same for a body that may be left out.
+    /// Receives and parses a body that may be omitted.
     pub(crate) async fn parse_if_any<T: IntoCommand>(self) -> Result<Option<T::Output>, Failure> {
         let bytes = self.bytes().await?;
         if bytes.is_empty() { Ok(None) } else { parse(&bytes, T::parse).map(Some) }
@@ -113,7 +113,7 @@ impl Body {
     }
 }
 
-/// Whether a body is to be unpacked first, which is not done here: a small one may become a huge one.
+/// Returns whether a body is compressed. The server decompresses no body: a small one may expand to a huge one.
 pub(crate) fn is_compressed(headers: &HeaderMap) -> bool {
     let encoding = headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes());
     encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity"))
@@ -133,9 +133,10 @@ fn parse<T: DeserializeOwned + Validate, O>(
 ) -> Result<O, Failure> {
     let malformed = || Failure::new(ErrorCode::MALFORMED_BODY);
     let text = std::str::from_utf8(bytes).map_err(|_| malformed())?;
-    // The whole of it first: taking fields out stops at the first that does not fit, and what follows may be no JSON.
+    // The whole text is checked first. Deserialization of fields stops at the first type error, and the rest may be no
+    // JSON.
     serde_json::from_str::<IgnoredAny>(text).map_err(|_| malformed())?;
-    // serde would fill the fields of a structure from a list too, in their order.
+    // serde would also fill the fields of a struct from an array, in their order.
     if !text.trim_ascii_start().starts_with('{') {
         return Err(Failure::invalid(vec![misfit("", "invalid type")]));
     }
@@ -157,7 +158,7 @@ fn parse<T: DeserializeOwned + Validate, O>(
     }
 }
 
-/// What does not fit, said without the value: serde's own words would repeat it.
+/// Creates the error of a field with a wrong shape, without the value. serde's own message would repeat the value.
 pub(crate) fn misfit(path: &str, said: &str) -> FieldError {
     const MAX_NAME_CHARS: usize = 64;
     let path = if path == "." { "" } else { path };
@@ -185,7 +186,7 @@ pub(crate) fn misfit(path: &str, said: &str) -> FieldError {
 }
 
 impl FieldErrors {
-    /// The value, or a note of what is wrong with the field.
+    /// Returns the value, or adds an error for the field.
     pub(crate) fn take<T, E: Display>(&mut self, field: &str, value: Result<T, E>) -> Option<T> {
         value
             .map_err(|error| {
@@ -196,7 +197,7 @@ impl FieldErrors {
             .ok()
     }
 
-    /// The same for a field that may be left out.
+    /// Returns the value of a field that may be omitted, or adds an error for the field.
     pub(crate) fn take_if_any<T, E: Display>(&mut self, field: &str, value: Option<Result<T, E>>) -> Option<Option<T>> {
         match value {
             None => Some(None),
@@ -204,17 +205,18 @@ impl FieldErrors {
         }
     }
 
-    /// Notes a mistake.
+    /// Adds an error.
     pub(crate) fn add(&mut self, error: FieldError) {
         self.0.push(error);
     }
 
-    /// The failure that the noted mistakes make, if there are any.
+    /// Fails with `validation_failed` when errors were added.
     pub(crate) fn finish(self) -> Result<(), Failure> {
         if self.0.is_empty() { Ok(()) } else { Err(Failure::invalid(self.0)) }
     }
 
-    /// The rules of the validator, by code and bounds only: it would repeat the refused value.
+    /// Adds the violated rules of the validator with their bounds only: the validator's message would repeat the
+    /// refused value.
     fn add_rules(&mut self, errors: &ValidationErrors) {
         let mut broken: Vec<_> = errors.field_errors().into_iter().collect();
         broken.sort_by(|a, b| a.0.cmp(&b.0));
@@ -233,12 +235,12 @@ impl FieldErrors {
     }
 }
 
-/// A field of a `PATCH` that may be left out but not cleared: `null` is of the wrong type.
+/// Deserializes a field of a `PATCH` that may be omitted but not cleared: `null` has the wrong type.
 pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// A field of a `PATCH` that `null` clears.
+/// Deserializes a field of a `PATCH` that `null` clears.
 pub(crate) fn clearable<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: Deserialize<'de> + Default,

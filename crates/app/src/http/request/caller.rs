@@ -1,4 +1,4 @@
-//! Who calls: the parameter's type states what the caller must be allowed to do.
+//! Extractors of the caller. The type of the parameter states which permission the caller needs.
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header};
 use futures::future::LocalBoxFuture;
@@ -18,7 +18,7 @@ use super::{
     origin::origin_of,
 };
 
-/// Somebody signed in who may give the command `C`.
+/// A signed-in caller who is authorized to issue the command `C`.
 pub(crate) struct Authorized<C> {
     pub(crate) known: Arc<CachedAuthority>,
     pub(crate) origin: Origin,
@@ -31,7 +31,7 @@ impl<C: Command> Authorized<C> {
         &self.known.authority
     }
 
-    /// The scope of the caller's own tenant, or of their own affairs.
+    /// Returns the scope of the caller's tenant, or of the caller's own data.
     pub(crate) fn scope(&self) -> Scope {
         Scope::of(self.user(), self.authority().tenant_id())
     }
@@ -40,12 +40,12 @@ impl<C: Command> Authorized<C> {
         self.known.user
     }
 
-    /// The session that calls. Fails for every other principal.
+    /// Returns the caller's session. Fails for every other principal.
     pub(crate) fn session(&self) -> Result<&SessionPrincipal, Failure> {
         Ok(self.authority().session()?)
     }
 
-    /// What is held in the tenant; for commands that require one.
+    /// Returns the caller's authority in the tenant, for commands that require a tenant. Fails without one.
     pub(crate) fn tenant(&self) -> Result<&TenantAuthority, Failure> {
         Ok(self.authority().active_tenant()?)
     }
@@ -54,14 +54,15 @@ impl<C: Command> Authorized<C> {
         Actor::of(self.authority(), self.origin.clone())
     }
 
-    /// Asks for the command in the caller's name, once the body has been read.
+    /// Creates the request for the change in the caller's name. Call it after the body has been read: the idempotent
+    /// request holds the body's digest.
     pub(crate) fn change_request(&self) -> ChangeRequest {
         let idempotent = self.keyed.as_ref().map(KeyedRequest::request);
         ChangeRequest { actor: self.actor(), action: action_of::<C>(), idempotent }
     }
 }
 
-/// What a refused command is noted as.
+/// Returns the action under which a refused command is recorded.
 fn action_of<C: Command>() -> Action {
     C::EVENTS.first().copied().unwrap_or(Action::ACCESS_DENIED)
 }
@@ -92,8 +93,8 @@ impl<C: Command + 'static> FromRequest for Authorized<C> {
     }
 }
 
-/// Whoever calls a route that serves strangers too: somebody signed in, or nobody known. A token that is not good is a failure
-/// all the same.
+/// The caller of a route that also serves anonymous clients; `None` for an anonymous client. A token that is not valid
+/// is a failure all the same.
 pub(crate) struct MaybeAuthenticated(pub(crate) Option<Arc<CachedAuthority>>);
 
 impl FromRequest for MaybeAuthenticated {
@@ -116,7 +117,7 @@ impl FromRequest for MaybeAuthenticated {
     }
 }
 
-/// Whoever calls a route that asks nobody who they are. Their request counts for their address.
+/// The caller of a route without authentication. The request counts against the limit of the client's address.
 pub(crate) struct Anonymous;
 
 impl FromRequest for Anonymous {
@@ -137,7 +138,7 @@ impl Anonymous {
     }
 }
 
-/// Whose access token it is. The request counts for them.
+/// Returns the authority of the user of an access token. The request counts against the user's limit.
 async fn identified(app: &App, request: &HttpRequest, token: &str) -> Result<Arc<CachedAuthority>, Failure> {
     match app.authenticator.authority_of(token, Sha256::digest(token).into()).await {
         Ok(known) => {
@@ -149,14 +150,14 @@ async fn identified(app: &App, request: &HttpRequest, token: &str) -> Result<Arc
     }
 }
 
-/// Counts a request of nobody known for its address. It is answered with its own failure, also when it was one too many:
-/// that tells a client more, and took neither body nor change.
+/// Counts an unauthenticated request against the limit of its address. Returns the request's own failure even when the
+/// limit is exceeded: it tells a client more, and the request cost neither a body nor a change.
 async fn refused_and_counted(app: &App, request: &HttpRequest, failure: Failure) -> Failure {
     let _one_too_many = count_address(app, request).await;
     failure
 }
 
-/// The token of an `Authorization: Bearer` header (RFC 6750, 2.1); taken from nowhere else.
+/// Returns the token of the `Authorization: Bearer` header (RFC 6750, 2.1). No other place is read.
 pub(crate) fn bearer(request: &HttpRequest) -> Option<&str> {
     let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;

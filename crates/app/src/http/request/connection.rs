@@ -1,4 +1,4 @@
-//! Slow senders: a body is held to the pace of its operation, and a connection whose body was left unread is closed.
+//! Slow senders: every body must arrive at the pace of its operation, and a connection with an unread body is closed.
 
 use actix_web::{
     HttpMessage, HttpRequest,
@@ -25,15 +25,15 @@ use tokio::time::{Instant, Sleep};
 
 use super::operation::{BodyPace, operation_of};
 
-/// How long a peer has to read an answer before a connection with an unread body is closed.
+/// Time that a peer has to read a response before a connection with an unread body is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// The socket beneath a request. actix-http reads an unread chunked body to its end without any deadline, so a
-/// sender who never ends it would keep the connection for ever.
+/// The socket of a request's connection. actix-http reads an unread chunked body to its end without any deadline, so a
+/// sender that never ends its body would hold the connection forever.
 #[derive(Clone)]
 pub(crate) struct Socket(Arc<std::net::TcpStream>);
 
-/// Keeps a handle on each accepted connection; it costs a file descriptor.
+/// Stores a handle on each accepted connection, at the cost of one file descriptor.
 pub fn keep_connection(io: &dyn Any, extensions: &mut Extensions) {
     if let Some(stream) = io.downcast_ref::<TcpStream>()
         && let Ok(descriptor) = stream.as_fd().try_clone_to_owned()
@@ -43,7 +43,7 @@ pub fn keep_connection(io: &dyn Any, extensions: &mut Extensions) {
 }
 
 impl Socket {
-    /// Closes the connection once the answer has had time to leave.
+    /// Closes the connection after the response has had time to leave.
     pub(crate) fn close_soon(self) {
         actix_web::rt::spawn(async move {
             tokio::time::sleep(FAREWELL).await;
@@ -54,16 +54,16 @@ impl Socket {
     }
 }
 
-/// Whether the body of a request was read to its end; it lies among the request's extensions.
+/// Whether the body of a request was read to its end. Stored in the request's extensions.
 struct BodyEnded(Rc<Cell<bool>>);
 
-/// Returns whether a request comes with a body.
+/// Returns whether a request has a body.
 pub(super) fn has_body(headers: &HeaderMap) -> bool {
     let has_length = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
     has_length || headers.contains_key(header::TRANSFER_ENCODING)
 }
 
-/// Takes the body of a request, held to the pace of its operation.
+/// Takes the body of a request and enforces the pace of the request's operation.
 pub(crate) fn take_body(request: &HttpRequest, payload: &mut Payload) -> Payload {
     let body = payload.take();
     if !has_body(request.headers()) {
@@ -83,29 +83,29 @@ pub(super) fn was_read(request: &HttpRequest) -> bool {
     request.extensions().get::<BodyEnded>().is_some_and(|BodyEnded(ended)| ended.get())
 }
 
-/// How fast a body must come.
+/// Required pace of a body.
 enum Pace {
-    /// As a whole by this deadline.
+    /// The whole body arrives by this deadline.
     Whole(Instant),
-    /// Never less than so much in so much time.
+    /// The body arrives at a minimum rate.
     Steady(Steady),
 }
 
 impl Pace {
-    /// How long a JSON body may take to arrive.
+    /// Maximum time in which a JSON body arrives.
     const JSON: Duration = Duration::from_secs(15);
 
-    /// The pace of a JSON body that begins now.
+    /// Creates the pace of a JSON body that begins now.
     fn json() -> Self {
         Self::Whole(Instant::now() + Self::JSON)
     }
 
-    /// The pace of an upload that begins now.
+    /// Creates the pace of an upload that begins now.
     fn upload() -> Self {
         Self::Steady(Steady::new(Instant::now()))
     }
 
-    /// Whether the body is too late now; else when to look again.
+    /// Returns the time of the next check, or `None` when the body is too late.
     fn look(&mut self, now: Instant) -> Option<Instant> {
         match self {
             Self::Whole(deadline) => (now < *deadline).then_some(*deadline),
@@ -114,23 +114,23 @@ impl Pace {
     }
 }
 
-/// At least [`Steady::LEAST_BYTES`] over any [`Steady::SECONDS`] seconds in which the sender was waited for. Time in which
-/// nobody asked for bytes, because what came before is still being written, is not the sender's.
+/// A rate of at least [`Steady::LEAST_BYTES`] over any [`Steady::SECONDS`] seconds in which the server waited for the
+/// sender. Time in which the server requests no bytes, because it still writes earlier ones, does not count.
 struct Steady {
     until: Instant,
     waiting_since: Option<Instant>,
-    /// How much of the second has passed that is counted now.
+    /// Elapsed part of the current second.
     passed: Duration,
-    /// What came in each of the last seconds, the one that is counted now in front.
+    /// Bytes received in each of the last seconds, the current second first.
     seconds: VecDeque<u64>,
     is_late: bool,
 }
 
 impl Steady {
-    /// 16 KiB a second.
+    /// Minimum number of bytes per [`Steady::SECONDS`]: 16 KiB per second.
     const LEAST_BYTES: u64 = (Self::SECONDS as u64) * (16 << 10);
     const SECONDS: usize = 15;
-    /// Longer than this no upload takes: the sweep takes bytes that have had no record for a day for nobody's.
+    /// Maximum duration of an upload. The sweep deletes bytes that have had no record for a day as orphans.
     const LONGEST: Duration = Duration::from_secs(12 * 3600);
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -144,7 +144,7 @@ impl Steady {
         }
     }
 
-    /// Bytes have come; nobody waits any more.
+    /// Counts received bytes and ends the waiting.
     fn came(&mut self, now: Instant, bytes: usize) {
         self.count_waiting(now);
         self.waiting_since = None;
@@ -153,7 +153,7 @@ impl Steady {
         }
     }
 
-    /// Somebody waits from now on, or still.
+    /// Starts or continues the waiting. Returns the time of the next check, or `None` when the sender is too late.
     fn look(&mut self, now: Instant) -> Option<Instant> {
         self.count_waiting(now);
         self.waiting_since = Some(now);
@@ -174,7 +174,7 @@ impl Steady {
     }
 }
 
-/// A body that must come fast enough.
+/// A body with an enforced pace.
 struct TimedBody {
     inner: Payload,
     pace: Pace,
@@ -184,7 +184,7 @@ struct TimedBody {
 }
 
 impl TimedBody {
-    /// Holds the body to a pace. The cell says whether it was read to its end.
+    /// Enforces a pace on a body. The returned cell is set when the body was read to its end.
     fn wrap(inner: Payload, pace: Pace) -> (Payload, Rc<Cell<bool>>) {
         let ended = Rc::new(Cell::new(false));
         let sleep = Box::pin(tokio::time::sleep(Duration::ZERO));
@@ -244,7 +244,8 @@ impl Stream for TimedBody {
 mod tests {
     use super::*;
 
-    /// After how many seconds a sender is late who sends so many bytes each second, and is waited for all the time.
+    /// Returns the second in which a sender with these bytes per second is late, if the server waits for it all the
+    /// time.
     fn late_after(bytes_a_second: impl Fn(u64) -> usize) -> Option<u64> {
         let begun = Instant::now();
         let mut steady = Steady::new(begun);
@@ -261,7 +262,7 @@ mod tests {
         assert_eq!(late_after(|_| 16 << 10), None);
         assert_eq!(late_after(|_| (16 << 10) - 1), Some(15));
         assert_eq!(late_after(|_| 0), Some(15));
-        // a burst does not pay for a silence that follows it
+        // a burst does not make up for a later silence
         assert_eq!(
             late_after(|second| if second == 20 {
                 1 << 30

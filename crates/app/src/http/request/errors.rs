@@ -1,4 +1,4 @@
-//! Failures as answers: one envelope for all of them.
+//! Failures as responses, all in one envelope.
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder, Responder, ResponseError,
@@ -29,7 +29,7 @@ struct ErrorBody<'a> {
     details: &'a [FieldError],
 }
 
-/// The HTTP status of each kind of failure.
+/// Returns the HTTP status of a kind of failure.
 pub(crate) fn status_of(kind: ErrorKind) -> StatusCode {
     match kind {
         ErrorKind::Malformed => StatusCode::BAD_REQUEST,
@@ -51,7 +51,7 @@ pub(crate) fn status_of(kind: ErrorKind) -> StatusCode {
     }
 }
 
-/// A failure as the client hears it.
+/// Creates the response to a failure.
 pub(crate) fn render(failure: &Failure, request: Option<RequestId>) -> HttpResponse {
     let kind = failure.code.kind();
     let mut response = HttpResponseBuilder::new(status_of(kind));
@@ -69,7 +69,7 @@ pub(crate) fn render(failure: &Failure, request: Option<RequestId>) -> HttpRespo
     response.json(envelope)
 }
 
-/// RFC 6750, 3: a request without a token is told the scheme only.
+/// Returns the `WWW-Authenticate` challenge. A request without a token receives the scheme only (RFC 6750, 3).
 fn challenge(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::TOKEN_INVALID | ErrorCode::TOKEN_EXPIRED | ErrorCode::SESSION_ENDED => {
@@ -112,7 +112,7 @@ impl Responder for Answer {
     }
 }
 
-/// The failure that a status stands for which some library of ours has chosen.
+/// Returns the failure that corresponds to a status which a library has chosen.
 pub(crate) fn failure_of_status(status: StatusCode) -> Failure {
     Failure::new(match status {
         StatusCode::UNAUTHORIZED => ErrorCode::UNAUTHENTICATED,

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: which requests have one, and what of them counts as the same.
+//! `Idempotency-Key`: which requests take a key, and which parts of a request must be equal in a repetition.
 
 use actix_web::{HttpMessage, HttpRequest, http::header};
 use sha2::{Digest, Sha256};
@@ -13,12 +13,13 @@ use super::operation::{Operation, operation_of};
 
 pub(super) const HEADER: &str = "idempotency-key";
 
-/// Refuses a key on an operation that takes none.
+/// Fails with `idempotency_key_invalid` when the request has a key and its operation takes none.
 pub(super) fn require_place(request: &HttpRequest) -> Result<(), Failure> {
     keyed_operation(request).map(|_| ())
 }
 
-/// Returns the operation of a request with a key. Fails with `idempotency_key_invalid` when the operation takes none.
+/// Returns the operation of a request with a key; `None` without a key. Fails with `idempotency_key_invalid` when the
+/// operation takes none.
 fn keyed_operation(request: &HttpRequest) -> Result<Option<&'static Operation>, Failure> {
     if !request.headers().contains_key(HEADER) {
         return Ok(None);
@@ -27,12 +28,13 @@ fn keyed_operation(request: &HttpRequest) -> Result<Option<&'static Operation>, 
     operation.map(Some).ok_or_else(|| Failure::new(IDEMPOTENCY_KEY_INVALID))
 }
 
-/// What was read of the body of a request with a key: handlers read it when they have learnt who calls.
+/// SHA-256 of the body of a request with a key, set when the body is read. Handlers read the body after they know the
+/// caller.
 #[derive(Clone, Default)]
 pub(crate) struct ReadBody(Rc<Cell<Option<[u8; 32]>>>);
 
 impl ReadBody {
-    /// What is kept with the request, where it has a key.
+    /// Returns the cell that the request's extensions hold; `None` for a request without a key.
     pub(crate) fn of(request: &HttpRequest) -> Option<Self> {
         request.headers().contains_key(HEADER).then(|| {
             let mut extensions = request.extensions_mut();
@@ -43,13 +45,13 @@ impl ReadBody {
         })
     }
 
-    /// Notes the body, or what stands for it where the same contents can come in other bytes.
+    /// Stores the digest of the body, or of a canonical form where equal contents can have different bytes.
     pub(crate) fn note(&self, body: &[u8]) {
         self.0.set(Some(Sha256::digest(body).into()));
     }
 }
 
-/// A request with a key, whose body may not have been read yet.
+/// A request with a key. Its body may still be unread.
 pub(crate) struct KeyedRequest {
     scope: IdempotencyScope,
     request: Request,
@@ -57,7 +59,8 @@ pub(crate) struct KeyedRequest {
 }
 
 impl KeyedRequest {
-    /// The request of this caller, if it has a key.
+    /// Returns the keyed request of this caller; `None` without a key. Fails with `idempotency_key_invalid` when the
+    /// key is malformed or given twice, or the operation takes none.
     pub(super) fn of(request: &HttpRequest, caller: &CachedAuthority) -> Result<Option<Self>, Failure> {
         let Some(operation) = keyed_operation(request)? else { return Ok(None) };
         let Some(body) = ReadBody::of(request) else { return Ok(None) };
@@ -80,7 +83,7 @@ impl KeyedRequest {
         }))
     }
 
-    /// The request as far as it has been read.
+    /// Returns the request with the digest of its body, if the body has been read.
     pub(super) fn request(&self) -> IdempotentRequest {
         let request = Request { body: self.body.0.get(), ..self.request.clone() };
         IdempotentRequest { scope: self.scope.clone(), request }

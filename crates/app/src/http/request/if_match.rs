@@ -1,13 +1,13 @@
-//! Changes that go ahead only on the version that the caller has seen (RFC 9110, 13.1.1).
+//! Conditional changes, which apply only to the version that the caller has seen (RFC 9110, 13.1.1).
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header};
 use std::convert::Infallible;
 
-/// The version named by `If-Match`, if one is.
+/// The version of the `If-Match` header; `None` without the header or for `*`.
 pub(crate) struct IfMatch(pub(crate) Option<i64>);
 
 impl IfMatch {
-    /// No row has this version: what is not one of our tags matches nothing.
+    /// A version that no row has. A tag that this API did not issue matches nothing.
     const NO_VERSION: i64 = -1;
 }
 

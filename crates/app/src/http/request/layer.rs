@@ -1,4 +1,4 @@
-//! The one layer around every request: its id, its body's deadline, panics, the envelope of failures, headers.
+//! The one layer around every request: request id, unread bodies, panics, the envelope of failures, headers.
 
 use actix_web::{
     Error, HttpMessage, HttpResponse,
@@ -29,10 +29,10 @@ use super::{
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const CONTENT_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
-/// Two years, as browsers' preload lists ask.
+/// Two years, as browsers' preload lists require.
 const TRANSPORT_SECURITY: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
 
-/// Wraps every request, outermost of all.
+/// Wraps every request. This is the outermost layer.
 pub(crate) async fn around(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -76,7 +76,7 @@ async fn answer(
     Ok(response)
 }
 
-/// The socket that a request's body comes from; `None` for a request without a body.
+/// The socket from which a request's body comes; `None` for a request without a body.
 struct ReceivedBody(Option<Option<Socket>>);
 
 impl ReceivedBody {
@@ -84,7 +84,8 @@ impl ReceivedBody {
         Self(has_body(request.headers()).then(|| request.request().conn_data::<Socket>().cloned()))
     }
 
-    /// The client is told, so that it sends no further request on a connection that is about to be cut.
+    /// Closes the connection if the body was not read to its end. The response announces this with `Connection: close`,
+    /// so that the client sends no further request on the connection.
     fn close_if_unread(self, response: &mut ServiceResponse<BoxBody>) {
         if let Some(socket) = self.0
             && !was_read(response.request())
@@ -97,7 +98,7 @@ impl ReceivedBody {
     }
 }
 
-/// The failure of a response: the handler's own, or what the status of a library's stands for.
+/// Returns the failure of a response: the handler's own, or the one that a library's status corresponds to.
 fn failure_of(response: &ServiceResponse<BoxBody>) -> Option<Failure> {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
@@ -110,7 +111,7 @@ fn failure_of(response: &ServiceResponse<BoxBody>) -> Option<Failure> {
     (!is_json).then(|| failure_of_status(status))
 }
 
-/// The cause of a failure is told once, here.
+/// Logs the cause of a failure. This is the only place that does.
 fn log(failure: &Failure, response: &ServiceResponse<BoxBody>) {
     let cause = response.response().error().and_then(|error| error.as_error::<Failure>());
     let cause = cause.and_then(|failure| failure.cause.as_deref()).map(|cause| chain(cause)).unwrap_or_default();
@@ -122,7 +123,7 @@ fn log(failure: &Failure, response: &ServiceResponse<BoxBody>) {
     }
 }
 
-/// Puts another answer in place of a response, keeping headers that it does not set itself.
+/// Replaces a response by another one and keeps the headers that the other one does not set.
 fn replace(response: ServiceResponse<BoxBody>, mut by: HttpResponse) -> ServiceResponse<BoxBody> {
     for (name, value) in response.headers() {
         if !by.headers().contains_key(name) && name != header::CONTENT_LENGTH {
@@ -132,7 +133,7 @@ fn replace(response: ServiceResponse<BoxBody>, mut by: HttpResponse) -> ServiceR
     response.into_response(by)
 }
 
-/// The request is gone with the panic, so its answer is made whole here.
+/// Creates the complete response to a request that panicked. The panic has consumed the request.
 fn panicked(app: &App, id: RequestId) -> Error {
     let mut response = render(&Failure::new(ErrorCode::INTERNAL), Some(id));
     add_headers(response.headers_mut(), app, id);
@@ -174,7 +175,7 @@ mod tests {
         panic!("secret thoughts of {}", "a handler")
     }
 
-    /// A server of one worker with a route that panics, which ours have not.
+    /// Starts a server of one worker with a route that panics. The API itself has no such route.
     async fn serve() -> (tempfile::TempDir, String) {
         let folder = tempfile::tempdir().expect("a folder");
         let settings =

@@ -1,4 +1,4 @@
-//! Requests that count: whose they are, and what the answer says of it.
+//! Request limits: counts each request against a user or an address, and adds the headers that report the limit.
 
 use actix_web::{
     HttpMessage, HttpRequest,
@@ -14,20 +14,20 @@ use super::origin::ip_of;
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// What the answer to a request has to say of limits; it lies among the request's extensions.
+/// Rate limit headers of a response. Stored in the request's extensions.
 pub(super) struct RateLimitHeaders {
     policy: HeaderValue,
     standing: HeaderValue,
     retry_after_seconds: u64,
 }
 
-/// Counts a request of somebody signed in. One too many is a failure.
+/// Counts a request of a signed-in user. Fails when the user's limit is exceeded.
 pub(super) async fn count_person(app: &App, request: &HttpRequest, caller: &CachedAuthority) -> Result<(), Failure> {
     let Some(limits) = &app.limits else { return Ok(()) };
     judge(request, limits.count_person(caller).await)
 }
 
-/// Counts a request of whoever calls from an address. One too many is a failure.
+/// Counts a request of an address. Fails when the address's limit is exceeded.
 pub(super) async fn count_address(app: &App, request: &HttpRequest) -> Result<(), Failure> {
     let Some(limits) = &app.limits else { return Ok(()) };
     judge(request, limits.count_address(ip_of(request)).await)
@@ -45,12 +45,13 @@ fn judge(request: &HttpRequest, decision: Decision) -> Result<(), Failure> {
 }
 
 impl RateLimitHeaders {
-    /// What is to be told of a request, if it was counted.
+    /// Takes the headers out of the request's extensions; `None` if the request was not counted.
     pub(super) fn take(request: &HttpRequest) -> Option<Self> {
         request.extensions_mut().remove()
     }
 
-    /// Whoever is asked to come again, for whatever reason, is not asked to come before this says so.
+    /// Adds the headers to a response. Raises a `Retry-After` that another limit has set if it is shorter than this
+    /// limit's.
     pub(super) fn add_to(self, headers: &mut HeaderMap) {
         let Self { policy, standing, retry_after_seconds } = self;
         headers.insert(POLICY, policy);

@@ -1,4 +1,4 @@
-//! Lists: one extractor for filters, sort order, limit and cursor. A cursor is good for the list it came from only.
+//! Lists: one extractor for filters, sort order, limit and cursor. A cursor is valid only for the list that issued it.
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -21,22 +21,22 @@ use super::{
 
 const DEFAULT_LIMIT: u32 = 20;
 const MAC_BYTES: usize = 16;
-/// No cursor of ours is longer.
+/// Maximum length of a cursor in characters. The API issues only shorter ones.
 const MAX_CURSOR_CHARS: usize = 2_000;
 
-/// The parameters of a list beside `limit` and `cursor`: its filters and its order. Types deny unknown fields and take
-/// every value as text.
+/// Query parameters of a list beside `limit` and `cursor`: its filters and its order. Types deny unknown fields and
+/// take every value as text.
 pub(crate) trait ListQuery: DeserializeOwned {
-    /// What the store takes beside the page.
+    /// Filter that the store takes beside the page.
     type Filter;
-    /// The key of a row, which a cursor carries.
+    /// Key of a row, which a cursor carries.
     type Key: Serialize + DeserializeOwned;
 
-    /// Parses the values, in which names of the vocabulary may stand, and says which way the list runs.
+    /// Parses the values, which may contain names of the vocabulary. Returns the filter and the direction of the list.
     fn parse(self, vocabulary: &Vocabulary, errors: &mut FieldErrors) -> (Self::Filter, Direction);
 }
 
-/// The query of a list that has no filters and runs from the newest row to the oldest.
+/// Query of a list without filters, from the newest row to the oldest.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, bound = "")]
 pub(crate) struct NewestFirst<K> {
@@ -53,7 +53,7 @@ impl<K: Serialize + DeserializeOwned> ListQuery for NewestFirst<K> {
     }
 }
 
-/// The request of a list. The handler parses it, so that a caller without the right is refused first.
+/// An unparsed request of a list. The handler parses it, so that a caller without permission is refused first.
 pub(crate) struct ListRequest<Q> {
     request: HttpRequest,
     query: PhantomData<Q>,
@@ -68,7 +68,7 @@ impl<Q> FromRequest for ListRequest<Q> {
     }
 }
 
-/// A list as its caller asks for it.
+/// A parsed request of a list.
 pub(crate) struct List<Q: ListQuery> {
     pub(crate) filter: Q::Filter,
     pub(crate) page: PageRequest<Q::Key>,
@@ -76,10 +76,10 @@ pub(crate) struct List<Q: ListQuery> {
 }
 
 impl<Q: ListQuery> ListRequest<Q> {
-    /// Parses the query for that caller.
+    /// Parses the query for this caller.
     ///
-    /// Fails with `invalid_cursor` when the cursor belongs to another caller's tenant, another path or other parameters,
-    /// and with `validation_failed` when a parameter is unknown, given twice or wrong.
+    /// Fails with `invalid_cursor` when the cursor belongs to another caller's tenant, another path or other
+    /// parameters. Fails with `validation_failed` when a parameter is unknown, given twice or invalid.
     pub(crate) fn parse<C: Command>(self, caller: &Authorized<C>) -> Result<List<Q>, Failure> {
         let Parameters { limit, cursor, others } = Parameters::of(self.request.query_string())?;
         let query: Q = parse_query_string(&others)?;
@@ -102,11 +102,11 @@ impl<Q: ListQuery> ListRequest<Q> {
     }
 }
 
-/// The parameters of a query, sorted into those that choose a page and all others.
+/// Parameters of a query, split into those that choose a page and all others.
 struct Parameters {
     limit: Option<String>,
     cursor: Option<String>,
-    /// In order of their names and written in one way, so that equal parameters are equal texts.
+    /// Sorted by name and encoded uniformly, so that equal parameters are equal texts.
     others: String,
 }
 
@@ -132,8 +132,8 @@ impl Parameters {
     }
 }
 
-/// The cursors of one list. Its identity is the path, the caller's tenant and every parameter but `limit` and `cursor`,
-/// so that no filter can be forgotten.
+/// Issues and verifies the cursors of one list. A list is identified by the path, the caller's tenant and every
+/// parameter except `limit` and `cursor`, so that no filter can be omitted by mistake.
 pub(crate) struct Cursors {
     request: HttpRequest,
     identity: Vec<u8>,
@@ -141,7 +141,7 @@ pub(crate) struct Cursors {
 }
 
 impl Cursors {
-    /// The page as an answer, with the cursor of the next one.
+    /// Creates the response with a page and the cursor of the next one.
     pub(crate) fn answer<T: Serialize, K: Serialize>(&self, page: &Page<T, K>) -> Result<Answer, Failure> {
         let next_cursor = page.next.as_ref().map(|key| self.seal(key)).transpose()?;
         Answer::page(&page.items, Meta { limit: self.limit, next_cursor })

@@ -1,5 +1,5 @@
-//! What every request passes through: extractors, limits, failures, and the one layer around it all. Nothing here knows a
-//! resource.
+//! The parts that every request passes through: extractors, limits, failures, and the one layer around every request.
+//! Nothing here depends on a resource.
 
 mod application;
 mod body;

@@ -5,36 +5,36 @@ use actix_web::{FromRequest, Handler, HttpRequest, Responder, guard, http::Metho
 use tenantry_kernel::{Action, Command, ErrorCode, Requirement};
 use utoipa::openapi::{OpenApi, PathItem, RefOr, path};
 
-/// Where the API begins. Requests below it count against limits.
+/// Path prefix of the API. Requests below it count against limits.
 pub(crate) const API: &str = "/api/v1";
 
-/// What an operation asks of its caller, what it leaves behind and how it fails, beside what its path and its handler's
-/// parameters imply.
+/// Contract of an operation: its requirement, events, failures and special features. Its path and its handler's
+/// parameters imply the rest.
 #[derive(Debug, Clone, Copy)]
 pub struct Contract {
-    /// What its caller must be allowed to do; `None` for an operation that any client may call.
+    /// Requirement that the caller must satisfy; `None` for an operation that any client may call.
     pub requires: Option<Requirement>,
-    /// The events that it can leave when it succeeds.
+    /// Events that the operation can record when it succeeds.
     pub events: &'static [Action],
-    /// The codes of its own failures, beside those that its shape implies.
+    /// Error codes of the operation's own failures, beside those that its shape implies.
     pub errors: &'static [ErrorCode],
-    /// Whether its success carries the version of what it answers, as `ETag`.
+    /// Whether a successful response carries the version of its resource as `ETag`.
     pub is_versioned: bool,
-    /// Whether its success can set the cookie of the refresh token, or make the browser forget it.
+    /// Whether a successful response can set or delete the cookie of the refresh token.
     pub sets_cookie: bool,
-    /// Whether its body may be left out.
+    /// Whether the request body may be omitted.
     pub body_is_optional: bool,
-    /// Whether its success shows a signed link, which is kept nowhere.
+    /// Whether a successful response contains a signed link, which the server stores nowhere.
     pub shows_link: bool,
 }
 
 impl Contract {
-    /// The contract of an operation that gives the command `C`.
+    /// Creates the contract of an operation that issues the command `C`.
     pub(crate) const fn of<C: Command>(errors: &'static [ErrorCode]) -> Self {
         Self { requires: Some(C::REQUIRES), ..Self::public(C::EVENTS, errors) }
     }
 
-    /// The contract of an operation that any client may call.
+    /// Creates the contract of an operation that any client may call.
     pub(crate) const fn public(events: &'static [Action], errors: &'static [ErrorCode]) -> Self {
         Self {
             requires: None,
@@ -47,90 +47,91 @@ impl Contract {
         }
     }
 
-    /// The same, with the version of what it answers.
+    /// Returns the same contract for a response with a version.
     pub(crate) const fn versioned(self) -> Self {
         Self { is_versioned: true, ..self }
     }
 
-    /// The same, with the cookie of the refresh token.
+    /// Returns the same contract for a response with the cookie of the refresh token.
     pub(crate) const fn with_cookie(self) -> Self {
         Self { sets_cookie: true, ..self }
     }
 
-    /// The same, with a body that may be left out.
+    /// Returns the same contract for a request whose body may be omitted.
     pub(crate) const fn with_optional_body(self) -> Self {
         Self { body_is_optional: true, ..self }
     }
 
-    /// The same, with a signed link in its answer.
+    /// Returns the same contract for a response with a signed link.
     pub(crate) const fn with_link(self) -> Self {
         Self { shows_link: true, ..self }
     }
 }
 
-/// How fast a body must arrive.
+/// Required pace of a request body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyPace {
-    /// As a whole, within seconds.
+    /// The whole body arrives within seconds.
     Json,
-    /// Steadily, for as long as the upload takes.
+    /// The body arrives at a minimum rate, for as long as the upload takes.
     Upload,
 }
 
 /// One operation of the API: a method on a path, and its contract.
 #[derive(Debug)]
 pub struct Operation {
-    /// The operation's id: the name of its handler.
+    /// Id of the operation: the name of its handler.
     pub id: String,
-    /// Its method.
+    /// HTTP method.
     pub method: Method,
-    /// Its path from the root, with `{…}` where a parameter goes.
+    /// Path from the root, with `{…}` for each parameter.
     pub path: String,
-    /// Method and path, `POST /api/v1/roles`.
+    /// Method and path, such as `POST /api/v1/roles`.
     pub route: String,
-    /// How fast its body must arrive: that of a form is an upload.
+    /// Required pace of the body. A form counts as an upload.
     pub pace: BodyPace,
-    /// What it asks, leaves and answers.
+    /// The operation's contract.
     pub contract: Contract,
 }
 
 impl Operation {
-    /// Returns whether its requests can be named by an `Idempotency-Key`: those that change something for a signed-in
-    /// caller, and whose answer shows nothing that is shown once.
+    /// Returns whether requests of the operation may have an `Idempotency-Key`. They may when they change something for
+    /// a signed-in caller and the response contains no secret that is shown only once.
     pub fn takes_key(&self) -> bool {
         let Contract { requires, sets_cookie, shows_link, .. } = self.contract;
         matches!(self.method, Method::POST | Method::PATCH) && requires.is_some() && !sets_cookie && !shows_link
     }
 
-    /// Returns whether its requests count against limits.
+    /// Returns whether requests of the operation count against limits.
     pub fn is_limited(&self) -> bool {
         self.path.starts_with(API)
     }
 }
 
-/// Returns the operation that the router has found for a request; `None` for pages, and for what no route takes.
+/// Returns the operation to which the router has matched a request; `None` for pages and unmatched requests.
 pub(crate) fn operation_of(request: &HttpRequest) -> Option<&'static Operation> {
     request.app_data::<&'static Operation>().copied()
 }
 
-/// Operations that belong together.
+/// A group of related operations.
 pub(crate) struct Resource {
     pub(crate) routes: Vec<Route>,
-    /// Name and description of the tag under which the document lists them; `None` where another resource describes it.
+    /// Name and description of the tag under which the document lists the operations; `None` where another resource
+    /// describes the tag.
     pub(crate) tag: Option<(&'static str, &'static str)>,
-    /// What their paths lie below.
+    /// Common prefix of the operations' paths.
     pub(crate) root: &'static str,
 }
 
 /// An operation with its handler.
 pub(crate) struct Route {
     pub(crate) operation: Operation,
-    /// Describes the operation, at its path below the resource's root.
+    /// Returns the description of the operation, at its path below the resource's root.
     pub(crate) describe: fn() -> OpenApi,
     serve: Box<dyn Fn(&'static Operation) -> actix_web::Resource + Send + Sync>,
 }
 
-/// A handler with the description that `#[utoipa::path]` has made of it, as [`Resource::operation`] takes them.
+/// Pairs a handler with the description that `#[utoipa::path]` generates, as [`Resource::operation`] takes them.
 macro_rules! handler {
     ($($handler:ident)::+) => {{
         #[derive(utoipa::OpenApi)]
@@ -142,22 +143,22 @@ macro_rules! handler {
 pub(crate) use handler;
 
 impl Resource {
-    /// A part of the API with a tag of its own.
+    /// Creates a resource below [`API`] with its own tag.
     pub(crate) fn new(tag: &'static str, description: &'static str) -> Self {
         Self { routes: Vec::new(), tag: Some((tag, description)), root: API }
     }
 
-    /// Operations outside the API, in a tag that another resource describes.
+    /// Creates a resource outside the API, whose tag another resource describes.
     pub(crate) fn outside_api() -> Self {
         Self { routes: Vec::new(), tag: None, root: "" }
     }
 
-    /// The same, with a tag of its own.
+    /// Returns the same resource with its own tag.
     pub(crate) fn with_tag(self, tag: &'static str, description: &'static str) -> Self {
         Self { tag: Some((tag, description)), ..self }
     }
 
-    /// Adds an operation: its handler with its description, and its contract.
+    /// Adds an operation: its handler, the handler's description, and its contract.
     pub(crate) fn operation<F, Args>(mut self, (describe, handler): (fn() -> OpenApi, F), contract: Contract) -> Self
     where
         F: Handler<Args> + Send + Sync,
@@ -186,13 +187,13 @@ impl Resource {
 }
 
 impl Route {
-    /// The operation as the router takes it, below the resource's root. Each request of it carries the operation.
+    /// Creates the route of the operation below the resource's root. Each matched request carries the operation.
     pub(crate) fn serve(&'static self) -> actix_web::Resource {
         (self.serve)(&self.operation)
     }
 }
 
-/// The operation of a path that has only one.
+/// Returns the operation of a path with a single operation.
 fn operation_in(item: PathItem) -> Option<(Method, path::Operation)> {
     let PathItem { get, put, post, delete, patch, .. } = item;
     let by_method = [

@@ -1,4 +1,4 @@
-//! Where a request comes from: its address as far as proxies are trusted, its client, its web origin.
+//! Origin of a request: its address as far as proxies are trusted, its user agent, its web origin.
 
 use actix_cors::Cors;
 use actix_web::{HttpMessage, HttpRequest, http::header};
@@ -14,7 +14,7 @@ use super::{application::app_of, idempotency};
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// What the journal keeps of where a request comes from.
+/// Returns the origin of a request as the journal records it.
 pub(crate) fn origin_of(request: &HttpRequest) -> Origin {
     let app = app_of(request);
     Origin {
@@ -24,19 +24,19 @@ pub(crate) fn origin_of(request: &HttpRequest) -> Origin {
     }
 }
 
-/// The address that the request comes from, as far as proxies are trusted.
+/// Returns the client's network address, as far as trusted proxies state it.
 pub(crate) fn ip_of(request: &HttpRequest) -> Option<IpAddr> {
     address_of(request, app_of(request).config.http.trusted_proxies.unwrap_or(0))
 }
 
-/// The trace that the layer gave the request.
+/// Returns the trace that the layer has assigned to the request.
 fn trace_of(request: &HttpRequest, app: &App) -> TraceContext {
     let known = request.extensions().get::<TraceContext>().copied();
     known.unwrap_or_else(|| RequestId::new(&app.world).into())
 }
 
-/// The id and the trace of a new request: a trusted proxy's, where the one is a UUID and the other a `traceparent`, else
-/// ones of ours.
+/// Returns the id and the trace of a new request. Takes them from a trusted proxy where the id is a UUID and the trace
+/// a `traceparent`, and otherwise generates them.
 pub(crate) fn choose_trace(request: &HttpRequest, app: &App) -> TraceContext {
     if app.config.http.trusted_proxies.unwrap_or(0) == 0 {
         return RequestId::new(&app.world).into();
@@ -47,14 +47,14 @@ pub(crate) fn choose_trace(request: &HttpRequest, app: &App) -> TraceContext {
     within.unwrap_or_else(|| id.into())
 }
 
-/// The header, unless there are several of that name, of which nobody could say which is meant.
+/// Returns the value of a header; `None` if the request has several of that name, since none of them is reliable.
 fn only_header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
     let mut values = request.headers().get_all(name);
     values.next().filter(|_| values.next().is_none())?.to_str().ok()
 }
 
-/// The address that the outermost trusted proxy saw, counted from the right of `X-Forwarded-For`: what stands
-/// further left, anybody can write.
+/// Returns the address that the outermost trusted proxy saw, counted from the right of `X-Forwarded-For`. Any client
+/// can forge the entries further left.
 fn address_of(request: &HttpRequest, trusted_proxies: u8) -> Option<IpAddr> {
     let peer = request.peer_addr().map(|address| address.ip().to_canonical());
     let forwarded = request.headers().get_all(FORWARDED_FOR);
@@ -62,7 +62,7 @@ fn address_of(request: &HttpRequest, trusted_proxies: u8) -> Option<IpAddr> {
         warn_of_unused_header(request);
         return peer;
     }
-    // As bytes: what is no text counts as a hop all the same, or those beside it would move.
+    // Entries are split as bytes: an entry that is not text must count as a hop, or its neighbours would shift.
     let hops: Vec<&[u8]> = forwarded.flat_map(|list| list.as_bytes().split(|byte| *byte == b',')).collect();
     let place = hops.len().saturating_sub(usize::from(trusted_proxies));
     hops.get(place).and_then(|hop| address_in(str::from_utf8(hop).ok()?.trim())).or(peer)
@@ -88,7 +88,7 @@ fn warn_of_unused_header(request: &HttpRequest) {
     }
 }
 
-/// A header as one line of bounded length, whatever its bytes are.
+/// Returns a header of arbitrary bytes as one line of bounded length.
 fn one_line(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let visible = text.chars().filter(|c| !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}'));
@@ -96,7 +96,8 @@ fn one_line(bytes: &[u8]) -> Option<String> {
     if line.is_empty() { None } else { Some(line) }
 }
 
-/// Requests that carry the session's cookie must come from a page of an allowed origin; none counts as not allowed.
+/// Fails unless the request comes from a page of an allowed origin. Requests that carry the session's cookie need this
+/// check. A request without `Origin` is refused too.
 pub(crate) fn require_allowed_origin(request: &HttpRequest) -> Result<(), Failure> {
     let app = app_of(request);
     let origin = request.headers().get(header::ORIGIN).and_then(|value| value.to_str().ok());
@@ -106,7 +107,7 @@ pub(crate) fn require_allowed_origin(request: &HttpRequest) -> Result<(), Failur
     }
 }
 
-/// Cross-origin requests from an exact list of origins.
+/// Creates the layer that allows cross-origin requests from an exact list of origins.
 pub(crate) fn cors(origins: &[String]) -> Cors {
     const MAX_AGE_SECONDS: usize = 600;
     let cors = Cors::default()

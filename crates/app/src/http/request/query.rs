@@ -1,4 +1,4 @@
-//! Query strings: strict, each parameter at most once, and told apart from their validity like bodies.
+//! Query strings: parsed strictly, each parameter at most once.
 
 use actix_web::HttpRequest;
 use serde::de::DeserializeOwned;
@@ -9,17 +9,18 @@ use crate::Failure;
 
 use super::body::{FieldErrors, misfit};
 
-/// The parameters of a request's query. Types deny unknown fields and take every value as text.
+/// Parses the parameters of a request's query. Types deny unknown fields and take every value as text.
 pub(crate) fn parse_query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Failure> {
     parse_query_string(request.query_string())
 }
 
-/// The same of a query string.
+/// Parses the parameters of a query string.
 pub(super) fn parse_query_string<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
     serde_urlencoded::from_str(query).map_err(|error| Failure::invalid(vec![misfit("", &error.to_string())]))
 }
 
-/// How a list is sorted: one of the endpoint's fields, and which way.
+/// Parses the sort order of a list: one of the list's fields and a direction. Returns the default after adding an
+/// error.
 pub(crate) fn parse_sort<F: Copy>(
     text: Option<&str>,
     fields: &[(&str, F)],

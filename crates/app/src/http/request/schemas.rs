@@ -1,4 +1,4 @@
-//! The shapes that all requests and answers share, as the OpenAPI document shows them.
+//! Schemas that all requests and responses share, as the OpenAPI document shows them.
 
 use utoipa::{IntoParams, ToSchema};
 
