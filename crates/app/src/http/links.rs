@@ -1,5 +1,6 @@
-//! `/links/{purpose}`: where mailed links lead when no application of one's own takes them. The token of a link stands
-//! in its fragment, which never comes here: the page's script reads it, asks what is needed and calls the API.
+//! `/links/{purpose}`: pages that mailed links lead to when the installation has no application of its own for them.
+//! The token is in the fragment of the link, which browsers do not send. The page's script reads the token, asks the
+//! user for the required input and calls the API.
 
 use actix_web::{
     HttpResponse,
@@ -12,15 +13,15 @@ use tenantry_kernel::ErrorCode;
 
 use crate::Failure;
 
-/// The pages load nothing but the two files beside them, and talk to nobody but this origin. A form that the script
-/// has not caught goes nowhere: it would carry a password.
+/// Content security policy of the pages. A page loads only its script and its style sheet, and connects only to this
+/// origin. It cannot submit a form that the script has not intercepted, because the form would carry a password.
 const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'",
 );
 const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
 
-/// The pages, their script and their style sheet.
+/// Adds the routes of the pages, their script and their style sheet.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/links/page.js").route(web::get().to(script)))
@@ -28,7 +29,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/links/{purpose}").route(web::get().to(page)));
 }
 
-/// Nothing is looked up and nothing used: mail scanners follow links too.
+/// Returns the page of a purpose. The handler neither looks up nor uses the token: mail scanners follow links too.
 async fn page(purpose: web::Path<String>) -> Result<HttpResponse, Failure> {
     let purpose = LinkPurpose::from_name(&purpose).ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
     let Words { title, lead } = words(purpose);
@@ -45,7 +46,7 @@ async fn styles() -> HttpResponse {
     answer("text/css; charset=utf-8", include_str!("links/page.css"))
 }
 
-/// What a page is called, and what it says above its form.
+/// Title of a page, and the text above its form.
 struct Words {
     title: &'static str,
     lead: &'static str,

@@ -1,7 +1,7 @@
 //! The HTTP API: routes, extractors, and the one layer around every request.
 //!
-//! Three layers, each of which names those before it only: `request` is what every request passes through, `resources`
-//! are the operations, `document` describes them.
+//! The module has three layers, each of which depends only on those before it. `request` holds the parts that every
+//! request passes through, `resources` the operations, `document` their descriptions.
 
 mod document;
 mod links;
@@ -25,7 +25,7 @@ use actix_web::{
 
 use crate::App;
 
-/// The whole HTTP service of one worker.
+/// Creates the whole HTTP service of one worker.
 pub fn service(
     app: App,
 ) -> ActixApp<

@@ -1,4 +1,4 @@
-//! The routes of every resource, and what none of them takes.
+//! The routes of every resource, and the response to unmatched requests.
 
 use actix_web::{HttpRequest, HttpResponse, dev::ResourceDef, http::header, web};
 use std::{
@@ -26,7 +26,8 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.service(api);
 }
 
-/// Answers what no route takes: an unknown path, or a known one with another method. The layer renders the failure.
+/// Responds to an unmatched request: an unknown path, or a known one with another method. The layer renders the
+/// failure.
 pub(super) async fn unrouted(request: HttpRequest) -> HttpResponse {
     let path = request.match_info().as_str();
     match PATHS.iter().find(|(known, _)| known.is_match(path)) {
@@ -37,8 +38,8 @@ pub(super) async fn unrouted(request: HttpRequest) -> HttpResponse {
     }
 }
 
-/// Each path with the methods that it takes, as `Allow` lists them. A path with a word in the place of a parameter stands
-/// before the one with the parameter.
+/// Each path with its methods, as `Allow` lists them. A path with a literal segment precedes the one with a parameter
+/// in the same position.
 static PATHS: LazyLock<Vec<(ResourceDef, String)>> = LazyLock::new(|| {
     let mut paths: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for operation in operations() {
