@@ -1,4 +1,4 @@
-//! `POST /auth/register/confirm`
+//! Operation `POST /auth/register/confirm`.
 
 use actix_web::HttpRequest;
 use secrecy::SecretString;
@@ -49,7 +49,7 @@ pub(crate) struct Confirmation {
 }
 
 impl IntoCommand for Confirmation {
-    /// What cannot be a token or a password is a wrong one.
+    /// `None` for a malformed token or password, which is treated like a wrong one.
     type Output = (Option<[u8; 32]>, Option<Password>, Transport);
 
     fn parse(self, errors: &mut FieldErrors) -> Option<Self::Output> {

@@ -1,4 +1,4 @@
-//! `POST /auth/email/verify`, `/auth/email/resend` and `/auth/email/change`
+//! Operations `POST /auth/email/verify`, `/auth/email/resend` and `/auth/email/change`.
 
 use actix_web::HttpRequest;
 use secrecy::SecretString;
@@ -53,7 +53,7 @@ pub(crate) struct Verification {
 }
 
 impl IntoCommand for Verification {
-    /// What cannot be a token or a password is a wrong one.
+    /// The token's hash, and the password if one is given. Each is `None` when malformed and so treated like a wrong one.
     type Output = (Option<[u8; 32]>, Option<Option<Password>>);
 
     fn parse(self, _: &mut FieldErrors) -> Option<Self::Output> {
@@ -134,7 +134,7 @@ pub(crate) struct ChangedEmail {
 }
 
 impl IntoCommand for ChangedEmail {
-    /// What cannot be a password is a wrong one.
+    /// `None` for a malformed password, which is treated like a wrong one.
     type Output = (Option<Password>, EmailAddress);
 
     fn parse(self, errors: &mut FieldErrors) -> Option<Self::Output> {
@@ -158,7 +158,7 @@ pub(crate) async fn change_email(app: App, caller: Authorized<ChangeEmail>, body
     }
     let request = caller.change_request();
     let proof = app.proofs.password_of_session(caller.session()?, current, &request, caller.scope()).await?;
-    // Only now, so that wrong guesses use up nobody's mails.
+    // Counted after the password check, so that wrong guesses use up no quota of emails.
     app.proofs.consume(GuessKind::Letter(&new_email), &caller.origin).await?;
     let command = ChangeEmail { proof, new_email };
     app.change(request, caller.scope(), async move |unit, actor, world| {

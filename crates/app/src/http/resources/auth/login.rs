@@ -1,4 +1,4 @@
-//! `POST /auth/login`
+//! Operation `POST /auth/login`.
 
 use actix_web::HttpRequest;
 use secrecy::SecretString;
@@ -47,7 +47,7 @@ pub(crate) struct Credentials {
     transport: Option<String>,
 }
 
-/// A try to sign in, taken apart. What cannot be a password or a slug is wrong like any other.
+/// A parsed attempt to sign in. A malformed password or slug is treated like a wrong one.
 pub(crate) struct Try {
     email: EmailAddress,
     password: Option<Password>,

@@ -1,4 +1,4 @@
-//! `POST /auth/logout`
+//! Operation `POST /auth/logout`.
 
 use actix_web::HttpRequest;
 use serde::Deserialize;
@@ -74,7 +74,8 @@ fn siblings(request: &HttpRequest) -> Result<bool, Failure> {
     Ok(siblings)
 }
 
-/// The session of a genuine refresh token. One that is not ours signs nobody out, and that is no mistake.
+/// Returns the session of a genuine refresh token. Returns `None` for a forged or malformed token: it ends no session
+/// and is no error.
 async fn session_of_refresh_token(
     app: &App,
     request: &HttpRequest,

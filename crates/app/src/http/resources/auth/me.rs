@@ -1,4 +1,4 @@
-//! `/auth/me`
+//! Operations of `/auth/me`.
 
 use actix_web::{HttpResponse, http::header};
 use serde::{Deserialize, Serialize};

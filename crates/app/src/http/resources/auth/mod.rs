@@ -1,4 +1,5 @@
-//! `/auth`: registering, signing in and out, one's own profile, sessions, password and address
+//! Operations of `/auth`: registration, sign-in and sign-out, and the caller's profile, sessions, password and email
+//! address.
 
 mod confirm;
 mod email;

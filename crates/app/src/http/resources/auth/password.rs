@@ -1,4 +1,4 @@
-//! `POST /auth/password/change`
+//! Operation `POST /auth/password/change`.
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -31,7 +31,7 @@ pub(crate) struct ChangedPassword {
 }
 
 impl IntoCommand for ChangedPassword {
-    /// What cannot be a password is a wrong one, as the current one.
+    /// The current password, `None` when it is malformed and so treated like a wrong one, and the new password.
     type Output = (Option<Password>, Password);
 
     fn parse(self, errors: &mut FieldErrors) -> Option<Self::Output> {

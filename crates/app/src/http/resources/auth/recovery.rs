@@ -1,4 +1,4 @@
-//! `POST /auth/password/forgot` and `/auth/password/reset`
+//! Operations `POST /auth/password/forgot` and `/auth/password/reset`.
 
 use actix_web::HttpRequest;
 use secrecy::SecretString;
@@ -79,7 +79,7 @@ pub(crate) struct NewPassword {
 }
 
 impl IntoCommand for NewPassword {
-    /// What cannot be a token is a wrong one.
+    /// `None` for a malformed token, which is treated like a wrong one.
     type Output = (Option<[u8; 32]>, Password);
 
     fn parse(self, errors: &mut FieldErrors) -> Option<Self::Output> {

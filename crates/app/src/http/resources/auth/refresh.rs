@@ -1,4 +1,4 @@
-//! `POST /auth/refresh`
+//! Operation `POST /auth/refresh`.
 
 use actix_web::HttpRequest;
 use tenantry_identity::vocabulary::SESSION_REPLAYED;

@@ -1,4 +1,4 @@
-//! `POST /auth/register`
+//! Operation `POST /auth/register`.
 
 use actix_web::HttpRequest;
 use secrecy::SecretString;
@@ -61,7 +61,7 @@ pub(crate) struct NewRegistration {
     transport: Option<String>,
 }
 
-/// A registration, taken apart.
+/// A parsed registration.
 pub(crate) struct Wanted {
     email: EmailAddress,
     password: Password,
@@ -93,7 +93,7 @@ impl IntoCommand for NewRegistration {
 }
 
 impl Wanted {
-    /// Words that make the password easy to guess for whoever knows the person.
+    /// Returns the texts from which an acquaintance of the user could guess the password.
     fn own_words(&self) -> [&str; 4] {
         let slug = self.tenant_slug.as_ref().map_or("", Slug::as_str);
         [self.email.as_str(), self.name.as_str(), self.tenant_name.as_str(), slug]
@@ -111,7 +111,7 @@ pub(crate) struct RegisteredView {
 }
 
 impl RegisteredView {
-    /// What has been made, with the tokens of the session in it.
+    /// Creates the response with the new user, their organisation and the tokens of their session.
     pub(super) fn answer(made: &Registered, issued: &Issued) -> Result<Answer, Failure> {
         let view = Self {
             user: UserView::from(&made.person),

@@ -1,4 +1,4 @@
-//! `/auth/sessions`
+//! Operations of `/auth/sessions`.
 
 use actix_web::{HttpRequest, web};
 use serde::{Deserialize, Serialize};

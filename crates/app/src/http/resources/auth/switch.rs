@@ -1,4 +1,4 @@
-//! `POST /auth/switch`
+//! Operation `POST /auth/switch`.
 
 use actix_web::HttpRequest;
 use secrecy::SecretString;
@@ -45,9 +45,9 @@ pub(crate) struct WantedTenant {
     transport: Option<String>,
 }
 
-/// A wish to switch, taken apart.
+/// A parsed request to switch.
 pub(crate) struct Wanted {
-    /// What is no id names nothing that is there.
+    /// `None` for a malformed id, which is treated like an unknown one.
     tenant: Option<TenantId>,
     refresh_token: Option<SecretString>,
     end_current: bool,

@@ -1,4 +1,4 @@
-//! Tokens as answers, and the two ways in which a refresh token travels.
+//! Tokens in responses, and the two ways in which clients receive and send a refresh token.
 
 use actix_web::{
     HttpRequest,
@@ -17,16 +17,16 @@ use crate::{
     http::request::{FieldErrors, IntoCommand, require_allowed_origin},
 };
 
-/// Readable by nobody's script, sent to nobody else's site.
+/// Name of the cookie of the refresh token. No script can read the cookie, and browsers send it to no other site.
 pub(crate) const COOKIE: &str = "__Host-tenantry_refresh";
 
-/// How a refresh token travels.
+/// The way in which a client receives and sends a refresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Transport {
-    /// In bodies.
+    /// In the bodies of requests and responses.
     #[default]
     Body,
-    /// In a cookie of ours.
+    /// In the cookie [`COOKIE`].
     Cookie,
 }
 
@@ -58,14 +58,14 @@ pub(crate) struct TokensView {
     refresh_token: Option<String>,
 }
 
-/// The tokens of a session at its current rotation, and the cookie where they travel so.
+/// Tokens of a session at its current rotation, and the cookie if the refresh token is sent in one.
 pub(crate) struct Issued {
     pub(crate) view: TokensView,
     cookie: Option<String>,
 }
 
 impl Issued {
-    /// Makes the tokens of a session.
+    /// Issues the tokens of a session.
     pub(crate) fn new(issuer: &TokenIssuer, session: &Session, transport: Transport) -> Result<Self, Failure> {
         let tokens = issuer.issue(session)?;
         let refresh = tokens.refresh.expose_secret();
@@ -82,7 +82,7 @@ impl Issued {
         Ok(Self { view, cookie })
     }
 
-    /// Adds the cookie to an answer, where the token travels in one.
+    /// Adds the cookie to a response, if the refresh token is sent in one.
     pub(crate) fn on(&self, answer: Answer) -> Answer {
         match &self.cookie {
             Some(cookie) => answer.header("Set-Cookie", cookie.clone()),
@@ -103,7 +103,7 @@ fn cookie(value: &str, seconds: u64) -> String {
         .to_string()
 }
 
-/// The header that makes a browser forget the cookie.
+/// Returns the `Set-Cookie` header that deletes the cookie in the browser.
 pub(crate) fn forget_cookie() -> String {
     cookie("", 0)
 }
@@ -126,7 +126,8 @@ impl IntoCommand for PresentedToken {
     }
 }
 
-/// A refresh token as it was shown, and how it came.
+/// Returns the refresh token of the body, or else of the cookie, and its transport; `None` without a token. Fails with
+/// `token_invalid` when the token is malformed.
 pub(crate) fn presented(
     request: &HttpRequest,
     in_body: Option<SecretString>,
