@@ -1,4 +1,4 @@
-//! `/files`
+//! Operations of `/files`.
 
 mod download;
 mod incoming;

@@ -1,4 +1,4 @@
-//! Downloads: whole or in part, on conditions, and inert.
+//! Downloads: whole or in part, conditional, with headers that stop browsers from executing the bytes.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -24,11 +24,11 @@ use crate::{
     http::request::{Authorized, path_id},
 };
 
-/// How long the address of a redirect is good: long enough to follow it, too short to pass it on.
+/// Lifetime of a presigned URL in a redirect: long enough to follow it, too short to pass it on.
 const REDIRECT_LASTS: Duration = Duration::from_secs(60);
-/// Whatever the bytes are, a browser runs nothing of them.
+/// Content security policy under which a browser executes nothing of the bytes, whatever their type.
 const INERT: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox");
-/// Kept by the browser alone, which asks each time whether it may still show it.
+/// Only the browser may cache the file, and it must revalidate on each use.
 const ASK_EACH_TIME: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 /// What a download may be asked with.
@@ -85,7 +85,7 @@ pub(crate) async fn download_file(
     .await
 }
 
-/// Answers with the bytes that the request wants, once it is noted which part of them goes out.
+/// Responds with the requested bytes, after `note` has recorded the part that is sent.
 pub(super) async fn send(
     app: &App,
     scope: Scope,
@@ -102,16 +102,16 @@ pub(super) async fn send(
     Ok(answer(file, part, source))
 }
 
-/// What a request wants of a file.
+/// The part of a file that a request asks for.
 enum Wanted {
-    /// This part of the bytes, or all of them.
+    /// A range of the bytes, or all of them with `None`.
     Bytes(Option<Range<u64>>),
-    /// None: the conditions or the range are answered without.
+    /// No bytes: the conditions or the range determine the response.
     Nothing(HttpResponse),
 }
 
 impl Wanted {
-    /// Looks at the conditions in the order of RFC 9110, 13.2.2.
+    /// Evaluates the conditions of the request in the order of RFC 9110, 13.2.2.
     fn of(request: &HttpRequest, file: &File) -> Result<Self, Failure> {
         let tag = tag_of(file);
         if request.headers().contains_key(header::IF_MATCH) {
@@ -144,12 +144,12 @@ impl Wanted {
     }
 }
 
-/// The one range that is asked for. Of several, or of what is none, the whole is sent (RFC 9110, 14.2).
+/// Returns the only requested range. For several ranges or an invalid one the whole file is sent (RFC 9110, 14.2).
 fn one_range(request: &HttpRequest) -> Option<ByteRangeSpec> {
     request.headers().get(header::RANGE)?;
     match RangeHeader::parse(request) {
         Ok(RangeHeader::Bytes(ranges)) => match &ranges[..] {
-            // the end before the beginning makes it no range
+            // a range that ends before it begins is invalid
             [ByteRangeSpec::FromTo(first, last)] if first > last => None,
             [range] => Some(range.clone()),
             _ => None,
@@ -158,7 +158,8 @@ fn one_range(request: &HttpRequest) -> Option<ByteRangeSpec> {
     }
 }
 
-/// Whether a range is of the bytes that the file has. Times say less than tags, and so match nothing.
+/// Returns whether `If-Range` permits the range. A date never matches, because it identifies the bytes less exactly
+/// than a tag.
 fn is_of_this(request: &HttpRequest, tag: &EntityTag) -> bool {
     if !request.headers().contains_key(header::IF_RANGE) {
         return true;
@@ -182,13 +183,13 @@ fn beyond(bytes: u64) -> HttpResponse {
     HttpResponse::RangeNotSatisfiable().insert_header(range).finish()
 }
 
-/// Where the bytes come from.
+/// Source of the bytes: this server, or a URL of the storage.
 enum Source {
     Here(Box<dyn BlobReader>),
     There(String),
 }
 
-/// Opens the bytes of a file, or finds out where the storage serves them.
+/// Opens the bytes of a file, or returns the URL at which the storage serves them.
 async fn open(app: &App, scope: Scope, file: &File, part: &Option<Range<u64>>) -> Result<Source, Failure> {
     if app.config.storage.redirect {
         let presentation =
@@ -201,7 +202,7 @@ async fn open(app: &App, scope: Scope, file: &File, part: &Option<Range<u64>>) -
     match app.blobs.read(file.key(), part).await {
         Ok(reader) => Ok(Source::Here(reader)),
         Err(BlobError::NotFound) => {
-            // deleted a moment ago, or lost
+            // the file was deleted since it was looked up, or its bytes are lost
             let still_there = app.read(scope).await?.file_by_key(file.key()).await?.is_some();
             Err(if still_there { BlobError::NotFound.into() } else { Failure::new(ErrorCode::NOT_FOUND) })
         }
@@ -209,7 +210,7 @@ async fn open(app: &App, scope: Scope, file: &File, part: &Option<Range<u64>>) -
     }
 }
 
-/// The answer with the bytes, which no browser takes for anything that it could run.
+/// Creates the response with the bytes. Its headers keep browsers from treating the bytes as executable content.
 fn answer(file: &File, part: Option<Range<u64>>, source: Source) -> HttpResponse {
     let reader = match source {
         Source::Here(reader) => reader,

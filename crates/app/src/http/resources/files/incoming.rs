@@ -1,5 +1,5 @@
-//! Uploads under way: the bytes go to their place while they are looked at, and nothing half-done stays behind, whoever
-//! goes away.
+//! Uploads in progress: the bytes are written to storage while they are inspected. An upload that does not complete
+//! leaves nothing behind, even when the client disconnects.
 
 use bytes::Bytes;
 use std::{cell::Cell, rc::Rc};
@@ -21,10 +21,10 @@ use crate::{
 
 use super::records::FileView;
 
-/// How many pieces may wait for the storage.
+/// Maximum number of pieces that wait for the storage.
 const WAITING_PIECES: usize = 4;
 
-/// A file that is being received. What becomes of it is seen to by a task of its own: dropped, it is given up.
+/// A file that is being received. A task of its own writes and publishes it. Dropping the value aborts the upload.
 pub(crate) struct Incoming {
     pieces: mpsc::Sender<Piece>,
     task: JoinHandle<Result<Answer, Failure>>,
@@ -32,11 +32,11 @@ pub(crate) struct Incoming {
 
 enum Piece {
     Bytes(Bytes),
-    /// There are no more, and all of them are to be published.
+    /// Ends the bytes: the file is complete and is published.
     End,
 }
 
-/// Who uploads, and what it is to be.
+/// The uploader and the file to publish.
 struct Upload {
     caller: Authorized<UploadFile>,
     key: BlobKey,
@@ -65,7 +65,7 @@ impl Incoming {
         Self { pieces, task: actix_web::rt::spawn(log_context::inherit(work)) }
     }
 
-    /// The next bytes. Fails when the file was refused already.
+    /// Sends the next bytes to the task. Fails when the file was refused already.
     pub(crate) async fn push(&mut self, bytes: Bytes) -> Result<(), Failure> {
         if self.pieces.send(Piece::Bytes(bytes)).await.is_ok() {
             return Ok(());
@@ -76,7 +76,7 @@ impl Incoming {
         })
     }
 
-    /// All bytes have come.
+    /// Publishes the file after its last bytes.
     pub(crate) async fn publish(self) -> Result<Answer, Failure> {
         let told = self.pieces.send(Piece::End).await;
         let outcome = self.task.await.map_err(Failure::internal)?;
@@ -86,7 +86,7 @@ impl Incoming {
         }
     }
 
-    /// The file is not to be published. Returns why, once nothing of it is left.
+    /// Aborts the upload. Returns `why` after everything that was written has been deleted.
     pub(crate) async fn give_up(self, why: Failure) -> Failure {
         drop(self.pieces);
         if !self.task.is_finished()
@@ -98,9 +98,9 @@ impl Incoming {
     }
 }
 
-/// Why a file is not stored.
+/// Reasons why a file is not stored.
 enum NotStored {
-    /// Whoever sent it went away, or its request was refused.
+    /// The client disconnected, or its request was refused.
     GivenUp,
     Type(TypeError),
     Blob(BlobError),
@@ -118,7 +118,8 @@ impl From<NotStored> for Failure {
     }
 }
 
-/// Writes the pieces to their place while they are looked at. Of what is not stored as a whole nothing stays.
+/// Writes the pieces to storage while they are inspected. Deletes everything that was written if the file is not stored
+/// as a whole.
 async fn store(
     app: &App,
     key: BlobKey,
@@ -140,7 +141,8 @@ async fn store(
     }
 }
 
-/// Hashing is work for a thread that serves nobody; a piece is hashed while it is written, and the next one comes.
+/// Writes and inspects each piece. A blocking thread hashes a piece while the storage writes it and the next one
+/// arrives.
 async fn write(
     writer: &mut dyn BlobWriter,
     mut inspection: Inspection,
@@ -165,23 +167,23 @@ async fn write(
     }
 }
 
-/// How far the change came that publishes a file.
+/// Progress of the transaction that publishes a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
-    /// It was not begun, or the answer was known without it.
+    /// The transaction has not begun, or the response was known without it.
     NotBegun,
-    /// It was begun and refused.
+    /// The transaction has begun and was refused.
     Begun,
-    /// It only had to be committed.
+    /// Only the commit remained.
     Made,
 }
 
-/// Makes the record, which publishes the bytes. Where there will be none, they go; where nobody can tell, because the
-/// database did not say whether it has committed, they are left to the sweep, which asks it later.
+/// Creates the record, which publishes the bytes. Deletes the bytes if no record comes to exist. Leaves them to the
+/// sweep if the result of the commit is unknown: the sweep later asks the database.
 async fn publish(app: &App, upload: Upload, content: Content) -> Result<Answer, Failure> {
     let Upload { caller, key, name, read } = upload;
     if let Some(read) = read {
-        // the same file may come in other boundaries and headers
+        // a repetition may send the same file with other boundaries and headers
         read.note(format!("{name}\n{}\n{}", content.kind.media_type(), hex::encode(content.sha256)).as_bytes());
     }
     let (request, scope) = (caller.change_request(), caller.scope());

@@ -1,4 +1,4 @@
-//! Signed links.
+//! Operations on signed links.
 
 use actix_web::{HttpRequest, HttpResponse, http::header::HeaderValue, web};
 use secrecy::ExposeSecret;
@@ -18,7 +18,7 @@ use crate::{
 
 use super::download::{DownloadHeaders, send};
 
-/// Whoever has a link has no session to be read out by its page.
+/// Allows pages of any origin to embed the file. A request by a link carries no session from which a page could read.
 const ANYWHERE: HeaderValue = HeaderValue::from_static("cross-origin");
 
 const SCOPE: Scope = Scope::System(SystemReason::Link);

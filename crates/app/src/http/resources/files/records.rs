@@ -1,4 +1,4 @@
-//! Records of files: `GET /files`, `GET` and `DELETE /files/{id}`
+//! Operations on records of files: `GET /files`, `GET` and `DELETE /files/{id}`.
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
@@ -66,7 +66,7 @@ impl FileView {
     }
 }
 
-/// Files as they are shown, with the names of those who uploaded them.
+/// Creates the views of files, with the names of their uploaders.
 async fn views(unit: &mut Unit, files: &[File]) -> Result<Vec<FileView>, Failure> {
     let mut ids: Vec<UserId> = files.iter().map(|file| file.uploaded_by).collect();
     ids.sort_unstable();

@@ -28,9 +28,9 @@ use crate::{
 
 use super::{incoming::Incoming, records::FileView};
 
-/// What a form may have beside the bytes of its file: boundaries, and the headers of its part.
+/// Maximum size in bytes of a form beside its file: the boundaries and the headers of the part (64 KiB).
 const FRAMING_BYTES: u64 = 64 << 10;
-/// How many bytes go on at once.
+/// Size in bytes of a piece that is sent to the storage (256 KiB).
 const PIECE_BYTES: usize = 256 << 10;
 
 /// A form with one file.
@@ -55,7 +55,7 @@ pub(crate) async fn upload_file(app: App, caller: Authorized<UploadFile>, form: 
     let limits = &app.config.storage;
     let mut form = form.open(limits.max_file_bytes)?;
     let tenant = caller.tenant()?;
-    // What was stored already is answered again, however little room is left.
+    // Skipped for a request with a key: a repeated request receives the stored response, however little room is left.
     if let (Some(bytes), None) = (form.declared_bytes, &form.read) {
         let limit = limits.quotas.of_plan(&tenant.plan);
         let room = room_left(&mut app.read(caller.scope()).await?, tenant.id, limit).await?;
@@ -73,7 +73,7 @@ pub(crate) async fn upload_file(app: App, caller: Authorized<UploadFile>, form: 
     }
 }
 
-/// Hands the bytes of the file on. Whatever stands behind the file is looked at before anything is published.
+/// Forwards the bytes of the file. Reads the rest of the form before the file can be published.
 async fn receive(
     form: &mut OpenForm,
     mut field: Field,
@@ -98,12 +98,12 @@ async fn receive(
     if !piece.is_empty() {
         incoming.push(piece.freeze()).await?;
     }
-    // the reader of the form waits until nobody holds its last part
+    // the reader of the form waits until its last part is dropped
     drop(field);
     form.end().await
 }
 
-/// A form that is read when the handler asks, so that a caller who may not call is told that first.
+/// A form that is read when the handler asks for it, so that a caller without permission is refused first.
 pub(crate) struct Form {
     headers: HeaderMap,
     read: Option<ReadBody>,
@@ -120,16 +120,16 @@ impl FromRequest for Form {
     }
 }
 
-/// A form whose head fits.
+/// A form whose headers are acceptable.
 struct OpenForm {
     multipart: Multipart,
     body: SharedBody,
     declared_bytes: Option<u64>,
-    /// Where it is to be noted what was read, if the request has a key.
+    /// Cell for the digest of the contents, if the request has a key.
     read: Option<ReadBody>,
 }
 
-/// The part of a form that has the file.
+/// The part of a form that contains the file.
 struct FilePart {
     field: Field,
     name: FileName,
@@ -155,7 +155,7 @@ impl Form {
 }
 
 impl OpenForm {
-    /// The first part, which must be the file.
+    /// Returns the first part, which must be the file.
     async fn file_part(&mut self) -> Result<FilePart, Failure> {
         let missing = || invalid("required", "A file is required.");
         let field = self.multipart.next().await.ok_or_else(missing)?.map_err(multipart_failure)?;
@@ -171,7 +171,7 @@ impl OpenForm {
         Ok(FilePart { field, name, claimed })
     }
 
-    /// Nothing may stand behind the file but the end of the form, and that is read to the end of the body.
+    /// Reads the body to its end. Fails when another part follows the file.
     async fn end(&mut self) -> Result<(), Failure> {
         match self.multipart.next().await {
             None => {}
@@ -188,7 +188,7 @@ impl OpenForm {
     }
 }
 
-/// The name of the file. RFC 7578 has no `filename*`, and some clients send it all the same.
+/// Returns the name of the file. RFC 7578 does not allow `filename*`, but some clients send it.
 fn name_of(field: &Field) -> String {
     let disposition = field.content_disposition();
     let extended = disposition.and_then(|disposition| disposition.get_filename_ext());
@@ -202,7 +202,7 @@ fn invalid(code: &'static str, message: &str) -> Failure {
     Failure::invalid(vec![FieldError::new("file", code, message)])
 }
 
-/// The name of the field is the client's own, and is not repeated.
+/// Creates the failure for an unknown field, without the field's name: the client has chosen that name.
 fn unknown_field() -> Failure {
     Failure::invalid(vec![FieldError::new("", "unknown", "The form takes one field, named file.")])
 }
@@ -214,7 +214,7 @@ fn multipart_failure(error: MultipartError) -> Failure {
     }
 }
 
-/// The body of a form, which its reader has a share of: what stands behind the form is read by us.
+/// The body of a form, shared with the form's reader. `OpenForm::end` reads the bytes that follow the form.
 #[derive(Clone)]
 struct SharedBody(Rc<RefCell<BoundedBody>>);
 
