@@ -1,4 +1,4 @@
-//! `/audit-logs`
+//! Operations of `/audit-logs`.
 
 mod entries;
 mod export;

@@ -1,4 +1,4 @@
-//! `GET /audit-logs` and `/audit-logs/{id}`
+//! Operations `GET /audit-logs` and `GET /audit-logs/{id}`.
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
@@ -142,7 +142,7 @@ pub(crate) struct EntryQuery {
 impl EntryQuery {
     const MAX_ACTION_CHARS: usize = 80;
 
-    /// The filters that are set, by name.
+    /// Returns the filters that are set, by name.
     pub(super) fn named(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let all = [
             ("action", &self.action),

@@ -1,4 +1,4 @@
-//! `GET /audit-logs/export`: the log as a file, of any length in constant memory.
+//! Operation `GET /audit-logs/export`: streams the log as a file of any length in constant memory.
 
 use actix_web::{HttpRequest, HttpResponse, http::header};
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use crate::{
 
 use super::entries::{EntryQuery, EntryView};
 
-/// How many entries are read in one unit. Units are short, so that no export holds up anything else.
+/// Number of entries that one unit reads. Units are short, so that an export blocks no other work.
 const ENTRIES_AT_ONCE: u32 = 1_000;
 
 #[derive(Deserialize, IntoParams)]
@@ -134,7 +134,7 @@ pub(crate) async fn export_entries(
     })
 }
 
-/// An answer that has begun can only be broken off; why is for the log.
+/// Logs the error that breaks off an export. A response that has begun can only be broken off, without a reason.
 fn told(body: impl Stream<Item = Result<Bytes, ExportError>>) -> impl Stream<Item = Result<Bytes, io::Error>> {
     body.map_err(|error| {
         tracing::error!(cause = chain(&error), "an export broke off");
@@ -154,7 +154,7 @@ impl ExportError {
 
 type Portion = tenantry_kernel::Page<tenantry_audit::Entry, EventId>;
 
-/// A reading that goes on while the portion before it is written out.
+/// A read that runs while the previous portion is sent.
 type Reading = tokio::task::JoinHandle<Result<Portion, StoreError>>;
 
 fn read(app: &App, scope: Scope, filter: &EntryFilter, after: Option<EventId>) -> Reading {
@@ -214,7 +214,7 @@ const COLUMNS: [&str; 15] = [
 ];
 
 fn table(entries: impl Iterator<Item = EntryView>, with_names: bool) -> Result<Bytes, ExportError> {
-    // Every cell in quotes: where a semicolon parts cells, what stands behind one in a text would be a cell of its own.
+    // Every cell is quoted: where semicolons separate cells, text after a semicolon would become a cell of its own.
     let mut table = csv::WriterBuilder::new()
         .quote_style(csv::QuoteStyle::Always)
         .terminator(csv::Terminator::CRLF)
@@ -248,7 +248,7 @@ fn table(entries: impl Iterator<Item = EntryView>, with_names: bool) -> Result<B
     Ok(table.into_inner().map_err(|error| ExportError::new(error.into_error()))?.into())
 }
 
-/// The whole log as it was sealed, segment by segment.
+/// Streams the whole log as it was sealed, segment by segment.
 fn evidence(app: App, scope: Scope, tenant: TenantId) -> impl Stream<Item = Result<Bytes, ExportError>> {
     let chain = Chain(Some(tenant));
     stream::try_unfold(0, move |number: i64| {
@@ -259,7 +259,7 @@ fn evidence(app: App, scope: Scope, tenant: TenantId) -> impl Stream<Item = Resu
                 return Ok(Some((Bytes::from(header.write().map_err(ExportError::new)? + "\n"), 1)));
             }
             let mut unit = app.read(scope).await.map_err(ExportError::new)?;
-            // A segment that is gone leaves a gap, which verifying finds, and ends nothing.
+            // A deleted segment leaves a gap, which verification reports. The export continues after the gap.
             let Some(number) = unit.segment_number_from(chain, number).await.map_err(ExportError::new)? else {
                 return Ok(None);
             };
@@ -269,7 +269,8 @@ fn evidence(app: App, scope: Scope, tenant: TenantId) -> impl Stream<Item = Resu
             let ids: Vec<_> = segment.listed.iter().flatten().map(|listed| listed.id).collect();
             let mut found = unit.evidence_of(chain, &ids).await.map_err(ExportError::new)?;
             if found.len() < ids.len() {
-                // Retention may have removed it meanwhile; the list is then gone too.
+                // Retention may have deleted the entries since the segment was read. The segment's list is then deleted
+                // too.
                 if let Some(now) = unit.segment_of(chain, number).await.map_err(ExportError::new)?
                     && now.listed.is_none()
                 {

@@ -1,4 +1,4 @@
-//! `/audit-logs/policy`
+//! Operations of `/audit-logs/policy`.
 
 use serde::{Deserialize, Serialize};
 use tenantry_audit::{

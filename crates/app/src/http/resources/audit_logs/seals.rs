@@ -1,4 +1,4 @@
-//! `GET /audit-logs/seals`
+//! Operation `GET /audit-logs/seals`.
 
 use serde::Serialize;
 use tenantry_audit::{Chain, ReadAuditLog, Seals, Segment};
