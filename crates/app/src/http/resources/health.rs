@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz` and `/health`
+//! Operations `/livez`, `/readyz` and `/health`.
 
 use actix_web::{HttpRequest, HttpResponse};
 use secrecy::ExposeSecret;
@@ -120,7 +120,7 @@ pub(crate) async fn livez(app: App) -> Result<HttpResponse, Failure> {
     say_whether_alive(&app.watchdog)
 }
 
-/// 503 while something of this process does not turn. The watchdog has logged what.
+/// Responds with 200, or fails with 503 while a runtime or loop of this process is stuck. The watchdog has logged which.
 pub(crate) fn say_whether_alive(watchdog: &Watchdog) -> Result<HttpResponse, Failure> {
     match watchdog.wedged() {
         None => Ok(HttpResponse::Ok().content_type("text/plain").body("ok\n")),
@@ -159,11 +159,12 @@ pub(crate) async fn health(app: App, request: HttpRequest) -> HttpResponse {
     response.json(view)
 }
 
-/// Details are for the operator: by token, or from the same machine in development.
+/// Returns whether the client may see details: an operator with the token, or in development a client on the same
+/// machine.
 fn may_see_checks(app: &App, request: &HttpRequest) -> bool {
     let is_local = request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
     let by_token = match (&app.config.http.health_token, bearer(request)) {
-        // Digests are compared, so that time tells nothing of the token.
+        // Digests are compared, so that the duration of the comparison reveals nothing about the token.
         (Some(token), Some(shown)) => Sha256::digest(token.expose_secret()) == Sha256::digest(shown),
         _ => false,
     };

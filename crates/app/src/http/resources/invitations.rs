@@ -1,4 +1,4 @@
-//! `/invitations`: taking people in by a mailed link
+//! Operations of `/invitations`: inviting users by a mailed link.
 
 mod accept;
 
@@ -88,7 +88,7 @@ pub(crate) struct InviterReference {
     name: Option<String>,
 }
 
-/// Invitations as they are shown, with the names of roles and inviters.
+/// Creates the views of invitations, with the names of roles and inviters.
 async fn views(unit: &mut Unit, invitations: &[Invitation], now: Timestamp) -> Result<Vec<InvitationView>, Failure> {
     let role_ids: Vec<RoleId> = invitations.iter().flat_map(|invitation| invitation.roles.iter().copied()).collect();
     let roles: HashMap<RoleId, Role> =

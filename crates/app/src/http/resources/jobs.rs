@@ -1,4 +1,4 @@
-//! `/jobs`: background work of the organisation
+//! Operations of `/jobs`: background work of the organisation.
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};

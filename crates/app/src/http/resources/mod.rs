@@ -1,4 +1,5 @@
-//! The resources of the API, each in a file that the URL names. Adding one is its file and its line in [`RESOURCES`].
+//! Resources of the API, each in the file that its URL names. A new resource needs its file and a line in
+//! [`RESOURCES`].
 
 mod audit_logs;
 mod auth;
@@ -18,7 +19,7 @@ use std::sync::LazyLock;
 
 use super::request::{Operation, Resource};
 
-/// Every resource, in the order of the document.
+/// All resources, in the order of the document.
 pub(super) static RESOURCES: LazyLock<Vec<Resource>> = LazyLock::new(|| {
     vec![
         auth::resource(),

@@ -1,4 +1,4 @@
-//! `/permissions`
+//! Operations of `/permissions`.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ pub(crate) fn resource() -> Resource {
         .operation(handler!(check_permissions), Contract::of::<CheckOwn>(&[]))
 }
 
-/// See what can be allowed.
+/// Read the catalogue of permissions.
 pub(crate) struct ReadCatalogue;
 
 impl Command for ReadCatalogue {
@@ -28,7 +28,7 @@ impl Command for ReadCatalogue {
     const EVENTS: &'static [Action] = &[];
 }
 
-/// See what is allowed to oneself.
+/// Check the caller's own permissions.
 pub(crate) struct CheckOwn;
 
 impl Command for CheckOwn {

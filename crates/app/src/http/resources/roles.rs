@@ -1,4 +1,4 @@
-//! `/roles`
+//! Operations of `/roles`.
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! `/tenant`
+//! Operations of `/tenant`.
 
 use serde::Deserialize;
 use tenantry_kernel::{ErrorCode, Name};

@@ -1,4 +1,4 @@
-//! `/tenants`, and what the members of one do with it as a whole: leave it, hand it over
+//! Operations of `/tenants`, and those of members on a tenant as a whole: leaving it and transferring it.
 
 use serde::{Deserialize, Serialize};
 use tenantry_identity::vocabulary::REGISTRATION_CLOSED;
@@ -127,7 +127,7 @@ pub(crate) struct Transfer {
 }
 
 impl IntoCommand for Transfer {
-    /// What is no id names nobody.
+    /// `None` for a malformed id, which names no user.
     type Output = Option<UserId>;
 
     fn parse(self, _: &mut FieldErrors) -> Option<Option<UserId>> {

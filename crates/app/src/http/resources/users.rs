@@ -1,4 +1,4 @@
-//! `/users`: the members of the organisation
+//! Operations of `/users`: the members of the organisation.
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};

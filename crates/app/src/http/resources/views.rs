@@ -132,7 +132,7 @@ impl From<&HeldRole> for RoleReference {
     }
 }
 
-/// The ids of a request's `roleIds`, each once. An unknown id and what is none are told alike.
+/// Parses the ids of a request's `roleIds` and drops duplicates. A malformed id gets the same error as an unknown one.
 pub(crate) fn parse_role_ids(texts: &[String], errors: &mut FieldErrors) -> Vec<RoleId> {
     let mut ids = Vec::with_capacity(texts.len());
     for (place, text) in texts.iter().enumerate() {
@@ -148,7 +148,7 @@ pub(crate) fn parse_role_ids(texts: &[String], errors: &mut FieldErrors) -> Vec<
     ids
 }
 
-/// Takes one name of a request's `permissions`, which must be declared.
+/// Parses one name of a request's `permissions`. Adds an error if the permission is not declared.
 pub(crate) fn declared_permission(
     vocabulary: &Vocabulary,
     name: &str,

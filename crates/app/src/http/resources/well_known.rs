@@ -1,4 +1,4 @@
-//! `/.well-known`
+//! Operations of `/.well-known`.
 
 use actix_web::{HttpResponse, http::header};
 use serde::Serialize;

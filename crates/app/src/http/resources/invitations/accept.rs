@@ -1,4 +1,4 @@
-//! `POST /invitations/lookup` and `/invitations/accept`
+//! Operations `POST /invitations/lookup` and `/invitations/accept`.
 
 use actix_web::HttpRequest;
 use secrecy::SecretString;
@@ -54,7 +54,7 @@ pub(crate) struct PresentedLink {
 }
 
 impl IntoCommand for PresentedLink {
-    /// What cannot be a token is a wrong one.
+    /// `None` for a malformed token, which is treated like a wrong one.
     type Output = Option<[u8; 32]>;
 
     fn parse(self, _: &mut FieldErrors) -> Option<Self::Output> {
@@ -116,7 +116,7 @@ pub(crate) struct Acceptance {
     transport: Option<String>,
 }
 
-/// An acceptance, taken apart as far as that can be done before it is known who accepts.
+/// An acceptance, parsed as far as possible before the accepting user is known.
 pub(crate) struct AcceptedOffer {
     token_hash: Option<[u8; 32]>,
     password: Option<SecretString>,
@@ -193,7 +193,7 @@ pub(crate) async fn accept_invitation(
     .await
 }
 
-/// The person who accepts, with the proof that they owe.
+/// Returns the accepting user with the required proof of identity.
 async fn acceptor(
     app: &App,
     offer: &Offer,
