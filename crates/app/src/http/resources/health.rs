@@ -120,7 +120,7 @@ pub(crate) async fn livez(app: App) -> Result<HttpResponse, Failure> {
     say_whether_alive(&app.watchdog)
 }
 
-/// Responds with 200, or fails with 503 while a runtime or loop of this process is stuck. The watchdog has logged which.
+/// Responds with 200, or fails with 503 while a runtime or loop of this process is stuck. The watchdog logs which.
 pub(crate) fn say_whether_alive(watchdog: &Watchdog) -> Result<HttpResponse, Failure> {
     match watchdog.wedged() {
         None => Ok(HttpResponse::Ok().content_type("text/plain").body("ok\n")),

@@ -53,7 +53,7 @@ pub(crate) struct Verification {
 }
 
 impl IntoCommand for Verification {
-    /// The token's hash, and the password if one is given. Each is `None` when malformed and so treated like a wrong one.
+    /// The token's hash, and the password if given. Each is `None` when malformed and so treated like a wrong one.
     type Output = (Option<[u8; 32]>, Option<Option<Password>>);
 
     fn parse(self, _: &mut FieldErrors) -> Option<Self::Output> {
