@@ -1,4 +1,4 @@
-//! Passwords: which are taken, how they are kept, how one is changed.
+//! Passwords: rules, hashing, storage and change.
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
@@ -17,38 +17,38 @@ use crate::{
     vocabulary::{SESSION_ENDED, USER_PASSWORD_CHANGED},
 };
 
-/// A password as somebody typed it: 8 to 128 characters of any kind (NIST SP 800-63B, 3.1.1.2: no composition
-/// rules). It does not print and is wiped when dropped.
+/// A password as the client sent it: 8 to 128 characters of any kind (NIST SP 800-63B, 3.1.1.2: no composition rules).
+/// It is never printed, and its memory is wiped on drop.
 #[derive(Clone)]
 pub struct Password(SecretString);
 
-/// Why a text cannot be a password at all.
+/// Reason why a text cannot be a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
-    /// Fewer than [`Password::MIN_CHARS`].
+    /// Fewer than [`Password::MIN_CHARS`] characters.
     #[error("must be at least 8 characters")]
     TooShort,
-    /// More than [`Password::MAX_CHARS`].
+    /// More than [`Password::MAX_CHARS`] characters.
     #[error("must be at most 128 characters")]
     TooLong,
 }
 
 impl Password {
-    /// The shortest password, in characters.
+    /// Minimum length in characters.
     pub const MIN_CHARS: usize = 8;
-    /// The longest password, in characters.
+    /// Maximum length in characters.
     pub const MAX_CHARS: usize = 128;
-    /// A password must be expected to stand this many guesses. At the 100 guesses an hour that an account lets
-    /// through, that is eleven years; eight random characters stand ten times as many.
+    /// Minimum number of guesses that a password must be expected to withstand. At the 100 guesses per hour that an
+    /// account allows, 10 million guesses take eleven years. Eight random characters withstand ten times as many.
     const MIN_GUESSES: u64 = 10_000_000;
-    /// How much of each of the person's and tenant's own words is looked at, in characters.
+    /// Number of characters considered of each word of the user and the tenant.
     const MAX_WORD_CHARS: usize = 64;
-    /// How many of those words are looked at.
+    /// Number of those words considered.
     const MAX_WORDS: usize = 16;
-    /// How many characters a password must have beside those words: six unknown ones stand a million guesses.
+    /// Minimum number of characters besides those words. Six unknown characters withstand a million guesses.
     const MIN_OTHER_CHARS: usize = 7;
 
-    /// Counts the characters and nothing else.
+    /// Parses a password. Checks the number of characters only.
     pub fn parse(text: SecretString) -> Result<Self, PasswordError> {
         let chars = text.expose_secret().chars().take(Self::MAX_CHARS + 1).count();
         match chars {
@@ -58,12 +58,12 @@ impl Password {
         }
     }
 
-    /// The bytes to hash, all of them.
+    /// Returns all bytes of the password, for hashing.
     pub fn bytes(&self) -> &[u8] {
         self.0.expose_secret().as_bytes()
     }
 
-    /// Refuses a password that is common, or made of the given texts: names, addresses, the tenant's slug.
+    /// Rejects a password that is common, or that consists of the given texts: names, addresses, the tenant's slug.
     pub fn ensure_unguessable(&self, own: &[&str]) -> Result<(), IdentityError> {
         let words = own_words(own);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -72,8 +72,8 @@ impl Password {
         if is_weak { Err(IdentityError::WeakPassword) } else { Ok(()) }
     }
 
-    /// Whether little is left beside these words, however they are put together: the estimator takes capitals and
-    /// hyphens between them, or a year behind, for more than they are worth.
+    /// Returns whether little is left of the password besides these words, in any arrangement. The estimator overrates
+    /// capitals and hyphens between such words, or a year after them.
     fn is_made_of(&self, words: &[&str]) -> bool {
         let mut words: Vec<&str> = words.iter().copied().filter(|word| word.chars().count() > 2).collect();
         words.sort_by_key(|word| std::cmp::Reverse(word.len()));
@@ -89,7 +89,7 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Each text as a whole and in its words, lower-case, so that `Ada Lovelace` also forbids `lovelace1`.
+/// Returns each text as a whole and split into words, in lower case. So `Ada Lovelace` also forbids `lovelace1`.
 fn own_words(own: &[&str]) -> Vec<String> {
     let mut words = Vec::new();
     for text in own {
@@ -101,17 +101,17 @@ fn own_words(own: &[&str]) -> Vec<String> {
     words
 }
 
-/// A password's hash in PHC form, parameters and salt included.
+/// Hash of a password in PHC format, including parameters and salt.
 #[derive(Clone)]
 pub struct PasswordHash(SecretString);
 
 impl PasswordHash {
-    /// Takes a PHC string.
+    /// Wraps a PHC string.
     pub fn new(phc: impl Into<String>) -> Self {
         Self(SecretString::from(phc.into()))
     }
 
-    /// The PHC string.
+    /// Returns the PHC string.
     pub fn phc(&self) -> &str {
         self.0.expose_secret()
     }
@@ -123,71 +123,72 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// Whether a password fits a hash.
+/// Result of comparing a password with a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It does not, or there is no hash.
+    /// The password does not match, or there is no hash.
     Wrong,
-    /// It does.
+    /// The password matches.
     Right,
-    /// It does, and the hash was made with weaker parameters than today's.
+    /// The password matches, and the hash has weaker parameters than the current ones.
     RightButOutdated,
 }
 
-/// Why a password could not be hashed.
+/// Reason why a password could not be hashed.
 #[derive(Debug, thiserror::Error)]
 pub enum HasherError {
-    /// More hashes are waiting than will be done in reasonable time.
+    /// The queue is too long: the hash would not be computed in reasonable time.
     #[error("too many passwords are waiting to be hashed")]
     Busy,
-    /// The hash in the store is not one, or the function failed.
+    /// The stored hash is malformed, or the hash function failed.
     #[error("hashing failed: {0}")]
     Failed(String),
 }
 
-/// The slow, salted hash. Calls take tens of milliseconds and wait for a free thread: never hold a unit across one.
+/// Port: computes the slow, salted hash. A call takes tens of milliseconds and waits for a free thread: never hold a
+/// unit across a call.
 #[async_trait]
 pub trait PasswordHasher: Send + Sync {
     /// Hashes a new password.
     async fn hash(&self, password: Password) -> Result<PasswordHash, HasherError>;
 
-    /// Compares. `None` costs as much as a hash that does not fit, so that time does not tell whether an account
-    /// exists.
+    /// Compares a password with a hash. `None` costs as much time as a hash that does not match, so that the time does
+    /// not reveal whether an account exists.
     async fn verify(&self, password: Password, hash: Option<PasswordHash>) -> Result<Verdict, HasherError>;
 }
 
-/// What a person proves themselves with.
+/// A user's stored password.
 #[derive(Debug, Clone)]
 pub struct Credential {
-    /// Whose it is.
+    /// The user.
     pub user: UserId,
-    /// The password's hash.
+    /// Hash of the password.
     pub hash: PasswordHash,
-    /// Moves when the password changes, not when it is hashed anew.
+    /// Increases when the password changes, not when it is rehashed.
     pub version: i64,
-    /// When the password was last changed.
+    /// Time of the last change of the password.
     pub changed_at: Timestamp,
 }
 
-/// Where passwords' hashes are kept.
+/// Port: stores credentials.
 #[async_trait]
 pub trait Credentials: Send {
-    /// Keeps the first password of a person.
+    /// Inserts the first credential of a user.
     async fn insert_credential(&mut self, credential: &Credential) -> Result<(), StoreError>;
 
-    /// The person's password, if they have one and the unit's scope may see it.
+    /// Returns the user's credential, if there is one and the unit's scope may see it.
     async fn credential_of(&mut self, user: UserId) -> Result<Option<Credential>, StoreError>;
 
     /// Replaces the hash, version and time.
     async fn update_credential(&mut self, credential: &Credential) -> Result<(), StoreError>;
 }
 
-/// Change one's own password. The new password was hashed before the unit began.
+/// Command: change the acting user's own password. The new password is hashed before the unit begins.
 #[derive(Debug, Clone)]
 pub struct ChangePassword {
-    /// The proof of the current password.
+    /// Proof of the current password.
     pub proof: Proof,
-    /// The new password's hash.
+    /// Hash of the new password.
     pub hash: PasswordHash,
 }
 
@@ -196,7 +197,7 @@ impl Command for ChangePassword {
     const EVENTS: &'static [Action] = &[USER_PASSWORD_CHANGED, SESSION_ENDED];
 }
 
-/// Changes the acting person's password and ends all their other sessions.
+/// Changes the acting user's password and ends all their other sessions.
 pub async fn change_password(
     unit: &mut (impl People + Credentials + Sessions + JobQueue + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -221,7 +222,7 @@ pub async fn change_password(
     Ok(person)
 }
 
-/// What a person is written whose password is another one now.
+/// Creates the email that notifies a user of a changed password.
 pub(crate) fn password_changed(actor: &Actor, world: &World, person: &Person) -> PasswordChangedEmail {
     PasswordChangedEmail {
         name: person.name.to_string(),

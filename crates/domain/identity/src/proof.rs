@@ -1,5 +1,5 @@
-//! Proof of identity: how a person has shown who they are. It is made before a unit begins, and the command that takes it
-//! checks in its unit that it still holds.
+//! Proof of identity: how a user has proved who they are. A proof is created before a unit begins. The command that
+//! takes the proof checks in its unit that it still holds.
 
 use tenantry_kernel::{EmailAddress, SessionId, SessionPrincipal, StoreError, UserId, World};
 use uuid::Uuid;
@@ -9,19 +9,19 @@ use crate::{
     Registration, RegistrationId, Verdict, guessing::refund,
 };
 
-/// Who or what a proof stands for, and what it was compared with.
+/// The subject of a proof, and what it was compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proven {
-    /// The person acts through this session.
+    /// The user acts through this session.
     Session {
-        /// The person.
+        /// The user.
         user: UserId,
         /// The session.
         session: SessionId,
     },
-    /// The person knows their password.
+    /// The user knows their password.
     Password {
-        /// The person.
+        /// The user.
         user: UserId,
         /// The version of the credential that the password was compared with.
         credential_version: i64,
@@ -30,23 +30,23 @@ pub enum Proven {
     Registration(RegistrationId),
 }
 
-/// A proof of identity, which a command takes whole.
+/// A proof of identity. A command consumes it.
 #[derive(Debug, Clone)]
 pub struct Proof {
-    /// Who or what it stands for.
+    /// The subject of the proof.
     pub proven: Proven,
-    /// The password's hash with today's parameters, when the stored hash is weaker.
+    /// Hash of the password with the current parameters, when the stored hash is weaker.
     pub renewed_hash: Option<PasswordHash>,
-    /// The guess that it consumed; `None` when guesses are not limited, or this one was refunded already.
+    /// The quota that the guess consumed; `None` when guesses are not limited, or when the quota was refunded already.
     pub consumed: Option<ConsumedQuota>,
 }
 
-/// What a password is compared with, read before the comparison.
+/// The stored hash that a password is compared with, read before the comparison.
 #[derive(Debug, Clone)]
 pub struct Candidate {
     /// The stored hash.
     pub hash: PasswordHash,
-    /// What the right password proves.
+    /// The subject that the right password proves.
     pub proven: Proven,
 }
 
@@ -63,19 +63,21 @@ impl From<&Registration> for Candidate {
     }
 }
 
-/// Looks up whose password a client with this address must know. `None` must cost the caller a hash all the same.
+/// Looks up the credential of the user with this address. On `None` the caller must still spend the time of one hash.
 pub async fn find_candidate(
     unit: &mut (impl People + Credentials + ?Sized),
     email: &EmailAddress,
 ) -> Result<Option<Candidate>, StoreError> {
     let person = unit.person_by_email(email).await?;
-    // An unknown address costs the same two statements: a missing one would tell by its time that there is no account.
+    // An unknown address costs the same two statements. Otherwise the response time would reveal that there is no
+    // account.
     let user = person.map_or(UserId::from_uuid(Uuid::nil()), |person| person.id);
     Ok(unit.credential_of(user).await?.map(Candidate::from))
 }
 
-/// Compares a password with the candidate's. Costs one hash whether there is a candidate or not; an outdated stored hash
-/// costs a second one. `password` is `None` where the client's text cannot be a password. Call it while no unit is open.
+/// Compares a password with the candidate's. Costs one hash whether or not there is a candidate; an outdated stored
+/// hash costs a second one. `password` is `None` where the client's text cannot be a password. Call it while no unit is
+/// open.
 ///
 /// Fails with [`IdentityError::InvalidCredentials`] when there is no candidate or the password is wrong.
 pub async fn prove_password(
@@ -97,13 +99,13 @@ pub async fn prove_password(
 }
 
 impl Proof {
-    /// Proves the person of a session, which acts.
+    /// Creates a proof of the user of an acting session.
     pub fn of_session(session: &SessionPrincipal) -> Self {
         let proven = Proven::Session { user: session.user, session: session.session };
         Self { proven, renewed_hash: None, consumed: None }
     }
 
-    /// The person, where the proof stands for one.
+    /// Returns the user, unless the proof is of a registration.
     pub fn user(&self) -> Option<UserId> {
         match self.proven {
             Proven::Session { user, .. } | Proven::Password { user, .. } => Some(user),
@@ -111,8 +113,8 @@ impl Proof {
         }
     }
 
-    /// The credential of the proven person, whose row must be locked. Fails with [`IdentityError::InvalidCredentials`]
-    /// unless `user`'s password was compared and has not changed since.
+    /// Returns the credential of the proven user, whose row must be locked. Fails with
+    /// [`IdentityError::InvalidCredentials`] unless `user`'s password was compared and has not changed since.
     pub(crate) async fn current_credential(
         &self,
         unit: &mut (impl Credentials + ?Sized),

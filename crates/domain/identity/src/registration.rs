@@ -1,5 +1,5 @@
-//! Registering: a person, their tenant and their first session in one unit. Where addresses have to be verified, what
-//! was asked for waits in a [`Registration`] until the mailbox and the password have both been shown.
+//! Registration: creates a user, their tenant and their first session in one unit. Where addresses must be verified,
+//! the requested account waits in a [`Registration`] until the client has proved both the mailbox and the password.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -22,59 +22,59 @@ use crate::{
     vocabulary::{SESSION_STARTED, SIGN_IN_FAILED, USER_EMAIL_VERIFIED, USER_REGISTERED},
 };
 
-/// How many registrations of one address wait beside each other; the oldest goes first.
+/// Maximum number of open registrations per address. The oldest is deleted first.
 pub const MAX_OPEN_REGISTRATIONS: usize = 5;
 
-/// A person who is to be known from now on. The password was found unguessable and hashed before the unit began.
+/// A user to create. The password is checked for guessability and hashed before the unit begins.
 #[derive(Debug, Clone)]
 pub struct NewPerson {
-    /// The mailbox by which they sign in.
+    /// The email address for sign-in.
     pub email: EmailAddress,
-    /// Whether the mailbox is known to be theirs.
+    /// Whether the address is verified.
     pub is_verified: bool,
-    /// What they are called.
+    /// The user's name.
     pub name: Name,
-    /// Their password's hash; without one they choose it by a mailed link.
+    /// Hash of the password; without one the user chooses a password through a mailed link.
     pub hash: Option<PasswordHash>,
 }
 
-/// Register a person together with a tenant of their own.
+/// Command: register a user together with a tenant of their own.
 #[derive(Debug, Clone)]
 pub struct Register {
-    /// The mailbox by which they will sign in.
+    /// The email address for sign-in.
     pub email: EmailAddress,
-    /// What they are called.
+    /// The user's name.
     pub name: Name,
-    /// Their password's hash.
+    /// Hash of the password.
     pub hash: PasswordHash,
-    /// What the tenant is to be called.
+    /// The tenant's name.
     pub tenant_name: Name,
     /// The tenant's slug; without one it is derived from the name.
     pub tenant_slug: Option<Slug>,
 }
 
 impl Register {
-    /// The events that registering leaves.
+    /// The events that a registration appends.
     pub const EVENTS: &'static [Action] = &[USER_REGISTERED, TENANT_CREATED, MEMBERSHIP_CREATED, SESSION_STARTED];
 }
 
-/// What registering has made.
+/// Result of a registration.
 #[derive(Debug)]
 pub struct Registered {
-    /// The person.
+    /// The new user.
     pub person: Person,
-    /// Their tenant.
+    /// The user's tenant.
     pub tenant: Tenant,
-    /// Their first session, in that tenant.
+    /// The user's first session, in that tenant.
     pub session: Session,
 }
 
-/// What registering writes to.
+/// Ports that a registration writes to.
 pub trait Registering: Founding + People + Credentials + Sessions + Links + JobQueue + Authorities {}
 impl<T: Founding + People + Credentials + Sessions + Links + JobQueue + Authorities + ?Sized> Registering for T {}
 
-/// Makes the person, the tenant with its default roles and the owner, and a session in it; and writes to them, with a
-/// link by which they can prove their address.
+/// Creates the user, the tenant with its default roles and its owner, and a session in the tenant. Enqueues a welcome
+/// email with a link that verifies the address.
 pub async fn register(
     unit: &mut (impl Registering + ?Sized),
     actor: &Actor,
@@ -122,7 +122,7 @@ async fn make(
     Ok(Registered { person, tenant, session })
 }
 
-/// Tells somebody that they have an account now.
+/// Enqueues the welcome email to a new user.
 async fn welcome(
     unit: &mut (impl JobQueue + ?Sized),
     actor: &Actor,
@@ -135,8 +135,9 @@ async fn welcome(
     Ok(send_email(unit, actor, world, None, &person.email, mail, attached).await?)
 }
 
-/// Lets somebody whose account an operator has made choose their first password, by a link that is good for longer
-/// than one that was asked for. It is mailed, unless the operator hands it over.
+/// Creates a link by which a user whose account an operator created chooses the first password. The link has the
+/// lifetime of an invitation, which is longer than that of a requested reset. It is mailed if `by_mail` is set;
+/// otherwise the operator passes the returned token on.
 pub async fn offer_first_password(
     unit: &mut (impl Links + JobQueue + ?Sized),
     actor: &Actor,
@@ -160,7 +161,7 @@ pub async fn offer_first_password(
     Ok(token)
 }
 
-/// Makes a person and leaves `user.registered`, which belongs to no tenant.
+/// Creates a user and appends `user.registered`, which belongs to no tenant.
 pub async fn insert_person(
     unit: &mut (impl People + Credentials + Journal + ?Sized),
     actor: &Actor,
@@ -193,51 +194,51 @@ pub async fn insert_person(
     Ok(person)
 }
 
-/// What somebody has asked for by registering, until they confirm the address.
+/// The account that a client requested by registering, until the client confirms the address.
 #[derive(Debug, Clone)]
 pub struct Registration {
-    /// Which registration.
+    /// Id of the registration.
     pub id: RegistrationId,
-    /// What is to be made.
+    /// The account and tenant to create.
     pub wanted: Register,
     /// SHA-256 of the mailed token, once one was mailed.
     pub token_hash: Option<[u8; 32]>,
-    /// When it was asked for.
+    /// Time of the request.
     pub created_at: Timestamp,
-    /// Until when it may be confirmed.
+    /// Time until which the registration can be confirmed.
     pub expires_at: Timestamp,
 }
 
-/// Where registrations wait. Only for System units.
+/// Port: stores open registrations. Only for System units.
 #[async_trait]
 pub trait Registrations: Send {
-    /// Keeps a registration.
+    /// Inserts a registration.
     async fn insert_registration(&mut self, registration: &Registration) -> Result<(), StoreError>;
 
-    /// The registration, if it is there still.
+    /// Returns the registration, if it still exists.
     async fn registration_by_id(&mut self, id: RegistrationId) -> Result<Option<Registration>, StoreError>;
 
-    /// The registration whose mailed token has this hash.
+    /// Returns the registration whose mailed token has this hash.
     async fn registration_by_token(&mut self, token_hash: &[u8; 32]) -> Result<Option<Registration>, StoreError>;
 
-    /// The registrations of an address, oldest first.
+    /// Returns the ids of the address's registrations, oldest first.
     async fn registrations_of(&mut self, email: &EmailAddress) -> Result<Vec<RegistrationId>, StoreError>;
 
-    /// Notes which token was mailed.
+    /// Stores the hash of the mailed token.
     async fn set_registration_token(&mut self, id: RegistrationId, token_hash: &[u8; 32]) -> Result<(), StoreError>;
 
-    /// Removes a registration. `false` when it is not there any more: somebody else was quicker.
+    /// Deletes a registration. Returns `false` when it no longer exists because another unit deleted it first.
     async fn delete_registration(&mut self, id: RegistrationId) -> Result<bool, StoreError>;
 
-    /// Removes every registration of the address.
+    /// Deletes every registration of the address.
     async fn delete_registrations_of(&mut self, email: &EmailAddress) -> Result<(), StoreError>;
 }
 
-/// Somebody has registered: whether there is an account is looked up in the background, so that the answer takes the
-/// same time.
+/// Job: prepares a registration. The account is looked up in the background, so that the response takes the same time
+/// whether or not the address has one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RegistrationRequested {
-    /// Which registration.
+    /// Id of the registration.
     pub registration: RegistrationId,
 }
 
@@ -248,11 +249,12 @@ impl Kind for RegistrationRequested {
     const RETRY: RetryPolicy = ACCOUNT_RETRY;
 }
 
-/// How jobs that look accounts up are tried again: they work on the database alone.
+/// Retry policy of the jobs that look up accounts: they use the database alone.
 pub(crate) const ACCOUNT_RETRY: RetryPolicy =
     RetryPolicy { max_attempts: 20, first: Duration::from_secs(1), longest: Duration::from_secs(10 * 60) };
 
-/// Keeps what somebody asks for until they confirm the address. Whether it has an account makes no difference here.
+/// Stores the requested account until the client confirms the address, and enqueues its preparation. An existing
+/// account of the address makes no difference here.
 pub async fn request_registration(
     unit: &mut (impl Registrations + JobQueue + ?Sized),
     actor: &Actor,
@@ -274,7 +276,8 @@ pub async fn request_registration(
     Ok(())
 }
 
-/// Writes to the address of a registration: how to confirm it, or that it has an account. In the background.
+/// Mails the confirmation link to the address of a registration, or a notice that the address has an account. Runs in
+/// the background.
 pub async fn prepare_registration(
     unit: &mut (impl Registrations + People + JobQueue + ?Sized),
     actor: &Actor,
@@ -286,7 +289,7 @@ pub async fn prepare_registration(
     let Registration { id, wanted, expires_at, .. } = registration;
     if let Some(person) = unit.person_by_email(&wanted.email).await? {
         unit.delete_registration(id).await?;
-        // A stranger who knows the address learns nothing; its owner does.
+        // The client that registered learns nothing; the owner of the address does.
         let mail = AccountExistsEmail { name: person.name.to_string() };
         return Ok(send_email(unit, actor, world, None, &person.email, mail, None).await?);
     }
@@ -301,24 +304,24 @@ pub async fn prepare_registration(
     Ok(send_email(unit, actor, world, None, &wanted.email, mail, Some(attached)).await?)
 }
 
-/// Confirm a registration.
+/// Command: confirm a registration.
 #[derive(Debug, Clone)]
 pub struct ConfirmRegistration {
-    /// The hash of the presented token.
+    /// Hash of the presented token.
     pub token_hash: [u8; 32],
-    /// The proof of the registration's password.
+    /// Proof of the registration's password.
     pub proof: Proof,
-    /// Where the link was used.
+    /// Network address from which the link was used.
     pub ip: Option<IpAddr>,
 }
 
 impl ConfirmRegistration {
-    /// The events that confirming leaves.
+    /// The events that a confirmation can append.
     pub const EVENTS: &'static [Action] =
         &[USER_REGISTERED, USER_EMAIL_VERIFIED, TENANT_CREATED, MEMBERSHIP_CREATED, SESSION_STARTED, SIGN_IN_FAILED];
 }
 
-/// Looks up a registration that may be confirmed now.
+/// Returns a registration that has not expired. Fails with [`IdentityError::LinkInvalid`] when there is none.
 pub async fn find_registration(
     unit: &mut (impl Registrations + ?Sized),
     world: &World,
@@ -328,7 +331,8 @@ pub async fn find_registration(
     found.filter(|registration| world.now() < registration.expires_at).ok_or(IdentityError::LinkInvalid)
 }
 
-/// Makes what was registered, with a verified address, once the mailbox and the password were shown.
+/// Creates the registered user, with a verified address, and the tenant. Fails with [`IdentityError::LinkInvalid`]
+/// unless the proof is of this registration's password.
 pub async fn confirm_registration(
     unit: &mut (impl Registering + Registrations + Attempts + ?Sized),
     actor: &Actor,
@@ -343,7 +347,7 @@ pub async fn confirm_registration(
         return Err(IdentityError::LinkInvalid);
     }
     let made = match make(unit, actor, world, keys, policy, registration.wanted, true).await {
-        // Another registration of the same address was confirmed first; this one is worth nothing any more.
+        // Another registration of the same address was confirmed first, so this one is void.
         Err(IdentityError::EmailTaken) => return Err(IdentityError::LinkInvalid),
         made => made?,
     };
