@@ -15,68 +15,68 @@ use crate::{
     vocabulary::{SESSION_ENDED, SESSION_REPLAYED, SESSION_STARTED},
 };
 
-/// How many live sessions a person may have; the oldest go first.
+/// Maximum number of live sessions per user. The oldest are ended first.
 pub const MAX_LIVE_SESSIONS: u32 = 50;
 
 /// One signed-in device in at most one tenant.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// Which session.
+    /// Id of the session.
     pub id: SessionId,
     /// The sign-in that this session and its siblings come from.
     pub sign_in: SignInId,
-    /// Whose it is.
+    /// The user who signed in.
     pub user: UserId,
-    /// The tenant that it is in.
+    /// The tenant of the session, if any.
     pub tenant: Option<TenantId>,
-    /// The id of the server's key that makes its refresh tokens.
+    /// Id of the server's key that derives the refresh tokens.
     pub key_id: String,
-    /// How often it was refreshed. The refresh token of this rotation is the current one.
+    /// Number of refreshes. The refresh token of this rotation is the current one.
     pub rotation: u32,
-    /// The greatest rotation whose tokens somebody has shown.
+    /// The greatest rotation of which a client has presented a token.
     pub seen_rotation: u32,
-    /// When it began.
+    /// Time of the start.
     pub created_at: Timestamp,
-    /// When it was last refreshed, or began.
+    /// Time of the last refresh, or of the start.
     pub rotated_at: Timestamp,
-    /// When it was last used, to the minute.
+    /// Time of the last use, to the minute.
     pub last_used_at: Timestamp,
-    /// When it ends whatever happens.
+    /// Absolute end of the session.
     pub expires_at: Timestamp,
-    /// When it was ended, and why.
+    /// Time and reason of an early end.
     pub ended: Option<(Timestamp, EndReason)>,
-    /// What the client called itself.
+    /// The client's `User-Agent` at sign-in.
     pub user_agent: Option<String>,
-    /// Where the sign-in came from.
+    /// The client's network address at sign-in.
     pub ip: Option<IpAddr>,
 }
 
-/// Why a session was ended before its time.
+/// Reason why a session was ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndReason {
-    /// Its person signed out.
+    /// The user signed out.
     LoggedOut,
-    /// Its person ended it from another session.
+    /// The user ended the session from another one.
     Revoked,
-    /// A refresh token that was spent long ago came back.
+    /// A refresh token that was used long before was presented again.
     Replayed,
     /// The password was changed.
     PasswordChanged,
-    /// The password was forgotten and set anew.
+    /// The password was reset through a mailed link.
     PasswordReset,
-    /// The address was changed.
+    /// The email address was changed.
     EmailChanged,
-    /// An account of an unproved address went to whoever has the mailbox.
+    /// The owner of the mailbox took over an account with an unverified address.
     AccountTaken,
-    /// Its person went on in another tenant.
+    /// The user switched to another tenant.
     Switched,
-    /// The operator shut the person out.
+    /// An operator disabled the user.
     PersonDisabled,
     /// The membership was deactivated.
     MembershipDeactivated,
-    /// The person was taken out of the tenant.
+    /// The user was removed from the tenant.
     MembershipRemoved,
-    /// The person signed in on too many other devices.
+    /// The user signed in on too many other devices.
     TooMany,
 }
 
@@ -96,7 +96,7 @@ impl EndReason {
         Self::TooMany,
     ];
 
-    /// The name in the store and in the journal.
+    /// Returns the name in the store and in the journal.
     pub const fn name(self) -> &'static str {
         match self {
             Self::LoggedOut => "logged_out",
@@ -114,39 +114,40 @@ impl EndReason {
         }
     }
 
-    /// The reason of that name.
+    /// Returns the reason with that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.name() == name)
     }
 }
 
-/// How long sessions and their tokens last.
+/// Lifetimes of sessions and their tokens.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionPolicy {
-    /// How long an access token lasts.
+    /// Lifetime of an access token.
     pub access: Duration,
-    /// How long a spent refresh token still gets the same successor, whatever has been seen of that.
+    /// Time in which a used refresh token still gets the same successor, even if a client has already presented that
+    /// successor.
     pub grace: Duration,
-    /// How long a session lasts without a refresh.
+    /// Lifetime of a session without a refresh.
     pub idle: Duration,
-    /// How long a session lasts at most.
+    /// Maximum lifetime of a session.
     pub max: Duration,
 }
 
 impl Session {
-    /// Whether it still runs at this moment.
+    /// Returns whether the session is neither ended nor expired at this time.
     pub fn is_live(&self, now: Timestamp, policy: &SessionPolicy) -> bool {
         self.ended.is_none() && now < self.expires_at && now < self.rotated_at.plus(policy.idle)
     }
 
-    /// Its current refresh token, if its key is still live.
+    /// Returns the current refresh token, if its key is still live.
     pub fn refresh_token(&self, keys: &dyn RefreshKeys) -> Option<RefreshToken> {
         keys.key(&self.key_id).map(|key| RefreshToken::issue(self.id, self.rotation, &key))
     }
 
-    /// What a token of the given rotation is good for. The direct predecessor gets the same successor again within
-    /// the grace, or later as long as nothing of that successor has been seen: parallel tabs and lost answers harm
-    /// nobody. Anything older can only be a copy.
+    /// Decides what a token of the given rotation is valid for. The direct predecessor of the current token gets the
+    /// same successor again within the grace time, or later as long as no client has presented that successor. So
+    /// parallel tabs and lost responses do no harm. Any older token can only be a copy.
     pub(crate) fn judge(&self, rotation: u32, now: Timestamp, policy: &SessionPolicy) -> Judgement {
         let is_predecessor = rotation.checked_add(1) == Some(self.rotation);
         let successor_unseen = self.seen_rotation < self.rotation;
@@ -163,48 +164,48 @@ impl Session {
     }
 }
 
-/// What a refresh token is good for.
+/// The state of a refresh token.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Judgement {
-    /// It is the current one.
+    /// The current token.
     Current,
-    /// It is its direct predecessor, and may be shown again.
+    /// The direct predecessor of the current token, which may be presented again.
     SpentJustNow,
-    /// It is a copy.
+    /// A copy of an old token.
     Replayed,
-    /// Ahead of the row: the database was restored from a backup. The copy proves nothing and ends nothing.
+    /// Ahead of the row: the database was restored from a backup. Such a token proves nothing and ends nothing.
     Unknown,
 }
 
-/// Which of a person's sessions.
+/// Selects sessions of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
-    /// This one.
+    /// This session.
     One(SessionId),
-    /// All but the acting one.
+    /// All sessions except the acting one.
     Others,
-    /// All of them.
+    /// All sessions.
     All,
 }
 
-/// Where sessions are kept. Methods that end sessions touch only those that have not ended, and return them.
+/// Port: stores sessions. Methods that end sessions affect only those not yet ended, and return them.
 #[async_trait]
 pub trait Sessions: Send {
-    /// Keeps a new session.
+    /// Inserts a session.
     async fn insert_session(&mut self, session: &Session) -> Result<(), StoreError>;
 
-    /// The session, ended or not, if the unit's scope may see it.
+    /// Returns the session, ended or not, if the unit's scope may see it.
     async fn session_by_id(&mut self, id: SessionId) -> Result<Option<Session>, StoreError>;
 
-    /// The person's sessions that have neither been ended nor expired, newest first.
+    /// Returns the user's sessions that are neither ended nor expired, newest first.
     async fn running_sessions_of(&mut self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError>;
 
-    /// Moves the counter from `rotation`, whose token was shown, to the next, if the session has not ended and still
-    /// stands there.
-    /// `false` when it does not: somebody else was quicker.
+    /// Moves the counter from `rotation`, whose token was presented, to the next value. Returns `false` when the
+    /// session has ended or its counter has another value because another unit was first.
     async fn rotate_session(&mut self, id: SessionId, rotation: u32, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Notes that a token of this rotation was shown. The note never goes back, and never ahead of the counter.
+    /// Records that a token of this rotation was presented. The recorded rotation never decreases and never exceeds the
+    /// counter.
     async fn mark_rotation_seen(&mut self, id: SessionId, rotation: u32) -> Result<(), StoreError>;
 
     /// Ends one session.
@@ -223,7 +224,7 @@ pub trait Sessions: Send {
         now: Timestamp,
     ) -> Result<Vec<Session>, StoreError>;
 
-    /// Ends every session of a person, in every tenant, but the excepted one.
+    /// Ends every session of a user, in every tenant, except the given one.
     async fn end_sessions_of_user(
         &mut self,
         user: UserId,
@@ -232,7 +233,7 @@ pub trait Sessions: Send {
         now: Timestamp,
     ) -> Result<Vec<Session>, StoreError>;
 
-    /// Ends every session of a person in one tenant.
+    /// Ends every session of a user in one tenant.
     async fn end_sessions_of_member(
         &mut self,
         tenant: TenantId,
@@ -242,7 +243,7 @@ pub trait Sessions: Send {
     ) -> Result<Vec<Session>, StoreError>;
 }
 
-/// See one's own sessions.
+/// Command: read the acting user's own sessions.
 #[derive(Debug, Clone, Copy)]
 pub struct OwnSessions;
 
@@ -251,10 +252,10 @@ impl Command for OwnSessions {
     const EVENTS: &'static [Action] = &[];
 }
 
-/// End one's own sessions.
+/// Command: end the acting user's own sessions.
 #[derive(Debug, Clone, Copy)]
 pub struct EndOwnSessions {
-    /// Which of them.
+    /// The sessions to end.
     pub which: Which,
 }
 
@@ -263,7 +264,8 @@ impl Command for EndOwnSessions {
     const EVENTS: &'static [Action] = &[SESSION_ENDED];
 }
 
-/// Ends own sessions; one that is not there, or not one's own, is not found.
+/// Ends sessions of the acting user. Fails with [`IdentityError::NotFound`] for a session that does not exist, has
+/// ended or belongs to another user.
 pub async fn end_own_sessions(
     unit: &mut (impl Sessions + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -285,12 +287,12 @@ pub async fn end_own_sessions(
     note_ended(unit, actor, world, &ended, reason).await
 }
 
-/// Sign out: end a session, or every session of its sign-in.
+/// Command: sign out, that is, end a session or every session of its sign-in.
 #[derive(Debug, Clone, Copy)]
 pub struct LogOut {
-    /// The session that the shown token belongs to.
+    /// The session that the presented token belongs to.
     pub session: SessionId,
-    /// Whether its siblings end too.
+    /// Whether to end its siblings too.
     pub siblings: bool,
 }
 
@@ -299,7 +301,7 @@ impl Command for LogOut {
     const EVENTS: &'static [Action] = &[SESSION_ENDED];
 }
 
-/// Ends the session of a token that was shown to be genuine; nothing happens when it has ended already.
+/// Ends the session of a token that was verified before. Does nothing when the session has already ended.
 pub async fn log_out(
     unit: &mut (impl Sessions + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -316,29 +318,29 @@ pub async fn log_out(
     note_ended(unit, &actor.of_session(&session), world, &ended, reason).await
 }
 
-/// Spend a refresh token.
+/// Command: use a refresh token.
 #[derive(Debug, Clone, Copy)]
 pub struct Refresh {
-    /// The token.
+    /// The presented token.
     pub token: RefreshToken,
 }
 
 impl Refresh {
-    /// The events that a refresh can leave; a plain one leaves none.
+    /// The events that a refresh can append. A successful refresh appends none.
     pub const EVENTS: &'static [Action] = &[SESSION_REPLAYED, SESSION_ENDED];
 }
 
-/// What became of a refresh token.
+/// Result of a refresh.
 #[derive(Debug)]
 pub enum Refreshed {
-    /// The session goes on, at this rotation.
+    /// The session continues at this rotation.
     Session(Box<Session>),
-    /// An old token came back, and every session of its sign-in has been ended. This must be committed.
+    /// An old token was presented, and every session of its sign-in has been ended. The unit must be committed.
     Replayed,
 }
 
-/// Moves a session on by its current token, repeats the answer to its predecessor, or ends the sign-in when an
-/// older token comes back (RFC 9700, 4.14.2).
+/// Rotates a session by its current token and returns the same successor for the direct predecessor. Ends the sign-in
+/// when an older token is presented (RFC 9700, 4.14.2).
 pub async fn refresh_session(
     unit: &mut (impl Sessions + People + JobQueue + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -379,8 +381,8 @@ pub async fn refresh_session(
     }
 }
 
-/// Ends the sign-in of which an old token came back, and warns its person. Once: from then on its tokens are those of
-/// sessions that have ended.
+/// Ends the sign-in of a replayed token and warns the user. This happens once: afterwards every token of the sign-in
+/// belongs to an ended session.
 pub(crate) async fn end_replayed(
     unit: &mut (impl Sessions + People + JobQueue + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -402,15 +404,16 @@ pub(crate) async fn end_replayed(
     Ok(send_email(unit, actor, world, None, &person.email, mail, None).await?)
 }
 
-/// How a session comes to be.
+/// How a session starts.
 pub(crate) enum Beginning<'a> {
-    /// Its person has signed in.
+    /// The user has signed in.
     SignIn,
-    /// Its person goes on from a session that was begun before; both share their sign-in and its absolute end.
+    /// The user continues from an earlier session. Both share their sign-in and its absolute end.
     Sibling(&'a Session),
 }
 
-/// Starts a session of a person whose row is locked, ending the oldest when there are too many.
+/// Starts a session of a user whose row is locked. Ends the oldest sessions when the user has more than
+/// [`MAX_LIVE_SESSIONS`].
 pub(crate) async fn start_session(
     unit: &mut (impl Sessions + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -428,7 +431,7 @@ pub(crate) async fn start_session(
         Beginning::SignIn => None,
         Beginning::Sibling(session) => Some(session),
     };
-    // The session that goes on in another tenant is in use, however old it is.
+    // The session that continues in another tenant is in use, however old it is.
     running.retain(|session| sibling.is_none_or(|sibling| sibling.id != session.id));
     for oldest in running.iter().skip(keep - usize::from(sibling.is_some())) {
         let ended = unit.end_session(oldest.id, EndReason::TooMany, now).await?;
@@ -455,7 +458,7 @@ pub(crate) async fn start_session(
     Ok(session)
 }
 
-/// Announces ended sessions to every process and notes each in the log of the acting session's tenant.
+/// Publishes ended sessions to every process, and appends an event for each to the log of the acting session's tenant.
 pub(crate) async fn note_ended(
     unit: &mut (impl Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -471,7 +474,7 @@ pub(crate) async fn note_ended(
     Ok(())
 }
 
-/// An actor who is known by a session's token only.
+/// Creates an actor that is known only by a session's token.
 trait OfSession {
     fn of_session(&self, session: &Session) -> Actor;
 }

@@ -1,4 +1,4 @@
-//! Signing in: the password is proved outside any unit, and the unit that makes the session checks that the proof still
+//! Sign-in: the password is verified outside any unit. The unit that creates the session checks that the proof still
 //! holds.
 
 use tenantry_kernel::{Action, Actor, Authorities, Journal, Refusal, TenantStatus, World};
@@ -11,38 +11,38 @@ use crate::{
     vocabulary::{SESSION_ENDED, SESSION_STARTED, SIGN_IN_FAILED},
 };
 
-/// Sign in by a password.
+/// Command: sign in by a password.
 #[derive(Debug, Clone)]
 pub struct SignIn {
-    /// The proof of the password.
+    /// Proof of the password.
     pub proof: Proof,
-    /// The requested tenant; without one the usable tenant that was used last.
+    /// Slug of the requested tenant; without one the session enters the most recently used active tenant.
     pub slug: Option<Slug>,
 }
 
 impl SignIn {
-    /// The events that signing in can leave.
+    /// The events that a sign-in can append.
     pub const EVENTS: &'static [Action] = &[SESSION_STARTED, SESSION_ENDED, SIGN_IN_FAILED];
 }
 
-/// Somebody who has signed in.
+/// Result of a sign-in.
 #[derive(Debug)]
 pub struct SignedIn {
-    /// Who.
+    /// The user.
     pub person: Person,
-    /// Their new session.
+    /// The new session.
     pub session: Session,
-    /// The tenant that the session is in.
+    /// The tenant of the session, if any.
     pub tenant: Option<Tenant>,
-    /// The tenants that they could switch to, this one included.
+    /// The tenants that the user can switch to, including the current one.
     pub tenants: Vec<Tenant>,
 }
 
-/// What signing in writes to.
+/// Ports that a sign-in writes to.
 pub trait SigningIn: People + Credentials + Sessions + Memberships + Attempts + Authorities + Journal {}
 impl<T: People + Credentials + Sessions + Memberships + Attempts + Authorities + Journal + ?Sized> SigningIn for T {}
 
-/// Makes the session, if the person may still sign in with the password that was compared.
+/// Creates the session, if the user may still sign in with the password that was compared.
 pub async fn complete_sign_in(
     unit: &mut (impl SigningIn + ?Sized),
     actor: &Actor,
@@ -64,7 +64,7 @@ pub async fn complete_sign_in(
         None => default_tenant(&memberships).cloned(),
     };
     if let Some(tenant) = &tenant {
-        // Held until the session is committed, so that a deactivation either sees the session or comes first.
+        // The lock is held until the session is committed. So a deactivation either sees the session or precedes it.
         let membership = unit.lock_membership(tenant.id, person.id).await?;
         if membership.is_none_or(|m| m.status != MembershipStatus::Active) {
             return Err(IdentityError::InvalidCredentials);
@@ -81,7 +81,8 @@ pub async fn complete_sign_in(
     Ok(SignedIn { person, session, tenant, tenants })
 }
 
-/// The tenant that a sign-in enters which names none: the last used that may be used.
+/// Returns the tenant for a sign-in that names none: the most recently used tenant in which both the membership and the
+/// tenant are active.
 pub fn default_tenant(memberships: &[(Membership, Tenant)]) -> Option<&Tenant> {
     let usable = memberships
         .iter()

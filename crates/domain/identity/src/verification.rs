@@ -1,4 +1,4 @@
-//! Proving that an address is one's own, the first one and any later one.
+//! Verification of email addresses: of the first address and of every later one.
 
 use serde::{Deserialize, Serialize};
 use std::{net::IpAddr, time::Duration};
@@ -21,7 +21,7 @@ use crate::{
     vocabulary::{SESSION_ENDED, SIGN_IN_FAILED, USER_EMAIL_CHANGED, USER_EMAIL_VERIFIED},
 };
 
-/// A link to somebody's mailbox, and its token.
+/// Creates a link for a user's mailbox, and its token.
 pub(crate) fn new_link(world: &World, person: &Person, kind: LinkKind, lifetime: Duration) -> (Link, LinkToken) {
     let (token, now) = (LinkToken::generate(world), world.now());
     let link = Link {
@@ -36,7 +36,8 @@ pub(crate) fn new_link(world: &World, person: &Person, kind: LinkKind, lifetime:
     (link, token)
 }
 
-/// Looks up a link of one of these kinds that may be used now.
+/// Returns a link of one of these kinds that has not expired. Fails with [`IdentityError::LinkInvalid`] when there is
+/// none.
 pub async fn find_link(
     unit: &mut (impl Links + ?Sized),
     world: &World,
@@ -48,8 +49,8 @@ pub async fn find_link(
     usable.ok_or(IdentityError::LinkInvalid)
 }
 
-/// Uses up a link, with its person's row locked. Whoever is disabled, or has another address by now than the one that
-/// the link was made for, has no link.
+/// Consumes a link and returns it with its user, whose row it locks. Fails with [`IdentityError::LinkInvalid`] when the
+/// user is disabled, or when their address is no longer the one that the link was created for.
 pub(crate) async fn use_link(
     unit: &mut (impl Links + People + ?Sized),
     world: &World,
@@ -66,7 +67,7 @@ pub(crate) async fn use_link(
     if unit.take_link(&link).await? { Ok((link, person)) } else { Err(IdentityError::LinkInvalid) }
 }
 
-/// Ask for another link that proves one's address.
+/// Command: request another link that verifies the acting user's address.
 #[derive(Debug, Clone, Copy)]
 pub struct ResendVerification;
 
@@ -75,10 +76,10 @@ impl Command for ResendVerification {
     const EVENTS: &'static [Action] = &[];
 }
 
-/// Somebody has asked for a link that proves their address.
+/// Job: mails a link that verifies the user's address.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct VerificationRequested {
-    /// Who.
+    /// The user.
     pub user: UserId,
 }
 
@@ -89,7 +90,7 @@ impl Kind for VerificationRequested {
     const RETRY: RetryPolicy = ACCOUNT_RETRY;
 }
 
-/// Has a link mailed in the background, if the address still is to be proved then.
+/// Enqueues a job that mails a link, unless the address is verified by then.
 pub async fn request_verification(
     unit: &mut (impl JobQueue + ?Sized),
     actor: &Actor,
@@ -102,7 +103,7 @@ pub async fn request_verification(
     Ok(())
 }
 
-/// Mails a link that proves the person's address, unless it is proved. In the background.
+/// Mails a link that verifies the user's address, unless the address is verified. Runs in the background.
 pub async fn prepare_verification(
     unit: &mut (impl People + Links + JobQueue + ?Sized),
     actor: &Actor,
@@ -122,23 +123,23 @@ pub async fn prepare_verification(
     Ok(send_email(unit, actor, world, None, &person.email, mail, Some(attached)).await?)
 }
 
-/// Use a link that proves an address.
+/// Command: use a link that verifies an address.
 #[derive(Debug, Clone)]
 pub struct VerifyEmail {
-    /// The hash of the presented token.
+    /// Hash of the presented token.
     pub token_hash: [u8; 32],
-    /// The proof of who uses it.
+    /// Proof of the user's identity.
     pub proof: Proof,
-    /// Where the link was used.
+    /// Network address from which the link was used.
     pub ip: Option<IpAddr>,
 }
 
 impl VerifyEmail {
-    /// The events that verifying can leave.
+    /// The events that a verification can append.
     pub const EVENTS: &'static [Action] = &[USER_EMAIL_VERIFIED, USER_EMAIL_CHANGED, SESSION_ENDED, SIGN_IN_FAILED];
 }
 
-/// What verifying writes to.
+/// Ports that a verification writes to.
 pub trait Verifying:
     Links + People + Credentials + Registrations + Sessions + Attempts + JobQueue + Authorities + Journal
 {
@@ -148,8 +149,8 @@ impl<T> Verifying for T where
 {
 }
 
-/// Notes that the address is the person's; for a link of a change, gives them the new address and ends every other link
-/// and every session but the one that asked for it.
+/// Marks the address as verified. A link of an address change sets the new address, and ends every other link and every
+/// session except the one that requested the change.
 pub async fn verify_email(
     unit: &mut (impl Verifying + ?Sized),
     actor: &Actor,
@@ -204,10 +205,10 @@ async fn take_over_address(
     Ok(send_email(unit, actor, world, None, &old, mail, None).await?)
 }
 
-/// Request an email address change.
+/// Command: request an email address change.
 #[derive(Debug, Clone)]
 pub struct ChangeEmail {
-    /// The proof of the current password.
+    /// Proof of the current password.
     pub proof: Proof,
     /// The new address.
     pub new_email: EmailAddress,
@@ -215,16 +216,16 @@ pub struct ChangeEmail {
 
 impl Command for ChangeEmail {
     const REQUIRES: Requirement = Requirement::SignedIn;
-    /// Of a refusal; the change itself comes with [`VerifyEmail`].
+    /// Events of a refusal. The change itself is an event of [`VerifyEmail`].
     const EVENTS: &'static [Action] = &[USER_EMAIL_CHANGED];
 }
 
-/// Somebody has asked for another address.
+/// Job: mails the link and the notice of a requested address change.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EmailChangeRequested {
-    /// Who.
+    /// The user.
     pub user: UserId,
-    /// By which session.
+    /// The session that requested the change.
     pub session: SessionId,
     /// The new address.
     pub new_email: String,
@@ -237,7 +238,7 @@ impl Kind for EmailChangeRequested {
     const RETRY: RetryPolicy = ACCOUNT_RETRY;
 }
 
-/// Has both mailboxes told in the background; whether the new address is taken is looked up there.
+/// Enqueues a job that notifies both mailboxes. The job also looks up whether the new address is taken.
 pub async fn request_email_change(
     unit: &mut (impl People + Credentials + JobQueue + Authorities + ?Sized),
     actor: &Actor,
@@ -254,8 +255,8 @@ pub async fn request_email_change(
     Ok(())
 }
 
-/// Writes to the old mailbox that a change was asked for, and to the new one how to confirm it; or, when that belongs to
-/// another account, to its owner. In the background.
+/// Notifies the old mailbox of the requested change and mails the confirmation link to the new one. When the new
+/// address belongs to another account, its owner is notified instead. Runs in the background.
 pub async fn prepare_email_change(
     unit: &mut (impl People + Links + JobQueue + ?Sized),
     actor: &Actor,
