@@ -1,5 +1,5 @@
-//! Accepting an invitation: for the invited address alone, and giving no more than the inviter still holds at that
-//! moment.
+//! Acceptance of invitations: only by the owner of the invited address, and only with permissions that the inviter
+//! still holds at the time of acceptance.
 
 use std::{collections::HashSet, net::IpAddr};
 use tenantry_jobs::JobQueue;
@@ -25,34 +25,34 @@ use crate::{
     },
 };
 
-/// An invitation as whoever holds its link may see it.
+/// An invitation as shown to the client that presents its link.
 #[derive(Debug, Clone)]
 pub struct Offer {
     /// The invitation.
     pub invitation: Invitation,
     /// The tenant.
     pub tenant: Tenant,
-    /// What the inviter is called.
+    /// The inviter's name.
     pub inviter: Name,
     /// The account of the address, if there is one.
     pub person: Option<Person>,
-    /// The roles that it gives.
+    /// The roles that the invitation assigns.
     pub roles: Vec<Role>,
 }
 
 impl Offer {
-    /// Whether whoever accepts chooses a password: there is no account, or nobody has proved that it is theirs.
+    /// Returns whether the invitee must choose a password: there is no account, or its address is unverified.
     pub fn is_for_new_person(&self) -> bool {
         self.person.as_ref().is_none_or(|person| person.email_verified_at.is_none())
     }
 }
 
-/// What an offer is read from.
+/// Ports that an offer is read from.
 pub trait Offering: Invitations + Tenants + Roles + Memberships + People {}
 impl<T: Invitations + Tenants + Roles + Memberships + People + ?Sized> Offering for T {}
 
-/// Looks up an invitation by its link. It is there while it is open, its inviter holds all that it gives, and whoever it
-/// is for is not disabled.
+/// Returns the invitation of a link. Fails with [`IdentityError::LinkInvalid`] unless the invitation is open, its
+/// inviter holds every permission that it confers, and the invited user is not disabled.
 pub async fn find_offer(
     unit: &mut (impl Offering + ?Sized),
     world: &World,
@@ -76,7 +76,7 @@ pub async fn find_offer(
     Ok(Offer { invitation, tenant, inviter: inviter.name, person, roles })
 }
 
-/// What somebody may do in a tenant now, whether or not they are signed in.
+/// Returns the permissions that a user holds in a tenant now, whether or not they are signed in.
 async fn held_in(
     unit: &mut (impl Memberships + ?Sized),
     person: &Person,
@@ -92,33 +92,33 @@ async fn held_in(
     Ok(here.fold(PermissionSet::EMPTY, |set, role| set.union(&role.permissions)))
 }
 
-/// Accept an invitation.
+/// Command: accept an invitation.
 #[derive(Debug, Clone)]
 pub struct AcceptInvitation {
-    /// The hash of the presented token.
+    /// Hash of the presented token.
     pub token_hash: [u8; 32],
-    /// Who accepts.
+    /// The accepting user.
     pub as_whom: Acceptor,
-    /// Where the link was used.
+    /// Network address from which the link was used.
     pub ip: Option<IpAddr>,
 }
 
-/// Who accepts an invitation, as it was found before the unit began.
+/// The accepting user, as read before the unit began.
 #[derive(Debug, Clone)]
 pub enum Acceptor {
-    /// The person of the address, by this proof.
+    /// The user of the address, by this proof.
     Known(Proof),
-    /// Somebody new, or the owner of the mailbox where somebody else has made an unproved account.
+    /// A new user, or the owner of a mailbox for which another client has created an unverified account.
     New {
-        /// What they are called.
+        /// The user's name.
         name: Name,
-        /// Their password's hash.
+        /// Hash of the password.
         hash: PasswordHash,
     },
 }
 
 impl AcceptInvitation {
-    /// The events that accepting can leave.
+    /// The events that an acceptance can append.
     pub const EVENTS: &'static [Action] = &[
         INVITATION_ACCEPTED,
         MEMBERSHIP_CREATED,
@@ -132,20 +132,20 @@ impl AcceptInvitation {
     ];
 }
 
-/// Somebody who has joined.
+/// Result of an acceptance.
 #[derive(Debug)]
 pub struct Joined {
-    /// Who.
+    /// The user who joined.
     pub person: Person,
     /// The tenant.
     pub tenant: Tenant,
-    /// Their session in it.
+    /// The user's session in the tenant.
     pub session: Session,
-    /// Whether their account was made by this.
+    /// Whether the acceptance created the account.
     pub is_new: bool,
 }
 
-/// What accepting writes to.
+/// Ports that an acceptance writes to.
 pub trait Accepting:
     Offering + Credentials + Sessions + Links + Registrations + Attempts + JobQueue + Authorities + Journal
 {
@@ -155,7 +155,7 @@ impl<T> Accepting for T where
 {
 }
 
-/// Makes the holder of the mailbox a member with the roles of the invitation, and a session of theirs in the tenant.
+/// Makes the owner of the mailbox a member with the invitation's roles, and starts a session in the tenant.
 pub async fn accept_invitation(
     unit: &mut (impl Accepting + ?Sized),
     actor: &Actor,
@@ -165,7 +165,7 @@ pub async fn accept_invitation(
     command: AcceptInvitation,
 ) -> Result<Joined, IdentityError> {
     let tenant = find_offer(unit, world, &command.token_hash).await?.tenant.id;
-    // The tenant's lock comes first; what was read before it may have changed.
+    // The tenant is locked first. The offer is read again because it may have changed before the lock.
     unit.lock_tenant(tenant).await?;
     let offer = find_offer(unit, world, &command.token_hash).await?;
     if offer.tenant.id != tenant {
@@ -198,7 +198,7 @@ pub async fn accept_invitation(
     Ok(Joined { person, tenant: offer.tenant, session, is_new })
 }
 
-/// Whoever joins, with their row locked.
+/// The joining user, whose row is locked.
 struct Newcomer {
     person: Person,
     origin_session: Option<Session>,
@@ -228,7 +228,8 @@ async fn newcomer(
                     let session = session.filter(|s| s.user == person.id && s.ended.is_none());
                     Some(session.ok_or(Refusal::SessionEnded)?)
                 }
-                // The address has another account than when the request looked: let the client look again.
+                // The address has another account than at the time of the request. The client must look up the offer
+                // again.
                 _ if proof.user() != Some(person.id) => return Err(IdentityError::LinkInvalid),
                 _ => {
                     proof.current_credential(unit, person.id).await?;
@@ -255,13 +256,13 @@ async fn newcomer(
                 }
             }
         }
-        // The account has come or gone, or was proved, since the request looked: let the client look again.
+        // The account was created, deleted or verified since the request. The client must look up the offer again.
         _ => Err(IdentityError::LinkInvalid),
     }
 }
 
-/// Gives an account that was made with this address, and never proved, to whoever has the mailbox: whoever made it keeps
-/// neither a session nor a link nor the password.
+/// Transfers an account with an unverified address to the owner of the mailbox. Every session, link and password of the
+/// client that created the account becomes invalid.
 async fn take_account(
     unit: &mut (impl Accepting + ?Sized),
     actor: &Actor,

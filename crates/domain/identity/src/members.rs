@@ -1,4 +1,4 @@
-//! What concerns a person and their place in a tenant together: taking them in, deactivating, taking them out.
+//! Use cases that concern a user and their membership together: adding, deactivating and removing members.
 
 use tenantry_kernel::{
     Action, Actor, Authorities, Command, DefaultRole, Event, Journal, Refusal, Requirement, StoreError, TenantId,
@@ -17,14 +17,14 @@ use crate::{
     EndReason, IdentityError, People, Person, PersonStatus, Sessions, sessions::note_ended, vocabulary::SESSION_ENDED,
 };
 
-/// Deactivate a membership, or activate it again.
+/// Command: deactivate or activate a membership.
 #[derive(Debug, Clone, Copy)]
 pub struct ChangeMemberStatus {
     /// The member.
     pub user: UserId,
-    /// The status that the membership is to have.
+    /// The new status.
     pub status: MembershipStatus,
-    /// The version of the membership that the caller has seen.
+    /// The version of the membership that the caller has read.
     pub expected_version: Option<i64>,
 }
 
@@ -34,12 +34,12 @@ impl Command for ChangeMemberStatus {
     const LOCKS_TENANT: bool = true;
 }
 
-/// Take a person out of the tenant.
+/// Command: remove a member from the tenant.
 #[derive(Debug, Clone, Copy)]
 pub struct RemoveMember {
     /// The member.
     pub user: UserId,
-    /// The version of the membership that the caller has seen.
+    /// The version of the membership that the caller has read.
     pub expected_version: Option<i64>,
 }
 
@@ -49,7 +49,7 @@ impl Command for RemoveMember {
     const LOCKS_TENANT: bool = true;
 }
 
-/// Deactivates a membership and ends its sessions, or activates it again; ended sessions stay ended.
+/// Deactivates a membership and ends its sessions, or activates it again. Ended sessions stay ended.
 pub async fn change_member_status(
     unit: &mut (impl Memberships + People + Sessions + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -83,7 +83,7 @@ pub async fn change_member_status(
     Ok(())
 }
 
-/// Takes a person out of the tenant and ends their sessions in it. The person stays.
+/// Removes a user from the tenant and ends their sessions in it. The account remains.
 pub async fn remove_member(
     unit: &mut (impl Memberships + People + Sessions + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -99,7 +99,7 @@ pub async fn remove_member(
     end_member_sessions(unit, actor, world, &member, EndReason::MembershipRemoved).await
 }
 
-/// Leave the tenant.
+/// Command: leave the tenant.
 #[derive(Debug, Clone, Copy)]
 pub struct LeaveTenant;
 
@@ -109,7 +109,7 @@ impl Command for LeaveTenant {
     const LOCKS_TENANT: bool = true;
 }
 
-/// Takes the acting person out of their session's tenant and ends their sessions in it.
+/// Removes the acting user from their session's tenant and ends their sessions in it.
 pub async fn leave_tenant(
     unit: &mut (impl Memberships + Sessions + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -125,10 +125,10 @@ pub async fn leave_tenant(
     end_member_sessions(unit, actor, world, &member, EndReason::MembershipRemoved).await
 }
 
-/// Hand the tenant over to another member.
+/// Command: transfer ownership of the tenant to another member.
 #[derive(Debug, Clone, Copy)]
 pub struct TransferOwnership {
-    /// The member who is to own it.
+    /// The member who becomes an owner.
     pub user: UserId,
 }
 
@@ -138,7 +138,7 @@ impl Command for TransferOwnership {
     const LOCKS_TENANT: bool = true;
 }
 
-/// Makes another active member an owner; the acting one keeps `admin` in the place of `owner`.
+/// Makes another active member an owner. The acting owner gets the role `admin` in place of `owner`.
 pub async fn transfer_ownership(
     unit: &mut (impl Memberships + Roles + People + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -168,7 +168,7 @@ pub async fn transfer_ownership(
     exchange(unit, actor, world, &giver, Some(owner.name.as_str()), Some(&owner_role), &admin_role).await
 }
 
-/// Gives a member a role, and takes another one away.
+/// Assigns a role to a member and unassigns another one.
 async fn exchange(
     unit: &mut (impl Memberships + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -200,12 +200,12 @@ async fn exchange(
     Ok(())
 }
 
-/// Take a known person into a tenant with a role, as an operator.
+/// Command: add an existing user to a tenant with a role, as an operator.
 #[derive(Debug, Clone, Copy)]
 pub struct AddMember<'a> {
     /// The tenant.
     pub tenant: TenantId,
-    /// The person.
+    /// The user.
     pub person: &'a Person,
     /// A role of the tenant.
     pub role: &'a Role,
@@ -217,7 +217,7 @@ impl Command for AddMember<'_> {
     const LOCKS_TENANT: bool = true;
 }
 
-/// Takes a known person into a tenant with a role, by an operator.
+/// Adds an existing user to a tenant with a role, by an operator.
 pub async fn add_member(
     unit: &mut (impl Memberships + Roles + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -237,7 +237,8 @@ pub async fn add_member(
     Ok(())
 }
 
-/// Locks power in the tenant and finds the member, if the actor may change that one.
+/// Authorizes the command and returns the member to change. Only an owner may change an owner. Fails with
+/// [`IdentityError::VersionConflict`] when the membership has another version than the expected one.
 async fn member_to_change<C: Command>(
     unit: &mut (impl Memberships + Authorities + ?Sized),
     actor: &Actor,

@@ -1,4 +1,4 @@
-//! One person in several tenants: going on in another one by a sibling session, and founding one more.
+//! One user in several tenants: switching to another tenant through a sibling session, and founding one more tenant.
 
 use tenantry_jobs::JobQueue;
 use tenantry_kernel::{
@@ -15,7 +15,7 @@ use crate::{
     vocabulary::{SESSION_ENDED, SESSION_REPLAYED, SESSION_STARTED},
 };
 
-/// See the tenants that one belongs to.
+/// Command: list the acting user's tenants.
 #[derive(Debug, Clone, Copy)]
 pub struct OwnTenants;
 
@@ -24,12 +24,12 @@ impl Command for OwnTenants {
     const EVENTS: &'static [Action] = &[];
 }
 
-/// Found a tenant of one's own.
+/// Command: found a tenant that the acting user owns.
 #[derive(Debug, Clone)]
 pub struct FoundOwnTenant {
-    /// What it is to be called.
+    /// The tenant's name.
     pub name: Name,
-    /// The slug asked for; without one it is derived from the name.
+    /// The requested slug; without one it is derived from the name.
     pub slug: Option<Slug>,
 }
 
@@ -38,7 +38,7 @@ impl Command for FoundOwnTenant {
     const EVENTS: &'static [Action] = &[TENANT_CREATED, MEMBERSHIP_CREATED];
 }
 
-/// Founds a tenant that the acting person owns. Their session stays where it is.
+/// Founds a tenant that the acting user owns. The user's session stays in its tenant.
 pub async fn found_own_tenant(
     unit: &mut (impl Founding + People + ?Sized),
     actor: &Actor,
@@ -58,14 +58,14 @@ pub async fn found_own_tenant(
     Ok(found_tenant(unit, actor, world, founding).await?)
 }
 
-/// Go on in another tenant.
+/// Command: switch to another tenant.
 #[derive(Debug, Clone, Copy)]
 pub struct SwitchTenant {
     /// The tenant.
     pub tenant: TenantId,
-    /// The acting session's refresh token: an access token alone opens no further session.
+    /// The acting session's refresh token: an access token alone cannot start another session.
     pub token: RefreshToken,
-    /// Whether the acting session ends.
+    /// Whether to end the acting session.
     pub end_current: bool,
 }
 
@@ -74,31 +74,32 @@ impl Command for SwitchTenant {
     const EVENTS: &'static [Action] = &[SESSION_STARTED, SESSION_ENDED, SESSION_REPLAYED];
 }
 
-/// What became of a wish to switch.
+/// Result of a switch.
 #[derive(Debug)]
 pub enum Switched {
-    /// The person goes on there.
+    /// The user continues in the other tenant.
     There(Box<Elsewhere>),
-    /// The refresh token was a copy, and every session of its sign-in has been ended. This must be committed.
+    /// The refresh token was a copy, and every session of its sign-in has been ended. The unit must be committed.
     Replayed,
 }
 
-/// Somebody who goes on in another tenant.
+/// A user who has switched to another tenant.
 #[derive(Debug)]
 pub struct Elsewhere {
-    /// Who.
+    /// The user.
     pub person: Person,
     /// The tenant.
     pub tenant: Tenant,
-    /// Their session in it.
+    /// The user's session in the tenant.
     pub session: Session,
 }
 
-/// What switching writes to.
+/// Ports that a switch writes to.
 pub trait Switching: People + Sessions + Memberships + JobQueue + Authorities + Journal {}
 impl<T: People + Sessions + Memberships + JobQueue + Authorities + Journal + ?Sized> Switching for T {}
 
-/// Opens a sibling of the acting session in another tenant of the person's. A tenant that is not theirs is not there.
+/// Starts a sibling of the acting session in another tenant of the user. Fails with [`IdentityError::Unknown`] for a
+/// tenant in which the user has no active membership.
 pub async fn switch_tenant(
     unit: &mut (impl Switching + ?Sized),
     actor: &Actor,
@@ -129,7 +130,7 @@ pub async fn switch_tenant(
     let not_there = || IdentityError::Unknown { field: "tenantId" };
     let mine = unit.tenants_of(user).await?;
     let (_, tenant) = mine.into_iter().find(|(_, tenant)| tenant.id == command.tenant).ok_or_else(not_there)?;
-    // Held until the session is committed, so that a deactivation either sees the session or comes first.
+    // The lock is held until the session is committed. So a deactivation either sees the session or precedes it.
     let membership = unit.lock_membership(tenant.id, user).await?;
     if membership.is_none_or(|membership| membership.status != MembershipStatus::Active) {
         return Err(not_there());
