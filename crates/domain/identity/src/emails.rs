@@ -11,71 +11,71 @@ tenantry_mails::emails! {
     /// The emails of this crate.
     pub const IDENTITY_EMAILS;
 
-    /// An account was created. The link lets its person verify the address or choose the first password.
+    /// An account was created. The link verifies the address or sets the first password.
     pub(crate) struct WelcomeEmail = "welcome", links: [None, VERIFY, RESET] => {
-        /// The name of the person.
+        /// The user's name.
         name: String = [Some("Ada")],
-        /// The name of the organisation.
+        /// The tenant's name.
         tenant: String = [Some("Engines")],
     }
 
-    /// An address was registered and is to be confirmed.
+    /// An address was registered and must be confirmed.
     pub(crate) struct ConfirmRegistrationEmail = "confirm_registration", links: [CONFIRM] => {
-        /// The name of the person.
+        /// The user's name.
         name: String = [Some("Ada")],
-        /// The name of the organisation.
+        /// The tenant's name.
         tenant: String = [Some("Engines")],
     }
 
     /// An address was registered that already has an account.
     pub(crate) struct AccountExistsEmail = "account_exists", links: [None] => {
-        /// The name of the person.
+        /// The user's name.
         name: String = [Some("Ada")],
     }
 
-    /// An address is to be verified.
+    /// An address must be verified.
     pub(crate) struct VerifyAddressEmail = "verify_address", links: [VERIFY] => {
-        /// The name of the person.
+        /// The user's name.
         name: String = [Some("Ada")],
     }
 
-    /// A new password can be chosen.
+    /// The link lets the user choose a new password.
     pub(crate) struct ResetPasswordEmail = "reset_password", links: [RESET] => {
-        /// The name of the person.
+        /// The user's name.
         name: String = [Some("Ada")],
     }
 
     /// The recipient is invited to a tenant.
     pub(crate) struct InvitationEmail = "invitation", links: [INVITE] => {
-        /// The name of the organisation.
+        /// The tenant's name.
         tenant: String = [Some("Engines")],
-        /// The name of the member who invites; empty where it is unknown.
+        /// The name of the inviting member; empty where it is unknown.
         inviter: String = [Some("Ada"), Some("")],
     }
 
-    /// To the new address of an account: verify it.
+    /// Sent to the new address of an account: the address must be verified.
     pub(crate) struct ConfirmNewAddressEmail = "confirm_new_address", links: [VERIFY] => {
-        /// The name of the person.
+        /// The user's name.
         name: String = [Some("Ada")],
     }
 
-    /// To an address that another account wanted to have.
+    /// Sent to an address in use that another account requested.
     pub(crate) struct AddressInUseEmail = "address_in_use", links: [None] => {
-        /// The name of the person to whose account the address belongs.
+        /// The name of the user who has the address.
         name: String = [Some("Ada")],
     }
 
-    /// To the current address: a change of address was requested.
+    /// Sent to the current address: an address change was requested.
     pub(crate) struct AddressChangeRequestedEmail = "address_change_requested", links: [None] => {
-        /// The name of the person.
+        /// The user's name.
         name: String = [Some("Ada")],
         /// The new address.
         new_email: String = [Some("ada@example.com")],
     }
 
-    /// To the former address: the account has another address now.
+    /// Sent to the former address: the account has a new address.
     pub(crate) struct AddressChangedEmail = "address_changed", links: [None] => {
-        /// The name of the person.
+        /// The user's name.
         name: String = [Some("Ada")],
         /// The new address.
         new_email: String = [Some("ada@example.com")],
@@ -83,23 +83,23 @@ tenantry_mails::emails! {
 
     /// A copied refresh token was used, and its sign-in was ended.
     pub(crate) struct SessionReplayedEmail = "session_replayed", links: [None] => {
-        /// The name of the person.
+        /// The user's name.
         name: String = [Some("Ada")],
-        /// When the copy was used.
+        /// Time at which the copy was used.
         at: String = [Some("2026-11-24T13:41:37.123Z")],
-        /// The network address that used the copy.
+        /// Network address of the client that used the copy.
         ip: Option<String> = [Some("192.0.2.7"), None],
-        /// The name that the client gave itself.
+        /// `User-Agent` of the client that used the copy.
         user_agent: Option<String> = [Some("Browser"), None],
     }
 
     /// The password was changed.
     pub(crate) struct PasswordChangedEmail = "password_changed", links: [None] => {
-        /// The name of the person.
+        /// The user's name.
         name: String = [Some("Ada")],
-        /// When it was changed.
+        /// Time of the change.
         at: String = [Some("2026-11-24T13:41:37.123Z")],
-        /// The network address of the request.
+        /// Network address of the request.
         ip: Option<String> = [Some("192.0.2.7"), None],
     }
 }

@@ -1,5 +1,4 @@
-//! Erasing a person: what they were called, how they were reached and from where they came is gone for good, while what
-//! was done stays in the journal under their id.
+//! Erasure of a user: deletes their personal data for good. The journal keeps what was done, under the user's id.
 
 use async_trait::async_trait;
 use tenantry_kernel::{
@@ -15,28 +14,28 @@ use crate::{
     vocabulary::USER_ERASED,
 };
 
-/// By what entries of the journal are a person's.
+/// Selects the entries of the journal that concern a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trace {
-    /// The person did it.
+    /// The user is the actor.
     Actor(UserId),
-    /// It was done to this: the person, or an invitation of theirs.
+    /// This id is the target: the user's, or that of an invitation to the user.
     Target(Uuid),
 }
 
-/// Where a person's data is erased. Only for System units.
+/// Port: deletes a user's personal data. Only for System units.
 #[async_trait]
 pub trait Erasure: Send {
-    /// Deletes password, links, sessions, memberships, remembered answers, open registrations of the address, and every
-    /// job and anybody's remembered answer that names it. In every invitation to the address another takes its place, by
-    /// which [`Erasure::erase_invitations`] finds it; what is open of them is withdrawn.
+    /// Deletes the user's password, links, sessions, memberships and stored responses. Deletes the open registrations
+    /// of the address, and every job and stored response of any user that contains the address. Replaces the address in
+    /// every invitation to it by `by`, so that [`Erasure::erase_invitations`] finds them, and revokes the open ones.
     async fn erase_account(&mut self, person: &Person, by: &EmailAddress) -> Result<(), StoreError>;
 
-    /// The first tenant after that one, in order of id.
+    /// Returns the first tenant after `after`, in order of id.
     async fn next_tenant(&mut self, after: Option<TenantId>) -> Result<Option<TenantId>, StoreError>;
 
-    /// Puts that address in the place of the person's in those of the tenant's invitations that the person has accepted,
-    /// withdraws what is open of them, and returns their ids and those of the invitations that have it already.
+    /// Replaces the address by `by` in the tenant's invitations that the user has accepted, and revokes the open ones.
+    /// Returns their ids and those of the invitations that contain `by` already.
     async fn erase_invitations(
         &mut self,
         tenant: TenantId,
@@ -44,9 +43,9 @@ pub trait Erasure: Send {
         by: &EmailAddress,
     ) -> Result<Vec<Uuid>, StoreError>;
 
-    /// Deletes the personal parts of the next entries after that one in a tenant's log, or in that of what belongs to no
-    /// tenant, and their salts: seals stay valid, since they cover commitments only. Returns how many parts there were,
-    /// and the last entry that was looked at, if there may be more.
+    /// Deletes the personal parts, and their salts, of the next entries after `after`, in a tenant's log or in the log
+    /// without a tenant. Seals stay valid, because they cover commitments only. Returns the number of deleted parts,
+    /// and the last entry examined if there may be more.
     async fn erase_parts(
         &mut self,
         log: Option<TenantId>,
@@ -56,16 +55,16 @@ pub trait Erasure: Send {
     ) -> Result<(u64, Option<EventId>), StoreError>;
 }
 
-/// The address that stands where an erased person's was. No mail can reach it (RFC 6761, 6.4).
+/// Returns the address that replaces the one of an erased user. It can receive no mail (RFC 6761, 6.4).
 pub fn erased_address(person: UserId) -> Result<EmailAddress, IdentityError> {
     let address = format!("erased-{person}@erased.invalid");
     EmailAddress::parse(&address).map_err(|error| StoreError::Failed(Box::new(error)).into())
 }
 
-/// Erase a person.
+/// Command: erase a user.
 #[derive(Debug, Clone, Copy)]
 pub struct ErasePerson {
-    /// The person.
+    /// The user.
     pub user: UserId,
     /// Whether a tenant may be left without an active owner.
     pub force: bool,
@@ -76,10 +75,10 @@ impl Command for ErasePerson {
     const EVENTS: &'static [Action] = &[USER_ERASED, MEMBERSHIP_REMOVED];
 }
 
-/// Takes a person out of every tenant and erases their account, by an operator. What the journal says of them is erased
-/// after it, log by log: [`Erasure::erase_invitations`] and [`Erasure::erase_parts`]. Without `force` it fails with
-/// [`TenancyError::LastOwner`](tenantry_tenancy::TenancyError::LastOwner) when a tenant would be left without an active
-/// owner. Whoever was erased already is left as they are.
+/// Removes a user from every tenant and deletes their account, by an operator. The personal data in the journal is
+/// deleted afterwards, log by log: see [`Erasure::erase_invitations`] and [`Erasure::erase_parts`]. Without `force` it
+/// fails with [`TenancyError::LastOwner`](tenantry_tenancy::TenancyError::LastOwner) when a tenant would be left
+/// without an active owner. A user who was erased before stays unchanged.
 pub async fn erase_person(
     unit: &mut (impl People + Erasure + Memberships + Authorities + Journal + ?Sized),
     actor: &Actor,

@@ -8,43 +8,43 @@ use crate::{
     vocabulary::{EMAIL_TAKEN, INVALID_CREDENTIALS, LINK_INVALID, WEAK_PASSWORD},
 };
 
-/// Why something about a person, a password or a session cannot be done.
+/// Reason why a use case of users, passwords or sessions fails.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// The actor may not do this.
+    /// The actor lacks the required authority.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// Wrong address or password, or nobody who may sign in there.
+    /// The address or the password is wrong, or the user may not sign in there.
     #[error("the credentials are wrong")]
     InvalidCredentials,
-    /// The token was not made by us.
+    /// The token was not created by this server.
     #[error("the token is not one of ours")]
     TokenInvalid,
-    /// An old refresh token came back: every session of the sign-in has been ended.
+    /// An old refresh token was presented: every session of the sign-in has been ended.
     #[error("a refresh token was replayed")]
     Replayed,
-    /// There is an account with this address.
+    /// Another account has this address.
     #[error("the address is taken")]
     EmailTaken,
-    /// The password would not withstand guessing.
+    /// The password is too easy to guess.
     #[error("the password is guessable")]
     WeakPassword,
-    /// The link was used, replaced or withdrawn, or its time is over.
+    /// The link was used, replaced or revoked, or has expired.
     #[error("the link is not valid any more")]
     LinkInvalid,
-    /// A thing named in the request is not there.
+    /// An object named in the request does not exist.
     #[error("{field} names nothing that is there")]
     Unknown {
-        /// The field that names it.
+        /// The field that names the object.
         field: &'static str,
     },
-    /// No such person or session.
+    /// The user or session does not exist.
     #[error("not found")]
     NotFound,
-    /// The row has another version than the one that the caller has seen.
+    /// The row has another version than the one that the caller has read.
     #[error("the version has moved on")]
     VersionConflict,
-    /// The tenant's rules forbid it.
+    /// A rule of the tenant forbids the change.
     #[error(transparent)]
     Tenancy(#[from] TenancyError),
     /// The password could not be hashed.
@@ -56,7 +56,7 @@ pub enum IdentityError {
     /// An email could not be enqueued.
     #[error(transparent)]
     Email(#[from] SendEmailError),
-    /// The store could not do it.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -1,99 +1,100 @@
-//! Limits on guessing: each guess consumes quota before the password is hashed and is refunded when it succeeds.
+//! Limits on guessing: each guess consumes quota before the password is hashed. A successful guess is refunded.
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use std::{net::IpAddr, time::Duration};
 use tenantry_kernel::{EmailAddress, StoreError, Timestamp, World};
 
-/// So many in such a time, counted from the first.
+/// A limit per time window, which starts with the first count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
-    /// How many are let through.
+    /// Number of attempts allowed per window.
     pub limit: u32,
-    /// How long the count lasts.
+    /// Length of the window.
     pub window: Duration,
 }
 
-/// For how long an address is known from which somebody signed in.
+/// Time for which a source address stays known after a sign-in: 30 days.
 pub const KNOWN_ADDRESS_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// How many tries are let through.
+/// Limits on attempts.
 #[derive(Debug, Clone, Copy)]
 pub struct GuessPolicy {
-    /// For one account from one source address.
+    /// Passwords for one account from one source address.
     pub per_account_and_address: Quota,
-    /// From one source address, whatever the account. IPv6 counts by /64.
+    /// Passwords from one source address, for any account. IPv6 addresses are counted by /64.
     pub per_address: Quota,
-    /// For one account. Beyond, only addresses count that have succeeded in [`GuessPolicy::known_address_for`], so
-    /// that a stranger cannot lock the owner out.
+    /// Passwords for one account. Beyond the limit, only source addresses with a success within
+    /// [`GuessPolicy::known_address_for`] are allowed, so that an attacker cannot lock the owner out.
     pub per_account: Quota,
-    /// How long an address stays known after a success.
+    /// Time for which a source address stays known after a success.
     pub known_address_for: Duration,
     /// New accounts from one source address.
     pub registrations_per_address: Quota,
-    /// Mails that strangers can cause, to one mailbox.
+    /// Emails to one mailbox that clients can cause.
     pub mails_per_recipient: Quota,
-    /// Requests for such mails from one source address.
+    /// Requests for such emails from one source address.
     pub mail_requests_per_address: Quota,
 }
 
-/// What a client tries.
+/// The kind of an attempt.
 #[derive(Debug, Clone, Copy)]
 pub enum GuessKind<'a> {
-    /// A password of this account, whether there is one or not.
+    /// A password of this account, whether or not the account exists.
     Password(&'a EmailAddress),
-    /// A new account, without a mail.
+    /// A new account, without an email.
     Registration,
-    /// A new account that is to be confirmed by this mailbox.
+    /// A new account that must be confirmed through this mailbox.
     RegistrationByMail(&'a EmailAddress),
-    /// A mail to this mailbox, asked for by whoever claims that it is theirs.
+    /// An email to this mailbox, requested by a client that claims to own it.
     MailRequest(&'a EmailAddress),
-    /// A mail to this mailbox, caused by somebody known.
+    /// An email to this mailbox, caused by an authenticated user.
     Letter(&'a EmailAddress),
 }
 
-/// One counter to charge.
+/// A counter to increase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Charge {
-    /// The counter; a digest, so that the table names nobody.
+    /// Key of the counter: a digest, so that the table identifies no user.
     pub key: [u8; 32],
-    /// How many it lets through.
+    /// The limit of the counter.
     pub quota: Quota,
 }
 
-/// A counter after it was charged.
+/// A counter after it was increased.
 #[derive(Debug, Clone, Copy)]
 pub struct Charged {
-    /// How many there were, this one included.
+    /// Number of attempts in the window, including this one.
     pub count: u32,
-    /// When the count begins anew.
+    /// Time at which the next window starts.
     pub resets_at: Timestamp,
 }
 
-/// What a guess has consumed, to be refunded when it succeeds.
+/// The quota that a guess has consumed, to be refunded when the guess succeeds.
 #[derive(Debug, Clone)]
 pub struct ConsumedQuota {
     charges: Vec<Charge>,
     account_and_source: Option<([u8; 32], [u8; 32])>,
 }
 
-/// The try is one too many.
+/// The attempt exceeds a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooManyAttempts {
-    /// How long to wait, in whole seconds, at least one.
+    /// Time to wait, in whole seconds, at least one.
     pub retry_after_seconds: u64,
 }
 
-/// Where tries are counted. Counters survive a restart. Only for System units.
+/// Port: counts attempts. The counters survive a restart. Only for System units.
 #[async_trait]
 pub trait Attempts: Send {
-    /// Adds one to each counter, starting those anew whose window is over. The answers are in the order of the charges.
+    /// Increases each counter by one; a counter whose window is over starts again. Returns the counters in the order of
+    /// the charges.
     async fn charge_attempts(&mut self, charges: &[Charge], now: Timestamp) -> Result<Vec<Charged>, StoreError>;
 
-    /// Takes one off each counter that stands above zero.
+    /// Decreases each counter that is above zero by one.
     async fn give_back_attempts(&mut self, keys: &[[u8; 32]]) -> Result<(), StoreError>;
 
-    /// Whether somebody signed in to the account from the source at or after this moment.
+    /// Returns whether a user signed in to the account from the source at or after `since`.
     async fn is_known_source(
         &mut self,
         account: [u8; 32],
@@ -101,12 +102,12 @@ pub trait Attempts: Send {
         since: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Notes that somebody signed in to the account from the source.
+    /// Records a sign-in to the account from the source.
     async fn remember_source(&mut self, account: [u8; 32], source: [u8; 32], now: Timestamp) -> Result<(), StoreError>;
 }
 
-/// Consumes quota for a guess. Commit the unit in either case: a refused guess counts too, though it does not lengthen
-/// the wait.
+/// Consumes quota for a guess. Commit the unit in either case: a refused guess counts too, although it does not
+/// lengthen the wait.
 pub async fn consume(
     unit: &mut (impl Attempts + ?Sized),
     world: &World,
@@ -160,7 +161,7 @@ pub async fn consume(
     })
 }
 
-/// Refunds a guess that succeeded, and remembers the address that it came from.
+/// Refunds a successful guess, and records its source address as known.
 pub async fn refund(
     unit: &mut (impl Attempts + ?Sized),
     world: &World,
@@ -174,7 +175,7 @@ pub async fn refund(
     Ok(())
 }
 
-/// Notes that the owner of the account was seen at this address: a mailed link was used there.
+/// Records that the owner of the account used a mailed link at this network address.
 pub async fn note_seen(
     unit: &mut (impl Attempts + ?Sized),
     world: &World,
@@ -189,7 +190,7 @@ fn account_and_source(email: &EmailAddress, source: &str) -> ([u8; 32], [u8; 32]
     (digest(&[b"account", email.as_str().as_bytes()]), digest(&[b"source", source.as_bytes()]))
 }
 
-/// The part of a source address that is one customer: an IPv4 address, or the /64 of an IPv6 address.
+/// Returns the part of a source address that identifies one customer: an IPv4 address, or the /64 of an IPv6 address.
 pub fn address_key(ip: Option<IpAddr>) -> String {
     match ip.map(|ip| ip.to_canonical()) {
         None => "unknown".to_owned(),
@@ -201,7 +202,7 @@ pub fn address_key(ip: Option<IpAddr>) -> String {
     }
 }
 
-/// Parts are told apart by their lengths, so that no text in one of them can pass for two.
+/// Hashes the parts with their lengths, so that no text in one part can be mistaken for two parts.
 fn digest(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {

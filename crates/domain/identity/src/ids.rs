@@ -1,6 +1,6 @@
 //! The ids that this crate declares.
 
 tenantry_kernel::id!(
-    /// A registration that waits for its address to be confirmed.
+    /// Id of a registration that waits for the confirmation of its address.
     RegistrationId
 );

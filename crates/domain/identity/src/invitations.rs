@@ -1,4 +1,4 @@
-//! Inviting somebody into a tenant. Nobody invites to a right that they do not hold.
+//! Invitations to a tenant. A member can confer only permissions that they hold.
 
 use tenantry_jobs::{JobQueue, Sealer};
 use tenantry_kernel::{
@@ -14,12 +14,12 @@ use tenantry_tenancy::{
 
 use crate::{IdentityError, LinkPurpose, LinkToken, People, emails::InvitationEmail};
 
-/// Invite somebody.
+/// Command: invite an email address.
 #[derive(Debug, Clone)]
 pub struct Invite {
-    /// The mailbox.
+    /// The invited address.
     pub email: EmailAddress,
-    /// The roles to give; at least one.
+    /// The roles to assign; at least one.
     pub roles: Vec<RoleId>,
 }
 
@@ -29,10 +29,10 @@ impl Command for Invite {
     const LOCKS_TENANT: bool = true;
 }
 
-/// Mail an invitation again, with a new link.
+/// Command: mail an invitation again, with a new link.
 #[derive(Debug, Clone, Copy)]
 pub struct ResendInvitation {
-    /// Which invitation.
+    /// Id of the invitation.
     pub id: InvitationId,
 }
 
@@ -42,7 +42,7 @@ impl Command for ResendInvitation {
     const LOCKS_TENANT: bool = true;
 }
 
-/// What inviting writes to.
+/// Ports that an invitation writes to.
 pub trait Inviting: Invitations + Roles + Memberships + People + JobQueue + Authorities + Journal {}
 impl<T: Invitations + Roles + Memberships + People + JobQueue + Authorities + Journal + ?Sized> Inviting for T {}
 
@@ -86,7 +86,7 @@ pub async fn invite(
     Ok(invitation)
 }
 
-/// Mails an invitation again by somebody who holds what it gives; the older link is worth nothing from then on.
+/// Mails an invitation again, by a member who holds every permission that it confers. The older link becomes invalid.
 pub async fn resend_invitation(
     unit: &mut (impl Inviting + ?Sized),
     actor: &Actor,
@@ -102,7 +102,7 @@ pub async fn resend_invitation(
         return Err(TenancyError::InvalidState.into());
     }
     let roles = unit.roles_by_ids(&invitation.roles).await?;
-    // A role may be deleted once the time of the invitation is over.
+    // A role may be deleted after the invitation has expired.
     if roles.is_empty() {
         return Err(TenancyError::InvalidState.into());
     }
@@ -111,7 +111,7 @@ pub async fn resend_invitation(
     Ok(invitation)
 }
 
-/// Gives the invitation a new link of the acting person's, keeps it and mails it.
+/// Gives the invitation a new link with the acting user as inviter, stores it and mails it.
 #[expect(clippy::too_many_arguments, reason = "the last steps of two use cases, with everything that they have found")]
 async fn send(
     unit: &mut (impl Inviting + ?Sized),

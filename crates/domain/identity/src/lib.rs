@@ -1,8 +1,8 @@
-//! People and how they are known again: passwords, sessions, tokens, mailed links, and the slowing of guesses; and the
-//! use cases that need people and tenants together, such as registering, inviting and taking somebody out of a tenant.
+//! Users and their authentication: passwords, sessions, tokens, mailed links and limits on guessing. Also the use cases
+//! that need users and tenants together, such as registering, inviting and removing a member from a tenant.
 //!
 //! A service that embeds this crate implements the ports ([`People`], [`Credentials`], [`Sessions`], [`Links`],
-//! [`Attempts`], [`PasswordHasher`], [`RefreshKeys`]) and calls the use cases; `examples/` shows a whole one.
+//! [`Attempts`], [`PasswordHasher`], [`RefreshKeys`]) and calls the use cases; `examples/` contains a complete one.
 
 mod acceptance;
 mod emails;

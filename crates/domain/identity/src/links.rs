@@ -1,4 +1,4 @@
-//! One-time links: a random token goes by mail, only its hash is kept, and using it once removes it.
+//! One-time links: a random token is mailed, only its hash is stored, and its first use deletes it.
 
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -10,12 +10,12 @@ use tenantry_kernel::{EmailAddress, SessionId, StoreError, Timestamp, UserId, Wo
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = MINUTE.saturating_mul(60);
 
-/// What a mailed link is for, as whoever follows it sees it: the page that it leads to.
+/// Purpose of a mailed link as the user sees it: the page that the link opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkPurpose {
     /// Confirm a registration.
     Confirm,
-    /// Prove that an address is one's own.
+    /// Verify an email address.
     Verify,
     /// Choose a new password.
     Reset,
@@ -27,7 +27,7 @@ impl LinkPurpose {
     /// Every purpose.
     pub const ALL: [Self; 4] = [Self::Confirm, Self::Verify, Self::Reset, Self::Invite];
 
-    /// The name in addresses.
+    /// Returns the name in URLs.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Confirm => "confirm",
@@ -37,12 +37,12 @@ impl LinkPurpose {
         }
     }
 
-    /// Returns the purpose of that name.
+    /// Returns the purpose with that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|purpose| purpose.name() == name)
     }
 
-    /// How long such a link is good.
+    /// Returns the lifetime of such a link.
     pub const fn lifetime(self) -> Duration {
         match self {
             Self::Confirm | Self::Verify => HOUR.saturating_mul(24),
@@ -52,19 +52,19 @@ impl LinkPurpose {
     }
 }
 
-/// What a link of a person does when it is used.
+/// The effect of a user's link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkKind {
-    /// Proves the person's address.
+    /// Verifies the user's address.
     Verify,
     /// Sets a new password.
     Reset,
-    /// Gives the person another address.
+    /// Changes the user's address.
     ChangeEmail,
 }
 
 impl LinkKind {
-    /// The name in the store.
+    /// Returns the name in the store.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Verify => "verify",
@@ -73,72 +73,72 @@ impl LinkKind {
         }
     }
 
-    /// The kind of that name.
+    /// Returns the kind with that name.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Verify, Self::Reset, Self::ChangeEmail].into_iter().find(|kind| kind.name() == name)
     }
 }
 
-/// A link that a person was sent and has not used. There is one of each kind at most: a newer one kills the older.
+/// An unused link that was sent to a user. A user has at most one of each kind: a newer link replaces the older.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// Whose it is.
+    /// The user.
     pub user: UserId,
-    /// What it does.
+    /// The effect of the link.
     pub kind: LinkKind,
-    /// The address that it was sent to.
+    /// The address that the link was sent to.
     pub email: EmailAddress,
-    /// The session that asked for it, where that outlives what it does.
+    /// The session that requested the link, if that session survives the use of the link.
     pub session: Option<SessionId>,
-    /// SHA-256 of its token.
+    /// SHA-256 of the token.
     pub token_hash: [u8; 32],
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// Until when it may be used.
+    /// Time until which the link can be used.
     pub expires_at: Timestamp,
 }
 
-/// Where links of persons are kept.
+/// Port: stores users' links.
 #[async_trait]
 pub trait Links: Send {
-    /// Keeps a link in the place of the person's older one of the same kind. Only for System units and the person's own.
+    /// Inserts a link and replaces the user's older link of the same kind. Only for System units and the user's own.
     async fn put_link(&mut self, link: &Link) -> Result<(), StoreError>;
 
-    /// The link whose token has this hash, expired or not. Only for System units.
+    /// Returns the link whose token has this hash, expired or not. Only for System units.
     async fn link_by_token(&mut self, token_hash: &[u8; 32]) -> Result<Option<Link>, StoreError>;
 
-    /// Removes the link. `false` when it is not there any more: somebody else was quicker, or a newer one is. Only for System
-    /// units and the person's own.
+    /// Deletes the link. Returns `false` when it no longer exists because another unit used it first or a newer link
+    /// replaced it. Only for System units and the user's own.
     async fn take_link(&mut self, link: &Link) -> Result<bool, StoreError>;
 
-    /// Removes every link of the person. Only for System units and the person's own.
+    /// Deletes every link of the user. Only for System units and the user's own.
     async fn delete_links_of(&mut self, user: UserId) -> Result<(), StoreError>;
 }
 
-/// The token of a link: 32 random bytes in base64url. It does not print and is wiped when dropped.
+/// Token of a link: 32 random bytes in base64url. It is never printed, and its memory is wiped on drop.
 #[derive(Clone)]
 pub struct LinkToken(SecretString);
 
 impl LinkToken {
-    /// How many characters a token has.
+    /// Number of characters of a token.
     pub const CHARS: usize = 43;
 
-    /// A new token.
+    /// Generates a new token.
     pub fn generate(world: &World) -> Self {
         Self(SecretString::from(URL_SAFE_NO_PAD.encode(world.random::<32>())))
     }
 
-    /// The text that goes into the link.
+    /// Returns the text of the token for the link.
     pub fn text(&self) -> &SecretString {
         &self.0
     }
 
-    /// What is kept of it.
+    /// Returns the SHA-256 hash to store.
     pub fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.0.expose_secret()).into()
     }
 
-    /// The hash of a token as somebody presents it; `None` when it cannot be one.
+    /// Returns the hash of a presented token; `None` when the text cannot be a token.
     pub fn hash_of(presented: &SecretString) -> Option<[u8; 32]> {
         let text = presented.expose_secret();
         let is_one = text.len() == Self::CHARS && URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 32);

@@ -1,4 +1,4 @@
-//! People. A person is global; memberships put them in tenants.
+//! Users. A user is global; memberships add users to tenants.
 
 use async_trait::async_trait;
 use tenantry_kernel::{
@@ -13,36 +13,36 @@ use crate::{
     vocabulary::{SESSION_ENDED, USER_DISABLED, USER_ENABLED, USER_UPDATED},
 };
 
-/// A person.
+/// A user account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    /// Which person.
+    /// Id of the user.
     pub id: UserId,
-    /// The mailbox by which the person signs in; unique in the installation.
+    /// The email address for sign-in; unique in the installation.
     pub email: EmailAddress,
-    /// Since when the address is known to be the person's.
+    /// Time at which the address was verified.
     pub email_verified_at: Option<Timestamp>,
-    /// What the person is called.
+    /// The user's name.
     pub name: Name,
-    /// Whether the person may sign in.
+    /// Whether the user may sign in.
     pub status: PersonStatus,
-    /// Moves with each change.
+    /// Increases with each change.
     pub version: i64,
-    /// When the person registered.
+    /// Time of the registration.
     pub created_at: Timestamp,
 }
 
-/// Whether a person may sign in at all.
+/// Whether a user may sign in at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PersonStatus {
-    /// May sign in.
+    /// The user may sign in.
     Enabled,
-    /// Shut out by the operator.
+    /// An operator has disabled the user.
     Disabled,
 }
 
 impl PersonStatus {
-    /// The name in the store.
+    /// Returns the name in the store.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Enabled => "enabled",
@@ -50,46 +50,46 @@ impl PersonStatus {
         }
     }
 
-    /// The status of that name.
+    /// Returns the status with that name.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Enabled, Self::Disabled].into_iter().find(|status| status.name() == name)
     }
 }
 
 impl Person {
-    /// The folded keys by which the person is found among a tenant's members.
+    /// Returns the case-folded keys by which the user is found among a tenant's members.
     pub fn member_keys(&self) -> MemberKeys {
         MemberKeys::new(self.name.as_str(), self.email.as_str())
     }
 }
 
-/// Where people are kept.
+/// Port: stores users.
 #[async_trait]
 pub trait People: Send {
-    /// Fails with [`IdentityError::EmailTaken`], and leaves the unit usable, when somebody has the address. Only for
-    /// System units.
+    /// Inserts a user. Fails with [`IdentityError::EmailTaken`], and leaves the unit usable, when another user has the
+    /// address. Only for System units.
     async fn insert_person(&mut self, person: &Person) -> Result<(), IdentityError>;
 
-    /// The person, if the unit's scope may see them.
+    /// Returns the user, if the unit's scope may see them.
     async fn person_by_id(&mut self, id: UserId) -> Result<Option<Person>, StoreError>;
 
-    /// Those of the people that the unit's scope may see, in no order.
+    /// Returns those users that the unit's scope may see, in no particular order.
     async fn people_by_ids(&mut self, ids: &[UserId]) -> Result<Vec<Person>, StoreError>;
 
-    /// The person of that address. Only for System units.
+    /// Returns the user with that address. Only for System units.
     async fn person_by_email(&mut self, email: &EmailAddress) -> Result<Option<Person>, StoreError>;
 
-    /// The person, if it is the unit's own or the unit is a System one, held against every other change of this
-    /// person until the unit ends.
+    /// Returns the user and locks the row against every other change until the unit ends. Only for System units and the
+    /// user's own.
     async fn lock_person(&mut self, id: UserId) -> Result<Option<Person>, StoreError>;
 
-    /// Writes name, address, since when that is verified, and status where the version is still `person.version`, and moves it on; with the
-    /// keys of their memberships in every tenant. Only for System units. Fails with
+    /// Writes name, address, time of verification and status where the version is still `person.version`, and increases
+    /// the version. Also writes the keys of the user's memberships in every tenant. Only for System units. Fails with
     /// [`IdentityError::VersionConflict`] or [`IdentityError::EmailTaken`].
     async fn update_person(&mut self, person: &Person) -> Result<(), IdentityError>;
 }
 
-/// See one's own profile.
+/// Command: read the acting user's own profile.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadOwnProfile;
 
@@ -98,12 +98,12 @@ impl Command for ReadOwnProfile {
     const EVENTS: &'static [Action] = &[];
 }
 
-/// Change one's own profile. What is `None` stays as it is.
+/// Command: change the acting user's own profile. A field that is `None` stays unchanged.
 #[derive(Debug, Clone)]
 pub struct ChangeProfile {
     /// The new name.
     pub name: Option<Name>,
-    /// The version that the caller has seen.
+    /// The version that the caller has read.
     pub expected_version: Option<i64>,
 }
 
@@ -112,8 +112,8 @@ impl Command for ChangeProfile {
     const EVENTS: &'static [Action] = &[USER_UPDATED];
 }
 
-/// Changes what the acting person is called, in every tenant. Needs a System unit, since the search keys of
-/// memberships in other tenants change too.
+/// Changes the acting user's name in every tenant. Needs a System unit, because the search keys of memberships in other
+/// tenants change too.
 pub async fn change_profile(
     unit: &mut (impl People + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -144,10 +144,10 @@ pub async fn change_profile(
     Ok(after)
 }
 
-/// Shut a person out.
+/// Command: disable a user.
 #[derive(Debug, Clone, Copy)]
 pub struct DisablePerson {
-    /// The person.
+    /// The user.
     pub user: UserId,
     /// Whether a tenant may be left without an active owner.
     pub force: bool,
@@ -158,7 +158,7 @@ impl Command for DisablePerson {
     const EVENTS: &'static [Action] = &[USER_DISABLED, SESSION_ENDED];
 }
 
-/// Shuts a person out and ends all their sessions, by an operator. Without `force` it fails with
+/// Disables a user and ends all their sessions, by an operator. Without `force` it fails with
 /// [`TenancyError::LastOwner`] when a tenant would be left without an active owner.
 pub async fn disable_person(
     unit: &mut (impl People + Sessions + Memberships + Authorities + Journal + ?Sized),
@@ -177,7 +177,7 @@ pub async fn disable_person(
     note_ended(unit, actor, world, &ended, EndReason::PersonDisabled).await
 }
 
-/// Locks every tenant of the person, always in the same order, and returns them. Without `force` it fails with
+/// Locks every tenant of the user, always in the same order, and returns their ids. Without `force` it fails with
 /// [`TenancyError::LastOwner`] when one would be left without an active owner.
 pub(crate) async fn lock_tenants_of(
     unit: &mut (impl Memberships + Authorities + ?Sized),
@@ -195,7 +195,7 @@ pub(crate) async fn lock_tenants_of(
     Ok(tenants)
 }
 
-/// Fails when the person is in a tenant that is not among these. To be asked once the person is locked.
+/// Fails when the user is a member of a tenant that is not among `locked`. Call it after the user's row is locked.
 pub(crate) async fn require_no_other_tenant(
     unit: &mut (impl Memberships + ?Sized),
     id: UserId,
@@ -207,10 +207,10 @@ pub(crate) async fn require_no_other_tenant(
     Ok(())
 }
 
-/// Let a disabled person sign in again.
+/// Command: enable a disabled user.
 #[derive(Debug, Clone, Copy)]
 pub struct EnablePerson {
-    /// The person.
+    /// The user.
     pub user: UserId,
 }
 
@@ -219,7 +219,7 @@ impl Command for EnablePerson {
     const EVENTS: &'static [Action] = &[USER_ENABLED];
 }
 
-/// Lets a disabled person sign in again, by an operator. Ended sessions stay ended.
+/// Enables a disabled user, by an operator. Ended sessions stay ended.
 pub async fn enable_person(
     unit: &mut (impl People + Authorities + Journal + ?Sized),
     actor: &Actor,

@@ -1,4 +1,4 @@
-//! A forgotten password: a link to the mailbox, and a new password for whoever uses it.
+//! Recovery of forgotten passwords: a mailed link sets a new password.
 
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ use crate::{
     vocabulary::{SESSION_ENDED, USER_EMAIL_VERIFIED, USER_PASSWORD_RESET},
 };
 
-/// Somebody says that they have forgotten the password of this address.
+/// Job: mails a password reset link to this address.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ResetRequested {
     /// The address, which may have no account.
@@ -32,7 +32,7 @@ impl Kind for ResetRequested {
     const RETRY: RetryPolicy = ACCOUNT_RETRY;
 }
 
-/// Has a link mailed in the background, if there is somebody to mail it to. The same for any address.
+/// Enqueues a job that mails a link if the address has an account. Does the same for every address.
 pub async fn request_reset(
     unit: &mut (impl JobQueue + ?Sized),
     actor: &Actor,
@@ -45,7 +45,7 @@ pub async fn request_reset(
     Ok(())
 }
 
-/// Mails a link by which a new password can be chosen, if the address has an account that may be used.
+/// Mails a link that sets a new password, if the address has an enabled account. Runs in the background.
 pub async fn prepare_reset(
     unit: &mut (impl People + Links + JobQueue + ?Sized),
     actor: &Actor,
@@ -65,30 +65,31 @@ pub async fn prepare_reset(
     Ok(send_email(unit, actor, world, None, &person.email, mail, Some(attached)).await?)
 }
 
-/// Choose a new password by a mailed link. It was found unguessable and hashed before the unit began.
+/// Command: set a new password through a mailed link. The password is checked for guessability and hashed before the
+/// unit begins.
 #[derive(Debug, Clone)]
 pub struct ResetPassword {
-    /// The hash of the presented token.
+    /// Hash of the presented token.
     pub token_hash: [u8; 32],
-    /// The new password's hash.
+    /// Hash of the new password.
     pub hash: PasswordHash,
-    /// Where the link was used.
+    /// Network address from which the link was used.
     pub ip: Option<IpAddr>,
 }
 
 impl ResetPassword {
-    /// The events that a reset can leave.
+    /// The events that a reset can append.
     pub const EVENTS: &'static [Action] = &[USER_PASSWORD_RESET, USER_EMAIL_VERIFIED, SESSION_ENDED];
 }
 
-/// What a reset writes to.
+/// Ports that a reset writes to.
 pub trait Resetting: Links + People + Credentials + Sessions + Attempts + JobQueue + Authorities + Journal {}
 impl<T: Links + People + Credentials + Sessions + Attempts + JobQueue + Authorities + Journal + ?Sized> Resetting
     for T
 {
 }
 
-/// Sets the new password, ends every session and link of the person, and takes the address as proved.
+/// Sets the new password, ends every session and deletes every link of the user, and marks the address as verified.
 pub async fn reset_password(
     unit: &mut (impl Resetting + ?Sized),
     actor: &Actor,
@@ -116,7 +117,7 @@ pub async fn reset_password(
     Ok(send_email(unit, actor, world, None, &person.email, password_changed(actor, world, &person), None).await?)
 }
 
-/// Replaces a person's password, or gives them their first.
+/// Replaces a user's password, or sets the first one.
 pub(crate) async fn set_password(
     unit: &mut (impl Credentials + ?Sized),
     world: &World,

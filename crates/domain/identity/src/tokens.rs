@@ -1,4 +1,5 @@
-//! Access tokens, which say who and which session, and refresh tokens, which a session derives and nobody stores.
+//! Access tokens, which name a user and a session, and refresh tokens, which are derived from a session and never
+//! stored.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
@@ -7,18 +8,18 @@ use sha2::Sha256;
 use tenantry_kernel::{SessionId, TenantId, UserId};
 use uuid::Uuid;
 
-/// What an access token says (RFC 9068). What its bearer may do is looked up, never carried.
+/// Claims of an access token (RFC 9068). The permissions are looked up for each request; the token does not carry them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessClaims {
-    /// `sub`: the person.
+    /// `sub`: the user.
     pub user: UserId,
     /// `sid`: the session.
     pub session: SessionId,
     /// `tid`: the tenant of the session.
     pub tenant: Option<TenantId>,
-    /// `rot`: the session's rotation when the token was made.
+    /// `rot`: the session's rotation when the token was created.
     pub rotation: u32,
-    /// `jti`: makes every token a different one.
+    /// `jti`: makes every token unique.
     pub token: Uuid,
     /// `iat` and `nbf`, in seconds since 1970.
     pub issued_at: i64,
@@ -26,32 +27,32 @@ pub struct AccessClaims {
     pub expires_at: i64,
 }
 
-/// Why a token is not taken.
+/// Reason why a token is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Not made by one of our live keys, or not in our form.
+    /// Not signed by a live key of this server, or malformed.
     #[error("the token is not one of ours")]
     Invalid,
-    /// Its time is over.
+    /// Expired.
     #[error("the token has expired")]
     Expired,
 }
 
-/// Signs and checks access tokens.
+/// Port: signs and verifies access tokens.
 pub trait AccessTokens: Send + Sync {
-    /// The signed token.
+    /// Returns the signed token.
     fn sign(&self, claims: &AccessClaims) -> SecretString;
 
-    /// The claims of a token that one of our live keys signed, whatever its time says; compare
+    /// Returns the claims of a token that a live key signed. Does not check the times: see
     /// [`AccessClaims::check_time`].
     fn verify(&self, token: &str) -> Result<AccessClaims, TokenError>;
 }
 
 impl AccessClaims {
-    /// How far `iat` and `nbf` may lie ahead, in seconds: the clocks of two servers differ.
+    /// Tolerance in seconds for `iat` and `nbf` in the future, because the clocks of two servers differ.
     pub const LEEWAY_SECONDS: i64 = 5;
 
-    /// Whether the token may be used at this second.
+    /// Checks that the token is valid at this time, in seconds since 1970.
     pub fn check_time(&self, now_seconds: i64) -> Result<(), TokenError> {
         if self.issued_at > now_seconds + Self::LEEWAY_SECONDS {
             return Err(TokenError::Invalid);
@@ -60,22 +61,22 @@ impl AccessClaims {
     }
 }
 
-/// The server's keys for refresh tokens, by id.
+/// Port: returns the server's keys for refresh tokens by id.
 pub trait RefreshKeys: Send + Sync {
-    /// The id of the key that new sessions use.
+    /// Returns the id of the key for new sessions.
     fn current_id(&self) -> &str;
 
-    /// The key of that id, while it is live.
+    /// Returns the key with that id, while it is live.
     fn key(&self, id: &str) -> Option<[u8; 32]>;
 }
 
-/// A refresh token: the session and its rotation, under a MAC of a key that the session names. There is no row per
-/// token; the session's counter alone says which tokens are of use.
+/// A refresh token: the session and its rotation, with a MAC under a key that the session names. Tokens have no rows of
+/// their own; the session's counter alone decides which tokens are valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefreshToken {
     /// The session.
     pub session: SessionId,
-    /// The session's rotation when the token was made.
+    /// The session's rotation when the token was created.
     pub rotation: u32,
     mac: [u8; 32],
 }
@@ -84,17 +85,17 @@ impl RefreshToken {
     const PREFIX: &'static str = "tr_";
     const BYTES: usize = 16 + 4 + 32;
 
-    /// The token of a session at a rotation.
+    /// Creates the token of a session at a rotation.
     pub fn issue(session: SessionId, rotation: u32, key: &[u8; 32]) -> Self {
         Self { session, rotation, mac: mac(session, rotation, key).finalize().into_bytes().into() }
     }
 
-    /// Whether this key made the token; compared in constant time.
+    /// Returns whether this key created the token. Compares in constant time.
     pub fn is_made_by(&self, key: &[u8; 32]) -> bool {
         mac(self.session, self.rotation, key).verify_slice(&self.mac).is_ok()
     }
 
-    /// The text that clients keep.
+    /// Returns the text form, which clients keep.
     pub fn encode(&self) -> SecretString {
         let mut bytes = [0; Self::BYTES];
         bytes[..16].copy_from_slice(self.session.uuid().as_bytes());
@@ -103,7 +104,7 @@ impl RefreshToken {
         SecretString::from(format!("{}{}", Self::PREFIX, URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// Takes the text apart; whether it is genuine is another question.
+    /// Parses the text form. Does not verify the MAC: see [`RefreshToken::is_made_by`].
     pub fn decode(text: &str) -> Result<Self, TokenError> {
         let encoded = text.strip_prefix(Self::PREFIX).ok_or(TokenError::Invalid)?;
         let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| TokenError::Invalid)?;

@@ -1,4 +1,4 @@
-//! The examples do what they say.
+//! Tests that the examples run.
 
 #[path = "../examples/embed/main.rs"]
 mod embed;

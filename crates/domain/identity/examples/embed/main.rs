@@ -1,5 +1,5 @@
-//! A service that embeds `tenantry-identity` and keeps people in its own memory, without tenants and without a database:
-//! somebody registers, signs in and refreshes, and a stolen refresh token that comes back ends the sign-in.
+//! A service that embeds `tenantry-identity` and keeps users in its own memory, without tenants and without a database.
+//! A user registers, signs in and refreshes. A stolen refresh token that is presented again ends the sign-in.
 //!
 //! `cargo run -p tenantry-identity --example embed`
 
@@ -35,7 +35,7 @@ const GUESSES: GuessPolicy = GuessPolicy {
     registrations_per_address: TEN, mails_per_recipient: TEN, mail_requests_per_address: TEN,
 };
 
-/// Where the service's time comes from. This one stands still; a real one asks the machine.
+/// The clock of the example, which stands still. A real service reads the system clock.
 struct Noon;
 
 impl Clock for Noon {
@@ -52,7 +52,7 @@ impl Entropy for Dice {
     }
 }
 
-/// Argon2id where the caller runs. A server gives it threads of its own.
+/// Argon2id on the caller's thread. A server uses dedicated threads.
 struct Hasher;
 
 #[async_trait]
@@ -72,7 +72,7 @@ impl PasswordHasher for Hasher {
     }
 }
 
-/// One key for refresh tokens, which outlives nothing.
+/// The only key for refresh tokens, which lasts as long as the process.
 struct Key([u8; 32]);
 
 impl RefreshKeys for Key {
@@ -85,7 +85,7 @@ impl RefreshKeys for Key {
     }
 }
 
-/// The service: what it keeps, and what its use cases are given.
+/// The service: its state, and the dependencies of its use cases.
 struct Service {
     memory: Memory,
     world: World,
@@ -94,7 +94,7 @@ struct Service {
 }
 
 impl Service {
-    /// Who asks: somebody at an address, not yet known to be anybody.
+    /// Creates an anonymous actor with a network address.
     fn somebody(&self) -> Actor {
         Actor::anonymous(Origin { trace: RequestId::new(&self.world).into(), ip: Some(self.address), user_agent: None })
     }
@@ -113,7 +113,7 @@ impl Service {
 
     async fn sign_in(&mut self, email: &str, password: &str) -> Result<Session, Failure> {
         let email = EmailAddress::parse(email)?;
-        // Quota is consumed before the hash, whether or not it fits; no unit is open while the password is hashed.
+        // Quota is consumed before the hash, whether or not the password is right. No unit is open during hashing.
         let guess = GuessKind::Password(&email);
         let consumed = consume(&mut self.memory, &self.world, &GUESSES, guess, Some(self.address)).await?;
         let consumed = consumed.map_err(|wait| format!("wait for {} s", wait.retry_after_seconds))?;
@@ -129,7 +129,7 @@ impl Service {
         Ok(signed_in.session)
     }
 
-    /// The token that the client keeps.
+    /// Returns the token that the client keeps.
     fn token(&self, session: &Session) -> SecretString {
         session.refresh_token(&self.key).expect("the key is live").encode()
     }
@@ -139,7 +139,7 @@ impl Service {
         let (mut unit, actor) = (self.memory.clone(), self.somebody());
         let refreshed =
             refresh_session(&mut unit, &actor, &self.world, &self.key, &SESSIONS, Refresh { token }).await?;
-        // Also what ended the sign-in must last.
+        // The unit must also be committed when it ended the sign-in.
         self.memory = unit;
         match refreshed {
             Refreshed::Session(session) => Ok(self.token(&session)),
@@ -192,7 +192,7 @@ async fn tell() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Tells the story, and panics when it does not go as told.
+/// Runs the example, and panics when a step has another result than expected.
 pub fn main() {
     futures::executor::block_on(tell()).expect("the story goes on");
 }

@@ -1,4 +1,4 @@
-//! The ports of identity over plain maps. What a repository promises stands at each port.
+//! The ports of identity over plain maps. Each port documents the guarantees of its methods.
 
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use tenantry_tenancy::{
 
 type Done<T = ()> = Result<T, StoreError>;
 
-/// Everything that the service keeps. A clone is a unit: it takes the place of the original, or is dropped.
+/// The state of the service. A clone is a unit: it replaces the original on commit, or is dropped.
 #[derive(Clone, Default)]
 pub(crate) struct Memory {
     people: BTreeMap<UserId, Person>,
@@ -25,7 +25,7 @@ pub(crate) struct Memory {
     attempts: BTreeMap<[u8; 32], Charged>,
     known: BTreeMap<([u8; 32], [u8; 32]), Timestamp>,
     pub(crate) journal: Vec<Event>,
-    /// Mails to be sent; a service has a worker that takes them from here.
+    /// Emails to send; in a real service a worker takes them from here.
     pub(crate) jobs: Vec<NewJob>,
 }
 
@@ -74,7 +74,7 @@ impl Credentials for Memory {
 }
 
 impl Memory {
-    /// Ends the running ones of these sessions.
+    /// Ends those sessions that match and have not ended.
     fn end(&mut self, which: impl Fn(&Session) -> bool, reason: EndReason, now: Timestamp) -> Vec<Session> {
         let ended = self.sessions.values_mut().filter(|session| session.ended.is_none() && which(session));
         ended
@@ -169,7 +169,7 @@ impl Attempts for Memory {
     }
 }
 
-/// Without tenants, a person has none, and nobody asks for members.
+/// Without tenants, a user has no memberships.
 #[async_trait]
 impl Memberships for Memory {
     async fn tenants_of(&mut self, _: UserId) -> Done<Vec<(Membership, Tenant)>> {
@@ -218,7 +218,7 @@ impl Memberships for Memory {
     }
 }
 
-/// Nothing is cached here, so that no change of power needs to be announced.
+/// The example caches no authority, so changes need not be published.
 #[async_trait]
 impl Authorities for Memory {
     async fn authority_of(&mut self, _: SessionId, _: Timestamp) -> Done<Option<Authority>> {
