@@ -92,7 +92,7 @@ async fn held_in(
     Ok(here.fold(PermissionSet::EMPTY, |set, role| set.union(&role.permissions)))
 }
 
-/// Command: accept an invitation.
+/// Accept an invitation.
 #[derive(Debug, Clone)]
 pub struct AcceptInvitation {
     /// Hash of the presented token.

@@ -61,7 +61,7 @@ pub fn erased_address(person: UserId) -> Result<EmailAddress, IdentityError> {
     EmailAddress::parse(&address).map_err(|error| StoreError::Failed(Box::new(error)).into())
 }
 
-/// Command: erase a user.
+/// Erase a user.
 #[derive(Debug, Clone, Copy)]
 pub struct ErasePerson {
     /// The user.

@@ -14,7 +14,7 @@ use tenantry_tenancy::{
 
 use crate::{IdentityError, LinkPurpose, LinkToken, People, emails::InvitationEmail};
 
-/// Command: invite an email address.
+/// Invite an email address.
 #[derive(Debug, Clone)]
 pub struct Invite {
     /// The invited address.
@@ -29,7 +29,7 @@ impl Command for Invite {
     const LOCKS_TENANT: bool = true;
 }
 
-/// Command: mail an invitation again, with a new link.
+/// Mail an invitation again, with a new link.
 #[derive(Debug, Clone, Copy)]
 pub struct ResendInvitation {
     /// Id of the invitation.

@@ -17,7 +17,7 @@ use crate::{
     EndReason, IdentityError, People, Person, PersonStatus, Sessions, sessions::note_ended, vocabulary::SESSION_ENDED,
 };
 
-/// Command: deactivate or activate a membership.
+/// Deactivate or activate a membership.
 #[derive(Debug, Clone, Copy)]
 pub struct ChangeMemberStatus {
     /// The member.
@@ -34,7 +34,7 @@ impl Command for ChangeMemberStatus {
     const LOCKS_TENANT: bool = true;
 }
 
-/// Command: remove a member from the tenant.
+/// Remove a member from the tenant.
 #[derive(Debug, Clone, Copy)]
 pub struct RemoveMember {
     /// The member.
@@ -99,7 +99,7 @@ pub async fn remove_member(
     end_member_sessions(unit, actor, world, &member, EndReason::MembershipRemoved).await
 }
 
-/// Command: leave the tenant.
+/// Leave the tenant.
 #[derive(Debug, Clone, Copy)]
 pub struct LeaveTenant;
 
@@ -125,7 +125,7 @@ pub async fn leave_tenant(
     end_member_sessions(unit, actor, world, &member, EndReason::MembershipRemoved).await
 }
 
-/// Command: transfer ownership of the tenant to another member.
+/// Transfer ownership of the tenant to another member.
 #[derive(Debug, Clone, Copy)]
 pub struct TransferOwnership {
     /// The member who becomes an owner.
@@ -200,7 +200,7 @@ async fn exchange(
     Ok(())
 }
 
-/// Command: add an existing user to a tenant with a role, as an operator.
+/// Add an existing user to a tenant with a role, as an operator.
 #[derive(Debug, Clone, Copy)]
 pub struct AddMember<'a> {
     /// The tenant.

@@ -183,7 +183,7 @@ pub trait Credentials: Send {
     async fn update_credential(&mut self, credential: &Credential) -> Result<(), StoreError>;
 }
 
-/// Command: change the acting user's own password. The new password is hashed before the unit begins.
+/// Change the acting user's own password. The new password is hashed before the unit begins.
 #[derive(Debug, Clone)]
 pub struct ChangePassword {
     /// Proof of the current password.

@@ -89,7 +89,7 @@ pub trait People: Send {
     async fn update_person(&mut self, person: &Person) -> Result<(), IdentityError>;
 }
 
-/// Command: read the acting user's own profile.
+/// Read the acting user's own profile.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadOwnProfile;
 
@@ -98,7 +98,7 @@ impl Command for ReadOwnProfile {
     const EVENTS: &'static [Action] = &[];
 }
 
-/// Command: change the acting user's own profile. A field that is `None` stays unchanged.
+/// Change the acting user's own profile. A field that is `None` stays unchanged.
 #[derive(Debug, Clone)]
 pub struct ChangeProfile {
     /// The new name.
@@ -144,7 +144,7 @@ pub async fn change_profile(
     Ok(after)
 }
 
-/// Command: disable a user.
+/// Disable a user.
 #[derive(Debug, Clone, Copy)]
 pub struct DisablePerson {
     /// The user.
@@ -207,7 +207,7 @@ pub(crate) async fn require_no_other_tenant(
     Ok(())
 }
 
-/// Command: enable a disabled user.
+/// Enable a disabled user.
 #[derive(Debug, Clone, Copy)]
 pub struct EnablePerson {
     /// The user.

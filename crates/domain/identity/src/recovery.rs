@@ -18,7 +18,7 @@ use crate::{
     vocabulary::{SESSION_ENDED, USER_EMAIL_VERIFIED, USER_PASSWORD_RESET},
 };
 
-/// Job: mails a password reset link to this address.
+/// The job that mails a password reset link to this address.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ResetRequested {
     /// The address, which may have no account.
@@ -65,8 +65,8 @@ pub async fn prepare_reset(
     Ok(send_email(unit, actor, world, None, &person.email, mail, Some(attached)).await?)
 }
 
-/// Command: set a new password through a mailed link. The password is checked for guessability and hashed before the
-/// unit begins.
+/// Set a new password through a mailed link. The password is checked for guessability and hashed before the unit
+/// begins.
 #[derive(Debug, Clone)]
 pub struct ResetPassword {
     /// Hash of the presented token.

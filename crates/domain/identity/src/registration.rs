@@ -38,7 +38,7 @@ pub struct NewPerson {
     pub hash: Option<PasswordHash>,
 }
 
-/// Command: register a user together with a tenant of their own.
+/// Register a user together with a tenant of their own.
 #[derive(Debug, Clone)]
 pub struct Register {
     /// The email address for sign-in.
@@ -234,8 +234,8 @@ pub trait Registrations: Send {
     async fn delete_registrations_of(&mut self, email: &EmailAddress) -> Result<(), StoreError>;
 }
 
-/// Job: prepares a registration. The account is looked up in the background, so that the response takes the same time
-/// whether or not the address has one.
+/// The job that prepares a registration. The account is looked up in the background, so that the response takes the
+/// same time whether or not the address has one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RegistrationRequested {
     /// Id of the registration.
@@ -304,7 +304,7 @@ pub async fn prepare_registration(
     Ok(send_email(unit, actor, world, None, &wanted.email, mail, Some(attached)).await?)
 }
 
-/// Command: confirm a registration.
+/// Confirm a registration.
 #[derive(Debug, Clone)]
 pub struct ConfirmRegistration {
     /// Hash of the presented token.

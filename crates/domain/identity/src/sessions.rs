@@ -243,7 +243,7 @@ pub trait Sessions: Send {
     ) -> Result<Vec<Session>, StoreError>;
 }
 
-/// Command: read the acting user's own sessions.
+/// Read the acting user's own sessions.
 #[derive(Debug, Clone, Copy)]
 pub struct OwnSessions;
 
@@ -252,7 +252,7 @@ impl Command for OwnSessions {
     const EVENTS: &'static [Action] = &[];
 }
 
-/// Command: end the acting user's own sessions.
+/// End the acting user's own sessions.
 #[derive(Debug, Clone, Copy)]
 pub struct EndOwnSessions {
     /// The sessions to end.
@@ -287,7 +287,7 @@ pub async fn end_own_sessions(
     note_ended(unit, actor, world, &ended, reason).await
 }
 
-/// Command: sign out, that is, end a session or every session of its sign-in.
+/// Sign out: end a session, or every session of its sign-in.
 #[derive(Debug, Clone, Copy)]
 pub struct LogOut {
     /// The session that the presented token belongs to.
@@ -318,7 +318,7 @@ pub async fn log_out(
     note_ended(unit, &actor.of_session(&session), world, &ended, reason).await
 }
 
-/// Command: use a refresh token.
+/// Use a refresh token.
 #[derive(Debug, Clone, Copy)]
 pub struct Refresh {
     /// The presented token.

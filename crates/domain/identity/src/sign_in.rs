@@ -11,7 +11,7 @@ use crate::{
     vocabulary::{SESSION_ENDED, SESSION_STARTED, SIGN_IN_FAILED},
 };
 
-/// Command: sign in by a password.
+/// Sign in by a password.
 #[derive(Debug, Clone)]
 pub struct SignIn {
     /// Proof of the password.

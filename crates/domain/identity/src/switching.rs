@@ -15,7 +15,7 @@ use crate::{
     vocabulary::{SESSION_ENDED, SESSION_REPLAYED, SESSION_STARTED},
 };
 
-/// Command: list the acting user's tenants.
+/// List the acting user's tenants.
 #[derive(Debug, Clone, Copy)]
 pub struct OwnTenants;
 
@@ -24,7 +24,7 @@ impl Command for OwnTenants {
     const EVENTS: &'static [Action] = &[];
 }
 
-/// Command: found a tenant that the acting user owns.
+/// Found a tenant that the acting user owns.
 #[derive(Debug, Clone)]
 pub struct FoundOwnTenant {
     /// The tenant's name.
@@ -58,7 +58,7 @@ pub async fn found_own_tenant(
     Ok(found_tenant(unit, actor, world, founding).await?)
 }
 
-/// Command: switch to another tenant.
+/// Switch to another tenant.
 #[derive(Debug, Clone, Copy)]
 pub struct SwitchTenant {
     /// The tenant.

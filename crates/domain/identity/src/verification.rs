@@ -67,7 +67,7 @@ pub(crate) async fn use_link(
     if unit.take_link(&link).await? { Ok((link, person)) } else { Err(IdentityError::LinkInvalid) }
 }
 
-/// Command: request another link that verifies the acting user's address.
+/// Request another link that verifies the acting user's address.
 #[derive(Debug, Clone, Copy)]
 pub struct ResendVerification;
 
@@ -76,7 +76,7 @@ impl Command for ResendVerification {
     const EVENTS: &'static [Action] = &[];
 }
 
-/// Job: mails a link that verifies the user's address.
+/// The job that mails a link that verifies the user's address.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct VerificationRequested {
     /// The user.
@@ -123,7 +123,7 @@ pub async fn prepare_verification(
     Ok(send_email(unit, actor, world, None, &person.email, mail, Some(attached)).await?)
 }
 
-/// Command: use a link that verifies an address.
+/// Use a link that verifies an address.
 #[derive(Debug, Clone)]
 pub struct VerifyEmail {
     /// Hash of the presented token.
@@ -205,7 +205,7 @@ async fn take_over_address(
     Ok(send_email(unit, actor, world, None, &old, mail, None).await?)
 }
 
-/// Command: request an email address change.
+/// Request an email address change.
 #[derive(Debug, Clone)]
 pub struct ChangeEmail {
     /// Proof of the current password.
@@ -220,7 +220,7 @@ impl Command for ChangeEmail {
     const EVENTS: &'static [Action] = &[USER_EMAIL_CHANGED];
 }
 
-/// Job: mails the link and the notice of a requested address change.
+/// The job that mails the link and the notice of a requested address change.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EmailChangeRequested {
     /// The user.
