@@ -9,27 +9,27 @@ use uuid::Uuid;
 
 use crate::vocabulary::{AUDIT_EXPORT, AUDIT_EXPORTED, AUDIT_READ};
 
-/// An event as it stands in the journal. Names are shown as they were stored: a newer program may have written some that
-/// this one does not declare.
+/// An event as stored in the journal. Names are shown as stored: a newer program may have written names that this
+/// program does not declare.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The event.
+    /// Id of the event.
     pub id: EventId,
-    /// The version of the canonical form.
+    /// Version of the canonical form.
     pub version: i32,
-    /// The tenant whose log this is; `None` for the log of the installation.
+    /// The tenant whose log holds the event; `None` for the log of the installation.
     pub tenant: Option<TenantId>,
-    /// When it happened.
+    /// Time of the event.
     pub occurred_at: Timestamp,
-    /// The name of the action that was done or tried.
+    /// Name of the action that was done or attempted.
     pub action: String,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// The name of the kind of actor.
+    /// Name of the kind of actor.
     pub actor_kind: String,
-    /// The person who acted.
+    /// The user who acted.
     pub actor: Option<UserId>,
-    /// The person in whose place the actor acted.
+    /// The user on whose behalf the actor acted.
     pub on_behalf_of: Option<UserId>,
     /// The object of the action.
     pub target: Option<EntryTarget>,
@@ -37,22 +37,22 @@ pub struct Entry {
     pub changes: Vec<Change>,
     /// The request that caused the event.
     pub request: RequestId,
-    /// How many times it happened.
+    /// Number of occurrences.
     pub count: i64,
     /// The personal data; empty after erasure.
     pub personal: PersonalPart,
     /// The key of the commitment; zeros after erasure.
     pub salt: [u8; 32],
-    /// The commitment to the personal data, which outlives them.
+    /// The commitment to the personal data, which is kept after their erasure.
     pub commitment: [u8; 32],
 }
 
-/// The object of an action, as it stands in the journal.
+/// The object of an action, as stored in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryTarget {
-    /// The name of the kind of object.
+    /// Name of the kind of object.
     pub kind: String,
-    /// The object's id.
+    /// Id of the object.
     pub id: Uuid,
 }
 

@@ -15,7 +15,7 @@ pub trait Invalidation: Send + Sync {
     async fn received(&self) -> Vec<Change>;
 }
 
-/// Whose authority has changed.
+/// The sessions whose authority has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// One session.

@@ -4,7 +4,7 @@ use tenantry_kernel::{StoreError, Timestamp};
 
 use crate::{Fingerprint, IdempotencyScope};
 
-/// How long a response is stored.
+/// Retention of stored responses.
 pub const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A stored response. It holds no secret: routes whose responses show a secret once accept no key.
@@ -21,7 +21,7 @@ pub struct Given {
 /// A response with the fingerprint of its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remembered {
-    /// Id of the server secret whose key made the fingerprint.
+    /// Id of the server secret whose key computed the fingerprint.
     pub secret_id: String,
     /// Identifies the request.
     pub fingerprint: Fingerprint,

@@ -1,8 +1,8 @@
 use std::fmt;
 use tenantry_kernel::{TenantId, UserId};
 
-/// An idempotency key: 1 to 255 visible ASCII characters by which a client names a request, so that it can send it
-/// again.
+/// An idempotency key: 1 to 255 visible ASCII characters by which a client names a request, so that the client can
+/// repeat the request.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct IdempotencyKey(String);
 

@@ -43,7 +43,7 @@ targets! {
 }
 
 impl CleanUpTarget {
-    /// The targets that a tenant has rows of its own in.
+    /// The targets of which a tenant has rows of its own.
     pub const OF_TENANT: &[Self] =
         &[Self::ExpiredInvitations, Self::EndedSessions, Self::FinishedJobs, Self::JournalSegments];
 
@@ -110,14 +110,14 @@ pub async fn request_clean_up(
     Ok(job.id)
 }
 
-/// Clean up at once, at the command line.
+/// Clean up at once, from the command line.
 #[derive(Debug, Clone)]
 pub struct StartCleanUp {
     /// The tenant whose rows are cleaned up; `None` for every row of the installation.
     pub tenant: Option<TenantId>,
-    /// What is cleaned up.
+    /// The targets.
     pub targets: Vec<CleanUpTarget>,
-    /// Whether rows are only counted.
+    /// Whether rows are counted only.
     pub dry_run: bool,
 }
 
@@ -126,7 +126,7 @@ impl Command for StartCleanUp {
     const EVENTS: &'static [Action] = &[CLEANUP_REQUESTED];
 }
 
-/// Notes that an operator cleans up. The rows are deleted after the unit was committed.
+/// Records that an operator starts a clean-up. The rows are deleted after the unit is committed.
 pub async fn start_clean_up(
     unit: &mut (impl Authorities + Journal + ?Sized),
     actor: &Actor,

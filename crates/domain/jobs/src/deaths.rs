@@ -1,4 +1,4 @@
-//! Events of dead letters, which need a person's attention.
+//! Events of dead letters, which need an operator's attention.
 
 use tenantry_kernel::{Actor, Event, Journal, Outcome, RequestId, StoreError, World};
 

@@ -40,8 +40,8 @@ impl Command for CancelJob {
     const EVENTS: &'static [Action] = &[JOB_CANCELLED];
 }
 
-/// Makes a dead letter or a cancelled job ready again, with all its attempts left. When the secret of the job is gone,
-/// its handler makes it a dead letter again.
+/// Makes a dead letter or a cancelled job ready again, with all its attempts left. When the secret of the job was
+/// blanked, its handler makes it a dead letter again.
 pub async fn retry_job(
     unit: &mut (impl Jobs + Authorities + Journal + ?Sized),
     actor: &Actor,

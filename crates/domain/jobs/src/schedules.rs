@@ -52,7 +52,7 @@ impl fmt::Debug for CronExpression {
 pub struct Schedule {
     /// Name in the store.
     pub name: &'static str,
-    /// When it fires.
+    /// The times at which it fires.
     pub cron: CronExpression,
     /// The job; its id and times are those of the tick.
     template: NewJob,

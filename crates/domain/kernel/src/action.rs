@@ -1,33 +1,33 @@
-//! What was done, and to which kind of object. The crate that owns the object declares both as constants.
+//! Actions, and the kinds of objects that they concern. The crate that owns an object declares both as constants.
 
 use std::fmt;
 use uuid::Uuid;
 
 use crate::{RoleId, SessionId, TenantId, UserId, names};
 
-/// What was done or tried: `thing.done`. The crate that does it declares it, by [`actions!`](crate::actions). The name is
-/// public and does not change once shipped.
+/// An action that was done or attempted, named `thing.done`. The crate that performs it declares it with
+/// [`actions!`](crate::actions). The name is public and does not change once shipped.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Action(&'static str);
 
 impl Action {
-    /// A request was refused whose command leaves no event of its own.
+    /// A request was refused whose command appends no event of its own.
     pub const ACCESS_DENIED: Self = Self::declared("access.denied");
 
-    /// The longest name, in bytes.
+    /// Maximum length of a name in bytes.
     pub const MAX_LEN: usize = 80;
 
     /// Declares an action.
     ///
     /// # Panics
     ///
-    /// When the name is not a group, a dot and more parts in snake case. In a constant that is an error of compilation.
+    /// Panics when the name is not a group, a dot and more parts in snake case. In a constant this is a compile error.
     pub const fn declared(name: &'static str) -> Self {
         assert!(Self::is_name(name), "an action is named like thing.done");
         Self(name)
     }
 
-    /// Whether the text has the form of an action's name.
+    /// Returns whether the text has the form of an action's name.
     pub const fn is_name(text: &str) -> bool {
         names::is_dotted(text) && text.len() <= Self::MAX_LEN
     }
@@ -70,14 +70,14 @@ macro_rules! actions {
     };
 }
 
-/// The kind of object that something was done to. The crate that owns the object declares it.
+/// The kind of object that an action concerns. The crate that owns the object declares it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TargetKind(&'static str);
 
 impl TargetKind {
     /// A tenant.
     pub const TENANT: Self = Self::declared("tenant");
-    /// A person, or a person's membership.
+    /// A user, or a user's membership.
     pub const USER: Self = Self::declared("user");
     /// A role.
     pub const ROLE: Self = Self::declared("role");
@@ -91,7 +91,7 @@ impl TargetKind {
     ///
     /// # Panics
     ///
-    /// When the name is not in snake case. In a constant that is an error of compilation.
+    /// Panics when the name is not in snake case. In a constant this is a compile error.
     pub const fn declared(name: &'static str) -> Self {
         assert!(names::is_snake_case(name), "the name of a kind is written in snake case");
         Self(name)
@@ -109,12 +109,12 @@ impl fmt::Debug for TargetKind {
     }
 }
 
-/// The object that something was done to. Each id that can be one converts into it.
+/// The object that an action concerns. Each id of such an object converts into it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target {
     /// The kind of object.
     pub kind: TargetKind,
-    /// Its id.
+    /// Id of the object.
     pub id: Uuid,
 }
 

@@ -1,11 +1,11 @@
-//! May they: what a command requires, the one function that asks, and the one refusal that answers no.
+//! Authorization: the requirement of a command, the function that checks it, and the error of a refusal.
 
 use crate::{Action, Actor, ActorKind, Authorities, Authority, Permission, Principal, StoreError, World};
 
-/// Why an actor may not give a command.
+/// Reason why an actor may not issue a command.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// No live session acts: it has ended, or there never was one.
+    /// No live session acts: it has ended, or it never existed.
     #[error("the session has ended")]
     SessionEnded,
     /// The session is in no tenant.
@@ -14,7 +14,7 @@ pub enum Refusal {
     /// The tenant is suspended.
     #[error("the tenant is suspended")]
     TenantSuspended,
-    /// These permissions are missing: all of them, or one of them would do.
+    /// These permissions are missing: all of them, or one of which would be enough.
     #[error("missing {0:?}")]
     Missing(Vec<Permission>),
     /// The command needs an owner.
@@ -23,7 +23,7 @@ pub enum Refusal {
     /// The command needs an operator.
     #[error("only an operator may do this")]
     OperatorRequired,
-    /// The person has not proved that the address is theirs.
+    /// The user has not verified their address.
     #[error("the address is not verified")]
     EmailUnverified,
     /// The authority could not be looked up.
@@ -31,8 +31,8 @@ pub enum Refusal {
     Store(#[from] StoreError),
 }
 
-/// What a command asks of the principal that gives it. The check, the 403 and the OpenAPI document read this one
-/// constant of the command.
+/// The requirement of a command. The check, the 403 response and the OpenAPI document read this one constant of the
+/// command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requirement {
     /// Any live session, also without a tenant or in a suspended one.
@@ -77,21 +77,21 @@ impl Requirement {
     }
 }
 
-/// What a principal asks for. The type states who may ask and what the journal will say.
+/// A command of a principal. Its type states the required authority and the events that it can append.
 pub trait Command {
-    /// Who may give the command.
+    /// The authority that the command requires.
     const REQUIRES: Requirement;
-    /// The events that the command can leave; the first is the one that a refusal carries.
+    /// The events that the command can append. A refusal carries the first one.
     const EVENTS: &'static [Action];
-    /// Whether the command changes power in the actor's tenant, or must not run beside a command that does.
-    /// [`authorize`] then locks the tenant before it looks up.
+    /// Whether the command changes authority in the actor's tenant, or must not run concurrently with a command that
+    /// does. [`authorize`] then locks the tenant before it looks up.
     const LOCKS_TENANT: bool = false;
 }
 
-/// Looks up in the unit what the actor may do now, and checks it against the command. What was known when the request
-/// came in is not trusted: it may be minutes old.
+/// Looks up the actor's current authority in the unit and checks it against the command. The authority that was known
+/// when the request arrived is not trusted: it may be minutes old.
 ///
-/// Locks the actor's tenant first where [`Command::LOCKS_TENANT`] says so; call it then before the unit reads anything.
+/// Locks the actor's tenant first if [`Command::LOCKS_TENANT`] is set. Call it then before the unit reads anything.
 pub async fn authorize<C: Command>(
     unit: &mut (impl Authorities + ?Sized),
     actor: &Actor,

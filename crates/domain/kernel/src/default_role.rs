@@ -1,16 +1,16 @@
 //! The roles that every tenant has.
 
-/// The roles that every tenant has from its first moment. The vocabulary says which permissions they hold, so that a new
+/// The roles that every tenant has from its creation. The vocabulary defines their permissions, so that a new
 /// permission reaches every tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DefaultRole {
-    /// Holds every permission, ownership included.
+    /// Holds every permission, including ownership.
     Owner,
-    /// Holds everything but ownership.
+    /// Holds every permission except ownership.
     Admin,
-    /// Reads, and works with files.
+    /// May read, and work with files.
     Member,
-    /// Reads.
+    /// May read.
     Viewer,
 }
 
@@ -28,7 +28,7 @@ impl DefaultRole {
         }
     }
 
-    /// Finds the default role of that name.
+    /// Returns the default role with that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
     }

@@ -12,7 +12,7 @@ pub struct EmailError;
 /// A mailbox, `local@domain`: NFC, lower-case, at most 254 bytes, without comments, quotes, lists or a trailing dot.
 /// The domain is in its ASCII form, `xn--…` (RFC 5891), which every mail server accepts.
 ///
-/// RFC 5321 allows a server to distinguish `Ada@` from `ada@`. No server in use does, and people do not, so the whole
+/// RFC 5321 allows a server to distinguish `Ada@` from `ada@`. No server in use does, and users do not, so the whole
 /// address is folded.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EmailAddress(String);

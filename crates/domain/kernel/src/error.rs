@@ -75,7 +75,7 @@ impl ErrorCode {
         self.kind
     }
 
-    /// Returns one sentence for the person who reads the response.
+    /// Returns one sentence for the user who reads the response.
     pub const fn sentence(self) -> &'static str {
         self.sentence
     }
@@ -155,7 +155,7 @@ pub struct FieldError {
     pub field: String,
     /// The kind of problem, for programs.
     pub code: &'static str,
-    /// A description for people.
+    /// A description for users.
     pub message: String,
 }
 
@@ -247,7 +247,7 @@ impl Coded for Refusal {
     }
 }
 
-/// One detail for each permission that somebody does not hold.
+/// Returns one detail for each missing permission.
 pub fn missing_permissions(permissions: &[Permission]) -> Vec<FieldError> {
     permissions
         .iter()

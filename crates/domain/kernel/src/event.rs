@@ -146,9 +146,9 @@ pub struct Event {
     pub outcome: Outcome,
     /// The type of the actor who did it; see [`Actor::type_name`].
     pub actor_type: &'static str,
-    /// The person who did it.
+    /// The user who did it.
     pub actor_id: Option<UserId>,
-    /// In whose place.
+    /// The user on whose behalf the actor acted.
     pub on_behalf_of: Option<UserId>,
     /// The target.
     pub target: Option<Target>,
@@ -190,7 +190,7 @@ struct CanonicalEvent<'a> {
 }
 
 impl Event {
-    /// Something that the actor did now, in the actor's tenant.
+    /// Creates an event of the actor at the current time, in the actor's tenant.
     pub fn new(world: &World, actor: &Actor, action: Action) -> Self {
         let occurred_at = world.now();
         Self {

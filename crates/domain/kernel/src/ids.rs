@@ -8,8 +8,8 @@ use uuid::Uuid;
 #[error("not a lower-case, hyphenated UUIDv7")]
 pub struct IdError;
 
-/// Declares a type of id. Another crate that declares one implements the conversion into [`Target`](crate::Target) for
-/// ids that an event can be about.
+/// Declares a type of id. A crate that declares an id of a possible target of events also implements its conversion
+/// into [`Target`](crate::Target).
 ///
 /// ```
 /// tenantry_kernel::id!(
@@ -92,11 +92,11 @@ pub fn parse_v7(text: &str) -> Result<Uuid, IdError> {
 }
 
 id!(
-    /// A customer's organisation: the wall that data does not cross.
+    /// A customer's organisation. Data of one tenant is isolated from every other.
     TenantId
 );
 id!(
-    /// A person. People are global; a membership puts them in a tenant.
+    /// A user. Users are global; a membership adds a user to a tenant.
     UserId
 );
 id!(

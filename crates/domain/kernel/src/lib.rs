@@ -1,9 +1,9 @@
-//! What every domain crate of Tenantry speaks: typed ids, time and randomness as arguments, who acts and what
-//! they may do, permissions and the vocabulary of the crates' public names, e-mail addresses, pages, the journal and
-//! the table of error codes.
+//! The shared language of the domain crates: typed ids, time and randomness as arguments, actors and their authority,
+//! permissions, and the vocabulary of the crates' public names. Also email addresses, pages, the journal and the table
+//! of error codes.
 //!
-//! Nothing here does I/O, reads a clock or draws a random number of its own. A thing belongs here only when
-//! three domain crates need it.
+//! This crate does no I/O, reads no clock and draws no random numbers. An item belongs here only when three domain
+//! crates need it.
 
 mod action;
 mod actor;

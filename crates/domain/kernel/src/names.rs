@@ -1,16 +1,17 @@
-//! The forms of public names. They are checked where a constant is made, so that a mistake does not compile.
+//! The forms of public names. They are checked where a constant is declared, so that a mistake does not compile.
 
-/// Whether a name consists of lower-case letters and single underscores between them.
+/// Returns whether a name consists of lower-case letters and single underscores between them.
 pub(crate) const fn is_snake_case(name: &str) -> bool {
     is_joined(name, false)
 }
 
-/// Whether a name consists of two or more parts in snake case with dots between them.
+/// Returns whether a name consists of two or more parts in snake case with dots between them.
 pub(crate) const fn is_dotted(name: &str) -> bool {
     is_joined(name, true)
 }
 
-/// Whether a name is `resource:action`, at most 64 bytes of lower-case letters, digits, `_`, `-` and one colon inside.
+/// Returns whether a name is `resource:action`, at most 64 bytes of lower-case letters, digits, `_`, `-` and one colon
+/// inside.
 pub(crate) const fn is_permission(name: &str) -> bool {
     let bytes = name.as_bytes();
     let (mut colons, mut i) = (0, 0);

@@ -1,4 +1,4 @@
-//! Permissions: rights inside a tenant, each named by the crate that owns it, and sets of them.
+//! Permissions: rights inside a tenant, each declared by the crate that owns it, and sets of them.
 
 use serde::{Serialize, Serializer};
 use std::{
@@ -11,8 +11,8 @@ use std::{
 
 use crate::{DefaultRole, names};
 
-/// One right inside a tenant, named `resource:action`. Crates declare theirs as constants; a stored name may be unknown to
-/// this program. Permissions are equal when their names are, and cloning one is cheap.
+/// One right inside a tenant, named `resource:action`. Crates declare their permissions as constants; a stored name may
+/// be unknown to this program. Permissions are equal when their names are, and cloning one is cheap.
 #[derive(Clone)]
 pub struct Permission(Text);
 
@@ -37,7 +37,7 @@ impl Permission {
         Self(Text::Declared(name))
     }
 
-    /// Takes a name as it is stored, whatever its form, because another program may have written it.
+    /// Creates a permission from a stored name, which may have any form because another program may have written it.
     pub fn from_stored(name: &str) -> Self {
         Self(Text::Stored(Arc::from(name)))
     }
@@ -66,14 +66,14 @@ impl Permission {
 pub struct PermissionInfo {
     /// The permission.
     pub permission: Permission,
-    /// One sentence for people who put roles together.
+    /// One sentence for users who compose roles.
     pub description: &'static str,
-    /// The default roles that hold it beside the owner, who holds every permission.
+    /// The default roles that hold it in addition to the owner, who holds every permission.
     pub default_roles: &'static [DefaultRole],
 }
 
-/// Declares permissions as public constants, and lists them as `PERMISSIONS`. Each has a name, the default roles that hold it
-/// beside the owner, and a sentence for people who put roles together.
+/// Declares permissions as public constants, and lists them as `PERMISSIONS`. Each has a name, the default roles that
+/// hold it in addition to the owner, and a sentence for users who compose roles.
 ///
 /// ```
 /// tenantry_kernel::permissions! {
@@ -131,7 +131,7 @@ impl Hash for Permission {
     }
 }
 
-/// Lets tables that are keyed by permission be asked by name.
+/// Lets maps that are keyed by permission be searched by name.
 impl Borrow<str> for Permission {
     fn borrow(&self) -> &str {
         self.name()
@@ -156,7 +156,7 @@ impl Serialize for Permission {
     }
 }
 
-/// A set of permissions, kept in the order of their names. The order in which clients see them is that of the
+/// A set of permissions, stored in the order of their names. Clients see them in the order of the
 /// [`Vocabulary`](crate::Vocabulary). Cloning shares the set: a process keeps one for each of 100,000 sessions.
 #[derive(Clone, PartialEq, Eq, Default, Hash)]
 pub struct PermissionSet(Option<Arc<[Permission]>>);
@@ -165,7 +165,7 @@ impl PermissionSet {
     /// The set without any permission.
     pub const EMPTY: Self = Self(None);
 
-    /// Makes the set of the listed permissions.
+    /// Creates the set of the listed permissions.
     pub fn of(permissions: &[Permission]) -> Self {
         permissions.iter().cloned().collect()
     }
@@ -179,7 +179,7 @@ impl PermissionSet {
         self.as_slice().binary_search(permission).is_ok()
     }
 
-    /// Returns everything that is in this set or in the other.
+    /// Returns the union of this set and the other.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         if other.iter().all(|permission| self.contains(permission)) {
@@ -191,7 +191,7 @@ impl PermissionSet {
         }
     }
 
-    /// Returns everything that is in this set and not in the other.
+    /// Returns the permissions that are in this set and not in the other.
     #[must_use]
     pub fn minus(&self, other: &Self) -> Self {
         self.iter().filter(|permission| !other.contains(permission)).cloned().collect()
@@ -213,7 +213,7 @@ impl FromIterator<Permission> for PermissionSet {
         let mut permissions: Vec<Permission> = permissions.into_iter().collect();
         permissions.sort_unstable();
         permissions.dedup();
-        // An empty set has one form, by which sets are compared.
+        // An empty set has one form, so that sets can be compared.
         Self((!permissions.is_empty()).then(|| permissions.into()))
     }
 }

@@ -38,7 +38,7 @@ pub const VOCABULARY: CrateVocabulary = CrateVocabulary {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{first} and {second} both declare the {kind} {name}")]
 pub struct DuplicateName {
-    /// What is named: `action`, `kind of target`, `error code` or `permission`.
+    /// The kind of the name: `action`, `kind of target`, `error code` or `permission`.
     pub kind: &'static str,
     /// The name.
     pub name: String,
@@ -48,15 +48,15 @@ pub struct DuplicateName {
     pub second: &'static str,
 }
 
-/// The vocabulary of a program: that of each of its crates. Composition makes it and hands it to the store and the services.
-/// The default is empty.
+/// The vocabulary of a program, composed of those of its crates. The composition root creates it and passes it to the
+/// store and the services. The default is empty.
 #[derive(Debug, Clone, Default)]
 pub struct Vocabulary {
     target_kinds: Vec<TargetKind>,
     permissions: Vec<PermissionInfo>,
-    /// The place of each permission in that list.
+    /// Index of each permission in that list.
     places: HashMap<Permission, usize>,
-    /// What each default role holds, in the order of [`DefaultRole::ALL`].
+    /// Permissions of each default role, in the order of [`DefaultRole::ALL`].
     default_roles: [PermissionSet; DefaultRole::ALL.len()],
 }
 
@@ -90,7 +90,7 @@ impl Vocabulary {
         &self.permissions
     }
 
-    /// Finds the declaration of a permission by its name; `None` when no crate declares it.
+    /// Returns the declaration of the permission with that name; `None` when no crate declares it.
     pub fn permission(&self, name: &str) -> Option<&PermissionInfo> {
         self.places.get(name).map(|place| &self.permissions[*place])
     }
@@ -100,7 +100,7 @@ impl Vocabulary {
         &self.default_roles[role as usize]
     }
 
-    /// Lists a set in the order of the vocabulary; names that no crate declares come last.
+    /// Returns a set in the order of the vocabulary. Names that no crate declares come last.
     pub fn in_order(&self, set: &PermissionSet) -> Vec<Permission> {
         let mut listed: Vec<Permission> = set.iter().cloned().collect();
         listed.sort_by_key(|permission| self.places.get(permission).copied().unwrap_or(usize::MAX));

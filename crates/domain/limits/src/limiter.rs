@@ -23,7 +23,7 @@ impl Quota {
     }
 }
 
-/// Whose requests are counted. The text form begins with the tenant; no part of it is chosen by a client.
+/// The subject whose requests are counted. The text form begins with the tenant; no part of it is chosen by a client.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Key {
     /// All callers of a tenant together.
@@ -54,7 +54,7 @@ impl fmt::Display for Key {
 pub struct Charge {
     /// The policy that clients see.
     pub policy: Policy,
-    /// Whose request it is.
+    /// The subject of the count.
     pub key: Key,
     /// The quota. A changed quota resets the counter of the key.
     pub quota: Quota,

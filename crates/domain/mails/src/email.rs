@@ -15,7 +15,7 @@ pub struct Email {
     pub to: String,
     /// The purpose of the link, if the email carries one.
     pub link: Option<String>,
-    /// How long the link is valid, in seconds, counted from when the email was enqueued.
+    /// Validity of the link in seconds, counted from the time when the email was enqueued.
     pub link_seconds: Option<u64>,
     /// The name of the template.
     #[serde(rename = "mail")]
@@ -36,11 +36,11 @@ impl Kind for Email {
 /// The link that an email carries.
 #[derive(Clone, Copy)]
 pub struct AttachedLink<'a> {
-    /// The purpose, by which the program finds the page that the link leads to.
+    /// The purpose, by which the program finds the page that the link opens.
     pub purpose: &'static str,
     /// The token. It is encrypted until the email is sent.
     pub token: &'a SecretString,
-    /// When the link expires. An email whose link has expired is not sent.
+    /// Time at which the link expires. An email whose link has expired is not sent.
     pub expires_at: Timestamp,
     /// Encrypts the token.
     pub sealer: &'a dyn Sealer,
@@ -70,8 +70,8 @@ impl Coded for SendEmailError {
     }
 }
 
-/// Enqueues an email, which is sent once the unit is committed. `tenant` is the tenant whose business the email is;
-/// `None` for the recipient's own affairs.
+/// Enqueues an email, which is sent once the unit is committed. `tenant` is the tenant that the email concerns; `None`
+/// for an email that concerns the recipient's account.
 pub async fn send_email<P: TemplatePayload>(
     unit: &mut (impl JobQueue + ?Sized),
     actor: &Actor,

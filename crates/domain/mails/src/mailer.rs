@@ -8,12 +8,12 @@ use tenantry_kernel::Timestamp;
 
 use crate::Email;
 
-/// An email on its way out.
+/// An email to be sent.
 #[derive(Debug, Clone)]
 pub struct OutgoingEmail {
     /// The job that the email comes from. It is the same for every attempt, so that a repeat can be recognised.
     pub job: JobId,
-    /// When the email was enqueued.
+    /// Time at which the email was enqueued.
     pub written_at: Timestamp,
     /// The email.
     pub email: Email,

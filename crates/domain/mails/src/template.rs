@@ -10,7 +10,7 @@ use crate::EmailPayload;
 /// `closing`. Besides their fields they receive `product`, `link`, `link_purpose` and `link_lasts`.
 #[derive(Debug, Clone, Copy)]
 pub struct EmailTemplate {
-    /// The name, which jobs store. A name is never given another meaning.
+    /// The name, which jobs store. The meaning of a name never changes.
     pub name: &'static str,
     /// The fields of the payload.
     pub fields: &'static [TemplateField],
@@ -27,7 +27,8 @@ pub struct EmailTemplate {
 pub struct TemplateField {
     /// The name of the field. A field `at` holds a time in RFC 3339, which readers see as a date and a time.
     pub name: &'static str,
-    /// Example values, with which the template is tried at the start; `None` for a field that may be missing.
+    /// Example values, with which the template is rendered as a check at the start; `None` for a field that may be
+    /// missing.
     pub examples: &'static [Option<&'static str>],
 }
 
