@@ -31,7 +31,7 @@ impl Permission {
     ///
     /// # Panics
     ///
-    /// When the name has another form; in a constant that is a compile error.
+    /// Panics when the name has another form. In a constant this is a compile error.
     pub const fn declared(name: &'static str) -> Self {
         assert!(names::is_permission(name), "a permission is named resource:action");
         Self(Text::Declared(name))

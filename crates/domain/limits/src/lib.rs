@@ -2,7 +2,7 @@
 //!
 //! The rule is GCRA, the generic cell rate algorithm (ITU-T I.371): the whole quota may come at once, and after that
 //! one request for each equal part of the window. Processes that share a store count together there. Each process also
-//! counts on its own, so that it can continue alone from the moment when the store is lost ([`Limits`]).
+//! counts on its own, so that it can continue alone from the time when the store is lost ([`Limits`]).
 
 mod fields;
 mod limiter;

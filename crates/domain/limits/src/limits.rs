@@ -25,8 +25,8 @@ pub enum DecidedBy {
 /// The rate limits of one process.
 ///
 /// The local counter counts every request with the number of live processes as its weight. So each process admits its
-/// share of a limit, and all processes together admit the limit. The shared counter decides while it answers. From the
-/// first moment that it does not, the local counter decides, which knows what this process admitted before.
+/// share of a limit, and all processes together admit the limit. The shared counter decides while it answers. As soon
+/// as it does not, the local counter decides, which knows the requests that this process admitted before.
 ///
 /// The local counter does not know what other processes admitted. Therefore a request weighs double in the first window
 /// of an outage: each process then admits its share once, half at once and half in the course of the window; otherwise
