@@ -12,10 +12,10 @@ use crate::{
     units::{TestScope, Units},
 };
 
-/// How long the rollback of a dropped unit may take.
+/// Maximum time that the rollback of a dropped unit may take.
 const FREED: Duration = Duration::from_secs(5);
 
-/// What this suite needs: somebody whose keys they are.
+/// The ports of this suite: idempotency keys and the users that own them.
 pub trait Ports: Directory + IdempotencyStore {}
 impl<T> Ports for T where T: Directory + IdempotencyStore + ?Sized {}
 
@@ -75,8 +75,8 @@ async fn remember(
         .await;
 }
 
-/// What a claim brings once nobody holds the key. A unit that was dropped holds it until it is rolled back, which may happen
-/// behind it.
+/// Claims a key as soon as no unit holds it. A dropped unit holds its key until its rollback, which may run in the
+/// background.
 async fn claim_when_free(
     scene: &Scene<'_, impl Units<Unit: Ports>>,
     scope: TestScope,
@@ -179,7 +179,7 @@ async fn te5_every_part_of_a_key_counts_and_none_runs_into_the_next(scene: &Scen
     assert_eq!(known(scene, scope, &one, began).await.unwrap().given.body, b"one");
 }
 
-/// Of many units that want a key at once one does the work; each other waits for it or is told that it runs.
+/// Of many units that claim a key at once, one does the work. Each other unit waits for it or learns that it runs.
 async fn one_unit_at_a_time_holds_a_key<U: Units<Unit: Ports>>(scene: &Scene<'_, U>) {
     let (scope, keyed) = keyed(scene).await;
     let began = scene.world.now();
@@ -205,7 +205,7 @@ async fn one_unit_at_a_time_holds_a_key<U: Units<Unit: Ports>>(scene: &Scene<'_,
         );
     }
 
-    // Whoever held it and gave up leaves it free.
+    // A unit that held the key and gave up leaves it free.
     let other = IdempotencyScope { key: key("given-up"), ..keyed };
     let mut unit = scene.units.begin(scope).await;
     assert_eq!(unit.acquire_key(&other, began).await.unwrap(), Claim::First);

@@ -55,7 +55,7 @@ async fn a_counter_counts_from_one_until_its_window_ends(scene: &Scene<'_, impl 
     assert_charged(charge_one(scene, key).await, 1, resets_at.plus(WINDOW));
     let much_later = scene.later(86_400_000);
     assert_charged(charge_one(scene, key).await, 1, much_later.plus(WINDOW));
-    // A clock that jumps back never makes a window longer than it was.
+    // A clock that jumps back never extends a window.
     scene.clock.set(resets_at);
     assert_charged(charge_one(scene, key).await, 2, much_later.plus(WINDOW));
 }

@@ -1,6 +1,6 @@
 //! The suite of [`Authorities`].
 //!
-//! That an announcement arrives at every process is beyond this port; whoever carries it there has tests of that.
+//! This port does not cover whether an announcement reaches every process; the adapters that carry it test that.
 
 use std::time::Duration;
 use tenantry_identity::{EndReason, People, Person, PersonStatus, Session, Sessions};
@@ -20,7 +20,7 @@ use crate::{
 mod locking;
 mod tenant_isolation;
 
-/// What this suite needs: the ports whose rows make up an authority.
+/// The ports of this suite: those whose rows make up an authority.
 pub trait Ports: Directory + Sessions + Authorities {}
 impl<T: Directory + Sessions + Authorities + ?Sized> Ports for T {}
 
@@ -48,7 +48,7 @@ suite! {
     }
 }
 
-/// Puts a session into the store.
+/// Stores a session.
 async fn signed_in(
     scene: &Scene<'_, impl Units<Unit: Ports>>,
     person: &Person,
@@ -71,7 +71,7 @@ async fn authority_at(
     scene.look(async |unit| unit.authority_of(session, now).await.unwrap()).await
 }
 
-/// The names of the roles held in the session's tenant, as they come.
+/// Returns the names of the user's roles in the session's tenant, in the returned order.
 fn role_names(authority: &Authority) -> Vec<&str> {
     authority.tenant.iter().flat_map(|tenant| &tenant.roles).map(|role| role.name.as_str()).collect()
 }

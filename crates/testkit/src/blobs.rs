@@ -1,4 +1,4 @@
-//! The suite of [`Blobs`]. It takes a storage that holds nothing.
+//! The suite of [`Blobs`]. It takes an empty storage.
 
 use bytes::Bytes;
 use futures::future::join_all;
@@ -8,7 +8,7 @@ use tenantry_kernel::{TenantId, World};
 
 use crate::world::test_world;
 
-/// Larger than any part in which an adapter may write.
+/// Larger than any part that an adapter writes.
 const LARGE: usize = 12 << 20;
 
 suite! {
@@ -37,7 +37,7 @@ fn key(world: &World) -> BlobKey {
     BlobKey { tenant: TenantId::new(world), file: FileId::new(world) }
 }
 
-/// Bytes of which no two places look alike.
+/// Returns bytes in which no two places look alike.
 fn sample(length: usize) -> Bytes {
     (0_u64..).flat_map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes()).take(length).collect::<Vec<u8>>().into()
 }
@@ -186,7 +186,7 @@ async fn an_address_is_signed_or_not_to_be_had(blobs: &dyn Blobs, world: &World)
     let presentation =
         Presentation { content_type: "image/png", content_disposition: "attachment; filename=\"a b.png\"".to_owned() };
     let Some(url) = blobs.presign(key, Duration::from_secs(60), &presentation).await.unwrap() else { return };
-    // no certificates: reading the machine's takes a tenth of a second
+    // No certificates: reading the machine's takes a tenth of a second.
     let client = reqwest::Client::builder().tls_certs_only([]).build().unwrap();
     let answer = client.get(&url).send().await.unwrap();
     assert_eq!(answer.status(), 200, "{url}");

@@ -1,5 +1,5 @@
-//! What every cache promises. The suite takes two handles on one cache, of which the second may be another process'. Each case
-//! uses tenants of its own.
+//! Contract of every cache. The suite takes two handles on one cache; the second may belong to another process. Each
+//! case uses its own tenants.
 
 use std::{sync::Arc, time::Duration};
 use tenantry_cache::{Cache, Key, Lookup, Prefix, Stamp, Use};

@@ -71,7 +71,7 @@ async fn an_update_replaces_hash_version_and_time(scene: &Scene<'_, impl Units<U
     assert_eq!(stored(scene, TestScope::System, other.id).await, Some(plain(&others)), "another's stays");
 }
 
-/// A change that hits no row must not pass for one that was made.
+/// A change that matches no row must not be reported as done.
 async fn a_password_that_is_not_there_cannot_be_updated(scene: &Scene<'_, impl Units<Unit: Directory + Credentials>>) {
     let person = scene.person().await;
     let credential = credential(scene, person.id);

@@ -1,7 +1,8 @@
-//! Throw-away databases: one for each test, gone when its guard is dropped.
+//! Throw-away databases: one for each test, removed when its guard is dropped.
 //!
-//! SQLite needs nothing. PostgreSQL has to run already: `TEST_DATABASE_URL` names a database of it that this module only
-//! passes through, for a role that may create databases. `cargo xtask test` finds or starts such a server and sets the variable.
+//! SQLite needs no server. PostgreSQL has to run already: `TEST_DATABASE_URL` names one of its databases, used only to
+//! create others, with a role that may create databases. `cargo xtask test` finds or starts such a server and sets the
+//! variable.
 
 mod file_template;
 mod program;
@@ -17,14 +18,15 @@ use uuid::Uuid;
 
 const VARIABLE: &str = "TEST_DATABASE_URL";
 
-/// How often to try while somebody is still connected to the database to be copied. The server itself waits five seconds.
+/// Maximum number of attempts while another client is connected to the database to be copied. The server itself waits
+/// five seconds.
 const COPY_ATTEMPTS: u32 = 10;
 const COPY_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long dropping a guard may take: a test may have stopped the server on purpose.
+/// Maximum time of dropping a guard: a test may have stopped the server on purpose.
 const REMOVE_LIMIT: Duration = Duration::from_secs(10);
 
-/// A database of one's own, removed with everything in it when this is dropped, whoever is still connected.
+/// A database of one test. Dropping the value removes it with all its data, even while clients are connected.
 #[must_use = "the database goes when its guard is dropped"]
 pub struct TestDatabase {
     url: String,
@@ -43,28 +45,28 @@ enum Place {
 }
 
 impl TestDatabase {
-    /// What to connect to, as `DATABASE_URL` would name it.
+    /// Returns the URL to connect to, as in `DATABASE_URL`.
     pub fn url(&self) -> &str {
         &self.url
     }
 }
 
-/// An empty SQLite database in a file of its own, made when it is first opened.
+/// Returns an empty SQLite database in its own file, which is created when it is first opened.
 ///
 /// # Panics
 ///
-/// When there is no temporary folder.
+/// Panics when there is no temporary folder.
 pub fn sqlite() -> TestDatabase {
     let folder = TempDir::with_prefix("tenantry-sqlite-").expect("a temporary folder can be made");
     let url = sqlite_url(&folder.path().join("test.db"));
     TestDatabase { url, place: Place::Folder { _folder: folder } }
 }
 
-/// A copy of the SQLite database that `prepare` makes once, as [`postgres_from_template`] has it for PostgreSQL.
+/// Returns a copy of the SQLite database that `prepare` creates once, like [`postgres_from_template`] for PostgreSQL.
 ///
 /// # Panics
 ///
-/// As [`copy_sqlite_template`] does.
+/// Panics as [`copy_sqlite_template`] does.
 pub async fn sqlite_from_template<E: fmt::Debug>(
     name: &str,
     prepare: impl AsyncFnOnce(&str) -> Result<(), E>,
@@ -75,15 +77,15 @@ pub async fn sqlite_from_template<E: fmt::Debug>(
     TestDatabase { url: sqlite_url(&file), place: Place::Folder { _folder: folder } }
 }
 
-/// Copies the SQLite database that `prepare` makes once to the path `to`, whose folder exists.
+/// Copies the SQLite database that `prepare` creates once to the path `to`, whose folder exists.
 ///
-/// `prepare` gets the URL of a new file, and closes it before it returns. The file that it leaves stays beside the test
-/// program, for this build of it. Of callers that come at the same moment each may prepare one. `name` is as for
+/// `prepare` gets the URL of a new file, and closes it before it returns. The file stays beside the test program, for
+/// this build of the program. Callers that arrive at the same time may each prepare one. `name` is as for
 /// [`postgres_from_template`].
 ///
 /// # Panics
 ///
-/// When `prepare` fails, and when the folder of the test program or of the copy cannot be written.
+/// Panics when `prepare` fails, and when the folder of the test program or of the copy cannot be written.
 pub async fn copy_sqlite_template<E: fmt::Debug>(
     name: &str,
     prepare: impl AsyncFnOnce(&str) -> Result<(), E>,
@@ -98,28 +100,28 @@ fn sqlite_url(file: &Path) -> String {
     format!("sqlite://{}?mode=rwc", file.display())
 }
 
-/// An empty PostgreSQL database.
+/// Creates an empty PostgreSQL database.
 ///
 /// # Panics
 ///
-/// When `TEST_DATABASE_URL` is missing, when its server cannot be reached, or when its role may create no databases or is
-/// not bound by row-level security.
+/// Panics when `TEST_DATABASE_URL` is missing, when its server cannot be reached, and when its role may not create
+/// databases or is not bound by row-level security.
 pub async fn postgres() -> TestDatabase {
     let server = Server::from_environment();
     let mut connection = server.connect().await;
     server.create(&mut connection, None).await
 }
 
-/// A copy of the PostgreSQL database that `prepare` makes once, say by running the migrations.
+/// Creates a copy of the PostgreSQL database that `prepare` creates once, for example by running the migrations.
 ///
-/// The first caller of a test program gives `prepare` the URL of an empty database; everyone else waits for it and then
-/// only copies, which takes some ten milliseconds. Each build of a test program prepares anew, so a changed migration is
-/// never hidden by an old copy. `name` tells apart what one program prepares in several ways: up to 20 small letters,
+/// The first caller of a test program gives `prepare` the URL of an empty database. Every other caller waits for it and
+/// then only copies, which takes some ten milliseconds. Each build of a test program prepares anew, so an old copy
+/// never hides a changed migration. `name` distinguishes the templates of one program: up to 20 lowercase letters,
 /// digits and underscores.
 ///
 /// # Panics
 ///
-/// As [`postgres`] does, and when `prepare` fails.
+/// Panics as [`postgres`] does, and when `prepare` fails.
 pub async fn postgres_from_template<E: fmt::Debug>(
     name: &str,
     prepare: impl AsyncFnOnce(&str) -> Result<(), E>,
@@ -142,20 +144,20 @@ impl Server {
         let Ok(url) = std::env::var(VARIABLE) else {
             panic!("{VARIABLE} is not set: run the tests by `cargo xtask test`, or set it to a PostgreSQL for tests");
         };
-        // The value may hold a password and is not repeated.
+        // The value may contain a password and is not repeated.
         let url = Url::parse(&url).unwrap_or_else(|error| panic!("{VARIABLE} is not a URL: {error}"));
         Self { url }
     }
 
-    /// The URL of another database of this server.
+    /// Returns the URL of another database of this server.
     fn url_of(&self, database: &str) -> String {
         let mut url = self.url.clone();
         url.set_path(database);
         url.into()
     }
 
-    /// A connection to the database that the variable names, for a role whom row-level security binds: any other would
-    /// let every test of it pass.
+    /// Connects to the database that the variable names, as a role bound by row-level security. With any other role,
+    /// every test of row-level security would pass.
     async fn connect(&self) -> PgConnection {
         let mut connection = PgConnection::connect(self.url.as_str())
             .await
@@ -169,7 +171,7 @@ impl Server {
         connection
     }
 
-    /// A new database, empty or a copy.
+    /// Creates a database, empty or as a copy.
     async fn create(self, connection: &mut PgConnection, template: Option<&Template>) -> TestDatabase {
         let name = unique_name();
         let statement = match template {
@@ -185,7 +187,7 @@ impl Server {
         TestDatabase { url: self.url_of(&name), place: Place::Server { server: self, name } }
     }
 
-    /// Removes a database and everyone's connections to it.
+    /// Removes a database and ends all connections to it.
     fn remove(&self, name: &str) -> Result<(), String> {
         let remove = async {
             let mut connection = PgConnection::connect(self.url.as_str()).await?;
@@ -202,9 +204,9 @@ impl Server {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let Place::Server { server, name } = &self.place else { return };
-        // A runtime cannot be started on a thread that may be inside one already.
+        // This thread may belong to a runtime already, in which no other runtime can be started.
         let removed = thread::scope(|scope| scope.spawn(|| server.remove(name)).join());
-        // The test has its result by now, and may have stopped the server on purpose.
+        // The test has its result already, and may have stopped the server on purpose.
         #[expect(
             clippy::print_stderr,
             reason = "the test's output is where somebody looks who finds the database left over"
@@ -215,13 +217,13 @@ impl Drop for TestDatabase {
     }
 }
 
-/// Runs a statement that takes no parameters, and whose names are made here of letters, digits and underscores.
+/// Runs a statement without parameters, whose names are generated here from letters, digits and underscores.
 async fn execute(connection: &mut PgConnection, statement: &str) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await.map(|_| ())
 }
 
-/// Removes a database, whoever is connected. A worker of the server itself, which vacuums it, is not ours to end; it is
-/// soon gone.
+/// Removes a database, even while clients are connected. A vacuum worker of the server itself cannot be ended from
+/// here; it finishes soon.
 async fn drop_database(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
     const INSUFFICIENT_PRIVILEGE: &str = "42501";
     let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
@@ -235,7 +237,7 @@ async fn drop_database(connection: &mut PgConnection, name: &str) -> Result<(), 
     }
 }
 
-/// Whether the statement failed because others are connected to the database, which passes.
+/// Returns whether the statement failed because other clients are connected to the database, which is temporary.
 fn is_in_use(error: &sqlx::Error) -> bool {
     const OBJECT_IN_USE: &str = "55006";
     has_code(error, OBJECT_IN_USE)

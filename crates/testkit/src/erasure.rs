@@ -1,4 +1,4 @@
-//! The suite of [`Erasure`]: what is known of one person goes, and nobody else's.
+//! The suite of [`Erasure`]: it deletes the personal data of one user and no other.
 
 use tenantry_audit::Entries;
 use tenantry_identity::{Erasure, Sessions, Trace, erased_address};

@@ -10,7 +10,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-/// What this suite needs: files, and the people and tenants that have them.
+/// The ports of this suite: files, and the users and tenants that own them.
 pub trait Ports: Directory + Files {}
 impl<T: Directory + Files + ?Sized> Ports for T {}
 

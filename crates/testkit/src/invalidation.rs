@@ -1,5 +1,5 @@
-//! What every way of telling other processes of changes promises. The suite takes two members that hear each other; others
-//! may be about.
+//! Contract of every adapter that notifies other processes of changes. The suite takes two members that hear each
+//! other; other members may exist.
 
 use std::{sync::Arc, time::Duration};
 use tenantry_cache::{Change, Invalidation};
@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::world;
 
-/// How long a message may be on its way, and how long is waited for none.
+/// Maximum time for a message to arrive, and the time a test waits for the absence of one.
 const ARRIVES: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_millis(200);
 
@@ -19,13 +19,13 @@ suite! {
     }
 }
 
-/// One change of each kind.
+/// Returns one change of each kind.
 fn changes() -> [Change; 3] {
     let world = world::real();
     [Change::Session(SessionId::new(&world)), Change::User(UserId::new(&world)), Change::Tenant(TenantId::new(&world))]
 }
 
-/// Waits until each hears the other: a member that listens over a network may do so a moment later.
+/// Waits until each member hears the other: a member that listens over a network may start a little later.
 async fn introduce(one: &dyn Invalidation, other: &dyn Invalidation) {
     meet(one, other).await;
     meet(other, one).await;
@@ -67,7 +67,7 @@ async fn meet(from: &dyn Invalidation, to: &dyn Invalidation) {
     timeout(ARRIVES, heard).await.expect("they hear each other");
 }
 
-/// All of these arrive, in any number of messages.
+/// Waits until all of these changes arrive, in any number of messages.
 async fn hears(member: &dyn Invalidation, changes: &[Change]) {
     let mut missing = changes.to_vec();
     let all = async {

@@ -51,7 +51,7 @@ suite! {
 
 const STATES: [InvitationState; 3] = [InvitationState::Open, InvitationState::Accepted, InvitationState::Revoked];
 
-/// An open invitation of the owner, which gives no role and is good for a day.
+/// Creates an open invitation of the owner, which gives no role and is valid for a day.
 fn new_invitation(scene: &Scene<'_, impl Units>, tenant: &SampleTenant) -> Invitation {
     let now = scene.world.now();
     Invitation {
@@ -67,7 +67,7 @@ fn new_invitation(scene: &Scene<'_, impl Units>, tenant: &SampleTenant) -> Invit
     }
 }
 
-/// Roles come in no order.
+/// Sorts the roles, since stores return them in any order.
 fn sorted(mut invitation: Invitation) -> Invitation {
     invitation.roles.sort();
     invitation

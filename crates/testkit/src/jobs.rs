@@ -1,7 +1,7 @@
 //! The suite of [`JobQueue`], [`Worklist`] and [`Jobs`].
 //!
-//! That no unit waits for another's claim is beyond this suite, since some stores have one writer at a time; whoever has
-//! more has a test of that.
+//! This suite does not test that units do not wait for each other's claims, since some stores have one writer at a
+//! time. Adapters with several writers test that themselves.
 
 use std::time::Duration;
 use tenantry_jobs::{
@@ -30,7 +30,7 @@ mod untried;
 
 pub use property::{USUAL_ROUNDS, property};
 
-/// What this suite needs: the queue, and tenants whose business the jobs are.
+/// The ports of this suite: the queue, and the tenants that own the jobs.
 pub trait Ports: Directory + JobQueue + Worklist + Jobs {}
 impl<T: Directory + JobQueue + Worklist + Jobs + ?Sized> Ports for T {}
 
@@ -125,7 +125,7 @@ const QUEUE: &str = "errands";
 const MILLISECOND: Duration = Duration::from_millis(1);
 const LEASE: Duration = Duration::from_millis(60_001);
 
-/// A job that may be done at once, and is tried three times.
+/// Creates a job that is due at once and has three attempts.
 fn new_job(scene: &Scene<'_, impl Units>, tenant: Option<TenantId>) -> NewJob {
     let now = scene.world.now();
     NewJob {
@@ -149,17 +149,17 @@ fn secret_until(expires_at: Timestamp) -> SealedSecret {
     SealedSecret { key_id: "k1".to_owned(), bytes: (0..=255).collect(), expires_at }
 }
 
-/// The job as a worker gets it, in a form that can be compared whatever its time became.
+/// Returns the job as a worker gets it, in a form that can be compared independently of its time.
 fn shown(job: &Job) -> String {
     format!("{:?}", Job { run_at: job.created_at, ..job.clone() })
 }
 
-/// The same of a job that was enqueued, at this attempt.
+/// Returns the same form of an enqueued job at this attempt.
 fn expected(job: &NewJob, attempt: u32) -> String {
     shown(&at_attempt(job, attempt))
 }
 
-/// A job that was enqueued, as a worker gets it at this attempt.
+/// Returns an enqueued job as a worker gets it at this attempt.
 fn at_attempt(job: &NewJob, attempt: u32) -> Job {
     Job {
         id: job.id,
@@ -187,7 +187,7 @@ async fn enqueue(scene: &Scene<'_, impl Units<Unit: JobQueue>>, jobs: &[&NewJob]
         .await;
 }
 
-/// How a new worker claims at this moment.
+/// Returns the claim of a new worker at the current time.
 fn claiming(scene: &Scene<'_, impl Units>, limit: u32) -> (ClaimJobs<'static>, Timestamp) {
     let now = scene.world.now();
     let (token, until) = (scene.world.uuid_v7(), now.plus(LEASE));
@@ -199,7 +199,7 @@ async fn claim(scene: &Scene<'_, impl Units<Unit: Worklist>>, limit: u32) -> Vec
     claim_by(scene, command, now).await
 }
 
-/// Claims after what time alone has brought about.
+/// Claims jobs after applying the transitions that depend on time alone.
 async fn claim_by(
     scene: &Scene<'_, impl Units<Unit: Worklist>>,
     command: ClaimJobs<'_>,
@@ -230,7 +230,7 @@ async fn claim_one(scene: &Scene<'_, impl Units<Unit: Worklist>>) -> Claimed {
     claimed.remove(0)
 }
 
-/// Claims until so many jobs have come: a unit that was dropped may let go of its jobs a moment later.
+/// Claims until this number of jobs has been returned: a dropped unit may release its jobs a little later.
 async fn claim_once_let_go(scene: &Scene<'_, impl Units<Unit: Worklist>>, count: usize) -> Vec<Claimed> {
     const PATIENCE: Duration = Duration::from_secs(20);
     let mut claimed = Vec::new();
@@ -269,7 +269,7 @@ async fn blank(scene: &Scene<'_, impl Units<Unit: Worklist>>) -> u64 {
     scene.system(async |unit| unit.blank_expired_secrets(now).await.unwrap()).await
 }
 
-/// Does whatever other scenarios have left, so that the queue is empty and no secret is kept.
+/// Completes the jobs that other scenarios left, so that the queue is empty and no secret is stored.
 async fn clear(scene: &Scene<'_, impl Units<Unit: Worklist>>) {
     scene.later(10 * 86_400_000);
     loop {

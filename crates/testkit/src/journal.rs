@@ -1,5 +1,4 @@
-//! The suite of [`Journal`], where events are written, and [`Entries`],
-//! where they are read.
+//! The suite of [`Journal`], which writes events, and [`Entries`], which reads them.
 
 use tenantry_audit::{Entries, Entry, Record};
 use tenantry_kernel::{
@@ -38,7 +37,7 @@ suite! {
     }
 }
 
-/// A tenant and somebody in it, both of whom only the journal knows.
+/// A tenant and one of its users, both of whom only the journal knows.
 #[derive(Clone, Copy)]
 struct Log {
     tenant: TenantId,
@@ -54,7 +53,7 @@ impl Log {
         TestScope::Tenant { tenant: self.tenant, person: self.person }
     }
 
-    /// The person, as whom the tenant knows them.
+    /// Returns the user as an actor in the tenant.
     fn actor(self, scene: &Scene<'_, impl Units>) -> Actor {
         let origin = Origin {
             trace: RequestId::new(&scene.world).into(),
@@ -69,7 +68,7 @@ impl Log {
     }
 }
 
-/// The bytes that a seal would cover.
+/// Returns the bytes that a seal covers.
 fn canonical(event: &Event) -> String {
     event.canonical(&event.personal.commitment(&event.salt).unwrap()).unwrap()
 }
@@ -84,7 +83,7 @@ async fn entry(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>, scope: Te
     scene.look_as(scope, async |unit| unit.entry_by_id(id).await.unwrap()).await
 }
 
-/// The entry is the event, byte for byte, and its commitment is one to the personal part that came with it.
+/// Checks that the entry is the event, byte for byte, and that its commitment matches its personal part.
 #[track_caller]
 fn assert_same(entry: &Entry, event: &Event) {
     assert_eq!(canonical_json(&record(entry)).unwrap(), canonical(event));
@@ -92,7 +91,7 @@ fn assert_same(entry: &Entry, event: &Event) {
     assert_eq!((&entry.personal, entry.salt), (&event.personal, event.salt), "what the canonical form does not show");
 }
 
-/// What a seal of the entry would cover.
+/// Returns what a seal of the entry covers.
 fn record(entry: &Entry) -> Record {
     Record {
         version: entry.version,
@@ -113,7 +112,7 @@ fn record(entry: &Entry) -> Record {
     }
 }
 
-/// The actions of each crate, and one that no program here composes: stores keep and show any.
+/// The actions of each crate, and one that no program here declares: stores keep and return any action.
 const ACTIONS: [&[Action]; 6] = [
     &[Action::ACCESS_DENIED, Action::declared("pig.flew")],
     tenantry_tenancy::vocabulary::ACTIONS,

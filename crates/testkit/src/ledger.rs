@@ -1,8 +1,8 @@
-//! What a client was told, against what is there: the book that is kept while something is broken on purpose.
+//! Compares the responses that a client got with the stored state, while a test injects faults.
 //!
-//! A line is written before each request and completed by its answer. When everything works again, whoever broke it
-//! reads back what there is and lets the [`Ledger`] judge it: what was acknowledged must be there, once, and nowhere
-//! else; what was refused must not be there. A request without an answer may have been done or not, but never twice.
+//! The client adds a line before each request and completes it with the response. After recovery, the test reads the
+//! stored state and lets the [`Ledger`] judge it: an acknowledged item must exist once, and nowhere else; a refused
+//! item must not exist. A request without a response may have taken effect or not, but never twice.
 //!
 //! ```
 //! use tenantry_testkit::ledger::Ledger;
@@ -27,13 +27,13 @@ use std::{
 /// What the client knows of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// There was no answer.
+    /// There was no response.
     Unknown,
-    /// 2xx: it was done.
+    /// 2xx: the request took effect.
     Acknowledged,
-    /// 4xx: it was not done.
+    /// 4xx: the request had no effect.
     Refused,
-    /// 5xx: something failed, perhaps the very commit. Judged like [`Outcome::Unknown`].
+    /// 5xx: something failed, perhaps the commit itself. Judged like [`Outcome::Unknown`].
     Failed,
 }
 
@@ -50,57 +50,57 @@ impl Outcome {
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// What it was to make: only things of one kind are compared with each other.
+    /// The kind of item that the request creates; only items of one kind are compared with each other.
     pub what: &'static str,
-    /// In which tenant.
+    /// The tenant of the request.
     pub tenant: String,
-    /// The text by which it is known wherever it turns up.
+    /// The text that identifies the item wherever it appears.
     pub canary: String,
     /// What the client knows of it.
     pub outcome: Outcome,
-    /// The id that the answer gave the request; empty without one.
+    /// The request id in the response; empty without a response.
     pub receipt: String,
 }
 
-/// A line that waits for its answer.
+/// A line that waits for its response.
 #[derive(Debug)]
 #[must_use = "an answer completes it"]
 pub struct Pending(usize);
 
-/// Everything that was asked for and answered.
+/// All requests and their responses.
 #[derive(Debug, Default)]
 pub struct Ledger {
     lines: Mutex<Vec<Line>>,
     canaries: AtomicU64,
 }
 
-/// What is wrong with what was found. Each entry tells the line, or the thing that no line asked for.
+/// The differences found. Each entry names the line, or the item that no line asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// Acknowledged, but absent.
+    /// Acknowledged items that are absent.
     pub lost: Vec<String>,
-    /// Refused or never asked for, but present.
+    /// Refused or never requested items that are present.
     pub phantoms: Vec<String>,
-    /// Present more than once.
+    /// Items that are present more than once.
     pub duplicates: Vec<String>,
-    /// Present in a tenant that it was not made for.
+    /// Items that are present in another tenant than theirs.
     pub leaks: Vec<String>,
 }
 
 impl Verdict {
-    /// Whether nothing is wrong.
+    /// Returns whether there are no differences.
     pub fn is_clean(&self) -> bool {
         *self == Self::default()
     }
 }
 
 impl Ledger {
-    /// A text that no other line has. It is fit for slugs, names and the local part of an address.
+    /// Returns a text that no other line has. It is valid in slugs, names and the local part of an email address.
     pub fn canary(&self) -> String {
         format!("canary-{}", self.canaries.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Notes a request before it is sent.
+    /// Records a request before it is sent.
     pub fn before(&self, what: &'static str, tenant: &str, canary: &str) -> Pending {
         let mut lines = self.locked();
         lines.push(Line {
@@ -113,7 +113,7 @@ impl Ledger {
         Pending(lines.len() - 1)
     }
 
-    /// Notes the answer. Without one the request stays unknown.
+    /// Records the response. Without one the request stays unknown.
     pub fn after(&self, request: Pending, status: u16, receipt: &str) {
         if let Some(line) = self.locked().get_mut(request.0) {
             line.outcome = Outcome::of_status(status);
@@ -121,17 +121,17 @@ impl Ledger {
         }
     }
 
-    /// The lines with this outcome.
+    /// Returns the lines with this outcome.
     pub fn lines(&self, outcome: Outcome) -> Vec<Line> {
         self.locked().iter().filter(|line| line.outcome == outcome).cloned().collect()
     }
 
-    /// How many lines have this outcome.
+    /// Returns how many lines have this outcome.
     pub fn count(&self, outcome: Outcome) -> usize {
         self.locked().iter().filter(|line| line.outcome == outcome).count()
     }
 
-    /// Compares every thing of one kind that there is, as pairs of tenant and canary, with what the client was told.
+    /// Compares all stored items of one kind, as pairs of tenant and canary, with the responses that the client got.
     pub fn judge(&self, what: &'static str, found: impl IntoIterator<Item = (String, String)>) -> Verdict {
         let mut places: HashMap<String, Vec<String>> = HashMap::new();
         for (tenant, canary) in found {
@@ -168,7 +168,7 @@ impl Ledger {
 mod tests {
     use super::*;
 
-    /// A ledger with one request of each outcome for `acme`, canaries 0 to 3 in the order of [`Outcome`].
+    /// Creates a ledger with one request of each outcome for `acme`, canaries 0 to 3 in the order of [`Outcome`].
     fn ledger() -> Ledger {
         let ledger = Ledger::default();
         for status in [None, Some(201), Some(409), Some(503)] {

@@ -1,9 +1,10 @@
-//! What tests of Tenantry are made with: a contract suite for each group of ports, which every adapter has to pass, and
-//! throw-away databases, mail servers and a server of S3 to run it on. It knows the domain's ports and no adapter, so that a new adapter
-//! is proved with the same tests.
+//! Building blocks of Tenantry's tests: a contract suite for each group of ports, which every adapter has to pass, and
+//! throw-away databases, mail servers and an S3 server to run it on. It knows the domain's ports and no adapter, so
+//! that a new adapter runs the same tests.
 //!
-//! An adapter's author says once how its units are opened and committed ([`Units`]). Then each suite is one word, and each of
-//! its cases is a test of its own on each adapter, named as in `roles::holders_are_counted::sqlite`:
+//! The author of an adapter implements once how its units are opened and committed ([`Units`]). Then each suite is
+//! listed by name, and each of its cases becomes a separate test on each adapter, named as in
+//! `roles::holders_are_counted::sqlite`:
 //!
 //! ```text
 //! tenantry_testkit::contract_tests! {
@@ -12,10 +13,10 @@
 //! }
 //! ```
 //!
-//! A suite asks for no more ports than it needs: an adapter that only counts tries is proved by [`attempts`] alone. A case
-//! makes its own tenants and people, and panics at the first promise that is not kept. The expression beside the name is
-//! evaluated for each case, so that each has a store of its own. The store reads permissions by [`vocabulary()`], or by a
-//! vocabulary that has these declarations and more.
+//! A suite requires only the ports that it uses: an adapter that only counts attempts runs [`attempts`] alone. A case
+//! creates its own tenants and users, and panics at the first broken promise. The expression beside the name is
+//! evaluated for each case, so that each has its own store. The store reads permissions by [`vocabulary()`], or by a
+//! vocabulary that contains its declarations.
 
 #![expect(clippy::unwrap_used, reason = "what tests are made of may fail loudly")]
 

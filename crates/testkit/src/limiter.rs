@@ -1,5 +1,5 @@
-//! What every limiter promises. The suite takes two handles on one limiter, of which the second may be another process'. Each
-//! case uses tenants of its own.
+//! Contract of every rate limiter. The suite takes two handles on one limiter; the second may belong to another
+//! process. Each case uses its own tenants.
 
 use futures::future::join_all;
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
@@ -33,7 +33,7 @@ fn tenant() -> TenantId {
     TenantId::new(&world::real())
 }
 
-/// A charge whose quota comes back so slowly that nothing of it does while a test looks on.
+/// Creates a charge whose quota refills so slowly that none of it returns during a test.
 fn charge(key: Key, limit: u32) -> Charge {
     Charge { policy: Policy::Caller, key, quota: Quota { limit: number(limit), window: WINDOW * 60 } }
 }

@@ -32,7 +32,7 @@ suite! {
 
 const KINDS: [LinkKind; 3] = [LinkKind::Verify, LinkKind::Reset, LinkKind::ChangeEmail];
 
-/// A link that nobody has been sent yet, good for a day.
+/// Creates a link that has not been sent yet, valid for a day.
 fn new_link(scene: &Scene<'_, impl Units>, user: UserId, kind: LinkKind) -> Link {
     let now = scene.world.now();
     Link {
@@ -60,7 +60,7 @@ async fn take(scene: &Scene<'_, impl Units<Unit: Links>>, link: &Link) -> bool {
     scene.system(async |unit| unit.take_link(link).await.unwrap()).await
 }
 
-/// The link as it is kept, found by its token.
+/// Returns the stored link, found by its token.
 async fn stored(scene: &Scene<'_, impl Units<Unit: Links>>, link: &Link) -> Option<Link> {
     scene.look(async |unit| unit.link_by_token(&link.token_hash).await.unwrap()).await
 }
@@ -153,7 +153,7 @@ async fn re2_of_many_units_one_takes_a_link(scene: &Scene<'_, impl Units<Unit: D
     assert_eq!(stored(scene, &link).await, None);
 }
 
-/// A link is used in the moment in which a newer one is sent: whichever comes first, the newer one is good.
+/// A link is used while a newer one is sent: in either order, the newer one is valid.
 async fn re2_an_older_link_never_takes_the_newer_with_it(scene: &Scene<'_, impl Units<Unit: Directory + Links>>) {
     let person = scene.person().await;
     for _ in 0..10 {

@@ -9,7 +9,7 @@ use tenantry_mails::{Email, Mailer, MailerError, OutgoingEmail, TemplatePayload}
 use crate::world::{TestClock, TestEntropy};
 
 tenantry_mails::emails! {
-    /// The emails that the suite sends: a mailer on trial is given their templates.
+    /// The emails that the suite sends: the tested mailer gets their templates.
     pub const EMAILS;
 
     /// A note, with or without a link.
@@ -19,20 +19,20 @@ tenantry_mails::emails! {
     }
 }
 
-/// What has been sent, as the suite wants to see it.
+/// A sent email in the form that the suite compares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
-    /// What a repeat is told by: the `Message-ID`, or whatever takes its place.
+    /// Identifies a repetition: the `Message-ID`, or its equivalent.
     pub id: String,
     /// The mailbox.
     pub to: String,
-    /// The text as people read it.
+    /// The text as users read it.
     pub text: String,
 }
 
-/// Where a mailer puts its letters, to be looked at.
+/// The outbox of a mailer, for inspection.
 pub trait Outbox: Sync {
-    /// Everything that was sent so far. A repeat may stand there once or twice.
+    /// Returns all emails sent so far. A repeated email may appear once or twice.
     fn sent(&self) -> impl Future<Output = Vec<Sent>> + Send;
 }
 
@@ -49,7 +49,7 @@ fn world() -> World {
     World::new(TestClock::at(Timestamp::from_unix_millis(1_795_527_697_123).unwrap()), TestEntropy)
 }
 
-/// Makes a note to that address, without a link.
+/// Creates a note to that address, without a link.
 pub fn note(world: &World, to: &str, name: &str) -> OutgoingEmail {
     let email = Email {
         to: to.to_owned(),
@@ -61,7 +61,7 @@ pub fn note(world: &World, to: &str, name: &str) -> OutgoingEmail {
     OutgoingEmail { job: JobId::new(world), written_at: world.now(), email, link: None }
 }
 
-/// Makes the same note with that link.
+/// Creates the same note with that link.
 pub fn note_with_link(world: &World, to: &str, name: &str, link: &str) -> OutgoingEmail {
     let mut note = note(world, to, name);
     note.email.link = Some("page".to_owned());

@@ -122,7 +122,7 @@ async fn an_update_writes_the_status_and_moves_the_version_on(scene: &Scene<'_, 
     assert_eq!((elsewhere.status, elsewhere.version), (MembershipStatus::Active, 1), "the other membership stays");
 }
 
-/// A change that hits no row must not pass for one that was made.
+/// A change that matches no row must not be reported as done.
 async fn what_is_not_there_cannot_be_updated_or_deleted(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let (acme, stranger) = (scene.tenant().await, scene.person().await);
     let membership = scene.new_membership(acme.id(), stranger.id);
@@ -133,7 +133,7 @@ async fn what_is_not_there_cannot_be_updated_or_deleted(scene: &Scene<'_, impl U
     assert_eq!(stored(scene, acme.id(), stranger.id).await, None);
 }
 
-/// Each unit moves the version on by one and finds no other's step in between.
+/// Each unit increments the version and finds no other unit's step in between.
 async fn a_locked_membership_is_held_until_the_unit_ends(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let acme = scene.tenant().await;
     let member = scene.member(&acme).await;

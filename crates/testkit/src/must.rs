@@ -1,6 +1,6 @@
-//! Assertions that say what was there instead.
+//! Assertions that show the actual value.
 
-/// The value has this form; else a panic shows it.
+/// Checks that the value matches this pattern; otherwise a panic shows the value.
 macro_rules! must_be {
     ($value:expr, $form:pat $(if $guard:expr)? $(,)?) => {
         match $value {

@@ -1,11 +1,11 @@
-//! Reading a whole list a page at a time.
+//! Reads a whole list page by page.
 
 use tenantry_kernel::{Direction, Page, PageRequest};
 
-/// Both ways that a list runs.
+/// Both directions of a list.
 pub(crate) const DIRECTIONS: [Direction; 2] = [Direction::Ascending, Direction::Descending];
 
-/// Joins every page of at most `limit` rows, and holds each page to what a page promises.
+/// Joins all pages of at most `limit` rows, and checks the guarantees of each page.
 pub(crate) async fn all_pages<T, K: Clone>(
     limit: u32,
     direction: Direction,

@@ -152,7 +152,7 @@ async fn an_update_cannot_take_the_address_of_another(scene: &Scene<'_, impl Uni
     assert_eq!(stored(scene, ada.id).await, Some(ada));
 }
 
-/// Ids of the tenant's members whose name or address begins so.
+/// Returns the ids of the tenant's members whose name or address starts with this prefix.
 async fn found_by(scene: &Scene<'_, impl Units<Unit: Directory>>, tenant: &SampleTenant, prefix: &str) -> Vec<UserId> {
     let filter = MemberFilter { prefix: Some(prefix.to_owned()), ..MemberFilter::default() };
     let page = PageRequest { limit: 10, after: None, direction: Direction::Ascending };
@@ -178,7 +178,7 @@ async fn an_update_moves_the_search_keys_of_every_membership(scene: &Scene<'_, i
     }
 }
 
-/// Each unit reads the version under the lock and writes by it: without the lock, most would be too late.
+/// Each unit reads the version under the lock and writes by it. Without the lock, most writes would fail as outdated.
 async fn a_locked_person_is_held_until_the_unit_ends(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     const UNITS: i64 = 10;
     let person = scene.person().await;

@@ -1,4 +1,4 @@
-//! A Redis of a test's own, which it may freeze, kill and start again.
+//! A Redis server of one test, which the test may freeze, kill and restart.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
@@ -11,11 +11,11 @@ use tempfile::TempDir;
 
 const START_LIMIT: Duration = Duration::from_secs(10);
 
-/// The Redis that several tests share, as `cargo xtask test` provides it.
+/// Returns the URL of the Redis server that several tests share, as `cargo xtask test` provides it.
 ///
 /// # Panics
 ///
-/// Without `TEST_REDIS_URL`.
+/// Panics when `TEST_REDIS_URL` is not set.
 #[expect(clippy::disallowed_methods, reason = "where the servers of the tests are is said by the environment")]
 pub fn shared_url() -> String {
     std::env::var("TEST_REDIS_URL").expect(
@@ -24,7 +24,7 @@ pub fn shared_url() -> String {
     )
 }
 
-/// A running server. It ends when this is dropped.
+/// A running server. Dropping it stops the server.
 pub struct RedisServer {
     folder: TempDir,
     port: u16,
@@ -42,34 +42,34 @@ impl RedisServer {
         started
     }
 
-    /// Its address.
+    /// Returns the URL of the server.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Stops it where it is. Connections stay open, and nothing is answered.
+    /// Pauses the process. Connections stay open, and no command gets a reply.
     pub fn freeze(&self) {
         kill_process(Pid::from_child(&self.server), Signal::STOP).unwrap();
     }
 
-    /// Lets it go on.
+    /// Resumes the process.
     pub fn thaw(&self) {
         kill_process(Pid::from_child(&self.server), Signal::CONT).unwrap();
     }
 
-    /// Kills it. What it held is lost.
+    /// Kills the process. Its data is lost.
     pub fn kill(&mut self) {
         self.server.kill().unwrap();
         self.server.wait().unwrap();
     }
 
-    /// Starts it again on its port, holding nothing.
+    /// Starts it again on its port, without data.
     pub fn restart(&mut self) {
         self.server = spawn(&self.folder, self.port);
         self.becomes_ready();
     }
 
-    /// Sends a command by hand, such as `GET name`, and returns what is answered as Redis writes it.
+    /// Sends a raw command, such as `GET name`, and returns the reply as Redis writes it.
     pub fn ask(&self, command: &str) -> String {
         self.try_ask(command).unwrap()
     }
@@ -95,7 +95,7 @@ impl RedisServer {
 
 impl Drop for RedisServer {
     fn drop(&mut self) {
-        // It fails when it was killed already, which is as good.
+        // Fails when the process was killed already, which is fine.
         let _ = self.server.kill();
         let _ = self.server.wait();
     }

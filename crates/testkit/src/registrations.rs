@@ -71,7 +71,7 @@ async fn keep(scene: &Scene<'_, impl Units<Unit: Registrations>>, registrations:
         .await;
 }
 
-/// Keeps a new registration of the address.
+/// Stores a new registration of the address.
 async fn kept(scene: &Scene<'_, impl Units<Unit: Registrations>>, address: &EmailAddress) -> Registration {
     let registration = new_registration(scene, address);
     keep(scene, &[&registration]).await;
@@ -114,7 +114,7 @@ async fn a_registration_reads_back_as_inserted(scene: &Scene<'_, impl Units<Unit
         assert_eq!(stored(scene, registration.id).await, Some(plain(registration)));
     }
     assert_eq!(by_token(scene, second.token_hash.unwrap()).await, Some(plain(&second)));
-    // Nothing ends by itself.
+    // Registrations are not deleted by time alone.
     scene.clock.set(first.expires_at.plus(Duration::from_secs(86_400)));
     assert_eq!(stored(scene, first.id).await, Some(plain(&first)));
     assert_eq!(by_token(scene, second.token_hash.unwrap()).await, Some(plain(&second)));
@@ -150,7 +150,7 @@ async fn a_newer_token_takes_the_place_of_the_older(scene: &Scene<'_, impl Units
     }
     assert_eq!(by_token(scene, older).await, None);
     assert!(by_token(scene, newer).await.is_some());
-    // A change that hits no row must not pass for one that was made.
+    // A change that matches no row must not be reported as done.
     let absent = RegistrationId::new(&scene.world);
     let hash = scene.world.random();
     let noted = scene.attempt(TestScope::System, async |unit| unit.set_registration_token(absent, &hash).await).await;
@@ -161,7 +161,7 @@ async fn a_newer_token_takes_the_place_of_the_older(scene: &Scene<'_, impl Units
 async fn registrations_of_an_address_come_oldest_first(scene: &Scene<'_, impl Units<Unit: Registrations>>) {
     let (address, elsewhere) = (scene.new_email("ada"), scene.new_email("ada"));
     let waiting: Vec<Registration> = (0..5).map(|_| new_registration(scene, &address)).collect();
-    // Not in the order in which they were asked for.
+    // In another order than they were requested.
     keep(scene, &[&waiting[3], &waiting[0], &waiting[4], &waiting[2], &waiting[1]]).await;
     kept(scene, &elsewhere).await;
     let mut expected: Vec<RegistrationId> = waiting.iter().map(|registration| registration.id).collect();

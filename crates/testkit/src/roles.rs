@@ -39,7 +39,7 @@ suite! {
     }
 }
 
-/// Some permissions of a role.
+/// Returns some permissions of a role.
 fn some() -> PermissionSet {
     PermissionSet::of(&[USERS_READ, USERS_REMOVE])
 }
@@ -226,7 +226,7 @@ async fn all_pages_joined_are_the_whole_list(scene: &Scene<'_, impl Units<Unit: 
     }
 }
 
-/// The tenant's roles, found without a list.
+/// Returns the tenant's roles, found without a list.
 async fn own_roles(scene: &Scene<'_, impl Units<Unit: Directory>>, tenant: &SampleTenant) -> Vec<Role> {
     let names = DefaultRole::ALL.map(|kind| kind.name().to_owned());
     let names = names.into_iter().chain((0..5).map(|number| format!("Role {number}")));

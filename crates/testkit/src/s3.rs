@@ -1,4 +1,4 @@
-//! A server of S3 in this process, on a free port, which keeps what it gets in a folder of its own.
+//! An S3 server in this process, on a free port, which stores its data in its own folder.
 
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinSet};
 use url::Url;
 
-/// A running server. It goes with its guard, and everything in it.
+/// A running server. Dropping it removes the server and all its data.
 pub struct S3Server {
     folder: TempDir,
     address: SocketAddr,
@@ -19,9 +19,9 @@ pub struct S3Server {
 }
 
 impl S3Server {
-    /// The bucket that it has.
+    /// The bucket of the server.
     pub const BUCKET: &'static str = "files";
-    /// The id of the key that it takes.
+    /// The id of the key that it accepts.
     pub const KEY_ID: &'static str = "AKIATESTKIT";
     /// The secret of that key.
     pub const KEY_SECRET: &'static str = "not-much-of-a-secret";
@@ -36,7 +36,7 @@ impl S3Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = tokio::spawn(async move {
-            // dropped with the task, so that whoever stops the server cuts its connections too
+            // Dropped with the task, so that stopping the server also closes its connections.
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let service = service.clone();
@@ -50,18 +50,18 @@ impl S3Server {
         Self { folder, address, serving }
     }
 
-    /// Where it listens.
+    /// Returns the URL on which it listens.
     pub fn endpoint(&self) -> Url {
         format!("http://{}", self.address).parse().unwrap()
     }
 
-    /// How many files of uploads it keeps that were neither completed nor aborted.
+    /// Returns how many files exist of uploads that were neither completed nor aborted.
     pub fn unfinished(&self) -> usize {
         let names = fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
         names.filter(|name| name.to_string_lossy().starts_with(".upload")).count()
     }
 
-    /// Stops it, as if it were gone. What it keeps stays until the guard goes.
+    /// Stops the server. Its data stays until the value is dropped.
     pub async fn stop(&mut self) {
         self.serving.abort();
         let ended = (&mut self.serving).await;

@@ -1,4 +1,4 @@
-//! What a suite needs before it can begin: people, tenants with their default roles, members; and units for all of it.
+//! The data that suites start from: users, tenants with their default roles, and members; and units for all of them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use tenantry_identity::{People, Person, PersonStatus, Session};
@@ -15,17 +15,17 @@ use crate::{
     world::{TestClock, test_world},
 };
 
-/// The ports of people, tenants, roles and memberships, without which there is nobody to do anything.
+/// The ports of users, tenants, roles and memberships, which every other port builds on.
 pub trait Directory: People + Tenants + Roles + Memberships {}
 impl<T: People + Tenants + Roles + Memberships + ?Sized> Directory for T {}
 
-/// An adapter's units, a clock and dice.
+/// An adapter's units, a clock and a random source.
 pub(crate) struct Scene<'u, U> {
     pub(crate) units: &'u U,
     pub(crate) world: World,
     pub(crate) clock: TestClock,
     made: AtomicU64,
-    /// Tells apart what several scenes of one store make.
+    /// Distinguishes the names that several scenes create in one store.
     mark: String,
 }
 
@@ -40,12 +40,12 @@ impl SampleTenant {
         self.tenant.id
     }
 
-    /// A request of the owner.
+    /// Returns the scope of a request of the owner.
     pub(crate) fn scope(&self) -> TestScope {
         self.scope_of(self.owner.id)
     }
 
-    /// A request of somebody in the tenant.
+    /// Returns the scope of a request of this user in the tenant.
     pub(crate) fn scope_of(&self, person: UserId) -> TestScope {
         TestScope::Tenant { tenant: self.tenant.id, person }
     }
@@ -70,7 +70,7 @@ impl<'u, U: Units> Scene<'u, U> {
         Self { units, world, clock, made: AtomicU64::new(0), mark }
     }
 
-    /// Works in a unit of this scope and commits it.
+    /// Runs `work` in a unit of this scope and commits it.
     pub(crate) async fn change<T>(&self, scope: TestScope, work: impl AsyncFnOnce(&mut U::Unit) -> T) -> T {
         let mut unit = self.units.begin(scope).await;
         let done = work(&mut unit).await;
@@ -78,7 +78,8 @@ impl<'u, U: Units> Scene<'u, U> {
         done
     }
 
-    /// Works in a unit of this scope; commits it if that went well, and drops it if not, as the application does.
+    /// Runs `work` in a unit of this scope; commits the unit on success and drops it on failure, as the application
+    /// does.
     pub(crate) async fn attempt<T, E>(
         &self,
         scope: TestScope,
@@ -90,7 +91,7 @@ impl<'u, U: Units> Scene<'u, U> {
         Ok(done)
     }
 
-    /// Works in a System unit and commits it.
+    /// Runs `work` in a System unit and commits it.
     pub(crate) async fn system<T>(&self, work: impl AsyncFnOnce(&mut U::Unit) -> T) -> T {
         self.change(TestScope::System, work).await
     }
@@ -109,12 +110,12 @@ impl<'u, U: Units> Scene<'u, U> {
         self.made.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// An address that nobody has.
+    /// Returns an email address that no user has.
     pub(crate) fn new_email(&self, local: &str) -> EmailAddress {
         email(&format!("{local}@n{}.{}.example", self.next(), self.mark))
     }
 
-    /// A slug that no tenant has.
+    /// Returns a slug that no tenant has.
     pub(crate) fn new_slug(&self) -> Slug {
         Slug::parse(&format!("tenant-{}-{}", self.mark, self.next())).unwrap()
     }
@@ -162,7 +163,7 @@ impl<'u, U: Units> Scene<'u, U> {
         Membership::new(tenant, user, self.world.now())
     }
 
-    /// A session of a sign-in of its own, good for a day.
+    /// Creates a session of a new sign-in, valid for a day.
     pub(crate) fn new_session(&self, user: UserId, tenant: Option<TenantId>) -> Session {
         let now = self.world.now();
         Session {
@@ -183,13 +184,13 @@ impl<'u, U: Units> Scene<'u, U> {
         }
     }
 
-    /// Somebody who acts in a tenant, or in none.
+    /// Returns the user as an actor in a tenant, or in none.
     pub(crate) fn actor(&self, person: &Person, tenant: Option<TenantId>) -> Actor {
         let origin = Origin { trace: RequestId::new(&self.world).into(), ip: None, user_agent: None };
         Actor::anonymous(origin).known_as(person.id, person.name.as_str()).within(tenant)
     }
 
-    /// A person who acts through a session of theirs.
+    /// Returns the user as an actor through one of the user's sessions.
     pub(crate) fn session_actor(&self, person: &Person, session: &Session) -> Actor {
         let name = Some(person.name.to_string());
         let kind = ActorKind::Session { session: session.id, user: person.id, name };
@@ -203,14 +204,14 @@ impl<'u, U: Units> Scene<'u, U> {
 }
 
 impl<U: Units<Unit: Directory>> Scene<'_, U> {
-    /// A person in no tenant.
+    /// Creates a user in no tenant.
     pub(crate) async fn person(&self) -> Person {
         let person = self.new_person("Ada Lovelace");
         self.system(async |unit| unit.insert_person(&person).await.unwrap()).await;
         person
     }
 
-    /// A tenant with its default roles and an owner.
+    /// Creates a tenant with its default roles and an owner.
     pub(crate) async fn tenant(&self) -> SampleTenant {
         let owner = self.person().await;
         let tenant = self.new_tenant();
@@ -225,7 +226,7 @@ impl<U: Units<Unit: Directory>> Scene<'_, U> {
         tenant
     }
 
-    /// A new person in the tenant, with its default role of a member.
+    /// Creates a user with a membership in the tenant and the default role of a member.
     pub(crate) async fn member(&self, tenant: &SampleTenant) -> Person {
         let person = self.person().await;
         let role = self.default_role(tenant, DefaultRole::Member).await;
@@ -233,7 +234,7 @@ impl<U: Units<Unit: Directory>> Scene<'_, U> {
         person
     }
 
-    /// Takes somebody into the tenant.
+    /// Adds a user to the tenant.
     pub(crate) async fn join(&self, tenant: &SampleTenant, person: &Person, roles: &[RoleId]) -> Membership {
         let membership = self.new_membership(tenant.id(), person.id);
         self.system(async |unit| {
@@ -248,12 +249,12 @@ impl<U: Units<Unit: Directory>> Scene<'_, U> {
         self.look(async |unit| unit.default_role(tenant.id(), role).await.unwrap()).await.unwrap()
     }
 
-    /// Returns what a default role holds by the vocabulary of the units.
+    /// Returns the permissions of a default role in the vocabulary of the units.
     pub(crate) async fn default_permissions(&self, role: DefaultRole) -> PermissionSet {
         self.look(async |unit| unit.vocabulary().default_permissions(role).clone()).await
     }
 
-    /// A role that the tenant made for itself.
+    /// Creates a custom role of the tenant.
     pub(crate) async fn role(&self, tenant: &SampleTenant, called: &str, permissions: PermissionSet) -> Role {
         let role = self.new_role(tenant.id(), called, permissions);
         self.system(async |unit| unit.insert_role(&role).await.unwrap()).await;

@@ -15,8 +15,8 @@ use crate::{
     world::moment,
 };
 
-/// What this suite needs: schedules, the queue that they enqueue to, what sweeps their ticks, and tenants to whom they are
-/// no business.
+/// The ports of this suite: schedules, the queue that they enqueue to, the sweeper of their ticks, and tenants, which
+/// must not see them.
 pub trait Ports: Directory + Schedules + JobQueue + Worklist + Sweeper {}
 impl<T: Directory + Schedules + JobQueue + Worklist + Sweeper + ?Sized> Ports for T {}
 
@@ -53,12 +53,12 @@ fn schedule(scene: &Scene<'_, impl Units>, name: &'static str) -> Schedule {
     Schedule::of(&scene.world, name, CRON.parse().unwrap(), &Sweep).unwrap()
 }
 
-/// A time so many minutes and milliseconds after one at which [`CRON`] fires.
+/// Returns a time this many minutes and milliseconds after one at which [`CRON`] fires.
 fn at(minutes: u32, millis: u64) -> Timestamp {
     moment(1_795_430_100_000).plus(minutes * MINUTE).plus(Duration::from_millis(millis))
 }
 
-/// A schedule that was made known shortly after a tick.
+/// Registers a schedule shortly after a tick.
 async fn registered(scene: &Scene<'_, impl Units<Unit: Ports>>, name: &'static str) -> Schedule {
     scene.clock.set(at(0, 1));
     let schedule = schedule(scene, name);
@@ -66,12 +66,12 @@ async fn registered(scene: &Scene<'_, impl Units<Unit: Ports>>, name: &'static s
     schedule
 }
 
-/// Fires what is to fire now, and returns its tick.
+/// Fires the schedule if it is due, and returns its tick.
 async fn fire(scene: &Scene<'_, impl Units<Unit: Ports>>, schedule: &Schedule) -> Option<Timestamp> {
     scene.system(async |unit| fire_schedule(unit, &scene.world, schedule).await.unwrap()).await
 }
 
-/// How many jobs wait. They are done, so that the next tick adds one again.
+/// Returns how many jobs wait, and completes them so that the next tick adds one again.
 async fn jobs(scene: &Scene<'_, impl Units<Unit: Ports>>) -> usize {
     let now = scene.world.now();
     let (token, until) = (scene.world.uuid_v7(), now.plus(MINUTE));
@@ -100,7 +100,7 @@ async fn fa12_a_new_schedule_waits_for_its_next_tick(scene: &Scene<'_, impl Unit
     scene.clock.set(at(5, 0));
     assert_eq!((fire(scene, &schedule).await, jobs(scene).await), (Some(at(5, 0)), 1));
     assert_eq!((fire(scene, &schedule).await, jobs(scene).await), (Some(at(5, 0)), 0), "once");
-    // Another start of the program does not make it new.
+    // A restart of the program does not register it anew.
     scene.clock.set(at(10, 1));
     scene.system(async |unit| register_schedule(unit, &scene.world, &schedule).await.unwrap()).await;
     assert_eq!((fire(scene, &schedule).await, jobs(scene).await), (Some(at(10, 0)), 1), "it was missed");
@@ -138,7 +138,7 @@ async fn fa12_of_many_units_one_fires(scene: &Scene<'_, impl Units<Unit: Ports>>
         assert_eq!(ticks, [Some(at(minutes, 0)); 8]);
         assert_eq!(jobs(scene).await, 1);
     }
-    // The key of their jobs would hide it if two had fired.
+    // The unique key of the jobs would hide it if two had fired.
     let tick = at(20, 0);
     let told =
         join_all((0..8).map(|_| {
@@ -166,7 +166,7 @@ async fn a_tick_fires_into_nothing_while_its_last_job_is_live(scene: &Scene<'_, 
         scene.clock.set(at(minutes, 0));
         fire(scene, &slow).await;
     }
-    // One of each: the last ticks have added nothing, and would not after it either.
+    // One of each: the last ticks have added no job, and would not add one later either.
     let now = scene.world.now();
     fire(scene, &other).await;
     let (token, until) = (scene.world.uuid_v7(), now.plus(MINUTE));

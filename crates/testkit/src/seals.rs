@@ -1,4 +1,5 @@
-//! The suite of [`Seals`], where segments of the journal are kept, and of [`AuditPolicies`], how long.
+//! The suite of [`Seals`], which stores sealed segments of the journal, and of [`AuditPolicies`], which stores their
+//! retention.
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -29,7 +30,7 @@ suite! {
     }
 }
 
-/// A key for tests: its "signature" is a MAC, which nobody makes without the key.
+/// A key for tests: its "signature" is a MAC, which needs the key.
 struct TestKey;
 
 impl SealSigner for TestKey {
@@ -60,7 +61,7 @@ impl SealKeys for TestKey {
     }
 }
 
-/// A tenant that only the journal knows.
+/// Creates the chain of a tenant that only the journal knows.
 fn new_chain(scene: &Scene<'_, impl Units>) -> Chain {
     Chain(Some(TenantId::new(&scene.world)))
 }
@@ -142,7 +143,7 @@ async fn segments_follow_each_other(scene: &Scene<'_, impl Units<Unit: Journal +
     let first = seal(scene, chain).await.unwrap();
     scene.later(60_000);
     append(scene, chain, 2).await;
-    // An entry that was made long ago and is committed only now is sealed now.
+    // An entry that was created long ago and is committed only now is sealed now.
     scene.clock.set(first.seal.sealed_at.minus(Duration::from_secs(3_600)));
     append(scene, chain, 1).await;
     scene.clock.set(first.seal.sealed_at.plus(Duration::from_secs(120)));

@@ -37,7 +37,7 @@ suite! {
     }
 }
 
-/// Sessions in a form that can be compared.
+/// Returns sessions in a form that can be compared.
 fn shown<'a>(sessions: impl IntoIterator<Item = &'a Session>) -> Vec<String> {
     let mut shown: Vec<String> = sessions.into_iter().map(|session| format!("{session:?}")).collect();
     shown.sort();
@@ -52,7 +52,7 @@ async fn stored(scene: &Scene<'_, impl Units<Unit: Sessions>>, id: SessionId) ->
     scene.look(async |unit| unit.session_by_id(id).await.unwrap()).await
 }
 
-/// Puts the sessions into the store.
+/// Stores the sessions.
 async fn keep<'a>(scene: &Scene<'_, impl Units<Unit: Sessions>>, sessions: impl IntoIterator<Item = &'a Session>) {
     scene
         .system(async |unit| {
@@ -103,7 +103,7 @@ async fn running_sessions_come_newest_first(scene: &Scene<'_, impl Units<Unit: D
     let expired = Session { expires_at: now, ..scene.new_session(acme.owner.id, None) };
     let last_moment = Session { expires_at: now.plus(MILLISECOND), ..scene.new_session(acme.owner.id, None) };
     let others = scene.new_session(other.id, Some(acme.id()));
-    // Not in the order in which they began.
+    // In another order than they began.
     let [newest, .., oldest] = &running[..] else { unreachable!("there are four") };
     keep(scene, [newest, oldest, &running[2], &running[1], &ended, &expired, &last_moment, &others]).await;
 

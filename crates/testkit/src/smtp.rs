@@ -1,4 +1,4 @@
-//! An SMTP server to test mailers with: it keeps what it receives, and goes wrong as it is told to.
+//! An SMTP server to test mailers with: it stores the mails that it receives, and fails as a test requests.
 //!
 //! ```
 //! # use tenantry_testkit::smtp::{Fault, SmtpServer, Step};
@@ -10,8 +10,8 @@
 //! # }
 //! ```
 //!
-//! It listens on a free port of the loopback address and ends with its value. With TLS, its certificate is of an
-//! authority of its own ([`SmtpServer::authority_pem`]), which nobody trusts who is not told to.
+//! It listens on a free port of the loopback address and stops when its value is dropped. With TLS, an authority of its
+//! own ([`SmtpServer::authority_pem`]) signs its certificate; clients trust it only if configured with it.
 
 mod conversation;
 mod fault;
@@ -32,7 +32,7 @@ pub use security::Security;
 use fault::Faults;
 use security::Identity;
 
-/// A mail that the server has received as a whole.
+/// A mail that the server has received completely.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceivedMail {
     /// The sender of the envelope.
@@ -41,39 +41,39 @@ pub struct ReceivedMail {
     pub to: Vec<String>,
     /// Headers and body, with lines that end in CR LF.
     pub text: String,
-    /// The number of the connection that it came over, from 0.
+    /// Number of the connection that carried it, from 0.
     pub connection: usize,
 }
 
 impl ReceivedMail {
-    /// The value of a header, if it is there and on one line.
+    /// Returns the value of a header, if it is present and on one line.
     pub fn header(&self, name: &str) -> Option<&str> {
         let (head, _) = self.text.split_once("\r\n\r\n")?;
         head.lines().find_map(|line| line.split_once(": ").filter(|(known, _)| *known == name)).map(|(_, value)| value)
     }
 }
 
-/// A command that a client has given.
+/// A command from a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heard {
-    /// The number of the connection that it came over, from 0.
+    /// Number of the connection that carried it, from 0.
     pub connection: usize,
-    /// Whether it came by TLS.
+    /// Whether it arrived over TLS.
     pub is_encrypted: bool,
     /// The whole line.
     pub line: String,
 }
 
-/// What a server is like.
+/// Configuration of a server.
 #[derive(Debug, Clone)]
 pub struct SmtpOptions {
     /// Whether and how it encrypts.
     pub security: Security,
-    /// The names and IP addresses that its certificate is for.
+    /// The names and IP addresses of its certificate.
     pub names: Vec<String>,
-    /// The user and the password that it wants; without them it wants none.
+    /// The user name and password that it requires; `None` requires no sign-in.
     pub login: Option<(String, String)>,
-    /// Whether it takes addresses beyond ASCII (SMTPUTF8).
+    /// Whether it accepts addresses beyond ASCII (SMTPUTF8).
     pub takes_utf8: bool,
 }
 
@@ -85,7 +85,7 @@ impl Default for SmtpOptions {
     }
 }
 
-/// What all conversations share.
+/// State that all conversations share.
 struct Shared {
     security: Security,
     identity: Identity,
@@ -97,14 +97,14 @@ struct Shared {
     connections: Mutex<usize>,
 }
 
-/// A running server. It ends when it is dropped.
+/// A running server. Dropping it stops the server.
 pub struct SmtpServer {
     address: SocketAddr,
     shared: Arc<Shared>,
     door: Mutex<Option<Door>>,
 }
 
-/// Whether somebody listens.
+/// Whether the server accepts connections.
 enum Door {
     Open(JoinHandle<()>),
     /// The port is held, and every connection to it is refused.
@@ -112,12 +112,12 @@ enum Door {
 }
 
 impl SmtpServer {
-    /// A server without TLS that wants no sign-in.
+    /// Starts a server without TLS and without sign-in.
     pub async fn start() -> Self {
         Self::start_with(SmtpOptions::default()).await
     }
 
-    /// A server of that kind.
+    /// Starts a server with these options.
     pub async fn start_with(options: SmtpOptions) -> Self {
         let SmtpOptions { security, names, login, takes_utf8 } = options;
         let shared = Arc::new(Shared {
@@ -136,12 +136,12 @@ impl SmtpServer {
         Self { address, shared, door: Mutex::new(Some(door)) }
     }
 
-    /// Where it listens.
+    /// Returns the address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its address as `MAIL_URL` takes it, with the login that it wants.
+    /// Returns its address as `MAIL_URL` takes it, with the login that it requires.
     pub fn url(&self) -> String {
         let (scheme, query) = match self.shared.security {
             Security::None => ("smtp", "?tls=none"),
@@ -152,44 +152,44 @@ impl SmtpServer {
         format!("{scheme}://{}{}{query}", login.unwrap_or_default(), self.address)
     }
 
-    /// The certificate of its authority, in PEM.
+    /// Returns the certificate of its authority, in PEM.
     pub fn authority_pem(&self) -> &str {
         &self.shared.identity.authority
     }
 
-    /// Lets something go wrong from now on. Of several faults that fit, the first that was asked for comes first.
+    /// Adds a fault. Of several faults that apply, the one that was added first is used first.
     pub fn fail(&self, fault: Fault) {
         self.shared.faults.add(fault);
     }
 
-    /// Lets nothing go wrong any more, but for connections that hang already.
+    /// Removes all faults; connections that hang already stay so.
     pub fn heal(&self) {
         self.shared.faults.clear();
     }
 
-    /// Ends every conversation, and refuses connections from now on. The port stays its own.
+    /// Ends every conversation, and refuses connections from now on. The server keeps its port.
     ///
     /// # Panics
     ///
-    /// If it is closed already.
+    /// Panics if it is closed already.
     pub async fn close(&self) {
         let door = self.door.lock().unwrap().take();
         let Some(Door::Open(listening)) = door else { panic!("the server is closed already") };
         listening.abort();
-        // it fails because it was ended
+        // Fails because the task was aborted.
         let _ = listening.await;
-        // bound and not listening, the port belongs to nobody else and every connection is refused
+        // Bound but not listening, so no other process can take the port and every connection is refused.
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.bind(self.address).unwrap();
         *self.door.lock().unwrap() = Some(Door::Closed(socket));
     }
 
-    /// Listens again.
+    /// Accepts connections again.
     ///
     /// # Panics
     ///
-    /// If it is not closed.
+    /// Panics if it is not closed.
     pub fn reopen(&self) {
         const BACKLOG: u32 = 128;
         let mut door = self.door.lock().unwrap();
@@ -198,22 +198,22 @@ impl SmtpServer {
         *door = Some(Door::Open(tokio::spawn(listen(listener, self.shared.clone()))));
     }
 
-    /// Every mail that has arrived, in that order.
+    /// Returns all received mails, in order of arrival.
     pub fn mails(&self) -> Vec<ReceivedMail> {
         self.shared.mails.lock().unwrap().clone()
     }
 
-    /// The mails to this address.
+    /// Returns the mails to this address.
     pub fn mails_to(&self, address: &str) -> Vec<ReceivedMail> {
         self.mails().into_iter().filter(|mail| mail.to.iter().any(|to| to == address)).collect()
     }
 
-    /// Every command that clients have given.
+    /// Returns every command that clients have sent.
     pub fn heard(&self) -> Vec<Heard> {
         self.shared.heard.lock().unwrap().clone()
     }
 
-    /// How many connections were accepted.
+    /// Returns how many connections were accepted.
     pub fn connections(&self) -> usize {
         *self.shared.connections.lock().unwrap()
     }
@@ -227,7 +227,7 @@ impl Drop for SmtpServer {
     }
 }
 
-/// Accepts connections; whoever ends this ends every conversation.
+/// Accepts connections; ending this task ends every conversation.
 async fn listen(listener: TcpListener, shared: Arc<Shared>) {
     let mut conversations = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {

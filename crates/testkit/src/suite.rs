@@ -1,4 +1,4 @@
-//! Suites as lists of cases, and tests made of them.
+//! Suites as lists of cases, and the tests generated from them.
 
 /// Lists the cases of a suite: those of its own file first, then those of each module below it.
 ///
@@ -8,14 +8,14 @@ macro_rules! suite {
     ($($list:tt)*) => { suite_with_dollar! { ($) $($list)* } };
 }
 
-/// The same with a dollar sign, which a macro needs that makes a macro with parameters.
+/// [`suite!`] with a dollar sign as a parameter, which a macro needs to define a macro with parameters.
 macro_rules! suite_with_dollar {
     (
         ($d:tt)
         $suite:ident($adapter:ident: $type:ty) calls $arguments:tt { $($case:ident),* $(,)? }
         $($module:ident { $($inner:ident),* $(,)? })*
     ) => {
-        /// The cases of this suite. Each panics at the first promise that is not kept.
+        /// The cases of this suite. Each panics at the first broken promise.
         pub mod cases {
             use super::*;
 
@@ -73,9 +73,10 @@ macro_rules! suite_with_dollar {
     };
 }
 
-/// Makes a test of each case of the named suites on each of the named adapters: `roles::holders_are_counted::sqlite`.
+/// Generates a test for each case of the named suites on each of the named adapters:
+/// `roles::holders_are_counted::sqlite`.
 ///
-/// The expression beside a name opens an adapter of its own for each test. It may await, and refers to items by paths
+/// The expression beside a name opens a separate adapter for each test. It may await, and it refers to items by paths
 /// from the root of the crate. The crate must depend on `tokio` with its macros.
 ///
 /// ```

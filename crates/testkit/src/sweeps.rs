@@ -15,7 +15,7 @@ use crate::{
     units::Units,
 };
 
-/// What this suite needs: everything that leaves rows behind.
+/// The ports of this suite: all that leave rows to sweep.
 pub trait Ports:
     Directory
     + IdempotencyStore
@@ -67,13 +67,13 @@ suite! {
     }
 }
 
-/// Two tenants, each with two rows of every sort whose last moment is the same.
+/// Two tenants, each with two rows of every sort that expire at the same time.
 struct Leftovers {
     acme: SampleTenant,
     globex: SampleTenant,
-    /// The last moment of every row.
+    /// The last valid time of every row.
     over: Timestamp,
-    /// The moment after that.
+    /// The time just after that.
     later: Timestamp,
 }
 
@@ -99,7 +99,7 @@ async fn sweep(
     scene.system(async |unit| unit.sweep(rows, Sweep { tenant, before, mode }).await.unwrap()).await
 }
 
-/// One row of every sort whose last moment this is.
+/// Adds one row of every sort that expires after this time.
 async fn leave_rows(scene: &Scene<'_, impl Units<Unit: Ports>>, of: &SampleTenant, over: Timestamp) {
     let now = scene.world.now();
     let person = scene.person().await.id;
@@ -214,7 +214,7 @@ async fn everything_that_is_over_goes_a_portion_at_a_time(scene: &Scene<'_, impl
     let Leftovers { over, later, .. } = Leftovers::of_two_tenants(scene).await;
     let portion = SweepMode::Delete { at_most: 1 };
     for rows in OF_TENANTS.into_iter().chain(OF_NO_TENANT) {
-        // When authority changed is told by the store's clock, which is no scene's.
+        // The store's clock, which no scene controls, sets the time at which authority changed.
         const AGE: Duration = Duration::from_secs(100 * 365 * 86_400);
         let (over, later) = match rows {
             Stale::AuthorityChanges => (over.minus(AGE), over.plus(AGE)),

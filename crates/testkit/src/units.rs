@@ -1,4 +1,4 @@
-//! How a suite opens the units of an adapter, and what every unit promises whatever ports it has.
+//! How a suite opens the units of an adapter, and what every unit guarantees independently of its ports.
 
 use std::future::Future;
 use tenantry_kernel::{StoreError, TenantId, UserId};
@@ -6,40 +6,40 @@ use tenantry_tenancy::{TenancyError, Tenant, Tenants};
 
 use crate::scene::{Directory, Scene, name};
 
-/// What a unit may see and change; the adapter turns it into a scope of its own.
+/// What a unit may see and change; the adapter converts it into its own scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TestScope {
-    /// A request in a tenant: that tenant's rows, and the person's own.
+    /// A request in a tenant: that tenant's rows, and those of the user.
     Tenant {
         /// The tenant.
         tenant: TenantId,
-        /// The person who asks.
+        /// The user who sends the request.
         person: UserId,
     },
-    /// A person's own affairs across tenants.
+    /// A user's own data across tenants.
     Person(UserId),
-    /// Everything.
+    /// All rows.
     System,
 }
 
-/// An adapter that keeps things: opens units, and makes what was done in one last.
+/// An adapter that stores data: opens units and commits them.
 ///
-/// A unit that is dropped without a commit must leave nothing. Opening may panic, since a suite cannot go on without a
-/// unit; what a port answers must never be a panic.
+/// A unit that is dropped without a commit must leave no changes. Opening may panic, since a suite cannot continue
+/// without a unit; the methods of a port must never panic.
 pub trait Units: Sync {
     /// The type that implements the ports over one open transaction.
     type Unit: Send;
 
-    /// A unit for changes.
+    /// Opens a unit for changes.
     fn begin(&self, scope: TestScope) -> impl Future<Output = Self::Unit> + Send;
 
-    /// A unit for reading. An adapter that opens these in another way overrides it, so that the suites read as the
-    /// application does.
+    /// Opens a unit for reading. An adapter that opens these in another way overrides this method, so that the suites
+    /// read as the application does.
     fn read(&self, scope: TestScope) -> impl Future<Output = Self::Unit> + Send {
         self.begin(scope)
     }
 
-    /// Makes everything in the unit last.
+    /// Commits all changes of the unit.
     fn commit(unit: Self::Unit) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
@@ -105,7 +105,7 @@ async fn a_unit_sees_its_own_changes_and_nobody_else_does_before_the_commit(
     assert_eq!(scene.look(async |unit| unit.tenant_by_id(tenant.id).await.unwrap()).await, Some(tenant));
 }
 
-/// A commit that fails, or that the adapter refuses after a failed statement, must not keep the half that went well.
+/// If a commit fails, or the adapter refuses it after a failed statement, none of the unit's changes may stay.
 async fn a_refused_unit_leaves_nothing(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let (first, second) = (scene.new_tenant(), scene.new_tenant());
     scene.system(async |unit| unit.insert_tenant(&first).await.unwrap()).await;

@@ -1,5 +1,5 @@
-//! What every way of waking workers promises. The suite takes two handles, of which the second may be another process'; no
-//! calls come from elsewhere.
+//! Contract of every adapter that wakes workers. The suite takes two handles; the second may belong to another process.
+//! No other caller sends wake-ups.
 
 use std::{sync::Arc, time::Duration};
 use tenantry_jobs::WakeUp;

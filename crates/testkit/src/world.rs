@@ -1,5 +1,5 @@
-//! A clock that moves only when it is told to, and dice of both kinds: those that never repeat themselves, and those that
-//! always do.
+//! A clock that moves only on request, and random sources of both kinds: without repetition, and with the same values
+//! in each run.
 
 use std::{
     sync::{
@@ -16,17 +16,17 @@ use uuid::Uuid;
 pub struct TestClock(Arc<AtomicI64>);
 
 impl TestClock {
-    /// A clock that stands at this moment.
+    /// Creates a clock that stands at this time.
     pub fn at(moment: Timestamp) -> Self {
         Self(Arc::new(AtomicI64::new(moment.unix_millis())))
     }
 
-    /// Moves the clock on.
+    /// Advances the clock.
     pub fn advance(&self, span: Duration) {
         self.set(self.now().plus(span));
     }
 
-    /// Moves the clock to this moment, which may lie in its past.
+    /// Sets the clock to this time, which may lie in its past.
     pub fn set(&self, moment: Timestamp) {
         self.0.store(moment.unix_millis(), Ordering::SeqCst);
     }
@@ -38,7 +38,7 @@ impl Clock for TestClock {
     }
 }
 
-/// Dice that do not repeat themselves, so that suites can share a store.
+/// A random source that does not repeat values, so that suites can share a store.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TestEntropy;
 
@@ -51,7 +51,7 @@ impl Entropy for TestEntropy {
     }
 }
 
-/// Dice that count: 0, 1, 2 and so on, for results that are stored.
+/// A random source that counts: 0, 1, 2 and so on, for results that are stored.
 #[derive(Debug, Default)]
 pub struct CountingEntropy(AtomicU8);
 
@@ -63,7 +63,7 @@ impl Entropy for CountingEntropy {
     }
 }
 
-/// A world whose clock stands at a moment of no significance until it is moved.
+/// Creates a world whose clock stands at an arbitrary time until it is moved.
 pub fn test_world() -> (World, TestClock) {
     let clock = TestClock::at(moment(1_795_430_096_789));
     (World::new(clock.clone(), TestEntropy), clock)
@@ -79,16 +79,16 @@ impl Clock for RealClock {
     }
 }
 
-/// A world whose clock goes, for what several processes share.
+/// Creates a world with the machine's clock, for state that several processes share.
 pub fn real() -> World {
     World::new(RealClock, TestEntropy)
 }
 
-/// The moment so many milliseconds after the beginning of 1970.
+/// Returns the time this many milliseconds after the beginning of 1970.
 ///
 /// # Panics
 ///
-/// When no date can hold it.
+/// Panics when no date can hold the time.
 pub fn moment(unix_millis: i64) -> Timestamp {
     Timestamp::from_unix_millis(unix_millis).expect("a date can hold it")
 }

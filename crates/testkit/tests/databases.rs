@@ -1,4 +1,4 @@
-//! The throw-away databases are fresh, apart, and gone afterwards.
+//! Tests that throw-away databases are fresh, separate, and removed afterwards.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly, and so may what helps it")]
 
@@ -20,7 +20,7 @@ async fn count(database: &TestDatabase) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM thing").fetch_one(&mut connection).await.unwrap()
 }
 
-/// Asked through another database, because this one may be gone.
+/// Returns whether the database exists. Asks through another database, because this one may be removed.
 async fn exists(url: &str) -> bool {
     let name = url.rsplit('/').next().unwrap();
     let other = postgres().await;
@@ -29,7 +29,7 @@ async fn exists(url: &str) -> bool {
     sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(&mut connection).await.unwrap()
 }
 
-/// A server that lives on may have it from an earlier run of this very build.
+/// Removes the template: a long-running server may have it from an earlier run of this build.
 async fn forget_template(name: &str) {
     let other = postgres().await;
     let mut connection = PgConnection::connect(other.url()).await.unwrap();
@@ -70,7 +70,7 @@ async fn a_sqlite_template_is_prepared_once_and_its_copies_are_apart() {
         sqlite_from_template("once", async |url| {
             PREPARED.fetch_add(1, Ordering::SeqCst);
             let mut connection = SqliteConnection::connect(url).await?;
-            // What a write-ahead log holds is copied too.
+            // The contents of a write-ahead log are copied too.
             sqlx::raw_sql("PRAGMA journal_mode = WAL; CREATE TABLE thing (id integer); INSERT INTO thing VALUES (1)")
                 .execute(&mut connection)
                 .await?;
@@ -117,7 +117,7 @@ async fn a_template_is_prepared_once_and_copied_for_each() {
     let copies = futures::future::join_all((0..8).map(|_| {
         postgres_from_template("once", async |url| {
             PREPARED.fetch_add(1, Ordering::SeqCst);
-            // Left open on purpose: a caller's pool may close later than it returns.
+            // Left open on purpose: a caller's pool may close after the preparation returns.
             let connection = PgConnection::connect(url).await?;
             std::mem::forget(connection);
             run(url, "CREATE TABLE thing (id integer); INSERT INTO thing VALUES (1)").await

@@ -1,4 +1,5 @@
-//! Whoever confers or removes power in a tenant does so one after the other, and by what they hold at that moment.
+//! Tests of the tenant lock: changes of authority in a tenant run one after the other, each by the permissions held at
+//! that time.
 
 use futures::future::join_all;
 use tenantry_identity::{EndReason, Sessions};
@@ -13,7 +14,7 @@ use crate::{
 
 use super::{Ports, signed_in};
 
-/// A command that any session may give, under the tenant's lock.
+/// A command that any session may run, under the tenant's lock.
 struct ChangePower;
 
 impl Command for ChangePower {
@@ -58,12 +59,12 @@ pub(super) async fn nothing_is_locked_without_a_session(scene: &Scene<'_, impl U
         .await;
 }
 
-/// How many roles the tenant has, as the unit sees it.
+/// Returns how many roles the tenant has, as the unit sees it.
 async fn count_roles(unit: &mut (impl Roles + ?Sized)) -> usize {
     all_pages(100, DIRECTIONS[0], async |page| unit.page_roles(page).await.unwrap()).await.len()
 }
 
-/// Each unit may add a role while there are few: without the lock, several would count before any adds.
+/// Each unit may add a role while there are few. Without the lock, several units would count before any adds.
 pub(super) async fn te3_changes_of_power_in_a_tenant_come_one_after_the_other(
     scene: &Scene<'_, impl Units<Unit: Ports>>,
 ) {
@@ -76,7 +77,7 @@ pub(super) async fn te3_changes_of_power_in_a_tenant_come_one_after_the_other(
     let acme = &acme;
     join_all((0..UNITS).map(|number| async move {
         let role = scene.new_role(acme.id(), &format!("Role {number}"), PermissionSet::EMPTY);
-        // Whoever has a session locks by it, and whoever has none locks the tenant: the same lock.
+        // A unit with a session locks by it; a unit without one locks the tenant. Both take the same lock.
         let by_session = number % 2 == 0;
         scene
             .change(acme.scope(), async |unit| {

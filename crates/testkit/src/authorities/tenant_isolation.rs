@@ -1,4 +1,4 @@
-//! What one tenant's unit must not learn of power elsewhere.
+//! Tests that a unit of one tenant learns nothing of authority in another.
 
 use tenantry_kernel::{Authorities, PermissionSet, SessionId};
 use tenantry_tenancy::vocabulary::{INVITATIONS_READ, USERS_READ};
@@ -22,7 +22,7 @@ pub(super) async fn te1_power_in_one_tenant_is_none_in_another(scene: &Scene<'_,
     let found = authority(scene, session.id).await.unwrap();
     assert_eq!(role_names(&found), ["Auditor"]);
     assert_eq!(found.tenant.unwrap().permissions, reads);
-    // A session in a tenant whose member its person never was.
+    // A session in a tenant of which its user was never a member.
     let stray = signed_in(scene, &acme.owner, Some(&globex)).await;
     assert!(authority(scene, stray.id).await.is_none());
 }
@@ -53,7 +53,7 @@ pub(super) async fn te1_a_scope_sees_its_own_authorities(scene: &Scene<'_, impl 
     }
 }
 
-/// A lock that a policy turned into silence would let two changes of power through at once.
+/// If a policy silently skipped the lock, two changes of authority could run at once.
 pub(super) async fn te1_another_tenant_is_not_locked(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     for scope in [acme.scope(), TestScope::Person(globex.owner.id)] {

@@ -8,16 +8,16 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// A prepared file. It lies beside the test program, so that it goes with the folder of the build.
+/// A prepared file. It lies beside the test program, so that it is deleted with the folder of the build.
 pub(super) struct FileTemplate {
     folder: PathBuf,
-    /// What the files of every build of the program begin with.
+    /// Common prefix of the files of all builds of the program.
     prefix: String,
     file: PathBuf,
 }
 
 impl FileTemplate {
-    /// What the running program prepares under this name.
+    /// Returns the template that the running program prepares under this name.
     pub(super) fn of_this_program(name: &str) -> Self {
         let program = Program::running(name);
         let folder = program.path.parent().expect("a program lies in a folder").to_owned();
@@ -27,7 +27,8 @@ impl FileTemplate {
         Self { folder, prefix, file }
     }
 
-    /// Prepares the file unless that has been done. It takes its name when it is whole, so that nobody copies half of it.
+    /// Prepares the file unless that is done already. The file gets its name when it is complete, so that no caller
+    /// copies half of it.
     pub(super) async fn make_ready<E: fmt::Debug>(&self, prepare: impl AsyncFnOnce(&str) -> Result<(), E>) {
         if self.file.exists() {
             return;
@@ -51,7 +52,7 @@ impl FileTemplate {
     fn remove_those_of_older_builds(&self) {
         let entries = fs::read_dir(&self.folder).expect("the folder of the program can be read");
         for file in entries.flatten().map(|entry| entry.path()).filter(|file| self.is_of_an_older_build(file)) {
-            // another process may be doing the same
+            // Another process may be removing it too.
             let _ = fs::remove_file(file);
         }
     }
@@ -62,7 +63,7 @@ impl FileTemplate {
     }
 }
 
-/// Moves what the write-ahead log holds into the file, since only the file is copied.
+/// Moves the contents of the write-ahead log into the file, since only the file is copied.
 async fn empty_log_of(file: &Path) {
     let mut connection = SqliteConnection::connect(&sqlite_url(file)).await.expect("the prepared file can be opened");
     let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";

@@ -1,4 +1,4 @@
-//! Which test program prepares a template, and which build of it.
+//! Identifies the test program that prepares a template, and its build.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -11,11 +11,11 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// The running program, which prepares a template of this name.
+    /// Returns the running program, which prepares a template of this name.
     ///
     /// # Panics
     ///
-    /// When the name is not 1 to 20 small letters, digits and underscores.
+    /// Panics when the name is not 1 to 20 lowercase letters, digits and underscores.
     pub(super) fn running(name: &str) -> Self {
         let simple = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         assert!(
@@ -25,12 +25,12 @@ impl Program {
         Self { path: std::env::current_exe().expect("the running program has a path") }
     }
 
-    /// Tells one program from another, in 16 hexadecimal digits.
+    /// Returns 16 hexadecimal digits that identify the program.
     pub(super) fn id(&self) -> String {
         hash(&self.path)
     }
 
-    /// Tells one build of the program from another, in 16 hexadecimal digits.
+    /// Returns 16 hexadecimal digits that identify the build of the program.
     pub(super) fn build(&self) -> String {
         let file = self.path.metadata().expect("the running program is a file");
         hash(&(file.modified().expect("files have a time of change"), file.len()))

@@ -4,23 +4,23 @@ use super::{Server, drop_database, execute, program::Program};
 use sqlx::PgConnection;
 use std::fmt;
 
-/// A prepared database. Its name belongs to a test program, and a comment on it says which build of the program.
+/// A prepared database. Its name belongs to a test program, and a comment on it names the build of the program.
 ///
-/// So programs that run at the same time do not share one, a new build replaces the one before, and a server that lives on
-/// keeps one for each program and not for each run.
+/// So programs that run at the same time do not share one, a new build replaces the one before, and a long-running
+/// server keeps one for each program instead of one for each run.
 pub(super) struct Template {
     name: String,
     build: String,
 }
 
 impl Template {
-    /// What the running program prepares under this name.
+    /// Returns the template that the running program prepares under this name.
     pub(super) fn of_this_program(name: &str) -> Self {
         let program = Program::running(name);
         Self { name: format!("tenantry_template_{name}_{}", program.id()), build: program.build() }
     }
 
-    /// Prepares the database unless that has been done. The lock, kept by `connection`, lets one caller in at a time.
+    /// Prepares the database unless that is done already. The lock, held by `connection`, admits one caller at a time.
     pub(super) async fn make_ready<E: fmt::Debug>(
         &self,
         server: &Server,
@@ -42,7 +42,7 @@ impl Template {
         self.lock(connection, "pg_advisory_unlock").await;
     }
 
-    /// Whether it is there, whole, and of this build.
+    /// Returns whether the database exists, complete and of this build.
     async fn is_ready(&self, connection: &mut PgConnection) -> bool {
         sqlx::query_scalar(
             "SELECT EXISTS (SELECT FROM pg_database \
@@ -60,7 +60,7 @@ impl Template {
         execute(connection, &statement).await.expect("every role may take locks");
     }
 
-    /// Removes one of an older build, or one whose preparation failed.
+    /// Removes a database of an older build, or one whose preparation failed.
     async fn remove(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
             .bind(&self.name)
@@ -73,8 +73,8 @@ impl Template {
         Ok(())
     }
 
-    /// Ends every connection of ours and lets nobody in any more, since only a database without connections can be copied;
-    /// the server ends its own workers for that. What says that it is whole comes last.
+    /// Ends every connection of the program and prevents new ones, since only a database without connections can be
+    /// copied. The server ends its own workers for that. The mark of completeness is written last.
     async fn close(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         execute(connection, &format!("ALTER DATABASE {self} ALLOW_CONNECTIONS false")).await?;
         let ours =
@@ -85,7 +85,7 @@ impl Template {
     }
 }
 
-/// The name, which needs no quotes in a statement.
+/// Shows the name, which needs no quotes in a statement.
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)

@@ -1,4 +1,4 @@
-//! How many invitations give a role: those that may be accepted at this moment.
+//! Tests of how many invitations give a role: those that may be accepted now.
 
 use std::time::Duration;
 use tenantry_kernel::{RoleId, Timestamp};
@@ -10,7 +10,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-/// What both scopes say.
+/// Returns the counts that both scopes report.
 async fn count(
     scene: &Scene<'_, impl Units<Unit: Invitations>>,
     tenant: &SampleTenant,
@@ -57,7 +57,7 @@ pub(super) async fn open_invitations_are_counted_until_their_time_is_over(
     ] {
         assert_eq!(count(scene, &acme, role, moment).await, expected, "{role} at {moment}");
     }
-    // As the domain says of each.
+    // The domain gives the same result for each.
     for invitation in [&both, &short, &accepted, &revoked] {
         let is_counted = [&both.id, &short.id].contains(&&invitation.id);
         assert_eq!(invitation.is_open(now), is_counted);

@@ -1,4 +1,4 @@
-//! Lists of invitations, page by page.
+//! Tests of lists of invitations, page by page.
 
 use tenantry_kernel::{Direction, PageRequest};
 use tenantry_tenancy::{Invitation, Invitations};
@@ -15,7 +15,7 @@ pub(super) async fn all_pages_joined_are_the_whole_list(scene: &Scene<'_, impl U
     let [one, two, three] = three_roles(scene, &acme).await;
     let mut expected: Vec<Invitation> = (0..7)
         .map(|number| {
-            // Some at the same moment, and before, between and after those of another tenant.
+            // Some at the same time, and before, between and after those of another tenant.
             scene.later(number % 2);
             let roles = [vec![], vec![one, three], vec![two]][usize::try_from(number).unwrap() % 3].clone();
             let state = STATES[usize::try_from(number).unwrap() % 3];

@@ -1,4 +1,4 @@
-//! What one tenant's unit must not see, and must not do, of another's invitations.
+//! Tests of what one tenant's unit must not see or do with another's invitations.
 
 use tenantry_kernel::{Direction, PageRequest, PermissionSet, StoreError};
 use tenantry_tenancy::{Invitation, InvitationState, Invitations};
@@ -25,7 +25,7 @@ pub(super) async fn te1_another_tenants_invitations_are_invisible(
                     assert_eq!(unit.open_invitation_to(tenant, &invitation.email).await.unwrap(), None);
                 }
             }
-            // Also when the page is asked to begin at an invitation of theirs.
+            // Also when the page starts at an invitation of the other tenant.
             for after in [None, Some(theirs[0].id), Some(theirs[1].id)] {
                 for direction in [Direction::Ascending, Direction::Descending] {
                     let page = PageRequest { limit: 100, after, direction };
@@ -59,7 +59,7 @@ pub(super) async fn te1_another_tenants_invitations_are_untouched(
         assert_eq!(stored(scene, theirs.id).await.as_ref(), Some(&theirs), "{scope:?}");
         assert_eq!(stored(scene, smuggled.id).await, None, "{scope:?}");
     }
-    // Their invitation under our tenant's name, and ours under theirs.
+    // The other tenant's invitation under the own tenant's id, and the own one under the other's.
     let own = new_invitation(scene, &acme);
     keep(scene, &[&own]).await;
     let adopted = Invitation { tenant: acme.id(), ..revoked };

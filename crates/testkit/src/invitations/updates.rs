@@ -1,4 +1,4 @@
-//! What an update writes, and what it leaves alone.
+//! Tests of which fields an update writes, and which it keeps.
 
 use tenantry_kernel::PermissionSet;
 use tenantry_tenancy::{Invitation, InvitationState, Invitations, Roles};
@@ -78,7 +78,8 @@ pub(super) async fn address_and_time_of_making_stay(scene: &Scene<'_, impl Units
     assert_eq!(stored(scene, invitation.id).await, Some(invitation));
 }
 
-/// The domain keeps a role while an invitation that may be accepted gives it; others must not hold it for ever.
+/// The domain keeps a role while an acceptable invitation gives it; other invitations must not block the deletion for
+/// ever.
 pub(super) async fn a_role_may_be_deleted_from_under_an_invitation(
     scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>,
 ) {
@@ -93,7 +94,7 @@ pub(super) async fn a_role_may_be_deleted_from_under_an_invitation(
     }
 }
 
-/// A change that hits no row must not pass for one that was made.
+/// A change that matches no row must not be reported as done.
 pub(super) async fn what_is_not_there_cannot_be_updated(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let absent = new_invitation(scene, &acme);

@@ -1,4 +1,4 @@
-//! Many jobs in one call.
+//! Tests of calls with many jobs.
 
 use std::collections::HashSet;
 use tenantry_jobs::{Claim, ClaimJobs, Claims, Enqueued, JobId, JobQueue, NewJob, Outcome, Settlement, Worklist};
@@ -30,7 +30,7 @@ pub(super) async fn what_became_of_many_is_noted_at_once(scene: &Scene<'_, impl 
         (0..2 * outcomes.len()).map(|_| NewJob { secret: secret.clone(), ..new_job(scene, None) }).collect();
     enqueue(scene, &jobs.iter().collect::<Vec<_>>()).await;
     let claims: Vec<Claim> = claim(scene, 100).await.iter().map(|claimed| claimed.claim).collect();
-    // Each outcome once by the right claim and once by a wrong one, in turn.
+    // Each outcome is reported once by the right claim and once by a wrong one, in turn.
     let (good, others) = claims.split_at(outcomes.len());
     let late: Vec<Claim> = others.iter().map(|claim| Claim { token: scene.world.uuid_v7(), ..*claim }).collect();
     let said =
@@ -56,11 +56,11 @@ pub(super) async fn what_became_of_many_is_noted_at_once(scene: &Scene<'_, impl 
     }
     assert_eq!(scene.system(async |unit| unit.settle_jobs(&[], now).await.unwrap()).await, []);
     scene.clock.advance(99 * LEASE);
-    // Of the dead, the one that was tried again, the one that waited, and the one that was handed back.
+    // Of the dead job, the retried one, the waiting one and the returned one.
     assert_eq!(super::blank(scene).await, 4, "{}", dead.job);
 }
 
-/// Whoever has claimed again what it had given no word on speaks of both claims at once.
+/// A worker that reclaims a job whose claim it never reported on reports on both claims at once.
 pub(super) async fn fa7_of_two_claims_to_a_job_the_late_one_is_refused(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     for late_is_first in [true, false] {
         clear(scene).await;
@@ -78,7 +78,7 @@ pub(super) async fn fa7_of_two_claims_to_a_job_the_late_one_is_refused(scene: &S
     }
 }
 
-/// More than any statement takes.
+/// More rows than any statement takes.
 const MANY: usize = 1_200;
 
 async fn enqueue_all(scene: &Scene<'_, impl Units<Unit: Ports>>, jobs: &[NewJob]) -> Vec<Enqueued> {
@@ -113,7 +113,7 @@ pub(super) async fn of_many_the_second_of_a_key_is_left_out(scene: &Scene<'_, im
         unique_key: Some(format!("report/{key}")),
         ..new_job(scene, Some(tenant))
     };
-    // Keys 0 to 49 of the one tenant are taken already, and as many of the other mean nothing to it.
+    // Keys 0 to 49 of one tenant are taken already. The same number of keys of the other tenant do not affect it.
     let before: Vec<NewJob> = (0..50).flat_map(|key| [keyed(acme.id(), key), keyed(globex.id(), key + 500)]).collect();
     assert!(enqueue_all(scene, &before).await.iter().all(|it| *it == Enqueued::Added));
     let jobs: Vec<NewJob> = (0..MANY)

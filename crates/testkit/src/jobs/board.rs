@@ -1,4 +1,4 @@
-//! What people see of jobs and do with them.
+//! Tests of how users see and manage jobs.
 
 use tenantry_jobs::{JobFilter, JobId, JobState, JobStatus, Jobs, NewJob};
 use tenantry_kernel::{Direction, PageRequest, StoreError};

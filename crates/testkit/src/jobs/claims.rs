@@ -1,4 +1,4 @@
-//! Which jobs are claimed, and in which order.
+//! Tests of which jobs are claimed, and in which order.
 
 use futures::future::join_all;
 use std::collections::HashSet;
@@ -13,7 +13,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-/// Jobs of these priorities, each older than the next, as they are to be claimed.
+/// Creates jobs of these priorities in the expected order of claims, each older than the next.
 async fn jobs_in_order(scene: &Scene<'_, impl Units<Unit: Ports>>) -> Vec<JobId> {
     let mut jobs: Vec<NewJob> = [0, -1, 5, i32::MAX, 0, 5, i32::MIN, -1, 0]
         .into_iter()
@@ -22,7 +22,7 @@ async fn jobs_in_order(scene: &Scene<'_, impl Units<Unit: Ports>>) -> Vec<JobId>
             NewJob { priority, ..new_job(scene, None) }
         })
         .collect();
-    // Not in the order in which they were made.
+    // Enqueued in another order than they were created.
     enqueue(scene, &[&jobs[4], &jobs[7], &jobs[1], &jobs[5], &jobs[8], &jobs[3], &jobs[0], &jobs[6], &jobs[2]]).await;
     jobs.sort_by_key(|job| (-i64::from(job.priority), job.run_at));
     jobs.iter().map(|job| job.id).collect()
@@ -108,13 +108,13 @@ pub(super) async fn fa7_two_units_never_claim_the_same_job(scene: &Scene<'_, imp
         let jobs: Vec<NewJob> = (0..30).map(|_| new_job(scene, None)).collect();
         enqueue(scene, &jobs.iter().collect::<Vec<_>>()).await;
         if with_leases {
-            // All of them were claimed before, by somebody who has gone.
+            // All of them were claimed before, by a worker that has stopped.
             assert_eq!(claim(scene, 100).await.len(), jobs.len());
             scene.clock.advance(LEASE);
         }
         let mut claimed: Vec<JobId> =
             join_all((0..8).map(|_| claim(scene, 4))).await.iter().flat_map(|claimed| ids(claimed)).collect();
-        // What a unit has left to another who held it.
+        // The jobs that a unit skipped because another unit held them.
         claimed.extend(ids(&claim(scene, 100).await));
         claimed.sort();
         let mut expected: Vec<JobId> = jobs.iter().map(|job| job.id).collect();

@@ -1,4 +1,4 @@
-//! A worker that gives word keeps its jobs, as long as they are its own.
+//! Tests of heartbeats: a worker that sends them keeps its jobs while it holds their claims.
 
 use tenantry_jobs::{Claim, NewJob, Worklist};
 use tenantry_kernel::Timestamp;

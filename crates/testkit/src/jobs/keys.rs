@@ -1,4 +1,4 @@
-//! At most one live job of a tenant and kind has a key.
+//! Tests of unique keys: at most one live job of a tenant and kind has a given key.
 
 use futures::future::join_all;
 use tenantry_jobs::{Enqueued, JobId, JobQueue, NewJob, Worklist};
@@ -92,7 +92,8 @@ pub(super) async fn jobs_without_a_key_never_meet(scene: &Scene<'_, impl Units<U
     assert_eq!(claim(scene, 100).await.len(), 4);
 }
 
-/// Every key that begins, ends or continues like another, or like what a careless store might put before it.
+/// Each key shares a prefix, a suffix or a continuation with another key, or with a prefix that a careless store might
+/// add.
 pub(super) async fn te5_a_key_is_one_tenants_and_one_kinds(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
@@ -111,7 +112,7 @@ pub(super) async fn te5_a_key_is_one_tenants_and_one_kinds(scene: &Scene<'_, imp
     }
     enqueue(scene, &jobs.iter().collect::<Vec<_>>()).await;
     assert_only_free(scene, &jobs, None).await;
-    // The end of the one leaves the others live.
+    // The end of one job leaves the others live.
     let over = claim(scene, 1).await.remove(0);
     assert!(complete(scene, over.claim).await);
     assert_only_free(scene, &jobs, Some(over.job.id)).await;
@@ -122,7 +123,7 @@ pub(super) async fn te5_a_key_is_one_tenants_and_one_kinds(scene: &Scene<'_, imp
     assert_eq!(live, jobs.len(), "as many as before");
 }
 
-/// Nobody else's key is free, as whoever tries it again is told.
+/// Checks that only the key of `free` is free: enqueueing any other job again reports the duplicate.
 async fn assert_only_free(scene: &Scene<'_, impl Units<Unit: Ports>>, jobs: &[NewJob], free: Option<JobId>) {
     scene
         .system(async |unit| {

@@ -1,5 +1,5 @@
-//! A worker that does not come back: its lease ends, somebody else does the job, and what it says too late counts for
-//! nothing.
+//! Tests of a worker that does not return: its lease ends, another worker runs the job, and late reports of the first
+//! do not count.
 
 use tenantry_jobs::{JobId, NewJob};
 
@@ -85,7 +85,7 @@ pub(super) async fn fa7_a_lease_that_ended_at_the_last_attempt_makes_a_dead_lett
             assert_eq!(last.job.attempt, attempt);
         }
         scene.clock.advance(LEASE);
-        // Somebody else's job is claimed by the same call, which gives this one up.
+        // The same call claims another job and gives this one up.
         let other = new_job(scene, None);
         enqueue(scene, &[&other]).await;
         assert_eq!(ids(&claim(scene, 100).await), [other.id]);
@@ -128,7 +128,7 @@ pub(super) async fn fa7_jobs_of_ended_leases_stand_in_line_with_the_others(scene
     let [as_high, as_low, between, highest] = &fresh;
     enqueue(scene, &[&low, &high]).await;
     assert_eq!(claim(scene, 100).await.len(), 2);
-    // Each is younger than the two, but older than their claims.
+    // Each is younger than the two jobs, but older than their claims.
     enqueue(scene, &[between, as_low, highest, as_high]).await;
     scene.clock.advance(LEASE);
     let in_order = [highest.id, high.id, as_high.id, between.id, low.id, as_low.id];

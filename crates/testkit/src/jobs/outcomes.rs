@@ -1,4 +1,4 @@
-//! What becomes of a job: done, tried again, or given up.
+//! Tests of job outcomes: completed, retried or given up.
 
 use tenantry_jobs::{Claim, JobId, NewJob, Outcome, Settlement, Worklist};
 
@@ -39,7 +39,7 @@ pub(super) async fn a_failed_job_is_tried_again_at_its_time(scene: &Scene<'_, im
     let job = NewJob { secret, trace, unique_key, ..new_job(scene, Some(acme.id())) };
     enqueue(scene, &[&job]).await;
     let first = claim_one(scene).await;
-    // Later than its lease would have ended, and than that.
+    // Later than the end of the lease, and than the time of the retry.
     let at = scene.world.now().plus(3 * LEASE);
     assert!(fail(scene, first.claim, &retry_at(at)).await);
     assert!(!complete(scene, first.claim).await, "the claim was spent");

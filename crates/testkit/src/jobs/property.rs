@@ -1,5 +1,5 @@
-//! Random histories of a queue against a model: whatever workers do, crash and say too late, every job that was
-//! committed is done as the ports promise, and ends once.
+//! Random histories of a queue, compared with a model. Workers may act, crash and report late; every committed job
+//! still runs as the ports promise and ends exactly once.
 
 mod claims;
 mod deeds;
@@ -25,13 +25,13 @@ use self::{
 use super::Ports;
 use crate::{scene::Scene, units::Units};
 
-/// Rounds enough to see everything that is looked for, in a few seconds.
+/// Number of rounds that reaches every expected sight within a few seconds.
 pub const USUAL_ROUNDS: u32 = 15;
 
-/// How many shorter histories are tried to explain one that has failed.
+/// Maximum number of shorter histories that are tried to explain a failed one.
 const SHORTER: u32 = 200;
 
-/// What has to be seen, or the histories show nothing.
+/// Events that must occur; otherwise the histories prove nothing.
 const SIGHTS: [&str; 15] = [
     "added",
     "called off",
@@ -50,11 +50,11 @@ const SIGHTS: [&str; 15] = [
     "word taken",
 ];
 
-/// Holds an adapter to a model of the queue over so many random histories, which are the same each time.
+/// Compares an adapter with a model of the queue over `rounds` random histories, which are the same in each run.
 ///
 /// # Panics
 ///
-/// When the adapter and the model differ, with the number of the round and the shortest history that was found to show it.
+/// Panics when the adapter and the model differ. The message names the round and the shortest failing history found.
 pub async fn property(open: impl Units<Unit: Ports>, rounds: u32) {
     let scene = Scene::new(&open);
     let cast = Cast::of(&scene).await;
@@ -81,7 +81,7 @@ fn history(round: u32) -> impl ValueTree<Value = Vec<Step>> {
     steps().new_tree(&mut runner).unwrap()
 }
 
-/// The shortest history that still fails. Proptest's own runner knows no futures.
+/// Returns the shortest history that still fails. The runner of proptest does not support futures.
 async fn shortest(
     scene: &Scene<'_, impl Units<Unit: Ports>>,
     cast: &Cast,

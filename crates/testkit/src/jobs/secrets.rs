@@ -1,4 +1,4 @@
-//! Secrets go when their time is over, wherever their jobs stand.
+//! Tests of secrets: they are deleted when they expire, in every state of their jobs.
 
 use tenantry_jobs::{JobId, NewJob};
 use tenantry_kernel::Timestamp;
@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{scene::Scene, units::Units};
 
-/// Two jobs, the secret of the first of which ends a moment before that of the second.
+/// Two jobs; the secret of the first expires just before that of the second.
 type Pair = [NewJob; 2];
 
-/// Jobs in every state, and what becomes of those in it until the secrets end.
+/// Jobs in every state, and the steps that put them there before the secrets expire.
 struct Sample {
     waiting: Pair,
     failed_twice: Pair,
@@ -63,7 +63,7 @@ impl Sample {
         }
     }
 
-    /// What a worker gets once the first secret of each pair was blanked.
+    /// Returns the jobs as a worker gets them once the first secret of each pair was blanked.
     fn blanked(&self) -> Vec<String> {
         let pairs = [(&self.waiting, 1), (&self.failed_twice, 3), (&self.running, 3)];
         let shown = pairs.map(|([first, second], attempt)| {
@@ -77,7 +77,7 @@ impl Sample {
 }
 
 pub(super) async fn exactly_the_secrets_whose_time_is_over_are_blanked(scene: &Scene<'_, impl Units<Unit: Ports>>) {
-    /// All states but that of being done, which blanks by itself.
+    /// All states but the completed one, which blanks the secret itself.
     const WITH_A_SECRET: u64 = 5;
     clear(scene).await;
     let ends = scene.world.now().plus(99 * LEASE);

@@ -1,4 +1,4 @@
-//! What a tenant's and a person's units must not see, and must not do, of the queue.
+//! Tests of what units of a tenant and of a user must not see or do in the queue.
 
 use tenantry_jobs::{Enqueued, JobId, JobQueue, NewJob, Settlement, Worklist};
 use tenantry_kernel::StoreError;
@@ -54,7 +54,7 @@ pub(super) async fn te1_a_job_of_another_tenant_is_refused(scene: &Scene<'_, imp
     }
 }
 
-/// Not even the jobs of one's own tenant are anybody's to see or to do.
+/// Units of a tenant may not read or run jobs, not even those of their own tenant.
 pub(super) async fn te1_only_system_units_work(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     clear(scene).await;
     let acme = scene.tenant().await;

@@ -1,4 +1,4 @@
-//! Tenants take turns, and none runs more at the same time than it may.
+//! Tests of turns: tenants alternate, and none runs more jobs at a time than its limit.
 
 use std::collections::HashMap;
 use tenantry_jobs::{ClaimJobs, Claimed, NewJob, Turn, Worklist};
@@ -10,10 +10,10 @@ use crate::{
     units::Units,
 };
 
-/// Whose jobs were claimed; jobs of nobody are one sort.
+/// The tenant whose jobs were claimed; jobs without a tenant form one lane.
 type Lane = Option<TenantId>;
 
-/// Enqueues so many jobs of each, those of the first before those of the next.
+/// Enqueues the given number of jobs of each lane, those of the first before those of the next.
 async fn backlog(scene: &Scene<'_, impl Units<Unit: Ports>>, of: &[(Lane, usize)]) {
     for (lane, count) in of {
         let jobs: Vec<NewJob> = (0..*count).map(|_| new_job(scene, *lane)).collect();
@@ -22,7 +22,7 @@ async fn backlog(scene: &Scene<'_, impl Units<Unit: Ports>>, of: &[(Lane, usize)
     }
 }
 
-/// A worker that goes round the tenants.
+/// A worker that remembers its turn among the tenants.
 struct Round {
     turn: Turn,
     limit: u32,
@@ -48,7 +48,7 @@ impl Round {
         claims.jobs
     }
 
-    /// Whose jobs so many claims bring.
+    /// Returns how many jobs of each lane this number of claims returns.
     async fn lanes(&mut self, scene: &Scene<'_, impl Units<Unit: Ports>>, claims: usize) -> HashMap<Lane, usize> {
         let mut found = HashMap::new();
         for _ in 0..claims {
@@ -108,13 +108,13 @@ pub(super) async fn fa13_a_round_goes_on_where_it_was(scene: &Scene<'_, impl Uni
         lanes.push(Some(scene.tenant().await.id()));
     }
     backlog(scene, &lanes.iter().map(|lane| (*lane, 20)).collect::<Vec<_>>()).await;
-    // Fewer at a time than there are tenants: those behind wait for the next claims, and those do not begin anew.
+    // With a limit below the number of tenants, the later tenants wait for the next claims, which continue from there.
     for limit in [1, 2, 3] {
         let found = Round::by(limit).lanes(scene, 5).await;
         let expected = lanes.iter().map(|lane| (*lane, usize::try_from(limit).unwrap())).collect();
         assert_eq!(found, expected, "five claims of {limit} among five");
     }
-    // Where the round was there may be nothing any more.
+    // The tenant at which the round stopped may have no jobs left.
     let mut round = Round::by(1);
     let gone = round.claim(scene).await.remove(0).job.tenant;
     let (command, now) = claiming(scene, 100);
@@ -158,7 +158,7 @@ pub(super) async fn fa13_a_tenant_runs_no_more_than_it_may(scene: &Scene<'_, imp
     backlog(scene, &[(globex, 5)]).await;
     assert_eq!(round.lanes(scene, 3).await, counts([(globex, 1)]), "another's places are its own");
 
-    // What nobody gave a word on runs no more, and is in line again.
+    // Jobs without a heartbeat no longer run and are ready again.
     scene.clock.advance(LEASE);
     let found = round.lanes(scene, 1).await;
     assert_eq!(found, counts([(acme, 3), (globex, 3), (None, 3)]), "three places each again");

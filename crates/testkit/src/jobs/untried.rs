@@ -1,4 +1,4 @@
-//! Tries that are not counted, and jobs that are hopeless before their last.
+//! Tests of uncounted attempts, and of jobs that fail permanently before their last attempt.
 
 use tenantry_jobs::{JobId, NewJob, Outcome, Worklist};
 
@@ -12,7 +12,7 @@ fn discarded() -> Outcome {
     Outcome::Discarded { error: "it makes no sense".to_owned() }
 }
 
-/// A job with everything that could get lost, and one attempt more than one.
+/// Creates a job with every field that could get lost, and more than one attempt.
 fn full_job(scene: &Scene<'_, impl Units>) -> NewJob {
     let secret = Some(secret_until(scene.world.now().plus(99 * LEASE)));
     NewJob { secret, unique_key: Some("report".to_owned()), max_attempts: 2, ..new_job(scene, None) }
@@ -22,7 +22,7 @@ pub(super) async fn a_snoozed_job_waits_and_has_spent_no_attempt(scene: &Scene<'
     clear(scene).await;
     let job = full_job(scene);
     enqueue(scene, &[&job]).await;
-    // More often than it may be tried.
+    // More often than its maximum number of attempts.
     for _ in 0..5 {
         let claimed = claim_one(scene).await;
         assert_eq!(shown(&claimed.job), expected(&job, 1));
@@ -48,7 +48,7 @@ pub(super) async fn a_job_that_was_handed_back_is_ready_at_once_and_has_spent_no
     let job = full_job(scene);
     enqueue(scene, &[&job]).await;
     for _ in 0..5 {
-        // Nothing has come with time, and so nothing is moved on.
+        // No job has become due, so no state changes.
         let (command, now) = claiming(scene, 100);
         let mut claims = scene.system(async |unit| unit.claim_jobs(command, now).await.unwrap()).await.jobs;
         assert_eq!(claims.len(), 1);

@@ -1,4 +1,4 @@
-//! Every filter, alone and with others, against what the same events filtered in memory give; and pages of what is left.
+//! Tests of every filter, alone and combined, against the same events filtered in memory; and of pages of the results.
 
 use tenantry_audit::{ActionFilter, Entries, EntryFilter};
 use tenantry_identity::vocabulary::{SESSION_ENDED, USER_UPDATED};
@@ -12,7 +12,7 @@ use crate::{
     units::Units,
 };
 
-/// The log of one tenant, beside one of another with like events.
+/// The log of one tenant, beside that of another tenant with similar events.
 struct Record {
     log: Log,
     other_person: UserId,
@@ -28,7 +28,7 @@ impl Record {
         let (other_person, role) = (UserId::new(&scene.world), RoleId::new(&scene.world));
         let mut events = Vec::new();
         for number in 0..30 {
-            // Three at the same moment.
+            // Three events have the same time.
             scene.later(if number % 3 == 0 { 7 } else { 0 });
             let actor = log.actor(scene);
             let actor = if number % 4 == 0 { actor.known_as(other_person, "Grace Hopper") } else { actor };
@@ -36,7 +36,7 @@ impl Record {
             let event = match number % 7 {
                 0 | 3 => event.target(role, Some("Clerk")),
                 1 | 4 | 5 => event.target(UserId::new(&scene.world), None),
-                // The id of the role, but another kind of thing.
+                // The id of the role, but another kind of target.
                 2 => event.target(UserId::from_uuid(role.uuid()), None),
                 _ => event,
             };
@@ -47,7 +47,7 @@ impl Record {
             ..event.clone().within(Some(other.tenant))
         });
         let unlike: Vec<Event> = unlike.collect();
-        // Neither list is written in its order.
+        // Neither list is written in order.
         for (scope, list) in [(log.scope(), &events), (other.scope(), &unlike)] {
             scene
                 .change(scope, async |unit| {
@@ -61,7 +61,7 @@ impl Record {
         Self { log, other_person, role, events }
     }
 
-    /// What the filter leaves, made without the store.
+    /// Returns the events that match the filter, without the store.
     fn expected(&self, filter: &EntryFilter) -> Vec<EventId> {
         self.events.iter().filter(|event| passes(event, filter)).map(|event| event.id).collect()
     }
@@ -86,7 +86,7 @@ fn passes(event: &Event, filter: &EntryFilter) -> bool {
         && filter.to.is_none_or(|to| event.occurred_at < to)
 }
 
-/// Reads by the filter, both ways and by pages of several sizes, and holds each to what is expected.
+/// Reads by the filter, in both directions and with several page sizes, and compares each result with the expected one.
 async fn assert_finds(
     scene: &Scene<'_, impl Units<Unit: Journal + Entries>>,
     record: &Record,

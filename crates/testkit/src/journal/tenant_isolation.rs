@@ -1,4 +1,4 @@
-//! What one tenant's unit must not see of another's log, and must not write into it.
+//! Tests that a unit of one tenant cannot read or write the log of another.
 
 use tenantry_audit::{Entries, EntryFilter};
 use tenantry_identity::vocabulary::USER_PASSWORD_CHANGED;
@@ -13,7 +13,7 @@ use crate::{
 
 pub(super) async fn te1_another_tenants_log_is_invisible(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {
     let (own, theirs) = (Log::new(scene), Log::new(scene));
-    // Alike in everything but the tenant: person, target, moment.
+    // Equal in everything but the tenant: user, target, time.
     let event = own.event(scene, ROLE_CREATED).target(own.person, Some("Ada"));
     let twin = Event {
         id: EventId::from_uuid(scene.world.uuid_v7_at(event.occurred_at)),

@@ -1,5 +1,5 @@
-//! One event whose canonical bytes and commitment are stored here: every adapter, on every database, gives these back.
-//! Seals will be made of such bytes, so they change for no release of anything.
+//! One event whose canonical bytes and commitment are stored here. Every adapter, on every database, must reproduce
+//! them. Seals are made of such bytes, so no release may change them.
 
 use tenantry_audit::Entries;
 use tenantry_kernel::{
@@ -39,8 +39,8 @@ fn log() -> Log {
     Log { tenant: TenantId::from_uuid(id(1)), person: UserId::from_uuid(id(2)) }
 }
 
-/// Everything that has more than one way to be written: escapes, line separators, characters beyond the basic plane,
-/// composed letters, negative numbers, empty lists, secrets, and fields out of order.
+/// Creates an event with everything that has more than one spelling: escapes, line separators, characters beyond the
+/// basic plane, composed letters, negative numbers, empty lists, secrets and fields out of order.
 fn event() -> Event {
     let world = World::new(TestClock::at(moment(1_795_424_400_005)), CountingEntropy::default());
     let origin = Origin {

@@ -1,4 +1,4 @@
-//! What somebody else's unit must not see, and must not do, of a person's links.
+//! Tests of what other users' units must not see or do with a user's links.
 
 use tenantry_identity::{Link, LinkKind, Links};
 use tenantry_kernel::StoreError;
@@ -22,7 +22,7 @@ pub(super) async fn te1_only_system_units_find_by_token(scene: &Scene<'_, impl U
     }
 }
 
-/// Not even the owner of the tenant gets at the links of a member.
+/// Not even the owner of the tenant can reach the links of a member.
 pub(super) async fn te1_another_persons_links_are_untouched(scene: &Scene<'_, impl Units<Unit: Directory + Links>>) {
     let acme = scene.tenant().await;
     let member = scene.member(&acme).await;
@@ -39,7 +39,7 @@ pub(super) async fn te1_another_persons_links_are_untouched(scene: &Scene<'_, im
         }
         let taken = scene.attempt(scope, async |unit| unit.take_link(&kept).await).await;
         assert!(!matches!(taken, Ok(true)), "{scope:?}");
-        // The same link under one's own name.
+        // The same link under the caller's own user id.
         let disguised = Link { user: acme.owner.id, ..kept.clone() };
         assert!(!scene.change(scope, async |unit| unit.take_link(&disguised).await.unwrap()).await, "{scope:?}");
         must_be!(

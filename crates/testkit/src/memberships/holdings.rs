@@ -1,4 +1,4 @@
-//! Which roles a member holds.
+//! Tests of the roles that a member has.
 
 use tenantry_kernel::{DefaultRole, PermissionSet, RoleId, UserId};
 use tenantry_tenancy::{Membership, MembershipStatus, Memberships, Role};
@@ -10,7 +10,7 @@ use crate::{
     vocabulary::every_permission,
 };
 
-/// What the tenant's unit says that these people hold.
+/// Returns the roles of these users as the tenant's unit reports them.
 async fn held(
     scene: &Scene<'_, impl Units<Unit: Directory>>,
     tenant: &SampleTenant,
@@ -109,7 +109,7 @@ pub(super) async fn every_role_of_a_person_comes_in_order_of_the_names(scene: &S
     scene.join(&globex, &person, &in_globex).await;
     expected.sort_by_key(|role| role.name.key());
 
-    // Whatever has become of the membership: who asks decides what that means.
+    // The port returns the roles for every status of the membership; the caller decides what the status means.
     for status in [MembershipStatus::Active, MembershipStatus::Deactivated] {
         let changed = Membership { status, ..membership.clone() };
         scene.system(async |unit| unit.update_membership(&changed).await.unwrap()).await;

@@ -1,5 +1,5 @@
-//! Lists of members: every order, filter and page, against what the same members sorted and filtered in memory give. So
-//! every adapter answers alike.
+//! Tests of lists of members: every order, filter and page, compared with the same members sorted and filtered in
+//! memory. So all adapters return the same lists.
 
 use tenantry_identity::{People, Person};
 use tenantry_kernel::{DefaultRole, Direction, PageRequest, PermissionSet, RoleId, fold};
@@ -11,7 +11,7 @@ use crate::{
     units::Units,
 };
 
-/// Names that are alike when folded, and names that mean something to a database. U+10FFFF has no successor.
+/// Names that are equal when folded, and names with special meaning to a database. U+10FFFF has no successor.
 const NAMES: [&str; 20] = [
     "Ada",
     "ADA",
@@ -41,7 +41,7 @@ struct Listed {
     roles: Vec<RoleId>,
 }
 
-/// A tenant with many members, and beside it one with some of the same names.
+/// A tenant with many members, beside a tenant with some of the same names.
 struct Crowd {
     tenant: SampleTenant,
     members: Vec<Listed>,
@@ -63,7 +63,7 @@ impl Crowd {
         };
         let mut members = vec![owner];
         for (number, called) in NAMES.into_iter().enumerate() {
-            // Three join at the same moment.
+            // Three members join at the same time.
             scene.later(if number % 3 == 0 { 1 } else { 0 });
             let local = ["ada", "o'hara", "under_score", "100%", "zed"][number % 5];
             let person = Person { email: scene.new_email(local), ..scene.new_person(called) };
@@ -85,7 +85,7 @@ impl Crowd {
         Self { tenant, members, roles }
     }
 
-    /// What the filter leaves, in order, made without the store.
+    /// Returns the members that match the filter, in order, without the store.
     fn expected(
         &self,
         filter: &MemberFilter,
@@ -151,7 +151,7 @@ pub(super) async fn all_pages_joined_are_the_whole_list(scene: &Scene<'_, impl U
 
 pub(super) async fn in1_a_prefix_is_taken_literally(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let crowd = &Crowd::gather(scene).await;
-    // How many of the names are found by each; addresses add to them.
+    // How many of the names each search finds; addresses add to them.
     let table = [
         ("", 20),
         ("a", 5),
@@ -199,7 +199,7 @@ pub(super) async fn in1_a_prefix_is_taken_literally(scene: &Scene<'_, impl Units
             }
         }
     }
-    // By the whole address of one of them.
+    // Searches for the whole address of one member.
     let wanted = &crowd.members[3].person;
     let whole = email(wanted.email.as_str());
     let filter = MemberFilter { prefix: Some(fold(whole.as_str())), ..MemberFilter::default() };

@@ -1,4 +1,4 @@
-//! Who owns a tenant: active memberships of enabled persons that hold the owner's role.
+//! Tests of the owners of a tenant: active memberships of enabled users with the owner's role.
 
 use tenantry_identity::{People, Person, PersonStatus};
 use tenantry_kernel::{DefaultRole, UserId};
@@ -28,7 +28,7 @@ pub(super) async fn te4_owners_are_active_enabled_and_hold_the_role(scene: &Scen
     let everything = scene.role(&acme, "Owners' Club", every_permission()).await;
     assert_eq!(owners(scene, &acme).await, [acme.owner.id]);
 
-    // Neither power nor ownership of another tenant makes an owner.
+    // Neither the same permissions nor ownership of another tenant makes a user an owner.
     let rich = scene.person().await;
     scene.join(&acme, &rich, &[admin.id, everything.id]).await;
     scene.join(&acme, &globex.owner, &[]).await;

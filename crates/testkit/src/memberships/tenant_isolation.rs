@@ -1,4 +1,4 @@
-//! What one tenant's unit must not see, and must not do, of another's members.
+//! Tests of what one tenant's unit must not see or do with another's members.
 
 use tenantry_kernel::{DefaultRole, Direction, PageRequest, PermissionSet, StoreError};
 use tenantry_tenancy::{MemberFilter, MemberKey, MemberOrder, Membership, MembershipStatus, Memberships};
@@ -89,7 +89,8 @@ pub(super) async fn te1_only_the_person_is_told_their_tenants(scene: &Scene<'_, 
     }
 }
 
-/// Not even their own: a unit in a tenant would see a part, and pass it for the whole.
+/// A unit in a tenant cannot list the user's memberships in all tenants, not even for that user: it would see a part
+/// and present it as the whole.
 pub(super) async fn te1_only_the_person_is_told_what_they_hold_everywhere(
     scene: &Scene<'_, impl Units<Unit: Directory>>,
 ) {

@@ -1,4 +1,4 @@
-//! What a tenant's and a person's units must not see, and must not do, of other people.
+//! Tests of what units of a tenant and of a user must not see or do with other users.
 
 use tenantry_identity::{People, Person};
 use tenantry_kernel::{StoreError, UserId};

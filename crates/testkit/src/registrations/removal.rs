@@ -1,4 +1,4 @@
-//! Registrations go once, whoever is quicker.
+//! Tests that a registration is removed exactly once when units compete for it.
 
 use futures::future::join_all;
 use tenantry_identity::Registrations;

@@ -1,4 +1,4 @@
-//! What one tenant's unit must not see, and must not do, of another's roles.
+//! Tests of what one tenant's unit must not see or do with another's roles.
 
 use tenantry_kernel::{DefaultRole, Direction, PageRequest, PermissionSet};
 use tenantry_tenancy::{Memberships, Role, Roles};
@@ -27,7 +27,7 @@ pub(super) async fn te1_another_tenants_roles_are_invisible(scene: &Scene<'_, im
                 assert_eq!(unit.default_role(globex.id(), kind).await.unwrap(), None);
             }
             assert!(unit.count_holders(&[theirs.id]).await.unwrap().iter().all(|(_, holders)| *holders == 0));
-            // Also when the page is asked to begin at a role of theirs.
+            // Also when the page starts at a role of the other tenant.
             for after in [None, Some(theirs.id)] {
                 for direction in [Direction::Ascending, Direction::Descending] {
                     let page = unit.page_roles(PageRequest { limit: 100, after, direction }).await.unwrap();
@@ -50,7 +50,7 @@ pub(super) async fn te1_another_tenants_roles_are_untouched(scene: &Scene<'_, im
         assert_eq!(stored(scene, theirs.id).await.as_ref(), Some(&theirs), "{scope:?}");
         assert_eq!(stored(scene, smuggled.id).await, None, "{scope:?}");
     }
-    // Their role under our tenant's name, and ours under theirs.
+    // The other tenant's role under the own tenant's id, and the own role under the other's.
     let own = scene.role(&acme, "Own", some()).await;
     let adopted = Role { tenant: acme.id(), ..raised.clone() };
     assert!(scene.attempt(acme.scope(), async |unit| unit.update_role(&adopted).await).await.is_err());
@@ -83,7 +83,7 @@ pub(super) async fn te5_two_tenants_may_use_one_name(scene: &Scene<'_, impl Unit
         let found = scene.look(async |unit| unit.role_by_name(tenant.id(), &role_name("clerk")).await.unwrap()).await;
         assert_eq!(found.as_ref(), Some(role));
     }
-    // Deleting the one leaves the other, and whoever holds it.
+    // Deleting one role leaves the other, and the members who have it.
     let agent = scene.person().await;
     scene.join(&globex, &agent, &[theirs.id]).await;
     scene.change(acme.scope(), async |unit| unit.delete_role(own.id).await.unwrap()).await;

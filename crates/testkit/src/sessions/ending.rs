@@ -1,4 +1,4 @@
-//! Ending sessions: only those that have not ended, each with its reason, and what was ended comes back.
+//! Tests of ending sessions: only running sessions end, each with its reason, and the ended ones are returned.
 
 use tenantry_identity::{EndReason, Session, Sessions};
 use tenantry_kernel::Timestamp;
@@ -9,7 +9,7 @@ use crate::{
     units::Units,
 };
 
-/// Two people's sessions in two tenants and in none, two of a sign-in; one has ended before.
+/// Sessions of two users in two tenants and in none, two of them of one sign-in; one has ended before.
 struct Sample {
     acme: SampleTenant,
     globex: SampleTenant,
@@ -44,7 +44,8 @@ impl Sample {
         [&self.in_acme, &self.sibling_in_globex, &self.in_none, &self.ended_before, &self.of_another]
     }
 
-    /// Exactly these ended now, and were returned so; the others are as they were, also when it is tried again.
+    /// Checks that exactly these sessions ended now and were returned so. The others are unchanged, also after a
+    /// repetition.
     async fn assert_ended<U: Units<Unit: Directory + Sessions>>(
         &self,
         scene: &Scene<'_, U>,

@@ -1,4 +1,4 @@
-//! The counter from which refresh tokens derive, and the note of what was seen of it.
+//! Tests of the counter from which refresh tokens derive, and of the record of which tokens were used.
 
 use futures::future::join_all;
 use tenantry_identity::{EndReason, Session, Sessions};

@@ -1,4 +1,4 @@
-//! What a tenant's and a person's units must not see, and must not do, of other sessions.
+//! Tests of what units of a tenant and of a user must not see or do with other sessions.
 
 use tenantry_identity::{EndReason, Session, Sessions};
 use tenantry_kernel::SessionId;
@@ -79,7 +79,8 @@ pub(super) async fn te1_sessions_out_of_scope_are_untouched(scene: &Scene<'_, im
     }
 }
 
-/// Signed in to two tenants by one sign-in, a person stays signed in at the other when the one ends what it can.
+/// A user is signed in to two tenants by one sign-in. When one tenant ends every session it can, the session in the
+/// other stays.
 pub(super) async fn se4_an_admin_ends_what_is_in_the_own_tenant_only(
     scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>,
 ) {

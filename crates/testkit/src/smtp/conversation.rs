@@ -13,18 +13,18 @@ use super::{
     security::Security,
 };
 
-/// Where a line is cut off that never ends.
+/// Maximum length of a line; longer lines are cut off.
 const MAX_LINE_BYTES: usize = 64 * 1024;
 
-/// What a conversation runs over: a connection, encrypted or not.
+/// The transport of a conversation: a connection, encrypted or not.
 trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
 
-/// Why a conversation is over.
+/// Why a conversation ended.
 enum End {
-    /// One side has hung up.
+    /// One side closed the connection.
     Closed,
-    /// The server says nothing more, and waits until the client has gone.
+    /// The server sends nothing more, and waits until the client has disconnected.
     Silent,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Conversation {
     recipients: Vec<String>,
 }
 
-/// Talks with a client until one side has hung up.
+/// Talks with a client until one side closes the connection.
 pub(super) async fn converse(shared: Arc<Shared>, number: usize, stream: TcpStream) {
     let is_encrypted = shared.security == Security::Tls;
     let wire: Box<dyn Wire> = if is_encrypted {
@@ -64,7 +64,7 @@ pub(super) async fn converse(shared: Arc<Shared>, number: usize, stream: TcpStre
     };
     let Err(end) = conversation.run().await;
     if let End::Silent = end {
-        // nothing is answered any more; the connection is held until the client lets go of it
+        // No further command gets a reply; the connection stays open until the client closes it.
         while conversation.line().await.is_ok() {}
     }
 }
@@ -188,7 +188,7 @@ impl Conversation {
         }
     }
 
-    /// Answers, unless something goes wrong here; says whether it answered.
+    /// Sends the reply unless a fault applies at this step; returns whether it did.
     async fn answer_unless(&mut self, step: Step, answer: &str) -> Result<bool, End> {
         match self.shared.faults.take(step, self.recipients.last().map(String::as_str)) {
             None => self.say(answer).await.map(|()| true),
@@ -213,7 +213,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// The next line, without its end.
+    /// Returns the next line, without its end.
     async fn line(&mut self) -> Result<String, End> {
         let mut line = Vec::new();
         loop {
@@ -234,7 +234,7 @@ impl Conversation {
     }
 }
 
-/// The address between `<` and `>`.
+/// Returns the address between `<` and `>`.
 fn address_in(line: &str) -> String {
     let address = line.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
     address.map_or_else(String::new, |(address, _)| address.to_owned())

@@ -1,11 +1,11 @@
-//! What goes wrong on purpose.
+//! Faults that tests inject.
 
 use std::sync::Mutex;
 
-/// A moment of a conversation at which something can go wrong.
+/// A step of a conversation at which a fault can apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Somebody has connected.
+    /// A client has connected.
     Greeting,
     /// `EHLO`.
     Hello,
@@ -19,11 +19,11 @@ pub enum Step {
     Recipient,
     /// `DATA`.
     Data,
-    /// The mail is there as a whole, and its receipt is waited for.
+    /// The whole mail has arrived, and the client waits for the reply.
     Message,
 }
 
-/// Something that goes wrong.
+/// A fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     at: Step,
@@ -32,48 +32,51 @@ pub struct Fault {
     left: Option<usize>,
 }
 
-/// How it goes wrong.
+/// The effect of a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum How {
-    /// The server says this, and with 421 hangs up.
+    /// The server sends this reply, and closes the connection after a 421.
     Answer(String),
-    /// The server says nothing, for as long as the client listens.
+    /// The server sends nothing, for as long as the client stays connected.
     Hang,
-    /// The server hangs up without a word.
+    /// The server closes the connection without a reply.
     Drop,
 }
 
 impl Fault {
-    /// The server answers this instead: `Fault::answer(Step::Recipient, "550 5.1.1 no such user")`. With 421 it hangs up
-    /// afterwards, as RFC 5321 wants. What it refuses it does not keep.
+    /// The server sends this reply instead: `Fault::answer(Step::Recipient, "550 5.1.1 no such user")`. After a 421 it
+    /// closes the connection, as RFC 5321 requires. It does not store refused mails.
     pub fn answer(at: Step, answer: &str) -> Self {
         Self { at, how: How::Answer(answer.to_owned()), to: None, left: None }
     }
 
-    /// The server is silent from here on. At [`Step::Message`] it has the mail, and keeps it.
+    /// The server is silent from this step on. At [`Step::Message`] it has the mail, and stores it.
     pub fn hang(at: Step) -> Self {
         Self { at, how: How::Hang, to: None, left: None }
     }
 
-    /// The server hangs up here. At [`Step::Message`] it has the mail, and keeps it: only the receipt is missing.
+    /// The server closes the connection at this step. At [`Step::Message`] it has the mail, and stores it: only the
+    /// reply is missing.
     pub fn drop(at: Step) -> Self {
         Self { at, how: How::Drop, to: None, left: None }
     }
 
-    /// For mails to this address only. It counts from [`Step::Recipient`] on, where the address is known.
+    /// Limits the fault to mails to this address. The limit applies from [`Step::Recipient`] on, where the address is
+    /// known.
     #[must_use]
     pub fn to(self, address: &str) -> Self {
         Self { to: Some(address.to_owned()), ..self }
     }
 
-    /// So many times, and then no more; without this, until [`SmtpServer::heal`](super::SmtpServer::heal).
+    /// Limits the fault to this number of times; without it, the fault lasts until
+    /// [`SmtpServer::heal`](super::SmtpServer::heal).
     #[must_use]
     pub fn times(self, times: usize) -> Self {
         Self { left: Some(times), ..self }
     }
 }
 
-/// The faults that are yet to come, first the one that was asked for first.
+/// The pending faults, in the order in which they were added.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Mutex<Vec<Fault>>);
 
@@ -86,7 +89,7 @@ impl Faults {
         self.0.lock().unwrap().clear();
     }
 
-    /// What goes wrong at this step of a mail to this address, one time less from now on.
+    /// Returns the fault that applies at this step of a mail to this address, and counts it as used once.
     pub(super) fn take(&self, at: Step, to: Option<&str>) -> Option<How> {
         let mut faults = self.0.lock().unwrap();
         let fits = |fault: &Fault| {

@@ -1,4 +1,4 @@
-//! TLS with certificates that nobody trusts but who is told to.
+//! TLS with certificates that only clients configured with their authority trust.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use tokio_rustls::{
 /// Whether and how a test server encrypts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Security {
-    /// Not at all.
+    /// No encryption.
     None,
-    /// When the client asks by `STARTTLS`.
+    /// On the client's `STARTTLS`.
     StartTls,
     /// From the first byte.
     Tls,
 }
 
-/// An authority of one's own, and a server certificate of it.
+/// A certificate authority and a server certificate that it signed.
 pub(super) struct Identity {
     /// The authority's certificate, in PEM.
     pub(super) authority: String,
@@ -26,7 +26,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// For a server of these names or IP addresses.
+    /// Creates the certificates of a server with these names or IP addresses.
     pub(super) fn new(names: &[String]) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

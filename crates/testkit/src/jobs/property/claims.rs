@@ -1,4 +1,4 @@
-//! What a claim may bring.
+//! Checks of the jobs that a claim returns.
 
 use std::{
     cmp::Reverse,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::jobs::{expected, shown};
 
-/// A claim, and whose it is.
+/// A claim and the worker that sends it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked {
     pub(super) worker: usize,
@@ -63,7 +63,7 @@ impl Model {
         Ok(())
     }
 
-    /// How many jobs each lane may give: those that are ready, but no more than may run beside what runs.
+    /// Returns how many jobs each lane can give: its ready jobs, limited by how many may run beside those that run.
     fn able(&mut self, command: &ClaimJobs<'_>) -> BTreeMap<Lane, u32> {
         let (mut ready, mut running): (BTreeMap<Lane, u32>, BTreeMap<Lane, u32>) = Default::default();
         for entry in self.jobs.values() {
@@ -85,7 +85,7 @@ impl Model {
         ready
     }
 
-    /// What is left has no better place in its lane than what was taken.
+    /// Checks that no remaining job precedes a claimed one in its lane.
     fn check_order(&self, command: &ClaimJobs<'_>, last: &BTreeMap<Lane, Place>) -> Checked {
         let is_ready = |entry: &&Entry| entry.state == JobState::Ready && entry.job.queue == command.queue;
         for left in self.jobs.values().filter(is_ready) {
@@ -96,7 +96,7 @@ impl Model {
     }
 }
 
-/// Greater priority goes first, then the oldest.
+/// Sort key of a job: higher priority first, then older.
 type Place = (Reverse<i32>, Timestamp);
 
 fn place(entry: &Entry) -> Place {

@@ -1,4 +1,4 @@
-//! Each step, as it is done to the store and told the model.
+//! Applies each step to the store and to the model.
 
 use proptest::sample::Index;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-/// How many of the claims that were given last may be spoken of late.
+/// Number of recent claims that late reports may refer to.
 const REMEMBERED: usize = 12;
 
 impl<U: Units<Unit: Ports>> Play<'_, '_, U> {
@@ -132,7 +132,7 @@ impl<U: Units<Unit: Ports>> Play<'_, '_, U> {
         .await
     }
 
-    /// As a handler does whose effect lies in the store: where its claim is not good any more, its unit is dropped.
+    /// Acts like a handler whose effect lies in the store: if its claim is no longer valid, its unit is dropped.
     async fn succeed(&mut self, speaker: Speaker, which: &Index, next: &Errand, kept: bool) -> Checked {
         let Some(claim) = self.pick(speaker, which) else { return Ok(()) };
         let (now, next) = (self.scene.world.now(), self.new_job(next));

@@ -1,4 +1,4 @@
-//! One job of the model, and what may happen to it.
+//! One job of the model and its transitions.
 
 use tenantry_jobs::{JobState, JobStatus, NewJob, Outcome};
 use tenantry_kernel::Timestamp;
@@ -12,14 +12,14 @@ pub(super) struct Lease {
     pub(super) until: Timestamp,
 }
 
-/// A job and where it stands.
+/// A job and its state.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) job: NewJob,
     pub(super) state: JobState,
     pub(super) attempt: u32,
     pub(super) run_at: Timestamp,
-    /// While it runs.
+    /// The lease, while the job runs.
     pub(super) lease: Option<Lease>,
     finished_at: Option<Timestamp>,
 }
@@ -38,7 +38,7 @@ impl Entry {
         self.lease.is_some_and(|lease| lease.until <= now)
     }
 
-    /// Whether a unit that was to make this of that has changed anything.
+    /// Returns whether a unit that replaces `other` with this entry changes anything.
     pub(super) fn differs(&self, other: &Self) -> bool {
         let standing = |entry: &Self| (entry.state, entry.attempt, entry.run_at, entry.lease, entry.finished_at);
         standing(self) != standing(other)
@@ -97,7 +97,7 @@ impl Entry {
             run_at: self.run_at,
             created_at: self.job.created_at,
             finished_at: self.finished_at,
-            // What was said of it is the business of other suites.
+            // Other suites check the error texts.
             last_error: found.last_error.clone(),
             result: found.result.clone(),
         };

@@ -1,5 +1,5 @@
-//! The queue as its ports describe it, in plain memory. It is shown each answer of a store, objects to what may not be,
-//! and then stands where the store has to stand.
+//! A model of the queue in memory, as the ports describe it. The model sees each response of a store, objects to
+//! forbidden ones, and then takes the state that the store must have.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use tenantry_jobs::{Claim, DeadLetter, Enqueued, JobId, JobState, JobStatus, NewJob, Outcome, Settlement};
@@ -7,24 +7,24 @@ use tenantry_kernel::{TenantId, Timestamp};
 
 use super::{entry::Entry, turns::Waits};
 
-/// What the model has against an answer, if it has anything.
+/// Result of a check; the error is the objection of the model.
 pub(super) type Checked<T = ()> = Result<T, String>;
 
 pub(super) fn ensure(holds: bool, objection: impl FnOnce() -> String) -> Checked {
     if holds { Ok(()) } else { Err(objection()) }
 }
 
-/// Whose jobs stand in one line; those of nobody are one sort.
+/// The tenant whose jobs take turns together; jobs without a tenant form one lane.
 pub(super) type Lane = Option<TenantId>;
 
-/// How often something was seen.
+/// How often each event occurred.
 pub(super) type Seen = BTreeMap<&'static str, u32>;
 
-/// Where every job stands, and who waits for a turn.
+/// The state of every job, and the lanes that wait for a turn.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Model {
     pub(super) jobs: BTreeMap<JobId, Entry>,
-    /// By worker and queue.
+    /// Waiting lanes by worker and queue.
     pub(super) waits: HashMap<(usize, &'static str), Waits>,
     pub(super) seen: Seen,
 }
@@ -54,7 +54,7 @@ impl Model {
         !self.jobs.values().any(Entry::is_live)
     }
 
-    /// Whether there is something to claim in that queue, or to be brought about by time in any.
+    /// Returns whether the queue has a job to claim, or any queue has a job whose state changes by time.
     pub(super) fn has_due(&self, queue: &str, now: Timestamp) -> bool {
         let is_due = |entry: &Entry| match entry.state {
             JobState::Ready => entry.job.queue == queue,
@@ -128,7 +128,7 @@ impl Model {
         self.settle(&[Settlement { claim, outcome: Outcome::Completed }], now, &refused)
     }
 
-    /// The claims that were good, if exactly the others were refused.
+    /// Returns the valid claims. Fails unless exactly the other claims were refused.
     fn check_refused(&mut self, claims: &[Claim], refused: &[Claim]) -> Checked<Vec<Claim>> {
         let (good, late): (Vec<Claim>, Vec<Claim>) = claims.iter().partition(|claim| self.is_good(claim));
         let (expected, told): (HashSet<_>, HashSet<_>) = (late.iter().collect(), refused.iter().collect());
@@ -161,7 +161,7 @@ impl Model {
         Ok(())
     }
 
-    /// Every job is there and stands where it has to, and there is no other.
+    /// Checks that the store has exactly the jobs of the model, each in its expected state.
     pub(super) fn compare(&self, found: &[JobStatus]) -> Checked {
         let mut missing: HashSet<JobId> = self.jobs.keys().copied().collect();
         for status in found {

@@ -1,4 +1,5 @@
-//! The model objects to what a store may not answer. Each wrong answer is one step from a right one, which is taken.
+//! Tests of the model: it objects to forbidden responses of a store. Each wrong response is one step from a right one,
+//! which the model accepts.
 
 mod claimed;
 mod said;
@@ -15,7 +16,7 @@ use crate::{jobs::at_attempt, world::test_world};
 
 const LEASE: Duration = Duration::from_secs(60);
 
-/// A model, and what a store without fault would tell it.
+/// A model, and the responses of a correct store.
 #[derive(Clone)]
 struct Told {
     model: Model,
@@ -73,7 +74,7 @@ impl Told {
         }
     }
 
-    /// The jobs at their attempts, as this claim brings them.
+    /// Returns the jobs at their attempts, as this claim returns them.
     fn brought(asked: &Asked, jobs: &[(&NewJob, u32)]) -> Claims {
         let brought = |(job, attempt): &(&NewJob, u32)| Claimed {
             job: at_attempt(job, *attempt),
@@ -82,7 +83,7 @@ impl Told {
         Claims { jobs: jobs.iter().map(brought).collect(), ..Claims::default() }
     }
 
-    /// Claims by a claim for as many, and is told that it brought them.
+    /// Sends a claim for this number of jobs, and tells the model that it returned them.
     fn claim(&mut self, jobs: &[(&NewJob, u32)]) -> Checked<Claim> {
         let asked = self.asked(u32::try_from(jobs.len()).unwrap());
         self.model.claim(&asked, &Self::brought(&asked, jobs))?;
@@ -98,7 +99,7 @@ impl Told {
         DeadLetter { job: job.id, tenant: job.tenant, kind: job.kind.to_owned(), error: String::new() }
     }
 
-    /// The only job as the store has to have it.
+    /// Returns the only job in the state that the store must have.
     fn status(&self) -> JobStatus {
         let entry = self.model.jobs.values().next().unwrap();
         JobStatus {

@@ -1,4 +1,4 @@
-//! A history as it is played to a store and to the model.
+//! Plays a history to a store and to the model.
 
 use std::time::Duration;
 use tenantry_jobs::{Claim, JobFilter, JobId, JobState, Jobs, Outcome, Settlement, Turn, Worklist};
@@ -19,7 +19,7 @@ use crate::{
 const DAY: Duration = Duration::from_secs(86_400);
 const PAGE: u32 = 100;
 
-/// The tenants whose jobs they are, in an order that is the same each time as far as the store can see.
+/// The tenants that own the jobs. Their order is the same in each run as far as the store can see.
 pub(super) struct Cast(Vec<SampleTenant>);
 
 impl Cast {
@@ -36,7 +36,7 @@ impl Cast {
         lane.checked_sub(1).map(|tenant| self.0[tenant].id())
     }
 
-    /// Requests that may enqueue jobs of this lane and of no other tenant.
+    /// Returns the scope of a request that may enqueue jobs of this lane and of no other tenant.
     pub(super) fn scope(&self, lane: usize) -> TestScope {
         match lane.checked_sub(1) {
             Some(tenant) => self.0[tenant].scope(),
@@ -52,21 +52,21 @@ pub(super) struct Worker {
     pub(super) turns: [Turn; QUEUES.len()],
 }
 
-/// A history under way.
+/// A history in progress.
 pub(super) struct Play<'p, 'u, U> {
     pub(super) scene: &'p Scene<'u, U>,
     pub(super) cast: &'p Cast,
     pub(super) model: Model,
     pub(super) workers: [Worker; WORKERS],
-    /// Every claim that was ever given.
+    /// Every claim that the store ever returned.
     pub(super) given: Vec<Claim>,
-    /// Comes before every job of this history, and after those of others.
+    /// Sorts before every job of this history and after those of earlier histories.
     first: JobId,
     made: u16,
 }
 
 impl<'p, 'u, U: Units<Unit: Ports>> Play<'p, 'u, U> {
-    /// Begins on a queue in which nothing is left to be done.
+    /// Starts on a queue without pending jobs.
     pub(super) async fn of(scene: &'p Scene<'u, U>, cast: &'p Cast) -> Self {
         scene.clock.advance(2 * DAY);
         while !call_off_everything(scene).await {}
@@ -76,7 +76,7 @@ impl<'p, 'u, U: Units<Unit: Ports>> Play<'p, 'u, U> {
         Self { scene, cast, model: Model::default(), workers, given: vec![], first, made: 0 }
     }
 
-    /// Plays all of it, then has every job done that is left.
+    /// Plays all steps, then completes every remaining job.
     pub(super) async fn run(mut self, steps: &[Step]) -> Checked<Seen> {
         for (number, step) in steps.iter().enumerate() {
             self.step(step).await.map_err(|objection| format!("step {number}: {objection}"))?;
@@ -86,7 +86,7 @@ impl<'p, 'u, U: Units<Unit: Ports>> Play<'p, 'u, U> {
         Ok(self.model.seen)
     }
 
-    /// Ids in the order in which they are made, so that the same history has the same order of jobs each time.
+    /// Returns ids in order of creation, so that a history has the same order of jobs in each run.
     pub(super) fn new_id(&mut self) -> JobId {
         self.made += 1;
         let mut bytes: [u8; 10] = self.scene.world.random();
@@ -94,7 +94,7 @@ impl<'p, 'u, U: Units<Unit: Ports>> Play<'p, 'u, U> {
         JobId::from_uuid(Builder::from_unix_timestamp_millis(millis(self.scene.world.now()), &bytes).into_uuid())
     }
 
-    /// Does something to the store in one unit, and to the model; keeps both or neither.
+    /// Changes the store in one unit, and the model with it; keeps both changes or neither.
     pub(super) async fn unit<T>(
         &mut self,
         scope: TestScope,
@@ -114,8 +114,8 @@ impl<'p, 'u, U: Units<Unit: Ports>> Play<'p, 'u, U> {
         Ok(done)
     }
 
-    /// A unit that was dropped may let go of its jobs a moment later, and until then nobody claims them. Whoever
-    /// changes one of them waits for that.
+    /// Waits for a dropped unit: it may release its jobs a little later, and until then no worker can claim them. A
+    /// change to one of these jobs waits for the release.
     async fn wait_for_dropped(&mut self, dropped: &Model) -> Checked {
         let is_held = |job: &JobId| dropped.jobs[job].differs(&self.model.jobs[job]);
         let held: Vec<JobId> = self.model.jobs.keys().copied().filter(is_held).collect();
@@ -157,7 +157,7 @@ impl<'p, 'u, U: Units<Unit: Ports>> Play<'p, 'u, U> {
         })
     }
 
-    /// Until nothing is left every lease ends, every time comes, and whoever claims does what it claims.
+    /// Repeats until no job is left: ends every lease, reaches every due time, and completes every claimed job.
     async fn drain(&mut self) -> Checked {
         const ROUNDS: usize = 5;
         for _ in 0..ROUNDS {
@@ -187,7 +187,7 @@ fn millis(moment: Timestamp) -> u64 {
     u64::try_from(moment.unix_millis()).unwrap()
 }
 
-/// Calls off what others have left, and says whether there was nothing.
+/// Cancels the jobs that earlier tests left, and returns whether there were none.
 async fn call_off_everything(scene: &Scene<'_, impl Units<Unit: Ports>>) -> bool {
     let now = scene.world.now();
     scene

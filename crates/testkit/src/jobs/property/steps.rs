@@ -1,4 +1,4 @@
-//! The random things that happen to a queue.
+//! The random steps of a history.
 
 use proptest::{
     collection::vec,
@@ -11,14 +11,14 @@ use std::ops::RangeInclusive;
 
 pub(super) const QUEUES: [&str; 2] = ["errands", "parcels"];
 pub(super) const KINDS: [&str; 2] = ["errand", "parcel"];
-/// Nobody's, and those of so many tenants.
+/// Number of lanes: one without a tenant, and one per tenant.
 pub(super) const LANES: usize = 4;
 pub(super) const WORKERS: usize = 3;
 
-/// From none on, so that a history that has failed can be told as a short one.
+/// Starts at zero, so that a failed history can shrink to a short one.
 const STEPS: RangeInclusive<usize> = 0..=100;
 
-/// A job that is to be enqueued; times are milliseconds from now.
+/// A job to enqueue; times are milliseconds from now.
 #[derive(Debug, Clone)]
 pub(super) struct Errand {
     pub(super) lane: usize,
@@ -30,7 +30,7 @@ pub(super) struct Errand {
     pub(super) max_attempts: u32,
 }
 
-/// What a worker says of a try; times are milliseconds from now.
+/// What a worker reports of an attempt; times are milliseconds from now.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Word {
     Completed,
@@ -41,19 +41,19 @@ pub(super) enum Word {
     HandedBack,
 }
 
-/// Whose claims a word is about.
+/// The claims that a report is about.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Speaker {
-    /// Those that a worker believes to hold.
+    /// The claims that a worker believes to hold.
     Worker(usize),
-    /// Those that were given lately to whomever, crashed or replaced: what comes late.
+    /// Recent claims of any worker, crashed and replaced ones included: late reports.
     Late,
 }
 
-/// What happens. What is not `kept` happens in a unit that is dropped.
+/// A step. A step that is not `kept` happens in a unit that is dropped.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
-    /// By units of the first job's tenant, and then all are its own, or by System units.
+    /// Runs in a unit of the first job's tenant, which then owns all the jobs, or in a System unit.
     Enqueue {
         jobs: Vec<Errand>,
         by_tenant: bool,
@@ -81,14 +81,14 @@ pub(super) enum Step {
         words: Vec<(Index, Word)>,
         kept: bool,
     },
-    /// One job is done and another enqueued in the same unit.
+    /// Completes one job and enqueues another in the same unit.
     Succeed {
         speaker: Speaker,
         which: Index,
         next: Errand,
         kept: bool,
     },
-    /// A worker forgets everything and says nothing.
+    /// A worker loses its state without a report.
     Crash {
         worker: usize,
     },
@@ -133,7 +133,7 @@ fn speaker() -> impl Strategy<Value = Speaker> {
     prop_oneof![3 => (0..WORKERS).prop_map(Speaker::Worker), 1 => Just(Speaker::Late)]
 }
 
-/// Most units are kept.
+/// Most units are committed.
 fn kept() -> impl Strategy<Value = bool> {
     prop_oneof![7 => Just(true), 1 => Just(false)]
 }
@@ -143,7 +143,7 @@ fn lease() -> impl Strategy<Value = u64> {
 }
 
 fn claim() -> impl Strategy<Value = Step> {
-    // Often fewer than there are lanes, so that they have to wait for each other.
+    // Often below the number of lanes, so that lanes have to wait for each other.
     let limit = prop_oneof![2 => 1..=2_u32, 1 => 0..=6_u32];
     let tenant_limit = proptest::option::weighted(0.5, 1..=4_u32);
     (0..WORKERS, 0..QUEUES.len(), limit, tenant_limit, lease(), any::<bool>(), kept()).prop_map(
@@ -178,7 +178,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What happens in one round.
+/// Returns the steps of one round.
 pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step(), STEPS)
 }

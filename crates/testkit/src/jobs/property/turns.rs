@@ -1,40 +1,40 @@
-//! The promise that tenants take turns, as far as one worker that remembers its turn can see it:
+//! Checks that tenants take turns, as far as one worker that remembers its turn can see:
 //!
-//! - of one claim, no tenant gets two jobs more than another that could have given more;
-//! - no tenant has its turn twice while another waits that could have given a job each time;
-//! - such a tenant waits for each of the others once at most, whether or not they could give anything: a claim goes by
-//!   as many of them as it asks for jobs.
+//! - in one claim, no tenant gets two jobs more than another that could have given more;
+//! - no tenant has two turns while another waits that could have given a job each time;
+//! - such a tenant waits at most once for each of the others, whether or not they could give a job: a claim passes as
+//!   many of them as it asks for jobs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::{Checked, Lane, ensure};
 
-/// What a claim of at most so many jobs has brought each lane.
+/// The jobs that one claim, with its limit, returned for each lane.
 #[derive(Debug)]
 pub(super) struct Shares {
-    /// How many jobs each could give; those that could give none are left out.
+    /// How many jobs each lane could give; lanes without any are left out.
     pub(super) able: BTreeMap<Lane, u32>,
     pub(super) got: BTreeMap<Lane, u32>,
     pub(super) limit: usize,
-    /// How many lanes there are.
+    /// Number of lanes.
     pub(super) lanes: usize,
 }
 
 /// How long a lane has waited.
 #[derive(Debug, Clone, Default)]
 struct Wait {
-    /// Who had a turn meanwhile.
+    /// The lanes that had a turn meanwhile.
     served: BTreeSet<Lane>,
-    /// How many jobs were asked for meanwhile.
+    /// Number of jobs that were asked for meanwhile.
     asked: usize,
 }
 
-/// Those who could have given a job to the last claim of a worker, and were passed over.
+/// Lanes that could have given a job to the last claim of a worker and were passed over.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Waits(BTreeMap<Lane, Wait>);
 
 impl Waits {
-    /// Notes who waits now, and says whether anybody does.
+    /// Records the lanes that wait now, and returns whether there are any.
     pub(super) fn check(&mut self, shares: &Shares) -> Checked<bool> {
         let Shares { able, got, limit, lanes } = shares;
         let most = got.values().copied().max().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Claims that bring what they may not, and tenants that get more than their turn.
+//! Tests of objections: claims that return forbidden jobs, and tenants that get more than their turn.
 
 use tenantry_jobs::{Claims, NewJob};
 

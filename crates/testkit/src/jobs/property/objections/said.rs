@@ -1,4 +1,5 @@
-//! Late words that count, keys that two have, deaths that nobody hears of, and jobs that stand where they may not.
+//! Tests of objections: late reports that count, keys that two jobs hold, dead letters that go unreported, and jobs in
+//! forbidden states.
 
 use tenantry_jobs::{DeadLetter, Enqueued, JobState, JobStatus, NewJob, Outcome, Settlement};
 
