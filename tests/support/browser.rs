@@ -1,4 +1,4 @@
-//! A browser of one's own: Chromium without a window, led by its driver.
+//! A headless Chromium of one test, controlled by its driver.
 
 use fantoccini::{Client, ClientBuilder, Locator, elements::Element, wd::WebDriverCompatibleCommand};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -17,11 +17,11 @@ use tempfile::TempDir;
 const BROWSER: &str = "TEST_BROWSER";
 const DRIVER: &str = "TEST_CHROMEDRIVER";
 
-/// How long the browser may take for anything that a person would wait for.
+/// Maximum time for anything that a user would wait for.
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Nothing is shown, nothing is kept, and nobody is talked to but who is asked for.
+/// No window, no stored state, and no network requests but those of the test.
 const FLAGS: [&str; 11] = [
     "--headless",
     // In containers, where tests run as root, there is neither a sandbox nor much shared memory.
@@ -37,11 +37,11 @@ const FLAGS: [&str; 11] = [
     "--window-size=520,860",
 ];
 
-/// Runs the driver until standard input closes, however whoever holds it comes to an end, and then kills the whole group:
-/// the driver alone would leave its browsers behind.
+/// Runs the driver until standard input closes, which happens however the test process ends. Then kills the whole
+/// group: the driver alone would leave its browsers behind.
 const GUARD: &str = r#""$@" 2>&1 & exec > /dev/null; read -r _; kill -KILL 0"#;
 
-/// A browser with one window. It ends, and everything that it kept goes, when this is dropped.
+/// A browser with one window. Dropping it ends the browser and deletes all its data.
 pub(crate) struct Browser {
     client: Client,
     /// Held for its `Drop`.
@@ -49,7 +49,7 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Opens the browser that `TEST_BROWSER` names. `None` when that is `off`.
+    /// Opens the browser that `TEST_BROWSER` names. Returns `None` when the variable is `off`.
     pub(crate) async fn open() -> Option<Self> {
         let browser = named(BROWSER);
         if browser == Path::new("off") {
@@ -68,18 +68,18 @@ impl Browser {
         Some(Self { client, _driver: driver })
     }
 
-    /// Opens an address as a link in a mail does, in a tab where nothing else is open.
+    /// Opens an address like a link in an email, in an empty tab.
     pub(crate) async fn follow(&self, link: &str) {
         self.client.goto("about:blank").await.unwrap();
         self.client.goto(link).await.unwrap();
     }
 
-    /// Opens an address in the tab where its page is open already.
+    /// Opens an address in the tab that shows its page already.
     pub(crate) async fn follow_again(&self, link: &str) {
         self.client.goto(link).await.unwrap();
     }
 
-    /// What stands in the address bar.
+    /// Returns the contents of the address bar.
     pub(crate) async fn address(&self) -> String {
         self.client.current_url().await.unwrap().to_string()
     }
@@ -88,14 +88,14 @@ impl Browser {
         self.client.title().await.unwrap()
     }
 
-    /// Everything that the page holds or keeps, its fields aside.
+    /// Returns everything that the page contains or stores, except the values of its fields.
     pub(crate) async fn holds(&self) -> String {
         let script = "return JSON.stringify([document.documentElement.outerHTML, localStorage, sessionStorage, \
                       document.cookie, history.state])";
         self.client.execute(script, Vec::new()).await.unwrap().as_str().unwrap().to_owned()
     }
 
-    /// Whether somebody sees the element with this id.
+    /// Returns whether the element with this id is visible.
     pub(crate) async fn shows(&self, id: &str) -> bool {
         match self.find(id).await {
             Some(element) => element.is_displayed().await.unwrap_or_default(),
@@ -103,7 +103,7 @@ impl Browser {
         }
     }
 
-    /// The text that somebody sees of the element with this id.
+    /// Returns the visible text of the element with this id.
     pub(crate) async fn text(&self, id: &str) -> String {
         match self.find(id).await {
             Some(element) => element.text().await.unwrap_or_default(),
@@ -111,7 +111,7 @@ impl Browser {
         }
     }
 
-    /// Writes into a field in place of what is there.
+    /// Replaces the contents of a field.
     pub(crate) async fn enter(&self, id: &str, text: &str) {
         self.until_shown(id).await;
         let field = self.find(id).await.unwrap();
@@ -125,7 +125,7 @@ impl Browser {
         self.find(id).await.unwrap().click().await.unwrap();
     }
 
-    /// Waits until somebody sees the element with this id.
+    /// Waits until the element with this id is visible.
     pub(crate) async fn until_shown(&self, id: &str) {
         let began = Instant::now();
         while !self.shows(id).await {
@@ -134,7 +134,7 @@ impl Browser {
         }
     }
 
-    /// Waits until the element with this id says that, and returns all that it says.
+    /// Waits until the element with this id contains these words, and returns its whole text.
     pub(crate) async fn until_says(&self, id: &str, words: &str) -> String {
         let began = Instant::now();
         loop {
@@ -147,14 +147,14 @@ impl Browser {
         }
     }
 
-    /// What the console complains about, refused requests aside: scripts that fail, and what the page's policy forbids.
+    /// Returns the errors in the console, except refused requests: failed scripts and violations of the page's policy.
     pub(crate) async fn complaints(&self) -> Vec<Value> {
         let entries = self.client.issue_cmd(Console).await.unwrap();
         let entries = entries.as_array().unwrap().iter();
         entries.filter(|entry| entry["level"] != "INFO" && entry["source"] != "network").cloned().collect()
     }
 
-    /// Takes a picture of the page where `TENANTRY_SCREENSHOTS` names a folder for them.
+    /// Saves a screenshot of the page if `TENANTRY_SCREENSHOTS` names a folder.
     #[expect(clippy::disallowed_methods, reason = "a switch of the tests, not of the program")]
     pub(crate) async fn picture(&self, name: &str) {
         let Some(folder) = std::env::var_os("TENANTRY_SCREENSHOTS").map(PathBuf::from) else { return };
@@ -203,7 +203,7 @@ impl Driver {
     }
 }
 
-/// The port that the driver says it has chosen.
+/// Returns the port that the driver reports.
 fn port(mut output: impl BufRead + Send + 'static) -> u16 {
     let (found, waiting) = mpsc::channel();
     std::thread::spawn(move || {
@@ -228,9 +228,9 @@ fn port(mut output: impl BufRead + Send + 'static) -> u16 {
 impl Drop for Driver {
     fn drop(&mut self) {
         drop(self.lifeline.take());
-        // It fails when the guard has ended already, which is as good.
+        // Fails when the guard has ended already, which is fine.
         let _ = self.guard.wait();
-        // What is being killed may write a moment longer.
+        // A process that is being killed may write a little longer.
         let began = Instant::now();
         while self.folder.path().exists() && began.elapsed() < PATIENCE {
             let _ = fs::remove_dir_all(self.folder.path());
@@ -239,7 +239,7 @@ impl Drop for Driver {
     }
 }
 
-/// Asks for what was written to the console since it was last asked for.
+/// Requests the console messages since the last request.
 #[derive(Debug)]
 struct Console;
 

@@ -1,4 +1,4 @@
-//! A client that knows the conventions of the API and holds every answer to them.
+//! A client that follows the conventions of the API and checks every response against them.
 
 use reqwest::{
     Method, StatusCode,
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{contract, sql::Sql};
 
-/// Speaks to one server, with or without an access token.
+/// Sends requests to one server, with or without an access token.
 #[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -21,26 +21,26 @@ pub(crate) struct Client {
     pub(crate) access_token: Option<String>,
 }
 
-/// A client that knows no conventions. It follows no redirects and trusts no certificates: to read those of the machine takes
-/// a tenth of a second, and the servers of tests speak plain HTTP.
+/// Returns a client without the conventions. It follows no redirects and trusts no certificates: reading those of the
+/// machine takes a tenth of a second, and test servers speak plain HTTP.
 pub(crate) fn http() -> reqwest::Client {
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).tls_certs_only([]);
     client.build().unwrap()
 }
 
-/// Asks for a URL by a client of [`http`].
+/// Requests a URL with a client of [`http`].
 pub(crate) async fn fetch(url: impl reqwest::IntoUrl) -> reqwest::Result<reqwest::Response> {
     http().get(url).send().await
 }
 
-/// What the server answered.
+/// A response of the server.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
     pub(crate) text: String,
-    /// What came, where it is no text.
+    /// The body as bytes, for bodies that are not text.
     pub(crate) bytes: Vec<u8>,
     call: String,
 }
@@ -74,7 +74,7 @@ impl Client {
         self.send(Method::DELETE, path, None, &[]).await
     }
 
-    /// A request to a path below `/api/v1`, or to a root path that starts with `//`.
+    /// Sends a request to a path below `/api/v1`, or to a root path that starts with `//`.
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -105,13 +105,13 @@ impl Client {
         self.upload_form(Form::new().part("file", part)).await
     }
 
-    /// Uploads a form made by hand.
+    /// Uploads a form that the test built.
     pub(crate) async fn upload_form(&self, form: Form) -> Reply {
         let request = self.raw(Method::POST, "/files/upload").multipart(form);
         self.finish(request, &Method::POST, "/api/v1/files/upload").await
     }
 
-    /// Sends a request made by hand, and holds the answer to the conventions all the same.
+    /// Sends a request that the test built, and checks the response against the conventions too.
     pub(crate) async fn finish(&self, request: reqwest::RequestBuilder, method: &Method, path: &str) -> Reply {
         let answer = request.send().await.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"));
         let (status, headers) = (answer.status(), answer.headers().clone());
@@ -125,7 +125,7 @@ impl Client {
         reply
     }
 
-    /// A raw request builder for a path below `/api/v1`.
+    /// Returns a raw request builder for a path below `/api/v1`.
     pub(crate) fn raw(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.http.request(method, format!("{}/api/v1{path}", self.url));
         match &self.access_token {
@@ -147,7 +147,7 @@ impl Client {
     }
 }
 
-/// The documented operation that a request is for.
+/// Returns the documented operation of a request.
 pub(crate) fn operation_of(method: &Method, path: &str) -> Option<String> {
     let path = path.split('?').next().unwrap_or_default();
     let parts: Vec<&str> = path.split('/').collect();
@@ -162,14 +162,14 @@ pub(crate) fn operation_of(method: &Method, path: &str) -> Option<String> {
 }
 
 impl Reply {
-    /// The data of a success with that status.
+    /// Returns the data of a success with that status.
     #[track_caller]
     pub(crate) fn is(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}: {}", self.call, self.text);
         self.body["data"].clone()
     }
 
-    /// A failure with that status and code.
+    /// Checks for a failure with that status and code.
     #[track_caller]
     pub(crate) fn refused(self, status: u16, code: &str) -> Value {
         let said = self.body["error"]["code"].as_str().unwrap_or_default();
@@ -181,7 +181,7 @@ impl Reply {
         self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }
 
-    /// The documented operation that it answers.
+    /// Returns the documented operation that it responds to.
     pub(crate) fn operation(&self) -> Option<String> {
         let (method, path) = self.call.split_once(' ').unwrap();
         operation_of(&method.parse().unwrap(), path)
@@ -191,13 +191,13 @@ impl Reply {
         self.header("x-request-id").parse().unwrap()
     }
 
-    /// Holds for every answer, errors included.
+    /// Checks the conventions of every response, errors included.
     #[track_caller]
     fn keeps_conventions(&self) {
         let call = &self.call;
         assert_eq!(self.header("x-content-type-options"), "nosniff", "{call}");
         assert_eq!(self.header("referrer-policy"), "no-referrer", "{call}");
-        // What a link leads to may be shown anywhere; a 304 says so again, for it replaces what was said with the bytes.
+        // The target of a link may be embedded anywhere. A 304 repeats the header, since it replaces the stored one.
         let is_linked = call.contains("/files/signed/") && matches!(self.status.as_u16(), 200 | 206 | 302 | 304 | 416);
         let shown = if is_linked { "cross-origin" } else { "same-origin" };
         assert_eq!(self.header("cross-origin-resource-policy"), shown, "{call}");

@@ -1,13 +1,13 @@
-//! What the document promises, held against every answer that a test gets.
+//! Checks every response that a test gets against the API document.
 
 use tenantry_app::vocabulary::error_codes;
 
 use super::{Reply, routes::route};
 
-/// Headers that only some answers of a status carry, or none where limits are off, as in most tests.
+/// Headers that only some responses of a status carry, or none where limits are off, as in most tests.
 const OPTIONAL: &[&str] = &["Set-Cookie", "Idempotency-Replayed", "RateLimit-Policy", "RateLimit"];
 
-/// What lies behind, and is nobody's business.
+/// Internal details that no response may contain.
 const INTERNAL: &[&str] = &[
     "select ",
     "insert ",
@@ -34,7 +34,7 @@ const INTERNAL: &[&str] = &[
     "0.1.0",
 ];
 
-/// A failure says what its code says, and nothing of SQL, paths, versions or libraries (HARDENING IN4).
+/// Checks that a failure has the text of its code, and reveals no SQL, paths, versions or libraries (HARDENING IN4).
 #[track_caller]
 pub(crate) fn tells_nothing_of_the_inside(reply: &Reply) {
     let error = &reply.body["error"];
@@ -54,7 +54,7 @@ pub(crate) fn tells_nothing_of_the_inside(reply: &Reply) {
     }
 }
 
-/// The answer's status, code and headers are the documented ones of its operation.
+/// Checks that the response's status, code and headers are documented for its operation.
 #[track_caller]
 pub(crate) fn hold(reply: &Reply) {
     tells_nothing_of_the_inside(reply);

@@ -1,13 +1,13 @@
-//! Everything that a database holds, to see that nothing has changed.
+//! Reads the whole contents of a database, to check that it is unchanged.
 
 use std::collections::BTreeMap;
 
 use super::sql::Sql;
 
-/// Clean-up is scheduled once an hour, whenever that is.
+/// Clean-up is scheduled once an hour, at any time of a test.
 const SCHEDULING: [&str; 2] = ["schedules", "schedule_ticks"];
 
-/// What moves by itself: times of use are written every half minute.
+/// Columns that change by themselves: times of use are written every half minute.
 const MOVING: [&str; 2] = ["last_used_at", "last_seen_at"];
 
 impl Sql {
@@ -19,7 +19,7 @@ impl Sql {
         .await;
     }
 
-    /// Every row of every table as text, in order, once nothing goes on in the background.
+    /// Returns every row of every table as text, in order, once no background work runs.
     pub(crate) async fn dump(&self) -> BTreeMap<String, Vec<String>> {
         self.settled().await;
         let mut dump = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Prometheus' text form (version 0.0.4), as far as a server of ours writes it.
+//! Prometheus' text format (version 0.0.4), as far as a Tenantry server writes it.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// Every series of the text. What is none, and no comment, is a mistake.
+    /// Returns every series of the text. Fails on a line that is neither a series nor a comment.
     pub(crate) fn all(text: &str) -> Vec<Self> {
         let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         lines.map(|line| Self::parse(line).unwrap_or_else(|| panic!("no series: {line}"))).collect()
@@ -23,7 +23,7 @@ impl Sample {
         let mut found = BTreeMap::new();
         let mut rest = labels;
         while let Some((label, begun)) = rest.split_once("=\"") {
-            // no value of ours has a quote or a backslash in it, which would be escaped
+            // No label value of Tenantry contains a quote or a backslash, which would be escaped.
             let (value, others) = begun.split_once('"').filter(|(value, _)| !value.contains('\\'))?;
             found.insert(label.to_owned(), value.to_owned());
             rest = others.trim_start_matches(',');

@@ -1,4 +1,4 @@
-//! A tenant with something of every resource. What that is, each resource says in its own folder.
+//! A tenant with an item of every resource. The folder of each resource defines its part.
 
 use serde_json::Value;
 
@@ -8,13 +8,13 @@ use super::{
 };
 use crate::{audit_logs, auth, files, invitations, jobs, roles, users};
 
-/// A tenant with one of everything that has an id.
+/// A tenant with one item of everything that has an id.
 pub(crate) struct Fixture {
     pub(crate) tenant: Tenant,
     resources: Vec<ResourceFixture>,
 }
 
-/// What a tenant has of one resource, and how the operations of the resource are tried on it.
+/// The items of one resource in a tenant, and how tests call the resource's operations on them.
 #[derive(Default)]
 pub(crate) struct ResourceFixture {
     ids: Vec<String>,
@@ -23,7 +23,7 @@ pub(crate) struct ResourceFixture {
 }
 
 impl Fixture {
-    /// Makes the tenant, and in it what each resource needs. A new resource is one line here.
+    /// Creates the tenant and the items of each resource. A new resource adds one line here.
     pub(crate) async fn of(server: &Server, slug: &str) -> Self {
         let tenant = server.verified_tenant(slug).await;
         let resources = vec![
@@ -38,21 +38,21 @@ impl Fixture {
         Self { tenant, resources }
     }
 
-    /// The tenant's id and those of everything in it.
+    /// Returns the tenant's id and those of all its items.
     pub(crate) fn every_id(&self) -> impl Iterator<Item = &str> {
         let of_resources = self.resources.iter().flat_map(|resource| resource.ids.iter().map(String::as_str));
         std::iter::once(self.tenant.id.as_str()).chain(of_resources)
     }
 
-    /// The ids in the path with which the operation can be tried here.
+    /// Returns the ids in the path with which the operation can be called here.
     pub(crate) fn ids_for(&self, route: &Route) -> Vec<&str> {
         let ids = self.path_ids(route.id);
-        // An operation that takes ids belongs into the fixture of its resource.
+        // An operation that takes ids must be listed in the fixture of its resource.
         assert_eq!(ids.len(), route.ids(), "say in a fixture what {} can be tried on", route.id);
         ids
     }
 
-    /// The first id in the path with which the operation can be tried here.
+    /// Returns the first id in the path with which the operation can be called here.
     pub(crate) fn id_for(&self, operation: &str) -> &str {
         self.path_ids(operation)[0]
     }
@@ -63,7 +63,7 @@ impl Fixture {
         ids.unwrap_or_default()
     }
 
-    /// A body with which the operation succeeds here, where it takes one.
+    /// Returns a body with which the operation succeeds here, if it takes one.
     pub(crate) fn body_for(&self, route: &Route) -> Option<Value> {
         let mut known = self.resources.iter().flat_map(|resource| &resource.bodies);
         if let Some((_, body)) = known.find(|(known, _)| *known == route.id) {
@@ -76,27 +76,27 @@ impl Fixture {
 }
 
 impl ResourceFixture {
-    /// Adds the id of something that no other tenant may see.
+    /// Adds the id of an item that no other tenant may see.
     pub(crate) fn has(mut self, id: &str) -> Self {
         self.ids.push(id.to_owned());
         self
     }
 
-    /// Says with which ids in their paths these operations can be tried.
+    /// Sets the ids in the path with which these operations can be called.
     pub(crate) fn tried_with(mut self, operations: &[&'static str], ids: &[&str]) -> Self {
         let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
         self.path_ids.extend(operations.iter().map(|operation| (*operation, ids.clone())));
         self
     }
 
-    /// Gives a body with which the operation succeeds, where the documented example does not.
+    /// Sets a body with which the operation succeeds, where the documented example does not.
     pub(crate) fn body(mut self, operation: &'static str, body: Value) -> Self {
         self.bodies.push((operation, body));
         self
     }
 }
 
-/// The id of what an answer shows.
+/// Returns the id of the item in a response.
 pub(crate) fn id_of(shown: &Value) -> &str {
     shown["id"].as_str().unwrap()
 }

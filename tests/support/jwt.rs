@@ -1,4 +1,4 @@
-//! Access tokens as somebody would make them who knows more than they should.
+//! Access tokens as an attacker would forge them.
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{
@@ -11,18 +11,18 @@ use sha2::Sha256;
 
 use super::Server;
 
-/// Makes tokens with a key pair.
+/// Creates tokens with a key pair.
 pub(crate) struct Forge(Ed25519KeyPair);
 
 impl Forge {
-    /// With the server's own key.
+    /// Uses the server's own key.
     pub(crate) fn of(server: &Server) -> Self {
         let keys = std::fs::read_to_string(server.place.folder.path().join("keys.env")).unwrap();
         let key = keys.lines().find_map(|line| line.strip_prefix("SIGNING_KEYS=")).unwrap();
         Self(Ed25519KeyPair::from_pkcs8(&STANDARD.decode(key).unwrap()).unwrap())
     }
 
-    /// With a key that the server has never seen.
+    /// Uses a key that the server does not know.
     pub(crate) fn stranger() -> Self {
         Self(Ed25519KeyPair::generate().unwrap())
     }
@@ -37,7 +37,7 @@ impl Forge {
     }
 }
 
-/// A token with a MAC in place of the signature.
+/// Returns a token with a MAC in place of the signature.
 pub(crate) fn sign_with_hmac(header: &Value, claims: &Value, secret: &[u8]) -> String {
     let text = unsigned(header, claims);
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).unwrap();
@@ -45,17 +45,17 @@ pub(crate) fn sign_with_hmac(header: &Value, claims: &Value, secret: &[u8]) -> S
     format!("{text}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
 }
 
-/// Header and claims of a token, without a signature.
+/// Returns header and claims of a token, without a signature.
 pub(crate) fn unsigned(header: &Value, claims: &Value) -> String {
     format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()))
 }
 
-/// What a token says, unchecked.
+/// Returns the claims of a token, unverified.
 pub(crate) fn claims_of(token: &str) -> Value {
     part_of(token, 1)
 }
 
-/// How a token says that it is signed.
+/// Returns the header of a token, unverified.
 pub(crate) fn header_of(token: &str) -> Value {
     part_of(token, 0)
 }

@@ -1,16 +1,16 @@
-//! Links of every purpose, fresh from the mailbox.
+//! New links of every purpose, taken from the mailbox.
 
 use serde_json::{Value, json};
 
 use super::{Mailed, Member, PASSWORD, Server, Tenant};
 
-/// What somebody new chooses by a link.
+/// The password that a new user chooses through a link.
 pub(crate) const CHOSEN: &str = "another-vivid-plank-8";
 
-/// Makes the body of a request of a token.
+/// Creates the body of a request with a token.
 type BodyOf = fn(Value) -> Value;
 
-/// The places where tokens of links go, with what else they take.
+/// The operations that take tokens of links, with the rest of their bodies.
 pub(crate) const LINK_PLACES: [(&str, BodyOf); 5] = [
     ("/auth/register/confirm", |token| json!({ "token": token, "password": PASSWORD })),
     ("/auth/email/verify", |token| json!({ "token": token, "password": PASSWORD })),
@@ -19,7 +19,7 @@ pub(crate) const LINK_PLACES: [(&str, BodyOf); 5] = [
     ("/invitations/lookup", |token| json!({ "token": token })),
 ];
 
-/// A link that was mailed, and where it goes.
+/// A mailed link and its operation.
 pub(crate) struct Linked {
     pub(crate) name: &'static str,
     pub(crate) token: String,
@@ -31,20 +31,20 @@ impl Linked {
         Self { name, token: mail.token().to_owned(), path }
     }
 
-    /// What its place takes.
+    /// Returns the body that its operation takes.
     pub(crate) fn body(&self) -> Value {
         body_for(self.path, json!(self.token))
     }
 }
 
-/// What a place takes with this token.
+/// Returns the body that an operation takes with this token.
 pub(crate) fn body_for(place: &str, token: Value) -> Value {
     let (_, body) = LINK_PLACES.iter().find(|(path, _)| *path == place).unwrap();
     body(token)
 }
 
 impl Server {
-    /// Somebody new with a tenant, where addresses have to be confirmed.
+    /// Creates a user with a tenant, where addresses have to be confirmed.
     pub(crate) async fn confirmed_tenant(&self, slug: &str) -> Tenant {
         let mail = self.registers(&format!("owner@{slug}.example"), slug).await;
         let body = body_for("/auth/register/confirm", json!(mail.token()));
@@ -56,7 +56,7 @@ impl Server {
         }
     }
 
-    /// Registers where addresses have to be confirmed, and returns the mail.
+    /// Registers where addresses have to be confirmed, and returns the email.
     pub(crate) async fn registers(&self, email: &str, slug: &str) -> Mailed {
         let body =
             json!({ "email": email, "password": PASSWORD, "name": "Rita", "tenantName": slug, "tenantSlug": slug });
@@ -64,25 +64,25 @@ impl Server {
         self.mail(email, "Confirm your registration").await
     }
 
-    /// Forgets a password, and returns the mail.
+    /// Requests a password reset, and returns the email.
     pub(crate) async fn forgets(&self, email: &str) -> Mailed {
         self.forgets_as(email, email).await
     }
 
-    /// The same with the address written in some way.
+    /// Requests a password reset with another spelling of the address, and returns the email.
     pub(crate) async fn forgets_as(&self, spelling: &str, email: &str) -> Mailed {
         self.client().post("/auth/password/forgot", json!({ "email": spelling })).await.is(202);
         self.mail(email, "Choose a new password").await
     }
 
-    /// Asks for another address, and returns the mail that goes there.
+    /// Requests an email address change, and returns the email to the new address.
     pub(crate) async fn wants(&self, member: &Member, new_email: &str) -> Mailed {
         let body = json!({ "currentPassword": PASSWORD, "newEmail": new_email });
         member.post("/auth/email/change", body).await.is(202);
         self.mail(new_email, "Confirm your new e-mail address").await
     }
 
-    /// Takes back that the address was proved, and asks for another link that proves it.
+    /// Marks the address as unverified, requests another verification link, and returns the email.
     pub(crate) async fn doubts(&self, member: &Member) -> Mailed {
         let id = self.sql.id(&member.id);
         self.sql.execute(&format!("UPDATE users SET email_verified_at = NULL WHERE id = {id}")).await;
@@ -90,7 +90,7 @@ impl Server {
         self.mail(&member.email, "Confirm your e-mail address").await
     }
 
-    /// One link of each kind, each for somebody else, where addresses have to be confirmed.
+    /// Creates one link of each kind, each for another user, where addresses have to be confirmed.
     pub(crate) async fn one_link_of_each(&self, acme: &Tenant) -> [Linked; 5] {
         let confirm = self.registers("carl@carl.example", "carl").await;
         let dora = self.confirmed_tenant("dora").await.owner;
@@ -109,7 +109,7 @@ impl Server {
         ]
     }
 
-    /// Lets the time of every link go by.
+    /// Lets every link expire.
     pub(crate) async fn let_links_expire(&self) {
         for table in ["links", "registrations", "invitations"] {
             self.sql.execute(&format!("UPDATE {table} SET expires_at = created_at")).await;

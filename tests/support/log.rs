@@ -1,4 +1,4 @@
-//! The log of the servers in this process, down to the last detail.
+//! The log of the servers in this process, at the most detailed level.
 
 use std::{
     io,
@@ -9,15 +9,15 @@ use tenantry_app::{
     logging,
 };
 
-/// What has been logged since the first call of [`Log::captured`].
+/// The log entries since the first call of [`Log::captured`].
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Everything at every level, but for the tests' own client.
+    /// Everything at every level, except the tests' own client.
     const LEVEL: &str = "trace,reqwest=off,hyper=off,hyper_util=off";
 
-    /// Begins to keep the log of this process.
+    /// Starts to capture the log of this process.
     pub(crate) fn captured() -> Self {
         static LOG: OnceLock<Log> = OnceLock::new();
         LOG.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! The mails that a server has sent, as whoever opens the mailbox finds them.
+//! The emails that a server has sent, as the owner of the mailbox sees them.
 
 use mail_parser::MessageParser;
 use serde_json::json;
@@ -6,19 +6,19 @@ use std::{fs, time::Duration};
 
 use super::{Member, Place, Server, Tenant};
 
-/// How long a mail may take.
+/// Maximum time until an email is delivered.
 const DELIVERY: Duration = Duration::from_secs(20);
 
-/// One mail.
+/// One email.
 #[derive(Debug, Clone)]
 pub(crate) struct Mailed {
-    /// The name of its file, which is the id of its job.
+    /// Name of its file, which is the id of its job.
     pub(crate) id: String,
     pub(crate) to: String,
     pub(crate) subject: String,
     pub(crate) text: String,
     pub(crate) html: String,
-    /// Everything, as it was sent.
+    /// The whole email, as it was sent.
     pub(crate) raw: String,
 }
 
@@ -36,14 +36,14 @@ impl Mailed {
         }
     }
 
-    /// The address of its link.
+    /// Returns the address of its link.
     #[track_caller]
     pub(crate) fn link(&self) -> &str {
         let link = self.text.split_whitespace().find(|word| word.contains("/links/") && word.contains('#'));
         link.unwrap_or_else(|| panic!("no link in {}", self.text))
     }
 
-    /// The token of its link.
+    /// Returns the token of its link.
     #[track_caller]
     pub(crate) fn token(&self) -> &str {
         self.link().split_once('#').unwrap().1
@@ -51,7 +51,7 @@ impl Mailed {
 }
 
 impl Place {
-    /// Every mail that was sent, oldest first.
+    /// Returns every sent email, oldest first.
     pub(crate) fn mails(&self) -> Vec<Mailed> {
         let Ok(folder) = fs::read_dir(self.mail_folder()) else { return Vec::new() };
         let files = folder.map(|file| file.unwrap().path());
@@ -68,7 +68,7 @@ impl Place {
 }
 
 impl Server {
-    /// Waits for the next mail to that address whose subject has this in it, and that was not opened before.
+    /// Waits for the next unopened email to that address whose subject contains this text.
     pub(crate) async fn mail(&self, to: &str, subject: &str) -> Mailed {
         let began = std::time::Instant::now();
         loop {
@@ -89,20 +89,20 @@ impl Server {
         self.place.opened.lock().unwrap().insert(mail.id.clone())
     }
 
-    /// Follows the link of the welcome mail.
+    /// Follows the link of the welcome email.
     pub(crate) async fn verify(&self, member: &Member) {
         let welcome = self.mail(&member.email, "Welcome").await;
         member.post("/auth/email/verify", json!({ "token": welcome.token() })).await.is(204);
     }
 
-    /// The same as [`Server::tenant`], with the owner's address verified.
+    /// Creates a tenant like [`Server::tenant`], with the owner's address verified.
     pub(crate) async fn verified_tenant(&self, slug: &str) -> Tenant {
         let tenant = self.tenant(slug).await;
         self.verify(&tenant.owner).await;
         tenant
     }
 
-    /// Invites somebody with one of the tenant's roles, and returns the mail.
+    /// Invites an email address with one of the tenant's roles, and returns the email.
     pub(crate) async fn invite(&self, tenant: &Tenant, email: &str, role: &str) -> Mailed {
         let body = json!({ "email": email, "roleIds": [tenant.role(role).await] });
         tenant.owner.post("/invitations", body).await.is(201);
@@ -111,7 +111,7 @@ impl Server {
 }
 
 impl Tenant {
-    /// The id of the tenant's role of that name.
+    /// Returns the id of the tenant's role of that name.
     pub(crate) async fn role(&self, name: &str) -> String {
         let roles = self.owner.get("/roles?limit=100").await.is(200);
         let found = roles.as_array().unwrap().iter().find(|role| role["name"] == name).unwrap();

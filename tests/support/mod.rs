@@ -1,4 +1,4 @@
-//! What the tests are written with: a server of one's own, clients, people in tenants.
+//! Building blocks of the tests: servers, clients, users in tenants.
 
 mod browser;
 mod client;
@@ -40,8 +40,8 @@ pub(crate) use tenantry_testkit::rounds;
 pub(crate) use waiting::{eventually, within};
 pub(crate) use wire::Wire;
 
-/// Makes of each `async fn name(server: Server)` one test on SQLite and one on PostgreSQL. `settings (NAME = "value");`
-/// before the first configures their servers.
+/// Generates two tests for each `async fn name(server: Server)`: one on SQLite and one on PostgreSQL. `settings (NAME =
+/// "value");` before the first configures their servers.
 macro_rules! on_both_databases {
     (settings $settings:tt; $(async fn $name:ident($server:ident: Server) $body:block)*) => {$(
         mod $name {

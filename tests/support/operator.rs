@@ -1,4 +1,4 @@
-//! What only the operator can do.
+//! Actions that only the operator can take.
 
 use serde_json::json;
 use tenantry_identity::{DisablePerson, EnablePerson, People, Person, disable_person, enable_person};
@@ -9,7 +9,7 @@ use tenantry_tenancy::{ChangePlan, ChangeTenantStatus, Plan, change_plan, change
 use super::{Member, PASSWORD, Server, Tenant, eventually};
 
 impl Server {
-    /// Suspends a tenant, or resumes it, and waits until that is felt.
+    /// Suspends or resumes a tenant, and waits until the server sees the change.
     pub(crate) async fn set_status(&self, tenant: &Tenant, status: TenantStatus) {
         self.order_status(tenant, status).await;
         eventually("the tenant has its new status", async || {
@@ -18,7 +18,7 @@ impl Server {
         .await;
     }
 
-    /// The same without waiting: the command line is another process.
+    /// Does the same without waiting: the command line is another process.
     pub(crate) async fn order_status(&self, tenant: &Tenant, status: TenantStatus) {
         let mut unit = self.operate().await;
         let world = &self.app.world;
@@ -35,7 +35,7 @@ impl Server {
         unit.commit().await.unwrap();
     }
 
-    /// Shuts a person out, as the last owner of a tenant too.
+    /// Disables a user, even the last owner of a tenant.
     pub(crate) async fn disable(&self, member: &Member) {
         let (mut unit, person) = self.operate_on(member).await;
         let command = DisablePerson { user: person.id, force: true };
@@ -43,7 +43,7 @@ impl Server {
         unit.commit().await.unwrap();
     }
 
-    /// Lets a person in again.
+    /// Enables a user again.
     pub(crate) async fn enable(&self, member: &Member) {
         let (mut unit, person) = self.operate_on(member).await;
         let command = EnablePerson { user: person.id };
@@ -51,7 +51,7 @@ impl Server {
         unit.commit().await.unwrap();
     }
 
-    /// A person with a session without a tenant: their only tenant is suspended.
+    /// Creates a user with a session without a tenant: the user's only tenant is suspended.
     pub(crate) async fn without_tenant(&self) -> Member {
         let home = self.tenant("nowhere").await;
         self.set_status(&home, TenantStatus::Suspended).await;

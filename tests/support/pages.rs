@@ -1,10 +1,10 @@
-//! Lists, read a page at a time.
+//! Reads lists page by page.
 
 use serde_json::Value;
 
 use super::Client;
 
-/// Every row of a list, read in pages of this size, each of which is held to its limit.
+/// Returns every row of a list, read in pages of this size, and checks each page against its limit.
 pub(crate) async fn joined(client: &Client, list: &str, limit: usize) -> Vec<Value> {
     let separator = if list.contains('?') { '&' } else { '?' };
     let first = format!("{list}{separator}limit={limit}");
@@ -24,7 +24,7 @@ pub(crate) async fn joined(client: &Client, list: &str, limit: usize) -> Vec<Val
     }
 }
 
-/// Joined pages are the whole, whatever their size.
+/// Checks that the joined pages equal the whole list for every page size.
 pub(crate) async fn assert_pages_join(client: &Client, list: &str) -> Vec<Value> {
     let whole = joined(client, list, 100).await;
     for limit in [1, 2, 3, 7] {
@@ -33,7 +33,7 @@ pub(crate) async fn assert_pages_join(client: &Client, list: &str) -> Vec<Value>
     whole
 }
 
-/// One field of every row.
+/// Returns one field of every row.
 pub(crate) fn field<'a>(rows: &'a [Value], name: &str) -> Vec<&'a str> {
     rows.iter().map(|row| row[name].as_str().unwrap()).collect()
 }

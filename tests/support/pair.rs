@@ -1,15 +1,15 @@
-//! The same requests to both databases.
+//! Sends the same requests to servers on both databases.
 
 use super::{Client, Kind, Reply, Server, Settings, Tenant};
 
-/// A server on each database, holding the same.
+/// A server on each database, with the same data.
 pub(crate) struct Pair {
     pub(crate) servers: [Server; 2],
     pub(crate) tenants: [Tenant; 2],
 }
 
 impl Pair {
-    /// Runs a test with one.
+    /// Runs a test with a pair.
     pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
@@ -22,12 +22,12 @@ impl Pair {
         });
     }
 
-    /// What both answer to the owner's `GET`, which are to have the same status and code.
+    /// Returns both responses to the owner's `GET`, which must have the same status and code.
     pub(crate) async fn get(&self, path: &str) -> [Reply; 2] {
         self.ask(async |owner: &Client| owner.get(path).await, path).await
     }
 
-    /// The same for any request of the owner's.
+    /// Returns both responses to any other request of the owner.
     pub(crate) async fn ask(&self, ask: impl AsyncFn(&Client) -> Reply, what: &str) -> [Reply; 2] {
         let replies = [ask(&self.tenants[0].owner).await, ask(&self.tenants[1].owner).await];
         let [sqlite, postgres] = &replies;

@@ -1,4 +1,4 @@
-//! Tenants and the people in them.
+//! Tenants and their users.
 
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,17 +9,17 @@ use tenantry_tenancy::{Roles, Slug, Tenants};
 
 use super::{Client, Server};
 
-/// What everybody in the tests signs in with.
+/// The password of all users in the tests.
 pub(crate) const PASSWORD: &str = "quartz-jockey-vows-imply";
 
-/// A tenant with its owner signed in.
+/// A tenant and its owner, who is signed in.
 pub(crate) struct Tenant {
     pub(crate) id: String,
     pub(crate) slug: String,
     pub(crate) owner: Member,
 }
 
-/// A person signed in to a tenant.
+/// A user signed in to a tenant.
 #[derive(Clone)]
 pub(crate) struct Member {
     pub(crate) id: String,
@@ -37,7 +37,7 @@ impl std::ops::Deref for Member {
 }
 
 impl Member {
-    /// The person whom an answer with tokens is about.
+    /// Returns the user of a response with tokens.
     pub(crate) fn new(client: &Client, data: &Value) -> Self {
         Self {
             id: data["user"]["id"].as_str().unwrap().to_owned(),
@@ -47,7 +47,7 @@ impl Member {
         }
     }
 
-    /// The id of the session that the member acts through.
+    /// Returns the id of the member's current session.
     pub(crate) async fn session_id(&self) -> String {
         self.get("/auth/me").await.is(200)["session"]["id"].as_str().unwrap().to_owned()
     }
@@ -59,7 +59,7 @@ fn next_number() -> u32 {
 }
 
 impl Server {
-    /// Registers somebody new with a tenant of that slug.
+    /// Registers a new user with a tenant of that slug.
     pub(crate) async fn tenant(&self, slug: &str) -> Tenant {
         let email = format!("owner-{}@{slug}.example", next_number());
         let body = json!({
@@ -81,14 +81,14 @@ impl Server {
         Member::new(&client, &client.post("/auth/login", body).await.is(200))
     }
 
-    /// Somebody new in a tenant, with one of its roles, signed in to it.
+    /// Creates a user in a tenant, with one of its roles, signed in to it.
     pub(crate) async fn member(&self, tenant: &Tenant, role: &str) -> Member {
         let home = self.tenant(&format!("home-{}", next_number())).await;
         self.join(tenant, &home.owner.email, role).await;
         self.sign_in(&home.owner.email, &tenant.slug).await
     }
 
-    /// Takes a known person into a tenant, as the operator does.
+    /// Adds a known user to a tenant, as the operator does.
     pub(crate) async fn join(&self, tenant: &Tenant, email: &str, role: &str) {
         let world = &self.app.world;
         let mut unit = self.app.store.begin(Scope::System(SystemReason::CommandLine)).await.unwrap();
@@ -107,7 +107,7 @@ impl Server {
         unit.commit().await.unwrap();
     }
 
-    /// A new member of a tenant who holds exactly these permissions, by a role made for that.
+    /// Creates a member with exactly these permissions, through a new role.
     pub(crate) async fn member_with(&self, tenant: &Tenant, permissions: &[&str]) -> Member {
         let name = format!("limited {}", next_number());
         tenant.owner.post("/roles", json!({ "name": name, "permissions": permissions })).await.is(201);

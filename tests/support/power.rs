@@ -1,17 +1,17 @@
-//! The lock under which power changes, held by a test that comes between.
+//! The lock under which authority changes, held by a test to interleave other changes.
 
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, Sqlite, SqliteConnection, pool::PoolConnection};
 
 use super::sql::Sql;
 
-/// The lock of a tenant: whoever wants to change power in it waits until it is released.
+/// The lock of a tenant: changes of authority in the tenant wait until it is released.
 pub(crate) enum Held {
     Sqlite(PoolConnection<Sqlite>),
     Postgres(PoolConnection<Postgres>),
 }
 
 impl Sql {
-    /// Takes the lock, as a change of power does.
+    /// Takes the lock, as a change of authority does.
     pub(crate) async fn hold_power(&self, tenant: &str) -> Held {
         match self {
             Self::Sqlite(pool) => {
@@ -28,8 +28,8 @@ impl Sql {
         }
     }
 
-    /// Waits until somebody waits for a lock. On SQLite nobody can be seen waiting; there the lock itself is enough,
-    /// since it was held before they came.
+    /// Waits until a request waits for a lock. SQLite does not show waiting requests; there the lock itself is enough,
+    /// since the test took it before the request came.
     pub(crate) async fn until_somebody_waits(&self) {
         let waiting =
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
@@ -52,7 +52,7 @@ impl Held {
         }
     }
 
-    /// Commits and lets the others go on.
+    /// Commits, which lets the waiting requests continue.
     pub(crate) async fn release(mut self) {
         self.execute("COMMIT").await;
     }

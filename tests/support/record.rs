@@ -1,4 +1,4 @@
-//! What operations were seen to answer and to leave.
+//! Records the responses and events of operations.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,21 +8,21 @@ use uuid::Uuid;
 
 use super::{Reply, Server};
 
-/// What was seen of each operation.
+/// Observations of each operation.
 #[derive(Default)]
 pub(crate) struct Record(Mutex<BTreeMap<String, Seen>>);
 
-/// What was seen of one.
+/// Observations of one operation.
 #[derive(Default, Clone)]
 pub(crate) struct Seen {
     pub(crate) succeeded: bool,
     pub(crate) codes: BTreeSet<String>,
-    /// The events that were left, less those of refusals of the signed-in.
+    /// The recorded events, except refusals of authenticated callers.
     pub(crate) events: BTreeSet<String>,
 }
 
 impl Record {
-    /// Notes an answer.
+    /// Records a response.
     pub(crate) fn note(&self, reply: &Reply) {
         let Some(operation) = reply.operation() else { return };
         match reply.body["error"]["code"].as_str() {
@@ -35,14 +35,14 @@ impl Record {
         self.change(operation, |seen| seen.codes.extend([code.to_owned()]));
     }
 
-    /// Notes what the request has left in the journal, less refusals.
+    /// Records the journal events of the request, except refusals.
     pub(crate) async fn note_events(&self, server: &Server, reply: &Reply) {
         if let Some(operation) = reply.operation() {
             self.note_events_of(server, &operation, reply.request_id()).await;
         }
     }
 
-    /// The same for a request whose answer came before its event.
+    /// Records the same for a request whose response came before its event.
     pub(crate) async fn note_events_of(&self, server: &Server, operation: &str, request: Uuid) {
         for (action, outcome) in server.sql.events_of(request).await {
             if outcome != "denied" {
@@ -55,7 +55,7 @@ impl Record {
         self.0.lock().unwrap().get(operation).cloned().unwrap_or_default()
     }
 
-    /// Every code that was seen anywhere.
+    /// Returns every error code that was observed.
     pub(crate) fn codes(&self) -> BTreeSet<String> {
         self.0.lock().unwrap().values().flat_map(|seen| seen.codes.iter().cloned()).collect()
     }

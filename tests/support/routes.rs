@@ -1,4 +1,4 @@
-//! The operations of the document, as requests can be made of them.
+//! The documented operations, as templates of requests.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use tenantry_app::http::{Operation, document, operations};
 
 use super::{Client, Reply};
 
-/// An id that nobody has.
+/// An id that does not exist.
 pub(crate) const UNKNOWN_ID: &str = "0192f0c1-2345-7abc-8def-0123456789ab";
 
 /// One documented operation.
@@ -15,12 +15,12 @@ pub(crate) const UNKNOWN_ID: &str = "0192f0c1-2345-7abc-8def-0123456789ab";
 pub(crate) struct Route {
     pub(crate) id: &'static str,
     pub(crate) method: Method,
-    /// Below the root, with `{…}` where an id goes.
+    /// Path below the root, with `{…}` in place of ids.
     pub(crate) template: &'static str,
     pub(crate) shape: &'static Value,
 }
 
-/// Every operation of the document.
+/// Returns every documented operation.
 pub(crate) fn routes() -> Vec<Route> {
     let paths = document()["paths"].as_object().unwrap().iter();
     let routes = paths.flat_map(|(template, item)| {
@@ -36,28 +36,28 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.collect()
 }
 
-/// The operation of that id.
+/// Returns the operation of that id.
 pub(crate) fn route(id: &str) -> Route {
     routes().into_iter().find(|route| route.id == id).unwrap_or_else(|| panic!("no operation {id}"))
 }
 
 impl Route {
-    /// What the table says of the operation.
+    /// Returns the operation's entry in the table.
     pub(crate) fn operation(&self) -> &'static Operation {
         operations().find(|operation| operation.id == self.id).unwrap()
     }
 
-    /// Whether it is for whoever is not signed in.
+    /// Returns whether callers without a session may call it.
     pub(crate) fn is_public(&self) -> bool {
         self.operation().contract.requires.is_none()
     }
 
-    /// How many ids the path takes.
+    /// Returns how many ids the path takes.
     pub(crate) fn ids(&self) -> usize {
         self.template.matches('{').count()
     }
 
-    /// The path with these ids, as the client takes it; a query that the operation cannot do without is added.
+    /// Returns the path with these ids, as the client takes it, with the query that the operation requires.
     pub(crate) fn path(&self, ids: &[&str]) -> String {
         assert_eq!(ids.len(), self.ids(), "{}", self.id);
         let mut ids = ids.iter();
@@ -73,12 +73,12 @@ impl Route {
         }
     }
 
-    /// The path with an id that nobody has wherever one goes.
+    /// Returns the path with an unknown id in every place.
     pub(crate) fn unknown_path(&self) -> String {
         self.path(&vec![UNKNOWN_ID; self.ids()])
     }
 
-    /// Asks for it.
+    /// Calls the operation.
     pub(crate) async fn ask(
         &self,
         client: &Client,
@@ -89,32 +89,32 @@ impl Route {
         client.send(self.method.clone(), path, body, headers).await
     }
 
-    /// The schema of its body, if it takes one.
+    /// Returns the schema of its body, if it takes one.
     pub(crate) fn body_schema(&self) -> Option<&'static Value> {
         let schema = self.shape.get("requestBody")?.get("content")?.get("application/json")?.get("schema")?;
         Some(resolved(schema))
     }
 
-    /// The documented example of its body.
+    /// Returns the documented example of its body.
     pub(crate) fn example_body(&self) -> Option<Value> {
         let example = self.body_schema()?.get("example");
         Some(example.unwrap_or_else(|| panic!("the body of {} has no example", self.id)).clone())
     }
 
-    /// The codes that the document says it can fail with.
+    /// Returns the documented error codes.
     pub(crate) fn documented_codes(&self) -> BTreeSet<&'static str> {
         let responses = self.shape["responses"].as_object().unwrap().values();
         let examples = responses.filter_map(|response| response["content"]["application/json"]["examples"].as_object());
         examples.flat_map(|examples| examples.keys().map(String::as_str)).collect()
     }
 
-    /// The documented answer of that status.
+    /// Returns the documented response of that status.
     pub(crate) fn response(&self, status: u16) -> Option<&'static Value> {
         self.shape["responses"].get(status.to_string())
     }
 }
 
-/// A schema, or the one that it points to.
+/// Returns a schema, or the one that it references.
 pub(crate) fn resolved(schema: &'static Value) -> &'static Value {
     match schema.get("$ref").and_then(Value::as_str) {
         Some(reference) => document().pointer(reference.trim_start_matches('#')).unwrap(),

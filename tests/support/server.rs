@@ -1,4 +1,4 @@
-//! A server of one's own, with a database of its own, in this process.
+//! A server of one test, with its own database, in this process.
 
 use std::{
     collections::HashSet,
@@ -20,14 +20,14 @@ use tokio::sync::oneshot;
 
 use super::{Client, http, sql::Sql};
 
-/// Which database a server runs on.
+/// The database that a server runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Sqlite,
     Postgres,
 }
 
-/// What a server is configured with, beside what every test has.
+/// The settings of a server beside those that every test has.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Settings(Vec<(String, String)>);
 
@@ -38,20 +38,20 @@ impl Settings {
         self
     }
 
-    /// These, with others in their place where both say something.
+    /// Returns these settings, replaced by `others` where both set a value.
     pub(crate) fn and(self, others: &Self) -> Self {
         others.0.iter().fold(self, |settings, (name, value)| settings.set(name, value))
     }
 }
 
-/// What a server calls its SQLite database below `DATA_DIR`.
+/// File name of the SQLite database below `DATA_DIR`.
 const SQLITE_FILE: &str = "tenantry.db";
 
-/// How long the connections of clients that were dropped may take to close. A server that is stopped with an open connection
-/// looks again only after a second.
+/// Maximum time in which the connections of dropped clients close. A server that is stopped with an open connection
+/// checks again only after a second.
 const HANGING_UP: Duration = Duration::from_millis(5);
 
-/// A running server. It stops, and its database goes, when it is dropped.
+/// A running server. Dropping it stops the server and removes its database.
 pub(crate) struct Server {
     pub(crate) app: App,
     pub(crate) address: SocketAddr,
@@ -62,10 +62,10 @@ pub(crate) struct Server {
     pub(crate) place: Arc<Place>,
 }
 
-/// Where a server keeps its data; several may share it.
+/// The data of a server; several servers may share it.
 pub(crate) struct Place {
     pub(crate) folder: TempDir,
-    /// The mails that a test has looked at.
+    /// The emails that a test has opened.
     pub(super) opened: Mutex<HashSet<String>>,
     database: Option<TestDatabase>,
 }
@@ -83,13 +83,13 @@ impl Place {
         Self { folder, opened: Mutex::default(), database }
     }
 
-    /// A place whose SQLite database is not there yet: the first server makes it.
+    /// Creates a place without a SQLite database: the first server creates it.
     pub(crate) fn without_database() -> Self {
         let folder = TempDir::with_prefix("tenantry-e2e-").unwrap();
         Self { folder, opened: Mutex::default(), database: None }
     }
 
-    /// The settings of a server that keeps its data here.
+    /// Returns the settings of a server that stores its data here.
     pub(crate) fn settings(&self, own: &Settings) -> Vec<(String, String)> {
         let mut settings = Settings::default()
             .set("TENANTRY_ENV", "development")
@@ -100,7 +100,7 @@ impl Place {
             .set("DATABASE_POOL_SIZE", "4")
             .set("SQLITE_SYNCHRONOUS", "normal")
             .set("RATE_LIMITS", "off")
-            // Where a test has limits on, for those on guessing, it is not to come to those on requests.
+            // Tests that enable limits for those on password guesses must not reach those on requests.
             .set("RATE_LIMIT_PER_MINUTE", "1000000")
             .set("RATE_LIMIT_PLANS_STARTER", "caller=1000000,tenant=1000000")
             .set("RATE_LIMIT_PLANS_PRO", "caller=1000000,tenant=1000000")
@@ -109,7 +109,7 @@ impl Place {
             .set("ARGON2_ITERATIONS", "1")
             .set("STOP_GRACE", "5s")
             .set("MAIL_URL", &format!("file:{}", self.mail_folder().display()))
-            // How full the disk of this machine is must not decide.
+            // The free space on this machine's disk must not affect the result.
             .set("HEALTH_DISK_WARN_PERCENT", "0")
             .set("HEALTH_DISK_FAIL_PERCENT", "0")
             .set("LOG_LEVEL", "warn");
@@ -119,12 +119,12 @@ impl Place {
         settings.and(own).0
     }
 
-    /// Where mails go.
+    /// Returns the folder of the emails.
     pub(crate) fn mail_folder(&self) -> PathBuf {
         self.folder.path().join("mail")
     }
 
-    /// Where the PostgreSQL database is.
+    /// Returns the URL of the PostgreSQL database.
     pub(crate) fn database_url(&self) -> &str {
         self.database.as_ref().expect("the place has a PostgreSQL database").url()
     }
@@ -151,24 +151,24 @@ async fn migrate(url: &str) -> Result<(), tenantry_store::ConnectError> {
 }
 
 impl Server {
-    /// Runs a test with a server of its own.
+    /// Runs a test with its own server.
     pub(crate) fn run<F: Future<Output = ()>>(kind: Kind, settings: Settings, test: impl FnOnce(Self) -> F) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async { test(Self::start(kind, settings).await).await });
     }
 
-    /// Starts a server with a database of its own.
+    /// Starts a server with its own database.
     pub(crate) async fn start(kind: Kind, settings: Settings) -> Self {
         Self::start_at(Arc::new(Place::new(kind).await), settings).await
     }
 
-    /// Starts one more server at the same place, a second process in all but name. SQLite has room for one only.
-    /// Tokens pass between them where `PUBLIC_URL` is set.
+    /// Starts another server at the same place, which acts like a second process. SQLite allows only one. Tokens are
+    /// valid at both if `PUBLIC_URL` is set.
     pub(crate) async fn twin(&self) -> Self {
         Self::start_at(self.place.clone(), self.settings.clone()).await
     }
 
-    /// Stops the server and starts it again at the same place, with other settings where they are given.
+    /// Stops the server and starts it again at the same place, with the given settings replaced.
     pub(crate) async fn restart(self, settings: Settings) -> Self {
         let (place, settings) = (self.place.clone(), self.settings.clone().and(&settings));
         drop(self);
@@ -210,12 +210,12 @@ impl Server {
         panic!("the server does not become ready");
     }
 
-    /// Where it listens, as `http://…`.
+    /// Returns the URL of the server, as `http://…`.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// A client that is not signed in.
+    /// Returns a client without a session.
     pub(crate) fn client(&self) -> Client {
         Client::new(&self.url(), self.sql.clone())
     }

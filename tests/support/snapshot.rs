@@ -1,22 +1,22 @@
-//! Files of the repository that are made from the code, and held to it.
+//! Files of the repository that are generated from the code, and compared with it.
 
 use std::{fs, path::PathBuf};
 
 const BEGIN: &str = "<!-- generated: UPDATE_SNAPSHOTS=1 cargo xtask test -E 'binary(e2e)' -->";
 const END: &str = "<!-- end of what is generated -->";
 
-/// A path of the repository.
+/// Returns a path of the repository.
 pub(crate) fn repository(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
-/// The whole file is what the code makes of it. With `UPDATE_SNAPSHOTS=1` it is written anew.
+/// Checks that the whole file equals the generated text. With `UPDATE_SNAPSHOTS=1` it is rewritten.
 #[track_caller]
 pub(crate) fn assert_file_is(path: &str, wanted: &str) {
     hold(path, &read(path), wanted);
 }
 
-/// The part of the page between two comments is what the code makes of it; around it anybody may write.
+/// Checks that the part of the page between two comments equals the generated text; the rest is free.
 #[track_caller]
 pub(crate) fn assert_page_holds(path: &str, wanted: &str) {
     let page = read(path);

@@ -1,10 +1,10 @@
-//! A look behind the API, past every scope.
+//! Access to the database behind the API, past every scope.
 
 use sqlx::{AssertSqlSafe, PgPool, Row, SqlitePool, postgres::PgPoolOptions, sqlite::SqliteConnectOptions};
 use std::path::Path;
 use uuid::Uuid;
 
-/// The database beneath a server, read with every right.
+/// The database of a server, read with every right.
 #[derive(Clone)]
 pub(crate) enum Sql {
     Sqlite(SqlitePool),
@@ -33,7 +33,7 @@ impl Sql {
         }
     }
 
-    /// The number that a query of one number gives.
+    /// Returns the result of a query of one number.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         match self {
             Self::Sqlite(pool) => sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(pool).await.unwrap(),
@@ -41,7 +41,7 @@ impl Sql {
         }
     }
 
-    /// The texts that a query of one text column gives.
+    /// Returns the results of a query of one text column.
     pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
         match self {
             Self::Sqlite(pool) => sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(pool).await.unwrap(),
@@ -49,7 +49,7 @@ impl Sql {
         }
     }
 
-    /// An id as this database writes it in a statement.
+    /// Returns an id as this database writes it in a statement.
     pub(crate) fn id(&self, id: &str) -> String {
         match self {
             Self::Sqlite(_) => format!("X'{}'", id.replace('-', "")),
@@ -57,7 +57,7 @@ impl Sql {
         }
     }
 
-    /// The actions and outcomes that a request left in the journal, in order.
+    /// Returns the actions and outcomes that a request wrote to the journal, in order.
     pub(crate) async fn events_of(&self, request: Uuid) -> Vec<(String, String)> {
         let sql = "SELECT action, outcome FROM journal WHERE request_id = $1 ORDER BY id, action";
         match self {

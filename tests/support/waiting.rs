@@ -1,4 +1,4 @@
-//! Waiting for what must come true.
+//! Waits for conditions.
 
 use std::{
     sync::{
@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Waits until something is so.
+/// Waits until the condition holds.
 pub(crate) async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
     const LIMIT: Duration = Duration::from_secs(20);
     let began = Instant::now();
@@ -18,8 +18,8 @@ pub(crate) async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
     }
 }
 
-/// Asks over and over until something is so. Whoever asks later than `limit` from now must find it so. Returns after
-/// how long that was. Where others starve the machine, so much is allowed for as nothing could run.
+/// Polls until the condition holds, and returns how long that took. A poll later than `limit` from now must succeed.
+/// Adds the time in which this process was not scheduled to the limit.
 pub(crate) async fn within(limit: Duration, what: &str, is_so: impl AsyncFn() -> bool) -> Duration {
     let (began, starved) = (Instant::now(), Starved::watch());
     loop {
@@ -35,7 +35,7 @@ pub(crate) async fn within(limit: Duration, what: &str, is_so: impl AsyncFn() ->
     }
 }
 
-/// Watches for how long a thread that wants to run is not let to.
+/// Measures for how long a thread that is ready to run is not scheduled.
 struct Starved {
     state: Arc<Mutex<(Duration, Instant)>>,
     done: Arc<AtomicBool>,
@@ -60,7 +60,7 @@ impl Starved {
         Self { state, done }
     }
 
-    /// What was lost, the nap included that should be over by now.
+    /// Returns the lost time, including the part of the current nap that is overdue.
     fn lost((before, nap_began): (Duration, Instant)) -> Duration {
         before + nap_began.elapsed().saturating_sub(Self::NAP)
     }

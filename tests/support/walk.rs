@@ -1,5 +1,5 @@
-//! A walk through the whole API: every operation does what it is for, leaves what it declares, and fails in every way
-//! that is its own. The enumerations, the canaries in the log and whatever else must hold everywhere look at it.
+//! A walk through the whole API: every operation succeeds, writes the events that it declares, and fails in every way
+//! specific to it. The enumerations, the search for secrets in the log and other general checks use it.
 
 mod files;
 mod jobs;
@@ -12,26 +12,26 @@ use tenantry_kernel::TenantStatus;
 
 use super::{Client, Kind, PASSWORD, Record, Reply, Server, Settings, Tenant};
 
-/// Another password than everybody's.
+/// A valid password other than the default one of the tests.
 const OTHER_PASSWORD: &str = "gizmo-fjords-blend-quickly";
-/// A password that is nobody's.
+/// A password that no user has.
 const WRONG_PASSWORD: &str = "vexing-waltz-nymph-jumbled";
-/// Mind the limits below: the walk must come to both, and not before it wants to.
+/// Consider the limits below: the walk must reach both, but not earlier than intended.
 const REGISTRATIONS: usize = 60;
 const GUESSES: usize = 4;
 
 const NOTHING: Value = Value::Null;
 
-/// A walk and what was seen on it.
+/// A walk and its observations.
 pub(crate) struct Walk<'a> {
     server: &'a Server,
     kind: Kind,
     pub(crate) record: Record,
-    /// Every password and token that was sent or came back.
+    /// Every password and token that was sent or received.
     pub(crate) secrets: Mutex<Vec<String>>,
 }
 
-/// What a server must be configured with for the walk.
+/// Returns the settings that the walk's server needs.
 pub(crate) fn settings() -> Settings {
     Settings::default()
         .set("RATE_LIMITS", "on")
@@ -45,7 +45,7 @@ pub(crate) fn settings() -> Settings {
 }
 
 impl<'a> Walk<'a> {
-    /// Walks through a server of these [`settings`].
+    /// Walks through a server with these [`settings`].
     pub(crate) async fn through(server: &'a Server, kind: Kind) -> Self {
         let walk = Self { server, kind, record: Record::default(), secrets: Mutex::default() };
         let acme = server.tenant("acme").await;
@@ -265,12 +265,12 @@ impl<'a> Walk<'a> {
         self.call_with(client, call, body, &[]).await
     }
 
-    /// A request, written as method and path.
+    /// Sends a request, written as method and path.
     async fn call_with(&self, client: &Client, call: &str, body: Value, headers: &[(&str, &str)]) -> Reply {
         self.request(self.server, client, call, body, headers).await
     }
 
-    /// A request to another server than the walk's own.
+    /// Sends a request to another server than the walk's own.
     async fn call_at(&self, server: &Server, client: &Client, call: &str, body: Value) -> Reply {
         self.request(server, client, call, body, &[]).await
     }
@@ -290,7 +290,7 @@ impl<'a> Walk<'a> {
         self.note(server, client, reply).await
     }
 
-    /// Keeps what there is to be seen of an answer.
+    /// Records the observations of a response.
     async fn note(&self, server: &Server, client: &Client, reply: Reply) -> Reply {
         self.record.note(&reply);
         self.record.note_events(server, &reply).await;
@@ -309,7 +309,7 @@ impl<'a> Walk<'a> {
         self.secrets.lock().unwrap().extend(kept);
     }
 
-    /// Waits until it is so.
+    /// Waits until the condition holds.
     async fn until<F: Future<Output = bool>>(&self, is_so: impl Fn() -> F) {
         for _ in 0..400 {
             if is_so().await {
@@ -321,7 +321,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The path of a tenant's role of that name.
+/// Returns the path of the tenant's role of that name.
 async fn role_path(tenant: &Tenant, name: &str) -> String {
     let roles = tenant.owner.get("/roles?limit=100").await.is(200);
     let found = roles.as_array().unwrap().iter().find(|role| role["name"] == name).unwrap();

@@ -1,4 +1,4 @@
-//! A bare connection, on which a test writes whatever bytes it likes.
+//! A raw connection on which a test writes any bytes.
 
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ pub(crate) struct Wire {
     writer: OwnedWriteHalf,
 }
 
-/// What came back, as far as it came.
+/// The response, as far as it arrived.
 #[derive(Debug)]
 pub(crate) struct Heard {
     pub(crate) status: u16,
@@ -33,7 +33,7 @@ impl Wire {
         Self { reader, writer }
     }
 
-    /// A `POST` with these header lines, and what follows them.
+    /// Sends a `POST` with these header lines, and the body.
     pub(crate) async fn post(server: &Server, path: &str, headers: &[&str], body: &[u8]) -> Self {
         let mut wire = Self::to(server).await;
         let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
@@ -42,12 +42,12 @@ impl Wire {
         wire
     }
 
-    /// Sends; that the other side has closed is no mistake here.
+    /// Sends bytes; a connection closed by the other side is no error here.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> bool {
         self.writer.write_all(bytes).await.is_ok()
     }
 
-    /// Sends one byte after the other, slowly, until the other side takes no more.
+    /// Sends one piece after the other, slowly, until the other side accepts no more.
     pub(crate) async fn drip(mut writer: OwnedWriteHalf, piece: &[u8], pause: Duration) {
         while writer.write_all(piece).await.is_ok() {
             tokio::time::sleep(pause).await;
@@ -58,13 +58,13 @@ impl Wire {
         (Listening { reader: self.reader, seen: Vec::new() }, self.writer)
     }
 
-    /// Goes on listening, and keeps the connection open.
+    /// Continues to read, and keeps the connection open.
     pub(crate) async fn answer(self, limit: Duration) -> Heard {
         let (mut listening, _writer) = self.split();
         listening.answer(limit).await
     }
 
-    /// The answer, and that the other side closes after it.
+    /// Returns the response, and checks that the other side closes the connection after it.
     pub(crate) async fn answer_and_end(self, limit: Duration) -> Heard {
         let (mut listening, _writer) = self.split();
         let heard = listening.answer(limit).await;
@@ -73,14 +73,14 @@ impl Wire {
     }
 }
 
-/// The side of a connection that hears.
+/// The reading side of a connection.
 pub(crate) struct Listening {
     reader: OwnedReadHalf,
     seen: Vec<u8>,
 }
 
 impl Listening {
-    /// The whole answer.
+    /// Returns the whole response.
     pub(crate) async fn answer(&mut self, limit: Duration) -> Heard {
         let until = Instant::now() + limit;
         loop {
@@ -97,12 +97,12 @@ impl Listening {
         while self.more(until).await {}
     }
 
-    /// Everything that was heard so far.
+    /// Returns everything that was read so far.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.seen).into_owned()
     }
 
-    /// Waits until what was heard ends so.
+    /// Waits until the text read so far ends like this.
     pub(crate) async fn until(&mut self, end: &str, limit: Duration) {
         let until = Instant::now() + limit;
         while !self.text().ends_with(end) {
@@ -110,7 +110,7 @@ impl Listening {
         }
     }
 
-    /// Reads on; `false` at the end.
+    /// Reads more; returns `false` at the end.
     async fn more(&mut self, until: Instant) -> bool {
         let mut buffer = [0; 4096];
         let left = until.saturating_duration_since(Instant::now());

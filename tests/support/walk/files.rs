@@ -1,11 +1,11 @@
-//! The part of the walk that looks at files.
+//! The part of the walk that covers files.
 
 use reqwest::Method;
 use serde_json::json;
 
 use super::{Client, NOTHING, Reply, Walk};
 
-/// The size that the walk's server takes, and no byte more.
+/// Largest file size, in bytes, that the walk's server accepts.
 const LARGEST: usize = 64 << 10;
 
 impl Walk<'_> {

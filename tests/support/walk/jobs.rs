@@ -1,4 +1,4 @@
-//! The part of the walk that looks at work in the background.
+//! The part of the walk that covers background jobs.
 
 use serde_json::json;
 
@@ -21,7 +21,7 @@ impl Walk<'_> {
         let asked = self.call(owner, "POST /jobs/cleanup", body).await.is(202)["jobId"].clone();
         let asked = asked.as_str().unwrap();
         self.server.sql.settled().await;
-        // Put off, so that no worker comes before us.
+        // Postponed, so that no worker claims it first.
         let put_off = format!(
             "UPDATE jobs SET state = 'scheduled', run_at = '2100-01-01T00:00:00+00:00', finished_at = NULL WHERE id = {}",
             self.server.sql.id(asked)

@@ -1,4 +1,4 @@
-//! The part of the walk that goes by mail: addresses, forgotten passwords, several tenants, invitations.
+//! The part of the walk that depends on emails: address changes, forgotten passwords, several tenants, invitations.
 
 use serde_json::{Value, json};
 use tenantry_kernel::TenantStatus;
@@ -6,7 +6,7 @@ use tenantry_kernel::TenantStatus;
 use super::{GUESSES, NOTHING, OTHER_PASSWORD, WRONG_PASSWORD, Walk, settings};
 use crate::support::{Client, Member, PASSWORD, Reply, Server, Tenant};
 
-/// So many mails to one mailbox are let through in an hour.
+/// Maximum number of emails to one mailbox per hour.
 const MAILS: usize = 5;
 const FORGED: &str = "kZp3vV0Jr1m8Q5h2Yx7dWcT9bNf4sLgEaUoKiRtMhPw";
 
@@ -22,7 +22,7 @@ impl Walk<'_> {
         self.accepting().await;
     }
 
-    /// Fails with a guess at a password, whose event comes after the answer.
+    /// Fails with a wrong password; its event is written after the response.
     async fn fails_to_guess(&self, server: &Server, operation: &str, reply: Reply) {
         let id = reply.request_id();
         reply.refused(401, "invalid_credentials");
@@ -30,7 +30,7 @@ impl Walk<'_> {
         self.record.note_events_of(server, operation, id).await;
     }
 
-    /// Asks until it is too often.
+    /// Repeats the request until the rate limit refuses it.
     async fn until_too_often(&self, client: &Client, call: &str, body: Value) {
         for _ in 0..=MAILS.max(GUESSES) {
             let reply = self.call(client, call, body.clone()).await;
@@ -238,7 +238,7 @@ impl Walk<'_> {
         self.call(&signed_in, call, json!({ "token": token })).await.refused(409, "already_member");
         self.until_too_often(&nobody, call, json!({ "token": token, "password": WRONG_PASSWORD })).await;
 
-        // Made by somebody who never showed the mailbox.
+        // Created by a user who never proved access to the mailbox.
         let squatter = self.server.tenant("squatter").await.owner;
         let token = self.invited(&tenant, &squatter.email).await;
         self.call(&nobody, call, accept(&token, OTHER_PASSWORD)).await.is(200);
