@@ -1,4 +1,4 @@
-//! A PostgreSQL of a test's own, which it may stop, freeze and start again.
+//! A PostgreSQL server of one test, which the test may stop, freeze and restart.
 
 use rustix::process::{Pid, Signal, getegid, geteuid, kill_process};
 use sqlx::{Connection, PgConnection};
@@ -16,11 +16,11 @@ use super::answer_within;
 const INITDB: [&str; 7] =
     ["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "-D", "data"];
 
-/// How long the server may take to start, or to stop.
+/// Maximum time for the server to start, or to stop.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// A running server with the roles `postgres`, a superuser, and `tenantry`, whom row-level security binds. It ends, and
-/// its data goes, when it is dropped.
+/// A running server with the roles `postgres`, a superuser, and `tenantry`, which row-level security binds. Dropping it
+/// stops the server and deletes its data.
 pub(super) struct Cluster {
     folder: TempDir,
     programs: PathBuf,
@@ -41,10 +41,10 @@ impl Cluster {
         Self { folder, programs, port, server, frozen: Vec::new() }.with_role().await
     }
 
-    /// Starts it in a namespace of its own, in which a file system with room for a database and some work lies over the
-    /// folder of its data.
+    /// Starts it in its own namespace, in which a file system with room for a database and some load is mounted on its
+    /// data folder.
     pub(super) async fn start_on_a_small_disk() -> Self {
-        // The log of changes has one large file from the beginning: it is for the tables that there is no room.
+        // The write-ahead log has one large file from the start, so the tables are the ones that run out of room.
         const SIZE: &str = "160m";
         const LOG: &str = "--wal-segsize=64";
         let (folder, programs, port) = (new_folder(), programs(), free_port());
@@ -76,7 +76,7 @@ impl Cluster {
         Self { folder, programs, port, server, frozen: Vec::new() }.with_role().await
     }
 
-    /// Makes the database `tenantry` and its role.
+    /// Creates the database `tenantry` and its role.
     async fn with_role(mut self) -> Self {
         let mut admin = self.connection().await;
         let role = "CREATE ROLE tenantry LOGIN NOSUPERUSER NOBYPASSRLS; CREATE DATABASE tenantry OWNER tenantry";
@@ -86,17 +86,17 @@ impl Cluster {
         self
     }
 
-    /// Its first process, as the system knows it.
+    /// Returns the process id of the postmaster.
     pub(super) fn id(&self) -> u32 {
         self.server.id()
     }
 
-    /// The folder of its data.
+    /// Returns the path of its data folder.
     pub(super) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
-    /// The address of the database `tenantry` for one of the roles.
+    /// Returns the URL of the database `tenantry` for one of the roles.
     pub(super) fn url(&self, role: &str) -> String {
         format!("postgres://{role}@127.0.0.1:{}/tenantry", self.port)
     }
@@ -108,10 +108,10 @@ impl Cluster {
         self.connection().await;
     }
 
-    /// Stops every process of the server where it is, its connections stay open.
+    /// Stops every process of the server with a signal; connections stay open.
     pub(super) async fn freeze(&mut self) {
         let mut admin = self.connection().await;
-        // First the one that starts others; then nobody is added to those that it has started.
+        // The postmaster first, so that it starts no further processes.
         let postmaster = Pid::from_child(&self.server);
         kill_process(postmaster, Signal::STOP).unwrap();
         let others: Vec<i32> =
@@ -123,15 +123,15 @@ impl Cluster {
         self.frozen = [vec![postmaster], others].concat();
     }
 
-    /// Lets them go on.
+    /// Resumes the processes.
     pub(super) fn thaw(&mut self) {
         for process in self.frozen.drain(..) {
-            // It fails for one that has ended, which is as good.
+            // Fails for a process that has ended, which is fine.
             let _ = kill_process(process, Signal::CONT);
         }
     }
 
-    /// A connection as superuser, once the server accepts it.
+    /// Connects as superuser, as soon as the server accepts connections.
     pub(super) async fn connection(&mut self) -> PgConnection {
         let url = format!("postgres://postgres@127.0.0.1:{}/postgres", self.port);
         let connect = async || {
@@ -150,7 +150,7 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.thaw();
-        // Its data goes with it, so nothing need be written first.
+        // The data is deleted with the server, so it need not write anything first.
         let _ = kill_process(Pid::from_child(&self.server), Signal::QUIT);
         let _ = self.server.wait();
     }
@@ -174,7 +174,7 @@ fn spawn(programs: &Path, folder: &Path, port: u16) -> Child {
 }
 
 fn arguments(port: u16) -> Vec<String> {
-    // What is committed must survive the server, not the machine.
+    // Commits must survive a crash of the server, not of the machine.
     let arguments = format!(
         "-D data -p {port} -c unix_socket_directories= -c listen_addresses=127.0.0.1 -c fsync=off -c full_page_writes=off"
     );
@@ -190,7 +190,7 @@ fn log(folder: &Path) -> String {
     std::fs::read_to_string(folder.join("server.log")).unwrap_or_default()
 }
 
-/// A command of the account that PostgreSQL runs as, in this folder.
+/// Creates a command that runs in this folder as the account of PostgreSQL.
 fn command(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(folder).env("LC_ALL", "C").stdin(Stdio::null());
@@ -200,7 +200,8 @@ fn command(program: &Path, folder: &Path) -> Command {
     command
 }
 
-/// PostgreSQL refuses to run as root: then it is `postgres`, whom the packages make, else `nobody`.
+/// Returns the account of PostgreSQL, which refuses to run as root: `postgres`, which the packages create, else
+/// `nobody`.
 fn account() -> Option<(u32, u32)> {
     if !geteuid().is_root() {
         return None;
@@ -214,7 +215,7 @@ fn id(which: &str, name: &str) -> Option<u32> {
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }
 
-/// The folder of the server's programs: on the `PATH`, else the newest of Debian's.
+/// Returns the folder of the server's programs: on the `PATH`, else the newest one of Debian.
 #[expect(clippy::disallowed_methods, reason = "programs are found by the PATH")]
 fn programs() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();

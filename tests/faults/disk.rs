@@ -1,4 +1,4 @@
-//! A disk that is full: for files, and for the database.
+//! Tests of a full disk: the one of the files, and the one of the database.
 
 use std::{
     fs::{self, File},
@@ -20,20 +20,20 @@ use super::{
 use crate::support::{Client, Kind, Member, PASSWORD, Place, Settings, Sql, fetch};
 use serde_json::json;
 
-/// Room for two of these, and not for three.
+/// Has room for two files of these tests, but not for three.
 const FILES: &str = "4m";
 const FILE_BYTES: usize = 1_500_000;
 
-/// Room for a database and some work.
+/// Has room for a database and some load.
 const SQLITE: &str = "16m";
-/// What is acknowledged before the disk is full and after it.
+/// Number of requests that are acknowledged before the disk is full, and after it.
 const AT_WORK: usize = 20;
-/// Within this time no page has room any more.
+/// Maximum time until no page has room any more.
 const FULL: Duration = Duration::from_secs(20);
-/// How often a change is refused before there is room again.
+/// Number of refused changes before space is freed.
 const REFUSALS: usize = 20;
 
-/// Starts the program in a namespace of its own, in which a small file system lies over the folder `small` of the place.
+/// Starts the program in its own namespace, in which a small file system is mounted on the folder `small` of the place.
 fn launch(place: &Place, size: &str, arguments: &str, more: &Settings) -> Process {
     let small = place.folder.path().join("small");
     fs::create_dir_all(&small).unwrap();
@@ -51,13 +51,13 @@ fn launch(place: &Place, size: &str, arguments: &str, more: &Settings) -> Proces
     )
 }
 
-/// A path as the process sees it.
+/// Returns a path as the process sees it.
 fn seen_by(process: u32, path: &Path) -> PathBuf {
     format!("/proc/{process}/root{}", path.display()).into()
 }
 
 fn stored(tenants: &Path) -> usize {
-    // The first upload makes the folder.
+    // The first upload creates the folder.
     let Ok(tenants) = fs::read_dir(tenants) else { return 0 };
     tenants.map(|tenant| fs::read_dir(tenant.unwrap().path()).unwrap().count()).sum()
 }
@@ -102,7 +102,7 @@ fn fa6_a_full_disk_for_sqlite_is_told_and_loses_nothing() {
         let place = Place::new(Kind::Sqlite).await;
         let small = place.folder.path().join("small");
         let database = settings().set("DATABASE_URL", &format!("sqlite:{}/tenantry.db", small.display()));
-        // Without a worker nobody writes when the load is over, and the file can be copied.
+        // Without a worker, no process writes after the load, and the file can be copied.
         let mut server = launch(&place, SQLITE, "--no-worker", &database);
         server.becomes_ready().await;
         let small = seen_by(server.id(), &small);
@@ -132,7 +132,7 @@ fn fa6_a_full_disk_for_postgresql_is_told_and_loses_nothing() {
     });
 }
 
-/// Fills the disk beneath the database while everybody is at work, and makes room again.
+/// Fills the disk of the database under load, and frees space again.
 async fn fills_up_and_goes_on(server: &Process, disk: &Path) -> Books {
     let load = Load::start(server.url());
     load.progress(AT_WORK).await;
@@ -141,7 +141,7 @@ async fn fills_up_and_goes_on(server: &Process, disk: &Path) -> Books {
     let ballast = disk.join("ballast");
     let mut filling = File::create(&ballast).unwrap();
     let mut refused = async || {
-        // What was freed meanwhile is taken too.
+        // Also fills space that was freed meanwhile.
         while fill(&mut filling) {}
         assert_eq!(home.sees_roles(books).await.unwrap().status, 200, "what is there is served");
         assert_eq!(fetch(format!("{}/livez", server.url())).await.unwrap().status(), 200);
@@ -164,7 +164,7 @@ async fn fills_up_and_goes_on(server: &Process, disk: &Path) -> Books {
     books
 }
 
-/// Whether more could be written.
+/// Returns whether more could be written.
 fn fill(file: &mut File) -> bool {
     match file.write(&[0; 4096]) {
         Ok(written) => written > 0,
@@ -173,7 +173,7 @@ fn fill(file: &mut File) -> bool {
     }
 }
 
-/// Of the files whose rows could not be written no bytes are left.
+/// Checks that files whose rows could not be written left no bytes.
 async fn assert_no_orphan(place: &Place, sql: &Sql) {
     let rows = sql.number("SELECT count(*) FROM files").await;
     assert_eq!(stored(&place.folder.path().join("files")), usize::try_from(rows).unwrap());

@@ -1,11 +1,11 @@
-//! Connections that serve one request after the other.
+//! Tests of connections that serve several requests.
 
 use serde_json::json;
 use std::time::{Duration, Instant};
 
 use crate::support::{Kind, Server, Settings};
 
-/// Longer than the server waits before it cuts a connection whose body was left unread.
+/// Longer than the server waits before it closes a connection whose body was not read.
 const WATCHED: Duration = Duration::from_millis(2500);
 
 #[test]

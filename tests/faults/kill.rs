@@ -1,4 +1,4 @@
-//! Killed with no chance to say anything.
+//! Tests of servers that are killed without warning.
 
 use serde_json::{Value, json};
 use std::{
@@ -19,11 +19,11 @@ use super::{
 };
 use crate::support::{Client, Kind, PASSWORD, Place, Reply, Settings};
 
-/// So much is acknowledged before each kill, which then comes at some moment of this time.
+/// Number of acknowledged requests before each kill, which follows at a random time.
 const BETWEEN_KILLS: usize = 15;
 const SOME_MOMENT: Duration = Duration::from_millis(150);
 
-/// Makes the second session a sibling of the first, as switching between tenants will.
+/// Makes the second session a sibling of the first, as switching between tenants does.
 const MAKE_SIBLING: &str = "UPDATE sessions SET sign_in_id =
     (SELECT sign_in_id FROM sessions ORDER BY created_at, id LIMIT 1) WHERE id =
     (SELECT id FROM sessions ORDER BY created_at, id LIMIT 1 OFFSET 1)";
@@ -109,12 +109,12 @@ on_each_database! {
     }
 }
 
-/// A spent refresh token is only good for as long as its successor is unseen.
+/// Returns settings under which a used refresh token is only valid while its successor is unused.
 fn without_grace() -> Settings {
     settings().set("REFRESH_GRACE", "0s")
 }
 
-/// Somebody with the tokens of a sign-in, at a server.
+/// A user with the tokens of a sign-in, at a server.
 struct Person {
     client: Client,
     tokens: Value,
@@ -132,7 +132,7 @@ impl Person {
         Self { client, tokens }
     }
 
-    /// The same person at a server that was started anew.
+    /// Returns the same user at a restarted server.
     async fn at(self, server: &Process, place: &Place) -> Self {
         Self { client: Client::new(server.url(), place.sql().await), ..self }
     }

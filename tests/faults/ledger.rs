@@ -1,4 +1,4 @@
-//! Everything that the load was told, held against everything that is there.
+//! Compares the responses that the load received with the whole stored state.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use tenantry_testkit::ledger::{Outcome, Verdict};
 use super::load::{Books, Home};
 use crate::support::Sql;
 
-/// What there is of each kind, as "tenant canary".
+/// Queries of the stored items of each kind, as "tenant canary".
 const FOUND: &[(&str, &str)] = &[
     (
         "tenant",
@@ -45,7 +45,7 @@ const FOUND: &[(&str, &str)] = &[
     ),
 ];
 
-/// The journal entries that one acknowledged change of each kind leaves, in alphabetical order.
+/// The journal entries that one acknowledged change of each kind writes, in alphabetical order.
 const EVENTS: &[(&str, &[&str])] = &[
     ("tenant", &["membership.created", "session.started", "tenant.created", "user.registered"]),
     ("role", &["role.created"]),
@@ -56,7 +56,7 @@ const EVENTS: &[(&str, &[&str])] = &[
     ("ended", &["session.ended"]),
 ];
 
-/// Units of which only a part is there: each query counts some.
+/// Queries that count partially committed units.
 const PARTIAL: &[(&str, &str)] = &[
     (
         "a tenant without its four roles",
@@ -154,7 +154,7 @@ const PARTIAL: &[(&str, &str)] = &[
     ),
 ];
 
-/// Fails unless nothing was lost, made up, doubled, leaked or half done.
+/// Checks that no change was lost, invented, duplicated, leaked or half done.
 pub(super) async fn assert_clean(books: &Books, sql: &Sql) {
     for (what, query) in FOUND {
         let found = sql.texts(query).await;
@@ -176,7 +176,7 @@ pub(super) async fn assert_clean(books: &Books, sql: &Sql) {
     }
 }
 
-/// Fails unless each role that was asked for under a key is there, and came about once.
+/// Checks that each role requested with an idempotency key exists, and was created once.
 pub(super) async fn assert_done_once(books: &Books, sql: &Sql) {
     let (_, query) = FOUND.iter().find(|(what, _)| *what == "role").unwrap();
     let found = sql.texts(query).await;
@@ -196,7 +196,7 @@ pub(super) fn report_replays(replays: usize) {
     println!("FA2: {replays} answers were lost with a killed server and given again");
 }
 
-/// How the requests ended, in a line for whoever wants to see that something happened at all.
+/// Prints how the requests ended, in one line, to show that requests took place.
 #[expect(clippy::print_stdout, reason = "the figures of a run that was asked for more rounds")]
 pub(super) fn report(test: &str, books: &Books) {
     let count = |outcome| books.ledger.count(outcome);
@@ -214,7 +214,7 @@ fn split(pair: &str) -> (String, String) {
     (tenant.to_owned(), canary.to_owned())
 }
 
-/// The roles that each tenant sees, by its own token.
+/// Returns the roles that each tenant sees with its own token.
 async fn roles_by_api(books: &Books) -> Vec<(String, String)> {
     let homes = books.homes.read().unwrap().clone();
     let mut found = Vec::new();
@@ -229,7 +229,7 @@ async fn roles_by_api(books: &Books) -> Vec<(String, String)> {
     found
 }
 
-/// The files that each tenant sees, every one of which has its bytes.
+/// Returns the files that each tenant sees, and checks that each has its bytes.
 async fn files_by_api(books: &Books) -> Vec<(String, String)> {
     let homes = books.homes.read().unwrap().clone();
     let mut found = Vec::new();
@@ -252,7 +252,8 @@ async fn read(books: &Books, home: &Home, path: &str) -> Value {
     answer.body
 }
 
-/// Each acknowledged change has its own entries and no others, each refused one has none that tell of a success.
+/// Checks that each acknowledged change has exactly its own entries, and that each refused one has no entry of a
+/// success.
 async fn assert_journal_tells_it(books: &Books, sql: &Sql) {
     let request_id = match sql {
         Sql::Sqlite(_) => "lower(hex(request_id))",
@@ -274,7 +275,7 @@ async fn assert_journal_tells_it(books: &Books, sql: &Sql) {
     }
 }
 
-/// What is kept of persons is what each entry commits to.
+/// Checks that the stored personal data matches the commitment of each entry.
 async fn assert_commitments_hold(sql: &Sql) {
     let query = "SELECT j.commitment, p.salt, p.part FROM journal j JOIN journal_parts p ON p.event_id = j.id";
     let entries: Vec<(Vec<u8>, Vec<u8>, String)> = match sql {

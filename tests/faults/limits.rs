@@ -1,7 +1,7 @@
-//! Limits that three processes keep together, and what becomes of them when their Redis does not answer.
+//! Tests of rate limits that three processes share, and of these limits while their Redis does not respond.
 //!
-//! `TENANTRY_LOST_SECONDS` says for how long they are held without it; with 125 and more, the second window after the loss is
-//! measured too: `TENANTRY_LOST_SECONDS=125 cargo xtask test -E 'test(faults::limits)'`.
+//! `TENANTRY_LOST_SECONDS` sets how long Redis is lost; with 125 and more, the second window after the loss is measured
+//! too: `TENANTRY_LOST_SECONDS=125 cargo xtask test -E 'test(faults::limits)'`.
 
 use futures::future::join_all;
 use reqwest::StatusCode;
@@ -16,16 +16,16 @@ use super::{
 };
 use crate::support::{Kind, PASSWORD, Place, Sample, fetch};
 
-/// What a caller may send in a minute; one comes back every two seconds.
+/// Requests that a caller may send per minute; the quota refills by one every two seconds.
 const LIMIT: usize = 30;
 const WINDOW: Duration = Duration::from_secs(60);
 const PROCESSES: usize = 3;
-/// What a request may wait for a Redis that does not answer.
+/// Maximum time that a request waits for a Redis that does not respond.
 const BAR: Duration = Duration::from_millis(150);
-/// Between two waves of a flood, and how many requests come at each process with one.
+/// Pause between two waves of a flood, and number of requests per process and wave.
 const REST: Duration = Duration::from_millis(200);
 const AT_ONCE: usize = 4;
-/// Two heartbeats: within this time every process knows of the others.
+/// Two heartbeats: the maximum time until every process knows the others.
 const COUNTED: Duration = Duration::from_secs(10);
 
 #[expect(clippy::disallowed_methods, reason = "a switch of the tests, not of the program")]
@@ -34,7 +34,7 @@ fn lost_for() -> Duration {
     Duration::from_secs(seconds.unwrap_or(6))
 }
 
-/// Three processes on one Redis and one PostgreSQL, and somebody who calls them.
+/// Three processes on one Redis and one PostgreSQL, and a caller.
 struct Three {
     redis: RedisServer,
     processes: Vec<Process>,
@@ -84,7 +84,7 @@ impl Three {
         Sample::all(&text).into_iter().find(fits).map_or(0.0, |sample| sample.value)
     }
 
-    /// So many requests at once at each of these processes.
+    /// Sends this number of requests at once to each of these processes.
     async fn wave(&mut self, at: &[usize], each: usize) {
         let ask = |process: usize| {
             let request = self.http.get(format!("{}/api/v1/auth/me", self.processes[process].url()));
@@ -108,34 +108,34 @@ impl Three {
         }
     }
 
-    /// What a request of a caller who is refused takes, of all but one in a hundred, while Redis is well.
+    /// Returns the time of a refused request, at the 99th percentile, while Redis is healthy.
     async fn usual(&mut self) -> Duration {
         let began = Instant::now();
         self.flood(&ALL, Duration::from_secs(1)).await;
         self.p99_since(began)
     }
 
-    /// How many requests were let through from then until then.
+    /// Returns how many requests were admitted between these times.
     fn admitted(&self, from: Instant, until: Instant) -> usize {
         let within = |answer: &&Answer| answer.at >= from && answer.at < until && answer.status == StatusCode::OK;
         self.answers.iter().filter(within).count()
     }
 
-    /// Nobody was told of a fault, and nobody waited.
+    /// Checks that no response reported a fault, and that no request waited too long.
     fn hold(&self) {
         let odd: Vec<StatusCode> =
             self.answers.iter().map(|a| a.status).filter(|s| !matches!(s.as_u16(), 200 | 429)).collect();
         assert!(odd.is_empty(), "{odd:?}");
     }
 
-    /// The most that one in a hundred requests since then took longer than.
+    /// Returns the 99th percentile of the times of requests since then.
     fn p99_since(&self, from: Instant) -> Duration {
         let mut took: Vec<Duration> = self.answers.iter().filter(|a| a.at >= from).map(|a| a.took).collect();
         took.sort_unstable();
         took[took.len() * 99 / 100]
     }
 
-    /// Requests are counted by all together again, at every process.
+    /// Waits until all processes count requests together again.
     async fn heals(&mut self) {
         for process in 0..PROCESSES {
             let by_all = async |three: &Self| {
@@ -146,7 +146,7 @@ impl Three {
             while by_all(self).await == before {
                 assert!(began.elapsed() < HEALED, "Redis is not asked again");
                 self.wave(&[process], 1).await;
-                // What is told is read at most once a second.
+                // The status is read at most once a second.
                 tokio::time::sleep(REST).await;
             }
         }
@@ -172,7 +172,7 @@ fn three_processes_on_one_redis_let_through_one_limit_together() {
         for process in ALL {
             alone += three.metric(process, "tenantry_rate_limit_decisions_total", Some("twin")).await;
         }
-        // On a machine that is very busy Redis may answer too late now and then, which costs the caller something.
+        // On a very busy machine Redis may respond too late at times, which costs the caller some requests.
         assert!(alone > 0.0 || admitted >= LIMIT, "{admitted} in {took:?}");
     });
 }
@@ -182,7 +182,7 @@ fn fa3_limits_hold_without_redis_within_twice_in_the_first_window_and_a_fifth_af
     run(async {
         let mut three = Three::start().await;
         let began = Instant::now();
-        // All of it at one process: the others know nothing of the caller.
+        // All requests go to one process: the others know nothing of the caller.
         three.wave(&[0], LIMIT + 5).await;
         let at_once = three.admitted(began, Instant::now());
         let usual = three.usual().await;

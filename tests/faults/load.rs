@@ -1,4 +1,5 @@
-//! Tenants at work: they register, make roles, rename and assign them, sign in and out, and keep the ledger of it.
+//! A load of several tenants: they register, create, rename and assign roles, sign in and out, and record it in the
+//! ledger.
 
 use reqwest::{
     Method, StatusCode,
@@ -18,34 +19,34 @@ use tokio::task::JoinHandle;
 use super::answer_within;
 use crate::support::PASSWORD;
 
-/// How many tenants work at the same time.
+/// Number of clients, each of one tenant, that work at the same time.
 const HANDS: usize = 4;
-/// After so many roles a hand registers anew.
+/// Number of roles after which a client registers anew.
 const ROLES_EACH: usize = 8;
-/// How long a request may take before the client gives up on it.
+/// Time after which the client gives up on a request.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Within this time every request is answered, well or badly.
+/// Maximum time of any response, success or failure.
 const ANSWERED: Duration = Duration::from_secs(3);
-/// How long a hand rests when it could not do what it wanted.
+/// Pause of a client after a failed request.
 const REST: Duration = Duration::from_millis(20);
-/// Within this time so much is done that a test can go on.
+/// Maximum time until enough requests are done for a test to continue.
 const PROGRESS: Duration = Duration::from_secs(20);
 
-/// The work of several tenants at once, which goes on whatever happens to the server.
+/// The concurrent requests of several tenants, which continue through every fault.
 pub(super) struct Load {
     books: Books,
     stop: Arc<AtomicBool>,
     hands: Vec<JoinHandle<()>>,
 }
 
-/// What was asked for and answered, and how to ask for more.
+/// The recorded requests and responses, and the client that sends more.
 #[derive(Clone)]
 pub(super) struct Books {
     pub(super) ledger: Arc<Ledger>,
     pub(super) homes: Arc<RwLock<Vec<Home>>>,
-    /// Answers that no fault excuses.
+    /// Responses that no fault excuses.
     pub(super) misdeeds: Arc<RwLock<Vec<String>>>,
-    /// Requests that the server took and did not answer.
+    /// Requests that the server accepted and did not respond to.
     pub(super) unanswered: Arc<RwLock<Vec<String>>>,
     http: reqwest::Client,
     url: Arc<RwLock<String>>,
@@ -59,26 +60,26 @@ pub(super) struct Home {
     pub(super) token: String,
 }
 
-/// What was answered.
+/// A response.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) request_id: String,
     pub(super) body: Value,
-    /// Whether an earlier request of the same key was answered so.
+    /// Whether it repeats the response to an earlier request with the same key.
     pub(super) is_replayed: bool,
 }
 
-/// A request of somebody.
+/// A request of a caller.
 pub(super) struct Call<'a> {
     pub(super) method: Method,
     pub(super) path: &'a str,
     pub(super) token: &'a str,
     pub(super) agent: &'a str,
     pub(super) body: Value,
-    /// What the request is named by, so that it can be sent again.
+    /// The idempotency key of the request, so that it can be sent again.
     pub(super) key: Option<&'a str>,
-    /// What to upload in place of a body: a table of this name, which has its name in it.
+    /// Name of a file to upload in place of a body: a table that contains its name.
     pub(super) file: Option<&'a str>,
 }
 
@@ -87,7 +88,7 @@ impl Load {
         Self::of(url, |books, stop| books.work(stop))
     }
 
-    /// Other work of as many hands.
+    /// Starts other work with the same number of clients.
     pub(super) fn of<F>(url: &str, work: impl Fn(Books, Arc<AtomicBool>) -> F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -107,7 +108,7 @@ impl Load {
         Self { hands: (0..HANDS).map(hand).collect(), books, stop }
     }
 
-    /// Sends what follows to a server that has come back elsewhere.
+    /// Sends later requests to a server that has restarted at another address.
     pub(super) fn redirect(&self, url: &str) {
         url.clone_into(&mut self.books.url.write().unwrap());
     }
@@ -116,14 +117,14 @@ impl Load {
         &self.books
     }
 
-    /// Waits until so many more requests were acknowledged.
+    /// Waits until this number of further requests was acknowledged.
     pub(super) async fn progress(&self, more: usize) {
         let done = || self.books.ledger.count(Outcome::Acknowledged);
         let goal = done() + more;
         answer_within(PROGRESS, "the load gets on", async || (done() >= goal).then_some(())).await;
     }
 
-    /// Ends when everybody has done what they were at.
+    /// Ends when every client has completed its round.
     pub(super) async fn finish(self) -> Books {
         self.stop.store(true, Ordering::Relaxed);
         for hand in self.hands {
@@ -134,8 +135,8 @@ impl Load {
 }
 
 impl Books {
-    /// Sends a request; without an answer there is nothing. Whatever is broken, an answer comes in time, and one that
-    /// the server could not give says when to ask again.
+    /// Sends a request; returns `None` without a response. Checks that under any fault a response comes in time, and
+    /// that one for unavailability says when to retry.
     pub(super) async fn call(&self, call: Call<'_>) -> Option<Answer> {
         let url = format!("{}/api/v1{}", self.url.read().unwrap(), call.path);
         let mut request = self.http.request(call.method, url).header("user-agent", call.agent);
@@ -168,7 +169,7 @@ impl Books {
         }
         let is_replayed = answer.headers().contains_key("idempotency-replayed");
         let id = answer.headers().get("x-request-id").map(|id| id.to_str().unwrap().to_owned());
-        // The status has come: whatever becomes of the body, the client was told.
+        // The status has arrived: whatever happens to the body, the client was informed.
         let body = answer.json().await.unwrap_or_default();
         Some(Answer { status, request_id: id.unwrap_or_default(), body, is_replayed })
     }
@@ -190,7 +191,7 @@ impl Books {
         }
     }
 
-    /// One of each change; it stops at the first that is not acknowledged, since the next needs it.
+    /// Makes one change of each kind; stops at the first that is not acknowledged, since the next needs it.
     async fn live(&self, home: &Home) -> Option<()> {
         let name = self.ledger.canary();
         let role = json!({ "name": name, "description": name, "permissions": ["users:read"] });
@@ -222,8 +223,8 @@ impl Books {
         self.change("ended", home, &agent, logout).await.map(|_| ())
     }
 
-    /// Makes roles, each under a key of its own, and asks with it until the answer is heard. Counts answers that were
-    /// given before.
+    /// Creates roles, each with its own idempotency key, and repeats each request until a response arrives. Counts
+    /// replayed responses.
     pub(super) async fn insist(self, stop: Arc<AtomicBool>, replays: Arc<AtomicUsize>) {
         let home = loop {
             match self.register().await {
@@ -275,31 +276,31 @@ impl Books {
         Some(answer)
     }
 
-    /// Somebody who has registered.
+    /// Returns a tenant that was registered.
     pub(super) fn home(&self) -> Home {
         self.homes.read().unwrap()[0].clone()
     }
 
-    /// The requests with this outcome.
+    /// Returns the requests with this outcome.
     pub(super) fn lines(&self, outcome: Outcome) -> Vec<Line> {
         self.ledger.lines(outcome)
     }
 }
 
 impl Home {
-    /// Sees its roles: a route that reads the database.
+    /// Lists the roles: a route that reads the database.
     pub(super) async fn sees_roles(&self, books: &Books) -> Option<Answer> {
         books.call(self.call(Method::GET, "/roles", Value::Null)).await
     }
 
-    /// Makes a role: a route that writes.
+    /// Creates a role: a route that writes.
     pub(super) async fn makes_role(&self, books: &Books) -> Option<Answer> {
         let name = books.ledger.canary();
         let body = json!({ "name": name, "description": name, "permissions": [] });
         books.ask("role", self, &name, self.call(Method::POST, "/roles", body)).await
     }
 
-    /// A request of the owner.
+    /// Creates a request of the owner.
     pub(super) fn call<'a>(&'a self, method: Method, path: &'a str, body: Value) -> Call<'a> {
         Call { method, path, token: &self.token, agent: &self.slug, body, key: None, file: None }
     }

@@ -1,4 +1,4 @@
-//! Metrics while the database stands still.
+//! Tests of metrics while the database does not respond.
 
 use std::time::{Duration, Instant};
 
@@ -10,9 +10,9 @@ use super::{
 };
 use crate::support::{Kind, Place, fetch};
 
-/// A scrape may take so long: the time that the database has to answer, and a little.
+/// Maximum time of a scrape: the time that the database has to respond, and a margin.
 const LIMIT: Duration = Duration::from_millis(1_500);
-/// In which what is read only when asked for is not read again.
+/// Time in which values that are read on request are not read again.
 const KEPT: Duration = Duration::from_millis(1_100);
 
 async fn scrape(address: &str) -> (String, Duration) {

@@ -1,7 +1,7 @@
-//! The real program, broken on purpose: killed, stopped, cut off from its database (HARDENING section 2).
+//! Tests of the real program under faults: killed, stopped, cut off from its database (HARDENING section 2).
 //!
-//! `TENANTRY_ROUNDS` says how often the tests that kill do so; the full figure is 20:
-//! `TENANTRY_ROUNDS=20 cargo xtask test -E 'test(faults::kill)'`.
+//! `TENANTRY_ROUNDS` sets the number of kills per test; the full figure is 20: `TENANTRY_ROUNDS=20 cargo xtask test -E
+//! 'test(faults::kill)'`.
 
 mod cluster;
 mod disk;
@@ -26,24 +26,24 @@ use std::time::{Duration, Instant};
 use tenantry_crypto::{SystemClock, SystemEntropy};
 use tenantry_kernel::World;
 
-/// Within this time the server serves again after whatever happened to it.
+/// Maximum time until the server serves again after any fault.
 const HEALED: Duration = Duration::from_secs(5);
 
-/// How often to look for what is waited for.
+/// Interval of polls.
 const POLL: Duration = Duration::from_millis(10);
 
-/// How often a test kills, if nobody says otherwise.
+/// Returns how often a test kills by default.
 fn kills() -> u32 {
     crate::support::rounds(3)
 }
 
-/// A time up to this one, another at each call.
+/// Returns a random time up to this limit.
 fn some_of(limit: Duration) -> Duration {
     let [dice] = World::new(SystemClock, SystemEntropy).random::<1>();
     limit.mul_f64(f64::from(dice) / 255.0)
 }
 
-/// Asks until there is an answer, and says how long that took.
+/// Polls until there is a result, and returns it with the time that it took.
 async fn answer_within<T>(limit: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> (T, Duration) {
     let began = Instant::now();
     loop {
@@ -55,12 +55,12 @@ async fn answer_within<T>(limit: Duration, what: &str, mut ask: impl AsyncFnMut(
     }
 }
 
-/// Runs a test with a runtime of its own.
+/// Runs a test with its own runtime.
 fn run(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test);
 }
 
-/// One test on SQLite and one on PostgreSQL of each.
+/// Generates one test on SQLite and one on PostgreSQL from each function.
 macro_rules! on_each_database {
     ($(async fn $name:ident($kind:ident: Kind) $body:block)*) => {$(
         mod $name {

@@ -1,4 +1,5 @@
-//! Killed while mails are written and sent, with Redis emptied and killed in between: each committed change has its mail, and nothing else has one.
+//! Tests of kills while emails are written and sent, with Redis emptied and killed in between: each committed change
+//! has its email, and no other email exists.
 
 use mail_parser::MessageParser;
 use reqwest::Method;
@@ -27,19 +28,18 @@ use super::{
 };
 use crate::support::{Kind, PASSWORD, Place, Sql};
 
-/// So much is acknowledged before each kill, which then comes at some moment of this time: each hand has come round about
-/// once.
+/// Number of acknowledged requests before each kill, which follows at a random time. Each client has completed about
+/// one round by then.
 const BETWEEN_KILLS: usize = 40;
 const SOME_MOMENT: Duration = Duration::from_millis(250);
-/// How long a hand rests when it could not do what it wanted.
+/// Pause of a client after a failed request.
 const REST: Duration = Duration::from_millis(20);
-/// Within this time every job is done: those that a kill has interrupted wait for the end of their leases.
+/// Maximum time until every job is done: those that a kill interrupted wait for the end of their leases.
 const SETTLED: Duration = Duration::from_secs(90);
 const OTHER: &str = "another-vivid-plank-8";
 
-/// Each mail that the load causes: its name, the words that its subject begins with, and the query for the effect that it
-/// tells of, with `{to}` for the mailbox. Those that only ask for a mail have no other effect than the job that was to
-/// write it.
+/// Each email that the load causes: its name, the start of its subject, and the query for the effect that it reports,
+/// with `{to}` for the mailbox. Requests that only ask for an email have no effect but the job that writes it.
 const MAILS: &[(&str, &str, &str)] = &[
     ("welcome", "Welcome to ", "SELECT count(*) FROM users WHERE email = '{to}'"),
     ("invitation", "canary-", "SELECT count(*) FROM invitations WHERE email = '{to}'"),
@@ -89,7 +89,7 @@ on_each_database! {
             server.kill();
             server = Process::start(&place, &settings).await;
             load.redirect(server.url());
-            // What Redis holds and says must make no difference.
+            // The contents and the messages of Redis must make no difference.
             if kill % 2 == 0 {
                 redis.ask("FLUSHALL");
             } else {
@@ -109,7 +109,7 @@ on_each_database! {
     }
 }
 
-/// People come, ask and change, and their server dies under them.
+/// Registers, asks for and changes things, while the server is killed.
 async fn work(books: Books, sql: Sql, stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Relaxed) {
         if live(&books, &sql, &stop).await.is_none() {
@@ -118,7 +118,7 @@ async fn work(books: Books, sql: Sql, stop: Arc<AtomicBool>) {
     }
 }
 
-/// A person who has registered.
+/// A user who has registered.
 struct Person {
     email: String,
     token: String,
@@ -134,8 +134,8 @@ impl Person {
     }
 }
 
-/// One of each, and one of each that is refused or has nothing to say. Each mailbox is written to at most once for each
-/// purpose, so that no mail can pass for another's.
+/// Makes one request of each kind, and one of each kind that is refused or has no effect. Each mailbox gets at most one
+/// email of each kind, so that emails cannot be mistaken for each other.
 async fn live(books: &Books, sql: &Sql, stop: &AtomicBool) -> Option<()> {
     let stranger = Person { email: String::new(), token: String::new() };
     let new = || format!("{}@people.example", books.ledger.canary());
@@ -143,7 +143,7 @@ async fn live(books: &Books, sql: &Sql, stop: &AtomicBool) -> Option<()> {
     let change_email = |current: &str, to: &str| json!({ "currentPassword": current, "newEmail": to });
     let forgot = |email: &str| json!({ "email": email });
 
-    // Somebody who never proves their address.
+    // A user who never verifies the address.
     let unproved = register(books, &new()).await?;
     let (late, slug) = (new(), unproved.slug());
     let twin = json!({ "email": late, "password": PASSWORD, "name": "Late", "tenantName": slug, "tenantSlug": slug });
@@ -164,7 +164,7 @@ async fn live(books: &Books, sql: &Sql, stop: &AtomicBool) -> Option<()> {
         return None;
     }
 
-    // Somebody who has.
+    // A user who has verified the address.
     let proved = register(books, &new()).await?;
     let prove = format!("UPDATE users SET email_verified_at = created_at WHERE email = '{}'", proved.email);
     sql.execute(&prove).await;
@@ -197,14 +197,14 @@ async fn register(books: &Books, email: &str) -> Option<Person> {
     Some(person)
 }
 
-/// A role that the person may give.
+/// Returns a role that the user may assign.
 async fn role_of(books: &Books, person: &Person) -> Option<String> {
     let answer = books.call(Call { method: Method::GET, ..person.post("/roles?limit=100", Value::Null) }).await?;
     let roles = answer.body["data"].as_array()?;
     Some(roles.iter().find(|role| role["name"] == "viewer")?["id"].as_str()?.to_owned())
 }
 
-/// Sends a request with a line in the ledger for each mail that its success causes.
+/// Sends a request, with a line in the ledger for each email that its success causes.
 async fn ask(books: &Books, mails: &[(&'static str, &str)], call: Call<'_>) -> Option<Answer> {
     let lines: Vec<_> = mails.iter().map(|(mail, to)| books.ledger.before(mail, to, to)).collect();
     let answer = books.call(call).await?;
@@ -214,7 +214,7 @@ async fn ask(books: &Books, mails: &[(&'static str, &str)], call: Call<'_>) -> O
     Some(answer)
 }
 
-/// Waits until there is nothing left to do.
+/// Waits until no job is left to do.
 async fn settles(sql: &Sql) {
     let open = "SELECT count(*) FROM jobs WHERE state IN ('ready', 'running')";
     answer_within(SETTLED, "every job is done", async || (sql.number(open).await == 0).then_some(())).await;
@@ -233,7 +233,8 @@ async fn assert_every_job_was_done(sql: &Sql) {
     );
 }
 
-/// The mails that were sent, by mail and mailbox: one file for each job, whole, and to whom and about what the job says.
+/// Returns the sent emails, by kind and mailbox. Checks that each job has one complete file, whose recipient and
+/// subject match the job.
 async fn sent(place: &Place, sql: &Sql) -> BTreeMap<(&'static str, String), usize> {
     let id = match sql {
         Sql::Sqlite(_) => "lower(hex(id))",
@@ -249,7 +250,7 @@ async fn sent(place: &Place, sql: &Sql) -> BTreeMap<(&'static str, String), usiz
     for file in fs::read_dir(place.mail_folder()).unwrap().map(|file| file.unwrap().path()) {
         let name = file.file_name().unwrap().to_str().unwrap();
         let Some(id) = name.strip_suffix(".eml") else {
-            // What a kill has left half written does not look like a mail.
+            // A file that a kill left half written does not look like an email.
             assert!(name.starts_with('.') && name.ends_with(".part"), "{name}");
             continue;
         };
@@ -270,14 +271,14 @@ async fn sent(place: &Place, sql: &Sql) -> BTreeMap<(&'static str, String), usiz
     sent
 }
 
-/// The line that parts the mail, which is there once more when the mail is whole.
+/// Returns the MIME boundary of the email, which appears once more at the end of a complete email.
 fn boundary(raw: &[u8]) -> String {
     let text = String::from_utf8_lossy(raw);
     let (_, rest) = text.split_once("boundary=\"").expect("a mail of several parts");
     rest.split_once('"').unwrap().0.to_owned()
 }
 
-/// Holds what was sent against what the client was told, and against what is in the database.
+/// Compares the sent emails with the client's responses, and with the database.
 async fn assert_sent_is_what_was_told(books: &Books, sent: &BTreeMap<(&'static str, String), usize>, sql: &Sql) {
     assert_eq!(*books.misdeeds.read().unwrap(), [""; 0]);
     let outcomes = [Outcome::Acknowledged, Outcome::Refused, Outcome::Failed, Outcome::Unknown];
@@ -309,7 +310,7 @@ fn tell([without, with]: [usize; 2], mails: usize) {
     );
 }
 
-/// The id of whoever has the address, as payloads write it.
+/// Returns the id of the user with this address, as payloads write it.
 async fn id_of(sql: &Sql, email: &str) -> String {
     let id = match sql {
         Sql::Sqlite(_) => "lower(hex(id))",

@@ -1,4 +1,4 @@
-//! PostgreSQL restarted, frozen, and cutting connections.
+//! Tests of PostgreSQL: restarted, frozen, and with cut connections.
 
 use sqlx::{Connection, PgConnection};
 use std::time::{Duration, Instant};
@@ -13,17 +13,17 @@ use super::{
 };
 use crate::support::{Kind, Place, Sql, fetch};
 
-/// What is acknowledged before a fault and after it.
+/// Number of requests that are acknowledged before a fault, and after it.
 const AT_WORK: usize = 20;
 /// How long PostgreSQL stays frozen.
 const FROZEN: Duration = Duration::from_secs(4);
 /// How often connections are cut.
 const CUTS: u32 = 5;
 const BETWEEN_CUTS: Duration = Duration::from_secs(1);
-/// So many answers in a row that are as they should be: then the server has healed.
+/// Number of correct responses in a row after which the server counts as recovered.
 const HEALTHY_ANSWERS: usize = 20;
 
-/// A server at work on a PostgreSQL that can be broken.
+/// A server under load on a PostgreSQL into which tests inject faults.
 struct Patient {
     cluster: Cluster,
     server: Process,
@@ -83,8 +83,8 @@ impl Patient {
         Self { cluster, server, load, _place: place }
     }
 
-    /// Until the work on the cluster is done, the process lives, and a route of the database is served or says when to
-    /// ask again.
+    /// Checks, until the work on the cluster is done, that the process lives and that a route of the database is served
+    /// or says when to retry.
     async fn while_alive_and_honest(&mut self, work: impl AsyncFnOnce(&mut Cluster)) {
         let Self { cluster, server, load, .. } = self;
         let mut done = std::pin::pin!(work(cluster));
@@ -96,7 +96,7 @@ impl Patient {
         }
     }
 
-    /// The same process serves again as if nothing had been, and nothing was lost.
+    /// Checks that the same process serves again as before, and that no change was lost.
     async fn heals(self, fault: &str) {
         let books = self.load.books();
         let home = books.home();

@@ -1,4 +1,4 @@
-//! The program as a process of its own.
+//! The program as a separate process.
 
 use std::{
     io::{BufRead, BufReader},
@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{HEALED, answer_within};
 use crate::support::{Place, Settings, fetch};
 
-/// What every server here is told: a log that can be read, commits that last, and the address that tokens name, which
+/// Returns the settings of every server here: a readable log, durable commits, and a fixed address in tokens, which
 /// must not change with the port.
 pub(super) fn settings() -> Settings {
     let settings = Settings::default().set("LOG_LEVEL", "info").set("LOG_FORMAT", "json").set("WORKERS", "2");
@@ -23,7 +23,7 @@ pub(super) fn settings() -> Settings {
     settings.set("SQLITE_SYNCHRONOUS", "full").set("DATABASE_POOL_SIZE", "10")
 }
 
-/// A running `tenantry`. It is killed when it is dropped.
+/// A running `tenantry`. Dropping it kills the process.
 pub(super) struct Process {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
@@ -32,12 +32,12 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts the program with these settings and nothing else in its environment.
+    /// Starts the program with only these settings in its environment.
     pub(super) fn spawn(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> Self {
         Self::spawn_program(Path::new(env!("CARGO_BIN_EXE_tenantry")), arguments, settings, folder)
     }
 
-    /// Starts the program by another, which must become it.
+    /// Starts the program through another one, which must exec it.
     pub(super) fn spawn_program(
         program: &Path,
         arguments: &[&str],
@@ -46,7 +46,7 @@ impl Process {
     ) -> Self {
         let mut command = Command::new(program);
         command.args(arguments).env_clear().envs(settings.iter().map(|(name, value)| (name, value)));
-        // No `.env` of whoever runs the tests is read.
+        // The developer's `.env` is not read.
         command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -58,7 +58,7 @@ impl Process {
         Self { child, log, reader: Some(reader), url: String::new() }
     }
 
-    /// Starts a server that keeps its data in this place, without waiting for it.
+    /// Starts a server with its data in this place, without waiting for it.
     pub(super) fn launch(place: &Place, settings: &Settings) -> Self {
         Self::spawn(&["serve"], &place.settings(settings), place.folder.path())
     }
@@ -70,7 +70,7 @@ impl Process {
         server
     }
 
-    /// Waits until the server is ready, at most as long as it may take to heal.
+    /// Waits until the server is ready, at most for the maximum time of a recovery.
     pub(super) async fn becomes_ready(&mut self) {
         let listening = async || {
             assert!(self.child.try_wait().unwrap().is_none(), "the server has ended:\n{}", self.log());
@@ -82,22 +82,22 @@ impl Process {
         answer_within(HEALED.saturating_sub(took), "the server is ready", ready).await;
     }
 
-    /// Its number, as the system knows it.
+    /// Returns its process id.
     pub(super) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Where it listens, as `http://…`.
+    /// Returns the URL of the server, as `http://…`.
     pub(super) fn url(&self) -> &str {
         &self.url
     }
 
-    /// Everything that it has logged.
+    /// Returns everything that it has logged.
     pub(super) fn log(&self) -> String {
         self.log.lock().unwrap().join("\n")
     }
 
-    /// The fields of the first log entry with this message.
+    /// Returns the fields of the first log entry with this message.
     pub(super) fn entry(&self, message: &str) -> Option<Value> {
         let log = self.log.lock().unwrap();
         let entries = log.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -108,12 +108,12 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Kills it with no chance to say anything.
+    /// Kills it without warning.
     pub(super) fn kill(mut self) {
         self.end();
     }
 
-    /// Waits for its end.
+    /// Waits until it ends.
     pub(super) async fn ended(&mut self, limit: Duration) -> ExitStatus {
         let (status, _) = answer_within(limit, "the process ends", async || self.child.try_wait().unwrap()).await;
         if let Some(reader) = self.reader.take() {
@@ -123,7 +123,7 @@ impl Process {
     }
 
     fn end(&mut self) {
-        // It fails when the process has ended already, which is as good.
+        // Fails when the process has ended already, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -139,7 +139,7 @@ impl Drop for Process {
     }
 }
 
-/// A process that ends by itself: its exit code and everything that it said on standard error.
+/// Waits for a process that ends by itself; returns its exit code and its whole standard error.
 pub(super) async fn ends(
     arguments: &[&str],
     settings: &[(String, String)],

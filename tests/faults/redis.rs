@@ -1,7 +1,7 @@
-//! Redis frozen, killed, and back with nothing in it, under load.
+//! Tests of Redis under load: frozen, killed, and restarted without data.
 //!
-//! `TENANTRY_FROZEN_SECONDS` says for how long it is frozen; the full figure is 30:
-//! `TENANTRY_FROZEN_SECONDS=30 cargo xtask test -E 'test(faults::redis)'`.
+//! `TENANTRY_FROZEN_SECONDS` sets how long it is frozen; the full figure is 30: `TENANTRY_FROZEN_SECONDS=30 cargo xtask
+//! test -E 'test(faults::redis)'`.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -22,11 +22,12 @@ use super::{
 };
 use crate::support::{Kind, PASSWORD, Place};
 
-/// What a request may take at most, of all but one in a hundred, once the breaker is open.
+/// Maximum time of 99 % of the requests while the breaker is open.
 const BAR: Duration = Duration::from_millis(150);
-/// Within this time the breaker is open: three failures of 100 ms, as the server's own heartbeat alone would find them.
+/// Maximum time until the breaker is open: three failures of 100 ms each, as the server's own heartbeat alone would
+/// find them.
 const OPENS: Duration = Duration::from_secs(2);
-/// How many clients ask without a pause, and how long each rests in between.
+/// Number of clients that send requests, and the pause of each in between.
 const CLIENTS: usize = 4;
 const REST: Duration = Duration::from_millis(10);
 const CALM: Duration = Duration::from_secs(1);
@@ -88,7 +89,7 @@ fn fa3_a_server_starts_and_serves_without_redis() {
     });
 }
 
-/// A server with a Redis of its own, an owner signed in, and a session that has ended.
+/// A server with its own Redis, a signed-in owner, and a session that has ended.
 struct Patient {
     redis: RedisServer,
     client: Client,
@@ -114,7 +115,7 @@ impl Client {
         (answer.status(), answer.json().await.unwrap_or_default())
     }
 
-    /// The roles, with how many members hold that of the owner, which goes through the cache.
+    /// Lists the roles and returns the number of members with the owner's role, which goes through the cache.
     async fn counts_owner(&self) -> (StatusCode, u64) {
         let (status, body) = self.call(Method::GET, "/roles", &self.token, Value::Null).await;
         let roles = body["data"].as_array().cloned().unwrap_or_default();
@@ -159,7 +160,7 @@ impl Patient {
         Self { redis, client, ended, _server: server, _place: place }
     }
 
-    /// A session that ended before is refused still, and one that ends now is refused at once.
+    /// Checks that a session that ended before is still refused, and that one that ends now is refused at once.
     async fn ended_sessions_are_refused(&self) {
         let client = &self.client;
         assert_eq!(client.call(Method::GET, "/auth/me", &self.ended, Value::Null).await.0, 401);
@@ -169,7 +170,7 @@ impl Patient {
         assert_eq!(client.call(Method::GET, "/auth/me", &token, Value::Null).await.0, 401);
     }
 
-    /// Counts are kept in Redis again.
+    /// Waits until counts are stored in Redis again.
     async fn heals(&self) {
         let is_used = async || {
             self.client.counts_owner().await;
@@ -202,7 +203,7 @@ impl Patient {
     }
 }
 
-/// Clients that read, and what they saw: when, for how long, and the answer.
+/// Clients that read, and their observations: start, duration and status.
 struct Load {
     clients: Vec<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
@@ -225,7 +226,7 @@ impl Load {
 struct Seen(Vec<Noted>);
 
 impl Seen {
-    /// Every answer was good, and while the breaker was open nearly all of them came in time.
+    /// Checks that every response was good, and that while the breaker was open 99 % of them came in time.
     #[expect(clippy::print_stdout, reason = "the figure that is promised, for whoever looks at the output")]
     fn hold(&self, opened: Instant, over: Instant) {
         let bad: Vec<_> = self.0.iter().filter(|(_, _, status)| *status != 200).collect();

@@ -1,4 +1,4 @@
-//! Settings with which the program refuses to start.
+//! Tests of settings with which the program refuses to start.
 
 use secrecy::ExposeSecret;
 use tenantry_crypto::{ServerSecrets, SigningKeys, SystemEntropy};
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::support::{Kind, Place, Settings};
 
-/// Starts a server that must refuse, and returns what it said.
+/// Starts a server that must refuse, and returns its error output.
 async fn refused(place: &Place, settings: &Settings, secrets: &[&str]) -> String {
     let (code, said) = ends(&["serve"], &place.settings(settings), place.folder.path()).await;
     assert!(matches!(code, Some(1 | 2)), "{code:?}: {said}");
@@ -108,7 +108,7 @@ fn production_refuses_a_role_that_row_level_security_does_not_bind() {
 
         Process::start(&place, &settings.clone().set("ALLOW_RLS_BYPASS", "on")).await;
         assert!(sql.number(tables).await > 0);
-        // What the role owns now is another's: it has no right to it, and its start says so.
+        // Another role owns the tables now: the program has no access to them, and reports that at its start.
         let tenantry = production().set("DATABASE_URL", &cluster.url("tenantry"));
         refused(&place, &tenantry, &[]).await;
     });

@@ -1,4 +1,4 @@
-//! An SMTP server that refuses, hangs and hangs up, behind the real program.
+//! Tests of an SMTP server that refuses, hangs and closes connections, behind the real program.
 
 use serde_json::json;
 use std::{
@@ -13,12 +13,13 @@ use super::{
 };
 use crate::support::{Kind, PASSWORD, Place, Sql, fetch, http};
 
-/// Within this time a request is answered, whatever the mail server does.
+/// Maximum time of a response, independent of the mail server.
 const ANSWERED: Duration = Duration::from_secs(2);
-/// Within this time a mail has gone that was held up once: as long as a server may be silent, and the first wait.
+/// Maximum time until an email is delivered that was delayed once: the timeout of a silent server plus the first delay
+/// of a retry.
 const DELIVERED: Duration = Duration::from_secs(45);
 
-/// A program whose mails go to a test server.
+/// A program whose emails go to a test server.
 struct Post {
     server: Process,
     sql: Sql,
@@ -40,7 +41,7 @@ impl Post {
         settings().set("MAIL_URL", mail_url).set("MAIL_CA_FILE", file.to_str().unwrap())
     }
 
-    /// Makes an account, which is answered soon and causes a welcome mail with a link.
+    /// Creates an account. The response comes soon, and a welcome email with a link follows.
     async fn register(&self, email: &str) {
         let (name, _) = email.split_once('@').unwrap();
         let body = json!({
@@ -57,7 +58,7 @@ impl Post {
         assert!(began.elapsed() < ANSWERED, "{path} took {:?}", began.elapsed());
     }
 
-    /// State, tries and last error of the mails to that address.
+    /// Returns state, attempts and last error of the emails to that address.
     async fn jobs_to(&self, email: &str) -> Vec<String> {
         let sql = format!(
             "SELECT state || ' ' || attempt || ' ' || COALESCE(last_error, '') FROM jobs \
@@ -66,7 +67,7 @@ impl Post {
         self.sql.texts(&sql).await
     }
 
-    /// Waits until the only mail to that address has gone, and says after how many tries.
+    /// Waits until the only email to that address was delivered, and returns its number of attempts.
     async fn delivered(&self, email: &str) -> u32 {
         let what = format!("the mail to {email} has gone");
         let done = async || {
@@ -77,7 +78,7 @@ impl Post {
         answer_within(DELIVERED, &what, done).await.0
     }
 
-    /// Waits until the only mail to that address has failed once, and says how.
+    /// Waits until the only email to that address has failed once, and returns the error.
     async fn failed(&self, email: &str) -> String {
         let what = format!("the mail to {email} fails");
         let failed = async || {
@@ -87,7 +88,7 @@ impl Post {
         answer_within(DELIVERED, &what, failed).await.0
     }
 
-    /// Waits until the only mail to that address is a dead letter, and says how it died.
+    /// Waits until the only email to that address is a dead letter, and returns its last error.
     async fn died(&self, email: &str) -> String {
         let what = format!("the mail to {email} is given up");
         let dead =
@@ -105,7 +106,7 @@ on_each_database! {
         for email in &people {
             post.register(email).await;
         }
-        // everybody who works on mails waits for the mail server by now
+        // All workers of emails wait for the mail server by now.
         post.post("/auth/password/forgot", &json!({ "email": "nobody@example.com" }), 202).await;
         assert_eq!(fetch(format!("{}/readyz", post.server.url())).await.unwrap().status(), 200);
         for email in &people {
@@ -134,7 +135,7 @@ on_each_database! {
             assert_eq!(post.delivered(&email).await, 2, "tries for {email}");
             assert_eq!(smtp.mails_to(&email).len(), mails, "{email}");
         }
-        // Its receipt was lost, so it was sent again, and whoever has both can tell.
+        // The reply was lost, so the email was sent again; a recipient of both can recognise the repetition.
         let twice = smtp.mails_to("twice@example.com");
         assert!(twice[0].header("Message-ID").is_some_and(|id| id.starts_with('<')), "{}", twice[0].text);
         assert_eq!(twice[0].text, twice[1].text);

@@ -1,4 +1,4 @@
-//! SQLite while somebody else writes.
+//! Tests of SQLite while another process writes.
 
 use std::time::{Duration, Instant};
 use tenantry_testkit::ledger::Outcome;
@@ -13,13 +13,13 @@ use super::{
 };
 use crate::support::{Kind, Place};
 
-/// What is acknowledged before the lock and after it.
+/// Number of requests that are acknowledged before the lock, and after it.
 const AT_WORK: usize = 20;
-/// How long somebody else holds the lock.
+/// How long another connection holds the lock.
 const LOCKED: Duration = Duration::from_secs(3);
-/// A change waits at least so long before it is given up.
+/// Minimum time that a change waits before it fails.
 const WAITS: Duration = Duration::from_millis(900);
-/// A read waits for no writer: half of the time that the lock is held is long for one.
+/// Maximum time of a read. Reads wait for no writer, so half of the time of the lock is generous.
 const READS: Duration = Duration::from_millis(1500);
 
 #[test]
@@ -55,7 +55,7 @@ fn fa5_sqlite_locked_by_another_writer() {
         let books = load.finish().await;
         report("FA5", &books);
         assert_clean(&books, &sql).await;
-        // None of these got as far as to a commit.
+        // None of these reached a commit.
         let roles = sql.texts("SELECT description FROM roles").await;
         for line in books.lines(Outcome::Failed) {
             assert!(!roles.contains(&line.canary), "{line:?}");

@@ -1,4 +1,4 @@
-//! Starting: two at once, and killed before it is done.
+//! Tests of the start: two at once, and a kill before it is complete.
 
 use serde_json::json;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::support::{Client, Kind, PASSWORD, Place, Settings, Sql, fetch};
 
-/// A start takes about as long, most of it for the schema.
+/// Approximate time of a start, most of it for the schema.
 const A_START: Duration = Duration::from_millis(250);
 
 #[test]
@@ -72,7 +72,7 @@ fn fa1_killed_while_it_starts_on_postgresql() {
     });
 }
 
-/// Kills a server some time after it has begun with its database; whatever that leaves, the next start succeeds.
+/// Kills a server some time after it has started to use its database, and checks that the next start succeeds.
 async fn killed_while_it_starts(place: &Place, settings: &Settings, mut has_begun: impl AsyncFnMut() -> bool) {
     let server = Process::launch(place, settings);
     answer_within(HEALED, "it begins", async || has_begun().await.then_some(())).await;

@@ -1,4 +1,4 @@
-//! Told to stop while everybody is at work.
+//! Tests of a stop under load.
 
 use reqwest::StatusCode;
 use rustix::process::Signal;
@@ -14,18 +14,18 @@ use super::{
 };
 use crate::support::{Kind, Place, Sql, fetch};
 
-/// What is acknowledged before the stop.
+/// Number of requests that are acknowledged before the stop.
 const AT_WORK: usize = 20;
-/// How long the server still serves, and how long it may take in all.
+/// How long the server still serves, and how long the stop may take in all.
 const DELAY: Duration = Duration::from_secs(8);
 const GRACE: Duration = Duration::from_secs(20);
-/// A signal is heard, and what is to be done at once is done, within this time.
+/// Maximum time until a signal is handled, with all that has to happen at once.
 const AT_ONCE: Duration = Duration::from_secs(2);
-/// How often it is seen to serve while it says that it is not ready.
+/// How often the test sees the server serve while it reports that it is not ready.
 const SEEN_SERVING: u32 = 3;
-/// So long before the end of the delay something begins that cannot be done before that.
+/// Time before the end of the delay at which a request starts that cannot complete before it.
 const MARGIN: Duration = Duration::from_millis(400);
-/// How long it may take to get hold of SQLite's only writer beside a load that has it again and again.
+/// Maximum time to get SQLite's only writer beside a load that takes it again and again.
 const TAKING_HOLD: Duration = Duration::from_millis(1_500);
 
 on_each_database! {
@@ -46,7 +46,7 @@ on_each_database! {
             assert_eq!(status(&server, "readyz").await.unwrap(), 503);
             assert_eq!(status(&server, "livez").await.unwrap(), 200);
         }
-        // What is accepted now can only be done when nobody is accepted any more.
+        // Requests accepted now can only complete when the server no longer accepts any.
         let begins = told + DELAY - MARGIN;
         tokio::time::sleep_until((begins - TAKING_HOLD).into()).await;
         let held = Hold::all_writers(&sql).await;
@@ -97,14 +97,14 @@ async fn status(server: &Process, path: &str) -> Option<StatusCode> {
     fetch(format!("{}/{path}", server.url())).await.ok().map(|answer| answer.status())
 }
 
-/// A lock that lets no change through.
+/// A lock that blocks all changes.
 pub(super) enum Hold {
     Sqlite(PoolConnection<Sqlite>),
     Postgres(PoolConnection<Postgres>),
 }
 
 impl Hold {
-    /// Waits for the writers that are under way and keeps out those that come after.
+    /// Waits for the running writers and blocks later ones.
     pub(super) async fn all_writers(sql: &Sql) -> Self {
         match sql {
             Sql::Sqlite(pool) => {
@@ -115,7 +115,7 @@ impl Hold {
             Sql::Postgres(pool) => {
                 let mut connection = pool.acquire().await.unwrap();
                 sqlx::raw_sql("BEGIN").execute(&mut *connection).await.unwrap();
-                // Reading goes on; whoever changes anything appends to the journal.
+                // Reads continue; every change appends to the journal.
                 sqlx::raw_sql("LOCK TABLE journal IN SHARE MODE").execute(&mut *connection).await.unwrap();
                 Self::Postgres(connection)
             }

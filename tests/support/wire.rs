@@ -47,7 +47,7 @@ impl Wire {
         self.writer.write_all(bytes).await.is_ok()
     }
 
-    /// Sends one piece after the other, slowly, until the other side accepts no more.
+    /// Sends the piece again and again, with a pause in between, until the other side accepts no more.
     pub(crate) async fn drip(mut writer: OwnedWriteHalf, piece: &[u8], pause: Duration) {
         while writer.write_all(piece).await.is_ok() {
             tokio::time::sleep(pause).await;

@@ -1,16 +1,16 @@
-//! The kinds of jobs that the worker of these tests knows.
+//! The kinds of jobs that the worker of these tests runs.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tenantry_jobs::{Kind, RetryPolicy};
 
-/// What the worker serves.
+/// The queue that the worker serves.
 pub(crate) const QUEUE: &str = "errands";
 
-/// How long a job waits to be tried again.
+/// Delay before a job is retried.
 pub(crate) const SOON: Duration = Duration::from_millis(100);
 
-/// Takes its time. With `in_unit` it is done in a unit that leaves a receipt, a job that nobody serves.
+/// Takes some time. With `in_unit` it runs in a unit that leaves a receipt: a job of a queue without workers.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Nap {
     pub(crate) first_millis: u64,
@@ -26,7 +26,7 @@ impl Kind for Nap {
     const TIME_LIMIT: Duration = Duration::from_secs(90);
 }
 
-/// Ends the process that does it.
+/// Ends the process that runs it.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Crash {}
 
@@ -37,7 +37,7 @@ impl Kind for Crash {
     const RETRY: RetryPolicy = RetryPolicy { max_attempts: 3, first: SOON, longest: SOON };
 }
 
-/// Panics. It has more tries than [`Crash`] can cost it, so that it is its own panics that it dies of.
+/// Panics. It has more attempts than [`Crash`] can cost it, so that its own panics make it a dead letter.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Panic {}
 

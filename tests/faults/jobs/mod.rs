@@ -1,7 +1,7 @@
-//! Workers that are killed and frozen, jobs that are deadly, and a tenant that floods the queue.
+//! Tests of killed and frozen workers, of jobs that kill their worker, and of a tenant that floods the queue.
 //!
-//! `TENANTRY_JOBS` says how many jobs flood, and `TENANTRY_ROUNDS` how many are put in beside them; the full figures are
-//! `TENANTRY_JOBS=100000 TENANTRY_ROUNDS=100 cargo xtask test -E 'test(faults::jobs::fa13)'`.
+//! `TENANTRY_JOBS` sets the number of flooding jobs, and `TENANTRY_ROUNDS` the number of jobs enqueued beside them; the
+//! full figures are `TENANTRY_JOBS=100000 TENANTRY_ROUNDS=100 cargo xtask test -E 'test(faults::jobs::fa13)'`.
 
 mod kinds;
 mod process;
@@ -15,12 +15,12 @@ use super::{answer_within, on_each_database};
 use crate::support::{Kind, rounds};
 use process::Queue;
 
-/// As the product has them.
+/// The values of the product.
 const LEASE: Duration = Duration::from_secs(10);
 const HEARTBEAT: Duration = Duration::from_secs(3);
-/// Within this time another has the jobs of a worker that is gone.
+/// Maximum time until another worker has the jobs of a dead worker.
 const TAKEN_OVER: Duration = Duration::from_secs(15);
-/// Within this time a job of a tenant begins, whatever the others have.
+/// Maximum time until a job of a tenant starts, independent of the other tenants' jobs.
 const BEGUN: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_secs(20);
 const LONG: u64 = 60_000;
@@ -35,10 +35,10 @@ on_each_database! {
         for job in &jobs {
             first.says(&format!("begun {} 1", job.id), PATIENCE).await;
         }
-        // Beyond the first leases: what ends is one that was renewed.
+        // Later than the first leases: the lease that ends is a renewed one.
         tokio::time::sleep(LEASE + HEARTBEAT / 2).await;
         assert_eq!(queue.count("state = 'running' AND attempt = 1").await, 6, "a worker that gives word keeps its jobs");
-        // On SQLite one process serves, so that the next is started when the first is gone.
+        // On SQLite only one process serves, so the next worker starts when the first is dead.
         let other = (kind == Kind::Postgres).then(|| queue.worker(LEASE, HEARTBEAT));
         drop(first);
         let other = other.unwrap_or_else(|| queue.worker(LEASE, HEARTBEAT));
@@ -115,7 +115,7 @@ fn measured(figure: &str) {
     println!("{figure}");
 }
 
-/// How many jobs the flood has: 5,000, or what `TENANTRY_JOBS` says.
+/// Returns the number of jobs of the flood: 5,000, or the value of `TENANTRY_JOBS`.
 #[expect(clippy::disallowed_methods, reason = "a switch of the tests, not of the program")]
 fn flood() -> usize {
     match std::env::var("TENANTRY_JOBS") {
@@ -124,8 +124,8 @@ fn flood() -> usize {
     }
 }
 
-/// Two processes at once, and so on PostgreSQL only. The one that is frozen never renews its leases, so that when it
-/// wakes it says what it has to say before it hears that they are lost.
+/// Needs two processes at once, and so PostgreSQL. The frozen process never renews its leases, so that after waking it
+/// reports its results before it learns that the leases are lost.
 #[test]
 fn fa7_the_late_word_of_a_frozen_worker_is_refused() {
     super::run(async {
@@ -150,7 +150,7 @@ fn fa7_the_late_word_of_a_frozen_worker_is_refused() {
         frozen.says("the word on it was refused", PATIENCE).await;
         assert_eq!(queue.count(done).await, 2, "what was done stays done");
         assert_eq!(queue.count("kind = 'receipt'").await, 1, "once");
-        // It is of use again.
+        // The worker is usable again.
         drop(other);
         let next = queue.job(None, &Nap { first_millis: 10, later_millis: 10, in_unit: true });
         queue.enqueue(std::slice::from_ref(&next)).await;

@@ -1,4 +1,4 @@
-//! A worker as a process of its own, and the queue that it serves.
+//! A worker as a separate process, and the queue that it serves.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
@@ -74,12 +74,12 @@ impl Queue {
         unit.commit().await.unwrap();
     }
 
-    /// How many jobs this is true of.
+    /// Returns how many jobs match the condition.
     pub(super) async fn count(&self, of: &str) -> i64 {
         self.sql.number(&format!("SELECT count(*) FROM jobs WHERE {of}")).await
     }
 
-    /// Waits until this is true of so many jobs, and says how long that took.
+    /// Waits until this number of jobs matches the condition, and returns how long that took.
     pub(super) async fn comes_to(&self, count: i64, of: &str, limit: Duration) -> Duration {
         let found = async || (self.count(of).await == count).then_some(());
         answer_within(limit, &format!("{count} jobs of which {of}"), found).await.1
@@ -90,7 +90,7 @@ impl Queue {
     }
 }
 
-/// A running worker. It is killed when it is dropped.
+/// A running worker. Dropping it kills the process.
 pub(super) struct JobWorker {
     child: Child,
     said: Arc<Mutex<Vec<(Instant, String)>>>,
@@ -108,12 +108,12 @@ impl JobWorker {
         Self { child, said }
     }
 
-    /// When it said a line with these words.
+    /// Returns when the worker printed a line with this text.
     pub(super) fn said(&self, words: &str) -> Option<Instant> {
         self.said.lock().unwrap().iter().find(|(_, line)| line.contains(words)).map(|(at, _)| *at)
     }
 
-    /// Waits until it says a line with these words.
+    /// Waits until the worker prints a line with this text.
     pub(super) async fn says(&self, words: &str, limit: Duration) -> Instant {
         let (at, _) = answer_within(limit, &format!("a worker says {words:?}"), async || self.said(words)).await;
         at
@@ -131,7 +131,7 @@ impl JobWorker {
 impl Drop for JobWorker {
     #[expect(clippy::print_stdout, reason = "a failing test shows what its workers said")]
     fn drop(&mut self) {
-        // It fails when the process has ended already, which is as good.
+        // Fails when the process has ended already, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
@@ -152,7 +152,7 @@ fn listen(from: impl Read + Send + 'static, said: &Arc<Mutex<Vec<(Instant, Strin
     });
 }
 
-/// Cargo builds it with the tests, as an example of the package.
+/// Returns the path of the program, which Cargo builds with the tests, as an example of the package.
 fn program() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let program = tests.parent().and_then(|folder| folder.parent()).unwrap().join("examples/job_worker");

@@ -1,8 +1,8 @@
-//! A worker for the tests of faults: a process that can be killed and frozen, over the store and the worker of the
-//! product, with kinds of jobs that no product has.
+//! A worker for the fault tests: a process that tests can kill and freeze, over the store and the worker of the
+//! product, with kinds of jobs that exist only here.
 //!
-//! `job_worker DATABASE LEASE_MILLIS HEARTBEAT_MILLIS`, where the database is a `postgres://` URL or a file. It says on
-//! standard output what it does.
+//! `job_worker DATABASE LEASE_MILLIS HEARTBEAT_MILLIS`, where the database is a `postgres://` URL or a file. It reports
+//! its actions on standard output.
 
 #![allow(clippy::print_stdout, reason = "what it says is how the tests follow it")]
 
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 const SCOPE: Scope = Scope::System(SystemReason::Worker);
 
-/// What a nap leaves: nobody serves its queue, so that it can be counted.
+/// The receipt of a nap: no worker serves its queue, so that tests can count it.
 #[derive(Serialize, Deserialize)]
 struct Receipt;
 
@@ -55,7 +55,7 @@ impl JobStore for Jobs {
     }
 }
 
-/// Nobody calls: all that is enqueued comes from another process.
+/// A wake-up source that never fires: all jobs are enqueued by another process.
 struct Silence;
 
 #[async_trait]
