@@ -1,4 +1,4 @@
-//! What the operator does at the command line, with the real program beside a running server.
+//! Tests of the operator's command line, with the real program beside a running server.
 
 use serde_json::{Value, json};
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::support::{Client, PASSWORD, Server};
 
 impl Server {
-    /// Runs a command of the operator on this server's data, and returns what it printed.
+    /// Runs a command of the operator on this server's data, and returns its output.
     fn admin(&self, arguments: &[&str]) -> String {
         let settings = self.place.settings(&crate::support::Settings::default());
         let done = Command::new(env!("CARGO_BIN_EXE_tenantry"))
@@ -22,7 +22,7 @@ impl Server {
     }
 }
 
-/// Chooses a first password by a link, and signs in with it.
+/// Chooses a first password through a link, and signs in with it.
 async fn choose(client: &Client, token: &str, email: &str) -> Value {
     client.post("/auth/password/reset", json!({ "token": token, "password": PASSWORD })).await.is(204);
     client.post("/auth/login", json!({ "email": email, "password": PASSWORD })).await.is(200)

@@ -1,11 +1,12 @@
-//! What hot routes cost the database. A statement more is a decision, not an accident.
+//! Tests of the number of statements that hot routes cost. A further statement must be a decision, not an accident.
 
 use serde_json::json;
 use std::time::Duration;
 
 use crate::support::{Kind, PASSWORD, Reply, Server, Settings};
 
-/// A unit costs this much to open and to close: BEGIN, on PostgreSQL the scope, and COMMIT where it writes.
+/// Returns the number of statements that open and close a unit: BEGIN, on PostgreSQL the scope, and COMMIT if it
+/// writes.
 fn unit(kind: Kind) -> u64 {
     match kind {
         Kind::Sqlite => 1,
@@ -13,8 +14,8 @@ fn unit(kind: Kind) -> u64 {
     }
 }
 
-/// How many statements a request takes. Housekeeping and a worker that looks for jobs may come between now and then, and
-/// only add.
+/// Returns how many statements a request takes. Housekeeping and a polling worker may run meanwhile, and only add to
+/// it.
 async fn statements<F: Future<Output = Reply>>(server: &Server, ask: impl Fn() -> F) -> u64 {
     let mut least = u64::MAX;
     for _ in 0..12 {
@@ -41,7 +42,7 @@ async fn hot_routes(server: Server, kind: Kind) {
     assert_eq!(get("/auth/me").await, 0, "GET /auth/me, warm");
     assert_eq!(get("/permissions").await, 0, "GET /permissions");
     assert_eq!(get("/users").await, unit + 4, "GET /users");
-    // The counts of members are remembered for a second.
+    // The member counts are cached for a second.
     assert_eq!(get("/roles").await, unit + 1, "GET /roles");
     assert_eq!(get("/audit-logs").await, unit + 1, "GET /audit-logs");
     assert_eq!(get("/audit-logs/seals").await, unit + 1, "GET /audit-logs/seals");
@@ -53,17 +54,17 @@ async fn hot_routes(server: Server, kind: Kind) {
         let owner = owner.clone();
         async move { owner.post("/roles", json!({ "name": name, "permissions": ["users:read"] })).await }
     };
-    // The lock and what is held now, the role, the three rows of the journal, COMMIT.
+    // The lock and the current role assignments, the role, the three rows of the journal, COMMIT.
     assert_eq!(statements(&server, create).await, unit + lock + 1 + 1 + 3 + 1, "POST /roles");
 
     let upload = || {
         let owner = owner.clone();
         async move { owner.upload("plan.csv", "text/csv", b"what,when\n").await }
     };
-    // Reading: what of the plan is used. Writing: what is held now, the storage, the file, the three rows of the
-    // journal, COMMIT.
+    // Reading: the used share of the plan. Writing: the current role assignments, the storage, the file, the three rows
+    // of the journal, COMMIT.
     assert_eq!(statements(&server, upload).await, (unit + 1) + (unit + 1 + 1 + 1 + 3 + 1), "POST /files/upload");
-    // The files and who uploaded them.
+    // The files and their uploaders.
     assert_eq!(get("/files").await, unit + 2, "GET /files");
     let file = upload().await.is(201)["id"].as_str().unwrap().to_owned();
     let download = || async { owner.get(&format!("/files/{file}/download")).await };
@@ -75,7 +76,7 @@ async fn hot_routes(server: Server, kind: Kind) {
         let client = server.client();
         async move { client.post("/auth/login", body).await }
     };
-    // Reading: the person, the credential. Writing: the person's lock, the credential, two for the tenants, the
+    // Reading: the user, the credential. Writing: the user's lock, the credential, two for the tenants, the
     // membership's lock, the running sessions, the session, the three rows of the journal, COMMIT.
     assert_eq!(statements(&server, login).await, (unit + 2) + (unit + 11), "POST /auth/login");
 

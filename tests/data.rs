@@ -1,4 +1,4 @@
-//! The page of tables is made from their declarations.
+//! Tests that the page of tables is generated from their declarations.
 
 use std::{fmt::Write, time::Duration};
 use tenantry_jobs::CleanUpTarget;

@@ -1,4 +1,4 @@
-//! What the documents say of the sources is true.
+//! Tests that the documents match the sources.
 
 use std::{
     collections::BTreeSet,
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The families of properties: a test of TE3 is called `te3_…`.
+/// The families of properties: a test of TE3 is named `te3_…`.
 const FAMILIES: [&str; 9] = ["TK", "SE", "RE", "SI", "TE", "IN", "FI", "SU", "FA"];
 
 fn repository() -> PathBuf {
@@ -36,7 +36,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
 }
 
-/// `TE3` of `TE3` and of `te3_nobody_confers`; nothing of any other word.
+/// Returns `TE3` for `TE3` and for `te3_nobody_confers`, and `None` for any other word.
 fn property(word: &str) -> Option<String> {
     let head = word.split('_').next()?.to_ascii_uppercase();
     let (family, number) = head.split_at_checked(2)?;
@@ -49,7 +49,7 @@ fn is_name_of_a_test(word: &str) -> bool {
     is_long && property(word).is_some() && word.starts_with(|c: char| c.is_ascii_lowercase())
 }
 
-/// Functions whose names begin with the id of a property.
+/// Returns the functions whose names start with the id of a property.
 fn tests_of_properties() -> BTreeSet<String> {
     let root = repository();
     let sources = ["crates", "migration", "tests"].iter().flat_map(|folder| files(&root.join(folder), "rs"));
@@ -130,7 +130,7 @@ fn every_type_of_the_glossary_exists() {
     }
 }
 
-/// The anchor that a heading gets: lower-case, spaces as hyphens, without punctuation.
+/// Returns the anchor of a heading: lowercase, spaces as hyphens, without punctuation.
 fn anchor_of(line: &str) -> Option<String> {
     let heading = line.strip_prefix('#')?.trim_start_matches('#').trim();
     let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));

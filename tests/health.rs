@@ -15,7 +15,7 @@ use crate::support::{Client, Kind as DatabaseKind, Server, Settings, fetch};
 
 const HEALTH_TOKEN: &str = "a-token-for-the-operator";
 
-/// As strict as an installation is.
+/// Returns settings as strict as those of an installation.
 fn production() -> Settings {
     Settings::default()
         .set("TENANTRY_ENV", "production")
@@ -35,7 +35,7 @@ fn production() -> Settings {
 
 const THINGS: [&str; 6] = ["database", "redis", "queue", "storage", "mail", "disk"];
 
-/// Work in a queue that no worker of this program serves.
+/// A job of a queue that no worker of this program serves.
 #[derive(Serialize, Deserialize)]
 struct Unserved;
 
@@ -47,7 +47,7 @@ impl Kind for Unserved {
         RetryPolicy { max_attempts: 1, first: Duration::from_secs(1), longest: Duration::from_secs(1) };
 }
 
-/// Enqueues a job that has been due for so many minutes.
+/// Enqueues a job that has been due for this number of minutes.
 async fn put_off(server: &Server, minutes: i64) {
     let world = &server.app.world;
     let run_at = Timestamp::from_unix_millis(world.now().unix_millis() - minutes * 60_000).unwrap();
@@ -81,7 +81,7 @@ async fn in_production(server: Server) {
     }
     assert_eq!(told["checks"]["database"]["observed"], "answers");
     assert!(told["responseTimes"].as_array().is_some_and(|times| !times.is_empty()));
-    // What browsers are told once the public address is an https one.
+    // The headers for browsers once the public address is an https one.
     for path in ["//livez", "//health", "/auth/me", "/nothing"] {
         let reply = stranger.get(path).await;
         assert_eq!(reply.header("strict-transport-security"), "max-age=63072000; includeSubDomains", "{path}");
@@ -151,7 +151,7 @@ on_both_databases! {
             assert_eq!(client.get("//health").await.status, 200);
         }
         let statements = server.app.store.statements() - before;
-        // A worker looks at its queue meanwhile.
+        // A worker may poll its queue meanwhile.
         assert!(began.elapsed() > Duration::from_secs(1) || statements < 20, "{statements} statements");
     }
 
@@ -242,7 +242,7 @@ fn the_program_asks_a_server_whether_it_is_ready() {
     });
 }
 
-/// A database that lets nobody in.
+/// A database that refuses connections.
 struct Away {
     connection: PgConnection,
     database: String,

@@ -1,4 +1,4 @@
-//! Background work as people see it, over HTTP and at the command line.
+//! Tests of background jobs as users see them, over HTTP and at the command line.
 
 use serde_json::{Value, json};
 use std::process::{Command, Output};
@@ -9,7 +9,7 @@ use crate::support::{
 
 const FUTURE: &str = "2100-01-01T00:00:00+00:00";
 
-/// A mail that was sent in the background.
+/// Returns an email that was sent in the background.
 pub(crate) async fn fixture(tenant: &Tenant) -> ResourceFixture {
     let jobs = tenant.owner.get("/jobs").await.is(200);
     let id = id_of(&jobs[0]);
@@ -28,21 +28,21 @@ fn run(place: &Place, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// What a command that succeeds prints.
+/// Returns the output of a command that succeeds.
 fn said(place: &Place, arguments: &[&str]) -> String {
     let done = run(place, arguments);
     assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
     String::from_utf8(done.stdout).unwrap()
 }
 
-/// What a command that fails says of it.
+/// Returns the error output of a command that fails.
 fn complains(place: &Place, arguments: &[&str]) -> String {
     let done = run(place, arguments);
     assert!(!done.status.success(), "{arguments:?}");
     String::from_utf8(done.stderr).unwrap()
 }
 
-/// A tenant and the mail of an invitation, which was sent.
+/// Creates a tenant and the email of an invitation, which was sent.
 async fn with_mail(server: &Server) -> (Tenant, String) {
     let acme = server.verified_tenant("acme").await;
     server.invite(&acme, "fay@fay.example", "member").await;
@@ -53,7 +53,7 @@ async fn with_mail(server: &Server) -> (Tenant, String) {
     (acme, id)
 }
 
-/// Brings a finished job into another state behind the server's back.
+/// Changes the state of a finished job directly in the database.
 async fn set_state(server: &Server, id: &str, state: &str) {
     let (run_at, finished_at) = match state {
         "scheduled" => (format!("run_at = '{FUTURE}', "), "NULL"),
@@ -70,7 +70,7 @@ async fn state(acme: &Tenant, id: &str) -> Value {
     acme.owner.get(&format!("/jobs/{id}")).await.is(200)["state"].clone()
 }
 
-/// Asks for a clean-up and returns what it has to tell.
+/// Requests a clean-up and returns its result.
 async fn clean_up(acme: &Tenant, body: Value) -> Value {
     let asked = acme.owner.post("/jobs/cleanup", body).await.is(202);
     let path = format!("/jobs/{}", asked["jobId"].as_str().unwrap());
@@ -111,7 +111,7 @@ on_both_databases! {
         let reply = acme.owner.post(&retry, json!({})).await;
         assert_eq!(server.sql.events_of(reply.request_id()).await, [("job.retried".to_owned(), "succeeded".to_owned())]);
         reply.is(202);
-        // Its link was blanked when the mail was sent: the handler gives it up again, and that is an event.
+        // Its link was blanked when the email was sent: the handler gives it up again, and that is an event.
         eventually("it is a dead letter again", async || state(&acme, &id).await == "dead").await;
         let job = acme.owner.get(&format!("/jobs/{id}")).await.is(200);
         assert_eq!((&job["attempt"], &job["lastError"]), (&json!(1), &json!("the time of its link is over")));

@@ -1,4 +1,4 @@
-//! The log of a whole walk, at its most talkative, through the real subscriber.
+//! Tests of the log of a whole walk, at the most detailed level, through the real subscriber.
 
 use reqwest::Method;
 use secrecy::ExposeSecret;
@@ -36,7 +36,7 @@ impl io::Write for Sink {
 }
 
 impl Sink {
-    /// The log of this process, which several tests may share.
+    /// Returns the log of this process, which several tests may share.
     fn of_this_process() -> Self {
         static SINK: OnceLock<Sink> = OnceLock::new();
         let sink = SINK.get_or_init(|| {
@@ -71,7 +71,8 @@ async fn canaries_stay_out(kind: Kind) {
     let log = sink.text();
     assert!(log.contains("listening") && log.contains("a request was refused"), "the log tells nothing");
     for canary in &canaries {
-        // A token says who it is for in its middle; the signature is what nobody may see. Secrets may come apart.
+        // The middle part of a token names its user and may appear; the signature must not. Secrets may be logged in
+        // parts.
         let parts = canary.split(['.', ':']).filter(|part| part.len() >= 16);
         for part in parts.filter(|part| !part.starts_with("eyJ")).chain([canary.as_str()]) {
             if let Some(line) = log.lines().find(|line| line.contains(part)) {
@@ -83,7 +84,7 @@ async fn canaries_stay_out(kind: Kind) {
     drop(server);
 }
 
-/// Secrets where none belongs: clients make mistakes too.
+/// Sends secrets in wrong places: clients make mistakes too.
 async fn in_odd_places(server: &Server) -> Vec<String> {
     let nobody = server.client();
     let token = "query-canary-0123456789";
@@ -153,7 +154,7 @@ fn in5_an_entry_is_one_line_whatever_clients_send_postgres() {
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
-/// What is logged for one refused request of the owner that carries these headers.
+/// Sends a request of the owner with these headers that is refused, and returns its log entry.
 async fn entry_of(owner: &Client, headers: &[(&str, &str)]) -> (Reply, Value) {
     let sink = Sink::of_this_process();
     let unknown = "/roles/0192f0c1-2345-7abc-8def-0123456789ab";
@@ -195,7 +196,7 @@ async fn entries_say_whose_they_are(kind: Kind) {
     let reply = trusting.client().send(Method::POST, "/auth/password/forgot", Some(body), &headers).await;
     let trace = format!("00-{TRACE}-{:016x}-01/{}", reply.request_id().as_u64_pair().1, reply.request_id());
     let caused = format!("SELECT kind FROM jobs WHERE trace = '{trace}'");
-    // what was asked for, and the mail that it causes in turn
+    // The requested job, and the email that it causes.
     let has_caused_two = async || trusting.sql.texts(&caused).await.len() == 2;
     eventually("the request's jobs carry its trace", has_caused_two).await;
     assert!(trusting.sql.texts(&caused).await.iter().any(|kind| kind == "mail"));

@@ -1,4 +1,4 @@
-//! What people call themselves and their clients, in the mails that others get.
+//! Tests of names of users and clients in the emails that other users get.
 
 use mail_parser::MessageParser;
 use reqwest::Method;
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::support::{Mailed, PASSWORD, Server};
 
-/// Markup, a template and a header, as far as they can be a name.
+/// Markup, a template and a header, as far as a name may contain them.
 const PERSON: &str = "<script>alert(1)</script> {{ 7*7 }} Bcc: evil@evil.example";
 const TENANT: &str = "\"><img src=x onerror=y> {% raw %} ${7*7} #{7*7}";
 
@@ -20,7 +20,7 @@ const BREAKS: [&str; 6] = [
     "Ada\u{202e}",
 ];
 
-/// The words stand in the text as they are, in the HTML escaped, and nowhere else.
+/// Checks that the words appear unchanged in the text, escaped in the HTML, and nowhere else.
 fn is_plain(mail: &Mailed, words: &[&str]) {
     let spaces = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     for word in words {
@@ -35,7 +35,7 @@ fn is_plain(mail: &Mailed, words: &[&str]) {
     assert_eq!(message.to().and_then(|to| to.as_list()).map(<[_]>::len), Some(1), "{}", mail.raw);
 }
 
-/// Nothing of what somebody calls themselves is in it.
+/// Checks that the email contains no text chosen by a user.
 fn has_no_words(mail: &Mailed) {
     for word in ["<script", "7*7", "<img", "evil@"] {
         assert!(!mail.raw.contains(word) && !mail.text.contains(word) && !mail.html.contains(word), "{}", mail.raw);
@@ -52,7 +52,7 @@ fn registration(name: &str, tenant: &str) -> Value {
     json!({ "email": "ada@ada.example", "password": PASSWORD, "name": name, "tenantName": tenant, "tenantSlug": "ada" })
 }
 
-/// Somebody with such names, whose address is proved, signed in.
+/// Creates a user with such names and a verified address, signed in.
 async fn with_names(server: &Server) -> crate::support::Member {
     let client = server.client();
     let data = client.post("/auth/register", registration(PERSON, TENANT)).await.is(201);
@@ -64,7 +64,7 @@ on_both_databases! {
     async fn re6_names_are_words_and_nothing_else_in_mails(server: Server) {
         let ada = with_names(&server).await;
         let welcome = server.mail(&ada.email, "Welcome").await;
-        // Nobody has shown this mailbox yet.
+        // The mailbox is not verified yet.
         has_no_words(&welcome);
         ada.post("/auth/email/verify", json!({ "token": welcome.token() })).await.is(204);
         let roles = ada.get("/roles").await.is(200);
@@ -74,7 +74,7 @@ on_both_databases! {
         is_plain(&invitation, &[PERSON, TENANT]);
         assert!(invitation.subject.contains(PERSON), "{}", invitation.subject);
         is_plain(&server.forgets(&ada.email).await, &[PERSON]);
-        // Nor this one.
+        // Nor is this one.
         has_no_words(&server.wants(&ada, "new@ada.example").await);
         is_plain(&server.mail(&ada.email, "A new e-mail address").await, &[PERSON]);
     }

@@ -1,4 +1,4 @@
-//! End to end: real HTTP on the real wiring, on both databases. The folders mirror the URLs.
+//! End-to-end tests: real HTTP on the real wiring, on both databases. The folders mirror the URLs.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

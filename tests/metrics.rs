@@ -1,4 +1,4 @@
-//! `GET /metrics`, on its own address.
+//! Tests of `GET /metrics`, on its own address.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -11,10 +11,10 @@ use crate::support::{
     snapshot::{assert_page_holds, repository},
 };
 
-/// One recorder serves all servers of this process: only one test at a time counts.
+/// One recorder serves all servers of this process, so only one test at a time counts.
 static COUNTING: Mutex<()> = Mutex::const_new(());
 const STRANGE: &str = "path-canary-0123456789";
-/// What other parts of the program record, once they do something or are configured.
+/// Metrics that other parts of the program record, once they run or are configured.
 const OF_OTHERS: [&str; 7] = [
     "tenantry_job_lag",
     "tenantry_job_run",
@@ -25,10 +25,10 @@ const OF_OTHERS: [&str; 7] = [
     "tenantry_serving_processes",
 ];
 
-/// What the series of a histogram end with.
+/// Suffixes of the series of a histogram.
 const ENDS: [&str; 3] = ["_bucket", "_sum", "_count"];
 
-/// What a server tells of itself.
+/// The metrics of a server.
 struct Metrics {
     text: String,
     samples: Vec<Sample>,
@@ -43,7 +43,7 @@ impl Metrics {
         Self { samples: Sample::all(&text), text }
     }
 
-    /// The value of the one series with these labels; 0 before it exists.
+    /// Returns the value of the one series with these labels; 0 before it exists.
     fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let fits = |sample: &&Sample| {
             let has = |(label, value): &(&str, &str)| sample.labels.get(*label).is_some_and(|found| found == value);
@@ -77,7 +77,7 @@ on_both_databases! {
         server.client().with_token(STRANGE).get("/auth/me").await.refused(401, "token_invalid");
         let method = Method::from_bytes(b"CANARY").unwrap();
         http().request(method, format!("{}/livez", server.url())).send().await.unwrap();
-        // what is read only when asked for is read at most once a second
+        // Values that are read on request are read at most once a second.
         tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
         let after = Metrics::of(&server).await;
 
@@ -163,7 +163,7 @@ fn the_table_of_metrics_is_made_from_the_code() {
     assert_page_holds("docs/operations.md", &metrics_markdown());
 }
 
-/// What begins like one of our metrics, with the endings of a histogram's series taken off.
+/// Returns the words that start like one of our metrics, without the suffixes of a histogram's series.
 fn named_in(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let ours =
@@ -189,7 +189,7 @@ fn dashboard_and_alerts_name_the_metrics_that_there_are() {
         .collect();
     let shown: BTreeSet<&str> = expressions.iter().flat_map(|expression| named_in(expression)).collect();
     assert_eq!(shown.difference(&known).collect::<Vec<_>>(), [&""; 0], "shown, but not served");
-    // a limit beside what it limits, and what a panel shows of another metric already
+    // A limit that is shown beside its value, and what a panel shows of another metric already.
     let left_out = BTreeSet::from(["process_max_fds"]);
     assert_eq!(known.difference(&shown).copied().collect::<BTreeSet<_>>(), left_out, "served, but not shown");
 

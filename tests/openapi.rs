@@ -106,7 +106,7 @@ fn every_part_of_a_request_is_bounded_and_nothing_else_is_taken() {
     }
 }
 
-/// Texts have a greatest length, a format or a pattern; numbers and lists have ends.
+/// Checks that texts have a maximum length, a format or a pattern, and that numbers and lists have bounds.
 fn assert_bounded(schema: &'static Value, place: &str) {
     let schema = resolved(schema);
     let kinds: Vec<&str> = match &schema["type"] {

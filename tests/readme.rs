@@ -1,4 +1,4 @@
-//! The tour of the README, line by line as a reader runs it, with the real program.
+//! Tests the tour of the README, line by line as a reader runs it, with the real program.
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -13,14 +13,14 @@ use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tenantry");
 
-/// The blocks of shell, joined.
+/// Returns the shell blocks, joined.
 fn tour() -> String {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")).unwrap();
     let blocks = readme.split("\n```sh\n").skip(1).map(|rest| rest.split("\n```\n").next().unwrap());
     blocks.collect::<Vec<_>>().join("\n")
 }
 
-/// A server with a folder of its own, ended when it is dropped.
+/// A server with its own folder. Dropping it ends the server.
 struct Server {
     process: Child,
     url: String,

@@ -1,8 +1,8 @@
-//! What may come in from outside. `cargo deny` says the same of licences and sources; this needs no network and no tool.
+//! Tests of the dependencies. `cargo deny` checks licences and sources too; these tests need no network and no tool.
 
 use std::{fs, path::Path};
 
-/// The oldest versions without a weakness that concerns us.
+/// The oldest versions without a vulnerability that affects us.
 const FLOORS: [(&str, [u32; 3]); 8] = [
     ("bytes", [1, 11, 1]),
     ("h2", [0, 4, 16]),
@@ -14,11 +14,11 @@ const FLOORS: [(&str, [u32; 3]); 8] = [
     ("tracing-subscriber", [0, 3, 20]),
 ];
 
-/// What must not come at all; `deny.toml` has the reasons. `ring` is banned there only: the lock file also lists what no
-/// feature asks for.
+/// Crates that must not appear; `deny.toml` has the reasons. Only `deny.toml` bans `ring`, since the lock file also
+/// lists crates that no feature enables.
 const BANNED: [&str; 5] = ["rsa", "openssl", "openssl-sys", "native-tls", "async-std"];
 
-/// Every crate of the lock file with its version.
+/// Returns every crate of the lock file with its version.
 fn locked() -> Vec<(String, [u32; 3])> {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock")).unwrap();
     let value = |block: &str, key: &str| {

@@ -21,7 +21,7 @@ on_both_databases! {
         server.client().post("/auth/login", body("acme")).await.refused(401, "invalid_credentials");
         let data = server.client().post("/auth/login", body("acme-2")).await.is(200);
         assert_eq!(data["tenant"]["id"], acme.id.as_str());
-        // What one has left, another may take, and it leads to the other only.
+        // Another tenant may take a slug that was given up; the slug then leads to that tenant only.
         let heir = server.tenant("acme").await;
         assert_ne!(heir.id, acme.id);
         server.client().post("/auth/login", body("acme")).await.refused(401, "invalid_credentials");

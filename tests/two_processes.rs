@@ -1,4 +1,4 @@
-//! Two servers on one PostgreSQL, each with caches of its own: two processes in all but name.
+//! Tests of two servers on one PostgreSQL, each with its own caches; they act like two processes.
 
 use futures::future::join_all;
 use reqwest::StatusCode;
@@ -10,10 +10,10 @@ use crate::support::{Client, Kind, Member, Server, Tenant, eventually, rounds, w
 mod blindness;
 mod redis;
 
-/// How late a change at one server may be felt at another.
+/// Maximum time until a change at one server takes effect at another.
 const PROPAGATED: Duration = Duration::from_millis(250);
 
-/// Two servers whose tokens are good at both.
+/// Two servers that accept each other's tokens.
 struct Two([Server; 2]);
 
 impl Two {
@@ -24,7 +24,7 @@ impl Two {
         });
     }
 
-    /// In every round the two change places.
+    /// Returns the servers, in swapped order in every other round.
     fn in_round(&self, round: u32) -> (&Server, &Server) {
         let [one, two] = &self.0;
         if round.is_multiple_of(2) { (one, two) } else { (two, one) }
@@ -32,14 +32,14 @@ impl Two {
 }
 
 impl Member {
-    /// The same person with the same token at that server.
+    /// Returns the same user with the same token at that server.
     fn at(&self, server: &Server) -> Self {
         let client = server.client().with_token(self.access_token.as_deref().unwrap());
         Self { client, ..self.clone() }
     }
 }
 
-/// After how long changes were felt.
+/// Times after which changes took effect.
 #[derive(Default)]
 struct Propagation {
     times: u32,
@@ -58,14 +58,14 @@ impl Propagation {
 }
 
 impl Drop for Propagation {
-    /// The figure that is promised, for whoever looks at the output.
+    /// Prints the promised figure.
     #[expect(clippy::print_stdout, reason = "tests are reported there")]
     fn drop(&mut self) {
         println!("felt {} times, after {:?} at the latest", self.times, self.latest);
     }
 }
 
-/// What a server says to the holder of a token.
+/// Returns the status of a response to the client.
 async fn status(client: &Client, path: &str) -> StatusCode {
     client.get(path).await.status
 }

@@ -1,4 +1,4 @@
-//! Registering where addresses have to be confirmed
+//! Tests of registration where addresses have to be confirmed.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ on_both_databases! {
             answers.push((names, reply.body));
         }
         assert_eq!(answers[0], answers[1]);
-        // The owner of a known address is told, without a link and without a word of the stranger's.
+        // The owner of a known address is notified, without a link and without any text of the stranger.
         let told = server.mail(&acme.owner.email, "You have an account").await;
         assert!(!told.raw.contains("Mallory") && !told.text.contains('#'), "{}", told.text);
         server.mail("nobody@acme.example", "Confirm your registration").await;
@@ -33,7 +33,7 @@ on_both_databases! {
     }
 
     async fn re4_a_confirmation_needs_the_mailbox_and_the_password(server: Server) {
-        // A stranger registers somebody else's address, whose owner follows the link.
+        // A stranger registers another user's address, and the owner of the mailbox follows the link.
         let mail = server.registers("vera@vera.example", "mallorys").await;
         let own = json!({ "token": mail.token(), "password": "the-owners-own-password" });
         server.client().post("/auth/register/confirm", own).await.refused(401, "invalid_credentials");

@@ -1,4 +1,4 @@
-//! `POST /auth/email/change`, and what its link does
+//! Tests of `POST /auth/email/change`, and of its link.
 
 use serde_json::json;
 
@@ -35,7 +35,7 @@ on_both_databases! {
         let reset = server.forgets(old).await;
         let mail = server.wants(asking, NEW).await;
         assert!(server.mail(old, "A new e-mail address for your account").await.text.contains(NEW));
-        // Nothing has happened yet.
+        // The change has not taken effect yet.
         assert!(may_sign_in(&server, old).await && !may_sign_in(&server, NEW).await);
         other.get("/auth/me").await.is(200);
 
@@ -46,7 +46,7 @@ on_both_databases! {
         assert_eq!((&me["user"]["email"], &me["user"]["emailVerified"]), (&json!(NEW), &json!(true)));
         assert!(!may_sign_in(&server, old).await && may_sign_in(&server, NEW).await);
         assert!(server.mail(old, "The e-mail address of your account has changed").await.text.contains(NEW));
-        // The older link would let whoever has the old mailbox in.
+        // The older link would give the owner of the old mailbox access.
         let body = json!({ "token": reset.token(), "password": CHOSEN });
         server.client().post("/auth/password/reset", body).await.refused(422, "link_invalid");
         assert_eq!(acme.owner.get("/users").await.is(200)[0]["email"], NEW);

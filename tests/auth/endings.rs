@@ -1,4 +1,4 @@
-//! What ends sessions beside signing out: it bites on the next request, and nothing revives them.
+//! Tests of what ends sessions besides signing out: it takes effect on the next request, and ended sessions stay ended.
 
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tenantry_kernel::TenantStatus;
 use crate::support::{Member, PASSWORD, Server, Tenant, within};
 
 const NEW: &str = "another-vivid-plank-8";
-/// How late a change by the command line, which is another process, may be felt.
+/// Maximum time until a change by the command line, which is another process, takes effect.
 const PROPAGATED: Duration = Duration::from_millis(250);
 
 async fn is_signed_out(server: &Server, member: &Member) {
@@ -34,7 +34,7 @@ async fn set_status(by: &Member, member: &Member, status: &str) {
     by.patch(&format!("/users/{}", member.id), json!({ "status": status })).await.is(200);
 }
 
-/// A member with a session in the tenant and one at home, both warm.
+/// Creates a member with a session in the tenant and one in the member's own tenant, both cached.
 async fn member_at_two_places(server: &Server, acme: &Tenant) -> (Member, Member) {
     let bob = server.member(acme, "member").await;
     let home = sign_in_home(server, &bob).await;

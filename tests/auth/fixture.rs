@@ -1,10 +1,10 @@
-//! What a person has of sessions.
+//! The sessions of a user.
 
 use serde_json::json;
 
 use crate::support::{ResourceFixture, Server, Tenant};
 
-/// Another session of the owner.
+/// Creates another session of the owner.
 pub(crate) async fn fixture(server: &Server, tenant: &Tenant) -> ResourceFixture {
     let owner = &tenant.owner;
     let session = server.sign_in(&owner.email, &tenant.slug).await.session_id().await;

@@ -1,4 +1,4 @@
-//! Guessing is slowed, and the owner is not locked out by it.
+//! Tests that guessing is slowed down without locking the owner out.
 
 use futures::future::join_all;
 use reqwest::Method;
@@ -9,7 +9,7 @@ use crate::support::{Client, PASSWORD, Reply, eventually};
 
 const WRONG: &str = "wrong-wrong-wrong";
 
-/// Tries a password as the trusted proxy passes it on from that address.
+/// Tries a password, forwarded by the trusted proxy from that address.
 async fn guess(client: &Client, from: &str, email: &str, password: &str) -> Reply {
     let body = json!({ "email": email, "password": password });
     client.send(Method::POST, "/auth/login", Some(body), &[("x-forwarded-for", from)]).await
@@ -21,7 +21,7 @@ async fn guess_wrong(client: &Client, times: u32, from: &str, email: &str) {
     }
 }
 
-/// The try is one too many; waiting at most so long helps.
+/// Checks that the attempt exceeds the limit, and that the wait is at most this long.
 fn is_slowed(reply: Reply, seconds: u64) {
     let wait: u64 = reply.header("retry-after").parse().unwrap_or_default();
     assert!((1..=seconds).contains(&wait), "{wait}");
@@ -107,7 +107,7 @@ on_both_databases! {
         }
         let let_through = statuses.remove(&401).unwrap_or_default();
         assert!(let_through <= 10, "{let_through} were let through, beside {statuses:?}");
-        // A flood is turned away also where there is no connection left for it.
+        // A flood is also refused while no database connection is free.
         assert!(statuses.keys().all(|status| [429, 503].contains(status)), "{statuses:?}");
         is_slowed(guess(&client, "203.0.113.1", &acme.owner.email, PASSWORD).await, HOUR);
     }

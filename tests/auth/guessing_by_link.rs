@@ -1,4 +1,4 @@
-//! Guesses count together wherever a password is asked for, and mails that strangers can cause are few.
+//! Tests of guesses: they count together wherever a password is accepted. Strangers can cause only few emails.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::support::{Client, PASSWORD, Reply, Server};
 const WRONG: &str = "wrong-wrong-wrong";
 const FROM: &str = "203.0.113.1";
 
-/// A place where a password is asked for, with what else it takes.
+/// An operation that takes a password, with the rest of its body.
 struct Door {
     name: &'static str,
     path: &'static str,
@@ -25,13 +25,13 @@ impl Door {
     }
 }
 
-/// The doors of a known person, those first that a right password does not use up.
+/// Returns such operations for a known user; those that a correct password does not use up come first.
 async fn doors_of(server: &Server, slug: &str) -> (String, Vec<Door>) {
     let acme = server.confirmed_tenant(&format!("{slug}-inc")).await;
     let bob = server.confirmed_tenant(slug).await.owner;
     let invite = server.invite(&acme, &bob.email, "viewer").await;
     let verify = server.doubts(&bob).await;
-    // Proved again, so that the invitation asks for the password of the account.
+    // Verified again, so that the invitation asks for the password of the account.
     let now = server.sql.id(&bob.id);
     server.sql.execute(&format!("UPDATE users SET email_verified_at = created_at WHERE id = {now}")).await;
     let door = |name, path, client: &Client, field, body| Door { name, path, client: client.clone(), field, body };
@@ -51,7 +51,7 @@ async fn doors_of(server: &Server, slug: &str) -> (String, Vec<Door>) {
     (bob.email, doors)
 }
 
-/// The doors of somebody who has registered and not confirmed.
+/// Returns such operations for a user who has registered and not confirmed.
 async fn doors_of_a_registration(server: &Server, slug: &str) -> Vec<Door> {
     let email = format!("carl@{slug}.example");
     let mail = server.registers(&email, slug).await;
@@ -86,7 +86,7 @@ on_both_databases! {
                     door.knock(FROM, password).await.refused(429, "rate_limited");
                 }
             }
-            // A guess that was not let through has used nothing up.
+            // A guess that was refused by the limit has not used up anything.
             for door in doors.iter().filter(|door| door.name != "login") {
                 let reply = door.knock("203.0.113.2", PASSWORD).await;
                 assert!(reply.status.is_success(), "{}: {}", door.name, reply.text);
@@ -117,7 +117,7 @@ on_both_databases! {
     }
 }
 
-/// Of four that are let through, three are spent on wrong passwords, one is given back, and the fourth is spent.
+/// Four guesses are admitted: three are consumed by wrong passwords, one is refunded, and the fourth is consumed.
 async fn only_wrong_ones_count(server: &Server, door: &Door, email: &str) {
     for _ in 0..3 {
         door.knock(FROM, WRONG).await.refused(401, "invalid_credentials");
@@ -159,7 +159,7 @@ on_both_databases! {
         }
         assert_eq!(answers[0], answers[1]);
         assert_eq!(answers[0].0, 429);
-        // The person's own wish is one more mail to the same mailbox.
+        // The user's own request is one more email to the same mailbox.
         acme.owner.post("/auth/email/resend", json!({})).await.refused(429, "rate_limited");
         server.sql.settled().await;
         assert_eq!(server.place.mails().iter().filter(|mail| mail.subject == "Choose a new password").count(), 2);
@@ -185,7 +185,7 @@ on_both_databases! {
         fay(&other).await.refused(429, "rate_limited");
         let path = format!("/invitations/{}/resend", invitation["id"].as_str().unwrap());
         acme.owner.post(&path, json!({})).await.refused(429, "rate_limited");
-        // What was refused has not touched the link that is there.
+        // The refused request did not affect the existing link.
         let mail = server.mail("fay@fay.example", "invites you").await;
         server.client().post("/invitations/lookup", json!({ "token": mail.token() })).await.is(200);
     }

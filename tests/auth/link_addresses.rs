@@ -1,4 +1,4 @@
-//! Where mailed links lead: to the configured address, whatever a request says of itself.
+//! Tests of the targets of mailed links: always the configured address, whatever a request's headers say.
 
 use reqwest::Method;
 use serde_json::json;
@@ -16,7 +16,7 @@ const LIES: [(&str, &str); 8] = [
     ("referer", "https://evil.example/"),
 ];
 
-/// One mail with a link of each purpose, asked for with lies in the headers.
+/// Requests one email with a link of each purpose, with forged headers.
 async fn asked_for_with_lies(server: &Server) -> [Mailed; 5] {
     let lie = async |client: &crate::support::Client, path: &str, body| {
         let reply = client.send(Method::POST, path, Some(body), &LIES).await;
@@ -49,7 +49,7 @@ async fn asked_for_with_lies(server: &Server) -> [Mailed; 5] {
     [confirm, verify, change, reset, invite]
 }
 
-/// Every address in the text of the mail.
+/// Returns every URL in the text of the email.
 fn addresses(mail: &Mailed) -> Vec<&str> {
     mail.text.split_whitespace().filter(|word| word.contains("://")).collect()
 }
@@ -58,7 +58,7 @@ fn token_of(mail: &Mailed) -> &str {
     addresses(mail)[0].rsplit(['#', '=']).next().unwrap()
 }
 
-/// The mail has one address, which is this with a token at the end, in both of its parts.
+/// Checks that the email has one URL, which is this one with a token at the end, in both of its parts.
 fn leads_to(mail: &Mailed, wanted: &str) {
     let [address] = addresses(mail)[..] else { panic!("{}", mail.text) };
     assert_eq!(address.strip_suffix(token_of(mail)), Some(wanted), "{}", mail.subject);

@@ -1,4 +1,5 @@
-//! Mailed links: one use, in their time, the newest alone, and nothing but a token in the token's place.
+//! Tests of mailed links: they are valid once, until they expire, and only the newest; an operation accepts no other
+//! text as a token.
 
 use futures::future::join_all;
 use reqwest::Method;
@@ -22,7 +23,7 @@ async fn is_worthless(server: &Server, path: &str, token: &str) {
     use_link(server, path, token).await.refused(422, "link_invalid");
 }
 
-/// Whether the registration waits: then a wrong password is what is wrong.
+/// Returns whether the registration is pending: then a wrong password is the error.
 async fn waits(server: &Server, token: &str) -> bool {
     let body = json!({ "token": token, "password": "wrong-wrong-wrong" });
     let reply = server.client().post("/auth/register/confirm", body).await;
@@ -150,7 +151,7 @@ on_both_databases! {
             is_worthless(&server, "/auth/email/verify", older.token()).await;
         }
         is_worthless(&server, "/auth/password/reset", reset[0].token()).await;
-        // Links of other kinds stay.
+        // Links of other kinds stay valid.
         is_good(&server, "/auth/email/verify", verify[1].token()).await;
         is_good(&server, "/auth/email/verify", change[1].token()).await;
         is_worthless(&server, "/auth/password/reset", reset[1].token()).await;

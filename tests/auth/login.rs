@@ -1,4 +1,4 @@
-//! `POST /auth/login`
+//! Tests of `POST /auth/login`.
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ async fn try_to(client: &Client, email: &str, password: &str, slug: Option<&str>
     client.post("/auth/login", body).await
 }
 
-/// Takes everybody out of the tenants that they came with.
+/// Removes all users from the tenants that they registered with.
 async fn close_homes(server: &Server) {
     let homes = "(SELECT id FROM tenants WHERE slug LIKE 'home-%')";
     for table in ["membership_roles", "memberships"] {
@@ -23,7 +23,7 @@ async fn close_homes(server: &Server) {
     }
 }
 
-/// What a stranger can tell an answer by: everything but the id of the request and the time.
+/// Returns everything by which a stranger can distinguish responses: all but the request id and the time.
 fn looks(reply: &Reply) -> (u16, Value, BTreeSet<String>) {
     let mut body = reply.body.clone();
     assert!(body.as_object_mut().unwrap().remove("requestId").is_some());

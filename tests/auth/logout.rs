@@ -1,11 +1,11 @@
-//! `POST /auth/logout`
+//! Tests of `POST /auth/logout`.
 
 use reqwest::Method;
 use serde_json::json;
 
 use crate::support::{Client, Member, Reply, Server, Tenant, eventually};
 
-/// Signs out by the access token alone, as browsers send it: without a body.
+/// Signs out with the access token alone, as browsers do: without a body.
 async fn log_out(client: &Client, query: &str) -> Reply {
     client.send(Method::POST, &format!("/auth/logout{query}"), None, &[]).await
 }
@@ -16,7 +16,7 @@ async fn is_ended(server: &Server, member: &Member) {
     server.client().post("/auth/refresh", body).await.refused(401, "session_ended");
 }
 
-/// Two sessions of one sign-in, as switching makes them, and one of another.
+/// Creates two sessions of one sign-in, as switching creates them, and one of another.
 async fn siblings(server: &Server, acme: &Tenant) -> [Member; 3] {
     let bob = server.member(acme, "member").await;
     let [one, two, apart] = [

@@ -1,4 +1,4 @@
-//! `/auth/me`
+//! Tests of `/auth/me`.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! `POST /auth/password/change`, and which passwords are taken.
+//! Tests of `POST /auth/password/change`, and of the passwords that are accepted.
 
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Refreshing and signing in against what ends sessions, at the same moment: nobody survives.
+//! Tests of races between refreshing or signing in and the end of sessions: no session survives.
 
 use futures::future::{join, join_all};
 use serde_json::{Value, json};
@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use crate::support::{Client, Member, PASSWORD, Reply, Server, rounds};
 
 const OTHER: &str = "another-vivid-plank-8";
-/// How many refreshes run against one end.
+/// Number of refreshes that run against one end.
 const REFRESHES: usize = 4;
 
 async fn refresh(client: &Client, token: &str) -> Reply {
     client.post("/auth/refresh", json!({ "refreshToken": token })).await
 }
 
-/// Refreshes a session while something ends it. Afterwards no token of it is good, those just made included.
+/// Refreshes a session while it is being ended. Afterwards none of its tokens is valid, not even those just issued.
 async fn refresh_against(server: &Server, victim: &Member, end: impl Future<Output = Reply>) {
     let client = server.client();
     let refreshes = join_all((0..REFRESHES).map(|_| refresh(&client, &victim.refresh_token)));

@@ -1,4 +1,4 @@
-//! `POST /auth/password/forgot` and `/auth/password/reset`
+//! Tests of `POST /auth/password/forgot` and `/auth/password/reset`.
 
 use serde_json::json;
 
@@ -24,7 +24,7 @@ on_both_databases! {
         let mail = server.forgets(&bob.email).await;
         bob.get("/auth/me").await.is(200);
         let body = body_for("/auth/password/reset", json!(mail.token()));
-        // Also that from which the link is used.
+        // Also the session from which the link is used.
         bob.post("/auth/password/reset", body).await.is(204);
         for member in [&bob, &second, &home] {
             is_signed_out(&server, member).await;
@@ -33,7 +33,7 @@ on_both_databases! {
         let sign_in = |password: &str| json!({ "email": bob.email, "password": password, "tenantSlug": "acme" });
         server.client().post("/auth/login", sign_in(PASSWORD)).await.refused(401, "invalid_credentials");
         let data = server.client().post("/auth/login", sign_in(CHOSEN)).await.is(200);
-        // Whoever reads the mailbox has proved that it is theirs.
+        // A user who reads the mailbox has verified the address.
         assert_eq!(data["user"]["emailVerified"], true);
         server.mail(&bob.email, "Your password has changed").await;
     }

@@ -1,4 +1,4 @@
-//! `POST /auth/refresh`: one successor for each token, and what happens to those that come back.
+//! Tests of `POST /auth/refresh`: one successor for each token, and the treatment of tokens that are used again.
 
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ fn token_in(data: &Value) -> &str {
     data["refreshToken"].as_str().unwrap()
 }
 
-/// Shows the access token of an answer, and waits until that is known.
+/// Uses the access token of a response, and waits until the use is recorded.
 async fn use_access_token(server: &Server, data: &Value) {
     let token = data["accessToken"].as_str().unwrap();
     server.client().with_token(token).get("/auth/me").await.is(200);
@@ -23,7 +23,7 @@ async fn use_access_token(server: &Server, data: &Value) {
     .await;
 }
 
-/// Makes all sessions of a person come from one sign-in, as switching does.
+/// Makes all sessions of a user come from one sign-in, as switching does.
 async fn make_siblings(server: &Server, member: &Member) {
     let user = server.sql.id(&member.id);
     let sql = format!(
@@ -33,7 +33,7 @@ async fn make_siblings(server: &Server, member: &Member) {
     server.sql.execute(&sql).await;
 }
 
-/// Moves a time of every session into the past, as if so many days had gone by.
+/// Moves a time of every session into the past by this number of days.
 async fn let_days_pass(server: &Server, column: &str, days: u32) {
     let earlier = match server.sql {
         Sql::Sqlite(_) => format!("strftime('%Y-%m-%dT%H:%M:%f+00:00', {column}, '-{days} days')"),
@@ -42,7 +42,7 @@ async fn let_days_pass(server: &Server, column: &str, days: u32) {
     server.sql.execute(&format!("UPDATE sessions SET {column} = {earlier}")).await;
 }
 
-/// The actions in the journal that concern refreshing, oldest first.
+/// Returns the actions in the journal that concern refreshing, oldest first.
 async fn events(server: &Server) -> Vec<String> {
     let sql = "SELECT action FROM journal WHERE action IN ('session.replayed', 'session.ended') ORDER BY id";
     server.sql.texts(sql).await
@@ -158,7 +158,7 @@ on_both_databases! {
         reply.refused(401, "session_ended");
         let left = server.sql.events_of(request).await;
         let number = |action: &str| left.iter().filter(|event| **event == (action.into(), "succeeded".into())).count();
-        // registering made the third of the sign-in's sessions
+        // Registering created the third session of the sign-in.
         assert_eq!((number("session.replayed"), number("session.ended"), left.len()), (1, 3, 4), "{left:?}");
         let entries = acme.owner.get("/audit-logs?action=session.replayed").await.is(200);
         assert_eq!(entries[0]["actor"]["id"], bob.id);

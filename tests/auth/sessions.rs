@@ -1,4 +1,4 @@
-//! `/auth/sessions`
+//! Tests of `/auth/sessions`.
 
 use futures::future::join_all;
 use reqwest::Method;

@@ -1,10 +1,10 @@
-//! Two spellings of an address are one, wherever an address goes.
+//! Tests that two spellings of an email address are equal in every operation.
 
 use serde_json::{Value, json};
 
 use crate::support::PASSWORD;
 
-/// Ways to write `josé@acme.example`.
+/// Spellings of `josé@acme.example`.
 const SPELLINGS: [&str; 4] =
     ["josé@acme.example", "jose\u{301}@acme.example", "JOSÉ@ACME.EXAMPLE", "  Jose\u{301}@Acme.Example "];
 const CANONICAL: &str = "josé@acme.example";

@@ -1,4 +1,4 @@
-//! `POST /auth/switch`: sessions of one sign-in in several tenants
+//! Tests of `POST /auth/switch`: sessions of one sign-in in several tenants.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ async fn switch(by: &Client, tenant: &str, refresh_token: &str) -> Reply {
     by.post("/auth/switch", json!({ "tenantId": tenant, "refreshToken": refresh_token })).await
 }
 
-/// Somebody with two tenants, signed in to the first, and by a sibling session to the second.
+/// Creates a user with two tenants, signed in to the first, and by a sibling session to the second.
 async fn two_places(server: &Server) -> (Tenant, Member, Member, Value) {
     let acme = server.tenant("acme").await;
     let bob = server.tenant("bobs").await.owner;
@@ -24,7 +24,7 @@ async fn refresh(server: &Server, token: &str) -> Reply {
     server.client().post("/auth/refresh", json!({ "refreshToken": token })).await
 }
 
-/// What a query of one column of the sessions of two members gives.
+/// Returns one column of the sessions of two members.
 async fn of_sessions(server: &Server, column: &str, members: [&Member; 2]) -> Vec<String> {
     let mut values = Vec::new();
     for member in members {

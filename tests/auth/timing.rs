@@ -1,4 +1,4 @@
-//! What nobody can tell by the time that an answer takes.
+//! Tests that response times reveal nothing.
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
@@ -9,16 +9,16 @@ use tenantry_identity::{Password, PasswordHasher};
 use crate::support::{PASSWORD, Server, rounds};
 
 const WRONG: &str = "wrong-wrong-wrong";
-/// Known and unknown may differ by this part of a hash.
+/// Maximum difference between known and unknown, as a share of the time of one hash.
 const MOST: f64 = 0.05;
-/// On a busy machine a measurement can be wrong; a difference that is there shows in each.
+/// On a busy machine one measurement can be wrong; a real difference shows in each.
 const MEASUREMENTS: usize = 3;
-/// Rounds that are not counted.
+/// Number of rounds that are not counted.
 const WARM_UP: u32 = 3;
-/// Longer than what is done beside an answer without a job.
+/// Longer than the work that goes on after a response without a job.
 const REST: Duration = Duration::from_millis(3);
 
-/// Times of the same four requests over and over: known, unknown, and both once more, to see what chance does.
+/// Times of the same four requests, repeated: known, unknown, and both once more, to measure the noise.
 #[derive(Default)]
 struct Times([Vec<Duration>; 4]);
 
@@ -27,13 +27,13 @@ impl Times {
         [0, 1, 2, 3].map(|series| median(&self.0[series]))
     }
 
-    /// How much known and unknown differ.
+    /// Returns the difference between known and unknown.
     fn difference(&self) -> Duration {
         let [known, unknown] = [0, 1].map(|kind| median(&[&*self.0[kind], &*self.0[kind + 2]].concat()));
         known.abs_diff(unknown)
     }
 
-    /// How much the same differs from itself.
+    /// Returns the difference between equal requests.
     fn chance(&self) -> Duration {
         let [known, unknown, known_again, unknown_again] = self.medians();
         known.abs_diff(known_again).max(unknown.abs_diff(unknown_again))
@@ -46,7 +46,7 @@ fn median(times: &[Duration]) -> Duration {
     times[times.len() / 2]
 }
 
-/// What one hash takes here and now.
+/// Returns the time of one hash on this machine.
 async fn one_hash() -> Duration {
     let pool = Argon2Pool::new(Argon2Parameters::default(), 1, 1).unwrap();
     let mut times = Vec::new();
@@ -59,7 +59,7 @@ async fn one_hash() -> Duration {
     median(&times)
 }
 
-/// Waits until nothing is done in the background, which is more for a known address than for an unknown one.
+/// Waits until no background work runs; known addresses cause more of it than unknown ones.
 async fn settled(server: &Server) {
     let open = "SELECT count(*) FROM jobs WHERE state IN ('ready', 'running')";
     while server.sql.number(open).await > 0 {
@@ -92,7 +92,7 @@ async fn measure(server: &Server, status: u16, ask: &impl Fn(bool) -> RequestBui
     times
 }
 
-/// Fails when every measurement tells known from unknown.
+/// Fails when every measurement distinguishes known from unknown.
 #[expect(clippy::print_stdout, reason = "the figures of a run that was asked for more rounds")]
 async fn assert_same_time(server: &Server, what: &str, status: u16, ask: impl Fn(bool) -> RequestBuilder) {
     let mut told = Vec::new();
@@ -115,7 +115,7 @@ async fn assert_same_time(server: &Server, what: &str, status: u16, ask: impl Fn
 }
 
 on_both_databases! {
-    // Limits are on, as in production, and so wide that they let everything through.
+    // Limits are on, as in production, and so wide that they admit everything.
     settings (
         PUBLIC_URL = "http://api.tenantry.test", ARGON2_MEMORY_KIB = "19456", ARGON2_ITERATIONS = "2",
         RATE_LIMITS = "on", GUESS_PER_ACCOUNT_AND_ADDRESS = "90000/1h", GUESS_PER_ADDRESS = "90000/1h",

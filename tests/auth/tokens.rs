@@ -1,4 +1,4 @@
-//! Access tokens: what they say, and what is refused in their place.
+//! Tests of access tokens: their claims, and the forgeries that are refused.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::Method;
@@ -11,7 +11,7 @@ use crate::support::{
     sign_with_hmac, unsigned,
 };
 
-/// A header with one field set; `null` takes it out.
+/// Returns the object with one field set; `null` removes it.
 fn with(mut object: Value, field: &str, value: Value) -> Value {
     match value {
         Value::Null => object.as_object_mut().unwrap().remove(field),
@@ -20,7 +20,7 @@ fn with(mut object: Value, field: &str, value: Value) -> Value {
     object
 }
 
-/// A genuine token of the member, taken apart.
+/// Returns header and claims of a genuine token of the member.
 fn parts_of(member: &Member) -> (Value, Value) {
     let token = member.access_token.as_deref().unwrap();
     (header_of(token), claims_of(token))

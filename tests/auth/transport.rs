@@ -1,4 +1,4 @@
-//! The two ways in which refresh tokens travel, and which pages may use the cookie.
+//! Tests of the two ways in which refresh tokens travel, and of the pages that may use the cookie.
 
 use reqwest::Method;
 use serde_json::json;
@@ -14,7 +14,7 @@ async fn sign_in(client: &Client, tenant: &Tenant) -> Reply {
     client.post("/auth/login", body).await
 }
 
-/// Posts as a browser does from a page of that origin.
+/// Sends a `POST` as a browser does from a page of that origin.
 async fn from_page(client: &Client, path: &str, cookie: &str, origin: Option<&str>) -> Reply {
     let cookie = format!("theme=dark; {COOKIE}={cookie}");
     let mut headers = vec![("cookie", cookie.as_str())];
@@ -22,7 +22,7 @@ async fn from_page(client: &Client, path: &str, cookie: &str, origin: Option<&st
     client.send(Method::POST, path, None, &headers).await
 }
 
-/// The value of our cookie and its attributes, sorted.
+/// Returns the value of the refresh cookie and its attributes, sorted.
 fn cookie_of(reply: &Reply) -> (String, Vec<String>) {
     let mut parts = reply.header("set-cookie").split("; ");
     let (name, value) = parts.next().unwrap().split_once('=').unwrap();

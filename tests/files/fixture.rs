@@ -1,10 +1,10 @@
-//! What a tenant has of files.
+//! The files of a tenant.
 
 use serde_json::json;
 
 use crate::support::{ResourceFixture, Tenant, fixture::id_of};
 
-/// A file of the owner's, and a link to it.
+/// Creates a file of the owner, and a link to it.
 pub(crate) async fn fixture(tenant: &Tenant) -> ResourceFixture {
     let file = tenant.owner.upload("plan.csv", "text/csv", b"what,when\nlunch,noon\n").await.is(201);
     let id = id_of(&file);

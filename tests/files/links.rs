@@ -9,7 +9,7 @@ use tenantry_kernel::TenantStatus;
 use super::{image, samples::PNG};
 use crate::support::{Member, Reply, Server};
 
-/// Makes a link and returns the path of its download.
+/// Creates a link and returns the path of its download.
 async fn link(member: &Member, file: &str) -> String {
     let url = member.post(&format!("{file}/link"), json!({})).await.is(201)["url"].as_str().unwrap().to_owned();
     url[url.find("/files/signed/").unwrap()..].to_owned()

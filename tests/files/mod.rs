@@ -1,4 +1,4 @@
-//! Files: what may be stored, how much of it, and who may fetch it.
+//! Tests of files: which may be stored, how many bytes of them, and who may download them.
 
 mod deleting;
 mod downloads;
@@ -17,7 +17,7 @@ pub(crate) use fixture::fixture;
 use samples::PNG;
 
 impl Server {
-    /// Every file below the folder of the storage, as `tenant/name`.
+    /// Returns every file below the folder of the storage, as `tenant/name`.
     pub(crate) fn stored(&self) -> Vec<String> {
         let root = self.storage();
         let Ok(tenants) = std::fs::read_dir(&root) else { return Vec::new() };
@@ -35,7 +35,7 @@ impl Server {
         self.place.folder.path().join("files")
     }
 
-    /// How many bytes all tenants use.
+    /// Returns how many bytes all tenants use.
     async fn used(&self) -> i64 {
         self.sql.number("SELECT CAST(coalesce(sum(bytes), 0) AS bigint) FROM storage_usage").await
     }
@@ -44,7 +44,7 @@ impl Server {
         self.sql.number("SELECT count(*) FROM files").await
     }
 
-    /// Nothing of a file is there: no record, no bytes, no use.
+    /// Checks that no part of a file is stored: no record, no bytes, no usage.
     async fn holds_nothing(&self) {
         assert_eq!((self.recorded().await, self.used().await, self.stored()), (0, 0, Vec::new()));
     }

@@ -13,7 +13,7 @@ fn settings(s3: &S3Server) -> Settings {
         .set("MAX_FILE_SIZE", "16MiB")
 }
 
-/// Runs a test on a server of ours with a server of S3.
+/// Runs a test on a Tenantry server with an S3 server.
 fn with_s3<F: Future<Output = ()>>(kind: Kind, more: Settings, test: impl FnOnce(Server, S3Server) -> F) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
@@ -30,7 +30,7 @@ async fn files_live(server: Server, mut s3: S3Server) {
     let part = owner.send(reqwest::Method::GET, &download, None, &[("range", "bytes=1-3")]).await;
     assert_eq!((part.status.as_u16(), &part.bytes[..]), (206, &b"PNG"[..]));
 
-    // Larger than a part.
+    // Larger than one part.
     let table: Vec<u8> = "a,b\n".bytes().cycle().take(12 << 20).collect();
     let large = owner.upload("large.csv", "text/csv", &table).await.is(201);
     let large = format!("/files/{}", id_of(&large));

@@ -1,4 +1,4 @@
-//! Files of each type, and files that are none.
+//! Samples of files: one of each type, and invalid ones.
 
 pub(super) const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\nIDATx\x9cc\0\x01\0\0\x05\0\x01\r\n\x2d\xb4\0\0\0\0IEND\xaeB`\x82";
 const JPEG: &[u8] = b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0\xff\xd9";
@@ -18,7 +18,7 @@ pub(super) const GOOD: &[(&str, &str, &[u8])] = &[
     ("data.json", "application/json", "{\"größe\": [1, 2.5e3, null]}".as_bytes()),
 ];
 
-/// What must not be stored: name, declared type, bytes, and the code of why not.
+/// Files that must be refused: name, declared type, bytes, and the error code.
 pub(super) const HOSTILE: &[(&str, &str, &[u8], &str)] = &[
     ("page.html", "text/html", b"<script>alert(1)</script>", "type_not_allowed"),
     ("page.png", "image/png", b"<html><script>alert(1)</script></html>", "type_not_allowed"),

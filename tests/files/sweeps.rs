@@ -12,7 +12,7 @@ use crate::support::Server;
 
 const TWO_DAYS: Duration = Duration::from_secs(2 * 24 * 3600);
 
-/// Has the storage swept, and returns what was found.
+/// Sweeps the storage, and returns the result.
 async fn sweep(server: &Server) -> serde_json::Value {
     let job = NewJob::of(&server.app.world, None, &SweepBlobs {}).unwrap();
     let mut unit = server.app.store.begin(Scope::System(SystemReason::Worker)).await.unwrap();

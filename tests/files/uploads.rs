@@ -11,14 +11,14 @@ use super::{
 };
 use crate::support::{Kind, Server, Settings, Wire, eventually};
 
-/// A form of one part, written by hand.
+/// Returns a form of one part, written by hand.
 fn form(head: &str, bytes: &[u8]) -> Vec<u8> {
     [format!("--x\r\n{head}\r\n\r\n").as_bytes(), bytes, b"\r\n--x--\r\n"].concat()
 }
 
 const HEAD: &str = "Content-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\nContent-Type: text/csv";
 
-/// A table of exactly so many bytes.
+/// Returns a table of exactly this number of bytes.
 fn table(bytes: usize) -> Vec<u8> {
     "a,b\n".bytes().cycle().take(bytes).collect()
 }
@@ -177,7 +177,7 @@ on_both_databases! {
     async fn fi3_fifty_parallel_uploads_never_pass_the_quota(server: Server) {
         let owner = server.tenant("acme").await.owner;
         let bytes = table(100_000);
-        // Whoever is told to come again, because the database has too much to do, does so.
+        // Clients that are told to retry, because the database is too busy, do so.
         let upload = async || loop {
             let reply = owner.upload("a.csv", "text/csv", &bytes).await;
             if reply.status != 503 {

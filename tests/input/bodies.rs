@@ -6,7 +6,7 @@ use crate::support::{Fixture, Member, Reply, Wire, routes::routes};
 
 const MIB: usize = 1 << 20;
 
-/// Sends a body as it is.
+/// Sends a body unchanged.
 async fn send(
     member: &Member,
     method: Method,

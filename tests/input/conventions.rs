@@ -6,7 +6,7 @@ use crate::support::{
     routes::{Route, UNKNOWN_ID, routes},
 };
 
-/// Every text that is a moment, with the path that leads to it.
+/// Collects every text that is a time, with its path.
 fn moments(value: &Value, path: &str, found: &mut Vec<(String, String)>) {
     match value {
         Value::Object(fields) => fields.iter().for_each(|(name, value)| match value {
@@ -18,7 +18,7 @@ fn moments(value: &Value, path: &str, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// A body, sent as text, is refused for one field.
+/// Checks that a body, sent as text, is refused for one field.
 async fn misfits(member: &Member, method: Method, path: &str, cases: &[(&str, &str, &str)]) {
     for (body, field, code) in cases {
         let request =
@@ -127,7 +127,7 @@ on_both_databases! {
         let admin = format!("/roles/{}", admin["id"].as_str().unwrap());
         send(owner, &admin, &good, &stale).await.refused(412, "version_conflict");
         send(owner, &admin, &good, &[]).await.refused(409, "role_is_system");
-        // By what is held, before the body is looked at; by the matter itself, after.
+        // By the caller's permissions, before the body is read; by the resource itself, after.
         let maker = server.member_with(&acme.tenant, &["roles:create"]).await;
         maker.post("/roles", json!({ "name": "x", "permissions": ["nope"] })).await.refused(422, "validation_failed");
         maker.post("/roles", json!({ "name": "free", "permissions": ["audit:read"] })).await.refused(403, "role_escalation");

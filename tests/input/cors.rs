@@ -6,7 +6,7 @@ use crate::support::{Client, Reply};
 const ALLOWED: &str = "https://app.example.com";
 const EXPOSED: [&str; 6] = ["etag", "location", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id"];
 
-/// Origins that are not the allowed one, however they look.
+/// Origins that resemble the allowed one, but are not allowed.
 const OTHERS: [&str; 8] = [
     "https://evil.example",
     "http://app.example.com",

@@ -4,10 +4,10 @@ use crate::support::{Kind, Server, Settings, Wire};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// A second request, in whatever of the first is left over.
+/// A second request, hidden in the rest of the first.
 const SMUGGLED: &str = "GET /livez HTTP/1.1\r\nHost: smuggled\r\n\r\n";
 
-/// Headers that say two things about where the body ends, or something that is not understood.
+/// Headers that contradict each other about the end of the body, or that the server does not support.
 const HEADS: [&[&str]; 16] = [
     &["Content-Length: 2", "Content-Length: 3"],
     &["Content-Length: 3", "Content-Length: 2"],
@@ -27,7 +27,7 @@ const HEADS: [&[&str]; 16] = [
     &["Content-Length : 2"],
 ];
 
-/// Bodies in chunks that are none.
+/// Bodies with invalid chunks.
 const CHUNKS: [&str; 8] = [
     "zz\r\n{}\r\n0\r\n\r\n",
     "-2\r\n{}\r\n0\r\n\r\n",
@@ -39,7 +39,7 @@ const CHUNKS: [&str; 8] = [
     "2 2\r\n{}\r\n0\r\n\r\n",
 ];
 
-/// Sends and expects one refusal, and the end of the connection.
+/// Sends the request, and expects one refusal and the end of the connection.
 async fn is_refused(server: &Server, headers: &[&str], body: &str) {
     let headers = [&["Content-Type: application/json"], headers].concat();
     let wire = Wire::post(server, "/api/v1/auth/login", &headers, format!("{body}{SMUGGLED}").as_bytes()).await;

@@ -11,7 +11,7 @@ use crate::support::{
     routes::{Route, UNKNOWN_ID, routes},
 };
 
-/// Some rows in every list.
+/// Creates some rows in every list.
 async fn filled(server: &Server) -> Tenant {
     let acme = server.tenant("acme").await;
     for n in 0..4 {
@@ -21,14 +21,14 @@ async fn filled(server: &Server) -> Tenant {
     acme
 }
 
-/// At least two rows in each list of the API.
+/// Creates at least two rows in each list of the API.
 async fn filled_everywhere(server: &Server) -> Tenant {
     let acme = filled(server).await;
     server.verify(&acme.owner).await;
     for name in ["a.csv", "b.csv"] {
         acme.owner.upload(name, "text/csv", b"name\nAda\n").await.is(201);
     }
-    // An invitation is a job too.
+    // An invitation is also a job.
     for email in ["fay@fay.example", "gus@gus.example"] {
         server.invite(&acme, email, "viewer").await;
         server.audit(&["seal"]).whole();
@@ -36,7 +36,7 @@ async fn filled_everywhere(server: &Server) -> Tenant {
     acme
 }
 
-/// The lists of the document: what takes a cursor.
+/// Returns the lists of the document: operations with a cursor.
 fn lists() -> Vec<Route> {
     let takes_cursor = |route: &Route| {
         let parameters = route.shape["parameters"].as_array();
@@ -45,7 +45,7 @@ fn lists() -> Vec<Route> {
     routes().into_iter().filter(takes_cursor).collect()
 }
 
-/// Queries that differ in one parameter: none, and two values of each that the document names.
+/// Returns queries that differ in one parameter: none, and two values of each documented parameter.
 fn queries_of(list: &Route, runner: &mut TestRunner) -> Vec<String> {
     let mut queries = vec![String::new()];
     for parameter in list.shape["parameters"].as_array().unwrap() {
@@ -57,7 +57,7 @@ fn queries_of(list: &Route, runner: &mut TestRunner) -> Vec<String> {
     queries
 }
 
-/// Two values that fit the schema of a parameter.
+/// Returns two values that match the schema of a parameter.
 fn values_of(schema: &Value, runner: &mut TestRunner) -> BTreeSet<String> {
     let texts = |texts: [&str; 2]| texts.map(str::to_owned).into();
     match (schema["format"].as_str(), schema["pattern"].as_str()) {
@@ -99,7 +99,7 @@ on_both_databases! {
                     reply.refused(400, "invalid_cursor");
                 }
             }
-            // A page may be of another size than the one before.
+            // A page may have another size than the one before.
             let other = from.replace("limit=1", "limit=2");
             owner.get(&format!("{other}&cursor={cursor}")).await.is(200);
         }

@@ -1,4 +1,4 @@
-//! What clients send that they should not.
+//! Tests of invalid and hostile input.
 
 mod bodies;
 mod conventions;

@@ -10,7 +10,7 @@ use crate::support::{
     routes::{UNKNOWN_ID, route},
 };
 
-/// Members whose names are what searches trip over.
+/// Members with names that are difficult for searches.
 const NAMES: [&str; 14] = [
     "100% Ada",
     "a_b",
@@ -28,7 +28,7 @@ const NAMES: [&str; 14] = [
     "\u{10fffd}last",
 ];
 
-/// Texts that have broken something somewhere.
+/// Texts that have broken some software before.
 const NASTY: [&str; 40] = [
     "",
     " ",
@@ -72,10 +72,10 @@ const NASTY: [&str; 40] = [
     "../../etc/passwd",
 ];
 
-/// Bytes that are no text, as they stand in an address.
+/// Bytes that are not valid text, as they appear in a URL.
 const BROKEN: [&str; 9] = ["%00", "%ED%A0%80", "%ED%BF%BF", "%C0%80", "%FF", "%F8%88%80%80%80", "%", "%zz", "%E2%82"];
 
-/// Where a list takes something from the query.
+/// The query parameters of lists.
 const PARAMETERS: [&str; 17] = [
     "/users?q=",
     "/users?status=",
@@ -107,7 +107,7 @@ async fn fill(pair: &Pair) {
     }
 }
 
-/// Every byte as `%xx`, so that the text arrives as it is.
+/// Encodes every byte as `%xx`, so that the text arrives unchanged.
 fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }

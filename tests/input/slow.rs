@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Kind, Server, Settings, Wire};
 
-/// What the contract says, and how much later it may be noticed on a busy machine.
+/// The limit of the contract, and the tolerance for a busy machine.
 const DEADLINE: Duration = Duration::from_secs(15);
 const LATE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// One slow sender: its headers, what it begins with, and what it goes on with, if anything.
+/// A slow sender: its headers, its first bytes, and the bytes that follow, if any.
 struct Sender {
     headers: &'static [&'static str],
     begin: &'static [u8],
@@ -27,7 +27,7 @@ const SENDERS: [Sender; 5] = [
     Sender { headers: IN_CHUNKS, begin: b"1\r\n{\r\n", drip: Some(b"1\r\n \r\n") },
 ];
 
-/// How an attack ended.
+/// The result of an attack.
 struct Ended {
     status: u16,
     code: Value,

@@ -1,11 +1,11 @@
-//! What failures say, and what they keep to themselves. That no failure of any test shows what lies behind is held
-//! by `support/contract.rs`.
+//! Tests of the texts of failures, and of what they must not reveal. `support/contract.rs` checks in every test that
+//! failures reveal no internals.
 
 use serde_json::{Value, json};
 
 use crate::support::{Fixture, PASSWORD, routes::routes};
 
-/// A value that no answer may repeat.
+/// A value that no response may repeat.
 const CANARY: &str = "canary-value-4711";
 
 on_both_databases! {

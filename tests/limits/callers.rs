@@ -19,14 +19,14 @@ on_both_databases! {
     async fn si4_who_is_not_signed_in_counts_by_the_address_that_proxies_vouch_for(server: Server) {
         let nobody = server.client();
         for number in 0..10 {
-            // What stands further left, anybody can write.
+            // Any client can write the entries further left.
             let reply = logs_out_from(&nobody, &format!("198.51.100.{number}, 203.0.113.7")).await;
             assert_eq!(told(&reply, "ratelimit", "caller", "r"), 9 - number);
             reply.is(204);
         }
         logs_out_from(&nobody, "203.0.113.7").await.refused(429, "rate_limited");
         logs_out_from(&nobody, "203.0.113.8").await.is(204);
-        // A customer's whole network is one.
+        // A customer's whole network counts as one.
         for host in 1..=10 {
             logs_out_from(&nobody, &format!("2001:db8:0:7::{host:x}")).await.is(204);
         }

@@ -6,7 +6,7 @@ use crate::support::{
     routes::{Route, routes},
 };
 
-/// What holds for every answer that was counted, whatever else it says.
+/// Checks the properties of every response that was counted.
 #[track_caller]
 fn tells_of_limits(reply: &Reply, policies: &[&str]) {
     let (policy, standing) = (parsed(reply, "ratelimit-policy"), parsed(reply, "ratelimit"));
@@ -34,7 +34,7 @@ on_both_databases! {
             tells_of_limits(&reply, &["caller", "tenant"]);
             for (policy, quota) in [("caller", 100), ("tenant", 1_000)] {
                 assert_eq!(told(&reply, "ratelimit-policy", policy, "q"), quota);
-                // one may have come back meanwhile
+                // The quota may have refilled by one meanwhile.
                 assert!((quota - used..=quota).contains(&told(&reply, "ratelimit", policy, "r")), "{:?}", reply.headers);
             }
         }
@@ -49,7 +49,7 @@ on_both_databases! {
         assert_eq!(reply.header("retry-after"), told(&reply, "ratelimit", "caller", "t").to_string());
         reply.refused(429, "rate_limited");
 
-        // A body that is not sent is not waited for.
+        // The server does not wait for a body that is not sent.
         let mut wire = Wire::to(&server).await;
         let token = owner.access_token.as_deref().unwrap();
         let head = format!(
@@ -91,7 +91,7 @@ on_both_databases! {
     }
 }
 
-/// A server where everybody has few requests, but enough to make the fixture.
+/// Returns the settings of a server with few requests per caller, but enough to create the fixture.
 fn scarce() -> Settings {
     let plan = "caller=30,tenant=10000";
     Settings::default()
@@ -100,7 +100,8 @@ fn scarce() -> Settings {
         .set("RATE_LIMIT_PLANS_STARTER", plan)
 }
 
-/// Every operation below `/api/v1` tells of limits and refuses one request too many, whoever calls. It is recorded.
+/// Checks that every operation below `/api/v1` reports limits and refuses one request too many, for every caller, and
+/// records it.
 pub(crate) async fn of_every_operation(kind: Kind, record: &Record) {
     let server = Server::start(kind, scarce()).await;
     let acme = Fixture::of(&server, "acme").await;
@@ -108,7 +109,7 @@ pub(crate) async fn of_every_operation(kind: Kind, record: &Record) {
     let limited: Vec<Route> = routes().into_iter().filter(|route| route.template.starts_with("/api/v1/")).collect();
     assert!(limited.len() > 40, "{}", limited.len());
     for route in &limited {
-        // One comes back every two or three seconds.
+        // The quota refills by one every two or three seconds.
         while owner.get("/auth/me").await.status == 200 {}
         while nobody.post("/auth/logout", json!({})).await.status == 204 {}
         let path = route.path(&acme.ids_for(route));

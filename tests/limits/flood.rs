@@ -10,14 +10,15 @@ use tokio::task::JoinHandle;
 
 use crate::support::{Client, Kind, Server, Settings};
 
-/// How many clients of one tenant flood, each with a request whenever it has been answered and rested as long as the other.
+/// Number of clients of one tenant that flood; each sends its next request after a response and the same pause as the
+/// measured client.
 const FLOODERS: usize = 4;
 const ROUNDS: u32 = 4;
-/// How many requests of the other tenant are measured, one every so often.
+/// Number of measured requests of the other tenant, one per interval.
 const MEASURED: usize = 250;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What the other tenant asks for: a list from the database.
+/// Measures the other tenant's request: a list from the database.
 async fn times(client: &Client) -> Vec<Duration> {
     let mut times = Vec::with_capacity(MEASURED);
     for _ in 0..MEASURED {
@@ -43,7 +44,7 @@ async fn a_flood_of_requests_of_one_tenant_does_not_slow_another(server: Server)
     })
     .await;
 
-    // What else the machine does only ever adds to a time: of a few rounds the best counts.
+    // Other load on the machine only adds to a time, so the best of a few rounds counts.
     let mut best = f64::MAX;
     for _ in 0..ROUNDS {
         let quiet = quantile(&times(&globex.owner).await, 99);
@@ -60,7 +61,7 @@ async fn a_flood_of_requests_of_one_tenant_does_not_slow_another(server: Server)
     panic!("the other tenant's p99 grows {best:.1}-fold");
 }
 
-/// Clients of one tenant who come again and again.
+/// Clients of one tenant that send requests continuously.
 struct Flood {
     clients: Vec<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
@@ -84,7 +85,7 @@ impl Flood {
         Self { clients: clients.collect(), stop, refused }
     }
 
-    /// How many were refused.
+    /// Stops the flood and returns how many requests were refused.
     async fn end(self) -> u32 {
         self.stop.store(true, Ordering::Relaxed);
         for client in self.clients {

@@ -1,4 +1,4 @@
-//! How many requests may come, who counts them, and what answers say of it.
+//! Tests of rate limits: how many requests are admitted, how they are counted, and which headers report them.
 
 mod callers;
 mod fields;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use crate::support::{Client, Reply};
 
-/// A field of an answer, as a parser of structured fields reads it that knows nothing of ours: the parameters of each name.
+/// Returns a header as a generic parser of structured fields reads it: the parameters of each name.
 fn parsed(reply: &Reply, field: &str) -> BTreeMap<String, BTreeMap<String, u64>> {
     let text = reply.header(field);
     let list: List = Parser::new(text).parse().unwrap_or_else(|error| panic!("{field}: {text}: {error}"));
@@ -28,12 +28,12 @@ fn parsed(reply: &Reply, field: &str) -> BTreeMap<String, BTreeMap<String, u64>>
     entries.collect()
 }
 
-/// One parameter of a field.
+/// Returns one parameter of a header.
 fn told(reply: &Reply, field: &str, policy: &str, parameter: &str) -> u64 {
     parsed(reply, field)[policy][parameter]
 }
 
-/// How many of so many requests in a row were not refused for there being too many.
+/// Sends this number of requests in a row and returns how many were not refused by the rate limit.
 async fn admitted(client: &Client, requests: u32) -> u32 {
     let mut admitted = 0;
     for _ in 0..requests {

@@ -1,4 +1,4 @@
-//! A server that cannot read who has lost power trusts nothing that it remembers.
+//! Tests that a server that cannot read changes of authority stops using its cache.
 
 use serde_json::json;
 use sqlx::{Connection, PgConnection};
@@ -10,18 +10,18 @@ use std::{
 use super::{Two, status};
 use crate::support::{Client, Member, Server, eventually, rounds, within};
 
-/// How long power may outlive its end at a server that cannot read of it.
+/// Maximum time for which authority outlives its end at a server that cannot read the change.
 const OUTLIVED: Duration = Duration::from_secs(1);
 
-/// A server answers from memory: `GET /auth/me` costs no statement.
+/// Returns whether a server responds from its cache: `GET /auth/me` then costs no statement.
 async fn remembers(server: &Server, client: &Client) -> bool {
     let before = server.app.store.statements();
     client.get("/auth/me").await.is(200);
     server.app.store.statements() == before
 }
 
-/// Ends a warm session in every round at one server and waits until the other has felt it. Meanwhile a bystander is
-/// served by both.
+/// Ends a cached session at one server in every round and waits until it takes effect at the other. Meanwhile both
+/// serve a bystander.
 async fn ends_are_felt(two: &Two, owner: &Member) {
     for round in 0..rounds(5) {
         let (here, there) = two.in_round(round);
@@ -33,7 +33,7 @@ async fn ends_are_felt(two: &Two, owner: &Member) {
     }
 }
 
-/// Both servers trust their memory again.
+/// Waits until both servers use their caches again.
 async fn both_heal(two: &Two, owner: &Member) {
     for server in &two.0 {
         let owner = owner.at(server);
@@ -47,7 +47,7 @@ fn se4_a_server_whose_reader_fails_trusts_no_memory() {
         let owner = two.0[0].tenant("acme").await.owner;
         let sql = &two.0[0].sql;
         both_heal(&two, &owner).await;
-        // Writing goes on without naming the column; reading does not.
+        // Writes do not name the column and continue; reads fail.
         sql.execute("ALTER TABLE authority_changes RENAME COLUMN xid TO hidden").await;
         eventually("the memory is not trusted", async || !remembers(&two.0[1], &owner.at(&two.0[1])).await).await;
         ends_are_felt(&two, &owner).await;
@@ -87,7 +87,7 @@ fn se4_a_server_whose_reader_hangs_trusts_no_memory() {
             }
             let mut locking = PgConnection::connect(one.place.database_url()).await.unwrap();
             let mut lock = locking.begin().await.unwrap();
-            // Nobody can announce a change either, so this one is made past the announcement.
+            // Changes cannot be announced either, so this one bypasses the announcement.
             let end = "SELECT set_config('app.system', 'on', true); \
                        LOCK TABLE authority_changes IN ACCESS EXCLUSIVE MODE";
             sqlx::raw_sql(end).execute(&mut *lock).await.unwrap();

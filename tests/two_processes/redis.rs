@@ -1,4 +1,4 @@
-//! With a Redis that both share, changes are felt sooner, and counts are one for both.
+//! Tests of two servers with a shared Redis: changes take effect sooner, and both share the counts.
 
 use serde_json::json;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use tenantry_testkit::redis::RedisServer;
 use super::{Propagation, Two, role_id, status};
 use crate::support::{Kind, Server, Settings, eventually, rounds, within};
 
-/// How late a change is felt where messages hurry it.
+/// Maximum time until a change takes effect when messages speed it up.
 const HURRIED: Duration = Duration::from_millis(100);
-/// How late a count of another process may be seen, whatever becomes of messages.
+/// Maximum time until a count of another process is visible, even without messages.
 const COUNTED: Duration = Duration::from_millis(1100);
 
 fn run<F: Future<Output = ()>>(test: impl FnOnce(Two, RedisServer) -> F) {
@@ -60,7 +60,7 @@ fn fa3_counts_are_right_at_once_here_and_soon_there_whatever_becomes_of_redis() 
             role["memberCount"].as_u64().unwrap()
         };
         for round in 0..rounds(6) {
-            // Well, frozen, and thawed with what it held.
+            // Healthy, frozen, and resumed with its data.
             match round % 3 {
                 1 => redis.freeze(),
                 2 => redis.thaw(),

@@ -1,10 +1,10 @@
-//! What a tenant has of members.
+//! The members of a tenant.
 
 use serde_json::json;
 
 use crate::support::{ResourceFixture, Server, Tenant, fixture::id_of};
 
-/// A member, a role that the member holds, and one that nobody holds.
+/// Creates a member, a role of that member, and a role without members.
 pub(crate) async fn fixture(server: &Server, tenant: &Tenant) -> ResourceFixture {
     let role = async |name: &str| {
         let body = json!({ "name": name, "permissions": ["roles:read"] });

@@ -11,10 +11,10 @@ use crate::support::{
 };
 pub(crate) use fixture::fixture;
 
-/// Names that sort and fold differently from what a careless database would do.
+/// Names that sort and fold differently from a database's defaults.
 const NAMES: [&str; 8] = ["Zoë", "zoe", "Ångström", "angle", "Ärger", "émile", "日本", "Olga B."];
 
-/// Registers people of these names and takes them in.
+/// Registers users with these names and adds them to the tenant.
 async fn fill(server: &Server, tenant: &Tenant) {
     for (n, name) in NAMES.iter().enumerate() {
         let email = format!("p{n}@people.example");

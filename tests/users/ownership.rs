@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::support::{Client, Member, PASSWORD, Reply, Server, Tenant, rounds};
 
-/// A way to take ownership from somebody: the request, and what the journal calls it.
+/// A way to remove an owner: the request, and the action in the journal.
 type Way = (&'static str, Method, fn(&str, &str) -> String, fn() -> Option<Value>);
 
 const WAYS: [Way; 4] = [
@@ -35,7 +35,7 @@ async fn active_owners(server: &Server, tenant: &Tenant) -> i64 {
     server.sql.number(&sql).await
 }
 
-/// What an owner does about ownership, to whom.
+/// An action of an owner that affects ownership, and its target.
 type Action = (&'static str, Whom);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ enum Whom {
     AThird,
 }
 
-/// Everything by which one of two owners may go, or hand over.
+/// All actions by which one of two owners can leave, or hand over.
 const ACTIONS: [Action; 13] = [
     ("leave", Whom::Oneself),
     ("deactivate", Whom::Oneself),
@@ -72,7 +72,7 @@ struct Trio {
 }
 
 impl Trio {
-    /// A tenant of these people, who are all verified.
+    /// Creates a tenant with these users, whose addresses are all verified.
     async fn new(server: &Server, [one, two, three]: &[Member; 3], slug: &str) -> Self {
         // The sessions of earlier rounds make room for those of later ones.
         let home = server.sign_in(&one.email, "home-one").await;
@@ -108,19 +108,19 @@ impl Trio {
     }
 }
 
-/// A refusal that says what has become of the other's power, or of one's own.
+/// Returns whether a refusal is due to the other action, which removed the target's or the caller's authority.
 fn is_fair(reply: &Reply, (what, _): Action) -> bool {
     let code = reply.body["error"]["code"].as_str().unwrap_or_default();
     match (reply.status.as_u16(), code) {
         (200 | 204, _) => true,
         (409, "last_owner") | (403, "permission_denied") | (401, "session_ended") | (404, "not_found") => true,
-        // The heir is deactivated, or is no member any more.
+        // The new owner is deactivated, or no longer a member.
         (409, "invalid_state") | (422, "validation_failed") => what == "transfer",
         _ => false,
     }
 }
 
-/// Units of which only a part is there, in any tenant: each query counts some.
+/// Queries that count partially committed units in any tenant.
 const HALF: [(&str, &str); 4] = [
     (
         "a role without a membership",
@@ -150,7 +150,7 @@ const HALF: [(&str, &str); 4] = [
     ),
 ];
 
-/// A second owner, signed in.
+/// Creates a second owner, signed in.
 async fn second_owner(server: &Server, tenant: &Tenant) -> Member {
     server.member(tenant, "owner").await
 }
@@ -194,7 +194,7 @@ on_both_databases! {
         for (table, rows) in before.iter().filter(|(table, _)| !table.starts_with("journal")) {
             assert_eq!(&after[table], rows, "{table} has changed");
         }
-        // What an owner may do to another, and what an admin may do to anybody else, goes.
+        // An owner may do it to another owner, and an admin to any other member.
         assert!(try_way(&acme.owner, &WAYS[2], &second.id, &owning).await.status.is_success());
         assert!(try_way(&admin, &WAYS[0], &viewer.id, &owning).await.status.is_success());
     }
@@ -262,7 +262,7 @@ on_both_databases! {
             server.verified_tenant("home-three").await.owner,
         ];
         let world = &server.app.world;
-        // In any order, and each once before any comes again.
+        // In random order, with each pair once before any is repeated.
         let mut actions: Vec<(Action, Action)> = ACTIONS.iter().flat_map(|one| ACTIONS.map(|two| (*one, two))).collect();
         actions.sort_by_cached_key(|_| world.random::<8>());
         let mut ends = BTreeMap::new();
@@ -270,7 +270,7 @@ on_both_databases! {
         for (round, (by_first, by_second)) in (0..rounds(usual)).zip(actions.iter().copied().cycle()) {
             let trio = Trio::new(&server, &people, &format!("trio-{round}")).await;
             let what = format!("{by_first:?} and {by_second:?} in round {round}");
-            // Now and then one of them is a moment later.
+            // At times one of them starts a little later.
             let [late, moment] = world.random::<2>();
             let moments = [late & 1, (late >> 1) & 1].map(|is_late| u64::from(is_late) * u64::from(moment) * 20);
             let [first, second] = moments.map(Duration::from_micros);
@@ -282,7 +282,7 @@ on_both_databases! {
             for (action, reply) in &replies {
                 assert!(is_fair(reply, *action), "{what}: {} {}", reply.status, reply.text);
             }
-            // Whoever comes first is one of two owners, and may.
+            // The first action is by one of two owners, who is allowed to do it.
             let done = replies.iter().filter(|(_, reply)| reply.status.is_success());
             let done: Vec<Action> = done.map(|(action, _)| *action).collect();
             assert!(!done.is_empty(), "{what}: neither was done");
@@ -291,7 +291,8 @@ on_both_databases! {
             for (half, query) in HALF {
                 assert_eq!(server.sql.number(query).await, 0, "{what}: {half}");
             }
-            // Nobody has done anything to the third, so a gift to them is there; and whoever owns it gets in.
+            // The third user is unaffected by the actions, so a transfer to that user takes effect; and a user who owns
+            // the tenant can sign in.
             let heirs = done.iter().filter(|action| **action == ("transfer", Whom::AThird)).count();
             let mut kept = 0;
             for person in &people {
@@ -318,7 +319,7 @@ on_both_databases! {
     }
 }
 
-/// How the actions ended, in a line for whoever wants to see that they met at all.
+/// Prints how the actions ended, in one line, to show that they overlapped.
 #[expect(clippy::print_stdout, reason = "the figures of a run that was asked for more rounds")]
 fn tell(ends: &BTreeMap<String, u32>) {
     println!("TE4: {ends:?}");
