@@ -1,4 +1,4 @@
-//! A person who is erased, and the log that stays whole.
+//! Tests of a user whose personal data is deleted, while the log stays valid.
 
 use serde_json::json;
 use std::process::Command;
@@ -29,7 +29,8 @@ on_both_databases! {
         member.patch("/auth/me", json!({ "name": name })).await.is(200);
         acme.owner.post("/invitations", json!({ "email": "other@example.com", "roleIds": [role_of(&acme).await] })).await.is(201);
         server.invite(&acme, "next@example.com", "member").await;
-        // Whose address ends like the erased one keeps their mails; a colleague's answer that names it is forgotten.
+        // A user whose address ends like the deleted one keeps the emails; a colleague's stored response that contains
+        // the deleted address is removed.
         let longer = format!("x{email}");
         let invited = json!({ "email": longer, "roleIds": [role_of(&acme).await] });
         acme.owner.post("/invitations", invited).await.is(201);

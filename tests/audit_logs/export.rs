@@ -1,4 +1,4 @@
-//! The log as a file.
+//! Tests of the export of the log.
 
 use serde_json::{Value, json};
 use tenantry_tenancy::vocabulary::ROLE_UPDATED;

@@ -1,8 +1,8 @@
-//! What a tenant has of the audit log.
+//! The audit log of a tenant.
 
 use crate::support::{ResourceFixture, Tenant, fixture::id_of};
 
-/// An entry.
+/// Returns an entry.
 pub(crate) async fn fixture(tenant: &Tenant) -> ResourceFixture {
     let entries = tenant.owner.get("/audit-logs").await.is(200);
     let id = id_of(&entries[0]);

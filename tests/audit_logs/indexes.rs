@@ -1,11 +1,11 @@
-//! Each filter goes by an index, however long the log is.
+//! Tests that each filter uses an index, however long the log is.
 
 use sqlx::Row;
 
 use crate::support::Sql;
 
-/// What a page of the list asks for with each filter, as the store writes it, and the index that has it in order. A group
-/// is asked for action by action.
+/// The query of a page of the list with each filter, as the store writes it, and the index that has its order. A group
+/// of actions is queried action by action.
 const FILTERS: [(&str, &str); 6] = [
     ("id IS NOT NULL", "journal_tenant"),
     ("action = 'role.created'", "journal_tenant_action"),

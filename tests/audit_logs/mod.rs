@@ -14,7 +14,7 @@ use crate::support::{
 };
 pub(crate) use fixture::fixture;
 
-/// A tenant in which something of everything has happened.
+/// Creates a tenant with events of every kind.
 async fn busy(server: &Server) -> Tenant {
     let acme = server.tenant("acme").await;
     let owner = &acme.owner;
@@ -29,7 +29,7 @@ async fn busy(server: &Server) -> Tenant {
     acme
 }
 
-/// What the filter finds is what a look at every entry finds, in the same order.
+/// Checks that the filter returns the entries that a scan of all entries finds, in the same order.
 async fn finds(tenant: &Tenant, whole: &[Value], filter: &str, fits: impl Fn(&Value) -> bool) -> usize {
     let wanted: Vec<&Value> = whole.iter().filter(|entry| fits(entry)).collect();
     let found = joined(&tenant.owner, &format!("/audit-logs?{filter}"), 3).await;

@@ -1,4 +1,4 @@
-//! Names that a newer program wrote into the database, and that this one does not declare.
+//! Tests of names that a newer program wrote into the database and that this one does not declare.
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -35,7 +35,7 @@ on_both_databases! {
         let acme = server.tenant("acme").await;
         acme.owner.post("/roles", json!({ "name": "support", "permissions": [] })).await.is(201);
         write_as_a_newer_program(&server, &acme).await;
-        // Entries of one millisecond are in no order.
+        // Entries of the same millisecond have no defined order.
         let shown = |entries: &[Value]| entries.iter().map(|e| names(e).join(" ")).collect::<BTreeSet<_>>();
         let expected = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
         let (flown, cloned) = ("robot.flew robot robot", "role.cloned role robot");

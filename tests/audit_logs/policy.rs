@@ -1,4 +1,4 @@
-//! How long the log is kept.
+//! Tests of the retention of the log.
 
 use secrecy::SecretString;
 use serde_json::json;
@@ -13,7 +13,7 @@ use tenantry_testkit::world::TestClock;
 use crate::support::{Server, Tenant};
 
 impl Server {
-    /// Entries that were written and sealed so many days ago.
+    /// Adds entries that were written and sealed this number of days ago.
     async fn old_segment(&self, tenant: &Tenant, days: u64) {
         let then = self.app.world.now().minus(Duration::from_secs(days * 24 * 60 * 60));
         let world = World::new(TestClock::at(then), SystemEntropy);
@@ -31,7 +31,7 @@ impl Server {
         unit.commit().await.unwrap();
     }
 
-    /// Asks for the removal of what is past retention, and returns how many entries there were.
+    /// Runs the removal of entries past retention, and returns how many there were.
     async fn removed(&self, tenant: &Tenant, dry_run: bool) -> u64 {
         let body = json!({ "targets": ["journal_segments"], "dryRun": dry_run });
         let job = tenant.owner.post("/jobs/cleanup", body).await.is(202)["jobId"].clone();
@@ -69,7 +69,7 @@ on_both_databases! {
 
     async fn segments_past_retention_go_and_their_seals_stay(server: Server) {
         let acme = server.tenant("acme").await;
-        // What registering has left is older in the chain: it is sealed with the first of the old entries.
+        // The entries of the registration are older in the chain: they are sealed with the first of the old entries.
         server.sql.execute("DELETE FROM journal_unsealed").await;
         let registered = acme.owner.get("/audit-logs?limit=100").await.is(200).as_array().unwrap().len();
         for days in [200, 100, 50] {
@@ -87,7 +87,7 @@ on_both_databases! {
         assert_eq!(server.removed(&acme, false).await, 0);
         assert_eq!(acme.owner.get("/audit-logs/seals").await.is(200).as_array().map(Vec::len), Some(3));
         assert!(registered > 0);
-        // Those that were taken out of line above stand in no segment, and the verifier says so.
+        // The entries removed from the queue above belong to no segment, and the verifier reports that.
         let said = server.audit(&["verify", "--tenant", "acme"]);
         assert!(said.code == 1 && said.text.contains("was added"), "{}", said.text);
         let chain = server.sql.id(&acme.id);

@@ -1,4 +1,4 @@
-//! Seals, and what `tenantry audit verify` finds.
+//! Tests of seals, and of the findings of `tenantry audit verify`.
 
 use serde_json::Value;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use super::busy;
 use crate::support::{Kind, Server, Settings, Tenant, pages::assert_pages_join};
 
-/// What a command about the audit log said, and its exit code.
+/// The output of a command about the audit log, and its exit code.
 pub(crate) struct Said {
     pub(crate) code: i32,
     pub(crate) text: String,
@@ -41,7 +41,7 @@ impl Server {
         Said { code: done.status.code().unwrap(), text: String::from_utf8(text).unwrap() }
     }
 
-    /// Lets the test do to the journal what the application never does.
+    /// Allows the test to change the journal in ways that the application never does.
     pub(super) async fn open_journal(&self) {
         if let crate::support::Sql::Postgres(_) = self.sql {
             for table in ["journal", "journal_parts", "journal_segments", "journal_unsealed"] {
@@ -50,7 +50,7 @@ impl Server {
         }
     }
 
-    /// Keeps the journal as it is, to be put back.
+    /// Saves the journal, to restore it later.
     async fn keep_journal(&self) {
         for table in TABLES {
             self.sql.execute(&format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}")).await;
@@ -67,7 +67,7 @@ impl Server {
 
 const TABLES: [&str; 4] = ["journal", "journal_parts", "journal_segments", "journal_unsealed"];
 
-/// The lines of the tenant's export with seals.
+/// Returns the lines of the tenant's export with seals.
 pub(super) async fn evidence(tenant: &Tenant) -> Vec<Value> {
     let reply = tenant.owner.get("/audit-logs/export?format=ndjson&seals=true").await;
     assert_eq!(reply.status, 200, "{}", reply.text);
@@ -78,7 +78,7 @@ fn entries(lines: &[Value]) -> Vec<String> {
     lines.iter().filter_map(|line| Some(line["entry"]["id"].as_str()?.to_owned())).collect()
 }
 
-/// A tenant whose log has three segments.
+/// Creates a tenant whose log has three segments.
 async fn sealed(server: &Server) -> Tenant {
     let acme = busy(server).await;
     for name in ["b", "c"] {
@@ -105,7 +105,7 @@ on_both_databases! {
         assert!(said.contains(&format!("tenant acme ({}): whole: {entries} entries in 3 segments", acme.id)), "{said}");
         assert!(said.contains("what belongs to no tenant: whole"), "{said}");
         assert!(!said.contains("not yet sealed"), "{said}");
-        // A quiet log is not sealed again: that it was sealed is in its own last segment.
+        // A log without new entries is not sealed again: the event of sealing is in its own last segment.
         assert!(server.audit(&["seal"]).whole().contains("nothing waited"));
         let listed = acme.owner.get("/audit-logs?action=audit.sealed").await.is(200);
         assert_eq!(listed.as_array().map(Vec::len), Some(3));
@@ -152,7 +152,7 @@ on_both_databases! {
         verify().broken(&format!("entry {added} was added"));
         server.put_journal_back().await;
 
-        // Two entries change places: each says what the other said.
+        // Two entries swap their contents.
         let moved = format!(
             "UPDATE journal SET action = (SELECT action FROM kept_journal o WHERE o.id = {}) WHERE id = {}",
             victim(1), victim(0)
@@ -170,7 +170,7 @@ on_both_databases! {
             ("UPDATE journal_segments SET listed = (SELECT listed FROM kept_journal_segments k WHERE k.number = 1 AND k.chain = journal_segments.chain) WHERE number = 2", "the list of segment 2"),
         ] {
             server.sql.execute(tampering).await;
-            // Forged text may say another number than its row: what counts is that it is found.
+            // Forged text may carry another number than its row; only the finding itself matters.
             let said = verify();
             assert_eq!(said.code, 1, "{tampering}: {}", said.text);
             if !tampering.contains("replace(") {
@@ -180,7 +180,7 @@ on_both_databases! {
         }
         verify().whole();
 
-        // An export shows the gap too, and a log without any seal is not forgotten.
+        // An export shows the gap too, and a log without any seal is still checked.
         server.sql.execute("DELETE FROM journal_segments WHERE number = 2").await;
         let gap: String = evidence(&acme).await.iter().map(|line| format!("{line}\n")).collect();
         let file = server.place.folder.path().join("gap.ndjson");
@@ -301,7 +301,7 @@ on_both_databases! {
         verify(&lines[..=before], &["--head", head.trim()]).broken("it was truncated");
         verify(&lines[..end], &[]).broken("was added before position");
 
-        // Of several heads each counts, and one of another log is not passed over.
+        // Each of several heads counts, and one of another log is not ignored.
         let first = lines.iter().find(|line| line["segment"].is_object()).unwrap();
         let first = format!("{}:1:{}", acme.id, first["segment"]["digest"].as_str().unwrap());
         verify(&lines, &["--head", &first, "--head", head.trim()]).whole();

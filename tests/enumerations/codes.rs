@@ -12,7 +12,7 @@ use crate::support::{
     walk::{self, Walk},
 };
 
-/// What the requests of this file do not reach, and the test that does.
+/// Codes that the requests of this file do not cause, and the test that does.
 const ELSEWHERE: &[(ErrorCode, &str)] = &[
     (ErrorCode::TIMEOUT, "in2_slow_senders_are_answered_and_closed (it takes the deadline's 15 s)"),
     (IDEMPOTENCY_MISMATCH, "a_key_is_good_for_one_request_only, in tests/idempotency"),
@@ -22,7 +22,7 @@ const ELSEWHERE: &[(ErrorCode, &str)] = &[
     (ErrorCode::UNAVAILABLE, "a_database_that_is_away_shows_in_readiness_and_in_nothing_else, in tests/health.rs"),
 ];
 
-/// What answers no operation at all.
+/// Codes of responses that belong to no operation.
 const OF_NO_OPERATION: &[(ErrorCode, &str)] =
     &[(ErrorCode::METHOD_NOT_ALLOWED, "every_path_refuses_other_methods_and_says_which_it_takes")];
 

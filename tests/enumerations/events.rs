@@ -12,7 +12,7 @@ use crate::support::{
     walk::{self, Walk},
 };
 
-/// What no request can cause: the operator does these at the command line, a job dies and seals are made by themselves,
+/// Events that no request can cause: the operator causes some at the command line, a dead job and seals cause others,
 /// and refused reads carry the last.
 const NOT_OVER_HTTP: &[Action] = &[
     TENANT_SUSPENDED,

@@ -7,7 +7,7 @@ use crate::support::{
     routes::{Route, UNKNOWN_ID, routes},
 };
 
-/// The answer less what differs from request to request.
+/// Returns the response without the parts that differ between requests.
 fn bytes(reply: &Reply) -> (u16, String, BTreeMap<String, String>) {
     let id = reply.request_id().to_string();
     let headers = reply.headers.iter().filter(|(name, _)| !["date", "x-request-id"].contains(&name.as_str()));
@@ -15,7 +15,7 @@ fn bytes(reply: &Reply) -> (u16, String, BTreeMap<String, String>) {
     (reply.status.as_u16(), reply.text.replace(&id, "(id)"), headers)
 }
 
-/// Each way to put ids of another tenant into the path: all of them, or one beside one's own.
+/// Returns each way to put ids of another tenant into the path: all of them, or one beside the own ones.
 fn foreign_paths(route: &Route, own: &Fixture, other: &Fixture) -> Vec<(String, String)> {
     let (ours, theirs) = (own.ids_for(route), other.ids_for(route));
     let mut pairs = Vec::new();
@@ -33,7 +33,8 @@ fn foreign_paths(route: &Route, own: &Fixture, other: &Fixture) -> Vec<(String, 
     pairs
 }
 
-/// Reads of the signed-in without an id in the path, and the parameters of each. One that needs a parameter is left out.
+/// Returns the reads of authenticated callers without an id in the path, and the parameters of each. Reads that require
+/// a parameter are left out.
 fn reads() -> impl Iterator<Item = (String, Vec<&'static Value>)> {
     let reads =
         routes().into_iter().filter(|route| route.method == Method::GET && !route.is_public() && route.ids() == 0);
@@ -44,13 +45,13 @@ fn reads() -> impl Iterator<Item = (String, Vec<&'static Value>)> {
     with_parameters.filter(|(_, parameters)| parameters.iter().all(|parameter| parameter["required"] != json!(true)))
 }
 
-/// The paths of everything that can be listed, by pages of a hundred where it comes in pages.
+/// Returns the paths of all lists, with pages of a hundred where they have pages.
 fn lists() -> Vec<String> {
     let in_pages = |parameters: &[&Value]| parameters.iter().any(|parameter| parameter["name"] == "limit");
     reads().map(|(path, parameters)| if in_pages(&parameters) { format!("{path}?limit=100") } else { path }).collect()
 }
 
-/// The beginnings of paths of lists that are filtered by an id, which is to follow.
+/// Returns the prefixes of paths of lists that are filtered by an id, which is appended.
 fn filters_by_id() -> Vec<String> {
     let by_id = |path: &str, parameter: &Value| {
         let takes_id = parameter["in"] == "query" && parameter["schema"]["format"] == "uuid";
@@ -67,7 +68,7 @@ on_both_databases! {
         let owner = &own.tenant.owner;
         let before = server.sql.dump().await;
         let mut tried = 0;
-        // A link is for whoever has it, in whatever tenant: `fi4_…` says what it is good for.
+        // A link is valid for any bearer, in any tenant: `fi4_…` tests its scope.
         for route in routes().iter().filter(|route| route.ids() > 0 && route.id != "download_by_link") {
             let body = own.body_for(route);
             for (foreign, unknown) in foreign_paths(route, &own, &other) {

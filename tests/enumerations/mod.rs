@@ -1,4 +1,4 @@
-//! What is true of every operation, and of one that is new as soon as it is there.
+//! Tests of every operation, including each new one as soon as it exists.
 
 mod codes;
 mod events;

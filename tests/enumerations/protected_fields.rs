@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Fixture, routes::routes};
 
-/// What a client might hope to set by naming it.
+/// Fields that a client might try to set.
 const PROTECTED: [&str; 12] = [
     "id",
     "tenantId",

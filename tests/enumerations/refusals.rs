@@ -1,4 +1,4 @@
-//! The refusals that follow from an operation's shape: who calls, what the body is, which version is meant.
+//! The refusals that follow from an operation's shape: its callers, its body and the required version.
 
 use reqwest::Method;
 use secrecy::ExposeSecret;
@@ -13,7 +13,7 @@ use crate::support::{
     routes::{Route, routes},
 };
 
-/// Callers that are refused by who they are, whatever they ask.
+/// Callers that every operation refuses, whatever the request.
 struct Callers {
     nobody: Client,
     forger: Client,
@@ -24,7 +24,7 @@ struct Callers {
     powerless: Client,
 }
 
-/// Makes every refusal that an operation's shape implies, and records it.
+/// Causes every refusal that an operation's shape implies, and records it.
 pub(crate) async fn of_every_shape(kind: Kind, record: &Record) {
     let key = SigningKeys::generate_one(&SystemEntropy);
     let server = Server::start(kind, Settings::default().set("SIGNING_KEYS", key.expose_secret())).await;
@@ -71,7 +71,7 @@ impl Callers {
     }
 }
 
-/// One operation, tried on the fixture.
+/// One operation, called on the fixture.
 struct OneRoute<'a> {
     server: &'a Server,
     record: &'a Record,
@@ -97,7 +97,7 @@ impl OneRoute<'_> {
         }
     }
 
-    /// Strangers may call it, but not with a token that is not good, where it takes one.
+    /// Checks that callers without a session may call it, but not with an invalid token, where it takes one.
     async fn refuses_bad_tokens(&self, callers: &Callers) {
         if self.route.documented_codes().contains("token_expired") {
             self.try_as(&callers.forger, "token_invalid").await;

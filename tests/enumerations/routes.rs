@@ -8,7 +8,7 @@ use crate::support::{
     routes::{UNKNOWN_ID, routes},
 };
 
-/// Whoever adds to these says that strangers may call it.
+/// Operations without authentication. An addition here declares that anyone may call it.
 const PUBLIC: &[&str] = &[
     "accept_invitation",
     "confirm_registration",
@@ -26,11 +26,11 @@ const PUBLIC: &[&str] = &[
     "reset_password",
     "verify_email",
 ];
-/// What changes nothing by itself: a check, and a request for a mail.
+/// Operations that change nothing by themselves: a check, and a request for an email.
 const WITHOUT_EVENTS: &[&str] = &["check_permissions", "resend_verification"];
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-/// Whether a route takes this method whose last part is an id where this one has a word.
+/// Returns whether another route takes this method and has an id where this one has a fixed last segment.
 fn taken_by_an_id(template: &str, method: &str) -> bool {
     let Some((place, word)) = template.rsplit_once('/') else { return false };
     let with_id = format!("{place}/{{id}}");

@@ -1,4 +1,4 @@
-//! A request that is sent again with its `Idempotency-Key`.
+//! Tests of requests that are repeated with their `Idempotency-Key`.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::support::{Client, Fixture, PASSWORD, Reply, routes::routes};
 
 mod parallel;
 
-/// Names a request.
+/// Sends a request with a key.
 async fn ask(client: &Client, method: Method, path: &str, body: Option<Value>, key: &str) -> Reply {
     client.send(method, path, body, &[("idempotency-key", key)]).await
 }
@@ -17,7 +17,7 @@ async fn make_role(client: &Client, name: &str, key: &str) -> Reply {
     ask(client, Method::POST, "/roles", Some(json!({ "name": name, "permissions": [] })), key).await
 }
 
-/// The second is the first's answer, word for word.
+/// Checks that the second response repeats the first, byte for byte.
 #[track_caller]
 fn assert_replayed(first: &Reply, second: &Reply) {
     assert_eq!(first.header("idempotency-replayed"), "", "{}", first.text);
@@ -34,7 +34,7 @@ on_both_databases! {
         let tenant = server.tenant("acme").await;
         let first = make_role(&tenant.owner, "support", "k1").await;
         let dump = server.sql.dump().await;
-        // Another session of the same person is the same person.
+        // Another session of the same user counts as the same caller.
         let again = server.sign_in(&tenant.owner.email, "acme").await;
         let roles = async || tenant.owner.get("/roles?limit=100").await.is(200);
         let before = roles().await;
@@ -58,7 +58,7 @@ on_both_databases! {
         for route in routes() {
             let parameters = route.shape["parameters"].as_array().cloned().unwrap_or_default();
             let takes_key = parameters.iter().any(|parameter| parameter["name"] == "Idempotency-Key");
-            // What leaves the organisation, or hands it over, comes last.
+            // Requests that leave the tenant, or hand it over, come last.
             if !takes_key || matches!(route.id, "leave_tenant" | "transfer_tenant") {
                 continue;
             }
@@ -75,7 +75,7 @@ on_both_databases! {
             }
             assert_replayed(&first, &second);
             let mut after = server.sql.dump().await;
-            // A guess that is given back leaves its counter.
+            // A refunded guess leaves its counter.
             after.insert("attempts".to_owned(), before["attempts"].clone());
             assert_eq!(after, before, "{} was done twice", route.id);
             done.push(route.id);
@@ -128,10 +128,10 @@ on_both_databases! {
         let theirs = make_role(&globex.owner, "support", "k").await;
         assert_eq!(theirs.header("idempotency-replayed"), "");
         theirs.is(201);
-        // Nobody hears what a colleague was answered.
+        // A caller never gets the response to a colleague's request.
         make_role(&limited, "support", "k").await.refused(409, "role_name_taken");
         make_role(&limited, "clerks", "k").await.is(201);
-        // Nor does the same person in another organisation.
+        // Nor to the same user's request in another tenant.
         server.join(&globex, &acme.owner.email, "admin").await;
         let there = server.sign_in(&acme.owner.email, "globex").await;
         make_role(&there, "support", "k").await.refused(409, "role_name_taken");
@@ -148,7 +148,7 @@ on_both_databases! {
         let twice = owner.raw(Method::POST, "/roles").header("idempotency-key", "a").header("idempotency-key", "b");
         let twice = twice.json(&json!({ "name": "support", "permissions": [] }));
         owner.finish(twice, &Method::POST, "/api/v1/roles").await.refused(400, "idempotency_key_invalid");
-        // Where it has no place it is refused before it could mean anything.
+        // On operations that take no key, it is refused before it has any effect.
         let id = owner.get("/roles").await.is(200)[0]["id"].as_str().unwrap().to_owned();
         for (method, path) in [
             (Method::GET, "/roles".to_owned()),
@@ -165,11 +165,11 @@ on_both_databases! {
             let error: Value = answer.json().await.unwrap();
             assert_eq!(error["error"]["code"], "idempotency_key_invalid", "{method} {path}");
         }
-        // Who calls is asked before it.
+        // The caller is authenticated before the key is checked.
         let path = format!("/roles/{id}");
         let request = server.client().raw(Method::DELETE, &path).header("idempotency-key", "k");
         server.client().finish(request, &Method::DELETE, &path).await.refused(401, "unauthenticated");
-        // A replay asks who calls first.
+        // A replay checks the caller first.
         make_role(owner, "support", "k").await.is(201);
         make_role(&server.client(), "support", "k").await.refused(401, "unauthenticated");
         make_role(&owner.with_token("k"), "support", "k").await.refused(401, "token_invalid");

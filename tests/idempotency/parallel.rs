@@ -1,4 +1,4 @@
-//! The same request at the same time.
+//! Tests of the same request sent several times at once.
 
 use futures::future::join_all;
 use serde_json::json;
@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use super::{ask, make_role};
 use crate::support::{Client, Kind, Server, Sql};
 
-/// How many ask at once.
+/// Number of simultaneous requests.
 const AT_ONCE: usize = 100;
 
-/// One effect, and each answer the first's or that it is at work.
+/// Checks that there is one effect, and that each response repeats the first or reports a running request.
 async fn assert_done_once(clients: &[&Client], sql: &Sql) {
     let asked = (0..AT_ONCE).map(|place| make_role(clients[place % clients.len()], "support", "k"));
     let mut answers: BTreeMap<u16, usize> = BTreeMap::new();
@@ -33,7 +33,7 @@ async fn assert_done_once(clients: &[&Client], sql: &Sql) {
     ] {
         assert_eq!(sql.number(query).await, 1, "{what}");
     }
-    // Whoever was told that it is at work asks again.
+    // A client that was told that the request is running asks again.
     let again = make_role(clients[0], "support", "k").await;
     assert_eq!(again.header("idempotency-replayed"), "true");
     assert_eq!(again.text, said[0].0);
@@ -57,7 +57,7 @@ fn a_hundred_at_once_at_two_servers_have_one_effect_postgres() {
     });
 }
 
-/// PostgreSQL alone: on SQLite whoever comes second waits for the one writer, and hears the first's answer.
+/// PostgreSQL only: on SQLite the second request waits for the one writer, and gets the first response.
 #[test]
 fn while_the_first_runs_the_others_are_told_so_postgres() {
     Server::run(Kind::Postgres, settings!(), async |server| {

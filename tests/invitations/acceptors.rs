@@ -1,4 +1,4 @@
-//! Who gets in by an invitation: the person of the invited address alone, with the proof that they owe.
+//! Tests of who may accept an invitation: only the user of the invited address, with the required proof.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::support::{CHOSEN, Member, PASSWORD, Server, Tenant};
 
 const ACCEPT: &str = "/invitations/accept";
 
-/// How many people the tenant has.
+/// Returns how many members the tenant has.
 async fn members(tenant: &Tenant) -> usize {
     tenant.owner.get("/users?limit=100").await.is(200).as_array().unwrap().len()
 }
@@ -23,7 +23,7 @@ fn with(token: &str, password: &str) -> Value {
     json!({ "token": token, "password": password })
 }
 
-/// A known person whose address is proved, in a tenant of their own.
+/// Creates a known user with a verified address, in a tenant of that user's own.
 async fn known(server: &Server, slug: &str) -> Member {
     server.verified_tenant(slug).await.owner
 }
@@ -57,7 +57,7 @@ on_both_databases! {
             by.post(ACCEPT, alone(&newcomers)).await.refused(422, "validation_failed");
         }
         assert_eq!(members(&acme).await, 1);
-        // Whoever holds the link and shows what it asks for is the person of the address, whatever session is shown.
+        // A caller with the link and the required proof is the user of the address, independent of the session.
         let body = json!({ "token": newcomers, "password": CHOSEN, "name": "Fay" });
         let data = mallory.post(ACCEPT, body).await.is(201);
         assert_eq!(data["user"]["email"], "fay@fay.example");
@@ -84,7 +84,7 @@ on_both_databases! {
         ann.post("/auth/email/verify", alone(change.token())).await.is(204);
         ann.post(ACCEPT, alone(&token)).await.refused(422, "validation_failed");
         assert_eq!(offer(&server, &token).await["newPerson"], true);
-        // Whoever has the old mailbox now is somebody else.
+        // The old mailbox belongs to another user now.
         let body = json!({ "token": token, "password": CHOSEN, "name": "Next Ann" });
         let data = server.client().post(ACCEPT, body).await.is(201);
         assert_ne!(data["user"]["id"], ann.id.as_str());

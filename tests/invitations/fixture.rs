@@ -1,10 +1,10 @@
-//! What a tenant has of invitations.
+//! The invitations of a tenant.
 
 use serde_json::json;
 
 use crate::support::{ResourceFixture, Tenant, fixture::id_of};
 
-/// An open invitation.
+/// Creates an open invitation.
 pub(crate) async fn fixture(tenant: &Tenant) -> ResourceFixture {
     let (owner, slug) = (&tenant.owner, &tenant.slug);
     let role = owner.post("/roles", json!({ "name": "offered", "permissions": ["roles:read"] })).await.is(201);

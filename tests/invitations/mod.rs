@@ -42,7 +42,7 @@ on_both_databases! {
         acme.owner.delete(&path).await.refused(409, "role_in_use");
         server.let_links_expire().await;
         acme.owner.delete(&path).await.is(204);
-        // What is left offers nothing, also when its time is set anew.
+        // The remaining invitation gives no role: it cannot be renewed, and its link is invalid.
         let open = acme.owner.get("/invitations").await.is(200);
         let resend = format!("/invitations/{}/resend", open[0]["id"].as_str().unwrap());
         acme.owner.post(&resend, json!({})).await.refused(409, "invalid_state");
@@ -76,7 +76,7 @@ on_both_databases! {
         owner.post("/tenants", json!({ "name": "Second" })).await.is(201);
         let change = json!({ "currentPassword": PASSWORD, "newPassword": CHOSEN });
         owner.post("/auth/password/change", change).await.is(204);
-        // It is felt at once that the address is proved.
+        // The verification takes effect at once.
         server.verify(owner).await;
         owner.post("/tenant/transfer", json!({ "userId": admin.id })).await.is(204);
     }

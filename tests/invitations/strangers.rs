@@ -1,4 +1,4 @@
-//! Somebody has made an account of the invited address without showing that the mailbox is theirs.
+//! Tests of an account that a stranger created with the invited address, without verifying the mailbox.
 
 use serde_json::json;
 
@@ -13,7 +13,7 @@ on_both_databases! {
         let change = server.wants(stranger, "mallory@evil.example").await;
         let reset = server.forgets(&stranger.email).await;
         let invitation = server.invite(&acme, &stranger.email, "admin").await;
-        // Their session is no way around name and password, which the owner of the mailbox chooses.
+        // The stranger's session does not replace name and password, which the owner of the mailbox chooses.
         let alone = json!({ "token": invitation.token() });
         stranger.post("/invitations/accept", alone.clone()).await.refused(422, "validation_failed");
         let offer = server.client().post("/invitations/lookup", alone).await.is(200);
@@ -49,7 +49,7 @@ on_both_databases! {
         let squat = server.tenant("squat").await;
         let stranger = &squat.owner;
         let invitation = server.invite(&acme, &stranger.email, "viewer").await;
-        // The stranger asks for more in the same moment.
+        // The stranger sends another request at the same time.
         let body = json!({ "token": invitation.token(), "password": CHOSEN, "name": "Fay" });
         let change = json!({ "currentPassword": PASSWORD, "newEmail": "mallory.too@evil.example" });
         let nobody = server.client();

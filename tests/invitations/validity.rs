@@ -1,11 +1,11 @@
-//! What ends an invitation: looking it up and accepting it say the same.
+//! Tests of what ends an invitation: lookup and acceptance give the same response.
 
 use serde_json::{Value, json};
 use tenantry_kernel::TenantStatus;
 
 use crate::support::{CHOSEN, Client, Member, Server, Tenant};
 
-/// Somebody who may invite, and what they hold beside.
+/// A user who may invite, and that user's further permissions.
 struct Inviter {
     acme: Tenant,
     limited: Member,
@@ -48,7 +48,7 @@ fn acceptance(token: &str) -> Value {
     json!({ "token": token, "password": CHOSEN, "name": "Fay" })
 }
 
-/// Both places say that the link is worth nothing, and nothing has changed.
+/// Checks that both operations reject the link, and that nothing has changed.
 async fn is_worthless(server: &Server, client: &Client, token: &str, why: &str) {
     let before = server.sql.dump().await;
     for (path, body) in [("/invitations/lookup", json!({ "token": token })), ("/invitations/accept", acceptance(token))]
@@ -79,7 +79,7 @@ const ENDS: [&str; 10] = [
     "the inviter has left",
 ];
 
-/// Makes an end of the invitation.
+/// Ends the invitation in this way.
 async fn end(server: &Server, inviter: &Inviter, way: &str) {
     let (owner, limited) = (&inviter.acme.owner, format!("/users/{}", inviter.limited.id));
     match way {
@@ -157,7 +157,7 @@ on_both_databases! {
             let token = server.mail("fay@fay.example", "invites you").await.token().to_owned();
             let resend = format!("/invitations/{}/resend", inviter.open_id().await);
             assert_eq!(inviter.limited.post(&resend, json!({})).await.status, 403);
-            // A limited's renewal with less takes the greater offer away.
+            // A renewal by a limited member with fewer permissions removes the greater offer.
             server.client().post("/invitations/lookup", json!({ "token": token })).await.is(200);
         }
         inviter.invites(&server, "fay@fay.example").await;

@@ -1,11 +1,11 @@
-//! The pages in a browser: every link as it stands in its mail, from opening it to what has come of it.
+//! Tests of the pages in a browser: every link as it appears in its email, from opening it to its effect.
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 use crate::support::{Browser, Member, PASSWORD, Server, Tenant};
 
-/// What Vera takes after she has forgotten hers.
+/// Vera's new password after a reset.
 const NEW: &str = "plank-vivid-other-8";
 const WRONG: &str = "wrong-wrong-wrong";
 const GONE: &str = "This link is not valid any more";
@@ -63,7 +63,7 @@ impl Walk {
         let sessions = vera.get("/auth/sessions").await.is(200);
         assert_eq!(sessions.as_array().unwrap().len(), 1, "the page stays signed in: {sessions}");
 
-        // In the same tab, where the browser changes the fragment alone and the page must notice.
+        // In the same tab, where the browser changes only the fragment and the page must notice.
         page.follow_again(&link).await;
         page.enter("password", PASSWORD).await;
         page.press("submit").await;
@@ -189,7 +189,7 @@ impl Walk {
         assert!(!self.browser.shows("form").await);
     }
 
-    /// Follows a mailed link, whose token is then nowhere to be seen.
+    /// Follows a mailed link, and checks that its token is not visible anywhere afterwards.
     async fn open(&self, purpose: &str, link: &str) {
         let (address, token) = link.split_once('#').unwrap();
         assert_eq!(address, format!("{}/links/{purpose}", self.server.url()));
@@ -199,13 +199,13 @@ impl Walk {
         assert!(!held.contains(token) && held.ends_with(",{},{},\"\",null]"), "the page keeps something: {held}");
     }
 
-    /// The page says that it is done, and asks nothing any more.
+    /// Checks that the page reports success, and shows no more inputs.
     async fn is_done(&self, words: &str) {
         let said = self.browser.until_says("result", words).await;
         assert!(said.starts_with("Done. ") && !self.browser.shows("form").await, "{said}");
     }
 
-    /// The page says that the link is not good any more, and what to do about it, and asks nothing any more.
+    /// Checks that the page reports an invalid link and the remedy, and shows no more inputs.
     async fn is_gone(&self, words: &str) {
         let said = self.browser.until_says("result", GONE).await;
         assert!(said.contains(words) && !self.browser.shows("form").await, "{said}");
@@ -229,7 +229,7 @@ impl Walk {
         Member::new(&client, &data)
     }
 
-    /// Vera's tenant, with her signed in.
+    /// Returns Vera's tenant, with Vera signed in.
     async fn tenant(&self) -> Tenant {
         let owner = self.sign_in("vera@new.example", NEW).await;
         let id = owner.get("/tenant").await.is(200)["id"].as_str().unwrap().to_owned();

@@ -1,5 +1,5 @@
-//! `/links/{purpose}`: the pages that mailed links lead to, as servers see them. What they do is shown in a browser, by the
-//! module beside this one.
+//! Tests of `/links/{purpose}`: the pages that mailed links lead to, as servers see them. The module `browser` tests
+//! their behaviour.
 
 mod browser;
 
@@ -14,7 +14,7 @@ const PAGES: [(&str, &str); 4] = [
     ("reset", "Choose a new password"),
     ("invite", "Accept an invitation"),
 ];
-/// Nothing inline, nothing from elsewhere, and a form that goes nowhere without its script.
+/// No inline code, nothing from other origins, and a form that submits nowhere without its script.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 
@@ -73,7 +73,7 @@ on_both_databases! {
         nobody.post("/auth/register", body).await.is(202);
         let mail = server.mail("vera@example.com", "Confirm your registration").await;
         assert_eq!(mail.link(), format!("{}/links/confirm#{}", server.url(), mail.token()));
-        // As whoever scans mails does, also one that takes the fragment for a part of the address.
+        // As a scanner of emails requests it, also one that treats the fragment as part of the path.
         for link in [mail.link().to_owned(), mail.link().replace('#', "?"), mail.link().replace('#', "%23")] {
             for method in [Method::HEAD, Method::GET, Method::GET] {
                 http().request(method, &link).send().await.unwrap();

@@ -3,7 +3,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, Member, Reply, Server, Tenant};
 
-/// A tenant in which a limited may make, change and assign roles, and one role gives more than the limited holds.
+/// A tenant with a limited member, who may create, change and assign roles, and a role with more permissions than that
+/// member has.
 struct Office {
     acme: Tenant,
     limited: Member,
@@ -13,7 +14,7 @@ struct Office {
     auditors: String,
 }
 
-/// A way to confer a right: who gets it, and how.
+/// A way to confer a right: the recipient and the request.
 struct Path {
     name: &'static str,
     method: Method,
@@ -38,7 +39,7 @@ impl Office {
         Self { acme, limited, limited_role, colleague, free_role, auditors }
     }
 
-    /// Every way in which somebody could come to `audit:read` by the limited's hand.
+    /// Returns every way in which the limited member could confer `audit:read`.
     fn paths(&self) -> Vec<Path> {
         let (own, other) = (&self.limited.id, &self.colleague.id);
         let (auditors, all) = (&self.auditors, json!({ "permissions": ["audit:read"] }));
@@ -108,7 +109,7 @@ on_both_databases! {
         for path in office.paths() {
             server.sql.execute(&regained).await;
             let holdings = server.sql.number("SELECT count(*) FROM membership_roles").await;
-            // The limited may when they ask, and does not any more when their turn comes.
+            // The limited member has the permission when the request starts, and no longer when it gets the lock.
             let reply = while_held(&server, &office, &path, &lost).await;
             reply.refused(403, "role_escalation");
             assert_eq!(server.sql.number("SELECT count(*) FROM membership_roles").await, holdings, "{}", path.name);
@@ -154,7 +155,7 @@ on_both_databases! {
     }
 }
 
-/// Asks while the lock of the tenant is held, changes something under it, and lets the request go on.
+/// Sends the request while the lock of the tenant is held, changes something under the lock, and then releases it.
 async fn while_held(server: &Server, office: &Office, path: &Path, change: &str) -> Reply {
     let mut held = server.sql.hold_power(&office.acme.id).await;
     let asking = async {
@@ -170,7 +171,7 @@ async fn while_held(server: &Server, office: &Office, path: &Path, change: &str)
     tokio::join!(asking, changing).0
 }
 
-/// What has changed power in this tenant since both were there, in the order in which it was done.
+/// Returns the changes of authority in this tenant since both members exist, in order.
 async fn authority_changes(server: &Server, office: &Office) -> Vec<&'static str> {
     let (tenant, colleague) = (server.sql.id(&office.acme.id), server.sql.id(&office.colleague.id));
     let sql = format!(

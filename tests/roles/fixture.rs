@@ -1,10 +1,10 @@
-//! What a tenant has of roles.
+//! The roles of a tenant.
 
 use serde_json::json;
 
 use crate::support::{ResourceFixture, Tenant, fixture::id_of};
 
-/// A role that nobody holds.
+/// Creates a role without members.
 pub(crate) async fn fixture(tenant: &Tenant) -> ResourceFixture {
     let body = json!({ "name": "free", "permissions": ["users:read"] });
     let role = tenant.owner.post("/roles", body).await.is(201);

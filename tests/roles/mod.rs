@@ -34,7 +34,7 @@ on_both_databases! {
         let path = made.header("location").replace("/api/v1", "");
         for holders in 1..=2 {
             server.member(&acme, "support").await;
-            // The operator's commands are another process, which counts are heard of from within a second.
+            // The operator's commands are another process, whose changes of counts are seen within a second.
             let counted = async || acme.owner.get(&path).await.is(200)["memberCount"] == holders;
             within(Duration::from_millis(1_500), "the new holder is counted", counted).await;
         }

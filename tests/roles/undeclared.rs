@@ -1,4 +1,4 @@
-//! A role in which a newer program has stored a permission that this one does not know.
+//! Tests of a role in which a newer program has stored a permission that this one does not declare.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::support::{Client, Reply, Server};
 const KNOWN: &str = "users:read";
 const UNKNOWN: &str = "fly:away";
 
-/// A role that a newer program has written, and its path.
+/// Creates a role as a newer program would write it, and returns it with its path.
 async fn newer_role(server: &Server, owner: &Client) -> (String, String) {
     let role = owner.post("/roles", json!({ "name": "pilots", "permissions": [KNOWN] })).await.is(201);
     let id = role["id"].as_str().unwrap().to_owned();
@@ -74,7 +74,7 @@ on_both_databases! {
         assert_eq!(stored(&server, &id).await, [format!("{UNKNOWN} {KNOWN}")]);
     }
 
-    // Under the newer program the role grants a permission that only an owner is sure to hold.
+    // Under the newer program the role grants a permission that only an owner certainly has.
     async fn te3_only_an_owner_confers_an_undeclared_permission(server: Server) {
         let acme = server.verified_tenant("acme").await;
         let (id, path) = newer_role(&server, &acme.owner).await;

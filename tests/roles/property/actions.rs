@@ -1,4 +1,4 @@
-//! The random things that people do, as requests.
+//! The random actions of users, as requests.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::{
     simulation::{Person, Simulation},
 };
 
-/// What can be done, and how often of so many.
+/// The possible actions, with their weights.
 const ACTIONS: [(&str, usize); 15] = [
     ("make a role", 2),
     ("edit a role", 5),
@@ -28,26 +28,26 @@ const ACTIONS: [(&str, usize); 15] = [
     ("leave", 1),
 ];
 
-/// Every action, as often as it is to be done.
+/// Returns every action, repeated by its weight.
 pub(super) fn actions() -> Vec<&'static str> {
     ACTIONS.iter().flat_map(|(action, often)| vec![*action; *often]).collect()
 }
 
-/// Where a request goes, and with what.
+/// Method, path and body of a request.
 pub(super) type PlannedRequest = (Method, String, Option<Value>);
 
 pub(super) fn pick<T>(list: &[T], number: u32) -> &T {
     &list[number as usize % list.len()]
 }
 
-/// The permissions whose bits are set.
+/// Returns the permissions whose bits are set.
 pub(super) fn subset(names: &[String], number: u32) -> Vec<String> {
     let chosen = names.iter().enumerate().filter(|(bit, _)| number.rotate_right(*bit as u32) & 1 == 1);
     chosen.map(|(_, name)| name.clone()).collect()
 }
 
 impl Simulation<'_> {
-    /// What somebody asks for who does this; none for accepting, which nobody asks of the tenant.
+    /// Returns the request of this action; `None` for accepting, which is not a request to the tenant.
     pub(super) fn planned_request(
         &self,
         before: &Rights,
@@ -56,11 +56,11 @@ impl Simulation<'_> {
         whom: u32,
         with: u32,
     ) -> Option<PlannedRequest> {
-        // In an order that is the same each time, which that of ids is not.
+        // In an order that is the same in each run, which the order of ids is not.
         let made: Vec<&String> = before.roles.keys().filter(|role| !self.defaults.contains_key(*role)).collect();
         let defaults = self.default_ids.iter().filter(|role| before.roles.contains_key(*role));
         let roles: Vec<&String> = defaults.chain(made.iter().copied()).collect();
-        // Now and then somebody who is no member.
+        // At times a user who is not a member.
         let is_one = |person: &&Person| before.members.contains_key(&person.id) || person.id == self.people[6].id;
         let members: Vec<&Person> = self.people.iter().filter(is_one).collect();
         let held = |person: &Person| before.members.get(&person.id);
@@ -119,13 +119,13 @@ impl Simulation<'_> {
         })
     }
 
-    /// Permissions of the catalogue, half of the time out of those that the actor holds.
+    /// Returns permissions of the catalogue, half of the time from those that the actor has.
     fn some_permissions(&self, before: &Rights, actor: usize, how: u32, number: u32) -> Vec<String> {
         let held: Vec<String> = before.of(&self.people[actor].id).into_iter().filter(|name| name != OWNING).collect();
         if how.is_multiple_of(2) || held.is_empty() { subset(&self.catalogue, number) } else { subset(&held, number) }
     }
 
-    /// The token of a link and the place of its invitation: most times the last of an invitation that is open.
+    /// Returns the token of a link and the index of its invitation: mostly the last one of an open invitation.
     pub(super) fn some_link(&self, how: u32, number: u32) -> Option<(String, usize)> {
         let is_last = |at: usize| self.links[at + 1..].iter().all(|(_, place)| *place != self.links[at].1);
         let is_good = |at: usize| self.invitations[self.links[at].1].is_open && is_last(at);

@@ -1,5 +1,5 @@
-//! Over random sequences of grant, edit, invite, accept, assign, transfer, remove by random people: nobody ever holds a
-//! right that no giver held, and the tenant always has an owner.
+//! Tests of random sequences of grant, edit, invite, accept, assign, transfer and remove by random users: a user never
+//! gets a right that the giver does not have, and the tenant always has an owner.
 
 mod actions;
 mod rights;
@@ -22,7 +22,7 @@ use crate::support::{Server, rounds};
 const STEPS: usize = 60;
 const USUAL_ROUNDS: u32 = 6;
 
-/// The numbers of a round: the same each time, so that a sequence that has failed can be run again.
+/// Returns the numbers of a round: the same in each run, so that a failed sequence can be repeated.
 fn numbers(round: u32) -> Vec<u32> {
     let mut seed = [0x5e; 32];
     seed[..4].copy_from_slice(&round.to_be_bytes());
@@ -31,7 +31,7 @@ fn numbers(round: u32) -> Vec<u32> {
     proptest::collection::vec(any::<u32>(), wanted).new_tree(&mut runner).unwrap().current()
 }
 
-/// What has happened in a round; it is told when the test fails, wherever that was.
+/// The events of a round; printed when the test fails anywhere.
 struct Story(Vec<String>);
 
 impl Drop for Story {
@@ -72,7 +72,7 @@ on_both_databases! {
         for round in 0..rounds {
             play(&server, round, &mut counts).await;
         }
-        // Sequences in which nothing goes, or everything, would show nothing.
+        // Sequences in which every step is refused, or every step succeeds, would prove nothing.
         let both_seen = actions().iter().all(|action| counts.get(action).is_some_and(|[done, refused]| *done > 0 && *refused > 0));
         assert!(rounds < USUAL_ROUNDS || both_seen, "{counts:?}");
     }

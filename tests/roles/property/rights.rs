@@ -1,4 +1,4 @@
-//! Who holds what in a tenant, as its rows say.
+//! The rights in a tenant, read from its rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -8,29 +8,29 @@ use crate::support::{Server, Sql, Tenant};
 /// Names of permissions.
 pub(super) type Names = BTreeSet<String>;
 
-/// What makes somebody an owner.
+/// The permission that makes a user an owner.
 pub(super) const OWNING: &str = "tenant:own";
 
-/// Everybody's rights in a tenant at one moment.
+/// The rights of all members of a tenant at one time.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Rights {
-    /// What each role gives.
+    /// The permissions of each role.
     pub(super) roles: BTreeMap<String, Names>,
-    /// Everybody who has a place in the tenant.
+    /// All members of the tenant.
     pub(super) members: BTreeMap<String, Held>,
 }
 
-/// The place of one person.
+/// The membership of one user.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Held {
     pub(super) is_active: bool,
     pub(super) roles: BTreeSet<String>,
-    /// What their roles give, whether or not they may act.
+    /// The permissions of the user's roles, whether or not the user may act.
     pub(super) names: Names,
 }
 
 impl Rights {
-    /// Reads them past the API. `defaults` are the roles whose permissions stand in the code.
+    /// Reads them past the API. `defaults` are the roles whose permissions are defined in the code.
     pub(super) async fn read(server: &Server, tenant: &Tenant, defaults: &BTreeMap<String, Names>) -> Self {
         let (sql, here) = (&server.sql, server.sql.id(&tenant.id));
         let id = |column: &str| match sql {
@@ -71,12 +71,12 @@ impl Rights {
         Self { roles, members }
     }
 
-    /// What somebody may do.
+    /// Returns the effective permissions of a user.
     pub(super) fn of(&self, user: &str) -> Names {
         self.members.get(user).filter(|held| held.is_active).map(|held| held.names.clone()).unwrap_or_default()
     }
 
-    /// Everybody who owns the tenant and may act.
+    /// Returns every owner of the tenant who may act.
     pub(super) fn owners(&self) -> Vec<&str> {
         let owners = self.members.iter().filter(|(_, held)| held.is_active && held.names.contains(OWNING));
         owners.map(|(user, _)| user.as_str()).collect()
@@ -87,8 +87,8 @@ fn hyphenated(id: &str) -> String {
     id.parse::<Uuid>().unwrap().to_string()
 }
 
-/// What the model has against a step, if it has anything: it knows nothing but who held what before, who gave, and
-/// whether that was let through.
+/// Returns the model's objection to a step, if any. The model knows only the rights before and after, the giver, and
+/// whether the step succeeded.
 pub(super) fn objection(before: &Rights, after: &Rights, giver: &str, succeeded: bool) -> Option<String> {
     if !succeeded && before != after {
         return Some("what was refused has changed something".to_owned());

@@ -1,4 +1,4 @@
-//! A tenant with people of every kind, and the random things that they do.
+//! A tenant with users of every kind, and their random actions.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,16 +10,16 @@ use super::{
 };
 use crate::support::{Client, Member, PASSWORD, Reply, Server, Tenant};
 
-/// So many numbers decide about one step: who, what, on whom, with what.
+/// Number of random numbers that determine one step: actor, action, target, details.
 pub(super) const NUMBERS_PER_STEP: usize = 4;
 
-/// What was done, or refused.
+/// A step that was done or refused.
 pub(super) struct Done {
     pub(super) action: &'static str,
-    /// Whose rights it rests on: the person who acts, or the one who invited whoever accepts.
+    /// The user on whose authority the step rests: the actor, or the inviter of an accepted invitation.
     pub(super) giver: String,
     pub(super) succeeded: bool,
-    /// For whoever reads the sequence.
+    /// Description for readers of the sequence.
     pub(super) told: String,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Person {
     client: Client,
 }
 
-/// An invitation as the model knows it.
+/// An invitation in the model.
 pub(super) struct Invited {
     pub(super) id: String,
     inviter: String,
@@ -39,14 +39,14 @@ pub(super) struct Invited {
 pub(super) struct Simulation<'a> {
     server: &'a Server,
     pub(super) tenant: Tenant,
-    /// The roles whose permissions stand in the code.
+    /// The roles whose permissions are defined in the code.
     pub(super) defaults: BTreeMap<String, Names>,
     pub(super) default_ids: Vec<String>,
     pub(super) catalogue: Vec<String>,
     pub(super) people: Vec<Person>,
     pub(super) guests: Vec<String>,
     pub(super) invitations: Vec<Invited>,
-    /// Every token that was ever mailed, and which invitation it belonged to.
+    /// Every token that was ever mailed, with the index of its invitation.
     pub(super) links: Vec<(String, usize)>,
 }
 
@@ -79,7 +79,7 @@ impl<'a> Simulation<'a> {
         for person in &people[1..] {
             server.verify(person).await;
         }
-        // Nobody has shown that this mailbox is theirs.
+        // This mailbox is not verified yet.
         people.push(server.member(&tenant, "member").await);
         let person = |member: &Member| Person {
             id: member.id.clone(),
@@ -103,7 +103,7 @@ impl<'a> Simulation<'a> {
         Rights::read(self.server, &self.tenant, &self.defaults).await
     }
 
-    /// Does what these numbers say, knowing who holds what.
+    /// Takes the step that these numbers determine, given the current rights.
     pub(super) async fn step(&mut self, before: &Rights, numbers: [u32; NUMBERS_PER_STEP]) -> Done {
         let [who, what, whom, with] = numbers;
         let list = actions();
@@ -127,7 +127,8 @@ impl<'a> Simulation<'a> {
         Done { action, giver: self.people[actor].id.clone(), succeeded, told }
     }
 
-    /// Of four times once an owner, twice somebody who owns nothing and may give something, and once anybody.
+    /// Picks an actor: one time in four an owner, two times a user who owns nothing and may confer rights, one time any
+    /// user.
     fn actor(&self, before: &Rights, number: u32) -> usize {
         let may_give = ["users:assign-roles", "roles:update", "roles:create", "invitations:manage"];
         let is_wanted = |person: &Person| {
@@ -142,7 +143,7 @@ impl<'a> Simulation<'a> {
         if wanted.is_empty() { number as usize % self.people.len() } else { *pick(&wanted, number >> 8) }
     }
 
-    /// Asks as that person; whoever was signed out signs in again, if they may.
+    /// Sends a request as that user; a signed-out user signs in again, if allowed.
     async fn act(&mut self, actor: usize, method: Method, path: &str, body: Option<Value>) -> Reply {
         let person = &mut self.people[actor];
         let reply = person.client.send(method.clone(), path, body.clone(), &[]).await;
@@ -161,7 +162,7 @@ impl<'a> Simulation<'a> {
         reply
     }
 
-    /// Keeps what an answer says of an invitation, and its link out of the mailbox.
+    /// Records the invitation in a response, and its link from the mailbox.
     async fn note_invitation(&mut self, actor: usize, reply: &Reply) {
         let data = &reply.body["data"];
         let (id, inviter) = (data["id"].as_str().unwrap().to_owned(), self.people[actor].id.clone());
@@ -177,7 +178,7 @@ impl<'a> Simulation<'a> {
         self.links.push((mail.token().to_owned(), place));
     }
 
-    /// Uses a link that was mailed at some time, signed in as somebody or not.
+    /// Uses a link that was mailed at any time, with or without a session.
     async fn accept(&mut self, actor: usize, whom: u32, with: u32, told: String) -> Done {
         let Some((token, place)) = self.some_link(whom, with) else {
             return Done { action: "accept", giver: self.people[actor].id.clone(), succeeded: false, told };
@@ -204,7 +205,7 @@ impl<'a> Simulation<'a> {
         Done { action: "accept", giver, succeeded, told }
     }
 
-    /// What the API tells everybody who is signed in here of their rights is what the rows say.
+    /// Checks that the API reports to every user who is signed in here the rights that the rows contain.
     pub(super) async fn everybody_is_told(&self, rights: &Rights) {
         for person in &self.people {
             let me = person.client.get("/auth/me").await;
