@@ -29,8 +29,8 @@ on_both_databases! {
         member.patch("/auth/me", json!({ "name": name })).await.is(200);
         acme.owner.post("/invitations", json!({ "email": "other@example.com", "roleIds": [role_of(&acme).await] })).await.is(201);
         server.invite(&acme, "next@example.com", "member").await;
-        // A user whose address ends like the deleted one keeps the emails; a colleague's stored response that contains
-        // the deleted address is removed.
+        // Emails to an address that ends like the deleted one stay; a colleague's stored response that contains the
+        // deleted address is removed.
         let longer = format!("x{email}");
         let invited = json!({ "email": longer, "roleIds": [role_of(&acme).await] });
         acme.owner.post("/invitations", invited).await.is(201);

@@ -148,7 +148,7 @@ on_both_databases! {
         let twice = owner.raw(Method::POST, "/roles").header("idempotency-key", "a").header("idempotency-key", "b");
         let twice = twice.json(&json!({ "name": "support", "permissions": [] }));
         owner.finish(twice, &Method::POST, "/api/v1/roles").await.refused(400, "idempotency_key_invalid");
-        // On operations that take no key, it is refused before it has any effect.
+        // Operations that take no key refuse it before it has any effect.
         let id = owner.get("/roles").await.is(200)[0]["id"].as_str().unwrap().to_owned();
         for (method, path) in [
             (Method::GET, "/roles".to_owned()),
