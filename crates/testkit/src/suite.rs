@@ -8,7 +8,7 @@ macro_rules! suite {
     ($($list:tt)*) => { suite_with_dollar! { ($) $($list)* } };
 }
 
-/// [`suite!`] with a dollar sign as a parameter, which a macro needs to define a macro with parameters.
+/// `suite!` with a dollar sign as a parameter, which a macro needs to define a macro with parameters.
 macro_rules! suite_with_dollar {
     (
         ($d:tt)
