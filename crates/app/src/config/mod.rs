@@ -1,5 +1,5 @@
 //! The configuration. Every setting has a default, production differs only in settings, and all mistakes are reported
-//! at once. [`keys`] declares every setting.
+//! at once. `keys` declares every setting.
 //!
 //! The value of a setting comes from the environment, else (in development) from `.env`, else from the file of
 //! `--config`, else from its default. An empty value counts as not set.
