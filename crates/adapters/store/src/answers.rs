@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     Unit,
-    tables::{ColumnErasure, ExpiringRows, Expiry, PersonalColumn, RowRetention, Table},
+    table::{ColumnErasure, ExpiringRows, Expiry, PersonalColumn, RowRetention, Table},
 };
 
 mod row {

@@ -5,7 +5,7 @@ use sea_orm::{EntityTrait, Insert, IntoActiveModel, sea_query::OnConflict};
 use tenantry_audit::{AuditPolicies, AuditPolicy, Chain};
 use tenantry_kernel::{StoreError, TenantId};
 
-use crate::{Unit, tables::Table, tenants, unit::TenantTable};
+use crate::{Unit, table::Table, tenants, unit::TenantTable};
 
 mod row {
     use sea_orm::entity::prelude::*;

@@ -9,7 +9,7 @@ use tenantry_kernel::{SessionId, StoreError, TenantId, UserId};
 use crate::{
     AuthorityChange, ConnectError, Database, StoreConfig,
     connect::{postgres_options, sqlite_options},
-    tables::{ExpiringRows, Expiry, HOUR, PersonalColumn, RowRetention, Table},
+    table::{ExpiringRows, Expiry, HOUR, PersonalColumn, RowRetention, Table},
 };
 
 pub(crate) const TABLE: Table = Table {

@@ -11,7 +11,8 @@ use crate::{
     Unit,
     journal::{part, row as entry},
     seals::portions,
-    tables::{ColumnErasure, TABLES, Table},
+    table::{ColumnErasure, Table},
+    tables::TABLES,
 };
 
 /// Condition for the invitations of a tenant that a user accepted or that were sent to the user's address.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     Unit,
     pages::keyset,
-    tables::{PersonalColumn, Table},
+    table::{PersonalColumn, Table},
     unit::{TenantTable, hit_one},
 };
 

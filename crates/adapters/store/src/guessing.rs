@@ -9,7 +9,7 @@ use tenantry_kernel::{StoreError, Timestamp};
 use crate::{
     Unit,
     failure::Failure,
-    tables::{ExpiringRows, Expiry, HOUR, PersonalColumn, RowRetention, Table},
+    table::{ExpiringRows, Expiry, HOUR, PersonalColumn, RowRetention, Table},
 };
 
 pub(crate) const TABLE: Table = Table {

@@ -13,7 +13,7 @@ use tenantry_tenancy::{Invitation, InvitationId, InvitationState, Invitations};
 use crate::{
     Unit,
     pages::keyset,
-    tables::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, RowRetention, Table},
+    table::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, RowRetention, Table},
     unit::{TenantTable, hit_one},
 };
 

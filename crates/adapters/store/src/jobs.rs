@@ -13,7 +13,7 @@ use tenantry_jobs::{CleanUpTarget, JobState, Stale};
 
 use crate::{
     Unit,
-    tables::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, RowRetention, Table},
+    table::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, RowRetention, Table},
 };
 
 pub(crate) const TABLE: Table = Table {

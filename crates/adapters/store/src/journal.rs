@@ -5,7 +5,7 @@ use tenantry_kernel::{Event, Journal, StoreError, TenantId, UserId, canonical_js
 
 use crate::{
     Scope, Unit,
-    tables::{ColumnErasure, Expiry, PersonalColumn, Table},
+    table::{ColumnErasure, Expiry, PersonalColumn, Table},
 };
 
 pub(crate) mod row {

@@ -8,7 +8,7 @@ use tenantry_kernel::{EmailAddress, SessionId, StoreError, Timestamp, UserId};
 
 use crate::{
     Unit,
-    tables::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, RowRetention, Table},
+    table::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, RowRetention, Table},
 };
 
 mod row {

@@ -19,7 +19,7 @@ use crate::{
     Unit,
     pages::keyset,
     people, roles,
-    tables::{ColumnErasure, PersonalColumn, Table},
+    table::{ColumnErasure, PersonalColumn, Table},
     tenants,
     unit::{TenantTable, hit_one, next_version},
 };

@@ -7,7 +7,7 @@ use tenantry_kernel::{StoreError, Timestamp, UserId};
 
 use crate::{
     Unit,
-    tables::{ColumnErasure, PersonalColumn, Table},
+    table::{ColumnErasure, PersonalColumn, Table},
     unit::hit_one,
 };
 

@@ -13,7 +13,7 @@ use crate::{
     Scope, Unit,
     failure::UniqueKey,
     memberships,
-    tables::{ColumnErasure, PersonalColumn, Table},
+    table::{ColumnErasure, PersonalColumn, Table},
     unit::next_version,
 };
 

@@ -8,7 +8,7 @@ use tenantry_limits::{ProcessId, Processes};
 use crate::{
     Unit,
     failure::Failure,
-    tables::{Expiry, Table},
+    table::{Expiry, Table},
 };
 
 pub(crate) const TABLE: Table = Table {

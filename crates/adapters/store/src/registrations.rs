@@ -9,7 +9,7 @@ use tenantry_tenancy::Slug;
 
 use crate::{
     Unit,
-    tables::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, RowRetention, Table},
+    table::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, RowRetention, Table},
     unit::hit_one,
 };
 

@@ -11,7 +11,7 @@ use crate::{
     Unit,
     failure::UniqueKey,
     pages::keyset,
-    tables::{PersonalColumn, Table},
+    table::{PersonalColumn, Table},
     unit::{TenantTable, next_version},
 };
 

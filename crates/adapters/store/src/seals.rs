@@ -14,7 +14,7 @@ use crate::{
     failure::{Failure, UniqueKey},
     journal::{part, row as entry, unsealed},
     pages::keyset,
-    tables::Table,
+    table::Table,
     unit::hit_one,
 };
 

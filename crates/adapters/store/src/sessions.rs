@@ -12,7 +12,7 @@ use tenantry_kernel::{SessionId, SignInId, StoreError, TenantId, Timestamp, User
 
 use crate::{
     Scope, Unit,
-    tables::{ColumnErasure, ExpiringRows, Expiry, HOUR, PersonalColumn, RowRetention, Table},
+    table::{ColumnErasure, ExpiringRows, Expiry, HOUR, PersonalColumn, RowRetention, Table},
 };
 
 pub(crate) mod row {

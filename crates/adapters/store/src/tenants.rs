@@ -10,7 +10,7 @@ use tenantry_tenancy::{Plan, Slug, TenancyError, Tenant, Tenants};
 use crate::{
     Unit,
     failure::UniqueKey,
-    tables::{PersonalColumn, Table},
+    table::{PersonalColumn, Table},
     unit::{TenantTable, next_version},
 };
 

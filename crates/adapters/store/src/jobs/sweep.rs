@@ -8,7 +8,8 @@ use tenantry_kernel::StoreError;
 use crate::{
     Unit,
     failure::Failure,
-    tables::{ExpiringRows, TABLES, Table},
+    table::{ExpiringRows, Table},
+    tables::TABLES,
 };
 
 #[derive(FromQueryResult)]
