@@ -47,9 +47,13 @@ on_both_databases! {
 fn every_operation_is_explained() {
     let tags: BTreeSet<&str> =
         document()["tags"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
+    let mut summaries = BTreeSet::new();
     for route in routes() {
         let text = |name: &str| route.shape[name].as_str().unwrap_or_default();
-        assert!(text("summary").ends_with('.'), "{} has no summary that is a sentence", route.id);
+        let summary = text("summary");
+        let is_title = summary.starts_with(|c: char| c.is_ascii_uppercase()) && !summary.ends_with('.');
+        assert!(is_title && summary.split_whitespace().count() <= 14, "{}: {summary:?}", route.id);
+        assert!(summaries.insert(summary), "two operations have the summary {summary:?}");
         assert!(
             route.shape["tags"]
                 .as_array()

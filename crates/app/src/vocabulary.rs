@@ -12,7 +12,7 @@ use tenantry_tenancy::vocabulary::{
 };
 
 tenantry_kernel::codes! {
-    ORIGIN_NOT_ALLOWED "origin_not_allowed" Forbidden "Requests with the session cookie must come from an allowed origin.";
+    ORIGIN_NOT_ALLOWED "origin_not_allowed" Forbidden "Requests with the session cookie must come from an allowed origin. The operator configures these origins.";
 }
 
 /// The vocabulary of each crate that declares names. Clients see permissions in this order.

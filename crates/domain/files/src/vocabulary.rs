@@ -13,15 +13,15 @@ tenantry_kernel::actions! {
 pub const FILE: TargetKind = TargetKind::declared("file");
 
 tenantry_kernel::codes! {
-    QUOTA_EXCEEDED "quota_exceeded" Conflict "The organisation's plan has no room for this. Delete files, or take a larger plan.";
-    RANGE_NOT_SATISFIABLE "range_not_satisfiable" Unsatisfiable "The file has no bytes in this range.";
-    STORAGE_FULL "storage_full" Full "There is no room left to keep files. The operator must make some.";
+    QUOTA_EXCEEDED "quota_exceeded" Conflict "The file exceeds the storage of the tenant's plan. Delete files, or choose a larger plan.";
+    RANGE_NOT_SATISFIABLE "range_not_satisfiable" Unsatisfiable "The file has no bytes in this range. Choose a range within its size.";
+    STORAGE_FULL "storage_full" Full "The storage for files is full. Ask the operator of the service to extend it.";
 }
 
 tenantry_kernel::permissions! {
     FILES_READ "files:read" [Admin, Member, Viewer] "See and download files.";
     FILES_CREATE "files:create" [Admin, Member] "Upload files.";
-    FILES_DELETE_OWN "files:delete-own" [Admin, Member] "Delete files uploaded by oneself.";
+    FILES_DELETE_OWN "files:delete-own" [Admin, Member] "Delete one's own uploads.";
     FILES_DELETE "files:delete" [Admin] "Delete any file.";
 }
 

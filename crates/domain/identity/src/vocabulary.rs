@@ -19,11 +19,11 @@ tenantry_kernel::actions! {
 }
 
 tenantry_kernel::codes! {
-    INVALID_CREDENTIALS "invalid_credentials" Unauthenticated "The e-mail address or the password is wrong.";
-    REGISTRATION_CLOSED "registration_closed" Forbidden "Registration is closed on this installation.";
-    EMAIL_TAKEN "email_taken" Conflict "There is an account with this e-mail address already.";
-    WEAK_PASSWORD "weak_password" Invalid "The password is too easy to guess. Take a longer one, or one made of unrelated words.";
-    LINK_INVALID "link_invalid" Invalid "The link is not valid any more: it was used, replaced or withdrawn, or its time is over.";
+    INVALID_CREDENTIALS "invalid_credentials" Unauthenticated "The email address or the password is wrong.";
+    REGISTRATION_CLOSED "registration_closed" Forbidden "Registration is closed on this installation. You can join a tenant by invitation.";
+    EMAIL_TAKEN "email_taken" Conflict "This email address already has an account. Sign in, or use another address.";
+    WEAK_PASSWORD "weak_password" Invalid "The password is too easy to guess. Choose a longer one, or one of several unrelated words.";
+    LINK_INVALID "link_invalid" Invalid "The link is not valid: it was used, replaced or revoked, or it has expired. Request a new one.";
 }
 
 /// Every name that this crate declares.

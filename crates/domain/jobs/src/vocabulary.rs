@@ -14,7 +14,7 @@ pub const JOB: TargetKind = TargetKind::declared("job");
 
 tenantry_kernel::permissions! {
     JOBS_READ "jobs:read" [Admin] "See background jobs.";
-    JOBS_MANAGE "jobs:manage" [Admin] "Retry and cancel background jobs, and ask for a clean-up.";
+    JOBS_MANAGE "jobs:manage" [Admin] "Retry and cancel background jobs, and request clean-ups.";
 }
 
 /// Every name that this crate declares.

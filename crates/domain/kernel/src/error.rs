@@ -85,7 +85,7 @@ impl ErrorCode {
 ///
 /// ```
 /// tenantry_kernel::codes! {
-///     INVOICE_PAID "invoice_paid" Conflict "The invoice is paid already.";
+///     INVOICE_PAID "invoice_paid" Conflict "The invoice is already paid.";
 /// }
 /// assert_eq!(CODES, [INVOICE_PAID]);
 /// ```
@@ -119,27 +119,27 @@ macro_rules! general_codes {
 }
 
 general_codes! {
-    MALFORMED_BODY "malformed_body" Malformed "The body is not valid JSON in UTF-8, or its framing is broken.";
-    INVALID_CURSOR "invalid_cursor" Malformed "The cursor was not made by this list with these filters. Start again from the first page.";
-    UNAUTHENTICATED "unauthenticated" Unauthenticated "This needs an access token in the Authorization header.";
-    TOKEN_INVALID "token_invalid" Unauthenticated "The token is not one of ours.";
-    TOKEN_EXPIRED "token_expired" Unauthenticated "The token has expired. Refresh it or sign in again.";
+    MALFORMED_BODY "malformed_body" Malformed "The body is not valid JSON in UTF-8, or its framing is broken. Correct the body.";
+    INVALID_CURSOR "invalid_cursor" Malformed "The cursor does not belong to this list with these parameters. Start again from the first page.";
+    UNAUTHENTICATED "unauthenticated" Unauthenticated "The request has no token. Sign in, and send the access token in the Authorization header.";
+    TOKEN_INVALID "token_invalid" Unauthenticated "The token is not valid. Sign in again.";
+    TOKEN_EXPIRED "token_expired" Unauthenticated "The token has expired. Refresh it, or sign in again.";
     SESSION_ENDED "session_ended" Unauthenticated "The session has ended. Sign in again.";
-    PERMISSION_DENIED "permission_denied" Forbidden "You do not hold the right that this needs.";
-    EMAIL_UNVERIFIED "email_unverified" Forbidden "Verify your e-mail address first.";
-    TENANT_SUSPENDED "tenant_suspended" Forbidden "The organisation is suspended.";
-    TENANT_REQUIRED "tenant_required" Forbidden "This session is not in any organisation.";
-    NOT_FOUND "not_found" NotFound "There is nothing here.";
-    METHOD_NOT_ALLOWED "method_not_allowed" MethodNotAllowed "This path does not take that method.";
-    TIMEOUT "timeout" TooSlow "The request body did not arrive in time.";
-    INVALID_STATE "invalid_state" Conflict "It is not in a state that allows this.";
-    VERSION_CONFLICT "version_conflict" Stale "It was changed since you read it. Read it again and decide anew.";
-    PAYLOAD_TOO_LARGE "payload_too_large" TooLarge "The body is larger than this route takes.";
-    UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" UnsupportedMedia "This route takes application/json (uploads: multipart/form-data), not compressed.";
+    PERMISSION_DENIED "permission_denied" Forbidden "You need a permission that you do not hold; details names it.";
+    EMAIL_UNVERIFIED "email_unverified" Forbidden "Your email address is not verified. Verify it first.";
+    TENANT_SUSPENDED "tenant_suspended" Forbidden "The tenant is suspended. Ask the operator of the service.";
+    TENANT_REQUIRED "tenant_required" Forbidden "This session has no tenant. Switch to a tenant first.";
+    NOT_FOUND "not_found" NotFound "The path or the resource does not exist, or you may not see it.";
+    METHOD_NOT_ALLOWED "method_not_allowed" MethodNotAllowed "The path does not support this method. The Allow header lists the methods that it supports.";
+    TIMEOUT "timeout" TooSlow "The request body did not arrive in time. Send the request again.";
+    INVALID_STATE "invalid_state" Conflict "The state of the resource does not allow this. Read the resource again.";
+    VERSION_CONFLICT "version_conflict" Stale "The resource has changed since you read it. Read it again, and repeat the change if you still want it.";
+    PAYLOAD_TOO_LARGE "payload_too_large" TooLarge "The body is larger than this route accepts. Send a smaller one.";
+    UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" UnsupportedMedia "This route accepts only uncompressed application/json, or multipart/form-data for uploads.";
     VALIDATION_FAILED "validation_failed" Invalid "Some fields are not valid; details names them.";
-    RATE_LIMITED "rate_limited" TooMany "Too many requests or attempts. Wait for as long as Retry-After says.";
-    INTERNAL "internal" Internal "Something went wrong on our side. The request id helps us to find it.";
-    UNAVAILABLE "unavailable" Unavailable "The service cannot answer right now. Try again after Retry-After.";
+    RATE_LIMITED "rate_limited" TooMany "Too many requests or attempts. Wait for the number of seconds in Retry-After.";
+    INTERNAL "internal" Internal "The server has failed. Report the request id to the operator of the service.";
+    UNAVAILABLE "unavailable" Unavailable "The service is temporarily unavailable. Try again after the number of seconds in Retry-After.";
 }
 
 impl fmt::Display for ErrorCode {

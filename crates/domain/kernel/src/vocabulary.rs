@@ -148,7 +148,8 @@ mod tests {
 
     const PAID: Action = Action::declared("invoice.paid");
     const INVOICE: TargetKind = TargetKind::declared("invoice");
-    const ALREADY_PAID: ErrorCode = ErrorCode::declared("already_paid", ErrorKind::Conflict, "It is paid already.");
+    const ALREADY_PAID: ErrorCode =
+        ErrorCode::declared("already_paid", ErrorKind::Conflict, "The invoice is already paid.");
     const READ: Permission = Permission::declared("invoices:read");
     const PAY: Permission = Permission::declared("invoices:pay");
     const AUDIT: Permission = Permission::declared("audit:read");

@@ -27,30 +27,30 @@ tenantry_kernel::actions! {
 pub const INVITATION: TargetKind = TargetKind::declared("invitation");
 
 tenantry_kernel::codes! {
-    ROLE_ESCALATION "role_escalation" Forbidden "You cannot confer rights that you do not hold yourself.";
-    SLUG_TAKEN "slug_taken" Conflict "Another organisation has this slug.";
-    ROLE_NAME_TAKEN "role_name_taken" Conflict "Another role of the organisation has this name.";
-    ROLE_IN_USE "role_in_use" Conflict "The role is held by somebody, or offered by an open invitation.";
-    ROLE_IS_SYSTEM "role_is_system" Conflict "Default roles cannot be changed or deleted.";
-    LAST_OWNER "last_owner" Conflict "The organisation would be left without an active owner.";
-    ALREADY_MEMBER "already_member" Conflict "This person is a member of the organisation already.";
+    ROLE_ESCALATION "role_escalation" Forbidden "You cannot grant permissions that you do not hold. Choose other permissions or roles.";
+    SLUG_TAKEN "slug_taken" Conflict "Another tenant has this slug. Choose another one.";
+    ROLE_NAME_TAKEN "role_name_taken" Conflict "Another role of the tenant has this name. Choose another one.";
+    ROLE_IN_USE "role_in_use" Conflict "Members hold the role, or an open invitation offers it. Unassign the role and revoke the invitation first.";
+    ROLE_IS_SYSTEM "role_is_system" Conflict "Default roles cannot be changed or deleted. Create a role of your own.";
+    LAST_OWNER "last_owner" Conflict "The tenant must keep an active owner. Make another member an owner first.";
+    ALREADY_MEMBER "already_member" Conflict "This user is already a member of the tenant.";
 }
 
 // The crate `identity` uses some of these and declares none: the permissions of one resource stay together.
 tenantry_kernel::permissions! {
-    TENANT_READ "tenant:read" [Admin, Member, Viewer] "See the organisation's name, slug, plan and status.";
-    TENANT_UPDATE "tenant:update" [Admin] "Change the organisation's name and slug.";
-    TENANT_OWN "tenant:own" [] "Own the organisation: transfer it, give and take ownership, set retention and legal hold.";
-    USERS_READ "users:read" [Admin, Member, Viewer] "See who is a member.";
-    USERS_UPDATE "users:update" [Admin] "Deactivate and re-activate memberships.";
-    USERS_REMOVE "users:remove" [Admin] "Take people out of the organisation.";
-    USERS_ASSIGN_ROLES "users:assign-roles" [Admin] "Give and take roles.";
-    INVITATIONS_READ "invitations:read" [Admin] "See who has been invited.";
-    INVITATIONS_MANAGE "invitations:manage" [Admin] "Invite people, and renew or revoke invitations.";
-    ROLES_READ "roles:read" [Admin, Member, Viewer] "See the roles and what they hold.";
-    ROLES_CREATE "roles:create" [Admin] "Make roles.";
+    TENANT_READ "tenant:read" [Admin, Member, Viewer] "See the tenant's name, slug, plan and status.";
+    TENANT_UPDATE "tenant:update" [Admin] "Change the tenant's name and slug.";
+    TENANT_OWN "tenant:own" [] "Own the tenant: transfer it, assign and unassign the owner role, set retention and legal hold.";
+    USERS_READ "users:read" [Admin, Member, Viewer] "See the members.";
+    USERS_UPDATE "users:update" [Admin] "Deactivate and reactivate memberships.";
+    USERS_REMOVE "users:remove" [Admin] "Remove members from the tenant.";
+    USERS_ASSIGN_ROLES "users:assign-roles" [Admin] "Assign roles to members, and unassign them.";
+    INVITATIONS_READ "invitations:read" [Admin] "See the invitations.";
+    INVITATIONS_MANAGE "invitations:manage" [Admin] "Create, renew and revoke invitations.";
+    ROLES_READ "roles:read" [Admin, Member, Viewer] "See the roles and their permissions.";
+    ROLES_CREATE "roles:create" [Admin] "Create roles.";
     ROLES_UPDATE "roles:update" [Admin] "Change roles.";
-    ROLES_DELETE "roles:delete" [Admin] "Delete roles that nobody holds.";
+    ROLES_DELETE "roles:delete" [Admin] "Delete roles that no member holds.";
 }
 
 /// Every name that this crate declares.

@@ -22,8 +22,9 @@ use crate::{
 #[derive(OpenApi)]
 #[openapi(info(
     title = "Tenantry",
-    description = "Tenants, people, roles, sessions, files and an audit log, over HTTP. Sign in with \
-            `POST /api/v1/auth/register` or `POST /api/v1/auth/login` and send the access token as a bearer token.",
+    description = "A multi-tenant API for users, roles, sessions, files, background jobs and an audit log. Sign in \
+            with `POST /api/v1/auth/register` or `POST /api/v1/auth/login`, and send the access token as a bearer \
+            token.",
     license(name = "Apache-2.0", identifier = "Apache-2.0"),
 ))]
 struct Base;
@@ -109,28 +110,32 @@ fn complete_operation(operation: &Operation, shape: &mut Value) {
     shape["x-events"] = contract.events.iter().map(|action| action.name()).collect();
     let Some(responses) = shape["responses"].as_object_mut() else { return };
     for (status, response) in responses.iter_mut() {
-        add_header(response, "X-Request-Id", "The id of the request, as in the log.", "string");
+        add_header(response, "X-Request-Id", "The id of the request, as the server's log has it.", "string");
         if status == "201" {
-            add_header(response, "Location", "Where it is found from now on.", "string");
+            add_header(response, "Location", "Path of the new resource.", "string");
         }
         if status.starts_with('2') && contract.is_versioned {
-            add_header(response, "ETag", "The version of what is answered, for `If-Match`.", "string");
+            add_header(response, "ETag", "The version of the resource, for `If-Match`.", "string");
         }
         if status.starts_with('2') && takes_key {
-            add_header(response, "Idempotency-Replayed", "`true` when this was answered before.", "string");
+            add_header(
+                response,
+                "Idempotency-Replayed",
+                "`true` if this is the stored response to an earlier request.",
+                "string",
+            );
         }
         if status.starts_with('2') && contract.sets_cookie {
-            add_header(response, "Set-Cookie", "The refresh token, where it travels so.", "string");
+            add_header(response, "Set-Cookie", "The refresh token, if its transport is `cookie`.", "string");
         }
     }
     add_failures(responses, &codes);
     if is_limited {
         for response in responses.values_mut() {
-            let policy =
-                "How many requests may come: a list of policies with a quota `q` for each window of `w` seconds.";
+            let policy = "The limits that apply: a list of policies, each with a quota of `q` requests in `w` seconds.";
             add_header(response, "RateLimit-Policy", policy, "string");
-            let standing = "How many remain, `r`, of each policy, and in how many seconds, `t`, there are more.";
-            add_header(response, "RateLimit", standing, "string");
+            let remaining = "For each policy the remaining requests, `r`, and the seconds until there are more, `t`.";
+            add_header(response, "RateLimit", remaining, "string");
         }
     }
 }
@@ -140,8 +145,8 @@ fn add_key(shape: &mut Value) {
         "in": "header",
         "name": "Idempotency-Key",
         "required": false,
-        "description": "Names the request, so that it is done once however often it is sent: for 24 hours the first \
-            success is answered again, with `Idempotency-Replayed: true`.",
+        "description": "A unique key of the change. A repeated request with the same key is carried out only once: for \
+            24 hours it gets the stored first success, with `Idempotency-Replayed: true`.",
         "schema": { "type": "string", "minLength": 1, "maxLength": IdempotencyKey::MAX_CHARS, "pattern": "^[!-~]+$" }
     });
     match shape["parameters"].as_array_mut() {
@@ -183,10 +188,14 @@ fn add_failures(responses: &mut Map<String, Value>, codes: &[ErrorCode]) {
                     "schema": { "$ref": "#/components/schemas/Failure" }, "examples": {}
                 } }
             });
-            add_header(&mut response, "X-Request-Id", "The id of the request, as in the log.", "string");
+            add_header(&mut response, "X-Request-Id", "The id of the request, as the server's log has it.", "string");
             match status.as_str() {
-                "401" => add_header(&mut response, "WWW-Authenticate", "The scheme to use (RFC 6750).", "string"),
-                "429" | "503" => add_header(&mut response, "Retry-After", "Seconds to wait.", "integer"),
+                "401" => {
+                    add_header(&mut response, "WWW-Authenticate", "The authentication scheme (RFC 6750).", "string")
+                }
+                "429" | "503" => {
+                    add_header(&mut response, "Retry-After", "Seconds to wait before the next attempt.", "integer")
+                }
                 _ => {}
             }
             response
@@ -208,7 +217,7 @@ fn add_failures(responses: &mut Map<String, Value>, codes: &[ErrorCode]) {
 fn failure_schema() -> Value {
     json!({
         "type": "object",
-        "description": "Why a request was not done.",
+        "description": "The reason why a request failed.",
         "required": ["success", "error", "requestId"],
         "additionalProperties": false,
         "properties": {

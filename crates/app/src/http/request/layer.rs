@@ -197,7 +197,7 @@ mod tests {
     async fn in4_a_panic_is_answered_and_the_process_lives() {
         let (_folder, url) = serve().await;
         let client = reqwest::Client::new();
-        for body in ["", "a body that nobody reads"] {
+        for body in ["", "a body that no handler reads"] {
             let answer = client.post(format!("{url}/panics")).body(body).send().await.expect("an answer");
             assert_eq!(answer.status(), 500);
             let header = |name: &str| answer.headers()[name].to_str().expect("text").to_owned();

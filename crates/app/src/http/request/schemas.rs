@@ -2,7 +2,7 @@
 
 use utoipa::{IntoParams, ToSchema};
 
-/// An id in a request.
+/// An id in a request: a UUID.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = "uuid")]
 #[expect(dead_code, reason = "only its schema is used")]
@@ -14,7 +14,7 @@ pub(crate) struct Id(String);
 #[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct PermissionName(String);
 
-/// Data in the envelope of every success.
+/// The envelope of a success, with its data.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used: answers are made by `Answer`")]
 pub(crate) struct Of<T: ToSchema> {
@@ -23,11 +23,11 @@ pub(crate) struct Of<T: ToSchema> {
     data: T,
 }
 
-/// What is told of something that will be seen to: nothing yet.
+/// An empty object: the server does the work later.
 #[derive(ToSchema)]
 pub(crate) struct Accepted {}
 
-/// A page of a list in the envelope of every success.
+/// The envelope of a success, with one page of a list.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used: answers are made by `Answer`")]
 pub(crate) struct ListOf<T: ToSchema> {
@@ -37,38 +37,38 @@ pub(crate) struct ListOf<T: ToSchema> {
     meta: PageMeta,
 }
 
-/// Where a page ends.
+/// The limit of a page and the cursor of the next one.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "only its schema is used: answers are made by `Answer`")]
 pub(crate) struct PageMeta {
-    /// The limit that was used.
+    /// Maximum number of rows of this page.
     #[schema(minimum = 1, maximum = 100)]
     limit: u32,
-    /// Asks for the next page; `null` on the last.
+    /// Cursor of the next page; `null` on the last page.
     #[schema(required = true)]
     next_cursor: Option<String>,
 }
 
-/// Which page of a list is wanted.
+/// The requested page of a list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its description is used: queries are read by `List`")]
 pub(crate) struct PageParameters {
-    /// How many rows at most.
+    /// Maximum number of rows.
     #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<u32>,
-    /// The `nextCursor` of the page before.
+    /// The `nextCursor` of the previous page.
     #[param(max_length = 2000)]
     cursor: Option<String>,
 }
 
-/// The version that a change is for.
+/// The version that the caller has read.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "only its description is used: the header is read by `IfMatch`")]
 pub(crate) struct IfMatchHeader {
-    /// The `ETag` of what you have read; 412 when it has changed since.
+    /// The `ETag` of the version that you have read. If the resource has changed since, the response is 412.
     #[param(rename = "If-Match", example = "\"3\"")]
     if_match: Option<String>,
 }

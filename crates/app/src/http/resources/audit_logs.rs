@@ -11,7 +11,7 @@ use tenantry_kernel::ErrorCode;
 use crate::http::request::{Contract, Resource, handler};
 
 pub(crate) fn resource() -> Resource {
-    Resource::new("audit", "Who did what.")
+    Resource::new("audit", "The audit log: recorded actions with their actors and targets.")
         .operation(handler!(entries::list_entries), Contract::of::<ReadAuditLog>(&[ErrorCode::INVALID_CURSOR]))
         .operation(handler!(export::export_entries), Contract::of::<ExportAuditLog>(&[]))
         .operation(handler!(seals::list_seals), Contract::of::<ReadAuditLog>(&[ErrorCode::INVALID_CURSOR]))

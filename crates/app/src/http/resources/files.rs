@@ -13,7 +13,7 @@ use tenantry_kernel::ErrorCode;
 use crate::http::request::{Contract, Resource, handler};
 
 pub(crate) fn resource() -> Resource {
-    Resource::new("files", "Images, documents and tables that the organisation keeps.")
+    Resource::new("files", "Files of the tenant: images, documents and tables.")
         .operation(handler!(records::list_files), Contract::of::<ReadFiles>(&[ErrorCode::INVALID_CURSOR]))
         .operation(handler!(upload::upload_file), Contract::of::<UploadFile>(&[QUOTA_EXCEEDED, STORAGE_FULL]))
         .operation(handler!(records::get_file), Contract::of::<ReadFiles>(&[]))

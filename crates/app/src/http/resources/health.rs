@@ -18,64 +18,67 @@ use crate::{
 
 pub(crate) fn resource() -> Resource {
     Resource::outside_api()
-        .with_tag("health", "For load balancers and people who look after the service.")
+        .with_tag("health", "Probes for load balancers and operators.")
         .operation(handler!(livez), Contract::public(&[], &[]))
         .operation(handler!(readyz), Contract::public(&[], &[]))
         .operation(handler!(health), Contract::public(&[], &[]))
 }
 
-/// How the service is.
+/// The state of the service.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct HealthView {
-    /// `pass`, `warn` or `fail`: the worst of the checks.
+    /// The worst status of all checks: `pass`, `warn` or `fail`.
     status: &'static str,
-    /// Shown to whoever holds the health token, and to the same machine in development.
+    /// Details of each check. Present for requests with the health token, and in development for requests from the same
+    /// machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     checks: Option<ChecksView>,
-    /// What was asked of this process in the last five minutes, the slowest route first. Shown like the checks.
+    /// Response times of this process in the last five minutes, the slowest route first. Present under the same
+    /// condition as `checks`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     response_times: Option<Vec<ResponseTimesView>>,
 }
 
-/// How each thing is that the service needs.
+/// The state of each dependency of the service.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ChecksView {
     database: CheckView,
-    /// What processes share. Without it everything is served, so that it warns and never fails.
+    /// State that processes share. Without Redis every request is still served, so this check warns and never fails.
     redis: CheckView,
-    /// Whether the jobs of all processes are being done.
+    /// Whether workers run the jobs of all processes in time.
     queue: CheckView,
-    /// Where the bytes of files lie: a folder is written to, a bucket is asked.
+    /// Storage of the files' bytes. The check writes to a folder, or sends a request to a bucket.
     storage: CheckView,
-    /// Whether mails can go out; asked at most every 15 s. Mails wait, so that it warns and never fails.
+    /// Whether the mail server is reachable, checked at most every 15 s. Emails wait in the queue, so this check warns
+    /// and never fails.
     mail: CheckView,
-    /// The room where this process writes.
+    /// Free space on the disk to which this process writes.
     disk: CheckView,
 }
 
-/// How one thing is.
+/// The state of one dependency.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CheckView {
     /// `pass`, `warn` or `fail`.
     status: &'static str,
-    /// How long it took to answer, in milliseconds.
+    /// Duration of the check in milliseconds.
     latency_ms: u64,
-    /// What was seen, for people.
+    /// Observation as a text for operators. Do not parse it.
     observed: String,
 }
 
-/// How long requests of a route took, in milliseconds.
+/// Response times of a route, in milliseconds.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ResponseTimesView {
     method: &'static str,
-    /// Its pattern, not a path.
+    /// Pattern of the route, such as `/api/v1/roles/{id}`.
     route: &'static str,
-    /// How many requests there were.
+    /// Number of requests.
     requests: u64,
     p50_ms: f64,
     p95_ms: f64,
@@ -111,10 +114,12 @@ impl From<RouteTimes> for ResponseTimesView {
     }
 }
 
-/// Whether the process works: each of its threads that serve, and its worker, come round. Nothing outside it is touched,
-/// and what is amiss there does not show here.
+/// Check that the process is alive
+///
+/// Fails while a thread that serves requests, or the worker's loop, is stuck. The check uses no dependency, so a
+/// failure of the database does not show here.
 #[utoipa::path(get, path = "/livez", tag = "health", responses(
-    (status = 200, description = "It works.", body = String, content_type = "text/plain", example = "ok\n")
+    (status = 200, description = "The process is alive.", body = String, content_type = "text/plain", example = "ok\n")
 ))]
 pub(crate) async fn livez(app: App) -> Result<HttpResponse, Failure> {
     say_whether_alive(&app.watchdog)
@@ -128,9 +133,9 @@ pub(crate) fn say_whether_alive(watchdog: &Watchdog) -> Result<HttpResponse, Fai
     }
 }
 
-/// Whether requests are to be sent here.
+/// Check that the process can serve requests
 #[utoipa::path(get, path = "/readyz", tag = "health", responses(
-    (status = 200, description = "Yes.", body = String, content_type = "text/plain", example = "ready\n")
+    (status = 200, description = "The process can serve requests.", body = String, content_type = "text/plain", example = "ready\n")
 ))]
 pub(crate) async fn readyz(app: App) -> Result<HttpResponse, Failure> {
     let is_ready = app.ready.load(Ordering::Acquire) && app.health.check_database().await.status != Status::Fail;
@@ -141,10 +146,12 @@ pub(crate) async fn readyz(app: App) -> Result<HttpResponse, Failure> {
     }
 }
 
-/// How the service is, as it was seen less than a second ago.
+/// Get the health of the service
+///
+/// The result is less than one second old.
 #[utoipa::path(get, path = "/health", tag = "health", responses(
-    (status = 200, description = "It passes, or passes with a warning.", body = HealthView),
-    (status = 503, description = "It fails.", body = HealthView)
+    (status = 200, description = "The status is `pass` or `warn`.", body = HealthView),
+    (status = 503, description = "The status is `fail`.", body = HealthView)
 ))]
 pub(crate) async fn health(app: App, request: HttpRequest) -> HttpResponse {
     let checks = app.health.checks().await;

@@ -1,4 +1,4 @@
-//! Operations of `/invitations`: inviting users by a mailed link.
+//! Operations of `/invitations`: invitations that the server sends by email.
 
 mod accept;
 
@@ -29,7 +29,7 @@ use crate::{
 };
 
 pub(crate) fn resource() -> Resource {
-    Resource::new("invitations", "Taking people in by a mailed link.")
+    Resource::new("invitations", "Invitations to join the tenant, sent by email.")
         .operation(handler!(list_invitations), Contract::of::<ListInvitations>(&[ErrorCode::INVALID_CURSOR]))
         .operation(
             handler!(create_invitation),
@@ -54,7 +54,7 @@ pub(crate) fn resource() -> Resource {
         .operation(handler!(accept::accept_invitation), accept::ACCEPT)
 }
 
-/// An offer to join the organisation.
+/// An invitation to join the tenant.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
@@ -69,7 +69,7 @@ pub(crate) struct InvitationView {
     #[schema(format = "email")]
     email: String,
     roles: Vec<RoleReference>,
-    /// `open`, `accepted`, `revoked` or `expired`.
+    /// Status of the invitation: `open`, `accepted`, `revoked` or `expired`.
     status: &'static str,
     invited_by: InviterReference,
     #[schema(format = "date-time")]
@@ -78,12 +78,12 @@ pub(crate) struct InvitationView {
     created_at: String,
 }
 
-/// Who invites.
+/// The author of an invitation.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct InviterReference {
     #[schema(format = "uuid")]
     id: String,
-    /// `null` when they are no member any more.
+    /// `null` if the user is no longer a member.
     #[schema(required = true)]
     name: Option<String>,
 }
@@ -115,7 +115,7 @@ async fn view(unit: &mut Unit, invitation: Invitation, now: Timestamp) -> Result
     views(unit, &[invitation], now).await?.pop().ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))
 }
 
-/// List the invitations, newest first.
+/// List the tenant's invitations, newest first
 #[utoipa::path(
     get,
     path = "/invitations",
@@ -135,7 +135,7 @@ pub(crate) async fn list_invitations(
     cursors.answer(&Page { items, next: page.next })
 }
 
-/// Whom to invite, and what they are to hold.
+/// The email address to invite, and the roles of the new member.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({
@@ -160,13 +160,15 @@ impl IntoCommand for NewInvitation {
     }
 }
 
-/// Invite somebody, or renew the open invitation of that address. You can give no more than you hold.
+/// Invite an email address, or renew its open invitation
+///
+/// The roles may contain only permissions that you hold.
 #[utoipa::path(
     post,
     path = "/invitations",
     tag = "invitations",
     request_body = NewInvitation,
-    responses((status = 201, description = "The invitation, which goes there by mail.", body = Of<InvitationView>))
+    responses((status = 201, description = "The invitation. The server sends it by email.", body = Of<InvitationView>))
 )]
 pub(crate) async fn create_invitation(app: App, caller: Authorized<Invite>, body: Body) -> Result<Answer, Failure> {
     let command = body.parse::<NewInvitation>().await?;
@@ -183,13 +185,13 @@ pub(crate) async fn create_invitation(app: App, caller: Authorized<Invite>, body
     .await
 }
 
-/// Withdraw an invitation.
+/// Revoke an invitation
 #[utoipa::path(
     delete,
     path = "/invitations/{id}",
     tag = "invitations",
     params(("id" = String, Path, format = "uuid")),
-    responses((status = 204, description = "Its link is worth nothing any more."))
+    responses((status = 204, description = "The invitation is revoked, and its link is no longer valid."))
 )]
 pub(crate) async fn revoke_invitation(
     app: App,
@@ -204,7 +206,9 @@ pub(crate) async fn revoke_invitation(
     .await
 }
 
-/// Mail an invitation again, with a new link. The older link is worth nothing any more.
+/// Send an invitation again with a new link
+///
+/// The previous link is no longer valid.
 #[utoipa::path(
     post,
     path = "/invitations/{id}/resend",

@@ -1,4 +1,4 @@
-//! Operations of `/jobs`: background work of the organisation.
+//! Operations of `/jobs`: background jobs of the tenant.
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use crate::{
 };
 
 pub(crate) fn resource() -> Resource {
-    Resource::new("jobs", "Work in the background: where it stands, trying again, calling off, clean-up.")
+    Resource::new("jobs", "Background jobs of the tenant: their states, retries, cancellation and clean-up.")
         .operation(handler!(job_stats), Contract::of::<ReadJobs>(&[]))
         .operation(handler!(list_jobs), Contract::of::<ReadJobs>(&[ErrorCode::INVALID_CURSOR]))
         .operation(handler!(clean_up), Contract::of::<RequestCleanUp>(&[]).with_optional_body())
@@ -29,7 +29,7 @@ pub(crate) fn resource() -> Resource {
         .operation(handler!(cancel_job), Contract::of::<CancelJob>(&[ErrorCode::INVALID_STATE]))
 }
 
-/// A piece of background work. What it is about is not shown.
+/// A background job. Its payload is not shown.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
@@ -42,18 +42,19 @@ pub(crate) struct JobView {
     id: String,
     queue: String,
     kind: String,
-    /// `scheduled`, `ready`, `running`, `completed`, `dead` or `cancelled`.
+    /// State of the job: `scheduled`, `ready`, `running`, `completed`, `dead` or `cancelled`.
     state: &'static str,
-    /// How often it was tried, since it was last retried by hand.
+    /// Number of attempts since the job was enqueued or last retried through this API.
     attempt: u32,
     max_attempts: u32,
-    /// When its time comes, or came.
+    /// Earliest time of the next attempt.
     #[schema(format = "date-time")]
     run_at: String,
-    /// What went wrong at the last try.
+    /// Error of the last failed attempt.
     #[schema(required = true)]
     last_error: Option<String>,
-    /// What it has to tell: of a clean-up, how many rows of each target were removed, or with `dryRun` would be.
+    /// Result of a completed job. For a clean-up: the number of rows of each target that were deleted, or would be with
+    /// `dryRun`.
     #[schema(required = true)]
     result: Option<BTreeMap<String, u64>>,
     #[schema(format = "date-time")]
@@ -80,7 +81,7 @@ impl TryFrom<JobStatus> for JobView {
     }
 }
 
-/// How much work waits in a queue.
+/// The numbers of jobs in a queue.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
@@ -94,7 +95,7 @@ pub(crate) struct QueueView {
     running: u64,
     dead: u64,
     completed_last_hour: u64,
-    /// For how long the oldest ready job has waited; `null` when none is ready.
+    /// Waiting time of the oldest ready job; `null` if no job is ready.
     #[schema(required = true)]
     oldest_ready_seconds: Option<u64>,
 }
@@ -114,12 +115,14 @@ impl QueueView {
     }
 }
 
-/// See how much of the organisation's work waits, by queue. A queue without any is left out.
+/// Count the tenant's jobs by queue and state
+///
+/// Queues without jobs are omitted.
 #[utoipa::path(
     get,
     path = "/jobs/stats",
     tag = "jobs",
-    responses((status = 200, description = "The queues, by name.", body = Of<Vec<QueueView>>))
+    responses((status = 200, description = "The queues in order of name.", body = Of<Vec<QueueView>>))
 )]
 pub(crate) async fn job_stats(app: App, caller: Authorized<ReadJobs>) -> Result<Answer, Failure> {
     const HOUR: Duration = Duration::from_secs(3600);
@@ -134,13 +137,13 @@ pub(crate) async fn job_stats(app: App, caller: Authorized<ReadJobs>) -> Result<
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct JobQuery {
-    /// The queue that it waits in.
+    /// Name of the queue.
     #[param(max_length = 64)]
     queue: Option<String>,
-    /// The name of its kind.
+    /// Name of the job kind.
     #[param(max_length = 64)]
     kind: Option<String>,
-    /// `scheduled`, `ready`, `running`, `completed`, `dead` or `cancelled`.
+    /// State of the job: `scheduled`, `ready`, `running`, `completed`, `dead` or `cancelled`.
     #[param(pattern = "^(scheduled|ready|running|completed|dead|cancelled)$")]
     state: Option<String>,
 }
@@ -169,7 +172,7 @@ impl ListQuery for JobQuery {
     }
 }
 
-/// List the organisation's background work, newest first.
+/// List the tenant's jobs, newest first
 #[utoipa::path(
     get,
     path = "/jobs",
@@ -188,7 +191,7 @@ pub(crate) async fn list_jobs(
     cursors.answer(&Page { items, next: page.next })
 }
 
-/// Read where a job stands.
+/// Get a job
 #[utoipa::path(
     get,
     path = "/jobs/{id}",
@@ -202,13 +205,15 @@ pub(crate) async fn get_job(app: App, caller: Authorized<ReadJobs>, id: web::Pat
     Answer::ok(&JobView::try_from(job.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?)?)
 }
 
-/// Try a job again that was given up or called off, with all its attempts before it.
+/// Retry a dead or cancelled job
+///
+/// The job gets its full number of attempts again.
 #[utoipa::path(
     post,
     path = "/jobs/{id}/retry",
     tag = "jobs",
     params(("id" = String, Path, format = "uuid")),
-    responses((status = 202, description = "It is ready again.", body = Of<Accepted>))
+    responses((status = 202, description = "The job is ready to run.", body = Of<Accepted>))
 )]
 pub(crate) async fn retry_job(
     app: App,
@@ -223,13 +228,13 @@ pub(crate) async fn retry_job(
     .await
 }
 
-/// Call a job off that has not begun.
+/// Cancel a job that is not running yet
 #[utoipa::path(
     post,
     path = "/jobs/{id}/cancel",
     tag = "jobs",
     params(("id" = String, Path, format = "uuid")),
-    responses((status = 202, description = "It will not be done.", body = Of<Accepted>))
+    responses((status = 202, description = "The job is cancelled.", body = Of<Accepted>))
 )]
 pub(crate) async fn cancel_job(
     app: App,
@@ -244,22 +249,22 @@ pub(crate) async fn cancel_job(
     .await
 }
 
-/// The name of what can be cleaned up, in a request.
+/// Name of a clean-up target, in a request.
 #[derive(ToSchema)]
 #[schema(value_type = String, max_length = 64, pattern = "^(expired_invitations|ended_sessions|finished_jobs|journal_segments)$")]
 #[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct TargetName(String);
 
-/// What is to be cleaned up.
+/// The targets of a clean-up.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({ "targets": ["ended_sessions"], "dryRun": true }))]
 pub(crate) struct NewCleanUp {
-    /// Any of `expired_invitations`, `ended_sessions`, `finished_jobs` and `journal_segments`; all of them when left out.
+    /// Any of `expired_invitations`, `ended_sessions`, `finished_jobs` and `journal_segments`. Default: all of them.
     #[validate(length(min = 1, max = 4))]
     #[schema(min_items = 1, max_items = 4, value_type = Option<Vec<TargetName>>)]
     targets: Option<Vec<String>>,
-    /// Whether rows are only counted.
+    /// `true` counts the rows and deletes none.
     #[serde(default)]
     dry_run: bool,
 }
@@ -272,7 +277,7 @@ impl IntoCommand for NewCleanUp {
         let mut targets = Vec::with_capacity(names.len());
         for (place, name) in names.iter().enumerate() {
             let own = |target: &CleanUpTarget| CleanUpTarget::OF_TENANT.contains(target);
-            let target = CleanUpTarget::from_name(name).filter(own).ok_or("is not a target of an organisation");
+            let target = CleanUpTarget::from_name(name).filter(own).ok_or("is not a clean-up target of a tenant");
             targets.extend(errors.take(&format!("targets[{place}]"), target));
         }
         targets.sort_unstable();
@@ -285,22 +290,22 @@ fn everything(dry_run: bool) -> RequestCleanUp {
     RequestCleanUp { targets: CleanUpTarget::OF_TENANT.to_vec(), dry_run }
 }
 
-/// Where a clean-up can be followed.
+/// The job of a clean-up.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CleanUpView {
-    /// The job that does it; its `result` tells how many rows of each target there were.
+    /// Id of the job. The job's `result` has the number of rows of each target.
     #[schema(format = "uuid")]
     job_id: String,
 }
 
-/// Clean up what is of no use any more, of the organisation's own rows.
+/// Delete expired and ended rows of the tenant in a job
 #[utoipa::path(
     post,
     path = "/jobs/cleanup",
     tag = "jobs",
     request_body = NewCleanUp,
-    responses((status = 202, description = "It will be seen to.", body = Of<CleanUpView>))
+    responses((status = 202, description = "The job is enqueued.", body = Of<CleanUpView>))
 )]
 pub(crate) async fn clean_up(app: App, caller: Authorized<RequestCleanUp>, body: Body) -> Result<Answer, Failure> {
     let command = body.parse_if_any::<NewCleanUp>().await?.unwrap_or_else(|| everything(false));

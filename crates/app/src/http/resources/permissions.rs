@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub(crate) fn resource() -> Resource {
-    Resource::new("permissions", "What can be allowed, and what is.")
+    Resource::new("permissions", "The permissions that roles can contain, and those of the caller.")
         .operation(handler!(list_permissions), Contract::of::<ReadCatalogue>(&[]))
         .operation(handler!(check_permissions), Contract::of::<CheckOwn>(&[]))
 }
@@ -36,7 +36,7 @@ impl Command for CheckOwn {
     const EVENTS: &'static [Action] = &[];
 }
 
-/// One right of the catalogue.
+/// A permission of the catalogue.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct PermissionView {
     #[schema(example = "roles:create")]
@@ -45,11 +45,11 @@ pub(crate) struct PermissionView {
     resource: String,
     #[schema(example = "create")]
     action: String,
-    #[schema(example = "Make roles.")]
+    #[schema(example = "Create roles.")]
     description: &'static str,
 }
 
-/// The permissions to look at.
+/// The permissions to check.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "permissions": ["roles:create", "audit:read"] }))]
@@ -69,7 +69,7 @@ impl AskedPermissions {
     }
 }
 
-/// What is allowed, and by which of the roles held.
+/// For each permission, whether the caller holds it, and through which roles.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
@@ -81,12 +81,12 @@ pub(crate) struct PermissionCheckView {
     granted_by: BTreeMap<String, Vec<RoleReference>>,
 }
 
-/// The catalogue: everything that can be allowed.
+/// List all permissions
 #[utoipa::path(
     get,
     path = "/permissions",
     tag = "permissions",
-    responses((status = 200, description = "The catalogue.", body = Of<Vec<PermissionView>>))
+    responses((status = 200, description = "All permissions of the catalogue.", body = Of<Vec<PermissionView>>))
 )]
 pub(crate) async fn list_permissions(app: App, _caller: Authorized<ReadCatalogue>) -> Result<Answer, Failure> {
     let view = |info: &PermissionInfo| PermissionView {
@@ -98,13 +98,13 @@ pub(crate) async fn list_permissions(app: App, _caller: Authorized<ReadCatalogue
     Answer::ok(&app.vocabulary.permissions().iter().map(view).collect::<Vec<_>>())
 }
 
-/// Ask which permissions you hold, and which roles give them.
+/// Check which permissions you hold, and through which roles
 #[utoipa::path(
     post,
     path = "/permissions/check",
     tag = "permissions",
     request_body = AskedPermissions,
-    responses((status = 200, description = "What you may do.", body = Of<PermissionCheckView>))
+    responses((status = 200, description = "The result for each permission.", body = Of<PermissionCheckView>))
 )]
 pub(crate) async fn check_permissions(app: App, caller: Authorized<CheckOwn>, body: Body) -> Result<Answer, Failure> {
     let take = |asked: AskedPermissions, errors: &mut FieldErrors| asked.into_permissions(&app.vocabulary, errors);

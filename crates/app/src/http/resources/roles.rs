@@ -48,9 +48,9 @@ pub(crate) struct RoleView {
     name: String,
     description: String,
     permissions: Vec<String>,
-    /// Whether it is a default role, which cannot be changed.
+    /// Whether the role is a default role. Default roles cannot be changed.
     system: bool,
-    /// How many members hold it.
+    /// Number of members that hold the role.
     member_count: u64,
     #[schema(format = "date-time")]
     created_at: String,
@@ -73,7 +73,7 @@ impl RoleView {
     }
 }
 
-/// A role to make.
+/// A new role.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({ "name": "support", "description": "Answers customers.", "permissions": ["users:read"] }))]
@@ -99,7 +99,7 @@ impl NewRole {
     }
 }
 
-/// What is to change in a role; what is left out stays.
+/// Changes to a role. Omitted fields keep their values.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({ "permissions": ["users:read", "roles:read"] }))]
@@ -108,7 +108,7 @@ pub(crate) struct ChangedRole {
     #[validate(length(min = 1, max = 80))]
     #[schema(min_length = 1, max_length = 80, nullable = false)]
     name: Option<String>,
-    /// `null` clears it.
+    /// `null` clears the description.
     #[serde(default, deserialize_with = "crate::http::request::clearable")]
     #[validate(length(max = 500))]
     #[schema(max_length = 500)]
@@ -146,7 +146,7 @@ fn grantable(vocabulary: &Vocabulary, names: &[String], errors: &mut FieldErrors
     }
 }
 
-/// List the roles, newest first.
+/// List the tenant's roles, newest first
 #[utoipa::path(
     get,
     path = "/roles",
@@ -168,7 +168,9 @@ pub(crate) async fn list_roles(
     cursors.answer(&page)
 }
 
-/// Make a role that gives no more than you hold.
+/// Create a role
+///
+/// The role may contain only permissions that you hold.
 #[utoipa::path(
     post,
     path = "/roles",
@@ -187,7 +189,7 @@ pub(crate) async fn create_role(app: App, caller: Authorized<CreateRole>, body: 
     .await
 }
 
-/// See one role.
+/// Get a role
 #[utoipa::path(
     get,
     path = "/roles/{id}",
@@ -208,7 +210,9 @@ pub(crate) async fn get_role(
     Ok(Answer::ok(&RoleView::new(&role, holders, &app.vocabulary))?.etag(role.version))
 }
 
-/// Change a role; what you add to it you must hold.
+/// Change a role
+///
+/// You can add only permissions that you hold.
 #[utoipa::path(
     patch,
     path = "/roles/{id}",
@@ -235,13 +239,13 @@ pub(crate) async fn change_role(
     .await
 }
 
-/// Delete a role that nobody holds.
+/// Delete a role that no member holds
 #[utoipa::path(
     delete,
     path = "/roles/{id}",
     tag = "roles",
     params(("id" = String, Path, format = "uuid"), IfMatchHeader),
-    responses((status = 204, description = "It is gone."))
+    responses((status = 204, description = "The role is deleted."))
 )]
 pub(crate) async fn delete_role(
     app: App,

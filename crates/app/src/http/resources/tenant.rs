@@ -19,12 +19,12 @@ use crate::{
 };
 
 pub(crate) fn resource() -> Resource {
-    Resource::new("tenant", "The organisation that one is signed in to.")
+    Resource::new("tenant", "The tenant of the session.")
         .operation(handler!(get_tenant), Contract::of::<ReadTenant>(&[]).versioned())
         .operation(handler!(change_tenant), Contract::of::<ChangeTenant>(&[SLUG_TAKEN]).versioned())
 }
 
-/// What is to change in the organisation; what is left out stays.
+/// Changes to the tenant. Omitted fields keep their values.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({ "name": "Acme International" }))]
@@ -49,12 +49,12 @@ impl IntoCommand for ChangedTenant {
     }
 }
 
-/// See the organisation.
+/// Get the tenant of the session
 #[utoipa::path(
     get,
     path = "/tenant",
     tag = "tenant",
-    responses((status = 200, description = "The organisation.", body = Of<TenantView>))
+    responses((status = 200, description = "The tenant.", body = Of<TenantView>))
 )]
 pub(crate) async fn get_tenant(app: App, caller: Authorized<ReadTenant>) -> Result<Answer, Failure> {
     let id = caller.tenant()?.id;
@@ -63,14 +63,14 @@ pub(crate) async fn get_tenant(app: App, caller: Authorized<ReadTenant>) -> Resu
     Ok(Answer::ok(&TenantView::from(&tenant))?.etag(tenant.version))
 }
 
-/// Change the organisation's name or slug.
+/// Change the tenant's name or slug
 #[utoipa::path(
     patch,
     path = "/tenant",
     tag = "tenant",
     params(IfMatchHeader),
     request_body = ChangedTenant,
-    responses((status = 200, description = "The changed organisation.", body = Of<TenantView>))
+    responses((status = 200, description = "The changed tenant.", body = Of<TenantView>))
 )]
 pub(crate) async fn change_tenant(
     app: App,

@@ -23,7 +23,7 @@ use crate::{
 };
 
 pub(crate) fn resource() -> Resource {
-    Resource::new("tenants", "The organisations that one belongs to.")
+    Resource::new("tenants", "The tenants in which the caller is a member.")
         .operation(handler!(list_tenants), Contract::of::<OwnTenants>(&[]))
         .operation(
             handler!(create_tenant),
@@ -36,7 +36,7 @@ pub(crate) fn resource() -> Resource {
         .operation(handler!(leave_tenant), Contract::of::<LeaveTenant>(&[LAST_OWNER]))
 }
 
-/// An organisation, and what one is there.
+/// A tenant, and the caller's roles in it.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OwnTenantView {
@@ -52,12 +52,12 @@ impl OwnTenantView {
     }
 }
 
-/// List the organisations that you belong to, in order of name.
+/// List your tenants, in order of name
 #[utoipa::path(
     get,
     path = "/tenants",
     tag = "tenants",
-    responses((status = 200, description = "Your organisations.", body = Of<Vec<OwnTenantView>>))
+    responses((status = 200, description = "The caller's tenants.", body = Of<Vec<OwnTenantView>>))
 )]
 pub(crate) async fn list_tenants(app: App, caller: Authorized<OwnTenants>) -> Result<Answer, Failure> {
     let mut unit = app.read(Scope::Person(caller.user())).await?;
@@ -68,7 +68,7 @@ pub(crate) async fn list_tenants(app: App, caller: Authorized<OwnTenants>) -> Re
     Answer::ok(&views)
 }
 
-/// What the new organisation is called.
+/// Name and slug of the new tenant.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({ "name": "Difference Engines" }))]
@@ -76,7 +76,7 @@ pub(crate) struct NewTenant {
     #[validate(length(min = 1, max = 120))]
     #[schema(min_length = 1, max_length = 120)]
     name: String,
-    /// Derived from the name when it is left out.
+    /// Derived from the name if omitted.
     #[validate(length(min = 3, max = 63))]
     #[schema(min_length = 3, max_length = 63, pattern = "^[a-z0-9](-?[a-z0-9])*$", nullable = false)]
     slug: Option<String>,
@@ -92,13 +92,15 @@ impl IntoCommand for NewTenant {
     }
 }
 
-/// Found an organisation that you own. You stay where you are; switch to go on in it.
+/// Create a tenant that you own
+///
+/// The session stays in its current tenant. Use `POST /auth/switch` to start a session in the new one.
 #[utoipa::path(
     post,
     path = "/tenants",
     tag = "tenants",
     request_body = NewTenant,
-    responses((status = 201, description = "The organisation.", body = Of<TenantView>))
+    responses((status = 201, description = "The new tenant.", body = Of<TenantView>))
 )]
 pub(crate) async fn create_tenant(app: App, caller: Authorized<FoundOwnTenant>, body: Body) -> Result<Answer, Failure> {
     if app.config.registration == RegistrationPolicy::Closed {
@@ -116,7 +118,7 @@ pub(crate) async fn create_tenant(app: App, caller: Authorized<FoundOwnTenant>, 
     .await
 }
 
-/// Who is to own the organisation.
+/// The new owner of the tenant.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({ "userId": "0192f0c1-2345-7abc-8def-0123456789ab" }))]
@@ -135,13 +137,15 @@ impl IntoCommand for Transfer {
     }
 }
 
-/// Hand the organisation over to another member. You keep `admin`.
+/// Transfer the tenant to another member
+///
+/// The caller loses the role `owner` and gets the role `admin`.
 #[utoipa::path(
     post,
     path = "/tenant/transfer",
     tag = "tenant",
     request_body = Transfer,
-    responses((status = 204, description = "They own it."))
+    responses((status = 204, description = "The member owns the tenant."))
 )]
 pub(crate) async fn transfer_tenant(
     app: App,
@@ -157,12 +161,14 @@ pub(crate) async fn transfer_tenant(
     .await
 }
 
-/// Leave the organisation. Your sessions in it end, this one too.
+/// Leave the tenant
+///
+/// The caller's sessions in the tenant end, including the current one.
 #[utoipa::path(
     post,
     path = "/tenant/leave",
     tag = "tenant",
-    responses((status = 204, description = "You are no member any more."))
+    responses((status = 204, description = "The caller is no longer a member."))
 )]
 pub(crate) async fn leave_tenant(app: App, caller: Authorized<LeaveTenant>) -> Result<Answer, Failure> {
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {

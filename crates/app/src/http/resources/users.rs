@@ -1,4 +1,4 @@
-//! Operations of `/users`: the members of the organisation.
+//! Operations of `/users`: the members of the tenant.
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ use crate::{
 };
 
 pub(crate) fn resource() -> Resource {
-    Resource::new("users", "Who is a member, and with which roles.")
+    Resource::new("users", "The tenant's members and their roles.")
         .operation(handler!(list_users), Contract::of::<ListMembers>(&[ErrorCode::INVALID_CURSOR]))
         .operation(handler!(get_user), Contract::of::<ListMembers>(&[]).versioned())
         .operation(handler!(change_user), Contract::of::<ChangeMemberStatus>(&[LAST_OWNER]).versioned())
@@ -36,7 +36,7 @@ pub(crate) fn resource() -> Resource {
         .operation(handler!(take_role), Contract::of::<TakeRole>(&[LAST_OWNER]))
 }
 
-/// A member of the organisation.
+/// A member of the tenant.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
@@ -50,12 +50,12 @@ pub(crate) struct MemberView {
     #[schema(format = "email")]
     email: String,
     name: String,
-    /// `active` or `deactivated`: the membership, not the person.
+    /// Status of the membership: `active` or `deactivated`.
     status: &'static str,
     roles: Vec<RoleReference>,
     #[schema(format = "date-time")]
     joined_at: String,
-    /// To the minute; `null` before the first use.
+    /// Time of the member's last request, rounded down to the minute; `null` before the first request.
     #[schema(format = "date-time", required = true)]
     last_seen_at: Option<String>,
 }
@@ -75,12 +75,12 @@ impl MemberView {
     }
 }
 
-/// What is to change in a membership.
+/// Changes to a membership.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "status": "deactivated" }))]
 pub(crate) struct ChangedMember {
-    /// `active` or `deactivated`.
+    /// Status of the membership: `active` or `deactivated`.
     #[validate(length(max = 20))]
     #[schema(max_length = 20, pattern = "^(active|deactivated)$")]
     status: String,
@@ -94,7 +94,7 @@ impl IntoCommand for ChangedMember {
     }
 }
 
-/// All the roles that a member is to hold.
+/// The complete set of a member's roles.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({ "roleIds": ["0192f0c1-2345-7abc-8def-0123456789ac"] }))]
@@ -116,16 +116,16 @@ impl IntoCommand for RoleSet {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct MemberQuery {
-    /// What the name or the address begins with.
+    /// Beginning of the name or the email address.
     #[param(max_length = 254)]
     q: Option<String>,
-    /// `active` or `deactivated`.
+    /// Status of the membership: `active` or `deactivated`.
     #[param(pattern = "^(active|deactivated)$")]
     status: Option<String>,
-    /// A role that they hold.
+    /// Id of a role that the member holds.
     #[param(format = "uuid")]
     role_id: Option<String>,
-    /// `name`, `-name`, `joinedAt` or `-joinedAt`, which is what it is without.
+    /// Sort order: `name`, `-name`, `joinedAt` or `-joinedAt` (default).
     #[param(pattern = "^-?(name|joinedAt)$")]
     sort: Option<String>,
 }
@@ -155,7 +155,7 @@ impl ListQuery for MemberQuery {
     }
 }
 
-/// List the members.
+/// List the tenant's members
 #[utoipa::path(
     get,
     path = "/users",
@@ -193,7 +193,7 @@ async fn answer_member(unit: &mut Unit, user: UserId) -> Result<Answer, Failure>
     Ok(Answer::ok(&view)?.etag(version))
 }
 
-/// See one member.
+/// Get a member
 #[utoipa::path(
     get,
     path = "/users/{id}",
@@ -210,7 +210,9 @@ pub(crate) async fn get_user(
     answer_member(&mut unit, path_id(&id)?).await
 }
 
-/// Deactivate a member, who is signed out at once, or activate them again.
+/// Deactivate or reactivate a member
+///
+/// A deactivated member is signed out immediately.
 #[utoipa::path(
     patch,
     path = "/users/{id}",
@@ -235,13 +237,15 @@ pub(crate) async fn change_user(
     .await
 }
 
-/// Take a member out of the organisation. The person stays.
+/// Remove a member from the tenant
+///
+/// The user's account remains.
 #[utoipa::path(
     delete,
     path = "/users/{id}",
     tag = "users",
     params(("id" = String, Path, format = "uuid"), IfMatchHeader),
-    responses((status = 204, description = "They are no member any more."))
+    responses((status = 204, description = "The user is no longer a member."))
 )]
 pub(crate) async fn remove_user(
     app: App,
@@ -257,7 +261,7 @@ pub(crate) async fn remove_user(
     .await
 }
 
-/// Give a member exactly these roles.
+/// Replace the roles of a member
 #[utoipa::path(
     put,
     path = "/users/{id}/roles",
@@ -282,13 +286,13 @@ pub(crate) async fn set_roles(
     .await
 }
 
-/// Give a member one more role.
+/// Assign a role to a member
 #[utoipa::path(
     post,
     path = "/users/{id}/roles/{role_id}",
     tag = "users",
     params(("id" = String, Path, format = "uuid"), ("role_id" = String, Path, format = "uuid")),
-    responses((status = 204, description = "They hold it."))
+    responses((status = 204, description = "The member holds the role."))
 )]
 pub(crate) async fn give_role(
     app: App,
@@ -303,13 +307,13 @@ pub(crate) async fn give_role(
     .await
 }
 
-/// Take one role from a member.
+/// Unassign a role from a member
 #[utoipa::path(
     delete,
     path = "/users/{id}/roles/{role_id}",
     tag = "users",
     params(("id" = String, Path, format = "uuid"), ("role_id" = String, Path, format = "uuid"), IfMatchHeader),
-    responses((status = 204, description = "They hold it no more."))
+    responses((status = 204, description = "The member no longer holds the role."))
 )]
 pub(crate) async fn take_role(
     app: App,

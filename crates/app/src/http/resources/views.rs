@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::http::request::FieldErrors;
 
-/// A person.
+/// A user.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
@@ -52,7 +52,7 @@ impl UserView {
     }
 }
 
-/// An organisation.
+/// A tenant.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
@@ -65,7 +65,7 @@ pub(crate) struct TenantView {
     name: String,
     slug: String,
     plan: String,
-    /// `active` or `suspended`.
+    /// Status of the tenant: `active` or `suspended`.
     status: &'static str,
     #[schema(format = "date-time")]
     created_at: String,
@@ -97,7 +97,7 @@ impl From<&TenantAuthority> for TenantView {
     }
 }
 
-/// An organisation by id, name and slug.
+/// A tenant by id, name and slug.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TenantReference {
     #[schema(format = "uuid")]

@@ -20,13 +20,13 @@ pub(crate) struct KeySet {
     keys: Vec<serde_json::Value>,
 }
 
-/// The keys by which access tokens can be checked.
+/// Get the public keys that verify access tokens
 #[utoipa::path(
     get,
     path = "/.well-known/jwks.json",
     tag = "auth",
-    responses((status = 200, description = "The live keys; several during a rotation.", body = KeySet,
-        headers(("Cache-Control" = String, description = "How long they may be kept."))))
+    responses((status = 200, description = "The valid keys: several during a rotation.", body = KeySet,
+        headers(("Cache-Control" = String, description = "How long clients may cache the keys."))))
 )]
 pub(crate) async fn jwks(app: App) -> HttpResponse {
     HttpResponse::Ok()

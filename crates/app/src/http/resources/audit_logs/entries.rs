@@ -12,7 +12,7 @@ use crate::{
     http::request::{Authorized, FieldErrors, List, ListOf, ListQuery, ListRequest, Of, PageParameters, path_id},
 };
 
-/// One entry of the audit log.
+/// An entry of the audit log.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct EntryView {
@@ -20,23 +20,23 @@ pub(crate) struct EntryView {
     pub(super) id: String,
     #[schema(example = "role.created")]
     pub(super) action: String,
-    /// `succeeded`, `denied` or `failed`.
+    /// Outcome of the action: `succeeded`, `denied` or `failed`.
     pub(super) outcome: &'static str,
     pub(super) actor: ActorView,
     #[schema(required = true)]
     pub(super) target: Option<TargetView>,
     pub(super) changes: Vec<ChangeView>,
     pub(super) context: ContextView,
-    /// How many times, for refusals that were counted.
+    /// Number of refusals, for an entry that counts several.
     pub(super) count: i64,
     #[schema(format = "date-time")]
     pub(super) occurred_at: String,
 }
 
-/// Who did it.
+/// The author of the action.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ActorView {
-    /// `user`, `system` or `operator`.
+    /// Kind of the actor: `user`, `system` or `operator`.
     pub(super) r#type: String,
     #[schema(format = "uuid", required = true)]
     pub(super) id: Option<String>,
@@ -44,10 +44,10 @@ pub(crate) struct ActorView {
     pub(super) name: Option<String>,
 }
 
-/// What it was done to.
+/// The object of the action.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TargetView {
-    /// `tenant`, `user`, `role`, `session`, `invitation`, `job` or `file`.
+    /// Kind of the target: `tenant`, `user`, `role`, `session`, `invitation`, `job` or `file`.
     pub(super) r#type: String,
     #[schema(format = "uuid")]
     pub(super) id: String,
@@ -55,7 +55,7 @@ pub(crate) struct TargetView {
     pub(super) name: Option<String>,
 }
 
-/// A field that changed; one that is secret has neither value.
+/// A changed field with its values. A secret field has no values.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ChangeView {
     field: String,
@@ -71,7 +71,7 @@ impl From<Change> for ChangeView {
     }
 }
 
-/// Where the request came from.
+/// The origin of the request.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ContextView {
@@ -116,25 +116,25 @@ impl From<Entry> for EntryView {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EntryQuery {
-    /// An action, or all whose name begins so: `role.created`, `role.*`.
+    /// An action such as `role.created`, or a group of actions such as `role.*`.
     #[param(max_length = 80)]
     pub(super) action: Option<String>,
-    /// Who did it.
+    /// Id of the actor.
     #[param(format = "uuid")]
     pub(super) actor_id: Option<String>,
-    /// `tenant`, `user`, `role`, `session`, `invitation`, `job` or `file`.
+    /// Kind of the target: `tenant`, `user`, `role`, `session`, `invitation`, `job` or `file`.
     #[param(pattern = "^(tenant|user|role|session|invitation|job|file)$")]
     pub(super) target_type: Option<String>,
-    /// What it was done to.
+    /// Id of the target.
     #[param(format = "uuid")]
     pub(super) target_id: Option<String>,
-    /// `succeeded`, `denied` or `failed`.
+    /// Outcome of the action: `succeeded`, `denied` or `failed`.
     #[param(pattern = "^(succeeded|denied|failed)$")]
     pub(super) outcome: Option<String>,
-    /// Not before.
+    /// Earliest time, inclusive.
     #[param(format = "date-time")]
     pub(super) from: Option<String>,
-    /// Before.
+    /// Latest time, exclusive.
     #[param(format = "date-time")]
     pub(super) to: Option<String>,
 }
@@ -194,7 +194,7 @@ fn moment(text: &str) -> Result<Timestamp, &'static str> {
     parsed.map(|at| Timestamp::new(at.to_utc())).map_err(|_| "must be an RFC 3339 date and time")
 }
 
-/// Read the audit log, newest first.
+/// List entries of the audit log, newest first
 #[utoipa::path(
     get,
     path = "/audit-logs",
@@ -213,13 +213,13 @@ pub(crate) async fn list_entries(
     cursors.answer(&page)
 }
 
-/// Read one entry.
+/// Get an entry of the audit log
 #[utoipa::path(
     get,
     path = "/audit-logs/{id}",
     tag = "audit",
     params(("id" = String, Path, format = "uuid")),
-    responses((status = 200, description = "The entry.", body = Of<EntryView>))
+    responses((status = 200, description = "The entry of the audit log.", body = Of<EntryView>))
 )]
 pub(crate) async fn get_entry(
     app: App,

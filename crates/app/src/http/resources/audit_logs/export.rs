@@ -26,32 +26,32 @@ const ENTRIES_AT_ONCE: u32 = 1_000;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ExportQuery {
-    /// `ndjson` or `csv`.
+    /// File format: `ndjson` or `csv`.
     #[param(required = true, pattern = "^(ndjson|csv)$")]
     format: Option<String>,
-    /// `true` for everything that is sealed, in the form that `tenantry audit verify` reads. It goes with `ndjson` and
-    /// without filters, for a part of a log cannot be verified.
+    /// `true` exports the sealed log in the format of `tenantry audit verify`. Requires `ndjson` and no filters,
+    /// because a part of a log cannot be verified.
     #[param(pattern = "^(true|false)$")]
     seals: Option<String>,
-    /// An action, or all whose name begins so: `role.created`, `role.*`.
+    /// An action such as `role.created`, or a group of actions such as `role.*`.
     #[param(max_length = 80)]
     action: Option<String>,
-    /// Who did it.
+    /// Id of the actor.
     #[param(format = "uuid")]
     actor_id: Option<String>,
-    /// The kind of thing that it was done to, as in `GET /audit-logs`.
+    /// Kind of the target, as in `GET /audit-logs`.
     #[param(max_length = 80)]
     target_type: Option<String>,
-    /// What it was done to.
+    /// Id of the target.
     #[param(format = "uuid")]
     target_id: Option<String>,
-    /// `succeeded`, `denied` or `failed`.
+    /// Outcome of the action: `succeeded`, `denied` or `failed`.
     #[param(pattern = "^(succeeded|denied|failed)$")]
     outcome: Option<String>,
-    /// Not before.
+    /// Earliest time, inclusive.
     #[param(format = "date-time")]
     from: Option<String>,
-    /// Before.
+    /// Latest time, exclusive.
     #[param(format = "date-time")]
     to: Option<String>,
 }
@@ -94,10 +94,10 @@ impl ExportQuery {
     }
 }
 
-/// Take the audit log away as a file, oldest first.
+/// Export the audit log as a file, oldest entry first
 ///
-/// CSV is RFC 4180 with a line of names. A cell that a spreadsheet would run gets an apostrophe before it, and so does one
-/// that begins with an apostrophe: take one away to have what was written.
+/// CSV follows RFC 4180, with a header line. A cell that a spreadsheet could execute as a formula, or that begins with
+/// an apostrophe, is prefixed with an apostrophe. Remove one leading apostrophe to get the original value.
 #[utoipa::path(
     get,
     path = "/audit-logs/export",
@@ -105,7 +105,7 @@ impl ExportQuery {
     params(ExportQuery),
     responses((
         status = 200,
-        description = "The entries, one a line. An answer that breaks off is not the whole.",
+        description = "The entries, one per line. If the connection closes early, the export is incomplete.",
         content((String = "application/x-ndjson"), (String = "text/csv"))
     ))
 )]

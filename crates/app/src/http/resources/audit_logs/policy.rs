@@ -12,14 +12,14 @@ use crate::{
     http::request::{Authorized, Body, FieldErrors, IntoCommand, Of, clearable, present},
 };
 
-/// How long entries are kept.
+/// The retention of audit entries.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({ "retentionDays": 365, "legalHold": false }))]
 pub(crate) struct AuditPolicyView {
-    /// For how many days entries are kept.
+    /// Number of days for which entries are kept.
     retention_days: u32,
-    /// Whether nothing is removed, however old.
+    /// Whether all entries are kept, whatever their age.
     legal_hold: bool,
 }
 
@@ -29,16 +29,16 @@ impl From<EffectivePolicy> for AuditPolicyView {
     }
 }
 
-/// What is to change in how long entries are kept; what is left out stays.
+/// Changes to the retention of audit entries. Omitted fields keep their values.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({ "retentionDays": 365, "legalHold": true }))]
 pub(crate) struct ChangedAuditPolicy {
-    /// Not less than the organisation's plan says; `null` goes back to that.
+    /// Number of days, at least those of the tenant's plan. `null` restores the plan's value.
     #[serde(default, deserialize_with = "clearable")]
     #[schema(minimum = 1, maximum = 36500, value_type = Option<u32>)]
     retention_days: Option<Option<u32>>,
-    /// Whether nothing is to be removed, however old.
+    /// `true` keeps all entries, whatever their age.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     legal_hold: Option<bool>,
@@ -60,12 +60,12 @@ impl IntoCommand for ChangedAuditPolicy {
     }
 }
 
-/// See how long the audit log is kept.
+/// Get the retention of the audit log
 #[utoipa::path(
     get,
     path = "/audit-logs/policy",
     tag = "audit",
-    responses((status = 200, description = "What holds now.", body = Of<AuditPolicyView>))
+    responses((status = 200, description = "The current retention.", body = Of<AuditPolicyView>))
 )]
 pub(crate) async fn get_audit_policy(app: App, caller: Authorized<ReadAuditLog>) -> Result<Answer, Failure> {
     let tenant = caller.tenant()?;
@@ -73,13 +73,13 @@ pub(crate) async fn get_audit_policy(app: App, caller: Authorized<ReadAuditLog>)
     Answer::ok(&AuditPolicyView::from(app.config.audit.retention().of_plan(&tenant.plan, set)))
 }
 
-/// Keep the audit log for longer than the plan says, or for ever.
+/// Extend the retention of the audit log, or set a legal hold
 #[utoipa::path(
     patch,
     path = "/audit-logs/policy",
     tag = "audit",
     request_body = ChangedAuditPolicy,
-    responses((status = 200, description = "What holds from now on.", body = Of<AuditPolicyView>))
+    responses((status = 200, description = "The changed retention.", body = Of<AuditPolicyView>))
 )]
 pub(crate) async fn change_audit_policy(
     app: App,

@@ -10,34 +10,34 @@ use crate::{
     http::request::{Authorized, List, ListOf, ListRequest, NewestFirst, PageParameters},
 };
 
-/// A seal: a signature over so many entries, linked to the seal before.
+/// A signature over a segment of the audit log, linked to the previous seal.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SealView {
-    /// Which segment of the log, counted from 1.
+    /// Number of the segment, counted from 1.
     number: i64,
-    /// Where its first entry stands in the log, counted from 1.
+    /// Position of the segment's first entry in the log, counted from 1.
     first_position: i64,
-    /// How many entries it has.
+    /// Number of entries in the segment.
     count: i64,
-    /// When the newest of them happened.
+    /// Time of the newest entry in the segment.
     #[schema(format = "date-time")]
     newest: String,
-    /// The `digest` of the seal before; `null` in the first.
+    /// The `digest` of the previous seal; `null` for the first.
     #[schema(required = true)]
     previous: Option<String>,
-    /// SHA-256 over the ids and digests of its entries, in hexadecimal.
+    /// SHA-256 over the ids and digests of the segment's entries, in hexadecimal.
     entries: String,
-    /// When it was sealed.
+    /// Time of the sealing.
     #[schema(format = "date-time")]
     sealed_at: String,
-    /// The thumbprint of the key that signed it (RFC 7638).
+    /// Thumbprint of the signing key (RFC 7638).
     key_id: String,
-    /// SHA-256 over what was signed, in hexadecimal: to be kept elsewhere as the head of the log.
+    /// SHA-256 over `signed`, in hexadecimal. Store it elsewhere as the head of the log.
     digest: String,
-    /// What was signed: canonical JSON (RFC 8785).
+    /// The signed text: canonical JSON (RFC 8785).
     signed: String,
-    /// The Ed25519 signature over it, in hexadecimal.
+    /// Ed25519 signature over `signed`, in hexadecimal.
     signature: String,
 }
 
@@ -62,7 +62,9 @@ impl TryFrom<Segment> for SealView {
     }
 }
 
-/// Read the signed seals that prove the audit log whole, newest first.
+/// List the seals of the audit log, newest first
+///
+/// The seals prove that the log is complete and unchanged.
 #[utoipa::path(
     get,
     path = "/audit-logs/seals",

@@ -31,7 +31,7 @@ pub(crate) const OPERATION: Contract = Contract::public(
 
 const SCOPE: Scope = Scope::System(SystemReason::Link);
 
-/// The token of the mailed link, and the password chosen when registering.
+/// The token of the link from the email, and the password of the registration.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({
@@ -42,7 +42,7 @@ pub(crate) struct Confirmation {
     token: SecretString,
     #[schema(max_length = 128, format = "password", value_type = String)]
     password: SecretString,
-    /// `body` (default) or `cookie`: how the refresh token travels.
+    /// Transport of the refresh token: `body` (default) or `cookie`.
     #[validate(length(max = 10))]
     #[schema(max_length = 10, pattern = "^(body|cookie)$", nullable = false)]
     transport: Option<String>,
@@ -58,13 +58,13 @@ impl IntoCommand for Confirmation {
     }
 }
 
-/// Confirm a registration by the mailed link, and be signed in.
+/// Confirm a registration with the token of a link, and sign in
 #[utoipa::path(
     post,
     path = "/auth/register/confirm",
     tag = "auth",
     request_body = Confirmation,
-    responses((status = 201, description = "Registered and signed in.", body = Of<RegisteredView>))
+    responses((status = 201, description = "The user is registered and signed in.", body = Of<RegisteredView>))
 )]
 pub(crate) async fn confirm_registration(
     app: App,

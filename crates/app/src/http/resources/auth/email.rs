@@ -38,7 +38,7 @@ pub(crate) const CHANGE: Contract = Contract::of::<ChangeEmail>(&[INVALID_CREDEN
 
 const SCOPE: Scope = Scope::System(SystemReason::Link);
 
-/// The token of the mailed link, and the password unless there is an access token.
+/// The token of the link from the email, and the password unless the request has an access token.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
@@ -47,7 +47,7 @@ const SCOPE: Scope = Scope::System(SystemReason::Link);
 pub(crate) struct Verification {
     #[schema(min_length = 1, max_length = 200, value_type = String)]
     token: SecretString,
-    /// Not needed by whoever is signed in as the person that the link is for.
+    /// Required unless the request has an access token of the user to whom the link was sent.
     #[schema(max_length = 128, format = "password", nullable = false, value_type = Option<String>)]
     password: Option<SecretString>,
 }
@@ -61,15 +61,16 @@ impl IntoCommand for Verification {
     }
 }
 
-/// Prove that an address is yours, by the link that was mailed there.
+/// Verify an email address with the token of a link
 ///
-/// For a link of a change of address the account gets that address, and its other sessions and links end.
+/// For a link of an email address change, the account gets the new address, and the user's other sessions and links
+/// end.
 #[utoipa::path(
     post,
     path = "/auth/email/verify",
     tag = "auth",
     request_body = Verification,
-    responses((status = 204, description = "It is yours."))
+    responses((status = 204, description = "The address is verified."))
 )]
 pub(crate) async fn verify_email(
     app: App,
@@ -100,12 +101,12 @@ pub(crate) async fn verify_email(
     .await
 }
 
-/// Have another link mailed that proves your address.
+/// Send a new link to verify your email address
 #[utoipa::path(
     post,
     path = "/auth/email/resend",
     tag = "auth",
-    responses((status = 202, description = "It goes there by mail, unless the address is proved.", body = Of<Accepted>))
+    responses((status = 202, description = "The server sends an email unless the address is already verified.", body = Of<Accepted>))
 )]
 pub(crate) async fn resend_verification(app: App, caller: Authorized<ResendVerification>) -> Result<Answer, Failure> {
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
@@ -119,7 +120,7 @@ pub(crate) async fn resend_verification(app: App, caller: Authorized<ResendVerif
     .await
 }
 
-/// Your password, and the address that you want.
+/// The caller's password and the new email address.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({
@@ -143,13 +144,15 @@ impl IntoCommand for ChangedEmail {
     }
 }
 
-/// Ask for another address. It takes effect by the link that is mailed there; the old address is told.
+/// Request an email address change
+///
+/// The change takes effect when the link sent to the new address is used. The old address is notified.
 #[utoipa::path(
     post,
     path = "/auth/email/change",
     tag = "auth",
     request_body = ChangedEmail,
-    responses((status = 202, description = "A link goes to the new address by mail.", body = Of<Accepted>))
+    responses((status = 202, description = "The server sends a link to the new address.", body = Of<Accepted>))
 )]
 pub(crate) async fn change_email(app: App, caller: Authorized<ChangeEmail>, body: Body) -> Result<Answer, Failure> {
     let (current, new_email) = body.parse::<ChangedEmail>().await?;

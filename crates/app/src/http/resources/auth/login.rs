@@ -27,7 +27,7 @@ pub(crate) const OPERATION: Contract =
     Contract::public(SignIn::EVENTS, &[INVALID_CREDENTIALS, ErrorCode::TENANT_SUSPENDED, ErrorCode::RATE_LIMITED])
         .with_cookie();
 
-/// Who signs in, and to which organisation.
+/// The user's credentials, and the tenant to sign in to.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({ "email": "ada@example.com", "password": "correct horse battery staple" }))]
@@ -37,11 +37,11 @@ pub(crate) struct Credentials {
     email: String,
     #[schema(max_length = 128, format = "password", value_type = String)]
     password: SecretString,
-    /// The organisation's slug; without it the one used last.
+    /// Slug of the tenant. Default: the tenant that the user used last.
     #[validate(length(max = 63))]
     #[schema(max_length = 63, nullable = false)]
     tenant_slug: Option<String>,
-    /// `body` (default) or `cookie`: how the refresh token travels.
+    /// Transport of the refresh token: `body` (default) or `cookie`.
     #[validate(length(max = 10))]
     #[schema(max_length = 10, pattern = "^(body|cookie)$", nullable = false)]
     transport: Option<String>,
@@ -70,12 +70,12 @@ impl IntoCommand for Credentials {
     }
 }
 
-/// The person, the organisation they are in now, those they could switch to, and their tokens.
+/// The user, the session's tenant, the tenants to which the user can switch, and the tokens.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SignedInView {
     user: UserView,
-    /// `null` when the person is in none that may be used.
+    /// `null` if the user is an active member of no active tenant.
     #[schema(required = true)]
     tenant: Option<TenantView>,
     tenants: Vec<TenantReference>,
@@ -83,13 +83,13 @@ pub(crate) struct SignedInView {
     tokens: TokensView,
 }
 
-/// Sign in.
+/// Sign in with email address and password
 #[utoipa::path(
     post,
     path = "/auth/login",
     tag = "auth",
     request_body = Credentials,
-    responses((status = 200, description = "Signed in.", body = Of<SignedInView>))
+    responses((status = 200, description = "The user is signed in.", body = Of<SignedInView>))
 )]
 pub(crate) async fn login(app: App, _: Anonymous, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
     let wanted = body.parse::<Credentials>().await?;

@@ -24,22 +24,22 @@ pub(crate) const OPERATION: Contract =
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Siblings {
-    /// `true` ends every session of the sign-in.
+    /// `true` ends all sessions of the sign-in, not only this one.
     #[param(value_type = Option<bool>)]
     siblings: Option<String>,
 }
 
-/// Sign out.
+/// Sign out
 ///
-/// The session is known by the access token, also an expired one, or by the refresh token in the body or the cookie.
-/// It is no mistake to sign out twice, or without being signed in.
+/// The session is that of the access token, which may have expired, or that of the refresh token in the body or the
+/// cookie. A repeated request, or one without a session, succeeds as well.
 #[utoipa::path(
     post,
     path = "/auth/logout",
     tag = "auth",
     params(Siblings),
-    request_body(content = PresentedToken, description = "Left out when there is an access token or the cookie."),
-    responses((status = 204, description = "Signed out."))
+    request_body(content = PresentedToken, description = "Omit the body if the request has an access token or the cookie."),
+    responses((status = 204, description = "The session has ended."))
 )]
 pub(crate) async fn logout(app: App, _: Anonymous, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
     let in_body = body.parse_if_any::<PresentedToken>().await?.flatten();

@@ -19,11 +19,11 @@ use crate::{
 pub(crate) const GET: Contract = Contract::of::<ReadOwnProfile>(&[]).versioned();
 pub(crate) const CHANGE: Contract = Contract::of::<ChangeProfile>(&[]).versioned();
 
-/// Who you are and what you may do.
+/// The caller: user, session, tenant, roles and permissions.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct MeView {
     user: UserView,
-    /// `null` when the session is in no organisation.
+    /// `null` for a session without a tenant.
     #[schema(required = true)]
     tenant: Option<TenantView>,
     roles: Vec<RoleReference>,
@@ -31,7 +31,7 @@ pub(crate) struct MeView {
     session: OwnSessionView,
 }
 
-/// The session that asks.
+/// The session of the request.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OwnSessionView {
@@ -39,7 +39,7 @@ pub(crate) struct OwnSessionView {
     id: String,
     #[schema(format = "date-time")]
     created_at: String,
-    /// When it ends whatever happens.
+    /// Latest possible end of the session.
     #[schema(format = "date-time")]
     expires_at: String,
 }
@@ -62,7 +62,7 @@ impl MeView {
     }
 }
 
-/// What is to change in one's profile; what is left out stays.
+/// Changes to the caller's profile. Omitted fields keep their values.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "name": "Augusta Ada King" }))]
@@ -81,12 +81,12 @@ impl IntoCommand for ChangedMe {
     }
 }
 
-/// See who you are and what you may do.
+/// Get your profile, session, tenant, roles and permissions
 #[utoipa::path(
     get,
     path = "/auth/me",
     tag = "auth",
-    responses((status = 200, description = "You.", body = Of<MeView>))
+    responses((status = 200, description = "The caller.", body = Of<MeView>))
 )]
 pub(crate) async fn get_me(app: App, caller: Authorized<ReadOwnProfile>) -> Result<HttpResponse, Failure> {
     let (known, session) = (&caller.known, caller.session()?);
@@ -106,14 +106,14 @@ pub(crate) async fn get_me(app: App, caller: Authorized<ReadOwnProfile>) -> Resu
         .body(body))
 }
 
-/// Change your name, in every organisation.
+/// Change your name in all tenants
 #[utoipa::path(
     patch,
     path = "/auth/me",
     tag = "auth",
     params(IfMatchHeader),
     request_body = ChangedMe,
-    responses((status = 200, description = "You, changed.", body = Of<UserView>))
+    responses((status = 200, description = "The changed profile.", body = Of<UserView>))
 )]
 pub(crate) async fn change_me(
     app: App,

@@ -19,7 +19,7 @@ pub(super) use tokens::{Issued, TokensView, Transport};
 use crate::http::request::{Resource, handler};
 
 pub(crate) fn resource() -> Resource {
-    Resource::new("auth", "Signing in and out, one's own profile and sessions.")
+    Resource::new("auth", "Sign-in and sign-out, and the caller's profile and sessions.")
         .operation(handler!(me::get_me), me::GET)
         .operation(handler!(me::change_me), me::CHANGE)
         .operation(handler!(register::register), register::OPERATION)

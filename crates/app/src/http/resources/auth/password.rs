@@ -16,7 +16,7 @@ use crate::{
 pub(crate) const OPERATION: Contract =
     Contract::of::<ChangePassword>(&[INVALID_CREDENTIALS, WEAK_PASSWORD, ErrorCode::RATE_LIMITED]);
 
-/// The password that is, and the one that is to be.
+/// The current password and the new one.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({
@@ -25,7 +25,7 @@ pub(crate) const OPERATION: Contract =
 pub(crate) struct ChangedPassword {
     #[schema(max_length = 128, format = "password", value_type = String)]
     current_password: SecretString,
-    /// 8 to 128 characters, and not easy to guess.
+    /// 8 to 128 characters. Passwords that are easy to guess are refused.
     #[schema(min_length = 8, max_length = 128, format = "password", value_type = String)]
     new_password: SecretString,
 }
@@ -40,13 +40,15 @@ impl IntoCommand for ChangedPassword {
     }
 }
 
-/// Change your password. Your other sessions end.
+/// Change your password
+///
+/// The caller's other sessions end.
 #[utoipa::path(
     post,
     path = "/auth/password/change",
     tag = "auth",
     request_body = ChangedPassword,
-    responses((status = 204, description = "It is changed."))
+    responses((status = 204, description = "The password is changed."))
 )]
 pub(crate) async fn change_password(
     app: App,

@@ -21,7 +21,7 @@ use crate::{
 pub(crate) const FORGOT: Contract = Contract::public(&[], &[ErrorCode::RATE_LIMITED]);
 pub(crate) const RESET: Contract = Contract::public(ResetPassword::EVENTS, &[WEAK_PASSWORD, LINK_INVALID]);
 
-/// Whose password is forgotten.
+/// The email address of the account.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "email": "ada@example.com" }))]
@@ -39,13 +39,15 @@ impl IntoCommand for Forgotten {
     }
 }
 
-/// Have a link mailed by which a new password can be chosen. The answer is the same for any address.
+/// Request a link to reset a forgotten password
+///
+/// The response is the same for known and unknown addresses.
 #[utoipa::path(
     post,
     path = "/auth/password/forgot",
     tag = "auth",
     request_body = Forgotten,
-    responses((status = 202, description = "If there is an account, a link goes there by mail.", body = Of<Accepted>))
+    responses((status = 202, description = "If the address has an account, the server sends a link to it.", body = Of<Accepted>))
 )]
 pub(crate) async fn forgot_password(
     app: App,
@@ -64,7 +66,7 @@ pub(crate) async fn forgot_password(
     .await
 }
 
-/// The token of the mailed link, and the password that is to be.
+/// The token of the link from the email, and the new password.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
@@ -73,7 +75,7 @@ pub(crate) async fn forgot_password(
 pub(crate) struct NewPassword {
     #[schema(min_length = 1, max_length = 200, value_type = String)]
     token: SecretString,
-    /// 8 to 128 characters, and not easy to guess.
+    /// 8 to 128 characters. Passwords that are easy to guess are refused.
     #[schema(min_length = 8, max_length = 128, format = "password", value_type = String)]
     password: SecretString,
 }
@@ -87,13 +89,15 @@ impl IntoCommand for NewPassword {
     }
 }
 
-/// Choose a new password by the mailed link. Every session ends.
+/// Reset a password with the token of a link
+///
+/// All sessions of the user end.
 #[utoipa::path(
     post,
     path = "/auth/password/reset",
     tag = "auth",
     request_body = NewPassword,
-    responses((status = 204, description = "It is changed. Sign in with it."))
+    responses((status = 204, description = "The password is changed. The user can sign in with it."))
 )]
 pub(crate) async fn reset_password(
     app: App,

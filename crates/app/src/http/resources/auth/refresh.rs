@@ -21,16 +21,16 @@ pub(crate) const OPERATION: Contract = Contract::public(
 .with_cookie()
 .with_optional_body();
 
-/// Exchange a refresh token for new tokens.
+/// Exchange a refresh token for new tokens
 ///
-/// The token of the last answer is spent. Sent twice within ten seconds, or again because the answer was lost, it
-/// gets the same successor. An older one ends every session of its sign-in.
+/// A refresh token is valid for one exchange. If the same token is sent again within ten seconds, or because the
+/// response was lost, the response has the same successor. An older token ends every session of its sign-in.
 #[utoipa::path(
     post,
     path = "/auth/refresh",
     tag = "auth",
-    request_body(content = PresentedToken, description = "Left out when the token is in the cookie."),
-    responses((status = 200, description = "New tokens.", body = Of<TokensView>))
+    request_body(content = PresentedToken, description = "Omit the body if the cookie carries the token."),
+    responses((status = 200, description = "The new tokens.", body = Of<TokensView>))
 )]
 pub(crate) async fn refresh(app: App, _: Anonymous, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
     let in_body = body.parse_if_any::<PresentedToken>().await?.flatten();

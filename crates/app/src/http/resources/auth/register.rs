@@ -31,7 +31,7 @@ pub(crate) const OPERATION: Contract = Contract::public(
 )
 .with_cookie();
 
-/// Who registers, and what their organisation is called.
+/// The new user and the name of their tenant.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({
@@ -42,7 +42,7 @@ pub(crate) struct NewRegistration {
     #[validate(length(max = 254))]
     #[schema(max_length = 254, format = "email")]
     email: String,
-    /// 8 to 128 characters, and not easy to guess.
+    /// 8 to 128 characters. Passwords that are easy to guess are refused.
     #[schema(min_length = 8, max_length = 128, format = "password", value_type = String)]
     password: SecretString,
     #[validate(length(min = 1, max = 120))]
@@ -51,11 +51,11 @@ pub(crate) struct NewRegistration {
     #[validate(length(min = 1, max = 120))]
     #[schema(min_length = 1, max_length = 120)]
     tenant_name: String,
-    /// Derived from the name when it is left out.
+    /// Derived from the name if omitted.
     #[validate(length(min = 3, max = 63))]
     #[schema(min_length = 3, max_length = 63, pattern = "^[a-z0-9](-?[a-z0-9])*$", nullable = false)]
     tenant_slug: Option<String>,
-    /// `body` (default) or `cookie`: how the refresh token travels.
+    /// Transport of the refresh token: `body` (default) or `cookie`.
     #[validate(length(max = 10))]
     #[schema(max_length = 10, pattern = "^(body|cookie)$", nullable = false)]
     transport: Option<String>,
@@ -100,7 +100,7 @@ impl Wanted {
     }
 }
 
-/// The person, their organisation and their tokens.
+/// The user, their tenant, and the tokens of their session.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RegisteredView {
@@ -111,7 +111,7 @@ pub(crate) struct RegisteredView {
 }
 
 impl RegisteredView {
-    /// Creates the response with the new user, their organisation and the tokens of their session.
+    /// Creates the response with the new user, their tenant and the tokens of their session.
     pub(super) fn answer(made: &Registered, issued: &Issued) -> Result<Answer, Failure> {
         let view = Self {
             user: UserView::from(&made.person),
@@ -122,17 +122,18 @@ impl RegisteredView {
     }
 }
 
-/// Register yourself and an organisation that you own.
+/// Register a user and a tenant that the user owns
 ///
-/// Where addresses have to be confirmed the answer is 202, whether the address is known or not; the rest is mailed.
+/// If the installation requires confirmed addresses, the response is 202 for known and unknown addresses, and the
+/// server sends an email.
 #[utoipa::path(
     post,
     path = "/auth/register",
     tag = "auth",
     request_body = NewRegistration,
     responses(
-        (status = 201, description = "Registered and signed in.", body = Of<RegisteredView>),
-        (status = 202, description = "A link to confirm the address goes there by mail.", body = Of<Accepted>),
+        (status = 201, description = "The user is registered and signed in.", body = Of<RegisteredView>),
+        (status = 202, description = "The server sends an email to the address.", body = Of<Accepted>),
     )
 )]
 pub(crate) async fn register(app: App, _: Anonymous, request: HttpRequest, body: Body) -> Result<Answer, Failure> {

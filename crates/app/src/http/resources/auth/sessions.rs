@@ -21,36 +21,36 @@ pub(crate) const LIST: Contract = Contract::of::<OwnSessions>(&[]);
 pub(crate) const END_ONE: Contract = Contract::of::<EndOwnSessions>(&[]);
 pub(crate) const END_SEVERAL: Contract = Contract::of::<EndOwnSessions>(&[]);
 
-/// One of your sessions.
+/// A session of the caller.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SessionView {
     #[schema(format = "uuid")]
     id: String,
-    /// The organisation that it is in.
+    /// Tenant of the session; `null` for a session without a tenant.
     #[schema(required = true)]
     tenant: Option<TenantReference>,
-    /// What the client called itself.
+    /// The client's `User-Agent`.
     #[schema(required = true)]
     device: Option<String>,
-    /// Where it was signed in from.
+    /// IP address of the sign-in.
     #[schema(required = true)]
     ip: Option<String>,
     #[schema(format = "date-time")]
     created_at: String,
-    /// To the minute.
+    /// Time of the last request, rounded down to the minute.
     #[schema(format = "date-time")]
     last_used_at: String,
-    /// Whether it is the one that asks.
+    /// Whether this is the session of the request.
     current: bool,
 }
 
-/// See your sessions, newest first.
+/// List your sessions, newest first
 #[utoipa::path(
     get,
     path = "/auth/sessions",
     tag = "auth",
-    responses((status = 200, description = "Your sessions.", body = Of<Vec<SessionView>>))
+    responses((status = 200, description = "The caller's sessions.", body = Of<Vec<SessionView>>))
 )]
 pub(crate) async fn list_sessions(app: App, caller: Authorized<OwnSessions>) -> Result<Answer, Failure> {
     let now = app.world.now();
@@ -72,13 +72,13 @@ pub(crate) async fn list_sessions(app: App, caller: Authorized<OwnSessions>) -> 
     Answer::ok(&live.map(view).collect::<Vec<_>>())
 }
 
-/// End one of your sessions.
+/// End one of your sessions
 #[utoipa::path(
     delete,
     path = "/auth/sessions/{id}",
     tag = "auth",
     params(("id" = String, Path, format = "uuid")),
-    responses((status = 204, description = "It has ended."))
+    responses((status = 204, description = "The session has ended."))
 )]
 pub(crate) async fn end_session(
     app: App,
@@ -93,18 +93,18 @@ pub(crate) async fn end_session(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ScopeQuery {
-    /// `others` or `all`.
+    /// The sessions to end: `others` (all except the session of the request) or `all`.
     #[param(required = true, value_type = String, pattern = "^(others|all)$")]
     scope: Option<String>,
 }
 
-/// End all of your sessions, or all but this one.
+/// End all of your sessions, or all except this one
 #[utoipa::path(
     delete,
     path = "/auth/sessions",
     tag = "auth",
     params(ScopeQuery),
-    responses((status = 204, description = "They have ended."))
+    responses((status = 204, description = "The sessions have ended."))
 )]
 pub(crate) async fn end_sessions(
     app: App,

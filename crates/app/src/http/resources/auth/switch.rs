@@ -23,7 +23,7 @@ use super::tokens::{Issued, TokensView, Transport, presented};
 pub(crate) const OPERATION: Contract =
     Contract::of::<SwitchTenant>(&[ErrorCode::TENANT_SUSPENDED, ORIGIN_NOT_ALLOWED]).with_cookie();
 
-/// The organisation to go on in, and the refresh token of the session that asks.
+/// The tenant to switch to, and the refresh token of the current session.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({
@@ -33,13 +33,13 @@ pub(crate) struct WantedTenant {
     #[validate(length(max = 64))]
     #[schema(value_type = Id)]
     tenant_id: String,
-    /// Left out when it travels in the cookie.
+    /// Omit the field if the cookie carries the refresh token.
     #[schema(max_length = 200, nullable = false, value_type = Option<String>)]
     refresh_token: Option<SecretString>,
-    /// `true` ends the session that asks.
+    /// `true` ends the current session.
     #[schema(nullable = false)]
     end_current: Option<bool>,
-    /// `body` or `cookie`: how the refresh token travels; without it as the one that was shown.
+    /// Transport of the new refresh token: `body` or `cookie` (default: the transport of the presented token).
     #[validate(length(max = 10))]
     #[schema(max_length = 10, pattern = "^(body|cookie)$", nullable = false)]
     transport: Option<String>,
@@ -71,7 +71,7 @@ impl IntoCommand for WantedTenant {
     }
 }
 
-/// You, the organisation that you go on in, and the tokens of your session there.
+/// The user, the tenant, and the tokens of the new session.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SwitchedView {
@@ -81,13 +81,15 @@ pub(crate) struct SwitchedView {
     tokens: TokensView,
 }
 
-/// Go on in another organisation of yours, by a session of its own. The one that asks stays, unless it is to end.
+/// Start a session in another of your tenants
+///
+/// The current session continues unless `endCurrent` is `true`.
 #[utoipa::path(
     post,
     path = "/auth/switch",
     tag = "auth",
     request_body = WantedTenant,
-    responses((status = 200, description = "You are signed in there.", body = Of<SwitchedView>))
+    responses((status = 200, description = "The tokens of the new session.", body = Of<SwitchedView>))
 )]
 pub(crate) async fn switch_tenant(
     app: App,

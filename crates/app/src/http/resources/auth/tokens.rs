@@ -41,11 +41,11 @@ impl Transport {
     }
 }
 
-/// Tokens of a session.
+/// The tokens of a session.
 #[derive(Serialize, ToSchema, Clone)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TokensView {
-    /// A JWT (RFC 9068); send it as `Authorization: Bearer`.
+    /// A JWT (RFC 9068). Send it in the header `Authorization: Bearer …`.
     access_token: String,
     /// Always `Bearer`.
     #[schema(example = "Bearer")]
@@ -53,7 +53,7 @@ pub(crate) struct TokensView {
     /// Seconds until the access token expires.
     #[schema(example = 900)]
     expires_in: u64,
-    /// Opaque; absent when it travels in a cookie.
+    /// Opaque. Absent if the cookie carries it.
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
 }
@@ -108,12 +108,12 @@ pub(crate) fn forget_cookie() -> String {
     cookie("", 0)
 }
 
-/// A refresh token in a body; without one it is looked for in the cookie.
+/// A refresh token in the body. Without one the server reads the cookie.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({ "refreshToken": "tr_AZLwwSNFerwAjQEjRWeJqwAAAAA…" }))]
 pub(crate) struct PresentedToken {
-    /// The refresh token of the last answer; leave it out when it travels in the cookie.
+    /// The latest refresh token of the session. Omit the field if the cookie carries it.
     #[schema(max_length = 200, value_type = Option<String>)]
     refresh_token: Option<SecretString>,
 }

@@ -31,38 +31,40 @@ const INERT: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-a
 /// Only the browser may cache the file, and it must revalidate on each use.
 const ASK_EACH_TIME: HeaderValue = HeaderValue::from_static("private, no-cache");
 
-/// What a download may be asked with.
+/// Headers of a download.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "only its description is used: the headers are read by `Wanted`")]
 pub(super) struct DownloadHeaders {
-    /// One range of bytes (RFC 9110, 14.2); of several the whole is sent.
+    /// One range of bytes (RFC 9110, 14.2). For several ranges the whole file is sent.
     #[param(rename = "Range", example = "bytes=0-1023")]
     range: Option<String>,
-    /// The `ETag` that the range is of; the whole is sent when the file has another.
+    /// The `ETag` to which the range refers. If the file has another one, the whole file is sent.
     #[param(rename = "If-Range")]
     if_range: Option<String>,
-    /// The `ETag` that you have; 304 when the file still has it.
+    /// The `ETag` of your copy. If the file still has it, the response is 304.
     #[param(rename = "If-None-Match")]
     if_none_match: Option<String>,
-    /// The `ETag` that you want; 412 when the file has another.
+    /// The `ETag` that you require. If the file has another one, the response is 412.
     #[param(rename = "If-Match")]
     if_match: Option<String>,
 }
 
-/// Download a file. What is sent is noted.
+/// Download a file, or a range of its bytes
+///
+/// Each download is recorded in the audit log.
 #[utoipa::path(
     get,
     path = "/files/{id}/download",
     tag = "files",
     params(("id" = String, Path, format = "uuid"), DownloadHeaders),
     responses(
-        (status = 200, description = "The bytes.", content_type = "application/octet-stream", body = Vec<u8>),
-        (status = 206, description = "The bytes of the range.", content_type = "application/octet-stream", body = Vec<u8>),
-        (status = 302, description = "Where the storage itself serves the bytes, if it is configured to.",
-            headers(("Location" = String, description = "An address that is good for a minute."))),
-        (status = 304, description = "The file is the one that you have.",
-            headers(("ETag" = String, description = "The version of what is answered, for `If-None-Match`."))),
+        (status = 200, description = "The bytes of the file.", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 206, description = "The bytes of the requested range.", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 302, description = "Redirect to the storage, if the installation is configured for it.",
+            headers(("Location" = String, description = "A URL that is valid for one minute."))),
+        (status = 304, description = "The file has the `ETag` of `If-None-Match`.",
+            headers(("ETag" = String, description = "The version of the file, for `If-None-Match`."))),
     )
 )]
 pub(crate) async fn download_file(

@@ -23,12 +23,12 @@ const ANYWHERE: HeaderValue = HeaderValue::from_static("cross-origin");
 
 const SCOPE: Scope = Scope::System(SystemReason::Link);
 
-/// How long a link is to last.
+/// The lifetime of a link.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({ "expiresIn": 300 }))]
 pub(crate) struct NewLink {
-    /// In seconds.
+    /// Lifetime in seconds.
     #[serde(default, deserialize_with = "crate::http::request::present")]
     #[schema(minimum = 60, maximum = 86400, default = 300, nullable = false)]
     expires_in: Option<u64>,
@@ -44,28 +44,30 @@ impl IntoCommand for NewLink {
     }
 }
 
-/// A link to a file.
+/// A signed link to a file.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
     "url": "https://api.example.com/api/v1/files/signed/tf_AQGS8MEjRXq8", "expiresAt": "2026-11-23T09:05:00.000Z"
 }))]
 pub(crate) struct LinkView {
-    /// Whoever has it may download the file; treat it like a password.
+    /// Any client with this URL can download the file without signing in. Keep it as secret as a password.
     #[schema(format = "uri")]
     url: String,
     #[schema(format = "date-time")]
     expires_at: String,
 }
 
-/// Make a link by which anybody may download the file for a while, as long as you may.
+/// Create a temporary download link to a file
+///
+/// The link needs no sign-in. It is valid only while you may read the file.
 #[utoipa::path(
     post,
     path = "/files/{id}/link",
     tag = "files",
     params(("id" = String, Path, format = "uuid")),
     request_body = NewLink,
-    responses((status = 201, description = "The link.", body = Of<LinkView>))
+    responses((status = 201, description = "The signed link.", body = Of<LinkView>))
 )]
 pub(crate) async fn create_file_link(
     app: App,
@@ -86,19 +88,21 @@ pub(crate) async fn create_file_link(
     .await
 }
 
-/// Download a file by a link. What is sent is noted.
+/// Download a file with a signed link
+///
+/// Each download is recorded in the audit log.
 #[utoipa::path(
     get,
     path = "/files/signed/{token}",
     tag = "files",
     params(("token" = String, Path, max_length = 256), DownloadHeaders),
     responses(
-        (status = 200, description = "The bytes.", content_type = "application/octet-stream", body = Vec<u8>),
-        (status = 206, description = "The bytes of the range.", content_type = "application/octet-stream", body = Vec<u8>),
-        (status = 302, description = "Where the storage itself serves the bytes, if it is configured to.",
-            headers(("Location" = String, description = "An address that is good for a minute."))),
-        (status = 304, description = "The file is the one that you have.",
-            headers(("ETag" = String, description = "The version of what is answered, for `If-None-Match`."))),
+        (status = 200, description = "The bytes of the file.", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 206, description = "The bytes of the requested range.", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 302, description = "Redirect to the storage, if the installation is configured for it.",
+            headers(("Location" = String, description = "A URL that is valid for one minute."))),
+        (status = 304, description = "The file has the `ETag` of `If-None-Match`.",
+            headers(("ETag" = String, description = "The version of the file, for `If-None-Match`."))),
     )
 )]
 pub(crate) async fn download_by_link(

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// A file of the organisation.
+/// A file of the tenant.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(example = json!({
@@ -32,9 +32,9 @@ pub(crate) struct FileView {
     id: String,
     name: String,
     content_type: &'static str,
-    /// In bytes.
+    /// Size in bytes.
     size: u64,
-    /// Of the bytes, in hexadecimal digits.
+    /// SHA-256 digest of the bytes, in hexadecimal.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     sha256: String,
     #[schema(format = "date-time")]
@@ -42,12 +42,12 @@ pub(crate) struct FileView {
     uploaded_by: UploaderReference,
 }
 
-/// Who uploaded a file.
+/// The uploader of a file.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct UploaderReference {
     #[schema(format = "uuid")]
     id: String,
-    /// `null` when they are no member any more.
+    /// `null` if the user is no longer a member.
     #[schema(required = true)]
     name: Option<String>,
 }
@@ -81,16 +81,16 @@ async fn views(unit: &mut Unit, files: &[File]) -> Result<Vec<FileView>, Failure
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct FileQuery {
-    /// What the name begins with.
+    /// Beginning of the file name.
     #[param(max_length = 255)]
     q: Option<String>,
-    /// One of the types that may be stored.
+    /// Media type of the file, such as `image/png`.
     #[param(pattern = "^(image/(png|jpeg|gif|webp)|application/(pdf|json)|text/csv)$")]
     content_type: Option<String>,
-    /// Who uploaded it.
+    /// Id of the uploader.
     #[param(format = "uuid")]
     uploaded_by: Option<String>,
-    /// `name`, `size` or `createdAt`, each with `-` before it for the other way; without it `-createdAt`.
+    /// Sort order: `name`, `-name`, `size`, `-size`, `createdAt` or `-createdAt` (default).
     #[param(pattern = "^-?(name|size|createdAt)$")]
     sort: Option<String>,
 }
@@ -111,7 +111,7 @@ impl ListQuery for FileQuery {
         let prefix = self.q.as_deref().map(|q| bounded_line(q, Self::MAX_PREFIX_CHARS));
         let kind = self.content_type.as_deref();
         let kind = kind.map(|name| FileType::from_media_type(name).ok_or("must be a type that may be stored"));
-        let by = self.uploaded_by.as_deref().map(|id| id.parse().map_err(|_| "must be the id of a person"));
+        let by = self.uploaded_by.as_deref().map(|id| id.parse().map_err(|_| "must be the id of a user"));
         let filter = FileFilter {
             prefix: errors.take_if_any("q", prefix).flatten().map(|q| fold(&q)).filter(|q| !q.is_empty()),
             kind: errors.take_if_any("contentType", kind).flatten(),
@@ -121,7 +121,7 @@ impl ListQuery for FileQuery {
     }
 }
 
-/// List the files, newest first unless `sort` says otherwise.
+/// List the tenant's files, by default newest first
 #[utoipa::path(
     get,
     path = "/files",
@@ -141,13 +141,15 @@ pub(crate) async fn list_files(
     cursors.answer(&Page { items, next: page.next })
 }
 
-/// See one file; its bytes are at `/files/{id}/download`.
+/// Get the record of a file
+///
+/// The bytes are at `/files/{id}/download`.
 #[utoipa::path(
     get,
     path = "/files/{id}",
     tag = "files",
     params(("id" = String, Path, format = "uuid")),
-    responses((status = 200, description = "The file.", body = Of<FileView>))
+    responses((status = 200, description = "The file's record.", body = Of<FileView>))
 )]
 pub(crate) async fn get_file(
     app: App,
@@ -161,13 +163,15 @@ pub(crate) async fn get_file(
     Answer::ok(&view)
 }
 
-/// Delete a file: any, or one's own.
+/// Delete a file
+///
+/// The permission `files:delete-own` suffices for the caller's own files.
 #[utoipa::path(
     delete,
     path = "/files/{id}",
     tag = "files",
     params(("id" = String, Path, format = "uuid")),
-    responses((status = 204, description = "It is gone; its bytes follow."))
+    responses((status = 204, description = "The record is deleted. A job deletes the bytes."))
 )]
 pub(crate) async fn delete_file(
     app: App,

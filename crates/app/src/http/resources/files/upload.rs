@@ -37,19 +37,21 @@ const PIECE_BYTES: usize = 256 << 10;
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used: the form is read piece by piece")]
 pub(crate) struct UploadForm {
-    /// The bytes, with a file name and a content type that agree with them.
+    /// The bytes of the file. The part's file name and content type must match them.
     #[schema(format = Binary, content_media_type = "application/octet-stream")]
     file: String,
 }
 
-/// Upload a file: a PNG, JPEG, GIF or WebP image, a PDF, CSV or JSON. What the bytes are decides; name and declared type
-/// must agree.
+/// Upload a file
+///
+/// The server detects the type from the bytes: PNG, JPEG, GIF, WebP, PDF, CSV or JSON. The file name and the declared
+/// content type must match it.
 #[utoipa::path(
     post,
     path = "/files/upload",
     tag = "files",
     request_body(content = UploadForm, content_type = "multipart/form-data"),
-    responses((status = 201, description = "The file.", body = Of<FileView>))
+    responses((status = 201, description = "The file's record.", body = Of<FileView>))
 )]
 pub(crate) async fn upload_file(app: App, caller: Authorized<UploadFile>, form: Form) -> Result<Answer, Failure> {
     let limits = &app.config.storage;

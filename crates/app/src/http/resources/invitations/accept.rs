@@ -44,7 +44,7 @@ pub(crate) const ACCEPT: Contract = Contract::public(
 
 const LINK: Scope = Scope::System(SystemReason::Link);
 
-/// The token of a mailed link.
+/// The token of a link from an email.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "token": "kZp3vV0Jr1m8Q5h2Yx7dWcT9bNf4sLgEaUoKiRtMhPw" }))]
@@ -62,26 +62,28 @@ impl IntoCommand for PresentedLink {
     }
 }
 
-/// An invitation as whoever holds its link sees it.
+/// An invitation as shown to the holder of its link.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OfferView {
     tenant: TenantReference,
     #[schema(format = "email")]
     email: String,
-    /// What the person is called who invites.
+    /// Name of the user who sent the invitation.
     inviter: String,
-    /// Whether accepting makes an account, with a name and a password.
+    /// Whether the acceptance creates an account and requires a name and a password.
     new_person: bool,
 }
 
-/// See what a mailed invitation offers. The link stays good.
+/// Get the offer of an invitation by the token of its link
+///
+/// The link remains valid.
 #[utoipa::path(
     post,
     path = "/invitations/lookup",
     tag = "invitations",
     request_body = PresentedLink,
-    responses((status = 200, description = "The offer.", body = Of<OfferView>))
+    responses((status = 200, description = "The offer of the invitation.", body = Of<OfferView>))
 )]
 pub(crate) async fn lookup_invitation(app: App, _: Anonymous, body: Body) -> Result<Answer, Failure> {
     let token_hash = body.parse::<PresentedLink>().await?.ok_or(IdentityError::LinkInvalid)?;
@@ -94,8 +96,8 @@ pub(crate) async fn lookup_invitation(app: App, _: Anonymous, body: Body) -> Res
     })
 }
 
-/// The token of the mailed link; for somebody new a name and a password, for somebody known the password unless there is
-/// an access token.
+/// The token of the link from the email. A new user adds a name and a password, an existing user the password or an
+/// access token.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
@@ -110,7 +112,7 @@ pub(crate) struct Acceptance {
     #[validate(length(min = 1, max = 120))]
     #[schema(min_length = 1, max_length = 120, nullable = false)]
     name: Option<String>,
-    /// `body` (default) or `cookie`: how the refresh token travels.
+    /// Transport of the refresh token: `body` (default) or `cookie`.
     #[validate(length(max = 10))]
     #[schema(max_length = 10, pattern = "^(body|cookie)$", nullable = false)]
     transport: Option<String>,
@@ -139,7 +141,7 @@ impl IntoCommand for Acceptance {
     }
 }
 
-/// You, the organisation that you have joined, and your tokens.
+/// The user, the joined tenant, and the tokens of the session.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct JoinedView {
@@ -149,15 +151,15 @@ pub(crate) struct JoinedView {
     tokens: TokensView,
 }
 
-/// Accept an invitation, and be signed in to the organisation.
+/// Accept an invitation and sign in to the tenant
 #[utoipa::path(
     post,
     path = "/invitations/accept",
     tag = "invitations",
     request_body = Acceptance,
     responses(
-        (status = 200, description = "Joined, by somebody who had an account.", body = Of<JoinedView>),
-        (status = 201, description = "Joined, by somebody new.", body = Of<JoinedView>),
+        (status = 200, description = "An existing user has joined the tenant.", body = Of<JoinedView>),
+        (status = 201, description = "A new user has joined the tenant.", body = Of<JoinedView>),
     )
 )]
 pub(crate) async fn accept_invitation(
