@@ -149,7 +149,7 @@ impl App {
     pub(crate) async fn compose(config: Config, address: SocketAddr) -> Result<Self, StartError> {
         // The recorder must exist first: a metric handle binds to the recorder that is installed when the handle is
         // created.
-        let monitoring = config.metrics_address.map(Monitoring::new).transpose()?.map(Arc::new);
+        let monitoring = config.general.metrics_address.map(Monitoring::new).transpose()?.map(Arc::new);
         let keys = Keys::load(&config)?;
         let signing = SigningKeys::parse(&keys.signing).map_err(|e| StartError::keys("SIGNING_KEYS", e))?;
         let secrets = ServerSecrets::parse(&keys.secrets).map_err(|e| StartError::keys("SERVER_SECRETS", e))?;
@@ -161,7 +161,8 @@ impl App {
             Argon2Parameters { memory_kib: config.argon2.memory_kib, iterations: config.argon2.iterations };
         let hasher = Arc::new(Argon2Pool::new(parameters, threads, threads * Self::WAITING_HASHES_PER_THREAD)?);
         let world = World::new(SystemClock, SystemEntropy);
-        let redis = config.redis.clone().map(|url| Redis::open(url, Limits::default(), world.clone())).transpose()?;
+        let redis =
+            config.general.redis.clone().map(|url| Redis::open(url, Limits::default(), world.clone())).transpose()?;
         let Shared { cache, invalidation, wake_up, limiter } = shared(redis.as_ref());
         let limits = config.rate_limits.policies().map(|policies| {
             let limits = tenantry_limits::Limits::new(policies, limiter, Arc::new(LocalLimiter::new()));

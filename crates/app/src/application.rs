@@ -21,7 +21,7 @@ use crate::{
     http,
     monitoring::{self, MetricSources, MetricsServer},
     schema,
-    worker::{self, RunningWorker},
+    worker::RunningWorker,
 };
 
 /// Time at the end of the grace in which a worker releases its unfinished jobs.
@@ -182,7 +182,7 @@ fn serve_metrics(app: &App) -> Result<Option<MetricsServer>, StartError> {
         store: app.store.clone(),
         world: app.world.clone(),
         authority: app.authority.clone(),
-        queues: worker::QUEUES,
+        queues: tenantry_service::QUEUES,
     };
     let serve = |monitoring| monitoring::serve(monitoring, sources, app.watchdog.clone());
     app.monitoring.as_ref().map(serve).transpose()

@@ -89,7 +89,7 @@ pub async fn run_doctor(loaded: Result<Config, ConfigErrors>) -> Report {
             return report;
         }
     };
-    let purpose = if config.environment.is_production() { "production" } else { "development" };
+    let purpose = if config.general.environment.is_production() { "production" } else { "development" };
     let url = config.http.public_url(config.http.bind_address());
     report.fine("configuration", format!("for {purpose}, at {url}"));
     let folders = folders(&config);
@@ -165,7 +165,7 @@ fn took(began: Instant) -> String {
 }
 
 async fn look_at_redis(config: &Config, report: &mut Report) {
-    let Some(url) = &config.redis else { return };
+    let Some(url) = &config.general.redis else { return };
     const MEND: &str = "start it or correct REDIS_URL; until then requests are served without it";
     let redis = Redis::open(url.clone(), Limits::default(), World::new(SystemClock, SystemEntropy));
     let began = Instant::now();

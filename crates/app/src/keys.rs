@@ -81,7 +81,7 @@ impl Keys {
 
     /// Returns the path of the keys that development creates.
     pub(crate) fn file(config: &Config) -> PathBuf {
-        config.data_dir.join("keys.env")
+        config.general.data_dir.join("keys.env")
     }
 
     /// Replaces the file as a whole. Only its owner can read it.

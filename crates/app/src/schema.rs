@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_secs(5);
 /// that bypasses row-level security must not become the owner of the tables.
 pub(crate) async fn bring_up_to_date(store: &Store, config: &Config) -> Result<(), StartError> {
     store.ping().await?;
-    let must_be_bound = config.environment.is_production() && !config.database.allow_rls_bypass;
+    let must_be_bound = config.general.environment.is_production() && !config.database.allow_rls_bypass;
     if must_be_bound && store.bypasses_row_level_security().await? {
         return Err(StartError::RowLevelSecurity);
     }

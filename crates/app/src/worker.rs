@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 use tenantry_files::{RemoveBlob, SweepBlobs};
 use tenantry_identity::{EmailChangeRequested, RegistrationRequested, ResetRequested, VerificationRequested};
-use tenantry_jobs::{CleanUp, Kind, Schedule};
+use tenantry_jobs::{CleanUp, Schedule};
 use tenantry_kernel::{StoreError, World};
 use tenantry_mails::Email;
 use tenantry_service::{
@@ -15,9 +15,6 @@ use tokio_util::sync::CancellationToken;
 use crate::{App, StartError, watchdog::Pulse};
 
 const SCOPE: Scope = Scope::System(SystemReason::Worker);
-
-/// The queues of this program.
-pub(crate) const QUEUES: &[&str] = &[RegistrationRequested::QUEUE, Email::QUEUE, CleanUp::QUEUE, SealJournal::QUEUE];
 
 /// The store, as a worker uses it.
 #[derive(Clone)]

@@ -12,10 +12,15 @@ pub use clean_up::CleanUps;
 pub use emails::EmailSender;
 pub use seals::SealsJournal;
 
-use tenantry_jobs::{Done, JobFailure, Jobs, Try};
+use tenantry_identity::RegistrationRequested;
+use tenantry_jobs::{CleanUp, Done, JobFailure, Jobs, Kind, Try};
+use tenantry_mails::Email;
 use tenantry_store::{SystemReason, Unit};
 
-use crate::transactions::Transactions;
+use crate::{sealing::SealJournal, transactions::Transactions};
+
+/// The queues of this program.
+pub const QUEUES: &[&str] = &[RegistrationRequested::QUEUE, Email::QUEUE, CleanUp::QUEUE, SealJournal::QUEUE];
 
 /// Completes a job and stores its result, in one unit.
 async fn complete_with_result(transactions: &Transactions, of: &Try, result: &str) -> Result<Done, JobFailure> {

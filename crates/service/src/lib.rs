@@ -31,7 +31,7 @@ pub use committed::{Publisher, listen_invalidations};
 pub use error::{ServiceError, chain};
 pub use idempotency::IdempotentRequest;
 pub use issuer::{SessionTokens, TokenIssuer};
-pub use jobs::{Accounts, BlobKeeper, CleanUps, EmailSender, SealsJournal};
+pub use jobs::{Accounts, BlobKeeper, CleanUps, EmailSender, QUEUES, SealsJournal};
 pub use limits::{RequestLimits, ServingProcesses};
 pub use link_pages::LinkPages;
 pub use proof::{LoginAttempt, Proofs};

@@ -1,8 +1,28 @@
 //! The mistakes of a configuration, reported all at once. No value is ever repeated, because it may be a secret.
 
-use std::{error::Error, fmt, path::Path};
+use std::{
+    error::Error,
+    fmt,
+    path::{Path, PathBuf},
+};
 
-use super::layers::Origin;
+/// The source of one setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Origin {
+    Default,
+    File(PathBuf),
+    Environment,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("the defaults"),
+            Self::File(path) => path.display().fmt(f),
+            Self::Environment => f.write_str("the environment"),
+        }
+    }
+}
 
 /// One mistake of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]

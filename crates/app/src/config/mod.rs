@@ -6,33 +6,28 @@
 
 mod errors;
 mod keys;
-mod layers;
 mod reference;
-mod rules;
+mod section;
 mod setting;
+mod sources;
 #[cfg(test)]
 mod tests;
-mod types;
 mod values;
 
 pub use errors::{ConfigErrors, Mistake};
 pub use keys::{
-    Argon2Config, AuditConfig, Config, DatabaseConfig, GuessingLimits, HealthConfig, HttpConfig, JobsConfig, KeyConfig,
-    LinkPaths, LogConfig, MailConfig, RateLimitConfig, StopConfig, StorageConfig, StorageQuotas, TokenConfig,
+    Argon2Config, AuditConfig, Config, DatabaseConfig, Environment, GeneralConfig, GuessingLimits, HealthConfig,
+    HttpConfig, JobsConfig, KeyConfig, LinkPaths, LogConfig, LogFormat, MailConfig, MailTransport, RateLimitConfig,
+    RegistrationPolicy, StopConfig, StorageConfig, StoragePlace, StorageQuotas, TokenConfig, declarations,
 };
-pub use layers::Sources;
 pub use reference::{default_toml, env_example, reference_markdown};
 pub use setting::Declaration;
+pub use sources::Sources;
 pub use tenantry_store::{Database, Synchronous};
-pub use types::{Environment, Limit, LogFormat, MailTransport, RegistrationPolicy, StoragePlace};
+pub use values::Limit;
 
-use layers::Layers;
-use setting::FromSettings as _;
-
-/// Returns every setting, in the order of the reference.
-pub fn declarations() -> impl Iterator<Item = &'static Declaration> {
-    keys::SECTIONS.iter().flat_map(|section| section.settings.iter().copied())
-}
+use section::FromSettings as _;
+use setting::Layers;
 
 impl Config {
     /// Reads the sources and checks them as a whole. Fails with every mistake at once.

@@ -3,10 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::{
-    keys::SECTIONS,
-    setting::{Declaration, Section},
-};
+use super::{keys::SECTIONS, section::Section, setting::Declaration};
 
 const DEFAULTS_HEAD: &str = "\
 # Every setting of Tenantry with its default. These defaults are part of the program; this file is here to be read, and
@@ -92,7 +89,7 @@ fn commented(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::declarations;
+    use crate::config::keys::declarations;
     use std::collections::BTreeSet;
 
     #[test]

@@ -1,9 +1,8 @@
-//! The form of a declaration. One entry of [`settings!`] generates the setting, its field in a section of the
-//! configuration, its parsing, and its lines in `config/default.toml`, `.env.example` and `docs/configuration.md`.
+//! One setting: its texts, its parser, and its value in the sources.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::layers::Layers;
+use super::errors::{Mistake, Origin};
 
 /// The texts of one setting, for messages and for the reference.
 #[derive(Debug)]
@@ -47,105 +46,74 @@ pub(super) struct Setting<T: 'static> {
     pub(super) unset: fn(&Layers) -> Option<T>,
 }
 
-/// The settings under one heading.
-#[derive(Debug)]
-pub struct Section {
-    /// The heading.
-    pub title: &'static str,
-    /// The settings, in the order of the reference.
-    pub settings: &'static [&'static Declaration],
+/// The text of one setting, trimmed and not empty.
+#[derive(Clone)]
+pub(super) struct SettingText {
+    pub(super) text: String,
+    origin: Origin,
 }
 
-/// A part of the configuration that is read as a whole.
-pub(super) trait FromSettings: Sized {
-    /// Reads every setting of the part, so that all mistakes are found at once; `None` after a mistake.
-    fn read(layers: &mut Layers) -> Option<Self>;
+/// The settings of all sources, by the name of the variable, and the mistakes found so far. An empty value counts as not
+/// set.
+#[derive(Default)]
+pub(super) struct Layers {
+    pub(super) by_name: BTreeMap<&'static str, SettingText>,
+    pub(super) mistakes: Vec<Mistake>,
 }
 
-/// Declares sections: a struct whose fields are settings, each with its documentation, variable, type, parser and
-/// bounds.
-///
-/// A setting has a `default`, which is a text like a set value, or `unset`, which describes the behaviour without a
-/// value. In the second case the field is an `Option`, or `otherwise` computes the value. `example` is omitted where it
-/// equals the default. `checked by` names the function with the rules that involve several settings; `with` adds
-/// further sections.
-macro_rules! settings {
-    ($(
-        $(#[$about:meta])*
-        $visibility:vis struct $section:ident titled $title:literal $(checked by $check:path)? {
-            $(
-                $(#[doc = $meaning:literal])+
-                $name:ident => $field:ident: $type:ty { $($declared:tt)+ }
-            )+
-            $(with {
-                $(
-                    $(#[doc = $part_meaning:literal])+
-                    $part:ident: $part_type:ty,
-                )+
-            })?
+impl Layers {
+    /// Returns the value of a setting; `None` if its text is refused, or if it depends on such a setting.
+    pub(super) fn value<T>(&self, setting: &Setting<T>) -> Option<T> {
+        match self.get(&setting.declaration) {
+            Some(set) => (setting.parse)(&set.text),
+            None => (setting.unset)(self),
         }
-    )+) => {$(
-        $(#[$about])*
-        $visibility struct $section {
-            $($(#[doc = $meaning])+ pub $field: $type,)+
-            $($($(#[doc = $part_meaning])+ pub $part: $part_type,)+)?
-        }
+    }
 
-        $(pub(in crate::config) static $name: Setting<$type> =
-            settings!(@setting $name, concat!($($meaning),+), $($declared)+);)+
+    /// Returns the value of a setting, and records a refused text as a mistake.
+    pub(super) fn read<T>(&mut self, setting: &Setting<T>) -> Option<T> {
+        let value = self.value(setting);
+        if value.is_none()
+            && let Some(set) = self.get(&setting.declaration)
+        {
+            let mistake = Mistake::at(setting.declaration.name, &set.origin, setting.declaration.demand());
+            self.mistakes.push(mistake);
+        }
+        value
+    }
 
-        impl $section {
-            /// The settings of this section.
-            pub(in crate::config) const SECTION: Section = Section { title: $title, settings: &[$(&$name.declaration),+] };
-        }
+    /// Returns whether a source sets it; a default does not count.
+    pub(super) fn is_set<T>(&self, setting: &Setting<T>) -> bool {
+        self.get(&setting.declaration).is_some_and(|set| set.origin != Origin::Default)
+    }
 
-        impl FromSettings for $section {
-            fn read(layers: &mut Layers) -> Option<Self> {
-                $(let $field = layers.read(&$name);)+
-                $($check(layers);)?
-                $($(let $part = <$part_type>::read(layers);)+)?
-                Some(Self { $($field: $field?,)+ $($($part: $part?,)+)? })
-            }
-        }
-    )+};
+    /// Returns whether both settings have a value and the first is the smaller.
+    pub(super) fn is_below<T: PartialOrd>(&self, small: &Setting<T>, large: &Setting<T>) -> bool {
+        matches!((self.value(small), self.value(large)), (Some(small), Some(large)) if small < large)
+    }
 
-    (@setting $name:ident, $meaning:expr, takes: $takes:literal, default: $default:literal, parse: $parse:expr) => {
-        settings!(@setting $name, $meaning, takes: $takes, example: $default, default: $default, parse: $parse)
-    };
-    (@setting $name:ident, $meaning:expr, takes: $takes:literal, example: $example:literal, default: $default:literal,
-        parse: $parse:expr) => {
-        Setting {
-            declaration: settings!(@declaration $name, $meaning, $takes, $example, $default, ""),
-            parse: $parse,
-            unset: |_| None,
+    /// Records that a setting breaks a rule.
+    pub(super) fn refuse<T>(&mut self, setting: &Setting<T>, demand: impl Into<String>) {
+        let (name, demand) = (setting.declaration.name, demand.into());
+        let mistake = match self.get(&setting.declaration) {
+            Some(set) if set.origin != Origin::Default => Mistake::at(name, &set.origin, demand),
+            _ => Mistake::new(name, demand),
+        };
+        self.mistakes.push(mistake);
+    }
+
+    /// Returns the text of a setting; `None` if it is not set.
+    pub(super) fn get(&self, setting: &Declaration) -> Option<&SettingText> {
+        self.by_name.get(setting.name)
+    }
+
+    /// Sets a setting, unless the text is empty. A text with control characters is recorded as a mistake.
+    pub(super) fn add(&mut self, name: &'static str, text: &str, origin: &Origin) {
+        let text = text.trim();
+        if text.chars().any(char::is_control) {
+            self.mistakes.push(Mistake::at(name, origin, "must be on one line, without control characters"));
+        } else if !text.is_empty() {
+            self.by_name.insert(name, SettingText { text: text.to_owned(), origin: origin.clone() });
         }
-    };
-    (@setting $name:ident, $meaning:expr, takes: $takes:literal, $(example: $example:literal,)? unset: $unset:literal,
-        parse: $parse:expr) => {
-        Setting {
-            declaration: settings!(@declaration $name, $meaning, $takes, concat!($($example)?), "", $unset),
-            parse: |text| Some(text).and_then($parse).map(Some),
-            unset: |_| Some(None),
-        }
-    };
-    (@setting $name:ident, $meaning:expr, takes: $takes:literal, $(example: $example:literal,)? unset: $unset:literal,
-        otherwise: $otherwise:expr, parse: $parse:expr) => {
-        Setting {
-            declaration: settings!(@declaration $name, $meaning, $takes, concat!($($example)?), "", $unset),
-            parse: $parse,
-            unset: $otherwise,
-        }
-    };
-    (@declaration $name:ident, $meaning:expr, $takes:expr, $example:expr, $default:expr, $unset:expr) => {
-        Declaration {
-            name: stringify!($name),
-            meaning: $meaning.trim_ascii(),
-            takes: $takes,
-            example: $example,
-            default: $default,
-            unset: $unset,
-        }
-    };
+    }
 }
-
-pub(super) use settings;

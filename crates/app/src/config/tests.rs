@@ -90,14 +90,14 @@ fn every_example_and_every_default_is_taken() {
 #[test]
 fn nothing_set_is_a_good_development_configuration() {
     let config = load(&[]).expect("good");
-    assert_eq!(config.environment, Environment::Development);
+    assert_eq!(config.general.environment, Environment::Development);
     assert_eq!(config.http.bind_address(), SocketAddr::from(([127, 0, 0, 1], 3000)));
     assert!(config.http.workers >= 1);
     assert!(config.http.cors_origins.is_empty());
     assert_eq!(config.http.trusted_proxies, None);
     assert!(matches!(&config.database.url, Database::Sqlite(path) if path == Path::new("./data/tenantry.db")));
     assert_eq!(config.database.deadline, Duration::from_secs(2));
-    assert_eq!(config.registration, RegistrationPolicy::Open);
+    assert_eq!(config.general.registration, RegistrationPolicy::Open);
     assert!(config.keys.signing_keys.is_none() && config.keys.server_secrets.is_none());
     assert_eq!(config.tokens.refresh_max, Duration::from_secs(90 * 24 * 60 * 60));
     assert_eq!(config.argon2, Argon2Config { memory_kib: 19_456, iterations: 2 });
@@ -117,9 +117,9 @@ fn nothing_set_is_a_good_development_configuration() {
 #[test]
 fn a_good_production_configuration_is_taken() {
     let config = production(&[("HOST", "0.0.0.0"), ("DATABASE_URL", "postgres://u:p@db/tenantry")]).expect("good");
-    assert!(config.environment.is_production());
+    assert!(config.general.environment.is_production());
     assert_eq!(config.stop.delay, Duration::from_secs(3));
-    assert_eq!(config.registration, RegistrationPolicy::Closed);
+    assert_eq!(config.general.registration, RegistrationPolicy::Closed);
     assert!(matches!(&config.database.url, Database::Postgres(url) if url.expose_secret().ends_with("/tenantry")));
 }
 
@@ -172,7 +172,7 @@ fn what_production_refuses() {
 
 #[test]
 fn registration_in_production_confirms_the_address_unless_set_otherwise() {
-    let registration = |value| production(&[("REGISTRATION", value)]).expect("good").registration;
+    let registration = |value| production(&[("REGISTRATION", value)]).expect("good").general.registration;
     assert_eq!(registration(""), RegistrationPolicy::Verified);
     assert_eq!(registration("verified"), RegistrationPolicy::Verified);
     assert_eq!(registration("open"), RegistrationPolicy::Open);

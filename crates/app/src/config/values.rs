@@ -10,20 +10,27 @@ use std::{
     time::Duration,
 };
 use tenantry_audit::MAX_RETENTION_DAYS;
-use tenantry_kernel::bounded_line;
 use tenantry_limits::PlanQuotas;
-use tenantry_mail::{MailSettings, SmtpServer};
 use tenantry_redis::Redis;
+use tenantry_service::QUEUES;
+use tenantry_store::Database;
+use tracing_subscriber::EnvFilter;
 use url::Url;
 
-use super::{Database, Limit, MailTransport, types::StorageUrl};
-use crate::{logging, worker::QUEUES};
-
-const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_secs(DAY_SECONDS);
-const DAY_SECONDS: u64 = 24 * 60 * 60;
+/// The seconds of a minute.
+pub(super) const MINUTE: u64 = 60;
+/// The seconds of a day.
+pub(super) const DAY: u64 = 24 * 60 * MINUTE;
 const MOST_ATTEMPTS: u32 = 1_000_000;
-const LONGEST_WINDOW: Duration = DAY.saturating_mul(30);
+
+/// A limit on the number of attempts in a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// The number of attempts; at least one.
+    pub attempts: u32,
+    /// The time in which they are counted.
+    pub window: Duration,
+}
 
 /// Parses a whole number within bounds.
 pub(super) fn number<T: FromStr + PartialOrd>(text: &str, bounds: RangeInclusive<T>) -> Option<T> {
@@ -59,9 +66,9 @@ pub(super) fn seconds(bounds: RangeInclusive<u64>) -> RangeInclusive<Duration> {
 
 /// Parses a number of whole days, at most a hundred years.
 pub(super) fn days(text: &str) -> Option<u32> {
-    let span = duration(text, seconds(DAY_SECONDS..=u64::from(MAX_RETENTION_DAYS) * DAY_SECONDS))?;
-    let is_whole = span.as_secs().is_multiple_of(DAY_SECONDS) && span.subsec_nanos() == 0;
-    u32::try_from(span.as_secs() / DAY_SECONDS).ok().filter(|_| is_whole)
+    let span = duration(text, seconds(DAY..=u64::from(MAX_RETENTION_DAYS) * DAY))?;
+    let is_whole = span.as_secs().is_multiple_of(DAY) && span.subsec_nanos() == 0;
+    u32::try_from(span.as_secs() / DAY).ok().filter(|_| is_whole)
 }
 
 /// Parses `on` or `off`, or a TOML boolean.
@@ -82,7 +89,7 @@ pub(super) fn attempts(text: &str) -> Option<NonZeroU32> {
 pub(super) fn limit(text: &str) -> Option<Limit> {
     let (attempts, window) = text.split_once('/')?;
     let attempts = number(attempts.trim(), 1..=MOST_ATTEMPTS)?;
-    let window = duration(window.trim(), SECOND..=LONGEST_WINDOW)?;
+    let window = duration(window.trim(), seconds(1..=30 * DAY))?;
     Some(Limit { attempts, window })
 }
 
@@ -158,55 +165,10 @@ pub(super) fn database(text: &str) -> Option<Database> {
     has_host.then(|| Database::Postgres(text.into()))
 }
 
-/// Parses the URL of a storage.
-pub(super) fn storage_url(text: &str) -> Option<StorageUrl> {
-    if let Some(folder) = text.strip_prefix("file:") {
-        return (!folder.is_empty()).then(|| StorageUrl::File(PathBuf::from(folder)));
-    }
-    let (bucket, prefix) = text.strip_prefix("s3://").map(|rest| rest.split_once('/').unwrap_or((rest, "")))?;
-    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-    let is_bucket = (3..=63).contains(&bucket.len())
-        && bucket.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'));
-    let prefix = prefix.trim_end_matches('/');
-    let is_part =
-        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-    let fits = is_bucket && (prefix.is_empty() || prefix.split('/').all(is_part));
-    fits.then(|| StorageUrl::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
-}
-
 /// Parses the URL of a Redis.
 pub(super) fn redis(text: &str) -> Option<SecretString> {
     let url = SecretString::from(text);
     Redis::check_url(&url).is_ok().then_some(url)
-}
-
-/// Parses the name of a product.
-pub(super) fn product_name(text: &str) -> Option<String> {
-    const MAX_CHARS: usize = 80;
-    let line = bounded_line(text, MAX_CHARS).ok()?;
-    (!line.is_empty()).then_some(line)
-}
-
-/// Parses the URL of an email transport.
-pub(super) fn mail_transport(text: &str) -> Option<MailTransport> {
-    match text.split_once(':')? {
-        ("console", "") => Some(MailTransport::Console),
-        ("file", folder) if !folder.is_empty() => Some(MailTransport::File(PathBuf::from(folder))),
-        ("smtp" | "smtps", _) => SmtpServer::parse(text).map(MailTransport::Smtp),
-        _ => None,
-    }
-}
-
-/// Parses a sender of emails.
-pub(super) fn sender(text: &str) -> Option<String> {
-    MailSettings::parse_from(text).ok().map(|_| text.to_owned())
-}
-
-/// Parses a path to append to an origin, with one place for a token.
-pub(super) fn link_path(text: &str) -> Option<String> {
-    let is_path = text.starts_with('/') && !text.starts_with("//");
-    let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
-    (is_path && visible && text.matches("{token}").count() == 1).then(|| text.to_owned())
 }
 
 /// Parses a list of secrets.
@@ -227,7 +189,20 @@ pub(super) fn visible_ascii(text: &str, chars: RangeInclusive<usize>) -> Option<
 
 /// Parses a level of the log, or a list of levels by target.
 pub(super) fn log_level(text: &str) -> Option<String> {
-    logging::filter(text).map(|_| text.to_owned())
+    log_filter(text).map(|_| text.to_owned())
+}
+
+/// Parses `LOG_LEVEL`; `None` if the text is invalid. A bare word must be a level. `tracing-subscriber` would also
+/// accept it as a target, and a mistyped level would then silence everything else.
+pub(super) fn log_filter(directives: &str) -> Option<EnvFilter> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let directives: Vec<&str> = directives.split(',').map(str::trim).collect();
+    let understood = directives.iter().all(|directive| {
+        directive.contains(['=', '[']) || LEVELS.iter().any(|level| level.eq_ignore_ascii_case(directive))
+    });
+    // Libraries whose `info` entries do not help an operator. A directive in `LOG_LEVEL` comes later and wins.
+    const QUIETER: &str = "actix_server=warn,sea_orm_migration=warn,";
+    EnvFilter::builder().parse(format!("{QUIETER}{}", directives.join(","))).ok().filter(|_| understood)
 }
 
 fn items(text: &str) -> Option<Vec<&str>> {
@@ -254,7 +229,7 @@ mod tests {
         let day = seconds(0..=86_400);
         assert_eq!(duration("15m", day.clone()), Some(Duration::from_secs(900)));
         assert_eq!(duration("250ms", day.clone()), Some(Duration::from_millis(250)));
-        assert_eq!(duration("1d", day.clone()), Some(DAY));
+        assert_eq!(duration("1d", day.clone()), Some(Duration::from_secs(DAY)));
         assert_eq!(duration("0s", day.clone()), Some(Duration::ZERO));
         for bad in ["15", "-1s", "1d 1s", "2d", "1us", "m", "1 fortnight", "99999999999999999999d", ""] {
             assert_eq!(duration(bad, day.clone()), None, "{bad:?}");
@@ -268,28 +243,6 @@ mod tests {
         assert_eq!(bytes("4096", 1..=4096), Some(4096));
         for bad in ["", "MiB", "10MB", "10M", "-1", "1.5GiB", "0", "5KiB", "99999999999TiB", "10 mib"] {
             assert_eq!(bytes(bad, 1..=4096), None, "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn storages_are_folders_or_buckets() {
-        assert_eq!(storage_url("file:./files"), Some(StorageUrl::File("./files".into())));
-        let s3 = |bucket: &str, prefix: &str| Some(StorageUrl::S3 { bucket: bucket.into(), prefix: prefix.into() });
-        assert_eq!(storage_url("s3://acme-files"), s3("acme-files", ""));
-        assert_eq!(storage_url("s3://acme-files/a/b_c/"), s3("acme-files", "a/b_c"));
-        for bad in [
-            "",
-            "file:",
-            "s3://",
-            "s3://ab",
-            "s3://Acme",
-            "s3://acme/a//b",
-            "s3://acme/../b",
-            "s3://acme/a?b",
-            "/files",
-            "gs://acme",
-        ] {
-            assert_eq!(storage_url(bad), None, "{bad}");
         }
     }
 
@@ -413,5 +366,15 @@ mod tests {
         assert!(visible_ascii("0123456789abcde", 16..=16).is_none());
         assert!(visible_ascii("0123456789 bcdef", 1..=16).is_none());
         assert!(visible_ascii("é", 1..=16).is_none());
+    }
+
+    #[test]
+    fn a_level_that_is_none_is_refused() {
+        for good in ["info", "OFF", "warn,tenantry_app=debug", "info, sqlx=warn", "info,[request]=trace"] {
+            assert!(log_level(good).is_some(), "{good}");
+        }
+        for bad in ["", "inof", "info,", "sqlx", "sqlx=loud", "info;debug"] {
+            assert!(log_level(bad).is_none(), "{bad}");
+        }
     }
 }

@@ -93,7 +93,7 @@ async fn look_at_queue(config: &Config, store: &Store, report: &mut Report) {
 /// Checks that PostgreSQL itself isolates tenants, in case one of our queries omits the tenant.
 async fn look_at_role(config: &Config, store: &Store, report: &mut Report) {
     let thing = "row-level security";
-    let refused = config.environment.is_production() && !config.database.allow_rls_bypass;
+    let refused = config.general.environment.is_production() && !config.database.allow_rls_bypass;
     match limited(store.bypasses_row_level_security()).await {
         Ok(false) => report.fine(thing, "binds this role"),
         Ok(true) if refused => {

@@ -27,7 +27,7 @@ pub(crate) fn folders(config: &Config) -> Vec<PathBuf> {
     let configured = &config.keys;
     let keeps_keys =
         configured.signing_keys.is_none() || configured.server_secrets.is_none() || configured.seal_keys.is_none();
-    let of_keys = keeps_keys.then_some(config.data_dir.as_path());
+    let of_keys = keeps_keys.then_some(config.general.data_dir.as_path());
     let of_database = match &config.database.url {
         Database::Sqlite(file) => file.parent(),
         Database::Postgres(_) => None,

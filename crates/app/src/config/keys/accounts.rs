@@ -1,107 +1,32 @@
-//! Settings of emails, keys, tokens, passwords and limits.
+//! Settings of keys, tokens, passwords and limits.
 
-use std::{num::NonZeroU32, path::PathBuf, time::Duration};
-use tenantry_limits::PlanQuotas;
-use url::Url;
+use secrecy::SecretString;
+use std::{num::NonZeroU32, time::Duration};
+use tenantry_limits::{PlanQuotas, Policies};
 
 use super::{
     super::{
-        layers::Layers,
-        rules,
-        setting::{Declaration, FromSettings, Section, Setting, settings},
-        types::{Limit, MailTransport, Secrets},
-        values::{self, seconds},
+        section::{FromSettings, Section, settings},
+        setting::{Declaration, Layers, Setting},
+        values::{self, DAY, Limit, MINUTE, seconds},
     },
-    DAY, MINUTE,
+    general::is_production,
 };
 
+const MAKE_SIGNING_KEY: &str = "openssl genpkey -algorithm ed25519 -outform DER | base64 -w0";
+const MAKE_SERVER_SECRET: &str = "openssl rand -base64 32";
+/// The minimum that OWASP's Password Storage Cheat Sheet accepts for Argon2id: 7 MiB, and the work of five passes over
+/// it.
+const LEAST_ARGON2_MEMORY_KIB: u32 = 7_168;
+const LEAST_ARGON2_WORK_KIB: u32 = 5 * LEAST_ARGON2_MEMORY_KIB;
+
+/// Keys in their configured form; the crypto adapter parses them.
+type Secrets = Vec<SecretString>;
+
 settings! {
-    /// Sender, transport and links of emails.
-    #[derive(Debug, Clone)]
-    pub struct MailConfig titled "Mail" checked by rules::mail {
-        /// Name of the product in mails.
-        PRODUCT_NAME => product: String {
-            takes: "1 to 80 characters on one line",
-            example: "Acme Cloud",
-            default: "Tenantry",
-            parse: values::product_name
-        }
-        /// Where mails go: to an SMTP server (`smtp:` with STARTTLS, port 587; `smtps:` with TLS from the start, port 465),
-        /// into a folder as one .eml file each, or to standard output (`console:`). Production refuses `console:`. Keep a
-        /// password in the environment rather than in a file.
-        MAIL_URL => transport: MailTransport {
-            takes: "smtp://USER:PASSWORD@HOST:PORT?tls=required (or opportunistic, or none), smtps://USER:PASSWORD@HOST:PORT, file:FOLDER or console:; with special characters of user and password percent-encoded, and both and the port only where they are needed",
-            example: "file:./data/mail",
-            default: "console:",
-            parse: values::mail_transport
-        }
-        /// Certificate authorities to trust for the SMTP server, beside those of the operating system.
-        MAIL_CA_FILE => authorities: Option<PathBuf> {
-            takes: "a file of certificates in PEM",
-            example: "./mail-ca.pem",
-            unset: "the authorities of the operating system",
-            parse: values::path
-        }
-        /// Sender of mails. Production needs an address of its own.
-        MAIL_FROM => from: String {
-            takes: "an e-mail address, with or without a name",
-            example: "Acme <no-reply@acme.example>",
-            default: "Tenantry <no-reply@localhost.localdomain>",
-            parse: values::sender
-        }
-        /// Folder of templates that replace the built-in mail templates of the same file name.
-        MAIL_TEMPLATES => templates: Option<PathBuf> {
-            takes: "a folder",
-            example: "./mail-templates",
-            unset: "the built-in ones",
-            parse: values::path
-        }
-        /// Address of the web application that mailed links open. Production needs https. Without it the links open small
-        /// pages of the server.
-        APP_URL => app_url: Option<Url> {
-            takes: "an http or https address without path, query or trailing slash",
-            example: "https://app.example.com",
-            unset: "the public URL",
-            parse: values::origin_url
-        }
-        with {
-            /// The pages of emailed links.
-            link_paths: LinkPaths,
-        }
-    }
-
-    /// The path of each emailed link, with `{token}` in the place of the token.
-    #[derive(Debug, Clone)]
-    pub struct LinkPaths titled "Links in mails" {
-        /// Page behind `APP_URL` that confirms a registration. A token behind `#` never reaches a server.
-        LINK_PATH_CONFIRM => confirm: String {
-            takes: "a path with {token} in it",
-            default: "/links/confirm#{token}",
-            parse: values::link_path
-        }
-        /// Page behind `APP_URL` that verifies an email address.
-        LINK_PATH_VERIFY => verify: String {
-            takes: "a path with {token} in it",
-            default: "/links/verify#{token}",
-            parse: values::link_path
-        }
-        /// Page behind `APP_URL` that sets a new password.
-        LINK_PATH_RESET => reset: String {
-            takes: "a path with {token} in it",
-            default: "/links/reset#{token}",
-            parse: values::link_path
-        }
-        /// Page behind `APP_URL` that accepts an invitation.
-        LINK_PATH_INVITE => invite: String {
-            takes: "a path with {token} in it",
-            default: "/links/invite#{token}",
-            parse: values::link_path
-        }
-    }
-
     /// Keys that sign tokens and seals, in their configured form; the crypto adapter parses them.
     #[derive(Debug, Clone)]
-    pub struct KeyConfig titled "Keys" checked by rules::keys {
+    pub struct KeyConfig titled "Keys" checked by check_keys {
         /// Keys that sign access tokens: the first signs, all verify. `tenantry admin rotate-keys` prints the next value.
         /// Keep it in the environment rather than in a file.
         SIGNING_KEYS => signing_keys: Option<Secrets> {
@@ -134,7 +59,7 @@ settings! {
 
     /// Lifetimes of tokens and sessions.
     #[derive(Debug, Clone)]
-    pub struct TokenConfig titled "Tokens and sessions" checked by rules::tokens {
+    pub struct TokenConfig titled "Tokens and sessions" checked by check_tokens {
         /// Lifetime of an access token.
         ACCESS_TTL => access_ttl: Duration {
             takes: "whole seconds from 1s to 24h",
@@ -163,7 +88,7 @@ settings! {
 
     /// The cost of a password hash.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub struct Argon2Config titled "Password hashes" checked by rules::argon2 {
+    pub struct Argon2Config titled "Password hashes" checked by check_argon2 {
         /// Memory of one password hash (Argon2id), in KiB.
         ARGON2_MEMORY_KIB => memory_kib: u32 {
             takes: "a number from 8 to 4194304",
@@ -180,7 +105,7 @@ settings! {
 
     /// Limits on requests.
     #[derive(Debug, Clone)]
-    pub struct RateLimitConfig titled "Rate limits" checked by rules::rate_limits {
+    pub struct RateLimitConfig titled "Rate limits" checked by check_rate_limits {
         /// With `off`, every limit is off, including those on guessing. That is for tests and benchmarks; production refuses
         /// it.
         RATE_LIMITS => enabled: bool {
@@ -255,5 +180,53 @@ settings! {
             default: "30/1h",
             parse: values::limit
         }
+    }
+}
+
+impl RateLimitConfig {
+    /// Returns the limits on requests; `None` while `RATE_LIMITS` is off.
+    pub fn policies(&self) -> Option<Policies> {
+        let plans = vec![("starter", self.starter), ("pro", self.pro), ("enterprise", self.enterprise)];
+        self.enabled.then_some(Policies { without_plan: self.without_plan, plans })
+    }
+}
+
+fn check_keys(layers: &mut Layers) {
+    for (setting, maker) in
+        [(&SIGNING_KEYS, MAKE_SIGNING_KEY), (&SERVER_SECRETS, MAKE_SERVER_SECRET), (&SEAL_KEYS, MAKE_SIGNING_KEY)]
+    {
+        if is_production(layers) && !layers.is_set(setting) {
+            layers.refuse(setting, format!("must be set in production; `{maker}` makes a new one"));
+        }
+    }
+}
+
+fn check_tokens(layers: &mut Layers) {
+    if layers.is_below(&REFRESH_IDLE, &ACCESS_TTL) {
+        let demand = "must not be shorter than ACCESS_TTL: an access token would outlast its session";
+        layers.refuse(&REFRESH_IDLE, demand);
+    }
+    if layers.is_below(&REFRESH_MAX, &REFRESH_IDLE) {
+        layers.refuse(&REFRESH_MAX, "must not be shorter than REFRESH_IDLE");
+    }
+}
+
+fn check_argon2(layers: &mut Layers) {
+    let (Some(memory), Some(iterations)) = (layers.value(&ARGON2_MEMORY_KIB), layers.value(&ARGON2_ITERATIONS)) else {
+        return;
+    };
+    let is_weak = memory < LEAST_ARGON2_MEMORY_KIB || memory.saturating_mul(iterations) < LEAST_ARGON2_WORK_KIB;
+    if is_weak && is_production(layers) {
+        let demand = format!(
+            "must be at least {LEAST_ARGON2_MEMORY_KIB} in production, and with ARGON2_ITERATIONS multiplied at least {LEAST_ARGON2_WORK_KIB}"
+        );
+        layers.refuse(&ARGON2_MEMORY_KIB, demand);
+    }
+}
+
+fn check_rate_limits(layers: &mut Layers) {
+    if is_production(layers) && layers.value(&RATE_LIMITS) == Some(false) {
+        let demand = "must be on in production: set RATE_LIMITS=on, and raise single limits where they are too low";
+        layers.refuse(&RATE_LIMITS, demand);
     }
 }

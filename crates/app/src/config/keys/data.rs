@@ -1,23 +1,38 @@
 //! Settings of the database and of stored files.
 
 use secrecy::SecretString;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
+use tenantry_objects::S3Config;
 use tenantry_store::{Database, Synchronous};
 use url::Url;
 
 use super::{
     super::{
-        layers::Layers,
-        rules,
-        setting::{Declaration, FromSettings, Section, Setting, settings},
-        types::{StoragePlace, StorageUrl},
+        section::{FromSettings, Section, settings},
+        setting::{Declaration, Layers, Setting},
         values,
     },
-    DATA_DIR,
+    general::DATA_DIR,
 };
 
 /// 10,000 parts of 5 MiB each, the limit of S3, rounded down.
 const LARGEST_FILE_BYTES: u64 = 48 << 30;
+
+/// The storage of files, as far as `STORAGE_URL` names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) enum StorageUrl {
+    File(PathBuf),
+    S3 { bucket: String, prefix: String },
+}
+
+/// The storage of files.
+#[derive(Debug, Clone)]
+pub enum StoragePlace {
+    /// A folder.
+    Disk(PathBuf),
+    /// A bucket of S3, or of a compatible server.
+    S3(S3Config),
+}
 
 settings! {
     /// Settings of the database.
@@ -70,12 +85,12 @@ settings! {
             example: "s3://acme-files",
             unset: "`file:` and `files` in `DATA_DIR`",
             otherwise: |layers| Some(StorageUrl::File(layers.value(&DATA_DIR)?.join("files"))),
-            parse: values::storage_url
+            parse: storage_url
         }
     }
 
     /// Access to a bucket; read only for a bucket.
-    pub(in crate::config) struct BucketAccess titled "S3" checked by rules::bucket {
+    pub(in crate::config) struct BucketAccess titled "S3" checked by check_bucket {
         /// Region of the bucket. Most servers other than AWS ignore it.
         AWS_REGION => region: String {
             takes: "the name of a region",
@@ -112,7 +127,7 @@ settings! {
 
     /// Storage of files, and its quotas.
     #[derive(Debug, Clone)]
-    pub struct StorageConfig titled "Files" checked by rules::files {
+    pub struct StorageConfig titled "Files" checked by check_files {
         /// With `on`, downloads are redirected to S3 with a link that is valid for a minute.
         STORAGE_REDIRECT => redirect: bool {
             takes: "on or off",
@@ -153,6 +168,100 @@ settings! {
             takes: "bytes, with or without KiB, MiB, GiB or TiB",
             default: "1TiB",
             parse: values::any_bytes
+        }
+    }
+}
+
+impl FromSettings for StoragePlace {
+    /// Reads the settings of AWS only for a bucket: without one, they may be set for another program.
+    fn read(layers: &mut Layers) -> Option<Self> {
+        match StorageAddress::read(layers)?.url {
+            StorageUrl::File(folder) => Some(Self::Disk(folder)),
+            StorageUrl::S3 { bucket, prefix } => {
+                let access = BucketAccess::read(layers)?;
+                Some(Self::S3(S3Config {
+                    bucket,
+                    prefix,
+                    region: access.region,
+                    endpoint: access.endpoint,
+                    access_key: access.access_key_id.zip(access.secret_access_key),
+                    session_token: access.session_token,
+                }))
+            }
+        }
+    }
+}
+
+impl StorageQuotas {
+    /// Returns the bytes that a tenant on each plan may store, the smallest plan first.
+    pub fn plans(&self) -> [(&'static str, u64); 3] {
+        [("starter", self.starter_bytes), ("pro", self.pro_bytes), ("enterprise", self.enterprise_bytes)]
+    }
+
+    /// Returns the bytes that a tenant on this plan may store. A plan that no longer exists counts as the smallest.
+    pub fn of_plan(&self, name: &str) -> u64 {
+        self.plans().into_iter().find(|(plan, _)| *plan == name).map_or(self.starter_bytes, |(_, bytes)| bytes)
+    }
+}
+
+/// Parses the URL of a storage.
+fn storage_url(text: &str) -> Option<StorageUrl> {
+    if let Some(folder) = text.strip_prefix("file:") {
+        return (!folder.is_empty()).then(|| StorageUrl::File(PathBuf::from(folder)));
+    }
+    let (bucket, prefix) = text.strip_prefix("s3://").map(|rest| rest.split_once('/').unwrap_or((rest, "")))?;
+    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+    let is_bucket = (3..=63).contains(&bucket.len())
+        && bucket.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'));
+    let prefix = prefix.trim_end_matches('/');
+    let is_part =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let fits = is_bucket && (prefix.is_empty() || prefix.split('/').all(is_part));
+    fits.then(|| StorageUrl::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
+}
+
+fn check_files(layers: &mut Layers) {
+    let is_folder = matches!(layers.value(&STORAGE_URL), Some(StorageUrl::File(_)));
+    if is_folder && layers.value(&STORAGE_REDIRECT) == Some(true) {
+        layers.refuse(&STORAGE_REDIRECT, "must be off unless STORAGE_URL names a bucket of S3");
+    }
+}
+
+fn check_bucket(layers: &mut Layers) {
+    match (layers.value(&AWS_ACCESS_KEY_ID), layers.value(&AWS_SECRET_ACCESS_KEY)) {
+        (Some(None), Some(Some(_))) => {
+            layers.refuse(&AWS_ACCESS_KEY_ID, "must be set where AWS_SECRET_ACCESS_KEY is");
+        }
+        (Some(Some(_)), Some(None)) => {
+            layers.refuse(&AWS_SECRET_ACCESS_KEY, "must be set where AWS_ACCESS_KEY_ID is");
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn storages_are_folders_or_buckets() {
+        assert_eq!(storage_url("file:./files"), Some(StorageUrl::File("./files".into())));
+        let s3 = |bucket: &str, prefix: &str| Some(StorageUrl::S3 { bucket: bucket.into(), prefix: prefix.into() });
+        assert_eq!(storage_url("s3://acme-files"), s3("acme-files", ""));
+        assert_eq!(storage_url("s3://acme-files/a/b_c/"), s3("acme-files", "a/b_c"));
+        for bad in [
+            "",
+            "file:",
+            "s3://",
+            "s3://ab",
+            "s3://Acme",
+            "s3://acme/a//b",
+            "s3://acme/../b",
+            "s3://acme/a?b",
+            "/files",
+            "gs://acme",
+        ] {
+            assert_eq!(storage_url(bad), None, "{bad}");
         }
     }
 }

@@ -175,5 +175,5 @@ fn may_see_checks(app: &App, request: &HttpRequest) -> bool {
         (Some(token), Some(shown)) => Sha256::digest(token.expose_secret()) == Sha256::digest(shown),
         _ => false,
     };
-    by_token || (is_local && !app.config.environment.is_production())
+    by_token || (is_local && !app.config.general.environment.is_production())
 }

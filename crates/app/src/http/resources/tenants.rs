@@ -103,7 +103,7 @@ impl IntoCommand for NewTenant {
     responses((status = 201, description = "The new tenant.", body = Of<TenantView>))
 )]
 pub(crate) async fn create_tenant(app: App, caller: Authorized<FoundOwnTenant>, body: Body) -> Result<Answer, Failure> {
-    if app.config.registration == RegistrationPolicy::Closed {
+    if app.config.general.registration == RegistrationPolicy::Closed {
         return Err(Failure::new(REGISTRATION_CLOSED));
     }
     let command = body.parse::<NewTenant>().await?;

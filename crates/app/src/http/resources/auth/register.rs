@@ -137,7 +137,7 @@ impl RegisteredView {
     )
 )]
 pub(crate) async fn register(app: App, _: Anonymous, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
-    let is_verified = match app.config.registration {
+    let is_verified = match app.config.general.registration {
         RegistrationPolicy::Closed => return Err(Failure::new(REGISTRATION_CLOSED)),
         RegistrationPolicy::Open => false,
         RegistrationPolicy::Verified => true,

@@ -4,15 +4,14 @@ use ::config::{ConfigError, File, FileFormat, Source, Value, ValueKind};
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    fmt, fs, io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use super::{
-    declarations,
-    errors::Mistake,
-    keys::TENANTRY_ENV,
-    setting::{Declaration, Setting},
+    errors::{Mistake, Origin},
+    keys::{TENANTRY_ENV, declarations},
+    setting::{Declaration, Layers},
 };
 
 const FILE_VARIABLE: &str = "TENANTRY_CONFIG";
@@ -54,39 +53,6 @@ impl Sources {
     }
 }
 
-/// The source of one setting.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Origin {
-    Default,
-    File(PathBuf),
-    Environment,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("the defaults"),
-            Self::File(path) => path.display().fmt(f),
-            Self::Environment => f.write_str("the environment"),
-        }
-    }
-}
-
-/// The text of one setting, trimmed and not empty.
-#[derive(Clone)]
-struct SettingText {
-    text: String,
-    origin: Origin,
-}
-
-/// The settings of all sources, by the name of the variable, and the mistakes found so far. An empty value counts as not
-/// set.
-#[derive(Default)]
-pub(super) struct Layers {
-    by_name: BTreeMap<&'static str, SettingText>,
-    pub(super) mistakes: Vec<Mistake>,
-}
-
 impl Layers {
     /// Reads every source. A source that cannot be read is recorded as a mistake.
     pub(super) fn gather(sources: &Sources) -> Self {
@@ -108,54 +74,6 @@ impl Layers {
         settings.by_name.extend(environment.by_name);
         settings.mistakes.extend(environment.mistakes);
         settings
-    }
-
-    /// Returns the value of a setting; `None` if its text is refused, or if it depends on such a setting.
-    pub(super) fn value<T>(&self, setting: &Setting<T>) -> Option<T> {
-        match self.get(&setting.declaration) {
-            Some(set) => (setting.parse)(&set.text),
-            None => (setting.unset)(self),
-        }
-    }
-
-    /// Returns the value of a setting, and records a refused text as a mistake.
-    pub(super) fn read<T>(&mut self, setting: &Setting<T>) -> Option<T> {
-        let value = self.value(setting);
-        if value.is_none()
-            && let Some(set) = self.get(&setting.declaration)
-        {
-            let mistake = Mistake::at(setting.declaration.name, &set.origin, setting.declaration.demand());
-            self.mistakes.push(mistake);
-        }
-        value
-    }
-
-    /// Returns whether a source sets it; a default does not count.
-    pub(super) fn is_set<T>(&self, setting: &Setting<T>) -> bool {
-        self.get(&setting.declaration).is_some_and(|set| set.origin != Origin::Default)
-    }
-
-    /// Records that a setting breaks a rule.
-    pub(super) fn refuse<T>(&mut self, setting: &Setting<T>, demand: impl Into<String>) {
-        let (name, demand) = (setting.declaration.name, demand.into());
-        let mistake = match self.get(&setting.declaration) {
-            Some(set) if set.origin != Origin::Default => Mistake::at(name, &set.origin, demand),
-            _ => Mistake::new(name, demand),
-        };
-        self.mistakes.push(mistake);
-    }
-
-    fn get(&self, setting: &Declaration) -> Option<&SettingText> {
-        self.by_name.get(setting.name)
-    }
-
-    fn add(&mut self, name: &'static str, text: &str, origin: &Origin) {
-        let text = text.trim();
-        if text.chars().any(char::is_control) {
-            self.mistakes.push(Mistake::at(name, origin, "must be on one line, without control characters"));
-        } else if !text.is_empty() {
-            self.by_name.insert(name, SettingText { text: text.to_owned(), origin: origin.clone() });
-        }
     }
 
     fn add_environment(&mut self, environment: &BTreeMap<String, OsString>) {
