@@ -2,11 +2,12 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use tenantry_app::{
     config::{default_toml, env_example, reference_markdown},
-    http::{document, error_codes_markdown},
+    http::error_codes_markdown,
+    vocabulary::error_codes,
 };
 
 use crate::support::{
-    routes::{resolved, routes},
+    routes::{document, resolved, routes},
     snapshot::{assert_file_is, assert_page_holds},
 };
 
@@ -17,7 +18,7 @@ fn the_document_in_the_repository_is_the_one_that_is_served() {
 
 #[test]
 fn the_page_of_error_codes_is_made_from_the_code() {
-    assert_page_holds("docs/error-codes.md", &error_codes_markdown());
+    assert_page_holds("docs/error-codes.md", &error_codes_markdown(&error_codes()));
 }
 
 #[test]

@@ -17,7 +17,7 @@ const ELSEWHERE: &[(ErrorCode, &str)] = &[
     (ErrorCode::TIMEOUT, "in2_slow_senders_are_answered_and_closed (it takes the deadline's 15 s)"),
     (IDEMPOTENCY_MISMATCH, "a_key_is_good_for_one_request_only, in tests/idempotency"),
     (IDEMPOTENCY_IN_PROGRESS, "while_the_first_runs_the_others_are_told_so, in tests/idempotency"),
-    (ErrorCode::INTERNAL, "in4_a_panic_is_answered_and_the_process_lives, in crates/app/src/http/request/layer.rs"),
+    (ErrorCode::INTERNAL, "in4_a_panic_is_answered_and_the_process_lives, in crates/app/src/composition.rs"),
     (STORAGE_FULL, "fa6_a_full_disk_for_files_is_told_and_leaves_nothing_behind"),
     (ErrorCode::UNAVAILABLE, "a_database_that_is_away_shows_in_readiness_and_in_nothing_else, in tests/health.rs"),
 ];

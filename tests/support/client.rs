@@ -7,10 +7,10 @@ use reqwest::{
 };
 use serde_json::Value;
 use std::collections::HashSet;
-use tenantry_app::http::{document, operations};
+use tenantry_app::http::operations;
 use uuid::Uuid;
 
-use super::{contract, sql::Sql};
+use super::{contract, routes::document, sql::Sql};
 
 /// Sends requests to one server, with or without an access token.
 #[derive(Clone)]

@@ -2,13 +2,22 @@
 
 use reqwest::Method;
 use serde_json::Value;
-use std::collections::BTreeSet;
-use tenantry_app::http::{Operation, document, operations};
+use std::{collections::BTreeSet, sync::LazyLock};
+use tenantry_app::{
+    http::{self, Operation, operations},
+    vocabulary::error_codes,
+};
 
 use super::{Client, Reply};
 
 /// An id that does not exist.
 pub(crate) const UNKNOWN_ID: &str = "0192f0c1-2345-7abc-8def-0123456789ab";
+
+/// Returns the OpenAPI document.
+pub(crate) fn document() -> &'static Value {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(|| http::document(&error_codes()));
+    &DOCUMENT
+}
 
 /// One documented operation.
 #[derive(Clone)]

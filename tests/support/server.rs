@@ -11,7 +11,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tenantry_app::{
-    App, Application,
+    Application, Composition,
     config::{Config, Sources},
 };
 use tenantry_store::{Database, Store, StoreConfig, Synchronous};
@@ -53,7 +53,7 @@ const HANGING_UP: Duration = Duration::from_millis(5);
 
 /// A running server. Dropping it stops the server and removes its database.
 pub(crate) struct Server {
-    pub(crate) app: App,
+    pub(crate) app: Composition,
     pub(crate) address: SocketAddr,
     pub(crate) sql: Sql,
     settings: Settings,

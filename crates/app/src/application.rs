@@ -3,7 +3,6 @@
 use actix_web::{HttpServer, dev::ServerHandle};
 use std::{
     net::{SocketAddr, TcpListener},
-    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 use tenantry_jobs::Worklist;
@@ -15,8 +14,8 @@ use tokio::{
 };
 
 use crate::{
-    App, StartError,
-    app::store_config,
+    Composition, StartError,
+    composition::store_config,
     config::Config,
     http,
     monitoring::{self, MetricSources, MetricsServer},
@@ -29,7 +28,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A server that listens, and serves once it runs.
 pub struct Application {
-    app: App,
+    app: Composition,
     address: SocketAddr,
     listener: TcpListener,
     works: bool,
@@ -50,7 +49,7 @@ impl Application {
     pub async fn build(config: Config, listener: TcpListener) -> Result<Self, StartError> {
         let address = listener.local_addr()?;
         let serving = schema::claim_sqlite(&config)?;
-        let app = App::compose(config, address).await?;
+        let app = Composition::compose(config, address).await?;
         schema::bring_up_to_date(&app.store, &app.config).await?;
         Ok(Self { app, address, listener, works: true, _serving: serving })
     }
@@ -67,7 +66,7 @@ impl Application {
     }
 
     /// Returns the composed application, for tests that look behind HTTP.
-    pub fn app(&self) -> App {
+    pub fn app(&self) -> Composition {
         self.app.clone()
     }
 
@@ -87,7 +86,7 @@ impl Application {
             let app = app.clone();
             move || {
                 actix_web::rt::spawn(app.watchdog.watch_runtime("a thread that serves HTTP"));
-                http::service(app.clone())
+                http::service(app.http.clone())
             }
         })
         .workers(app.config.http.workers)
@@ -103,7 +102,7 @@ impl Application {
         let listening = actix_web::rt::spawn(listen_invalidations(app.invalidation.clone(), app.authority.clone()));
         let counting = app.serving.clone().map(|serving| actix_web::rt::spawn(serving.count()));
         let worker = works.then(|| RunningWorker::start(&app)).transpose()?;
-        app.ready.store(true, Ordering::Release);
+        app.health.set_serving(true);
         tracing::info!(%address, url = %app.public_url, "listening");
 
         let mut terminate = signal(SignalKind::terminate())?;
@@ -143,7 +142,7 @@ impl Application {
 pub async fn run_worker(config: Config) -> Result<(), StartError> {
     let _serving = schema::claim_sqlite(&config)?;
     let address = config.http.bind_address();
-    let app = App::compose(config, address).await?;
+    let app = Composition::compose(config, address).await?;
     schema::bring_up_to_date(&app.store, &app.config).await?;
     let watching = actix_web::rt::spawn(app.watchdog.watch_runtime("the main thread"));
     let housekeeping = actix_web::rt::spawn(housekeeping_loop(app.clone()));
@@ -177,7 +176,7 @@ pub async fn run_worker(config: Config) -> Result<(), StartError> {
 }
 
 /// Serves metrics, if `METRICS_ADDR` is set.
-fn serve_metrics(app: &App) -> Result<Option<MetricsServer>, StartError> {
+fn serve_metrics(app: &Composition) -> Result<Option<MetricsServer>, StartError> {
     let sources = MetricSources {
         store: app.store.clone(),
         world: app.world.clone(),
@@ -189,13 +188,13 @@ fn serve_metrics(app: &App) -> Result<Option<MetricsServer>, StartError> {
 }
 
 async fn stop_in_order(
-    app: &App,
+    app: &Composition,
     server: &ServerHandle,
     worker: Option<RunningWorker>,
     counting: Option<&actix_web::rt::task::JoinHandle<()>>,
 ) {
     let began = Instant::now();
-    app.ready.store(false, Ordering::Release);
+    app.health.set_serving(false);
     tokio::time::sleep(app.config.stop.delay).await;
     if let Some(worker) = &worker {
         worker.stop();
@@ -215,7 +214,7 @@ async fn stop_in_order(
     app.store.close().await;
 }
 
-async fn housekeeping_loop(app: App) {
+async fn housekeeping_loop(app: Composition) {
     let mut usage = tokio::time::interval(Application::SETTLE_USAGE);
     let mut refusals = tokio::time::interval(Application::SETTLE_REFUSALS);
     let mut secrets = tokio::time::interval(Application::BLANK_SECRETS);
@@ -231,7 +230,7 @@ async fn housekeeping_loop(app: App) {
 }
 
 /// Blanks the secrets of waiting and dead jobs whose links have expired.
-async fn blank_secrets(app: &App) {
+async fn blank_secrets(app: &Composition) {
     let blank = async |unit: &mut Unit| unit.blank_expired_secrets(app.world.now()).await;
     let blanked: Result<_, StoreError> = app.transactions.housekeeping(SystemReason::Worker, blank).await;
     if let Err(error) = blanked {

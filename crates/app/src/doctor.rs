@@ -10,9 +10,10 @@ use tenantry_kernel::World;
 use tenantry_redis::{Limits, Redis};
 
 use crate::{
-    app::storage,
+    composition::storage,
     config::{Config, ConfigErrors, MailTransport, StoragePlace},
-    health::{FolderError, Judgement, Status, folders, judge_space, judge_storage, try_folder},
+    health::{FolderError, Judgement, folders, judge_space, judge_storage, try_folder},
+    http::Status,
     keys::Keys,
     mail::Outbox,
 };

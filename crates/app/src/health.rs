@@ -9,10 +9,13 @@ mod mail;
 mod queue;
 mod storage;
 
+use async_trait::async_trait;
 use std::{
-    future::Future,
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tenantry_files::Blobs;
@@ -24,7 +27,9 @@ use tokio::{sync::Mutex, time::timeout};
 
 use crate::{
     config::{HealthConfig, StoragePlace},
+    http::{Check, Checks, HealthProbe, Status},
     mail::Outbox,
+    watchdog::Watchdog,
 };
 
 pub(crate) use disk::{FolderError, folders, judge_space, try_folder};
@@ -38,35 +43,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(1);
 /// Time for which results are reused.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// The status of a check; the smaller the better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Status {
-    Pass,
-    Warn,
-    Fail,
-}
-
 /// A status and the observation behind it, in words for users. The text contains no secret.
 pub(crate) type Judgement = (Status, String);
-
-/// The result of one check.
-#[derive(Debug, Clone)]
-pub(crate) struct Check {
-    pub(crate) status: Status,
-    pub(crate) latency: Duration,
-    pub(crate) observed: String,
-}
-
-/// The results of all checks.
-#[derive(Debug)]
-pub(crate) struct Checks {
-    pub(crate) database: Check,
-    pub(crate) redis: Check,
-    pub(crate) queue: Check,
-    pub(crate) storage: Check,
-    pub(crate) mail: Check,
-    pub(crate) disk: Check,
-}
 
 /// The services and settings that the checks use.
 pub(crate) struct HealthSources {
@@ -79,6 +57,7 @@ pub(crate) struct HealthSources {
     pub(crate) folders: Vec<PathBuf>,
     pub(crate) world: World,
     pub(crate) limits: HealthConfig,
+    pub(crate) watchdog: Arc<Watchdog>,
 }
 
 /// Runs all checks and keeps the last results.
@@ -87,58 +66,34 @@ pub(crate) struct Health {
     /// Held while all checks run; concurrent callers wait and get the same result.
     last: Mutex<Option<(Instant, Arc<Checks>)>>,
     mail: LastMailCheck,
+    /// Whether the server serves requests, rather than starts or stops.
+    is_serving: AtomicBool,
 }
 
-impl Status {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Warn => "warn",
-            Self::Fail => "fail",
-        }
-    }
-}
-
-impl Check {
-    /// Runs a check within the time limit. A slow result is at least a warning.
-    async fn of(limits: &HealthConfig, late: Status, look: impl Future<Output = Judgement>) -> Self {
-        let began = Instant::now();
-        let judged = timeout(TIME_LIMIT, look).await;
-        let latency = began.elapsed();
-        let (status, observed) =
-            judged.unwrap_or_else(|_| (late, format!("no answer within {} s", TIME_LIMIT.as_secs())));
-        let is_slow = status == Status::Pass && latency > limits.latency_warn;
-        match is_slow {
-            true => Self { status: Status::Warn, latency, observed: format!("{observed}, slowly") },
-            false => Self { status, latency, observed },
-        }
-    }
-
-    /// Returns the result for a service that is not used.
-    fn unused(observed: &str) -> Self {
-        Self { status: Status::Pass, latency: Duration::ZERO, observed: observed.to_owned() }
+/// Runs a check within the time limit. A slow result is at least a warning.
+async fn check(limits: &HealthConfig, late: Status, look: impl Future<Output = Judgement>) -> Check {
+    let began = Instant::now();
+    let judged = timeout(TIME_LIMIT, look).await;
+    let latency = began.elapsed();
+    let (status, observed) = judged.unwrap_or_else(|_| (late, format!("no answer within {} s", TIME_LIMIT.as_secs())));
+    let is_slow = status == Status::Pass && latency > limits.latency_warn;
+    match is_slow {
+        true => Check { status: Status::Warn, latency, observed: format!("{observed}, slowly") },
+        false => Check { status, latency, observed },
     }
 }
 
-impl Checks {
-    /// Returns the worst status.
-    pub(crate) fn status(&self) -> Status {
-        let Self { database, redis, queue, storage, mail, disk } = self;
-        [database, redis, queue, storage, mail, disk]
-            .map(|check| check.status)
-            .into_iter()
-            .max()
-            .unwrap_or(Status::Pass)
-    }
-}
-
-impl Health {
-    pub(crate) fn new(sources: HealthSources) -> Self {
-        Self { sources, last: Mutex::default(), mail: LastMailCheck::default() }
+#[async_trait]
+impl HealthProbe for Health {
+    fn is_alive(&self) -> bool {
+        self.sources.watchdog.wedged().is_none()
     }
 
-    /// Returns the results of all checks, less than a second old.
-    pub(crate) async fn checks(&self) -> Arc<Checks> {
+    async fn is_ready(&self) -> bool {
+        self.is_serving.load(Ordering::Acquire) && self.check_database().await.status != Status::Fail
+    }
+
+    async fn checks(&self) -> Arc<Checks> {
         let mut last = self.last.lock().await;
         if let Some((at, checks)) = &*last
             && at.elapsed() < FRESH
@@ -148,6 +103,17 @@ impl Health {
         let checks = Arc::new(self.check_everything().await);
         *last = Some((Instant::now(), checks.clone()));
         checks
+    }
+}
+
+impl Health {
+    pub(crate) fn new(sources: HealthSources) -> Self {
+        Self { sources, last: Mutex::default(), mail: LastMailCheck::default(), is_serving: AtomicBool::new(false) }
+    }
+
+    /// Sets whether the server serves requests. It does not while it starts or stops.
+    pub(crate) fn set_serving(&self, is_serving: bool) {
+        self.is_serving.store(is_serving, Ordering::Release);
     }
 
     async fn check_everything(&self) -> Checks {
@@ -163,8 +129,8 @@ impl Health {
     }
 
     /// Checks whether the database responds.
-    pub(crate) async fn check_database(&self) -> Check {
-        Check::of(&self.sources.limits, Status::Fail, async {
+    async fn check_database(&self) -> Check {
+        check(&self.sources.limits, Status::Fail, async {
             match self.sources.store.ping().await {
                 Ok(()) => (Status::Pass, "answers".to_owned()),
                 Err(_) => (Status::Fail, "no answer".to_owned()),
@@ -174,8 +140,11 @@ impl Health {
     }
 
     async fn check_redis(&self) -> Check {
-        let Some(redis) = &self.sources.redis else { return Check::unused("none is configured") };
-        Check::of(&self.sources.limits, Status::Warn, async {
+        let Some(redis) = &self.sources.redis else {
+            let observed = "none is configured".to_owned();
+            return Check { status: Status::Pass, latency: Duration::ZERO, observed };
+        };
+        check(&self.sources.limits, Status::Warn, async {
             match redis.ping().await {
                 Ok(()) => (Status::Pass, "answers".to_owned()),
                 Err(_) => (Status::Warn, "no answer; requests are served without it".to_owned()),
@@ -185,7 +154,7 @@ impl Health {
     }
 
     async fn check_queue(&self) -> Check {
-        Check::of(&self.sources.limits, Status::Fail, async {
+        check(&self.sources.limits, Status::Fail, async {
             let figures = async { self.sources.store.read(SCOPE).await?.queue_figures().await }.await;
             match figures {
                 Ok(figures) => judge_queue(&figures, self.sources.world.now(), &self.sources.limits),
@@ -196,12 +165,12 @@ impl Health {
     }
 
     async fn check_storage(&self) -> Check {
-        Check::of(&self.sources.limits, Status::Fail, judge_storage(&self.sources.place, &*self.sources.blobs)).await
+        check(&self.sources.limits, Status::Fail, judge_storage(&self.sources.place, &*self.sources.blobs)).await
     }
 
     async fn check_disk(&self) -> Check {
         let (folders, limits) = (self.sources.folders.clone(), self.sources.limits.clone());
-        Check::of(&self.sources.limits, Status::Fail, async move {
+        check(&self.sources.limits, Status::Fail, async move {
             let looked = tokio::task::spawn_blocking(move || judge_space(&folders, &limits)).await;
             looked.unwrap_or_else(|_| (Status::Fail, "it cannot be looked at".to_owned()))
         })

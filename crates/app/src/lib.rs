@@ -3,13 +3,11 @@
 //! `main` and the tests call the same [`Application::build`].
 
 mod admin;
-mod answer;
-mod app;
 mod application;
 pub mod cli;
+mod composition;
 pub mod config;
 mod doctor;
-mod failure;
 mod health;
 mod healthcheck;
 pub mod http;
@@ -24,11 +22,10 @@ mod watchdog;
 mod worker;
 
 pub use admin::{AuditAnswer, run_admin, run_audit, run_jobs};
-pub use answer::Answer;
-pub use app::App;
 pub use application::{Application, run_worker};
+pub use composition::Composition;
 pub use doctor::run_doctor;
-pub use failure::Failure;
 pub use healthcheck::{HealthcheckError, readiness_url, run_healthcheck};
+pub(crate) use http::{Answer, App, Failure};
 pub use monitoring::{METRICS, Metric, MetricKind, metrics_markdown};
 pub use start_error::StartError;

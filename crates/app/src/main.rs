@@ -10,10 +10,11 @@ use std::{
     process::ExitCode,
 };
 use tenantry_app::{
-    App, Application,
+    Application, Composition,
     cli::{Cli, Command},
     config::{Config, ConfigErrors, Sources},
     http, logging, readiness_url, run_admin, run_audit, run_doctor, run_healthcheck, run_jobs, run_worker,
+    vocabulary::error_codes,
 };
 use tenantry_operator::AuditCommand;
 use tokio::net::TcpSocket;
@@ -51,9 +52,9 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Serve { no_worker } => configured(sources, async |config| serve(config, no_worker).await),
         Command::Worker => configured(sources, async |config| Ok(run_worker(config).await?)),
-        Command::Migrate => configured(sources, async |config| print(&App::migrate(config).await?)),
+        Command::Migrate => configured(sources, async |config| print(&Composition::migrate(config).await?)),
         Command::Openapi => {
-            print(&serde_json::to_string_pretty(http::document())?)?;
+            print(&serde_json::to_string_pretty(&http::document(&error_codes()))?)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Doctor => {

@@ -1,15 +1,11 @@
-//! Metrics in Prometheus' text format, on an address of their own. Without `METRICS_ADDR` only the recent response
-//! times are recorded, for `/health`.
+//! Metrics in Prometheus' text format, on an address of their own.
 
 mod collect;
 mod names;
 mod process;
-mod requests;
-mod response_times;
 mod server;
 
 pub use names::{METRICS, Metric, MetricKind, metrics_markdown};
-pub(crate) use requests::{HttpMetrics, RouteTimes};
 pub(crate) use server::{MetricsServer, serve};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};

@@ -9,8 +9,8 @@ use tenantry_store::{ConnectError, Store};
 use tokio::time::timeout;
 
 use crate::{
-    App, StartError,
-    app::store_config,
+    Composition, StartError,
+    composition::store_config,
     config::{Config, Database},
     vocabulary,
 };
@@ -39,7 +39,7 @@ pub(crate) async fn is_up_to_date(store: &Store) -> Result<bool, StartError> {
     looked.unwrap_or_else(|late| Err(ConnectError::Store(StoreError::Unavailable(Box::new(late))))).map_err(Into::into)
 }
 
-impl App {
+impl Composition {
     /// Migrates the database without serving from it, and returns the line that reports the result.
     pub async fn migrate(config: Config) -> Result<String, StartError> {
         if let Database::Sqlite(file) = &config.database.url {

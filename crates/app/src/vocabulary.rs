@@ -11,9 +11,7 @@ use tenantry_tenancy::vocabulary::{
     ALREADY_MEMBER, LAST_OWNER, ROLE_ESCALATION, ROLE_IN_USE, ROLE_IS_SYSTEM, ROLE_NAME_TAKEN, SLUG_TAKEN,
 };
 
-tenantry_kernel::codes! {
-    ORIGIN_NOT_ALLOWED "origin_not_allowed" Forbidden "Requests with the session cookie must come from an allowed origin. The operator configures these origins.";
-}
+use crate::http::{self, vocabulary::ORIGIN_NOT_ALLOWED};
 
 /// The vocabulary of each crate that declares names. Clients see permissions in this order.
 pub const CRATES: &[&CrateVocabulary] = &[
@@ -24,7 +22,7 @@ pub const CRATES: &[&CrateVocabulary] = &[
     &tenantry_audit::vocabulary::VOCABULARY,
     &tenantry_jobs::vocabulary::VOCABULARY,
     &tenantry_idempotency::vocabulary::VOCABULARY,
-    &CrateVocabulary { codes: CODES, ..CrateVocabulary::of(env!("CARGO_PKG_NAME")) },
+    &http::vocabulary::VOCABULARY,
 ];
 
 /// Composes the vocabulary of this program. Fails on a name that two crates declare.

@@ -116,7 +116,7 @@ fn living(watched: &Mutex<Vec<Weak<Pulse>>>) -> Vec<Arc<Pulse>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::say_whether_alive;
+    use crate::http::liveness;
     use actix_web::{App as ActixApp, HttpResponse, HttpServer, web};
     use std::{net::TcpListener, sync::mpsc, time::Instant};
 
@@ -188,7 +188,7 @@ mod tests {
             let watchdog = watchdog.clone();
             move || {
                 actix_web::rt::spawn(watchdog.watch_runtime("a thread that serves HTTP"));
-                let livez = web::get().to(async |watchdog: web::Data<Watchdog>| say_whether_alive(&watchdog));
+                let livez = web::get().to(async |watchdog: web::Data<Watchdog>| liveness(watchdog.wedged().is_none()));
                 let app = ActixApp::new().app_data(blocked.clone()).app_data(watchdog.clone());
                 app.route("/blocks", web::get().to(blocks)).route("/livez", livez)
             }

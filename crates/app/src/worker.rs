@@ -12,7 +12,7 @@ use tenantry_service::{
 use tenantry_worker::{Handlers, JobStore, QueueConfig, Worker, WorkerConfig};
 use tokio_util::sync::CancellationToken;
 
-use crate::{App, StartError, watchdog::Pulse};
+use crate::{Composition, StartError, watchdog::Pulse};
 
 const SCOPE: Scope = Scope::System(SystemReason::Worker);
 
@@ -46,7 +46,7 @@ pub(crate) struct RunningWorker {
 }
 
 impl RunningWorker {
-    pub(crate) fn start(app: &App) -> Result<Self, StartError> {
+    pub(crate) fn start(app: &Composition) -> Result<Self, StartError> {
         let schedules = schedules(&app.world, app.config.audit.seals)?;
         let handlers = handlers(app);
         let queues = app.config.jobs.concurrency.iter();
@@ -95,7 +95,7 @@ impl RunningWorker {
 }
 
 /// Returns the handlers of all kinds of jobs.
-fn handlers(app: &App) -> Handlers {
+fn handlers(app: &Composition) -> Handlers {
     let (transactions, world, secrets) = (&app.transactions, &app.world, &app.secrets);
     let emails = EmailSender {
         mailer: app.outbox.mailer(),

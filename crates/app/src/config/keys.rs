@@ -12,7 +12,7 @@ mod server;
 
 pub use accounts::{Argon2Config, GuessingLimits, KeyConfig, RateLimitConfig, TokenConfig};
 pub use data::{DatabaseConfig, StorageConfig, StoragePlace, StorageQuotas};
-pub use general::{Environment, GeneralConfig, RegistrationPolicy};
+pub use general::{Environment, GeneralConfig};
 pub use jobs::{AuditConfig, JobsConfig};
 pub use mail::{LinkPaths, MailConfig, MailTransport};
 pub use server::{HealthConfig, HttpConfig, LogConfig, LogFormat, StopConfig};

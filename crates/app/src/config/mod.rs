@@ -18,7 +18,7 @@ pub use errors::{ConfigErrors, Mistake};
 pub use keys::{
     Argon2Config, AuditConfig, Config, DatabaseConfig, Environment, GeneralConfig, GuessingLimits, HealthConfig,
     HttpConfig, JobsConfig, KeyConfig, LinkPaths, LogConfig, LogFormat, MailConfig, MailTransport, RateLimitConfig,
-    RegistrationPolicy, StopConfig, StorageConfig, StoragePlace, StorageQuotas, TokenConfig, declarations,
+    StopConfig, StorageConfig, StoragePlace, StorageQuotas, TokenConfig, declarations,
 };
 pub use reference::{default_toml, env_example, reference_markdown};
 pub use setting::Declaration;

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use crate::http::RegistrationPolicy;
+
 use super::*;
 
 const ENV_EXAMPLE: &str = include_str!("../../../../.env.example");

@@ -17,7 +17,7 @@ use tokio::{net::TcpStream, time::timeout};
 use url::Url;
 
 use crate::{
-    app::store_config,
+    composition::store_config,
     config::{Config, Database},
     health::judge_queue,
     schema::serve_lock_of,

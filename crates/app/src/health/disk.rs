@@ -7,9 +7,12 @@ use std::{
     process,
 };
 
-use crate::config::{Config, Database, HealthConfig, MailTransport, StoragePlace};
+use crate::{
+    config::{Config, Database, HealthConfig, MailTransport, StoragePlace},
+    http::Status,
+};
 
-use super::{Judgement, Status};
+use super::Judgement;
 
 /// The reason why a folder cannot be written to.
 #[derive(Debug, thiserror::Error)]

@@ -6,9 +6,12 @@ use std::{
 };
 use tokio::time::timeout;
 
-use crate::mail::Outbox;
+use crate::{
+    http::{Check, Status},
+    mail::Outbox,
+};
 
-use super::{Check, Judgement, Status, TIME_LIMIT, try_folder};
+use super::{Judgement, TIME_LIMIT, try_folder};
 
 /// Time for which a result is reused. Connecting and signing in every second would burden the mail server.
 const FRESH: Duration = Duration::from_secs(15);

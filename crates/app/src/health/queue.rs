@@ -4,9 +4,9 @@ use std::time::Duration;
 use tenantry_jobs::QueueFigures;
 use tenantry_kernel::Timestamp;
 
-use crate::config::HealthConfig;
+use crate::{config::HealthConfig, http::Status};
 
-use super::{Judgement, Status};
+use super::Judgement;
 
 /// Judges by the longest delay: of a ready job that waits for a worker, or of a due job that no worker has noticed.
 pub(crate) fn judge_queue(figures: &[QueueFigures], now: Timestamp, limits: &HealthConfig) -> Judgement {

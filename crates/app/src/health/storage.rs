@@ -2,9 +2,9 @@
 
 use tenantry_files::Blobs;
 
-use crate::config::StoragePlace;
+use crate::{config::StoragePlace, http::Status};
 
-use super::{Judgement, Status, try_folder};
+use super::{Judgement, try_folder};
 
 /// Writes to a storage folder, but only checks the access to a bucket: a write each second would cost money.
 pub(crate) async fn judge_storage(place: &StoragePlace, blobs: &dyn Blobs) -> Judgement {

@@ -3,17 +3,24 @@
 //! The module has three layers, each of which depends only on those before it. `request` holds the parts that every
 //! request passes through, `resources` the operations, `document` their descriptions.
 
+mod answer;
 mod document;
+mod failure;
+mod health;
 mod links;
 mod request;
 mod resources;
 mod routes;
+mod settings;
+pub mod vocabulary;
 
+pub use answer::Answer;
 pub use document::{document, error_codes_markdown};
-pub(crate) use request::operation_of;
-pub use request::{BodyPace, Contract, Operation, keep_connection};
-pub(crate) use resources::health::say_whether_alive;
-pub use resources::operations;
+pub use failure::Failure;
+pub use health::{Check, Checks, HealthProbe, Status};
+pub use request::{App, AppParts, BodyPace, Contract, HttpMetrics, Operation, keep_connection};
+pub use resources::{health::liveness, operations};
+pub use settings::{ApiSettings, RegistrationPolicy, StorageLimit};
 
 use actix_web::{
     App as ActixApp, Error,
@@ -22,8 +29,6 @@ use actix_web::{
     middleware::{Condition, from_fn},
     web,
 };
-
-use crate::App;
 
 /// Creates the whole HTTP service of one worker.
 pub fn service(
@@ -37,7 +42,7 @@ pub fn service(
         Error = Error,
     >,
 > {
-    let origins = &app.config.http.cors_origins;
+    let origins = &app.settings.cors_origins;
     let cors = Condition::new(!origins.is_empty(), request::cors(origins));
     ActixApp::new()
         .app_data(web::Data::new(app))

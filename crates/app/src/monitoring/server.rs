@@ -1,7 +1,7 @@
 //! Serves `GET /metrics` and a second `GET /livez` on an address of their own. A thread of its own serves them, so that
 //! they respond even when every thread of the API is stuck, and in processes without an API.
 
-use actix_web::{App as ActixApp, HttpResponse, HttpServer, dev::ServerHandle, rt::task::JoinHandle, web};
+use actix_web::{App as ActixApp, HttpResponse, HttpServer, Responder, dev::ServerHandle, rt::task::JoinHandle, web};
 use std::{
     net::TcpListener,
     sync::Arc,
@@ -9,7 +9,7 @@ use std::{
 };
 use tokio::sync::Mutex;
 
-use crate::{Failure, StartError, http::say_whether_alive, watchdog::Watchdog};
+use crate::{StartError, http::liveness, watchdog::Watchdog};
 
 use super::{MetricSources, Monitoring, collect::collect};
 
@@ -81,8 +81,8 @@ impl MetricsServer {
     }
 }
 
-async fn livez(watchdog: web::Data<Watchdog>) -> Result<HttpResponse, Failure> {
-    say_whether_alive(&watchdog)
+async fn livez(watchdog: web::Data<Watchdog>) -> impl Responder {
+    liveness(watchdog.wedged().is_none())
 }
 
 async fn metrics(

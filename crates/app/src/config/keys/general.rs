@@ -3,6 +3,8 @@
 use secrecy::SecretString;
 use std::{net::SocketAddr, path::PathBuf};
 
+use crate::http::RegistrationPolicy;
+
 use super::super::{
     section::{FromSettings, Section, settings},
     setting::{Declaration, Layers, Setting},
@@ -23,17 +25,6 @@ impl Environment {
     pub const fn is_production(self) -> bool {
         matches!(self, Self::Production)
     }
-}
-
-/// The policy on registrations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RegistrationPolicy {
-    /// Everyone may register.
-    Open,
-    /// Users must confirm their email address.
-    Verified,
-    /// No one may register; operators create tenants and users at the command line.
-    Closed,
 }
 
 settings! {

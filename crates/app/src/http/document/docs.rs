@@ -6,11 +6,9 @@ use actix_web::{
     http::header::{self, HeaderValue},
     web,
 };
-use bytes::Bytes;
-use std::sync::LazyLock;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::openapi::document;
+use crate::App;
 
 /// Content security policy of the pages. Swagger UI has inline styles, and its style sheet contains images.
 const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
@@ -33,10 +31,8 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config.route("/openapi.json", web::get().to(openapi)).route("/docs", web::get().to(to_pages)).service(pages);
 }
 
-async fn openapi() -> HttpResponse {
-    // Serialized once: the document is large, and clients may request it as often as they like.
-    static WRITTEN: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
-    HttpResponse::Ok().content_type("application/json").body(WRITTEN.clone())
+async fn openapi(app: App) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(app.document.clone())
 }
 
 async fn to_pages() -> HttpResponse {

@@ -2,7 +2,7 @@
 //! operations share.
 
 use serde_json::{Map, Value, json};
-use std::{collections::HashSet, sync::OnceLock};
+use std::collections::HashSet;
 use tenantry_idempotency::IdempotencyKey;
 use tenantry_idempotency::vocabulary::{IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_MISMATCH};
 use tenantry_kernel::{ErrorCode, Permission, Requirement};
@@ -11,12 +11,9 @@ use utoipa::{
     openapi::{OpenApi as Document, tag::TagBuilder},
 };
 
-use crate::{
-    http::{
-        request::{Operation, status_of},
-        resources::{RESOURCES, operations},
-    },
-    vocabulary::error_codes,
+use crate::http::{
+    request::{Operation, status_of},
+    resources::{RESOURCES, operations},
 };
 
 #[derive(OpenApi)]
@@ -29,10 +26,10 @@ use crate::{
 ))]
 struct Base;
 
-/// Returns the OpenAPI 3.1 document of the API.
-pub fn document() -> &'static Value {
-    static DOCUMENT: OnceLock<Value> = OnceLock::new();
-    DOCUMENT.get_or_init(|| complete(collect()))
+/// Creates the OpenAPI 3.1 document of the API. `all_codes` are the error codes of the program, in the order of the
+/// documents.
+pub fn document(all_codes: &[ErrorCode]) -> Value {
+    complete(collect(), all_codes)
 }
 
 /// Collects the descriptions of all handlers.
@@ -54,17 +51,17 @@ fn collect() -> Document {
     document
 }
 
-fn complete(collected: Document) -> Value {
+fn complete(collected: Document, all_codes: &[ErrorCode]) -> Value {
     let mut document = serde_json::to_value(collected).unwrap_or_default();
     document["servers"] = json!([{ "url": "/" }]);
     document["components"]["securitySchemes"] = json!({
         "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" }
     });
-    document["components"]["schemas"]["Failure"] = failure_schema();
+    document["components"]["schemas"]["Failure"] = failure_schema(all_codes);
     name_data(&mut document["components"]["schemas"]);
     for operation in operations() {
         let method = operation.method.as_str().to_ascii_lowercase();
-        complete_operation(operation, &mut document["paths"][&operation.path][method]);
+        complete_operation(operation, &mut document["paths"][&operation.path][method], all_codes);
     }
     document
 }
@@ -86,7 +83,7 @@ fn name_data(schemas: &mut Value) {
     }
 }
 
-fn complete_operation(operation: &Operation, shape: &mut Value) {
+fn complete_operation(operation: &Operation, shape: &mut Value, all_codes: &[ErrorCode]) {
     let (contract, is_limited) = (operation.contract, operation.is_limited());
     let mut codes = codes_of(operation, shape);
     if is_limited {
@@ -129,7 +126,7 @@ fn complete_operation(operation: &Operation, shape: &mut Value) {
             add_header(response, "Set-Cookie", "The refresh token, if its transport is `cookie`.", "string");
         }
     }
-    add_failures(responses, &codes);
+    add_failures(responses, &codes, all_codes);
     if is_limited {
         for response in responses.values_mut() {
             let policy = "The limits that apply: a list of policies, each with a quota of `q` requests in `w` seconds.";
@@ -178,8 +175,8 @@ fn add_header(response: &mut Value, name: &str, description: &str, kind: &str) {
 }
 
 /// Adds one response for each status, with the codes that the status can carry.
-fn add_failures(responses: &mut Map<String, Value>, codes: &[ErrorCode]) {
-    for code in error_codes().into_iter().filter(|code| codes.contains(code)) {
+fn add_failures(responses: &mut Map<String, Value>, codes: &[ErrorCode], all_codes: &[ErrorCode]) {
+    for code in all_codes.iter().filter(|code| codes.contains(code)) {
         let status = status_of(code.kind()).as_u16().to_string();
         let response = responses.entry(status.clone()).or_insert_with(|| {
             let mut response = json!({
@@ -214,7 +211,7 @@ fn add_failures(responses: &mut Map<String, Value>, codes: &[ErrorCode]) {
     }
 }
 
-fn failure_schema() -> Value {
+fn failure_schema(all_codes: &[ErrorCode]) -> Value {
     json!({
         "type": "object",
         "description": "The reason why a request failed.",
@@ -228,7 +225,7 @@ fn failure_schema() -> Value {
                 "required": ["code", "message"],
                 "additionalProperties": false,
                 "properties": {
-                    "code": { "type": "string", "enum": error_codes().iter().map(|c| c.name()).collect::<Vec<_>>() },
+                    "code": { "type": "string", "enum": all_codes.iter().map(|c| c.name()).collect::<Vec<_>>() },
                     "message": { "type": "string" },
                     "details": { "type": "array", "items": {
                         "type": "object",

@@ -12,7 +12,7 @@ use tenantry_service::{CachedAuthority, ChangeRequest, Scope, log_context};
 use crate::{App, Failure};
 
 use super::{
-    application::app_of,
+    app::app_of,
     idempotency::{KeyedRequest, require_place},
     limits::{count_address, count_person},
     origin::origin_of,

@@ -19,7 +19,7 @@ use tenantry_service::{chain, log_context::LogContext};
 use crate::{App, Failure};
 
 use super::{
-    application::app_of,
+    app::app_of,
     connection::{Socket, has_body, was_read},
     errors::{failure_of_status, render},
     limits::RateLimitHeaders,
@@ -50,7 +50,7 @@ async fn answer(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = trace.request;
-    let measured = app.requests.begin(request.method());
+    let measured = app.metrics.begin(request.method());
     let body = ReceivedBody::of(&request);
 
     let handled = async { next.call(request).await.map(ServiceResponse::map_into_boxed_body) };
@@ -156,64 +156,10 @@ fn add_headers(headers: &mut HeaderMap, app: &App, id: RequestId) {
             headers.insert(name, value);
         }
     }
-    if app.public_url.starts_with("https:") {
+    if app.settings.public_url.starts_with("https:") {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, TRANSPORT_SECURITY);
     }
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
         headers.insert(REQUEST_ID, id);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Config, Sources};
-    use actix_web::{App as ActixApp, HttpServer, middleware::from_fn, web};
-    use std::net::TcpListener;
-
-    async fn panics() -> HttpResponse {
-        panic!("secret thoughts of {}", "a handler")
-    }
-
-    /// Starts a server of one worker with a route that panics. The API itself has no such route.
-    async fn serve() -> (tempfile::TempDir, String) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let settings =
-            [("DATA_DIR", folder.path().to_str().expect("UTF-8")), ("PUBLIC_URL", "https://api.example.com")];
-        let config = Config::load(Sources::from_environment(settings)).expect("a configuration");
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let app = App::compose(config, address).await.expect("an application");
-        let server = HttpServer::new(move || {
-            let panics = web::to(panics);
-            let app = ActixApp::new().app_data(web::Data::new(app.clone())).route("/panics", panics);
-            app.route("/works", web::to(HttpResponse::NoContent)).wrap(from_fn(around))
-        });
-        actix_web::rt::spawn(server.workers(1).disable_signals().listen(listener).expect("a server").run());
-        (folder, format!("http://{address}"))
-    }
-
-    #[actix_web::test]
-    async fn in4_a_panic_is_answered_and_the_process_lives() {
-        let (_folder, url) = serve().await;
-        let client = reqwest::Client::new();
-        for body in ["", "a body that no handler reads"] {
-            let answer = client.post(format!("{url}/panics")).body(body).send().await.expect("an answer");
-            assert_eq!(answer.status(), 500);
-            let header = |name: &str| answer.headers()[name].to_str().expect("text").to_owned();
-            assert_eq!(header("x-content-type-options"), "nosniff");
-            assert_eq!(header("cache-control"), "no-store");
-            assert!(header("strict-transport-security").starts_with("max-age="));
-            let id = header("x-request-id");
-            let text = answer.text().await.expect("text");
-            let wanted = serde_json::json!({
-                "success": false,
-                "error": { "code": "internal", "message": ErrorCode::INTERNAL.sentence() },
-                "requestId": id,
-            });
-            assert_eq!(serde_json::from_str::<serde_json::Value>(&text).ok(), Some(wanted), "{text}");
-            let works = client.get(format!("{url}/works")).send().await.expect("the one worker lives");
-            assert_eq!(works.status(), 204);
-        }
     }
 }

@@ -10,10 +10,10 @@ use tenantry_crypto::Purpose;
 use tenantry_kernel::{Command, Direction, ErrorCode, MAX_LIMIT, Page, PageRequest, Vocabulary};
 use url::form_urlencoded;
 
-use crate::{Answer, Failure, answer::Meta};
+use crate::{Answer, Failure, http::answer::Meta};
 
 use super::{
-    application::app_of,
+    app::app_of,
     body::{FieldErrors, misfit},
     caller::Authorized,
     query::parse_query_string,

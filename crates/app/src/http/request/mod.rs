@@ -1,7 +1,7 @@
 //! The parts that every request passes through: extractors, limits, failures, and the one layer around every request.
 //! Nothing here depends on a resource.
 
-mod application;
+mod app;
 mod body;
 mod caller;
 mod connection;
@@ -11,12 +11,16 @@ mod if_match;
 mod layer;
 mod limits;
 mod list;
+mod metrics;
 mod operation;
 mod origin;
 mod query;
+mod response_times;
 mod schemas;
 
+pub use app::{App, AppParts};
 pub use connection::keep_connection;
+pub use metrics::HttpMetrics;
 pub use operation::{BodyPace, Contract, Operation};
 
 pub(crate) use body::{Body, FieldErrors, IntoCommand, clearable, is_compressed, payload_failure, present};
@@ -27,7 +31,8 @@ pub(crate) use idempotency::ReadBody;
 pub(crate) use if_match::IfMatch;
 pub(crate) use layer::{RESOURCE_POLICY, around};
 pub(crate) use list::{List, ListQuery, ListRequest, NewestFirst};
-pub(crate) use operation::{API, Resource, handler, operation_of};
+pub(crate) use metrics::RouteTimes;
+pub(crate) use operation::{API, Resource, handler};
 pub(crate) use origin::{cors, origin_of, require_allowed_origin};
 pub(crate) use query::{parse_query, parse_sort, path_id};
 pub(crate) use schemas::{Accepted, Id, IfMatchHeader, ListOf, Of, PageParameters, PermissionName};

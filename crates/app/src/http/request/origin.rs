@@ -8,9 +8,9 @@ use std::{
 };
 use tenantry_kernel::{Origin, RequestId, TraceContext};
 
-use crate::{App, Failure, vocabulary::ORIGIN_NOT_ALLOWED};
+use crate::{App, Failure, http::vocabulary::ORIGIN_NOT_ALLOWED};
 
-use super::{application::app_of, idempotency};
+use super::{app::app_of, idempotency};
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
@@ -26,7 +26,7 @@ pub(crate) fn origin_of(request: &HttpRequest) -> Origin {
 
 /// Returns the client's network address, as far as trusted proxies state it.
 pub(crate) fn ip_of(request: &HttpRequest) -> Option<IpAddr> {
-    address_of(request, app_of(request).config.http.trusted_proxies.unwrap_or(0))
+    address_of(request, app_of(request).settings.trusted_proxies.unwrap_or(0))
 }
 
 /// Returns the trace that the layer has assigned to the request.
@@ -38,7 +38,7 @@ fn trace_of(request: &HttpRequest, app: &App) -> TraceContext {
 /// Returns the id and the trace of a new request. Takes them from a trusted proxy where the id is a UUID and the trace
 /// a `traceparent`, and otherwise generates them.
 pub(crate) fn choose_trace(request: &HttpRequest, app: &App) -> TraceContext {
-    if app.config.http.trusted_proxies.unwrap_or(0) == 0 {
+    if app.settings.trusted_proxies.unwrap_or(0) == 0 {
         return RequestId::new(&app.world).into();
     }
     let given = only_header(request, "x-request-id").and_then(|text| uuid::Uuid::try_parse(text).ok());
@@ -78,7 +78,7 @@ fn address_in(hop: &str) -> Option<IpAddr> {
 fn warn_of_unused_header(request: &HttpRequest) {
     static WARNED: AtomicBool = AtomicBool::new(false);
     let app = app_of(request);
-    if app.config.http.trusted_proxies.is_none()
+    if app.settings.trusted_proxies.is_none()
         && request.headers().contains_key(FORWARDED_FOR)
         && !WARNED.swap(true, Ordering::Relaxed)
     {
@@ -102,7 +102,9 @@ pub(crate) fn require_allowed_origin(request: &HttpRequest) -> Result<(), Failur
     let app = app_of(request);
     let origin = request.headers().get(header::ORIGIN).and_then(|value| value.to_str().ok());
     match origin {
-        Some(origin) if origin == app.public_url || app.config.http.cors_origins.iter().any(|o| o == origin) => Ok(()),
+        Some(origin) if origin == app.settings.public_url || app.settings.cors_origins.iter().any(|o| o == origin) => {
+            Ok(())
+        }
         _ => Err(Failure::new(ORIGIN_NOT_ALLOWED)),
     }
 }

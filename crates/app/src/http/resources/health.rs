@@ -4,16 +4,15 @@ use actix_web::{HttpRequest, HttpResponse};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::sync::atomic::Ordering;
 use tenantry_kernel::ErrorCode;
 use utoipa::ToSchema;
 
 use crate::{
     App, Failure,
-    health::{Check, Checks, Status},
-    http::request::{Contract, Resource, bearer, handler},
-    monitoring::RouteTimes,
-    watchdog::Watchdog,
+    http::{
+        health::{Check, Checks, Status},
+        request::{Contract, Resource, RouteTimes, bearer, handler},
+    },
 };
 
 pub(crate) fn resource() -> Resource {
@@ -122,14 +121,15 @@ impl From<RouteTimes> for ResponseTimesView {
     (status = 200, description = "The process is alive.", body = String, content_type = "text/plain", example = "ok\n")
 ))]
 pub(crate) async fn livez(app: App) -> Result<HttpResponse, Failure> {
-    say_whether_alive(&app.watchdog)
+    liveness(app.health.is_alive())
 }
 
-/// Responds with 200, or fails with 503 while a runtime or loop of this process is stuck. The watchdog logs which.
-pub(crate) fn say_whether_alive(watchdog: &Watchdog) -> Result<HttpResponse, Failure> {
-    match watchdog.wedged() {
-        None => Ok(HttpResponse::Ok().content_type("text/plain").body("ok\n")),
-        Some(_) => Err(Failure::new(ErrorCode::UNAVAILABLE)),
+/// Responds to a liveness check: with 200, or with 503 while a part of this process is stuck.
+pub fn liveness(is_alive: bool) -> Result<HttpResponse, Failure> {
+    if is_alive {
+        Ok(HttpResponse::Ok().content_type("text/plain").body("ok\n"))
+    } else {
+        Err(Failure::new(ErrorCode::UNAVAILABLE))
     }
 }
 
@@ -138,8 +138,7 @@ pub(crate) fn say_whether_alive(watchdog: &Watchdog) -> Result<HttpResponse, Fai
     (status = 200, description = "The process can serve requests.", body = String, content_type = "text/plain", example = "ready\n")
 ))]
 pub(crate) async fn readyz(app: App) -> Result<HttpResponse, Failure> {
-    let is_ready = app.ready.load(Ordering::Acquire) && app.health.check_database().await.status != Status::Fail;
-    if is_ready {
+    if app.health.is_ready().await {
         Ok(HttpResponse::Ok().content_type("text/plain").body("ready\n"))
     } else {
         Err(Failure::new(ErrorCode::UNAVAILABLE))
@@ -160,7 +159,7 @@ pub(crate) async fn health(app: App, request: HttpRequest) -> HttpResponse {
     let view = HealthView {
         status: status.name(),
         checks: shows.then(|| ChecksView::from(&*checks)),
-        response_times: shows.then(|| app.requests.lately().into_iter().map(ResponseTimesView::from).collect()),
+        response_times: shows.then(|| app.metrics.lately().into_iter().map(ResponseTimesView::from).collect()),
     };
     let mut response = if status == Status::Fail { HttpResponse::ServiceUnavailable() } else { HttpResponse::Ok() };
     response.json(view)
@@ -170,10 +169,10 @@ pub(crate) async fn health(app: App, request: HttpRequest) -> HttpResponse {
 /// machine.
 fn may_see_checks(app: &App, request: &HttpRequest) -> bool {
     let is_local = request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-    let by_token = match (&app.config.http.health_token, bearer(request)) {
+    let by_token = match (&app.settings.health_token, bearer(request)) {
         // Digests are compared, so that the duration of the comparison reveals nothing about the token.
         (Some(token), Some(shown)) => Sha256::digest(token.expose_secret()) == Sha256::digest(shown),
         _ => false,
     };
-    by_token || (is_local && !app.config.general.environment.is_production())
+    by_token || (is_local && app.settings.shows_health_locally)
 }

@@ -15,10 +15,10 @@ use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    config::RegistrationPolicy,
     http::{
         request::{Authorized, Body, Contract, FieldErrors, Id, IntoCommand, Of, Resource, handler},
         resources::views::{RoleReference, TenantView},
+        settings::RegistrationPolicy,
     },
 };
 
@@ -103,7 +103,7 @@ impl IntoCommand for NewTenant {
     responses((status = 201, description = "The new tenant.", body = Of<TenantView>))
 )]
 pub(crate) async fn create_tenant(app: App, caller: Authorized<FoundOwnTenant>, body: Body) -> Result<Answer, Failure> {
-    if app.config.general.registration == RegistrationPolicy::Closed {
+    if app.settings.registration == RegistrationPolicy::Closed {
         return Err(Failure::new(REGISTRATION_CLOSED));
     }
     let command = body.parse::<NewTenant>().await?;

@@ -70,7 +70,7 @@ impl IntoCommand for ChangedAuditPolicy {
 pub(crate) async fn get_audit_policy(app: App, caller: Authorized<ReadAuditLog>) -> Result<Answer, Failure> {
     let tenant = caller.tenant()?;
     let set = app.read(caller.scope()).await?.audit_policy_of(tenant.id).await?;
-    Answer::ok(&AuditPolicyView::from(app.config.audit.retention().of_plan(&tenant.plan, set)))
+    Answer::ok(&AuditPolicyView::from(app.settings.retention.of_plan(&tenant.plan, set)))
 }
 
 /// Extend the retention of the audit log, or set a legal hold
@@ -87,7 +87,7 @@ pub(crate) async fn change_audit_policy(
     body: Body,
 ) -> Result<Answer, Failure> {
     let command = body.parse::<ChangedAuditPolicy>().await?;
-    let retention = app.config.audit.retention();
+    let retention = app.settings.retention.clone();
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         let policy = change(unit, actor, world, &retention, command).await?;
         Answer::ok(&AuditPolicyView::from(policy))

@@ -11,8 +11,10 @@ use utoipa::IntoParams;
 
 use crate::{
     Answer, App, Failure,
-    http::request::{Anonymous, Body, Contract, FieldErrors, bearer, origin_of, parse_query},
-    vocabulary::ORIGIN_NOT_ALLOWED,
+    http::{
+        request::{Anonymous, Body, Contract, FieldErrors, bearer, origin_of, parse_query},
+        vocabulary::ORIGIN_NOT_ALLOWED,
+    },
 };
 
 use super::tokens::{PresentedToken, forget_cookie, presented};

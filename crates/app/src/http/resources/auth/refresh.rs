@@ -8,8 +8,10 @@ use tenantry_service::{ChangeRequest, CommitMode, Scope, SystemReason};
 
 use crate::{
     Answer, App, Failure,
-    http::request::{Anonymous, Body, Contract, Of, origin_of},
-    vocabulary::ORIGIN_NOT_ALLOWED,
+    http::{
+        request::{Anonymous, Body, Contract, Of, origin_of},
+        vocabulary::ORIGIN_NOT_ALLOWED,
+    },
 };
 
 use super::tokens::{Issued, PresentedToken, TokensView, presented};

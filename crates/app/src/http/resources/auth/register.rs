@@ -16,10 +16,10 @@ use validator::Validate;
 
 use crate::{
     Answer, App, Failure,
-    config::RegistrationPolicy,
     http::{
         request::{Accepted, Anonymous, Body, Contract, FieldErrors, IntoCommand, Of, origin_of},
         resources::views::{TenantView, UserView},
+        settings::RegistrationPolicy,
     },
 };
 
@@ -137,7 +137,7 @@ impl RegisteredView {
     )
 )]
 pub(crate) async fn register(app: App, _: Anonymous, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
-    let is_verified = match app.config.general.registration {
+    let is_verified = match app.settings.registration {
         RegistrationPolicy::Closed => return Err(Failure::new(REGISTRATION_CLOSED)),
         RegistrationPolicy::Open => false,
         RegistrationPolicy::Verified => true,

@@ -14,8 +14,8 @@ use crate::{
     http::{
         request::{Authorized, Body, Contract, FieldErrors, Id, IntoCommand, Of},
         resources::views::{TenantView, UserView},
+        vocabulary::ORIGIN_NOT_ALLOWED,
     },
-    vocabulary::ORIGIN_NOT_ALLOWED,
 };
 
 use super::tokens::{Issued, TokensView, Transport, presented};

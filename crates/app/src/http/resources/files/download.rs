@@ -193,7 +193,7 @@ enum Source {
 
 /// Opens the bytes of a file, or returns the URL at which the storage serves them.
 async fn open(app: &App, scope: Scope, file: &File, part: &Option<Range<u64>>) -> Result<Source, Failure> {
-    if app.config.storage.redirect {
+    if app.settings.redirects_downloads {
         let presentation =
             Presentation { content_type: file.kind.served_as(), content_disposition: file.name.content_disposition() };
         if let Some(url) = app.blobs.presign(file.key(), REDIRECT_LASTS, &presentation).await? {

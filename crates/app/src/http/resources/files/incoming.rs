@@ -188,15 +188,14 @@ async fn publish(app: &App, upload: Upload, content: Content) -> Result<Answer, 
     }
     let (request, scope) = (caller.change_request(), caller.scope());
     let uploader = request.actor.name().map(str::to_owned);
-    let quotas = app.config.storage.quotas.clone();
+    let storage_limit = app.settings.storage_limit.clone();
     let progress = Rc::new(Cell::new(Progress::NotBegun));
     let seen = progress.clone();
     let answer = app
         .change(request, scope, async move |unit, actor, world| {
             progress.set(Progress::Begun);
             let command = UploadFile { id: key.file, name: name.clone(), content };
-            let limit = |plan: &str| quotas.of_plan(plan);
-            let file = publish_file(unit, actor, world, limit, command).await?;
+            let file = publish_file(unit, actor, world, &*storage_limit, command).await?;
             let view = FileView::new(&file, uploader.as_deref());
             let answer = Answer::created(format_args!("files/{}", file.id), &view)?;
             progress.set(Progress::Made);

@@ -78,7 +78,7 @@ pub(crate) async fn create_file_link(
     let lasts = body.parse_if_any::<NewLink>().await?;
     let lasts = lasts.unwrap_or(Duration::from_secs(LinkFile::DEFAULT_SECONDS));
     let command = LinkFile { id: path_id(&id)?, lasts };
-    let (secrets, public_url) = (app.secrets.clone(), app.public_url.clone());
+    let (secrets, public_url) = (app.secrets.clone(), app.settings.public_url.clone());
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
         let link = issue_link(unit, actor, world, command).await?;
         let path = format!("files/signed/{}", link.sign(&*secrets).expose_secret());

@@ -23,7 +23,10 @@ use utoipa::ToSchema;
 
 use crate::{
     Answer, App, Failure,
-    http::request::{Authorized, FieldErrors, Of, ReadBody, is_compressed, payload_failure, take_body},
+    http::{
+        request::{Authorized, FieldErrors, Of, ReadBody, is_compressed, payload_failure, take_body},
+        settings::ApiSettings,
+    },
 };
 
 use super::{incoming::Incoming, records::FileView};
@@ -54,12 +57,12 @@ pub(crate) struct UploadForm {
     responses((status = 201, description = "The file's record.", body = Of<FileView>))
 )]
 pub(crate) async fn upload_file(app: App, caller: Authorized<UploadFile>, form: Form) -> Result<Answer, Failure> {
-    let limits = &app.config.storage;
-    let mut form = form.open(limits.max_file_bytes)?;
+    let ApiSettings { max_file_bytes, storage_limit, .. } = &app.settings;
+    let mut form = form.open(*max_file_bytes)?;
     let tenant = caller.tenant()?;
     // Skipped for a request with a key: a repeated request receives the stored response, however little room is left.
     if let (Some(bytes), None) = (form.declared_bytes, &form.read) {
-        let limit = limits.quotas.of_plan(&tenant.plan);
+        let limit = storage_limit(&tenant.plan);
         let room = room_left(&mut app.read(caller.scope()).await?, tenant.id, limit).await?;
         if bytes.saturating_sub(FRAMING_BYTES) > room {
             return Err(Failure::new(QUOTA_EXCEEDED));
@@ -68,7 +71,7 @@ pub(crate) async fn upload_file(app: App, caller: Authorized<UploadFile>, form: 
     let FilePart { field, name, claimed } = form.file_part().await?;
     let (id, read) = (tenant.id, form.read.take());
     let mut incoming = Incoming::begin(&app, caller, id, name, claimed, read);
-    let received = receive(&mut form, field, &mut incoming, limits.max_file_bytes).await;
+    let received = receive(&mut form, field, &mut incoming, *max_file_bytes).await;
     match received {
         Ok(()) => incoming.publish().await,
         Err(failure) => Err(incoming.give_up(failure).await),

@@ -12,9 +12,10 @@ use std::{
     time::Instant,
 };
 
-use crate::http::{operation_of, operations};
-
-use super::response_times::{Percentiles, ResponseTimes};
+use super::{
+    operation::{Operation, operation_of},
+    response_times::{Percentiles, ResponseTimes},
+};
 
 /// Label of requests that match no route. Clients must not be able to create label values.
 const UNMATCHED: &str = "unmatched";
@@ -32,7 +33,7 @@ const FIRST_STATUS: u16 = 100;
 const STATUSES: u16 = 600;
 
 /// The counts and times of requests. Without a recorder only the percentiles are kept.
-pub(crate) struct HttpMetrics {
+pub struct HttpMetrics {
     began: Instant,
     places: HashMap<&'static str, usize>,
     routes: Vec<Route>,
@@ -67,9 +68,9 @@ pub(crate) struct Measured<'a> {
 }
 
 impl HttpMetrics {
-    /// Creates the metrics. Must run after the recorder is installed, where there is one.
-    pub(crate) fn new() -> Self {
-        let documented: BTreeSet<&str> = operations().map(|operation| operation.path.as_str()).collect();
+    /// Creates the metrics of these operations. Must run after the recorder is installed, where there is one.
+    pub fn new(operations: impl Iterator<Item = &'static Operation>) -> Self {
+        let documented: BTreeSet<&str> = operations.map(|operation| operation.path.as_str()).collect();
         let patterns: Vec<&'static str> = [UNMATCHED].into_iter().chain(UNDOCUMENTED).chain(documented).collect();
         let routes = patterns.iter().map(|pattern| Route { pattern, methods: Default::default() }).collect();
         let places = patterns.iter().zip(0..).map(|(pattern, place)| (*pattern, place)).collect();

@@ -1,11 +1,9 @@
-//! The composed application, with which every request and command works.
+//! The composition root: connects the adapters to the ports of the services and of the API.
 
-use futures::FutureExt;
 use std::{
     net::SocketAddr,
     ops::Deref,
-    rc::Rc,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, LazyLock},
 };
 use tenantry_cache::{Cache, Invalidation};
 use tenantry_crypto::{
@@ -14,33 +12,33 @@ use tenantry_crypto::{
 use tenantry_files::Blobs;
 use tenantry_identity::{GuessPolicy, KNOWN_ADDRESS_FOR, Quota, SessionPolicy};
 use tenantry_jobs::WakeUp;
-use tenantry_kernel::{Actor, StoreError, Vocabulary, World};
+use tenantry_kernel::World;
 use tenantry_limits::{Limiter, ProcessId};
 use tenantry_local::{LocalCache, LocalHub, LocalLimiter, LocalWakeUp};
 use tenantry_objects::Objects;
 use tenantry_redis::{Limits, Redis, RedisCache, RedisInvalidation, RedisLimiter, RedisWakeUp};
 use tenantry_service::{
-    AssignmentCounts, Authenticator, AuthorityCache, ChangeRequest, Changes, Cleaner, CommitMode, JournalRetention,
-    JournalSealer, LinkPages, Proofs, Publisher, Reader, Refusals, RequestLimits, Scope, ServingProcesses, TokenIssuer,
-    Transactions, Unit, Usage, Work,
+    AssignmentCounts, Authenticator, AuthorityCache, Changes, Cleaner, JournalRetention, JournalSealer, LinkPages,
+    Proofs, Publisher, Reader, Refusals, RequestLimits, ServingProcesses, TokenIssuer, Transactions, Usage,
 };
 use tenantry_store::{Store, StoreConfig};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    Answer, Failure, StartError,
+    StartError,
     config::{self, Config, StoragePlace},
     health::{Health, HealthSources, folders},
+    http::{self, ApiSettings, App, AppParts, HttpMetrics},
     keys::Keys,
     mail::{Outbox, link_pages},
-    monitoring::{HttpMetrics, Monitoring},
+    monitoring::Monitoring,
     vocabulary,
     watchdog::Watchdog,
 };
 
 /// The composed application. Cloning is cheap.
 #[derive(Clone)]
-pub struct App(Arc<Parts>);
+pub struct Composition(Arc<Parts>);
 
 /// The parts of the application.
 pub struct Parts {
@@ -50,8 +48,6 @@ pub struct Parts {
     pub public_url: String,
     /// Clock and random source.
     pub world: World,
-    /// The names that the crates declare.
-    pub vocabulary: Arc<Vocabulary>,
     /// The database.
     pub store: Store,
     /// Opens units for reading.
@@ -60,12 +56,9 @@ pub struct Parts {
     pub(crate) transactions: Transactions,
     /// Runs the changes that clients request.
     pub(crate) changes: Changes,
-    pub(crate) issuer: TokenIssuer,
-    pub(crate) jwks: String,
+    /// The application, as HTTP handlers see it.
+    pub(crate) http: App,
     pub(crate) secrets: Arc<ServerSecrets>,
-    pub(crate) hasher: Arc<Argon2Pool>,
-    /// Creates proofs of identity and limits guesses.
-    pub(crate) proofs: Proofs,
     /// Limits requests; `None` where requests are not limited.
     pub(crate) limits: Option<Arc<RequestLimits>>,
     /// The list of processes that divide the limits; `None` where there is only one process.
@@ -75,27 +68,22 @@ pub struct Parts {
     /// Seals the journal.
     pub sealer: JournalSealer,
     pub(crate) authority: Arc<AuthorityCache>,
-    pub(crate) authenticator: Authenticator,
     pub(crate) refusals: Arc<Refusals>,
     /// The metrics; `None` where `METRICS_ADDR` is not set.
     pub(crate) monitoring: Option<Arc<Monitoring>>,
-    pub(crate) requests: HttpMetrics,
     pub(crate) watchdog: Arc<Watchdog>,
-    pub(crate) health: Health,
+    pub(crate) health: Arc<Health>,
     pub(crate) usage: Arc<Usage>,
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) outbox: Outbox,
     pub(crate) link_pages: LinkPages,
-    pub(crate) assignment_counts: AssignmentCounts,
     pub(crate) invalidation: Arc<dyn Invalidation>,
     pub(crate) wake_up: Arc<dyn WakeUp>,
     /// Running changes and other tasks, which a stop waits for.
     pub(crate) tasks: TaskTracker,
-    /// Whether the server is ready for requests.
-    pub(crate) ready: AtomicBool,
 }
 
-impl Deref for App {
+impl Deref for Composition {
     type Target = Parts;
 
     fn deref(&self) -> &Parts {
@@ -103,43 +91,10 @@ impl Deref for App {
     }
 }
 
-impl App {
+impl Composition {
     /// Returns the address of the metrics server, once it listens.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.monitoring.as_ref()?.address()
-    }
-
-    /// Opens a unit for reading that sees the rows of `scope`.
-    pub(crate) async fn read(&self, scope: Scope) -> Result<Unit, StoreError> {
-        self.reader.open(scope).await
-    }
-
-    /// Runs a change in a task of its own and commits it; see [`Changes::run`].
-    pub(crate) fn change<W, D>(
-        &self,
-        request: ChangeRequest,
-        scope: Scope,
-        work: W,
-    ) -> impl Future<Output = Result<Answer, Failure>> + use<W, D>
-    where
-        W: AsyncFn(&mut Unit, &Actor, &World) -> Result<D, Failure> + 'static,
-        D: Into<CommitMode> + 'static,
-    {
-        let work = Rc::new(work);
-        let work: Box<Work> = Box::new(move |unit, actor, world| {
-            let work = work.clone();
-            async move { work(unit, actor, world).await.map(Into::into).map_err(Failure::into_inner) }.boxed_local()
-        });
-        self.changes.clone().run_erased(request, scope, work).map(|done| Ok(done?.into()))
-    }
-
-    /// Returns the stored response to a request with an `Idempotency-Key`; see [`Changes::answered_before`].
-    pub(crate) async fn answered_before(
-        &self,
-        request: &ChangeRequest,
-        scope: Scope,
-    ) -> Result<Option<Answer>, Failure> {
-        Ok(self.changes.answered_before(request, scope).await?.map(Into::into))
     }
 
     /// Maximum number of passwords that may wait per hashing thread: about two seconds of work.
@@ -194,8 +149,57 @@ impl App {
         let (blobs, outbox) = (storage(&config)?, Outbox::new(&config.mail)?);
         // Only one process serves from a SQLite file.
         let has_company = matches!(config.database.url, config::Database::Postgres(_));
-        let parts = Parts {
+        let changes =
+            Changes::new(transactions.clone(), world.clone(), secrets.clone(), refusals.clone(), tasks.clone());
+        let watchdog = Arc::new(Watchdog::start()?);
+        let health = Arc::new(Health::new(HealthSources {
+            store: store.clone(),
+            redis,
+            blobs: blobs.clone(),
+            place: config.storage.place.clone(),
+            outbox: outbox.clone(),
+            folders: folders(&config),
+            world: world.clone(),
+            limits: config.health.clone(),
+            watchdog: watchdog.clone(),
+        }));
+        let http = App::new(AppParts {
+            settings: api_settings(&config, public_url.clone()),
+            world: world.clone(),
             vocabulary,
+            reader: reader.clone(),
+            changes: changes.clone(),
+            authenticator: Authenticator::new(
+                authority.clone(),
+                tokens.clone(),
+                world.clone(),
+                transactions.clone(),
+                usage.clone(),
+                tasks.clone(),
+            ),
+            issuer: TokenIssuer::new(tokens, secrets.clone(), sessions, world.clone()),
+            jwks,
+            secrets: secrets.clone(),
+            hasher: hasher.clone(),
+            proofs: Proofs::new(
+                reader.clone(),
+                transactions.clone(),
+                hasher,
+                config.guessing_limits().map(guess_policy),
+                refusals.clone(),
+                tasks.clone(),
+                world.clone(),
+            ),
+            limits: limits.clone(),
+            assignment_counts,
+            blobs: blobs.clone(),
+            tasks: tasks.clone(),
+            health: health.clone(),
+            metrics: HttpMetrics::new(http::operations()),
+            document: LazyLock::new(|| http::document(&vocabulary::error_codes()).to_string().into()),
+        });
+        let parts = Parts {
+            http,
             serving: limits.clone().filter(|_| has_company).map(|limits| ServingProcesses {
                 transactions: transactions.clone(),
                 world: world.clone(),
@@ -208,67 +212,46 @@ impl App {
                 world: world.clone(),
                 keys: Arc::new(seal_keys),
             },
-            health: Health::new(HealthSources {
-                store: store.clone(),
-                redis,
-                blobs: blobs.clone(),
-                place: config.storage.place.clone(),
-                outbox: outbox.clone(),
-                folders: folders(&config),
-                world: world.clone(),
-                limits: config.health.clone(),
-            }),
-            changes: Changes::new(
-                transactions.clone(),
-                world.clone(),
-                secrets.clone(),
-                refusals.clone(),
-                tasks.clone(),
-            ),
-            authenticator: Authenticator::new(
-                authority.clone(),
-                tokens.clone(),
-                world.clone(),
-                transactions.clone(),
-                usage.clone(),
-                tasks.clone(),
-            ),
-            proofs: Proofs::new(
-                reader.clone(),
-                transactions.clone(),
-                hasher.clone(),
-                config.guessing_limits().map(guess_policy),
-                refusals.clone(),
-                tasks.clone(),
-                world.clone(),
-            ),
-            issuer: TokenIssuer::new(tokens, secrets.clone(), sessions, world.clone()),
+            link_pages: link_pages(&config.mail, &public_url),
+            config,
+            public_url,
             world,
             store,
             reader,
             transactions,
-            jwks,
+            changes,
             secrets,
-            hasher,
             limits,
             authority,
             refusals,
             monitoring,
-            requests: HttpMetrics::new(),
-            watchdog: Arc::new(Watchdog::start()?),
+            watchdog,
+            health,
             usage,
             blobs,
             outbox,
-            link_pages: link_pages(&config.mail, &public_url),
-            assignment_counts,
             invalidation,
             wake_up,
             tasks,
-            ready: AtomicBool::new(false),
-            public_url,
-            config,
         };
         Ok(Self(Arc::new(parts)))
+    }
+}
+
+/// Returns the settings that the API uses.
+fn api_settings(config: &Config, public_url: String) -> ApiSettings {
+    let quotas = config.storage.quotas.clone();
+    ApiSettings {
+        public_url,
+        cors_origins: config.http.cors_origins.clone(),
+        trusted_proxies: config.http.trusted_proxies,
+        health_token: config.http.health_token.clone(),
+        shows_health_locally: !config.general.environment.is_production(),
+        registration: config.general.registration,
+        redirects_downloads: config.storage.redirect,
+        max_file_bytes: config.storage.max_file_bytes,
+        storage_limit: Arc::new(move |plan| quotas.of_plan(plan)),
+        retention: config.audit.retention(),
     }
 }
 
@@ -341,5 +324,59 @@ fn guess_policy(limits: &config::GuessingLimits) -> GuessPolicy {
         registrations_per_address: quota(limits.registrations_per_address),
         mails_per_recipient: quota(limits.mails_per_recipient),
         mail_requests_per_address: quota(limits.mail_requests_per_address),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+    use actix_web::{HttpResponse, HttpServer, web};
+    use std::net::TcpListener;
+    use tenantry_kernel::ErrorCode;
+
+    async fn panics() -> HttpResponse {
+        panic!("secret thoughts of {}", "a handler")
+    }
+
+    /// Starts a server of one worker with a route that panics. The API itself has no such route.
+    async fn serve() -> (tempfile::TempDir, String) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings =
+            [("DATA_DIR", folder.path().to_str().expect("UTF-8")), ("PUBLIC_URL", "https://api.example.com")];
+        let config = Config::load(Sources::from_environment(settings)).expect("a configuration");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let app = Composition::compose(config, address).await.expect("an application");
+        let server = HttpServer::new(move || {
+            let service = http::service(app.http.clone()).route("/panics", web::to(panics));
+            service.route("/works", web::to(HttpResponse::NoContent))
+        });
+        actix_web::rt::spawn(server.workers(1).disable_signals().listen(listener).expect("a server").run());
+        (folder, format!("http://{address}"))
+    }
+
+    #[actix_web::test]
+    async fn in4_a_panic_is_answered_and_the_process_lives() {
+        let (_folder, url) = serve().await;
+        let client = reqwest::Client::new();
+        for body in ["", "a body that no handler reads"] {
+            let answer = client.post(format!("{url}/panics")).body(body).send().await.expect("an answer");
+            assert_eq!(answer.status(), 500);
+            let header = |name: &str| answer.headers()[name].to_str().expect("text").to_owned();
+            assert_eq!(header("x-content-type-options"), "nosniff");
+            assert_eq!(header("cache-control"), "no-store");
+            assert!(header("strict-transport-security").starts_with("max-age="));
+            let id = header("x-request-id");
+            let text = answer.text().await.expect("text");
+            let wanted = serde_json::json!({
+                "success": false,
+                "error": { "code": "internal", "message": ErrorCode::INTERNAL.sentence() },
+                "requestId": id,
+            });
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&text).ok(), Some(wanted), "{text}");
+            let works = client.get(format!("{url}/works")).send().await.expect("the one worker lives");
+            assert_eq!(works.status(), 204);
+        }
     }
 }
