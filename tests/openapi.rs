@@ -2,9 +2,9 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use tenantry_app::{
     config::{default_toml, env_example, reference_markdown},
-    http::error_codes_markdown,
     vocabulary::error_codes,
 };
+use tenantry_http::error_codes_markdown;
 
 use crate::support::{
     routes::{document, resolved, routes},

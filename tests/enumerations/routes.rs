@@ -1,7 +1,7 @@
 use reqwest::Method;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
-use tenantry_app::http::operations;
+use tenantry_http::operations;
 
 use crate::support::{
     Fixture,

@@ -7,7 +7,7 @@ use reqwest::{
 };
 use serde_json::Value;
 use std::collections::HashSet;
-use tenantry_app::http::operations;
+use tenantry_http::operations;
 use uuid::Uuid;
 
 use super::{contract, routes::document, sql::Sql};

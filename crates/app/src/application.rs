@@ -17,7 +17,6 @@ use crate::{
     Composition, StartError,
     composition::store_config,
     config::Config,
-    http,
     monitoring::{self, MetricSources, MetricsServer},
     schema,
     worker::RunningWorker,
@@ -86,12 +85,12 @@ impl Application {
             let app = app.clone();
             move || {
                 actix_web::rt::spawn(app.watchdog.watch_runtime("a thread that serves HTTP"));
-                http::service(app.http.clone())
+                tenantry_http::service(app.http.clone())
             }
         })
         .workers(app.config.http.workers)
         .shutdown_timeout(grace.as_secs())
-        .on_connect(http::keep_connection)
+        .on_connect(tenantry_http::keep_connection)
         .disable_signals()
         .listen(listener)?
         .run();

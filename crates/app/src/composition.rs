@@ -10,6 +10,7 @@ use tenantry_crypto::{
     Argon2Parameters, Argon2Pool, JwtTokens, SealSigningKeys, ServerSecrets, SigningKeys, SystemClock, SystemEntropy,
 };
 use tenantry_files::Blobs;
+use tenantry_http::{ApiSettings, App, AppParts, HttpMetrics};
 use tenantry_identity::{GuessPolicy, KNOWN_ADDRESS_FOR, Quota, SessionPolicy};
 use tenantry_jobs::WakeUp;
 use tenantry_kernel::World;
@@ -28,7 +29,6 @@ use crate::{
     StartError,
     config::{self, Config, StoragePlace},
     health::{Health, HealthSources, folders},
-    http::{self, ApiSettings, App, AppParts, HttpMetrics},
     keys::Keys,
     mail::{Outbox, link_pages},
     monitoring::Monitoring,
@@ -195,8 +195,8 @@ impl Composition {
             blobs: blobs.clone(),
             tasks: tasks.clone(),
             health: health.clone(),
-            metrics: HttpMetrics::new(http::operations()),
-            document: LazyLock::new(|| http::document(&vocabulary::error_codes()).to_string().into()),
+            metrics: HttpMetrics::new(tenantry_http::operations()),
+            document: LazyLock::new(|| tenantry_http::document(&vocabulary::error_codes()).to_string().into()),
         });
         let parts = Parts {
             http,
@@ -250,7 +250,7 @@ fn api_settings(config: &Config, public_url: String) -> ApiSettings {
         registration: config.general.registration,
         redirects_downloads: config.storage.redirect,
         max_file_bytes: config.storage.max_file_bytes,
-        storage_limit: Arc::new(move |plan| quotas.of_plan(plan)),
+        storage_limit: Arc::new(move |plan: &str| quotas.of_plan(plan)),
         retention: config.audit.retention(),
     }
 }
@@ -349,7 +349,7 @@ mod tests {
         let address = listener.local_addr().expect("an address");
         let app = Composition::compose(config, address).await.expect("an application");
         let server = HttpServer::new(move || {
-            let service = http::service(app.http.clone()).route("/panics", web::to(panics));
+            let service = tenantry_http::service(app.http.clone()).route("/panics", web::to(panics));
             service.route("/works", web::to(HttpResponse::NoContent))
         });
         actix_web::rt::spawn(server.workers(1).disable_signals().listen(listener).expect("a server").run());

@@ -6,6 +6,7 @@ mod database;
 use secrecy::SecretString;
 use std::{fmt, fs, os::unix::fs::PermissionsExt, path::Path, time::Instant};
 use tenantry_crypto::{KeyList, KeyListError, SealSigningKeys, ServerSecrets, SigningKeys, SystemClock, SystemEntropy};
+use tenantry_http::Status;
 use tenantry_kernel::World;
 use tenantry_redis::{Limits, Redis};
 
@@ -13,7 +14,6 @@ use crate::{
     composition::storage,
     config::{Config, ConfigErrors, MailTransport, StoragePlace},
     health::{FolderError, Judgement, folders, judge_space, judge_storage, try_folder},
-    http::Status,
     keys::Keys,
     mail::Outbox,
 };

@@ -19,6 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tenantry_files::Blobs;
+use tenantry_http::{Check, Checks, HealthProbe, Status};
 use tenantry_jobs::Jobs;
 use tenantry_kernel::World;
 use tenantry_redis::Redis;
@@ -27,7 +28,6 @@ use tokio::{sync::Mutex, time::timeout};
 
 use crate::{
     config::{HealthConfig, StoragePlace},
-    http::{Check, Checks, HealthProbe, Status},
     mail::Outbox,
     watchdog::Watchdog,
 };

@@ -13,7 +13,7 @@ use tenantry_app::{
     Application, Composition,
     cli::{Cli, Command},
     config::{Config, ConfigErrors, Sources},
-    http, logging, readiness_url, run_admin, run_audit, run_doctor, run_healthcheck, run_jobs, run_worker,
+    logging, readiness_url, run_admin, run_audit, run_doctor, run_healthcheck, run_jobs, run_worker,
     vocabulary::error_codes,
 };
 use tenantry_operator::AuditCommand;
@@ -54,7 +54,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Worker => configured(sources, async |config| Ok(run_worker(config).await?)),
         Command::Migrate => configured(sources, async |config| print(&Composition::migrate(config).await?)),
         Command::Openapi => {
-            print(&serde_json::to_string_pretty(&http::document(&error_codes()))?)?;
+            print(&serde_json::to_string_pretty(&tenantry_http::document(&error_codes()))?)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Doctor => {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use tenantry_files::vocabulary::{QUOTA_EXCEEDED, RANGE_NOT_SATISFIABLE, STORAGE_FULL};
+use tenantry_http::vocabulary::ORIGIN_NOT_ALLOWED;
 use tenantry_idempotency::vocabulary::{IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_MISMATCH};
 use tenantry_identity::vocabulary::{
     EMAIL_TAKEN, INVALID_CREDENTIALS, LINK_INVALID, REGISTRATION_CLOSED, WEAK_PASSWORD,
@@ -10,8 +11,6 @@ use tenantry_kernel::{CrateVocabulary, DuplicateName, ErrorCode as E, Vocabulary
 use tenantry_tenancy::vocabulary::{
     ALREADY_MEMBER, LAST_OWNER, ROLE_ESCALATION, ROLE_IN_USE, ROLE_IS_SYSTEM, ROLE_NAME_TAKEN, SLUG_TAKEN,
 };
-
-use crate::http::{self, vocabulary::ORIGIN_NOT_ALLOWED};
 
 /// The vocabulary of each crate that declares names. Clients see permissions in this order.
 pub const CRATES: &[&CrateVocabulary] = &[
@@ -22,7 +21,7 @@ pub const CRATES: &[&CrateVocabulary] = &[
     &tenantry_audit::vocabulary::VOCABULARY,
     &tenantry_jobs::vocabulary::VOCABULARY,
     &tenantry_idempotency::vocabulary::VOCABULARY,
-    &http::vocabulary::VOCABULARY,
+    &tenantry_http::vocabulary::VOCABULARY,
 ];
 
 /// Composes the vocabulary of this program. Fails on a name that two crates declare.

@@ -116,9 +116,9 @@ fn living(watched: &Mutex<Vec<Weak<Pulse>>>) -> Vec<Arc<Pulse>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::liveness;
     use actix_web::{App as ActixApp, HttpResponse, HttpServer, web};
     use std::{net::TcpListener, sync::mpsc, time::Instant};
+    use tenantry_http::liveness;
 
     const QUICK: Duration = Duration::from_millis(5);
     const LONG: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! The rule that keeps the folders honest: `app` → `operator` → `service` → `adapters/*` → `domain/*` → `kernel`, and nothing back or across.
+//! The rule that keeps the folders honest: `app` → `http`, `operator` → `service` → `adapters/*` → `domain/*` → `kernel`, and nothing back or across.
 
 use anyhow::{Context, Result, bail};
 use cargo_metadata::{DependencyKind, MetadataCommand};
@@ -54,6 +54,12 @@ const OF_SERVICE: &[&str] = &["tenantry-store", "tenantry-crypto"];
 /// The adapters that the operator's commands name: keys, and no store, so that only the services open units.
 const OF_OPERATOR: &[&str] = &["tenantry-crypto"];
 
+/// The adapters that the HTTP API names: keys and hashes, and no store, so that no handler opens a unit for writing.
+const OF_HTTP: &[&str] = &["tenantry-crypto"];
+
+/// External crates that the HTTP API may not use: it reads no configuration, no command line and no database.
+const NOT_OF_HTTP: &[&str] = &["clap", "config", "sea-orm", "sqlx"];
+
 /// Where in the house a crate lives, which decides what it may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -61,6 +67,7 @@ enum Place {
     Adapter,
     Service,
     Operator,
+    Http,
     App,
     Bench,
     Example,
@@ -77,6 +84,7 @@ impl Place {
             ["crates", "adapters", _] => Some(Self::Adapter),
             ["crates", "service"] => Some(Self::Service),
             ["crates", "operator"] => Some(Self::Operator),
+            ["crates", "http"] => Some(Self::Http),
             ["crates", "app"] => Some(Self::App),
             ["crates", "bench"] => Some(Self::Bench),
             ["examples", _] => Some(Self::Example),
@@ -176,7 +184,7 @@ fn refusal_inside(member: &Member, place: Place, dependency: &Dependency, target
         (Place::Example, Place::Domain) => None,
         (Place::Example, Place::Adapter) if dependency.development => None,
         (Place::Example, Place::Adapter) => Some("it stands for a domain crate: adapters are for its tests"),
-        (Place::Example, Place::Service | Place::Operator) => {
+        (Place::Example, Place::Service | Place::Operator | Place::Http) => {
             Some("it stands for a domain crate, which declares ports and knows no service")
         }
         (Place::Example, Place::Migration) => Some("the schema is the affair of `store` alone"),
@@ -189,7 +197,9 @@ fn refusal_inside(member: &Member, place: Place, dependency: &Dependency, target
                 dependency.development && TRIED_WITH.contains(&(member.name.as_str(), dependency.name.as_str()));
             (!allowed).then_some("adapters never see each other; what joins them is `app`")
         }
-        (Place::Adapter, Place::Service | Place::Operator) => Some("the services use adapters, never the reverse"),
+        (Place::Adapter, Place::Service | Place::Operator | Place::Http) => {
+            Some("the services use adapters, never the reverse")
+        }
         (Place::Adapter, Place::App) => Some("`app` uses adapters, never the reverse"),
         (Place::Adapter, Place::Migration) => {
             let allowed = ADAPTER_EXTRAS.contains(&(member.name.as_str(), dependency.name.as_str()));
@@ -203,7 +213,7 @@ fn refusal_inside(member: &Member, place: Place, dependency: &Dependency, target
                 .then_some("the services are built on `store` and `crypto`, and other adapters reach them as ports")
         }
         (Place::Service, Place::Migration) => Some("the schema is the affair of `store` alone"),
-        (Place::Service, Place::Operator) => Some("the operator's commands use the services, never the reverse"),
+        (Place::Service, Place::Operator | Place::Http) => Some("these use the services, never the reverse"),
 
         (Place::Operator, Place::Domain | Place::Service | Place::Operator) => None,
         (Place::Operator, Place::Adapter) => {
@@ -211,8 +221,17 @@ fn refusal_inside(member: &Member, place: Place, dependency: &Dependency, target
             (!allowed).then_some("the operator's commands go through the services, and open no unit of their own")
         }
         (Place::Operator, Place::Migration) => Some("the schema is the affair of `store` alone"),
+        (Place::Operator, Place::Http) => Some("the command line and the HTTP API know nothing of each other"),
 
-        (Place::App, Place::Domain | Place::Adapter | Place::Service | Place::Operator) => None,
+        (Place::Http, Place::Domain | Place::Service | Place::Http) => None,
+        (Place::Http, Place::Adapter) => {
+            let allowed = OF_HTTP.contains(&dependency.name.as_str());
+            (!allowed).then_some("handlers go through the services and ports, and open no unit of their own")
+        }
+        (Place::Http, Place::Migration) => Some("the schema is the affair of `store` alone"),
+        (Place::Http, Place::Operator) => Some("the command line and the HTTP API know nothing of each other"),
+
+        (Place::App, Place::Domain | Place::Adapter | Place::Service | Place::Operator | Place::Http) => None,
         (Place::App, Place::Migration) if dependency.development => None,
         (Place::App, Place::Migration) => {
             Some("the schema is the affair of `store` alone, and `app` reaches it through `store`")
@@ -230,10 +249,16 @@ fn refusal_inside(member: &Member, place: Place, dependency: &Dependency, target
 
 /// Returns why a workspace crate may not use an external crate; `None` when it may.
 fn refusal_outside(place: Place, dependency: &Dependency) -> Option<&'static str> {
-    let refused = place == Place::Domain && !dependency.development && !PURE.contains(&dependency.name.as_str());
-    refused.then_some(
-        "a domain crate uses only what computes, and does no I/O (if this one is such a crate, add it to PURE of dependency_rule.rs)",
-    )
+    let name = dependency.name.as_str();
+    match place {
+        Place::Domain if !dependency.development && !PURE.contains(&name) => Some(
+            "a domain crate uses only what computes, and does no I/O (if this one is such a crate, add it to PURE of dependency_rule.rs)",
+        ),
+        Place::Http if NOT_OF_HTTP.contains(&name) => {
+            Some("the HTTP API gets its settings and services from `app`, and reads no database of its own")
+        }
+        _ => None,
+    }
 }
 
 fn allowed_domain(name: &str) -> Option<&'static [&'static str]> {
@@ -257,6 +282,7 @@ mod tests {
             ("tenantry-mail", "crates/adapters/mail"),
             ("tenantry-service", "crates/service"),
             ("tenantry-operator", "crates/operator"),
+            ("tenantry-http", "crates/http"),
             ("tenantry-app", "crates/app"),
             ("tenantry-bench", "crates/bench"),
             ("tenantry-migration", "migration"),
@@ -307,8 +333,14 @@ mod tests {
         );
         assert_allowed("tenantry-operator", &["tenantry-service", "tenantry-crypto", "tenantry-identity", "clap"], &[]);
         assert_allowed(
+            "tenantry-http",
+            &["tenantry-service", "tenantry-crypto", "tenantry-identity", "actix-web"],
+            &[],
+        );
+        assert_allowed(
             "tenantry-app",
             &[
+                "tenantry-http",
                 "tenantry-operator",
                 "tenantry-service",
                 "tenantry-store",
@@ -377,6 +409,20 @@ mod tests {
     fn the_operators_commands_open_no_unit() {
         assert_refused("tenantry-operator", "tenantry-store", "open no unit");
         assert_refused("tenantry-operator", "tenantry-app", "is a program");
+    }
+
+    #[test]
+    fn the_http_api_opens_no_unit_and_reads_no_configuration() {
+        for adapter in ["tenantry-store", "tenantry-worker", "tenantry-mail"] {
+            assert_refused("tenantry-http", adapter, "open no unit");
+        }
+        for outside in ["sea-orm", "sqlx", "config", "clap"] {
+            assert_refused("tenantry-http", outside, "from `app`");
+        }
+        assert_refused("tenantry-http", "tenantry-app", "is a program");
+        assert_refused("tenantry-http", "tenantry-operator", "know nothing of each other");
+        assert_refused("tenantry-operator", "tenantry-http", "know nothing of each other");
+        assert_refused("tenantry-service", "tenantry-http", "never the reverse");
     }
 
     #[test]

@@ -7,8 +7,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-
-use crate::http::RegistrationPolicy;
+use tenantry_http::RegistrationPolicy;
 
 use super::*;
 

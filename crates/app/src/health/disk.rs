@@ -6,11 +6,9 @@ use std::{
     path::{Path, PathBuf, absolute},
     process,
 };
+use tenantry_http::Status;
 
-use crate::{
-    config::{Config, Database, HealthConfig, MailTransport, StoragePlace},
-    http::Status,
-};
+use crate::config::{Config, Database, HealthConfig, MailTransport, StoragePlace};
 
 use super::Judgement;
 

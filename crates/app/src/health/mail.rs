@@ -4,12 +4,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
+use tenantry_http::{Check, Status};
 use tokio::time::timeout;
 
-use crate::{
-    http::{Check, Status},
-    mail::Outbox,
-};
+use crate::mail::Outbox;
 
 use super::{Judgement, TIME_LIMIT, try_folder};
 

@@ -1,10 +1,11 @@
 //! Checks whether jobs are being done.
 
 use std::time::Duration;
+use tenantry_http::Status;
 use tenantry_jobs::QueueFigures;
 use tenantry_kernel::Timestamp;
 
-use crate::{config::HealthConfig, http::Status};
+use crate::config::HealthConfig;
 
 use super::Judgement;
 

@@ -1,8 +1,9 @@
 //! Checks whether files can be stored and read.
 
 use tenantry_files::Blobs;
+use tenantry_http::Status;
 
-use crate::{config::StoragePlace, http::Status};
+use crate::config::StoragePlace;
 
 use super::{Judgement, try_folder};
 

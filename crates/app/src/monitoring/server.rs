@@ -7,9 +7,10 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tenantry_http::liveness;
 use tokio::sync::Mutex;
 
-use crate::{StartError, http::liveness, watchdog::Watchdog};
+use crate::{StartError, watchdog::Watchdog};
 
 use super::{MetricSources, Monitoring, collect::collect};
 

@@ -2,8 +2,7 @@
 
 use secrecy::SecretString;
 use std::{net::SocketAddr, path::PathBuf};
-
-use crate::http::RegistrationPolicy;
+use tenantry_http::RegistrationPolicy;
 
 use super::super::{
     section::{FromSettings, Section, settings},

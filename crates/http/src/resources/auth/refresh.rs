@@ -1,0 +1,53 @@
+//! Operation `POST /auth/refresh`.
+
+use actix_web::HttpRequest;
+use tenantry_identity::vocabulary::SESSION_REPLAYED;
+use tenantry_identity::{IdentityError, Refresh, Refreshed, refresh_session};
+use tenantry_kernel::{Actor, ErrorCode};
+use tenantry_service::{ChangeRequest, CommitMode, Scope, SystemReason};
+
+use crate::{
+    Answer, App, Failure,
+    request::{Anonymous, Body, Contract, Of, origin_of},
+    vocabulary::ORIGIN_NOT_ALLOWED,
+};
+
+use super::tokens::{Issued, PresentedToken, TokensView, presented};
+
+pub(crate) const OPERATION: Contract = Contract::public(
+    Refresh::EVENTS,
+    &[ErrorCode::UNAUTHENTICATED, ErrorCode::TOKEN_INVALID, ErrorCode::SESSION_ENDED, ORIGIN_NOT_ALLOWED],
+)
+.with_cookie()
+.with_optional_body();
+
+/// Exchange a refresh token for new tokens
+///
+/// A refresh token is valid for one exchange. If the same token is sent again within ten seconds, or because the
+/// response was lost, the response has the same successor. An older token ends every session of its sign-in.
+#[utoipa::path(
+    post,
+    path = "/auth/refresh",
+    tag = "auth",
+    request_body(content = PresentedToken, description = "Omit the body if the cookie carries the token."),
+    responses((status = 200, description = "The new tokens.", body = Of<TokensView>))
+)]
+pub(crate) async fn refresh(app: App, _: Anonymous, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
+    let in_body = body.parse_if_any::<PresentedToken>().await?.flatten();
+    let Some((token, transport)) = presented(&request, in_body)? else {
+        return Err(Failure::new(ErrorCode::UNAUTHENTICATED));
+    };
+    let by = ChangeRequest::new(Actor::anonymous(origin_of(&request)), SESSION_REPLAYED);
+    let issuer = app.issuer.clone();
+    app.change(by, Scope::System(SystemReason::Token), async move |unit, actor, world| {
+        let command = Refresh { token };
+        match refresh_session(unit, actor, world, issuer.secrets(), issuer.policy(), command).await? {
+            Refreshed::Session(session) => {
+                let issued = Issued::new(&issuer, &session, transport)?;
+                Ok(issued.on(Answer::ok(&issued.view)?).into())
+            }
+            Refreshed::Replayed => Ok(CommitMode::RefusedAndKept(IdentityError::Replayed.into())),
+        }
+    })
+    .await
+}

@@ -1,0 +1,235 @@
+//! Operations of `/invitations`: invitations that the server sends by email.
+
+mod accept;
+
+use actix_web::web;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use tenantry_identity::{
+    GuessKind, Invite, People, Person, ResendInvitation, invite as make, resend_invitation as resend,
+};
+use tenantry_kernel::{EmailAddress, ErrorCode, Page, RoleId, Timestamp, UserId};
+use tenantry_service::Unit;
+use tenantry_tenancy::vocabulary::{ALREADY_MEMBER, ROLE_ESCALATION};
+use tenantry_tenancy::{
+    Invitation, InvitationId, Invitations, ListInvitations, RevokeInvitation, Role, Roles, revoke_invitation as revoke,
+};
+use utoipa::ToSchema;
+use validator::Validate;
+
+use crate::{
+    Answer, App, Failure,
+    request::{
+        Authorized, Body, Contract, FieldErrors, Id, IntoCommand, List, ListOf, ListRequest, NewestFirst, Of,
+        PageParameters, Resource, handler, path_id,
+    },
+    resources::views::{RoleReference, parse_role_ids},
+};
+
+pub(crate) fn resource() -> Resource {
+    Resource::new("invitations", "Invitations to join the tenant, sent by email.")
+        .operation(handler!(list_invitations), Contract::of::<ListInvitations>(&[ErrorCode::INVALID_CURSOR]))
+        .operation(
+            handler!(create_invitation),
+            Contract::of::<Invite>(&[
+                ROLE_ESCALATION,
+                ErrorCode::EMAIL_UNVERIFIED,
+                ALREADY_MEMBER,
+                ErrorCode::RATE_LIMITED,
+            ]),
+        )
+        .operation(handler!(revoke_invitation), Contract::of::<RevokeInvitation>(&[ErrorCode::INVALID_STATE]))
+        .operation(
+            handler!(resend_invitation),
+            Contract::of::<ResendInvitation>(&[
+                ROLE_ESCALATION,
+                ErrorCode::EMAIL_UNVERIFIED,
+                ErrorCode::INVALID_STATE,
+                ErrorCode::RATE_LIMITED,
+            ]),
+        )
+        .operation(handler!(accept::lookup_invitation), accept::LOOKUP)
+        .operation(handler!(accept::accept_invitation), accept::ACCEPT)
+}
+
+/// An invitation to join the tenant.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(example = json!({
+    "id": "0192f0c1-2345-7abc-8def-0123456789ab", "email": "charles@example.com",
+    "roles": [{ "id": "0192f0c1-2345-7abc-8def-0123456789ac", "name": "member" }], "status": "open",
+    "invitedBy": { "id": "0192f0c1-2345-7abc-8def-0123456789ad", "name": "Ada Lovelace" },
+    "expiresAt": "2026-11-26T09:00:00.000Z", "createdAt": "2026-11-23T09:00:00.000Z"
+}))]
+pub(crate) struct InvitationView {
+    #[schema(format = "uuid")]
+    id: String,
+    #[schema(format = "email")]
+    email: String,
+    roles: Vec<RoleReference>,
+    /// Status of the invitation: `open`, `accepted`, `revoked` or `expired`.
+    status: &'static str,
+    invited_by: InviterReference,
+    #[schema(format = "date-time")]
+    expires_at: String,
+    #[schema(format = "date-time")]
+    created_at: String,
+}
+
+/// The author of an invitation.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct InviterReference {
+    #[schema(format = "uuid")]
+    id: String,
+    /// `null` if the user is no longer a member.
+    #[schema(required = true)]
+    name: Option<String>,
+}
+
+/// Creates the views of invitations, with the names of roles and inviters.
+async fn views(unit: &mut Unit, invitations: &[Invitation], now: Timestamp) -> Result<Vec<InvitationView>, Failure> {
+    let role_ids: Vec<RoleId> = invitations.iter().flat_map(|invitation| invitation.roles.iter().copied()).collect();
+    let roles: HashMap<RoleId, Role> =
+        unit.roles_by_ids(&role_ids).await?.into_iter().map(|role| (role.id, role)).collect();
+    let inviters: Vec<UserId> = invitations.iter().map(|invitation| invitation.invited_by).collect();
+    let inviters: HashMap<UserId, Person> =
+        unit.people_by_ids(&inviters).await?.into_iter().map(|person| (person.id, person)).collect();
+    let view = |invitation: &Invitation| InvitationView {
+        id: invitation.id.to_string(),
+        email: invitation.email.to_string(),
+        roles: invitation.roles.iter().filter_map(|id| roles.get(id)).map(RoleReference::from).collect(),
+        status: invitation.status_at(now),
+        invited_by: InviterReference {
+            id: invitation.invited_by.to_string(),
+            name: inviters.get(&invitation.invited_by).map(|person| person.name.to_string()),
+        },
+        expires_at: invitation.expires_at.to_string(),
+        created_at: invitation.created_at.to_string(),
+    };
+    Ok(invitations.iter().map(view).collect())
+}
+
+async fn view(unit: &mut Unit, invitation: Invitation, now: Timestamp) -> Result<InvitationView, Failure> {
+    views(unit, &[invitation], now).await?.pop().ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))
+}
+
+/// List the tenant's invitations, newest first
+#[utoipa::path(
+    get,
+    path = "/invitations",
+    tag = "invitations",
+    params(PageParameters),
+    responses((status = 200, description = "A page of invitations.", body = ListOf<InvitationView>))
+)]
+pub(crate) async fn list_invitations(
+    app: App,
+    caller: Authorized<ListInvitations>,
+    request: ListRequest<NewestFirst<InvitationId>>,
+) -> Result<Answer, Failure> {
+    let List { page, cursors, .. } = request.parse(&caller)?;
+    let mut unit = app.read(caller.scope()).await?;
+    let page = unit.page_invitations(page).await?;
+    let items = views(&mut unit, &page.items, app.world.now()).await?;
+    cursors.answer(&Page { items, next: page.next })
+}
+
+/// The email address to invite, and the roles of the new member.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({
+    "email": "charles@example.com", "roleIds": ["0192f0c1-2345-7abc-8def-0123456789ac"]
+}))]
+pub(crate) struct NewInvitation {
+    #[validate(length(max = 254))]
+    #[schema(max_length = 254, format = "email")]
+    email: String,
+    #[validate(length(min = 1, max = 50))]
+    #[schema(min_items = 1, max_items = 50, value_type = Vec<Id>)]
+    role_ids: Vec<String>,
+}
+
+impl IntoCommand for NewInvitation {
+    type Output = Invite;
+
+    fn parse(self, errors: &mut FieldErrors) -> Option<Invite> {
+        let email = errors.take("email", EmailAddress::parse(&self.email));
+        let roles = parse_role_ids(&self.role_ids, errors);
+        Some(Invite { email: email?, roles })
+    }
+}
+
+/// Invite an email address, or renew its open invitation
+///
+/// The roles may contain only permissions that you hold.
+#[utoipa::path(
+    post,
+    path = "/invitations",
+    tag = "invitations",
+    request_body = NewInvitation,
+    responses((status = 201, description = "The invitation. The server sends it by email.", body = Of<InvitationView>))
+)]
+pub(crate) async fn create_invitation(app: App, caller: Authorized<Invite>, body: Body) -> Result<Answer, Failure> {
+    let command = body.parse::<NewInvitation>().await?;
+    if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
+        return Ok(answer);
+    }
+    app.proofs.consume(GuessKind::Letter(&command.email), &caller.origin).await?;
+    let secrets = app.secrets.clone();
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        let invitation = make(unit, actor, world, &*secrets, command.clone()).await?;
+        let id = invitation.id;
+        Answer::created(format_args!("invitations/{id}"), &view(unit, invitation, world.now()).await?)
+    })
+    .await
+}
+
+/// Revoke an invitation
+#[utoipa::path(
+    delete,
+    path = "/invitations/{id}",
+    tag = "invitations",
+    params(("id" = String, Path, format = "uuid")),
+    responses((status = 204, description = "The invitation is revoked, and its link is no longer valid."))
+)]
+pub(crate) async fn revoke_invitation(
+    app: App,
+    caller: Authorized<RevokeInvitation>,
+    id: web::Path<String>,
+) -> Result<Answer, Failure> {
+    let command = RevokeInvitation { id: path_id(&id)? };
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        revoke(unit, actor, world, command).await?;
+        Ok(Answer::no_content())
+    })
+    .await
+}
+
+/// Send an invitation again with a new link
+///
+/// The previous link is no longer valid.
+#[utoipa::path(
+    post,
+    path = "/invitations/{id}/resend",
+    tag = "invitations",
+    params(("id" = String, Path, format = "uuid")),
+    responses((status = 200, description = "The renewed invitation.", body = Of<InvitationView>))
+)]
+pub(crate) async fn resend_invitation(
+    app: App,
+    caller: Authorized<ResendInvitation>,
+    id: web::Path<String>,
+) -> Result<Answer, Failure> {
+    let command = ResendInvitation { id: path_id(&id)? };
+    if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
+        return Ok(answer);
+    }
+    let invitation = app.read(caller.scope()).await?.invitation_by_id(command.id).await?;
+    let email = invitation.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?.email;
+    app.proofs.consume(GuessKind::Letter(&email), &caller.origin).await?;
+    let secrets = app.secrets.clone();
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
+        let invitation = resend(unit, actor, world, &*secrets, command).await?;
+        Answer::ok(&view(unit, invitation, world.now()).await?)
+    })
+    .await
+}
