@@ -27,7 +27,7 @@ use tenantry_tenancy::Roles;
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
-use crate::{ServiceError, transactions::Reader};
+use crate::{ServiceError, reader::Reader};
 
 /// Number of members per role.
 const ROLE_HOLDERS: Use = Use { name: "role-holders", version: 1, ttl: Duration::from_secs(1) };

@@ -5,7 +5,7 @@ use tenantry_cache::{Change, Invalidation};
 use tenantry_jobs::WakeUp;
 use tenantry_store::{AuthorityChange, Committed};
 
-use crate::{authority::AuthorityCache, cached::AssignmentCounts};
+use crate::{authority_cache::AuthorityCache, cached::AssignmentCounts};
 
 /// Publishes committed changes within this process and to others. Cloning is cheap.
 #[derive(Clone)]

@@ -4,6 +4,7 @@
 //! built on it. No service knows the whole application or its configuration.
 
 mod authority;
+mod authority_cache;
 mod cached;
 mod changes;
 mod clean_up;
@@ -16,6 +17,7 @@ mod limits;
 mod link_pages;
 pub mod log_context;
 mod proof;
+mod reader;
 mod refusals;
 mod reply;
 mod retention;
@@ -23,7 +25,8 @@ mod sealing;
 mod transactions;
 mod usage;
 
-pub use authority::{Authenticator, AuthorityCache, AuthorityReader, CachedAuthority};
+pub use authority::Authenticator;
+pub use authority_cache::{AuthorityCache, AuthorityReader, CachedAuthority};
 pub use cached::AssignmentCounts;
 pub use changes::{ChangeRequest, Changes, CommitMode, Work};
 pub use clean_up::{Cleaner, Swept};
@@ -35,10 +38,11 @@ pub use jobs::{Accounts, BlobKeeper, CleanUps, EmailSender, QUEUES, SealsJournal
 pub use limits::{RequestLimits, ServingProcesses};
 pub use link_pages::LinkPages;
 pub use proof::{LoginAttempt, Proofs};
+pub use reader::Reader;
 pub use refusals::{Refusals, Refused};
 pub use reply::Reply;
 pub use retention::JournalRetention;
 pub use sealing::{JournalSealer, SealJournal, Sealed};
 pub use tenantry_store::{Scope, SystemReason, Unit};
-pub use transactions::{Reader, Transactions};
+pub use transactions::Transactions;
 pub use usage::Usage;

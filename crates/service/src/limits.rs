@@ -7,7 +7,7 @@ use tenantry_kernel::{StoreError, World};
 use tenantry_limits::{Charge, DecidedBy, Decision, Limits, Policy, ProcessId, Processes};
 use tenantry_store::{SystemReason, Unit};
 
-use crate::{authority::CachedAuthority, transactions::Transactions};
+use crate::{authority_cache::CachedAuthority, transactions::Transactions};
 
 /// Time without a heartbeat after which a process is removed from the list.
 const FORGOTTEN: Duration = Duration::from_secs(60);

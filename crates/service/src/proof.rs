@@ -16,8 +16,9 @@ use crate::{
     changes::ChangeRequest,
     error::ServiceError,
     log_context,
+    reader::Reader,
     refusals::{Refusals, Refused},
-    transactions::{Reader, Transactions},
+    transactions::Transactions,
 };
 
 const REASON: SystemReason = SystemReason::SignIn;

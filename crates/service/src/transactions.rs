@@ -1,25 +1,9 @@
-//! Opens units of work for reading and writing. This file is the one place that commits units.
+//! Opens units of work for writing. This file is the one place that commits units.
 
 use tenantry_kernel::StoreError;
 use tenantry_store::{Scope, Store, SystemReason, Unit};
 
 use crate::committed::Publisher;
-
-/// Opens units for reading. Cloning is cheap.
-#[derive(Clone)]
-pub struct Reader(Store);
-
-impl Reader {
-    /// Creates a reader of this store.
-    pub fn new(store: Store) -> Self {
-        Self(store)
-    }
-
-    /// Opens a unit that sees the rows of `scope`. On SQLite the unit never waits for a writer.
-    pub async fn open(&self, scope: Scope) -> Result<Unit, StoreError> {
-        self.0.read(scope).await
-    }
-}
 
 /// Opens units for writing and publishes their changes after the commit. Cloning is cheap.
 #[derive(Clone)]
