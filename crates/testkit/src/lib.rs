@@ -13,7 +13,7 @@
 //! }
 //! ```
 //!
-//! A suite requires only the ports that it uses: an adapter that only counts attempts runs [`attempts`] alone. A case
+//! [`store_contract_tests!`] does this for every suite of a store. A suite requires only the ports that it uses: an adapter that only counts attempts runs [`attempts`] alone. A case
 //! creates its own tenants and users, and panics at the first broken promise. The expression beside the name is
 //! evaluated for each case, so that each has its own store. The store reads permissions by [`vocabulary()`], or by a
 //! vocabulary that contains its declarations.
@@ -63,6 +63,18 @@ mod paging;
 mod rounds;
 mod scene;
 mod vocabulary;
+
+/// Generates the tests of every suite that a complete store must pass, as [`contract_tests!`] does.
+#[macro_export]
+macro_rules! store_contract_tests {
+    (on $adapters:tt) => {
+        $crate::contract_tests! {
+            on $adapters
+            answers attempts authorities credentials erasure files invitations jobs journal links memberships people
+            processes registrations roles schedules seals sessions sweeps tenants units
+        }
+    };
+}
 
 pub use rounds::rounds;
 pub use scene::Directory;

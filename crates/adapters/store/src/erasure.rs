@@ -8,11 +8,10 @@ use tenantry_identity::{Erasure, Person, Trace};
 use tenantry_kernel::{EmailAddress, EventId, StoreError, TenantId, UserId};
 
 use crate::{
-    Unit,
+    TABLES, Unit,
     journal::{part, row as entry},
     seals::portions,
     table::{ColumnErasure, Table},
-    tables::TABLES,
 };
 
 /// Condition for the invitations of a tenant that a user accepted or that were sent to the user's address.

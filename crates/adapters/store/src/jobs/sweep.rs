@@ -6,10 +6,9 @@ use tenantry_jobs::{Stale, Sweep, SweepMode, Sweeper};
 use tenantry_kernel::StoreError;
 
 use crate::{
-    Unit,
+    TABLES, Unit,
     failure::Failure,
     table::{ExpiringRows, Table},
-    tables::TABLES,
 };
 
 #[derive(FromQueryResult)]
