@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::Value;
 use std::{collections::BTreeSet, sync::LazyLock};
-use tenantry_app::vocabulary::error_codes;
+use tenantry_app::vocabulary::{error_codes, target_kinds};
 use tenantry_http::{Operation, operations};
 
 use super::{Client, Reply};
@@ -13,7 +13,7 @@ pub(crate) const UNKNOWN_ID: &str = "0192f0c1-2345-7abc-8def-0123456789ab";
 
 /// Returns the OpenAPI document.
 pub(crate) fn document() -> &'static Value {
-    static DOCUMENT: LazyLock<Value> = LazyLock::new(|| tenantry_http::document(&error_codes()));
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(|| tenantry_http::document(&error_codes(), &target_kinds()));
     &DOCUMENT
 }
 

@@ -196,7 +196,9 @@ impl Composition {
             tasks: tasks.clone(),
             health: health.clone(),
             metrics: HttpMetrics::new(tenantry_http::operations()),
-            document: LazyLock::new(|| tenantry_http::document(&vocabulary::error_codes()).to_string().into()),
+            document: LazyLock::new(|| {
+                tenantry_http::document(&vocabulary::error_codes(), &vocabulary::target_kinds()).to_string().into()
+            }),
         });
         let parts = Parts {
             http,

@@ -14,7 +14,7 @@ use tenantry_app::{
     cli::{Cli, Command},
     config::{Config, ConfigErrors, Sources},
     logging, readiness_url, run_admin, run_audit, run_doctor, run_healthcheck, run_jobs, run_worker,
-    vocabulary::error_codes,
+    vocabulary::{error_codes, target_kinds},
 };
 use tenantry_operator::AuditCommand;
 use tokio::net::TcpSocket;
@@ -54,7 +54,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Worker => configured(sources, async |config| Ok(run_worker(config).await?)),
         Command::Migrate => configured(sources, async |config| print(&Composition::migrate(config).await?)),
         Command::Openapi => {
-            print(&serde_json::to_string_pretty(&tenantry_http::document(&error_codes()))?)?;
+            print(&serde_json::to_string_pretty(&tenantry_http::document(&error_codes(), &target_kinds()))?)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Doctor => {

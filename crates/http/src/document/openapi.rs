@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 use tenantry_idempotency::IdempotencyKey;
 use tenantry_idempotency::vocabulary::{IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_MISMATCH};
-use tenantry_kernel::{ErrorCode, Permission, Requirement};
+use tenantry_kernel::{ErrorCode, Permission, Requirement, TargetKind};
 use utoipa::{
     OpenApi,
     openapi::{OpenApi as Document, tag::TagBuilder},
@@ -27,9 +27,9 @@ use crate::{
 struct Base;
 
 /// Creates the OpenAPI 3.1 document of the API. `all_codes` are the error codes of the program, in the order of the
-/// documents.
-pub fn document(all_codes: &[ErrorCode]) -> Value {
-    complete(collect(), all_codes)
+/// documents, and `target_kinds` its kinds of targets.
+pub fn document(all_codes: &[ErrorCode], target_kinds: &[TargetKind]) -> Value {
+    complete(collect(), all_codes, target_kinds)
 }
 
 /// Collects the descriptions of all handlers.
@@ -51,7 +51,7 @@ fn collect() -> Document {
     document
 }
 
-fn complete(collected: Document, all_codes: &[ErrorCode]) -> Value {
+fn complete(collected: Document, all_codes: &[ErrorCode], target_kinds: &[TargetKind]) -> Value {
     let mut document = serde_json::to_value(collected).unwrap_or_default();
     document["servers"] = json!([{ "url": "/" }]);
     document["components"]["securitySchemes"] = json!({
@@ -61,7 +61,9 @@ fn complete(collected: Document, all_codes: &[ErrorCode]) -> Value {
     name_data(&mut document["components"]["schemas"]);
     for operation in operations() {
         let method = operation.method.as_str().to_ascii_lowercase();
-        complete_operation(operation, &mut document["paths"][&operation.path][method], all_codes);
+        let shape = &mut document["paths"][&operation.path][method];
+        complete_operation(operation, shape, all_codes);
+        name_target_kinds(shape, target_kinds);
     }
     document
 }
@@ -79,6 +81,16 @@ fn name_data(schemas: &mut Value) {
             && let Some(data) = schema.pointer_mut(data)
         {
             *data = json!({ "$ref": format!("#/components/schemas/{name}") });
+        }
+    }
+}
+
+/// Lists the kinds of targets in the pattern of the parameter `targetType`.
+fn name_target_kinds(shape: &mut Value, target_kinds: &[TargetKind]) {
+    let names: Vec<&str> = target_kinds.iter().map(|kind| kind.name()).collect();
+    for parameter in shape.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+        if parameter["name"] == "targetType" {
+            parameter["schema"] = json!({ "type": "string", "pattern": format!("^({})$", names.join("|")) });
         }
     }
 }

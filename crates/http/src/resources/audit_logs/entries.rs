@@ -47,7 +47,7 @@ pub(crate) struct ActorView {
 /// The object of the action.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TargetView {
-    /// Kind of the target: `tenant`, `user`, `role`, `session`, `invitation`, `job` or `file`.
+    /// Kind of the target, as in the parameter `targetType`.
     pub(super) r#type: String,
     #[schema(format = "uuid")]
     pub(super) id: String,
@@ -122,8 +122,8 @@ pub(crate) struct EntryQuery {
     /// Id of the actor.
     #[param(format = "uuid")]
     pub(super) actor_id: Option<String>,
-    /// Kind of the target: `tenant`, `user`, `role`, `session`, `invitation`, `job` or `file`.
-    #[param(pattern = "^(tenant|user|role|session|invitation|job|file)$")]
+    /// Kind of the target, such as `role`.
+    #[param(max_length = 80)]
     pub(super) target_type: Option<String>,
     /// Id of the target.
     #[param(format = "uuid")]
