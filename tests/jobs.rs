@@ -1,11 +1,14 @@
 //! Tests of background jobs as users see them, over HTTP and at the command line.
 
+mod walk;
+
 use serde_json::{Value, json};
 use std::process::{Command, Output};
 
 use crate::support::{
     Place, ResourceFixture, Server, Settings, Tenant, eventually, fixture::id_of, routes::UNKNOWN_ID,
 };
+pub(crate) use walk::walk;
 
 const FUTURE: &str = "2100-01-01T00:00:00+00:00";
 

@@ -33,3 +33,26 @@ mod tenant;
 mod tenants;
 mod two_processes;
 mod users;
+
+use support::{ResourceFixture, Server, Tenant, walk::Walk};
+
+/// Creates items of each resource in a tenant, on which the enumerations call its operations.
+async fn fixtures(server: &Server, tenant: &Tenant) -> Vec<ResourceFixture> {
+    vec![
+        audit_logs::fixture(tenant).await,
+        auth::fixture(server, tenant).await,
+        files::fixture(tenant).await,
+        invitations::fixture(tenant).await,
+        jobs::fixture(tenant).await,
+        roles::fixture(tenant).await,
+        users::fixture(server, tenant).await,
+    ]
+}
+
+/// Calls the operations of each resource so that each succeeds, and fails in every way specific to it.
+async fn walk(walk: &Walk<'_>, acme: &Tenant) {
+    roles::walk(walk, acme).await;
+    users::walk(walk, acme).await;
+    jobs::walk(walk).await;
+    files::walk(walk).await;
+}

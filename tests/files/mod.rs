@@ -8,6 +8,7 @@ mod s3;
 mod samples;
 mod sweeps;
 mod uploads;
+mod walk;
 
 use serde_json::Value;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use crate::support::{Member, Server};
 pub(crate) use fixture::fixture;
 use samples::PNG;
+pub(crate) use walk::walk;
 
 impl Server {
     /// Returns every file below the folder of the storage, as `tenant/name`.

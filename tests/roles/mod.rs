@@ -3,6 +3,7 @@ mod fixture;
 mod names;
 mod property;
 mod undeclared;
+mod walk;
 
 use serde_json::json;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use crate::support::{
     within,
 };
 pub(crate) use fixture::fixture;
+pub(crate) use walk::walk;
 
 on_both_databases! {
     async fn a_role_is_made_read_changed_and_deleted(server: Server) {

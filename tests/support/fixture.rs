@@ -6,7 +6,6 @@ use super::{
     Server, Tenant,
     routes::{Route, UNKNOWN_ID},
 };
-use crate::{audit_logs, auth, files, invitations, jobs, roles, users};
 
 /// A tenant with one item of everything that has an id.
 pub(crate) struct Fixture {
@@ -23,18 +22,10 @@ pub(crate) struct ResourceFixture {
 }
 
 impl Fixture {
-    /// Creates the tenant and the items of each resource. A new resource adds one line here.
+    /// Creates the tenant and the items of each resource.
     pub(crate) async fn of(server: &Server, slug: &str) -> Self {
         let tenant = server.verified_tenant(slug).await;
-        let resources = vec![
-            audit_logs::fixture(&tenant).await,
-            auth::fixture(server, &tenant).await,
-            files::fixture(&tenant).await,
-            invitations::fixture(&tenant).await,
-            jobs::fixture(&tenant).await,
-            roles::fixture(&tenant).await,
-            users::fixture(server, &tenant).await,
-        ];
+        let resources = crate::fixtures(server, &tenant).await;
         Self { tenant, resources }
     }
 

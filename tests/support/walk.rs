@@ -1,8 +1,6 @@
 //! A walk through the whole API: every operation succeeds, writes the events that it declares, and fails in every way
 //! specific to it. The enumerations, the search for secrets in the log and other general checks use it.
 
-mod files;
-mod jobs;
 mod mailed;
 
 use reqwest::Method;
@@ -20,11 +18,12 @@ const WRONG_PASSWORD: &str = "vexing-waltz-nymph-jumbled";
 const REGISTRATIONS: usize = 60;
 const GUESSES: usize = 4;
 
-const NOTHING: Value = Value::Null;
+/// No body.
+pub(crate) const NOTHING: Value = Value::Null;
 
 /// A walk and its observations.
 pub(crate) struct Walk<'a> {
-    server: &'a Server,
+    pub(crate) server: &'a Server,
     kind: Kind,
     pub(crate) record: Record,
     /// Every password and token that was sent or received.
@@ -56,11 +55,8 @@ impl<'a> Walk<'a> {
         walk.signing_out(&acme).await;
         walk.own_affairs(&acme).await;
         walk.the_tenant(&acme).await;
-        walk.the_roles(&acme).await;
-        walk.the_members(&acme).await;
+        crate::walk(&walk, &acme).await;
         walk.by_mail(&acme).await;
-        walk.jobs().await;
-        walk.files().await;
         walk.reading(&acme).await;
         walk.too_often(&acme).await;
         walk
@@ -160,57 +156,6 @@ impl<'a> Walk<'a> {
         self.call(owner, "PATCH /tenant", json!({ "slug": "ritas" })).await.refused(409, "slug_taken");
     }
 
-    async fn the_roles(&self, acme: &Tenant) {
-        let owner = &acme.owner;
-        let limited = self.server.member_with(acme, &["roles:create", "roles:update"]).await;
-        let role = json!({ "name": "support", "permissions": ["users:read"] });
-        let made = self.call(owner, "POST /roles", role.clone()).await.is(201);
-        let path = format!("/roles/{}", made["id"].as_str().unwrap());
-        self.call(owner, "POST /roles", role).await.refused(409, "role_name_taken");
-        let beyond = json!({ "name": "spy", "permissions": ["audit:read"] });
-        self.call(&limited, "POST /roles", beyond.clone()).await.refused(403, "role_escalation");
-        self.call(&limited, &format!("PATCH {path}"), beyond).await.refused(403, "role_escalation");
-        self.call(owner, &format!("PATCH {path}"), json!({ "name": "Admin" })).await.refused(409, "role_name_taken");
-        let admin = role_path(acme, "admin").await;
-        self.call(owner, &format!("PATCH {admin}"), json!({ "name": "x" })).await.refused(409, "role_is_system");
-        self.call(owner, &format!("DELETE {admin}"), NOTHING).await.refused(409, "role_is_system");
-        self.call(owner, &format!("PATCH {path}"), json!({ "description": "Answers." })).await.is(200);
-        self.server.member(acme, "support").await;
-        self.call(owner, &format!("DELETE {path}"), NOTHING).await.refused(409, "role_in_use");
-        let other = json!({ "name": "other", "permissions": [] });
-        let other = self.call(owner, "POST /roles", other).await.is(201);
-        self.call(owner, &format!("DELETE /roles/{}", other["id"].as_str().unwrap()), NOTHING).await.is(204);
-    }
-
-    async fn the_members(&self, acme: &Tenant) {
-        let owner = &acme.owner;
-        let member = self.server.member(acme, "viewer").await;
-        let limited = self.server.member_with(acme, &["users:assign-roles"]).await;
-        let (path, own) = (format!("/users/{}", member.id), format!("/users/{}", owner.id));
-        let support = role_path(acme, "support").await.replace("/roles/", "");
-        let owning = role_path(acme, "owner").await.replace("/roles/", "");
-        let role = format!("{path}/roles/{support}");
-        self.call(&limited, &format!("POST {role}"), NOTHING).await.refused(403, "role_escalation");
-        let set = json!({ "roleIds": [support] });
-        self.call(&limited, &format!("PUT {path}/roles"), set.clone()).await.refused(403, "role_escalation");
-        self.call(owner, &format!("POST {role}"), NOTHING).await.is(204);
-        self.call(owner, &format!("DELETE {role}"), NOTHING).await.is(204);
-        self.call(owner, &format!("PUT {path}/roles"), set).await.is(200);
-
-        let off = json!({ "status": "deactivated" });
-        self.call(owner, &format!("PATCH {own}"), off.clone()).await.refused(409, "last_owner");
-        self.call(owner, &format!("DELETE {own}"), NOTHING).await.refused(409, "last_owner");
-        self.call(owner, &format!("DELETE {own}/roles/{owning}"), NOTHING).await.refused(409, "last_owner");
-        let none = json!({ "roleIds": [] });
-        self.call(owner, &format!("PUT {own}/roles"), none).await.refused(409, "last_owner");
-
-        self.call(owner, &format!("PATCH {path}"), off).await.is(200);
-        self.call(owner, &format!("PATCH {path}"), json!({ "status": "active" })).await.is(200);
-        self.server.sign_in(&member.email, &acme.slug).await;
-        self.call(owner, &format!("GET {path}"), NOTHING).await.is(200);
-        self.call(owner, &format!("DELETE {path}"), NOTHING).await.is(204);
-    }
-
     async fn reading(&self, acme: &Tenant) {
         let owner = &acme.owner;
         for list in ["/users", "/roles", "/audit-logs"] {
@@ -261,12 +206,12 @@ impl<'a> Walk<'a> {
         reply.header("set-cookie").split(';').next().unwrap().to_owned()
     }
 
-    async fn call(&self, client: &Client, call: &str, body: Value) -> Reply {
+    pub(crate) async fn call(&self, client: &Client, call: &str, body: Value) -> Reply {
         self.call_with(client, call, body, &[]).await
     }
 
     /// Sends a request, written as method and path.
-    async fn call_with(&self, client: &Client, call: &str, body: Value, headers: &[(&str, &str)]) -> Reply {
+    pub(crate) async fn call_with(&self, client: &Client, call: &str, body: Value, headers: &[(&str, &str)]) -> Reply {
         self.request(self.server, client, call, body, headers).await
     }
 
@@ -291,7 +236,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Records the observations of a response.
-    async fn note(&self, server: &Server, client: &Client, reply: Reply) -> Reply {
+    pub(crate) async fn note(&self, server: &Server, client: &Client, reply: Reply) -> Reply {
         self.record.note(&reply);
         self.record.note_events(server, &reply).await;
         for name in ["accessToken", "refreshToken"] {
@@ -304,7 +249,7 @@ impl<'a> Walk<'a> {
         reply
     }
 
-    fn keep_secrets(&self, secrets: &[&str]) {
+    pub(crate) fn keep_secrets(&self, secrets: &[&str]) {
         let kept = secrets.iter().filter(|secret| !secret.is_empty()).map(|secret| (*secret).to_owned());
         self.secrets.lock().unwrap().extend(kept);
     }
@@ -322,7 +267,7 @@ impl<'a> Walk<'a> {
 }
 
 /// Returns the path of the tenant's role of that name.
-async fn role_path(tenant: &Tenant, name: &str) -> String {
+pub(crate) async fn role_path(tenant: &Tenant, name: &str) -> String {
     let roles = tenant.owner.get("/roles?limit=100").await.is(200);
     let found = roles.as_array().unwrap().iter().find(|role| role["name"] == name).unwrap();
     format!("/roles/{}", found["id"].as_str().unwrap())

@@ -1,6 +1,7 @@
 mod fixture;
 mod ownership;
 mod removal;
+mod walk;
 
 use serde_json::json;
 use tenantry_kernel::fold;
@@ -10,6 +11,7 @@ use crate::support::{
     pages::{assert_pages_join, field, joined},
 };
 pub(crate) use fixture::fixture;
+pub(crate) use walk::walk;
 
 /// Names that sort and fold differently from a database's defaults.
 const NAMES: [&str; 8] = ["Zoë", "zoe", "Ångström", "angle", "Ärger", "émile", "日本", "Olga B."];

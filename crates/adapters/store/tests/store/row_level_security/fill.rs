@@ -1,6 +1,7 @@
 //! Rows for the tests of row-level security.
 
-use std::time::Duration;
+use sqlx::AssertSqlSafe;
+use std::{collections::BTreeMap, time::Duration};
 use tenantry_audit::{AuditPolicies, AuditPolicy, Chain, SealSigner, Signature, seal_next_segment};
 use tenantry_files::{File, FileId, FileName, FileType, Files};
 use tenantry_idempotency::{Fingerprint, Given, IdempotencyKey, IdempotencyScope, IdempotencyStore, Remembered};
@@ -14,6 +15,7 @@ use tenantry_store::Unit;
 use tenantry_tenancy::vocabulary::ROLE_CREATED;
 use tenantry_tenancy::{Invitations, Roles};
 
+use super::{number, set_scope};
 use crate::support::Opened;
 
 /// Creates a tenant and a row of it in every table; in some tables also a row without a tenant.
@@ -66,7 +68,47 @@ pub(super) async fn fill(opened: &Opened) -> (TenantId, UserId) {
             assert!(unit.take_storage(tenant.id, 1, 1).await.unwrap());
         })
         .await;
+    insert_plain_rows(opened, tenant.id, person.id).await;
     (tenant.id, person.id)
+}
+
+/// Inserts a row of the tenant into each table that has none yet: a value by the type of each required column.
+async fn insert_plain_rows(opened: &Opened, tenant: TenantId, person: UserId) {
+    let mut connection = opened.connect().await;
+    set_scope(&mut connection, "", "", "on").await;
+    let columns: Vec<(String, String, String, bool)> = sqlx::query_as(
+        "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, NULL), EXISTS (
+            SELECT FROM pg_constraint WHERE conrelid = c.oid AND confrelid = 'users'::regclass AND a.attnum = ANY (conkey))
+         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND a.attnotnull
+         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND NOT a.atthasdef AND a.attidentity = ''",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    let mut rows = BTreeMap::<String, Vec<(String, String)>>::new();
+    for (table, column, kind, is_person) in columns {
+        let value = match (column.as_str(), kind.as_str()) {
+            ("tenant_id", _) => format!("'{tenant}'"),
+            _ if is_person => format!("'{person}'"),
+            (_, "uuid") => "gen_random_uuid()".to_owned(),
+            (_, "text") => "'x'".to_owned(),
+            (_, "bytea") => "'x'::bytea".to_owned(),
+            (_, "timestamp with time zone") => "now()".to_owned(),
+            (_, "boolean") => "true".to_owned(),
+            _ => "1".to_owned(),
+        };
+        rows.entry(table).or_default().push((column, value));
+    }
+    rows.retain(|_, row| row.iter().any(|(column, _)| column == "tenant_id"));
+    for (table, row) in rows {
+        if number(&mut connection, format!("SELECT count(*) FROM {table} WHERE tenant_id = '{tenant}'")).await > 0 {
+            continue;
+        }
+        let (columns, values): (Vec<_>, Vec<_>) = row.into_iter().unzip();
+        let insert = format!("INSERT INTO {table} ({}) VALUES ({})", columns.join(", "), values.join(", "));
+        let inserted = sqlx::raw_sql(AssertSqlSafe(insert.clone())).execute(&mut connection).await;
+        inserted.unwrap_or_else(|error| panic!("insert a row by its port in `fill`: {insert}: {error}"));
+    }
 }
 
 fn answer(tenant: Option<TenantId>, person: UserId, now: Timestamp) -> (IdempotencyScope, Remembered) {
