@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::Value;
 use std::collections::HashMap;
 use tenantry_kernel::PersonalPart;
-use tenantry_testkit::ledger::{Outcome, Verdict};
+use tenantry_testkit::ledger::{Discrepancies, RequestOutcome};
 
 use super::load::{Books, Home};
 use crate::support::Sql;
@@ -158,12 +158,16 @@ const PARTIAL: &[(&str, &str)] = &[
 pub(super) async fn assert_clean(books: &Books, sql: &Sql) {
     for (what, query) in FOUND {
         let found = sql.texts(query).await;
-        assert_eq!(books.ledger.judge(what, found.iter().map(|pair| split(pair))), Verdict::default(), "{what} by SQL");
-        let done = books.lines(Outcome::Acknowledged).iter().any(|line| line.what == *what);
+        assert_eq!(
+            books.ledger.judge(what, found.iter().map(|pair| split(pair))),
+            Discrepancies::default(),
+            "{what} by SQL"
+        );
+        let done = books.lines(RequestOutcome::Acknowledged).iter().any(|line| line.what == *what);
         assert!(done, "the load made no {what}");
     }
-    assert_eq!(books.ledger.judge("role", roles_by_api(books).await), Verdict::default(), "roles by the API");
-    assert_eq!(books.ledger.judge("file", files_by_api(books).await), Verdict::default(), "files by the API");
+    assert_eq!(books.ledger.judge("role", roles_by_api(books).await), Discrepancies::default(), "roles by the API");
+    assert_eq!(books.ledger.judge("file", files_by_api(books).await), Discrepancies::default(), "files by the API");
     assert_eq!(*books.misdeeds.read().unwrap(), [""; 0]);
     for (what, query) in PARTIAL {
         assert_eq!(sql.number(query).await, 0, "{what}");
@@ -180,8 +184,8 @@ pub(super) async fn assert_clean(books: &Books, sql: &Sql) {
 pub(super) async fn assert_done_once(books: &Books, sql: &Sql) {
     let (_, query) = FOUND.iter().find(|(what, _)| *what == "role").unwrap();
     let found = sql.texts(query).await;
-    assert_eq!(books.ledger.judge("role", found.iter().map(|pair| split(pair))), Verdict::default());
-    let asked = books.lines(Outcome::Acknowledged).iter().filter(|line| line.what == "role").count();
+    assert_eq!(books.ledger.judge("role", found.iter().map(|pair| split(pair))), Discrepancies::default());
+    let asked = books.lines(RequestOutcome::Acknowledged).iter().filter(|line| line.what == "role").count();
     assert_eq!(found.len(), asked, "everybody asked until they heard an answer");
     for (what, query) in PARTIAL {
         assert_eq!(sql.number(query).await, 0, "{what}");
@@ -202,9 +206,9 @@ pub(super) fn report(test: &str, books: &Books) {
     let count = |outcome| books.ledger.count(outcome);
     println!(
         "{test}: {} acknowledged, {} refused, {} failed, {} taken and not answered",
-        count(Outcome::Acknowledged),
-        count(Outcome::Refused),
-        count(Outcome::Failed),
+        count(RequestOutcome::Acknowledged),
+        count(RequestOutcome::Refused),
+        count(RequestOutcome::Failed),
         books.unanswered.read().unwrap().len()
     );
 }
@@ -266,11 +270,11 @@ async fn assert_journal_tells_it(books: &Books, sql: &Sql) {
         entries.entry(request).or_default().push(action);
     }
     let mut left_by = |receipt: &str| entries.remove(&receipt.replace('-', "")).unwrap_or_default();
-    for line in books.lines(Outcome::Acknowledged) {
+    for line in books.lines(RequestOutcome::Acknowledged) {
         let (_, expected) = EVENTS.iter().find(|(what, _)| *what == line.what).unwrap();
         assert_eq!(left_by(&line.receipt), *expected, "{line:?}");
     }
-    for line in books.lines(Outcome::Refused) {
+    for line in books.lines(RequestOutcome::Refused) {
         assert_eq!(left_by(&line.receipt), [""; 0], "{line:?}");
     }
 }

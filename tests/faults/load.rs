@@ -13,7 +13,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tenantry_testkit::ledger::{Ledger, Line, Outcome};
+use tenantry_testkit::ledger::{Ledger, LedgerEntry, RequestOutcome};
 use tokio::task::JoinHandle;
 
 use super::answer_within;
@@ -119,7 +119,7 @@ impl Load {
 
     /// Waits until this number of further requests was acknowledged.
     pub(super) async fn progress(&self, more: usize) {
-        let done = || self.books.ledger.count(Outcome::Acknowledged);
+        let done = || self.books.ledger.count(RequestOutcome::Acknowledged);
         let goal = done() + more;
         answer_within(PROGRESS, "the load gets on", async || (done() >= goal).then_some(())).await;
     }
@@ -282,7 +282,7 @@ impl Books {
     }
 
     /// Returns the requests with this outcome.
-    pub(super) fn lines(&self, outcome: Outcome) -> Vec<Line> {
+    pub(super) fn lines(&self, outcome: RequestOutcome) -> Vec<LedgerEntry> {
         self.ledger.lines(outcome)
     }
 }

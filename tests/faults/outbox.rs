@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 use tenantry_testkit::{
-    ledger::{Line, Outcome, Verdict},
+    ledger::{Discrepancies, LedgerEntry, RequestOutcome},
     redis::RedisServer,
 };
 
@@ -281,23 +281,24 @@ fn boundary(raw: &[u8]) -> String {
 /// Compares the sent emails with the client's responses, and with the database.
 async fn assert_sent_is_what_was_told(books: &Books, sent: &BTreeMap<(&'static str, String), usize>, sql: &Sql) {
     assert_eq!(*books.misdeeds.read().unwrap(), [""; 0]);
-    let outcomes = [Outcome::Acknowledged, Outcome::Refused, Outcome::Failed, Outcome::Unknown];
-    let lines: Vec<Line> = outcomes.into_iter().flat_map(|outcome| books.lines(outcome)).collect();
+    let outcomes =
+        [RequestOutcome::Acknowledged, RequestOutcome::Refused, RequestOutcome::Failed, RequestOutcome::Unknown];
+    let lines: Vec<LedgerEntry> = outcomes.into_iter().flat_map(|outcome| books.lines(outcome)).collect();
     let mut unanswered = [0, 0];
     for (mail, _, effect) in MAILS {
         let found = sent.iter().filter(|((name, _), _)| name == mail);
         let found = found.flat_map(|((_, to), count)| vec![(to.clone(), to.clone()); *count]);
-        assert_eq!(books.ledger.judge(mail, found), Verdict::default(), "{mail}");
+        assert_eq!(books.ledger.judge(mail, found), Discrepancies::default(), "{mail}");
         for line in lines.iter().filter(|line| line.what == *mail) {
             let count = sent.get(&(*mail, line.canary.clone())).copied().unwrap_or_default();
             let effect = effect.replace("{to}", &line.canary).replace("{user}", &id_of(sql, &line.canary).await);
             let is_there = usize::try_from(sql.number(&effect).await).unwrap();
             assert_eq!(count, is_there, "mails and effects of {line:?}");
-            if line.outcome == Outcome::Unknown {
+            if line.outcome == RequestOutcome::Unknown {
                 unanswered[count] += 1;
             }
         }
-        let done = lines.iter().any(|line| line.what == *mail && line.outcome == Outcome::Acknowledged);
+        let done = lines.iter().any(|line| line.what == *mail && line.outcome == RequestOutcome::Acknowledged);
         assert!(done, "the load caused no {mail}");
     }
     tell(unanswered, sent.len());

@@ -5,7 +5,7 @@ use std::{
     fs,
     time::{Duration, Instant},
 };
-use tenantry_testkit::smtp::{Fault, Security, SmtpOptions, SmtpServer, Step};
+use tenantry_testkit::smtp::{Fault, FaultStep, Security, SmtpOptions, SmtpServer};
 
 use super::{
     answer_within, on_each_database,
@@ -100,7 +100,7 @@ impl Post {
 on_each_database! {
     async fn fa9_no_request_waits_for_a_mail_server_that_hangs(kind: Kind) {
         let smtp = SmtpServer::start().await;
-        smtp.fail(Fault::hang(Step::Greeting).times(4));
+        smtp.fail(Fault::hang(FaultStep::Greeting).times(4));
         let post = Post::start(kind, &smtp.url(), smtp.authority_pem()).await;
         let people = ["ada", "byron", "charles", "dora", "emmy", "fay"].map(|name| format!("{name}@example.com"));
         for email in &people {
@@ -124,9 +124,9 @@ on_each_database! {
         assert!(told.contains("the mail server could not be reached"), "{told}");
         smtp.reopen();
 
-        smtp.fail(Fault::answer(Step::Recipient, "451 4.3.0 later").to("later@example.com").times(1));
-        smtp.fail(Fault::answer(Step::Message, "421 4.3.2 busy").to("busy@example.com").times(1));
-        smtp.fail(Fault::drop(Step::Message).to("twice@example.com").times(1));
+        smtp.fail(Fault::answer(FaultStep::Recipient, "451 4.3.0 later").to("later@example.com").times(1));
+        smtp.fail(Fault::answer(FaultStep::Message, "421 4.3.2 busy").to("busy@example.com").times(1));
+        smtp.fail(Fault::drop(FaultStep::Message).to("twice@example.com").times(1));
         for name in ["later", "busy", "twice"] {
             post.register(&format!("{name}@example.com")).await;
         }
@@ -144,7 +144,7 @@ on_each_database! {
     async fn fa9_what_is_refused_for_good_is_a_dead_letter(kind: Kind) {
         let smtp = SmtpServer::start().await;
         let post = Post::start(kind, &smtp.url(), smtp.authority_pem()).await;
-        smtp.fail(Fault::answer(Step::Recipient, "550 5.1.1 no such user").to("gone@example.com"));
+        smtp.fail(Fault::answer(FaultStep::Recipient, "550 5.1.1 no such user").to("gone@example.com"));
         post.register("gone@example.com").await;
         post.register("ada@example.com").await;
         let told = post.died("gone@example.com").await;

@@ -1,7 +1,7 @@
 //! Tests of SQLite while another process writes.
 
 use std::time::{Duration, Instant};
-use tenantry_testkit::ledger::Outcome;
+use tenantry_testkit::ledger::RequestOutcome;
 
 use super::{
     HEALED, answer_within,
@@ -57,7 +57,7 @@ fn fa5_sqlite_locked_by_another_writer() {
         assert_clean(&books, &sql).await;
         // None of these reached a commit.
         let roles = sql.texts("SELECT description FROM roles").await;
-        for line in books.lines(Outcome::Failed) {
+        for line in books.lines(RequestOutcome::Failed) {
             assert!(!roles.contains(&line.canary), "{line:?}");
         }
     });

@@ -3,7 +3,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use std::time::Duration;
 use tenantry_crypto::ServerSecrets;
-use tenantry_files::LinkToken;
+use tenantry_files::FileLinkToken;
 use tenantry_kernel::TenantStatus;
 
 use super::{image, samples::PNG};
@@ -105,7 +105,7 @@ on_both_databases! {
         let keys = ServerSecrets::parse(&[SECRET.into()]).unwrap();
         let now = server.app.world.now();
         for (expires_at, status) in [(now.plus(Duration::from_secs(60)), 200), (now.minus(Duration::from_secs(1)), 404)] {
-            let token = LinkToken {
+            let token = FileLinkToken {
                 tenant: acme.id.parse().unwrap(),
                 file: file.rsplit('/').next().unwrap().parse().unwrap(),
                 issuer: acme.owner.id.parse().unwrap(),

@@ -24,12 +24,12 @@ pub struct Cli {
     pub config: Option<PathBuf>,
     /// The command.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: CliCommand,
 }
 
 /// The commands of the program.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum CliCommand {
     /// Serve the API until the process is told to stop.
     ///
     /// Migrates the database first. On SIGTERM or Ctrl-C the server reports that it is not ready, finishes requests and
@@ -115,7 +115,7 @@ mod tests {
     use tenantry_crypto::SealPublicKey;
     use tenantry_operator::{DisableUser, TenantSelector};
 
-    fn parse(line: &str) -> Result<Command, clap::Error> {
+    fn parse(line: &str) -> Result<CliCommand, clap::Error> {
         Cli::try_parse_from(line.split_whitespace()).map(|cli| cli.command)
     }
 
@@ -151,7 +151,7 @@ mod tests {
     fn a_key_of_seals_may_begin_with_a_hyphen() {
         let key = format!("-{}", "A".repeat(42));
         let command = parse(&format!("tenantry audit verify --key {key} --export log.ndjson")).expect("good");
-        let Command::Audit { command: AuditCommand::Verify(verify) } = command else { panic!("{command:?}") };
+        let CliCommand::Audit { command: AuditCommand::Verify(verify) } = command else { panic!("{command:?}") };
         assert_eq!(verify.keys.iter().map(SealPublicKey::text).collect::<Vec<_>>(), [key]);
         assert_eq!(verify.export, Some(PathBuf::from("log.ndjson")));
     }
@@ -161,14 +161,15 @@ mod tests {
         for line in ["tenantry --config a.toml serve", "tenantry serve --config a.toml"] {
             let cli = Cli::try_parse_from(line.split(' ')).expect("good");
             assert_eq!(cli.config, Some(PathBuf::from("a.toml")));
-            assert!(matches!(cli.command, Command::Serve { no_worker: false }));
+            assert!(matches!(cli.command, CliCommand::Serve { no_worker: false }));
         }
     }
 
     #[test]
     fn commands_for_operators_take_typed_values() {
         let line = "tenantry admin create-tenant --name Acme --owner-email Ada@Acme.example --slug acme --plan pro";
-        let Ok(Command::Admin { command: AdminCommand::Operator(OperatorCommand::CreateTenant(create)) }) = parse(line)
+        let Ok(CliCommand::Admin { command: AdminCommand::Operator(OperatorCommand::CreateTenant(create)) }) =
+            parse(line)
         else {
             panic!("{line}")
         };
@@ -177,7 +178,7 @@ mod tests {
         assert_eq!(create.owner_name, None);
 
         let line = "tenantry admin add-member --tenant acme --email b@acme.example --name Bob --role member";
-        let Ok(Command::Admin { command: AdminCommand::Operator(OperatorCommand::AddMember(add)) }) = parse(line)
+        let Ok(CliCommand::Admin { command: AdminCommand::Operator(OperatorCommand::AddMember(add)) }) = parse(line)
         else {
             panic!("{line}")
         };
@@ -186,7 +187,7 @@ mod tests {
         let line = "tenantry admin disable-user --email b@acme.example --force";
         assert!(matches!(
             parse(line),
-            Ok(Command::Admin {
+            Ok(CliCommand::Admin {
                 command: AdminCommand::Operator(OperatorCommand::DisableUser(DisableUser { force: true, .. }))
             })
         ));

@@ -11,13 +11,13 @@ use tenantry_crypto::{
 };
 use tenantry_files::Blobs;
 use tenantry_http::{ApiSettings, App, AppParts, HttpMetrics};
-use tenantry_identity::{GuessPolicy, KNOWN_ADDRESS_FOR, Quota, SessionPolicy};
+use tenantry_identity::{GuessPolicy, GuessQuota, KNOWN_ADDRESS_FOR, SessionPolicy};
 use tenantry_jobs::WakeUp;
 use tenantry_kernel::World;
 use tenantry_limits::{Limiter, ProcessId};
 use tenantry_local::{LocalCache, LocalHub, LocalLimiter, LocalWakeUp};
 use tenantry_objects::Objects;
-use tenantry_redis::{Limits, Redis, RedisCache, RedisInvalidation, RedisLimiter, RedisWakeUp};
+use tenantry_redis::{Redis, RedisCache, RedisInvalidation, RedisLimiter, RedisTimeouts, RedisWakeUp};
 use tenantry_service::{
     AssignmentCounts, Authenticator, AuthorityCache, Changes, Cleaner, JournalRetention, JournalSealer, LinkPages,
     Proofs, Publisher, Reader, Refusals, RequestLimits, ServingProcesses, TokenIssuer, Transactions, Usage,
@@ -30,7 +30,7 @@ use crate::{
     config::{self, Config, StoragePlace},
     health::{Health, HealthSources, folders},
     keys::Keys,
-    mail::{Outbox, link_pages},
+    mail::{ConfiguredMailer, link_pages},
     monitoring::Monitoring,
     vocabulary,
     watchdog::Watchdog,
@@ -75,7 +75,7 @@ pub struct Parts {
     pub(crate) health: Arc<Health>,
     pub(crate) usage: Arc<Usage>,
     pub(crate) blobs: Arc<dyn Blobs>,
-    pub(crate) outbox: Outbox,
+    pub(crate) outbox: ConfiguredMailer,
     pub(crate) link_pages: LinkPages,
     pub(crate) invalidation: Arc<dyn Invalidation>,
     pub(crate) wake_up: Arc<dyn WakeUp>,
@@ -116,8 +116,12 @@ impl Composition {
             Argon2Parameters { memory_kib: config.argon2.memory_kib, iterations: config.argon2.iterations };
         let hasher = Arc::new(Argon2Pool::new(parameters, threads, threads * Self::WAITING_HASHES_PER_THREAD)?);
         let world = World::new(SystemClock, SystemEntropy);
-        let redis =
-            config.general.redis.clone().map(|url| Redis::open(url, Limits::default(), world.clone())).transpose()?;
+        let redis = config
+            .general
+            .redis
+            .clone()
+            .map(|url| Redis::open(url, RedisTimeouts::default(), world.clone()))
+            .transpose()?;
         let Shared { cache, invalidation, wake_up, limiter } = shared(redis.as_ref());
         let limits = config.rate_limits.policies().map(|policies| {
             let limits = tenantry_limits::Limits::new(policies, limiter, Arc::new(LocalLimiter::new()));
@@ -146,7 +150,7 @@ impl Composition {
             idle: config.tokens.refresh_idle,
             max: config.tokens.refresh_max,
         };
-        let (blobs, outbox) = (storage(&config)?, Outbox::new(&config.mail)?);
+        let (blobs, outbox) = (storage(&config)?, ConfiguredMailer::new(&config.mail)?);
         // Only one process serves from a SQLite file.
         let has_company = matches!(config.database.url, config::Database::Postgres(_));
         let changes =
@@ -317,7 +321,7 @@ pub(crate) fn store_config(config: &Config) -> StoreConfig {
 }
 
 fn guess_policy(limits: &config::GuessingLimits) -> GuessPolicy {
-    let quota = |limit: config::Limit| Quota { limit: limit.attempts, window: limit.window };
+    let quota = |limit: config::Limit| GuessQuota { limit: limit.attempts, window: limit.window };
     GuessPolicy {
         per_account_and_address: quota(limits.per_account_and_address),
         per_address: quota(limits.per_address),

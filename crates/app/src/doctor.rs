@@ -8,14 +8,14 @@ use std::{fmt, fs, os::unix::fs::PermissionsExt, path::Path, time::Instant};
 use tenantry_crypto::{KeyList, KeyListError, SealSigningKeys, ServerSecrets, SigningKeys, SystemClock, SystemEntropy};
 use tenantry_http::Status;
 use tenantry_kernel::World;
-use tenantry_redis::{Limits, Redis};
+use tenantry_redis::{Redis, RedisTimeouts};
 
 use crate::{
     composition::storage,
     config::{Config, ConfigErrors, MailTransport, StoragePlace},
-    health::{FolderError, Judgement, folders, judge_space, judge_storage, try_folder},
+    health::{FolderError, Observation, folders, judge_space, judge_storage, try_folder},
     keys::Keys,
-    mail::Outbox,
+    mail::ConfiguredMailer,
 };
 
 /// The findings, one per check.
@@ -49,7 +49,7 @@ impl Report {
     }
 
     /// Adds the finding of a check that `/health` shares, and the advice for a finding that is not well.
-    fn judged(&mut self, thing: &str, (status, observed): Judgement, mend: &str) {
+    fn judged(&mut self, thing: &str, (status, observed): Observation, mend: &str) {
         match status {
             Status::Pass => self.fine(thing, observed),
             Status::Warn => self.warning(thing, format!("{observed}: {mend}")),
@@ -133,16 +133,16 @@ async fn look_at_storage(config: &Config, report: &mut Report) {
 
 /// Checks the transport of emails, including an SMTP server within its time limits. No email is sent.
 async fn look_at_mail(config: &Config, report: &mut Report) {
-    let outbox = match Outbox::new(&config.mail) {
+    let outbox = match ConfiguredMailer::new(&config.mail) {
         Ok(outbox) => outbox,
         Err(error) => return report.problem("mail", error.to_string()),
     };
     let from = &config.mail.from;
     match (&outbox, &config.mail.transport) {
-        (Outbox::File(_, folder), _) => {
+        (ConfiguredMailer::File(_, folder), _) => {
             report.fine("mail", format!("from {from}, as files into {}", folder.display()));
         }
-        (Outbox::Smtp(mailer), MailTransport::Smtp(server)) => {
+        (ConfiguredMailer::Smtp(mailer), MailTransport::Smtp(server)) => {
             let place = format!("{}:{}", server.host, server.port);
             let began = Instant::now();
             match mailer.check().await {
@@ -168,7 +168,7 @@ fn took(began: Instant) -> String {
 async fn look_at_redis(config: &Config, report: &mut Report) {
     let Some(url) = &config.general.redis else { return };
     const MEND: &str = "start it or correct REDIS_URL; until then requests are served without it";
-    let redis = Redis::open(url.clone(), Limits::default(), World::new(SystemClock, SystemEntropy));
+    let redis = Redis::open(url.clone(), RedisTimeouts::default(), World::new(SystemClock, SystemEntropy));
     let began = Instant::now();
     let asked = match redis {
         Ok(redis) => redis.ask_version().await.map_err(|error| error.to_string()),

@@ -28,7 +28,7 @@ use tokio::{sync::Mutex, time::timeout};
 
 use crate::{
     config::{HealthConfig, StoragePlace},
-    mail::Outbox,
+    mail::ConfiguredMailer,
     watchdog::Watchdog,
 };
 
@@ -44,7 +44,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(1);
 const FRESH: Duration = Duration::from_secs(1);
 
 /// A status and the observation behind it, in words for users. The text contains no secret.
-pub(crate) type Judgement = (Status, String);
+pub(crate) type Observation = (Status, String);
 
 /// The services and settings that the checks use.
 pub(crate) struct HealthSources {
@@ -52,7 +52,7 @@ pub(crate) struct HealthSources {
     pub(crate) redis: Option<Redis>,
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) place: StoragePlace,
-    pub(crate) outbox: Outbox,
+    pub(crate) outbox: ConfiguredMailer,
     /// The folders in which the process stores files.
     pub(crate) folders: Vec<PathBuf>,
     pub(crate) world: World,
@@ -71,7 +71,7 @@ pub(crate) struct Health {
 }
 
 /// Runs a check within the time limit. A slow result is at least a warning.
-async fn check(limits: &HealthConfig, late: Status, look: impl Future<Output = Judgement>) -> Check {
+async fn check(limits: &HealthConfig, late: Status, look: impl Future<Output = Observation>) -> Check {
     let began = Instant::now();
     let judged = timeout(TIME_LIMIT, look).await;
     let latency = began.elapsed();

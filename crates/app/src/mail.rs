@@ -16,7 +16,7 @@ const EMAILS: &[&[EmailTemplate]] = &[IDENTITY_EMAILS];
 
 /// The configured transport of emails.
 #[derive(Clone)]
-pub(crate) enum Outbox {
+pub(crate) enum ConfiguredMailer {
     /// To standard output.
     Console(Arc<ConsoleMailer>),
     /// Into this folder.
@@ -25,7 +25,7 @@ pub(crate) enum Outbox {
     Smtp(Arc<SmtpMailer>),
 }
 
-impl Outbox {
+impl ConfiguredMailer {
     pub(crate) fn new(config: &MailConfig) -> Result<Self, StartError> {
         let (templates, settings) = appearance(config)?;
         Ok(match &config.transport {

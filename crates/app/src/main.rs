@@ -11,7 +11,7 @@ use std::{
 };
 use tenantry_app::{
     Application, Composition,
-    cli::{Cli, Command},
+    cli::{Cli, CliCommand},
     config::{Config, ConfigErrors, Sources},
     logging, readiness_url, run_admin, run_audit, run_doctor, run_healthcheck, run_jobs, run_worker,
     vocabulary::{error_codes, target_kinds},
@@ -50,19 +50,19 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let sources = Sources::from_process(cli.config);
     match cli.command {
-        Command::Serve { no_worker } => configured(sources, async |config| serve(config, no_worker).await),
-        Command::Worker => configured(sources, async |config| Ok(run_worker(config).await?)),
-        Command::Migrate => configured(sources, async |config| print(&Composition::migrate(config).await?)),
-        Command::Openapi => {
+        CliCommand::Serve { no_worker } => configured(sources, async |config| serve(config, no_worker).await),
+        CliCommand::Worker => configured(sources, async |config| Ok(run_worker(config).await?)),
+        CliCommand::Migrate => configured(sources, async |config| print(&Composition::migrate(config).await?)),
+        CliCommand::Openapi => {
             print(&serde_json::to_string_pretty(&tenantry_http::document(&error_codes(), &target_kinds()))?)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Doctor => {
+        CliCommand::Doctor => {
             let report = actix_web::rt::System::new().block_on(run_doctor(Config::load(sources)));
             print(&report.to_string())?;
             Ok(if report.is_healthy() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
         }
-        Command::Healthcheck { url } => {
+        CliCommand::Healthcheck { url } => {
             let url = match url {
                 Some(url) => url,
                 None => readiness_url(&Config::load(sources)?)?,
@@ -70,9 +70,9 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             print(&actix_web::rt::System::new().block_on(run_healthcheck(url))?)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Jobs { command } => configured(sources, async |config| print(&run_jobs(config, command).await?)),
-        Command::Audit { command } => audit(sources, command),
-        Command::Admin { command } => configured(sources, async |config| print(&run_admin(config, command).await?)),
+        CliCommand::Jobs { command } => configured(sources, async |config| print(&run_jobs(config, command).await?)),
+        CliCommand::Audit { command } => audit(sources, command),
+        CliCommand::Admin { command } => configured(sources, async |config| print(&run_admin(config, command).await?)),
     }
 }
 

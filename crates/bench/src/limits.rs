@@ -8,8 +8,8 @@ use std::{
 };
 use tenantry_crypto::{SystemClock, SystemEntropy};
 use tenantry_kernel::{TenantId, UserId, World};
-use tenantry_limits::{Charge, Limiter, PlanQuotas, Policies};
-use tenantry_redis::{Limits, Redis, RedisLimiter, limiter_command};
+use tenantry_limits::{Consumption, Limiter, PlanQuotas, Policies};
+use tenantry_redis::{Redis, RedisLimiter, RedisTimeouts, limiter_command};
 
 use crate::{
     load::quantile,
@@ -24,7 +24,7 @@ pub(crate) async fn figures(url: &str, rounds: usize) -> Result<[Figure; 2]> {
     let world = World::new(SystemClock, SystemEntropy);
     let client = redis::Client::open(url).context("the address of Redis is none")?;
     let mut bare = client.get_multiplexed_async_connection().await.context("Redis does not answer")?;
-    let limiter = RedisLimiter::new(&Redis::open(url.into(), Limits::default(), world.clone())?);
+    let limiter = RedisLimiter::new(&Redis::open(url.into(), RedisTimeouts::default(), world.clone())?);
     let charges = charges(&world)?;
     let figure = |what, bar| Figure::new(what, "Redis", "ms", bar).beside("the script alone");
     let mut usual = figure("counting a request of a caller and a tenant: median", Bar::None);
@@ -46,14 +46,14 @@ pub(crate) async fn figures(url: &str, rounds: usize) -> Result<[Figure; 2]> {
 }
 
 /// Returns charges of a caller and a tenant that never reach a limit.
-fn charges(world: &World) -> Result<Vec<Charge>> {
+fn charges(world: &World) -> Result<Vec<Consumption>> {
     let most = NonZeroU32::new(1_000_000).context("not zero")?;
     let quotas = PlanQuotas { caller: most, tenant: most };
     let policies = Policies { without_plan: most, plans: vec![("enterprise", quotas)] };
     Ok(policies.of_member(TenantId::new(world), UserId::new(world), "enterprise"))
 }
 
-async fn by_limiter(limiter: &RedisLimiter, charges: &[Charge]) -> Result<Vec<Duration>> {
+async fn by_limiter(limiter: &RedisLimiter, charges: &[Consumption]) -> Result<Vec<Duration>> {
     let mut times = Vec::with_capacity(REQUESTS);
     for _ in 0..REQUESTS {
         let began = Instant::now();
@@ -64,7 +64,7 @@ async fn by_limiter(limiter: &RedisLimiter, charges: &[Charge]) -> Result<Vec<Du
     Ok(times)
 }
 
-async fn by_script(connection: &mut MultiplexedConnection, charges: &[Charge]) -> Result<Vec<Duration>> {
+async fn by_script(connection: &mut MultiplexedConnection, charges: &[Consumption]) -> Result<Vec<Duration>> {
     let mut times = Vec::with_capacity(REQUESTS);
     for _ in 0..REQUESTS {
         let began = Instant::now();

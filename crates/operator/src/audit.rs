@@ -8,7 +8,7 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
 };
-use tenantry_audit::{Chain, Finding, Found, Head, Line, Seals, Summary, Verifier};
+use tenantry_audit::{Chain, EvidenceLine, Finding, Found, Head, Seals, Summary, Verifier};
 use tenantry_crypto::TrustedSealKeys;
 use tenantry_identity::Erasure;
 use tenantry_kernel::StoreError;
@@ -201,14 +201,14 @@ async fn next_segment(
 fn verify_file(path: &Path, keys: &TrustedSealKeys, heads: &[Head]) -> Result<Verified, OperatorError> {
     let unreadable = |error| OperatorError::Export { file: path.to_owned(), error };
     let mut lines = BufReader::new(File::open(path).map_err(unreadable)?).lines();
-    let mut next = |number: u64| -> Result<Option<Line>, OperatorError> {
+    let mut next = |number: u64| -> Result<Option<EvidenceLine>, OperatorError> {
         let Some(line) = lines.next().transpose().map_err(unreadable)? else { return Ok(None) };
-        Line::read(&line)
+        EvidenceLine::read(&line)
             .map(Some)
             .map_err(|_| OperatorError::Broken(format!("line {number} is not as an export writes it")))
     };
     let header = match next(1) {
-        Ok(Some(Line::Header(header))) => header,
+        Ok(Some(EvidenceLine::Header(header))) => header,
         Ok(_) | Err(OperatorError::Broken(_)) => return Err(OperatorError::NoExport { file: path.to_owned() }),
         Err(error) => return Err(error),
     };
@@ -221,17 +221,17 @@ fn verify_file(path: &Path, keys: &TrustedSealKeys, heads: &[Head]) -> Result<Ve
             number += 1;
             match next(number)? {
                 None => return Ok(verifier.rest(&found)?),
-                Some(Line::Header(_)) => {
+                Some(EvidenceLine::Header(_)) => {
                     return Err(OperatorError::Broken(format!("line {number} begins another log")));
                 }
-                Some(Line::Entry(evidence)) => {
+                Some(EvidenceLine::Entry(evidence)) => {
                     // A segment never has more entries. If the file has more, entries were added, and the report does
                     // not need all of them.
                     if found.len() <= MOST_FOUND {
                         found.push(Found::new(&evidence).map_err(ServiceError::internal)?);
                     }
                 }
-                Some(Line::Segment(segment)) => {
+                Some(EvidenceLine::Segment(segment)) => {
                     verifier.segment(&segment, &found)?;
                     found.clear();
                 }

@@ -20,7 +20,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tenantry_cache::{Cache, CacheError, Key, Lookup, Prefix, Use};
+use tenantry_cache::{Cache, CacheError, CacheKey, Lookup, Prefix, Use};
 use tenantry_kernel::{RoleId, TenantId};
 use tenantry_store::Scope;
 use tenantry_tenancy::Roles;
@@ -110,7 +110,7 @@ impl Caching {
     /// Returns the cached value or else the loaded one, which is stored in a separate task.
     async fn read<T: Serialize + DeserializeOwned>(
         &self,
-        key: &Key,
+        key: &CacheKey,
         load: impl AsyncFnOnce() -> Result<T, ServiceError>,
     ) -> Result<T, ServiceError> {
         let forgetting = self.forgetting(key.prefix());
@@ -130,7 +130,7 @@ impl Caching {
 
     async fn find_or_load<T: Serialize + DeserializeOwned>(
         &self,
-        key: &Key,
+        key: &CacheKey,
         load: impl AsyncFnOnce() -> Result<T, ServiceError>,
     ) -> Result<Arc<[u8]>, ServiceError> {
         let began = Instant::now();
@@ -203,7 +203,7 @@ impl Drop for Landing<'_> {
     }
 }
 
-fn count(key: &Key, result: &'static str) {
+fn count(key: &CacheKey, result: &'static str) {
     counter!("tenantry_cache_requests_total", "use" => key.prefix().usage().name, "result" => result).increment(1);
 }
 

@@ -1,7 +1,7 @@
 //! The steps after a commit: clear caches, notify other processes, wake workers.
 
 use std::sync::Arc;
-use tenantry_cache::{Change, Invalidation};
+use tenantry_cache::{InvalidatedSessions, Invalidation};
 use tenantry_jobs::WakeUp;
 use tenantry_store::{AuthorityChange, Committed};
 
@@ -35,11 +35,11 @@ impl Publisher {
     }
 }
 
-fn messages(changes: &[AuthorityChange]) -> Vec<Change> {
+fn messages(changes: &[AuthorityChange]) -> Vec<InvalidatedSessions> {
     let message = |change: &AuthorityChange| match *change {
-        AuthorityChange::Session(id) => Change::Session(id),
-        AuthorityChange::User(id) => Change::User(id),
-        AuthorityChange::Tenant(id) => Change::Tenant(id),
+        AuthorityChange::Session(id) => InvalidatedSessions::Session(id),
+        AuthorityChange::User(id) => InvalidatedSessions::User(id),
+        AuthorityChange::Tenant(id) => InvalidatedSessions::Tenant(id),
     };
     changes.iter().map(message).collect()
 }
@@ -47,10 +47,10 @@ fn messages(changes: &[AuthorityChange]) -> Vec<Change> {
 /// Removes cached authority when other processes report that it has changed. The messages only save time: this process
 /// also reads every change from the database.
 pub async fn listen_invalidations(invalidation: Arc<dyn Invalidation>, authority: Arc<AuthorityCache>) {
-    let change = |message: Change| match message {
-        Change::Session(id) => AuthorityChange::Session(id),
-        Change::User(id) => AuthorityChange::User(id),
-        Change::Tenant(id) => AuthorityChange::Tenant(id),
+    let change = |message: InvalidatedSessions| match message {
+        InvalidatedSessions::Session(id) => AuthorityChange::Session(id),
+        InvalidatedSessions::User(id) => AuthorityChange::User(id),
+        InvalidatedSessions::Tenant(id) => AuthorityChange::Tenant(id),
     };
     loop {
         let changes: Vec<AuthorityChange> = invalidation.received().await.into_iter().map(change).collect();

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use tenantry_crypto::{Purpose, ServerSecrets};
 use tenantry_idempotency::vocabulary::{IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_MISMATCH};
 use tenantry_idempotency::{
-    Claim, Fingerprint, Given, IdempotencyScope, IdempotencyStore, REMEMBERED_FOR, Remembered, Request,
+    Fingerprint, IdempotencyRecord, IdempotencyScope, IdempotencyStore, KeyState, REMEMBERED_FOR, Request,
+    StoredResponse,
 };
 use tenantry_kernel::World;
 use tenantry_store::Unit;
@@ -51,9 +52,9 @@ impl Idempotency {
     ) -> Result<Option<Reply>, ServiceError> {
         let since = self.world.now().minus(REMEMBERED_FOR);
         match unit.acquire_key(&idempotent.scope, since).await? {
-            Claim::First => Ok(None),
-            Claim::Running => Err(ServiceError::new(IDEMPOTENCY_IN_PROGRESS)),
-            Claim::Answered(answer) => self.replay(idempotent, answer).map(Some),
+            KeyState::First => Ok(None),
+            KeyState::Running => Err(ServiceError::new(IDEMPOTENCY_IN_PROGRESS)),
+            KeyState::Answered(answer) => self.replay(idempotent, answer).map(Some),
         }
     }
 
@@ -66,22 +67,22 @@ impl Idempotency {
     ) -> Result<(), ServiceError> {
         let (secret_id, key) = self.secrets.current(Purpose::Fingerprints);
         let headers = answer.headers.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
-        let answer = Remembered {
+        let answer = IdempotencyRecord {
             secret_id: secret_id.to_owned(),
             fingerprint: Fingerprint::of(&idempotent.request, key),
-            given: Given { status: answer.status, headers, body: answer.body.to_vec() },
+            given: StoredResponse { status: answer.status, headers, body: answer.body.to_vec() },
             answered_at: self.world.now(),
         };
         Ok(unit.remember_answer(&idempotent.scope, &answer).await?)
     }
 
-    fn replay(&self, idempotent: &IdempotentRequest, answer: Remembered) -> Result<Reply, ServiceError> {
+    fn replay(&self, idempotent: &IdempotentRequest, answer: IdempotencyRecord) -> Result<Reply, ServiceError> {
         // Without the secret that made the fingerprint the requests cannot be compared.
         let key = self.secrets.by_id(Purpose::Fingerprints, &answer.secret_id);
         if key.is_none_or(|key| Fingerprint::of(&idempotent.request, key) != answer.fingerprint) {
             return Err(ServiceError::new(IDEMPOTENCY_MISMATCH));
         }
-        let Given { status, headers, body } = answer.given;
+        let StoredResponse { status, headers, body } = answer.given;
         let mut headers: Vec<_> = headers.into_iter().map(|(name, value)| (name.into(), value)).collect();
         headers.push(("Idempotency-Replayed".into(), "true".to_owned()));
         Ok(Reply { status, headers, body: body.into() })

@@ -13,7 +13,7 @@ pub use emails::EmailSender;
 pub use seals::SealsJournal;
 
 use tenantry_identity::RegistrationRequested;
-use tenantry_jobs::{CleanUp, Done, JobFailure, Jobs, Kind, Try};
+use tenantry_jobs::{CleanUp, Done, JobAttempt, JobFailure, Jobs, Kind};
 use tenantry_mails::Email;
 use tenantry_store::{SystemReason, Unit};
 
@@ -23,7 +23,7 @@ use crate::{sealing::SealJournal, transactions::Transactions};
 pub const QUEUES: &[&str] = &[RegistrationRequested::QUEUE, Email::QUEUE, CleanUp::QUEUE, SealJournal::QUEUE];
 
 /// Completes a job and stores its result, in one unit.
-async fn complete_with_result(transactions: &Transactions, of: &Try, result: &str) -> Result<Done, JobFailure> {
+async fn complete_with_result(transactions: &Transactions, of: &JobAttempt, result: &str) -> Result<Done, JobFailure> {
     let complete = async |unit: &mut Unit| {
         unit.put_job_result(of.job.id, result).await?;
         of.complete_in(unit).await

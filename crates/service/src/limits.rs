@@ -4,7 +4,7 @@ use metrics::{Counter, counter, gauge};
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 use tenantry_identity::address_key;
 use tenantry_kernel::{StoreError, World};
-use tenantry_limits::{Charge, DecidedBy, Decision, Limits, Policy, ProcessId, Processes};
+use tenantry_limits::{Consumption, DecidedBy, Limits, Policy, ProcessId, Processes, RateLimitDecision};
 use tenantry_store::{SystemReason, Unit};
 
 use crate::{authority_cache::CachedAuthority, transactions::Transactions};
@@ -34,7 +34,7 @@ impl RequestLimits {
         }
     }
 
-    fn note(&self, decision: &Decision) {
+    fn note(&self, decision: &RateLimitDecision) {
         let [shared, twin, both] = &self.decided;
         match decision.decided_by {
             DecidedBy::Shared => shared.increment(1),
@@ -55,7 +55,7 @@ impl RequestLimits {
     }
 
     /// Counts a request of a signed-in user and decides whether it is allowed.
-    pub async fn count_person(&self, caller: &CachedAuthority) -> Decision {
+    pub async fn count_person(&self, caller: &CachedAuthority) -> RateLimitDecision {
         let (policies, user) = (self.limits.policies(), caller.user);
         self.count(match &caller.authority.tenant {
             Some(tenant) => policies.of_member(tenant.id, user, &tenant.plan),
@@ -65,11 +65,11 @@ impl RequestLimits {
     }
 
     /// Counts a request of a client that is known by its address only, and decides whether it is allowed.
-    pub async fn count_address(&self, ip: Option<IpAddr>) -> Decision {
+    pub async fn count_address(&self, ip: Option<IpAddr>) -> RateLimitDecision {
         self.count(self.limits.policies().of_address(address_key(ip))).await
     }
 
-    async fn count(&self, charges: Vec<Charge>) -> Decision {
+    async fn count(&self, charges: Vec<Consumption>) -> RateLimitDecision {
         let (decision, error) = self.limits.charge(charges, self.world.now()).await;
         if let Some(error) = error {
             tracing::debug!(%error, "requests are counted by this process alone");

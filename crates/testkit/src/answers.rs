@@ -4,7 +4,9 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tenantry_idempotency::{Claim, Fingerprint, Given, IdempotencyKey, IdempotencyScope, IdempotencyStore, Remembered};
+use tenantry_idempotency::{
+    Fingerprint, IdempotencyKey, IdempotencyRecord, IdempotencyScope, IdempotencyStore, KeyState, StoredResponse,
+};
 use tenantry_kernel::{StoreError, Timestamp};
 
 use crate::{
@@ -16,11 +18,11 @@ use crate::{
 const FREED: Duration = Duration::from_secs(5);
 
 /// The ports of this suite: idempotency keys and the users that own them.
-pub trait Ports: Directory + IdempotencyStore {}
-impl<T> Ports for T where T: Directory + IdempotencyStore + ?Sized {}
+pub trait IdempotencyPorts: Directory + IdempotencyStore {}
+impl<T> IdempotencyPorts for T where T: Directory + IdempotencyStore + ?Sized {}
 
 suite! {
-    answers(units: impl Units<Unit: Ports>) calls (&Scene::new(&units)) {
+    answers(units: impl Units<Unit: IdempotencyPorts>) calls (&Scene::new(&units)) {
         an_answer_reads_back_as_it_was_given,
         what_is_not_committed_was_not_answered,
         an_answer_is_forgotten_in_time_and_another_takes_its_place,
@@ -30,7 +32,7 @@ suite! {
     }
 }
 
-async fn keyed(scene: &Scene<'_, impl Units<Unit: Ports>>) -> (TestScope, IdempotencyScope) {
+async fn keyed(scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>) -> (TestScope, IdempotencyScope) {
     let tenant = scene.tenant().await;
     let keyed = IdempotencyScope {
         tenant: Some(tenant.id()),
@@ -45,11 +47,11 @@ fn key(text: &str) -> IdempotencyKey {
     IdempotencyKey::parse(text.as_bytes()).unwrap()
 }
 
-fn answer(scene: &Scene<'_, impl Units<Unit: Ports>>, body: &str) -> Remembered {
-    Remembered {
+fn answer(scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>, body: &str) -> IdempotencyRecord {
+    IdempotencyRecord {
         secret_id: "k1".to_owned(),
         fingerprint: Fingerprint::from_bytes(scene.world.random()),
-        given: Given {
+        given: StoredResponse {
             status: 201,
             headers: vec![
                 ("Location".to_owned(), "/api/v1/roles/1".to_owned()),
@@ -62,14 +64,14 @@ fn answer(scene: &Scene<'_, impl Units<Unit: Ports>>, body: &str) -> Remembered 
 }
 
 async fn remember(
-    scene: &Scene<'_, impl Units<Unit: Ports>>,
+    scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>,
     scope: TestScope,
     keyed: &IdempotencyScope,
-    answer: &Remembered,
+    answer: &IdempotencyRecord,
 ) {
     scene
         .change(scope, async |unit| {
-            assert_eq!(unit.acquire_key(keyed, answer.answered_at).await.unwrap(), Claim::First, "{keyed:?}");
+            assert_eq!(unit.acquire_key(keyed, answer.answered_at).await.unwrap(), KeyState::First, "{keyed:?}");
             unit.remember_answer(keyed, answer).await.unwrap();
         })
         .await;
@@ -78,15 +80,15 @@ async fn remember(
 /// Claims a key as soon as no unit holds it. A dropped unit holds its key until its rollback, which may run in the
 /// background.
 async fn claim_when_free(
-    scene: &Scene<'_, impl Units<Unit: Ports>>,
+    scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>,
     scope: TestScope,
     keyed: &IdempotencyScope,
     since: Timestamp,
-) -> Claim {
+) -> KeyState {
     let asked = Instant::now();
     loop {
         let claim = scene.change(scope, async |unit| unit.acquire_key(keyed, since).await.unwrap()).await;
-        if claim != Claim::Running {
+        if claim != KeyState::Running {
             return claim;
         }
         assert!(asked.elapsed() < FREED, "the key is held for ever");
@@ -94,18 +96,18 @@ async fn claim_when_free(
 }
 
 async fn known(
-    scene: &Scene<'_, impl Units<Unit: Ports>>,
+    scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>,
     scope: TestScope,
     keyed: &IdempotencyScope,
     since: Timestamp,
-) -> Option<Remembered> {
+) -> Option<IdempotencyRecord> {
     let read = scene.look_as(scope, async |unit| unit.answer_of(keyed, since).await.unwrap()).await;
     let claimed = claim_when_free(scene, scope, keyed, since).await;
-    assert_eq!(claimed, read.clone().map_or(Claim::First, Claim::Answered));
+    assert_eq!(claimed, read.clone().map_or(KeyState::First, KeyState::Answered));
     read
 }
 
-async fn an_answer_reads_back_as_it_was_given(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn an_answer_reads_back_as_it_was_given(scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>) {
     let (scope, of_tenant) = keyed(scene).await;
     let person = scene.person().await.id;
     let of_nobody = IdempotencyScope { tenant: None, person, ..of_tenant.clone() };
@@ -119,27 +121,29 @@ async fn an_answer_reads_back_as_it_was_given(scene: &Scene<'_, impl Units<Unit:
         assert_eq!(system, Some(first));
 
         let empty = IdempotencyScope { key: key("empty"), ..keyed };
-        let given = Given { status: 204, headers: vec![], body: vec![] };
-        let nothing = Remembered { given, ..answer(scene, "") };
+        let given = StoredResponse { status: 204, headers: vec![], body: vec![] };
+        let nothing = IdempotencyRecord { given, ..answer(scene, "") };
         remember(scene, scope, &empty, &nothing).await;
         assert_eq!(known(scene, scope, &empty, began).await, Some(nothing));
     }
 }
 
-async fn what_is_not_committed_was_not_answered(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn what_is_not_committed_was_not_answered(scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>) {
     let (scope, keyed) = keyed(scene).await;
     let began = scene.world.now();
     let lost = answer(scene, "lost");
     {
         let mut unit = scene.units.begin(scope).await;
-        assert_eq!(unit.acquire_key(&keyed, began).await.unwrap(), Claim::First);
+        assert_eq!(unit.acquire_key(&keyed, began).await.unwrap(), KeyState::First);
         unit.remember_answer(&keyed, &lost).await.unwrap();
         assert_eq!(unit.answer_of(&keyed, began).await.unwrap(), Some(lost));
     }
     assert_eq!(known(scene, scope, &keyed, began).await, None);
 }
 
-async fn an_answer_is_forgotten_in_time_and_another_takes_its_place(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn an_answer_is_forgotten_in_time_and_another_takes_its_place(
+    scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>,
+) {
     let (scope, keyed) = keyed(scene).await;
     let began = scene.world.now();
     let first = answer(scene, "first");
@@ -152,7 +156,9 @@ async fn an_answer_is_forgotten_in_time_and_another_takes_its_place(scene: &Scen
     assert_eq!(known(scene, scope, &keyed, began).await, Some(second));
 }
 
-async fn te5_every_part_of_a_key_counts_and_none_runs_into_the_next(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn te5_every_part_of_a_key_counts_and_none_runs_into_the_next(
+    scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>,
+) {
     let (scope, one) = keyed(scene).await;
     let (other_scope, other) = keyed(scene).await;
     let one = IdempotencyScope { key: key("a"), route: "POST /x".to_owned(), ..one };
@@ -180,27 +186,27 @@ async fn te5_every_part_of_a_key_counts_and_none_runs_into_the_next(scene: &Scen
 }
 
 /// Of many units that claim a key at once, one does the work. Each other unit waits for it or learns that it runs.
-async fn one_unit_at_a_time_holds_a_key<U: Units<Unit: Ports>>(scene: &Scene<'_, U>) {
+async fn one_unit_at_a_time_holds_a_key<U: Units<Unit: IdempotencyPorts>>(scene: &Scene<'_, U>) {
     let (scope, keyed) = keyed(scene).await;
     let began = scene.world.now();
-    let answers: Arc<[Remembered]> = (0..8).map(|place| answer(scene, &format!("answer {place}"))).collect();
+    let answers: Arc<[IdempotencyRecord]> = (0..8).map(|place| answer(scene, &format!("answer {place}"))).collect();
     let tries = answers.iter().map(async |answer| {
         let mut unit = scene.units.begin(scope).await;
         let claim = unit.acquire_key(&keyed, began).await.unwrap();
-        if claim == Claim::First {
+        if claim == KeyState::First {
             unit.remember_answer(&keyed, answer).await.unwrap();
         }
         U::commit(unit).await.unwrap();
         claim
     });
     let claims = futures::future::join_all(tries).await;
-    let firsts: Vec<usize> = (0..claims.len()).filter(|place| claims[*place] == Claim::First).collect();
+    let firsts: Vec<usize> = (0..claims.len()).filter(|place| claims[*place] == KeyState::First).collect();
     assert_eq!(firsts.len(), 1, "{claims:?}");
     let done = &answers[firsts[0]];
     assert_eq!(known(scene, scope, &keyed, began).await.as_ref(), Some(done));
     for claim in claims {
         assert!(
-            claim == Claim::First || claim == Claim::Running || claim == Claim::Answered(done.clone()),
+            claim == KeyState::First || claim == KeyState::Running || claim == KeyState::Answered(done.clone()),
             "{claim:?}"
         );
     }
@@ -208,12 +214,12 @@ async fn one_unit_at_a_time_holds_a_key<U: Units<Unit: Ports>>(scene: &Scene<'_,
     // A unit that held the key and gave up leaves it free.
     let other = IdempotencyScope { key: key("given-up"), ..keyed };
     let mut unit = scene.units.begin(scope).await;
-    assert_eq!(unit.acquire_key(&other, began).await.unwrap(), Claim::First);
+    assert_eq!(unit.acquire_key(&other, began).await.unwrap(), KeyState::First);
     drop(unit);
-    assert_eq!(claim_when_free(scene, scope, &other, began).await, Claim::First);
+    assert_eq!(claim_when_free(scene, scope, &other, began).await, KeyState::First);
 }
 
-async fn nobody_reads_or_writes_answers_of_others(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn nobody_reads_or_writes_answers_of_others(scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>) {
     let (scope, keyed) = keyed(scene).await;
     let began = scene.world.now();
     let given = answer(scene, "mine");

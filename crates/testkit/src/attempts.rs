@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use std::time::Duration;
-use tenantry_identity::{Attempts, Charge, Charged, Quota};
+use tenantry_identity::{Attempts, GuessCount, GuessCounter, GuessQuota};
 use tenantry_kernel::{StoreError, TenantId, Timestamp, UserId};
 
 use crate::{
@@ -26,11 +26,11 @@ suite! {
 
 const WINDOW: Duration = Duration::from_millis(900_001);
 
-fn charge(key: [u8; 32]) -> Charge {
-    Charge { key, quota: Quota { limit: 10, window: WINDOW } }
+fn charge(key: [u8; 32]) -> GuessCounter {
+    GuessCounter { key, quota: GuessQuota { limit: 10, window: WINDOW } }
 }
 
-async fn charge_one(scene: &Scene<'_, impl Units<Unit: Attempts>>, key: [u8; 32]) -> Charged {
+async fn charge_one(scene: &Scene<'_, impl Units<Unit: Attempts>>, key: [u8; 32]) -> GuessCount {
     let now = scene.world.now();
     let charged = scene.system(async |unit| unit.charge_attempts(&[charge(key)], now).await.unwrap()).await;
     assert_eq!(charged.len(), 1);
@@ -38,7 +38,7 @@ async fn charge_one(scene: &Scene<'_, impl Units<Unit: Attempts>>, key: [u8; 32]
 }
 
 #[track_caller]
-fn assert_charged(charged: Charged, count: u32, resets_at: Timestamp) {
+fn assert_charged(charged: GuessCount, count: u32, resets_at: Timestamp) {
     assert_eq!((charged.count, charged.resets_at), (count, resets_at));
 }
 

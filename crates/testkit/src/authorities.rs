@@ -21,11 +21,11 @@ mod locking;
 mod tenant_isolation;
 
 /// The ports of this suite: those whose rows make up an authority.
-pub trait Ports: Directory + Sessions + Authorities {}
-impl<T: Directory + Sessions + Authorities + ?Sized> Ports for T {}
+pub trait AuthorityPorts: Directory + Sessions + Authorities {}
+impl<T: Directory + Sessions + Authorities + ?Sized> AuthorityPorts for T {}
 
 suite! {
-    authorities(units: impl Units<Unit: Ports>) calls (&Scene::new(&units)) {
+    authorities(units: impl Units<Unit: AuthorityPorts>) calls (&Scene::new(&units)) {
         a_members_authority_is_complete,
         outside_any_tenant_there_are_no_roles,
         what_a_session_may_do_follows_every_change,
@@ -50,7 +50,7 @@ suite! {
 
 /// Stores a session.
 async fn signed_in(
-    scene: &Scene<'_, impl Units<Unit: Ports>>,
+    scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>,
     person: &Person,
     tenant: Option<&SampleTenant>,
 ) -> Session {
@@ -59,12 +59,12 @@ async fn signed_in(
     session
 }
 
-async fn authority(scene: &Scene<'_, impl Units<Unit: Ports>>, session: SessionId) -> Option<Authority> {
+async fn authority(scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>, session: SessionId) -> Option<Authority> {
     authority_at(scene, session, scene.world.now()).await
 }
 
 async fn authority_at(
-    scene: &Scene<'_, impl Units<Unit: Ports>>,
+    scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>,
     session: SessionId,
     now: Timestamp,
 ) -> Option<Authority> {
@@ -76,7 +76,7 @@ fn role_names(authority: &Authority) -> Vec<&str> {
     authority.tenant.iter().flat_map(|tenant| &tenant.roles).map(|role| role.name.as_str()).collect()
 }
 
-async fn a_membership_gives_the_same_without_a_session(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn a_membership_gives_the_same_without_a_session(scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let member = scene.member(&acme).await;
     let session = signed_in(scene, &member, Some(&acme)).await;
@@ -102,7 +102,7 @@ async fn a_membership_gives_the_same_without_a_session(scene: &Scene<'_, impl Un
     assert!(of(&acme, &member).await.is_none(), "deactivated");
 }
 
-async fn a_members_authority_is_complete(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn a_members_authority_is_complete(scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>) {
     let acme = scene.tenant().await;
     let verified = Person { email_verified_at: Some(scene.later(3)), ..scene.new_person("Grace Hopper") };
     scene.system(async |unit| unit.insert_person(&verified).await.unwrap()).await;
@@ -154,7 +154,7 @@ async fn a_members_authority_is_complete(scene: &Scene<'_, impl Units<Unit: Port
     assert!(authority(scene, unknown).await.is_none());
 }
 
-async fn outside_any_tenant_there_are_no_roles(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn outside_any_tenant_there_are_no_roles(scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>) {
     let acme = scene.tenant().await;
     let session = signed_in(scene, &acme.owner, None).await;
     let found = authority(scene, session.id).await.unwrap();
@@ -162,7 +162,7 @@ async fn outside_any_tenant_there_are_no_roles(scene: &Scene<'_, impl Units<Unit
     assert!(found.tenant.is_none());
 }
 
-async fn what_a_session_may_do_follows_every_change(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn what_a_session_may_do_follows_every_change(scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>) {
     let acme = scene.tenant().await;
     let person = scene.person().await;
     scene.join(&acme, &person, &[]).await;
@@ -195,7 +195,7 @@ async fn what_a_session_may_do_follows_every_change(scene: &Scene<'_, impl Units
     assert_eq!(found.tenant.unwrap().name, "Acme Again");
 }
 
-async fn se4_an_ended_or_expired_session_may_do_nothing(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn se4_an_ended_or_expired_session_may_do_nothing(scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>) {
     let acme = scene.tenant().await;
     let session = signed_in(scene, &acme.owner, Some(&acme)).await;
     let last = session.expires_at.minus(Duration::from_millis(1));
@@ -206,7 +206,7 @@ async fn se4_an_ended_or_expired_session_may_do_nothing(scene: &Scene<'_, impl U
     assert!(authority(scene, session.id).await.is_none());
 }
 
-async fn se4_a_disabled_person_may_do_nothing(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn se4_a_disabled_person_may_do_nothing(scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>) {
     let acme = scene.tenant().await;
     let sessions = [signed_in(scene, &acme.owner, Some(&acme)).await, signed_in(scene, &acme.owner, None).await];
     let disabled = Person { status: PersonStatus::Disabled, ..acme.owner.clone() };
@@ -216,7 +216,7 @@ async fn se4_a_disabled_person_may_do_nothing(scene: &Scene<'_, impl Units<Unit:
     }
 }
 
-async fn se4_a_member_deactivated_or_removed_may_do_nothing(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn se4_a_member_deactivated_or_removed_may_do_nothing(scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>) {
     let acme = scene.tenant().await;
     let person = scene.person().await;
     let membership = scene.join(&acme, &person, &[]).await;
@@ -232,7 +232,7 @@ async fn se4_a_member_deactivated_or_removed_may_do_nothing(scene: &Scene<'_, im
     assert!(authority(scene, in_none.id).await.is_some(), "the person is still a person");
 }
 
-async fn a_suspended_tenant_is_named_as_such(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn a_suspended_tenant_is_named_as_such(scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>) {
     let acme = scene.tenant().await;
     let session = signed_in(scene, &acme.owner, Some(&acme)).await;
     let suspended = Tenant { status: TenantStatus::Suspended, ..acme.tenant.clone() };

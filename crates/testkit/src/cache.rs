@@ -2,7 +2,7 @@
 //! case uses its own tenants.
 
 use std::{sync::Arc, time::Duration};
-use tenantry_cache::{Cache, Key, Lookup, Prefix, Stamp, Use};
+use tenantry_cache::{Cache, CacheKey, Lookup, Prefix, Stamp, Use};
 use tenantry_kernel::TenantId;
 
 use crate::world;
@@ -27,23 +27,23 @@ fn tenant() -> TenantId {
     TenantId::new(&world::real())
 }
 
-fn key(usage: &'static Use, tenant: TenantId, parts: &[&str]) -> Key {
+fn key(usage: &'static Use, tenant: TenantId, parts: &[&str]) -> CacheKey {
     Prefix::new(usage, tenant).key(parts.iter().copied())
 }
 
-async fn miss(cache: &dyn Cache, key: &Key) -> Stamp {
+async fn miss(cache: &dyn Cache, key: &CacheKey) -> Stamp {
     match cache.get(key).await.unwrap() {
         Lookup::Miss(stamp) => stamp,
         Lookup::Hit(value) => panic!("{key} is {value:?} and should not be there"),
     }
 }
 
-async fn put(cache: &dyn Cache, key: &Key, value: &[u8]) {
+async fn put(cache: &dyn Cache, key: &CacheKey, value: &[u8]) {
     let stamp = miss(cache, key).await;
     cache.set(key, &stamp, value).await.unwrap();
 }
 
-async fn is(cache: &dyn Cache, key: &Key, value: &[u8]) {
+async fn is(cache: &dyn Cache, key: &CacheKey, value: &[u8]) {
     assert_eq!(cache.get(key).await, Ok(Lookup::Hit(value.to_vec())), "{key}");
 }
 

@@ -1,6 +1,6 @@
-//! The suite of [`Credentials`].
+//! The suite of [`CredentialStore`].
 
-use tenantry_identity::{Credential, Credentials, PasswordHash};
+use tenantry_identity::{Credential, CredentialStore, PasswordHash};
 use tenantry_kernel::{Timestamp, UserId};
 
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 };
 
 suite! {
-    credentials(units: impl Units<Unit: Directory + Credentials>) calls (&Scene::new(&units)) {
+    credentials(units: impl Units<Unit: Directory + CredentialStore>) calls (&Scene::new(&units)) {
         a_password_reads_back_as_inserted,
         a_person_has_one_password,
         an_update_replaces_hash_version_and_time,
@@ -30,11 +30,11 @@ fn credential(scene: &Scene<'_, impl Units>, user: UserId) -> Credential {
     Credential { user, hash: PasswordHash::new(phc), version: 1, changed_at: scene.later(7) }
 }
 
-async fn stored(scene: &Scene<'_, impl Units<Unit: Credentials>>, scope: TestScope, user: UserId) -> Option<Plain> {
+async fn stored(scene: &Scene<'_, impl Units<Unit: CredentialStore>>, scope: TestScope, user: UserId) -> Option<Plain> {
     scene.look_as(scope, async |unit| unit.credential_of(user).await.unwrap()).await.as_ref().map(plain)
 }
 
-async fn a_password_reads_back_as_inserted(scene: &Scene<'_, impl Units<Unit: Directory + Credentials>>) {
+async fn a_password_reads_back_as_inserted(scene: &Scene<'_, impl Units<Unit: Directory + CredentialStore>>) {
     let person = scene.person().await;
     assert_eq!(stored(scene, TestScope::System, person.id).await, None);
     let credential = credential(scene, person.id);
@@ -42,7 +42,7 @@ async fn a_password_reads_back_as_inserted(scene: &Scene<'_, impl Units<Unit: Di
     assert_eq!(stored(scene, TestScope::System, person.id).await, Some(plain(&credential)));
 }
 
-async fn a_person_has_one_password(scene: &Scene<'_, impl Units<Unit: Directory + Credentials>>) {
+async fn a_person_has_one_password(scene: &Scene<'_, impl Units<Unit: Directory + CredentialStore>>) {
     let person = scene.person().await;
     let first = credential(scene, person.id);
     scene.system(async |unit| unit.insert_credential(&first).await.unwrap()).await;
@@ -51,7 +51,7 @@ async fn a_person_has_one_password(scene: &Scene<'_, impl Units<Unit: Directory 
     assert_eq!(stored(scene, TestScope::System, person.id).await, Some(plain(&first)));
 }
 
-async fn an_update_replaces_hash_version_and_time(scene: &Scene<'_, impl Units<Unit: Directory + Credentials>>) {
+async fn an_update_replaces_hash_version_and_time(scene: &Scene<'_, impl Units<Unit: Directory + CredentialStore>>) {
     let (person, other) = (scene.person().await, scene.person().await);
     let (first, others) = (credential(scene, person.id), credential(scene, other.id));
     scene
@@ -72,14 +72,16 @@ async fn an_update_replaces_hash_version_and_time(scene: &Scene<'_, impl Units<U
 }
 
 /// A change that matches no row must not be reported as done.
-async fn a_password_that_is_not_there_cannot_be_updated(scene: &Scene<'_, impl Units<Unit: Directory + Credentials>>) {
+async fn a_password_that_is_not_there_cannot_be_updated(
+    scene: &Scene<'_, impl Units<Unit: Directory + CredentialStore>>,
+) {
     let person = scene.person().await;
     let credential = credential(scene, person.id);
     assert!(scene.attempt(TestScope::System, async |unit| unit.update_credential(&credential).await).await.is_err());
     assert_eq!(stored(scene, TestScope::System, person.id).await, None);
 }
 
-async fn te1_a_password_is_its_persons_alone(scene: &Scene<'_, impl Units<Unit: Directory + Credentials>>) {
+async fn te1_a_password_is_its_persons_alone(scene: &Scene<'_, impl Units<Unit: Directory + CredentialStore>>) {
     let acme = scene.tenant().await;
     let colleague = scene.member(&acme).await;
     let stranger = scene.person().await;

@@ -11,11 +11,11 @@ use crate::{
 };
 
 /// The ports of this suite: files, and the users and tenants that own them.
-pub trait Ports: Directory + Files {}
-impl<T: Directory + Files + ?Sized> Ports for T {}
+pub trait FilePorts: Directory + Files {}
+impl<T: Directory + Files + ?Sized> FilePorts for T {}
 
 suite! {
-    files(units: impl Units<Unit: Ports>) calls (&Scene::new(&units)) {
+    files(units: impl Units<Unit: FilePorts>) calls (&Scene::new(&units)) {
         a_file_reads_back_as_inserted,
         all_pages_joined_are_the_whole_list,
         filters_leave_out_what_does_not_fit,
@@ -28,7 +28,7 @@ suite! {
     }
 }
 
-fn new_file(scene: &Scene<'_, impl Units<Unit: Ports>>, tenant: &SampleTenant, name: &str, bytes: u64) -> File {
+fn new_file(scene: &Scene<'_, impl Units<Unit: FilePorts>>, tenant: &SampleTenant, name: &str, bytes: u64) -> File {
     File {
         id: FileId::new(&scene.world),
         tenant: tenant.id(),
@@ -41,11 +41,11 @@ fn new_file(scene: &Scene<'_, impl Units<Unit: Ports>>, tenant: &SampleTenant, n
     }
 }
 
-async fn insert(scene: &Scene<'_, impl Units<Unit: Ports>>, tenant: &SampleTenant, file: &File) {
+async fn insert(scene: &Scene<'_, impl Units<Unit: FilePorts>>, tenant: &SampleTenant, file: &File) {
     scene.change(tenant.scope(), async |unit| unit.insert_file(file).await.unwrap()).await;
 }
 
-async fn a_file_reads_back_as_inserted(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn a_file_reads_back_as_inserted(scene: &Scene<'_, impl Units<Unit: FilePorts>>) {
     let acme = scene.tenant().await;
     for (kind, number) in FileType::ALL.iter().zip(1..) {
         let file = File { kind: *kind, ..new_file(scene, &acme, "Größe \"1\" 100%.png", number << 40) };
@@ -60,7 +60,7 @@ async fn a_file_reads_back_as_inserted(scene: &Scene<'_, impl Units<Unit: Ports>
     assert_eq!(scene.look(async |unit| unit.file_by_id(FileId::new(&scene.world)).await.unwrap()).await, None);
 }
 
-async fn all_pages_joined_are_the_whole_list(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn all_pages_joined_are_the_whole_list(scene: &Scene<'_, impl Units<Unit: FilePorts>>) {
     let acme = scene.tenant().await;
     let names = ["b.png", "a.png", "Ä.png", "A.png", "_.png", "10.png", "9.png"];
     let mut files = Vec::new();
@@ -94,7 +94,7 @@ async fn all_pages_joined_are_the_whole_list(scene: &Scene<'_, impl Units<Unit: 
     }
 }
 
-async fn filters_leave_out_what_does_not_fit(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn filters_leave_out_what_does_not_fit(scene: &Scene<'_, impl Units<Unit: FilePorts>>) {
     let acme = scene.tenant().await;
     let member = scene.member(&acme).await;
     let plan = new_file(scene, &acme, "Plan 1.png", 1);
@@ -118,7 +118,7 @@ async fn filters_leave_out_what_does_not_fit(scene: &Scene<'_, impl Units<Unit: 
     assert_eq!(found(by).await, [plan]);
 }
 
-async fn a_file_is_deleted_once(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn a_file_is_deleted_once(scene: &Scene<'_, impl Units<Unit: FilePorts>>) {
     let acme = scene.tenant().await;
     let (file, other) = (new_file(scene, &acme, "a.png", 1), new_file(scene, &acme, "a.png", 1));
     insert(scene, &acme, &file).await;
@@ -131,15 +131,15 @@ async fn a_file_is_deleted_once(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     assert_eq!(scene.look(async |unit| unit.file_by_id(other.id).await.unwrap()).await, Some(other));
 }
 
-async fn take(scene: &Scene<'_, impl Units<Unit: Ports>>, tenant: &SampleTenant, bytes: u64, limit: u64) -> bool {
+async fn take(scene: &Scene<'_, impl Units<Unit: FilePorts>>, tenant: &SampleTenant, bytes: u64, limit: u64) -> bool {
     scene.change(tenant.scope(), async |unit| unit.take_storage(tenant.id(), bytes, limit).await.unwrap()).await
 }
 
-async fn used(scene: &Scene<'_, impl Units<Unit: Ports>>, tenant: &SampleTenant) -> u64 {
+async fn used(scene: &Scene<'_, impl Units<Unit: FilePorts>>, tenant: &SampleTenant) -> u64 {
     scene.look_as(tenant.scope(), async |unit| unit.storage_used(tenant.id()).await.unwrap()).await
 }
 
-async fn storage_is_taken_and_given_back(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn storage_is_taken_and_given_back(scene: &Scene<'_, impl Units<Unit: FilePorts>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     assert_eq!(used(scene, &acme).await, 0);
     assert!(!take(scene, &acme, 11, 10).await, "the first is held to the limit too");
@@ -157,14 +157,14 @@ async fn storage_is_taken_and_given_back(scene: &Scene<'_, impl Units<Unit: Port
     assert_eq!(used(scene, &acme).await, huge + 4);
 }
 
-async fn fi3_fifty_at_once_never_take_more_than_there_is(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn fi3_fifty_at_once_never_take_more_than_there_is(scene: &Scene<'_, impl Units<Unit: FilePorts>>) {
     let acme = scene.tenant().await;
     let took = join_all((0..50).map(|_| take(scene, &acme, 10, 205))).await;
     assert_eq!(took.iter().filter(|took| **took).count(), 20);
     assert_eq!(used(scene, &acme).await, 200);
 }
 
-async fn records_are_told_from_what_is_not_recorded(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn records_are_told_from_what_is_not_recorded(scene: &Scene<'_, impl Units<Unit: FilePorts>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let mut keys = Vec::new();
     for tenant in [&acme, &acme, &acme, &globex] {
@@ -195,7 +195,7 @@ async fn records_are_told_from_what_is_not_recorded(scene: &Scene<'_, impl Units
     }
 }
 
-async fn te1_another_tenants_files_are_invisible_and_untouched(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn te1_another_tenants_files_are_invisible_and_untouched(scene: &Scene<'_, impl Units<Unit: FilePorts>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let theirs = new_file(scene, &globex, "a.png", 1);
     insert(scene, &globex, &theirs).await;
@@ -225,7 +225,7 @@ async fn te1_another_tenants_files_are_invisible_and_untouched(scene: &Scene<'_,
     assert_eq!(used(scene, &globex).await, 10);
 }
 
-async fn te7_a_new_file_of_a_deleted_ones_name_is_another(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn te7_a_new_file_of_a_deleted_ones_name_is_another(scene: &Scene<'_, impl Units<Unit: FilePorts>>) {
     let acme = scene.tenant().await;
     let (old, new) = (new_file(scene, &acme, "a.png", 1), new_file(scene, &acme, "a.png", 1));
     insert(scene, &acme, &old).await;

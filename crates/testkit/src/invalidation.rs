@@ -2,7 +2,7 @@
 //! other; other members may exist.
 
 use std::{sync::Arc, time::Duration};
-use tenantry_cache::{Change, Invalidation};
+use tenantry_cache::{InvalidatedSessions, Invalidation};
 use tenantry_kernel::{SessionId, TenantId, UserId};
 use tokio::time::timeout;
 
@@ -20,9 +20,13 @@ suite! {
 }
 
 /// Returns one change of each kind.
-fn changes() -> [Change; 3] {
+fn changes() -> [InvalidatedSessions; 3] {
     let world = world::real();
-    [Change::Session(SessionId::new(&world)), Change::User(UserId::new(&world)), Change::Tenant(TenantId::new(&world))]
+    [
+        InvalidatedSessions::Session(SessionId::new(&world)),
+        InvalidatedSessions::User(UserId::new(&world)),
+        InvalidatedSessions::Tenant(TenantId::new(&world)),
+    ]
 }
 
 /// Waits until each member hears the other: a member that listens over a network may start a little later.
@@ -53,7 +57,7 @@ async fn changes_published_one_by_one_are_all_heard(one: &dyn Invalidation, othe
 }
 
 async fn meet(from: &dyn Invalidation, to: &dyn Invalidation) {
-    let hello = Change::User(UserId::new(&world::real()));
+    let hello = InvalidatedSessions::User(UserId::new(&world::real()));
     let heard = async {
         loop {
             from.publish(&[hello]);
@@ -68,7 +72,7 @@ async fn meet(from: &dyn Invalidation, to: &dyn Invalidation) {
 }
 
 /// Waits until all of these changes arrive, in any number of messages.
-async fn hears(member: &dyn Invalidation, changes: &[Change]) {
+async fn hears(member: &dyn Invalidation, changes: &[InvalidatedSessions]) {
     let mut missing = changes.to_vec();
     let all = async {
         while !missing.is_empty() {
@@ -79,7 +83,7 @@ async fn hears(member: &dyn Invalidation, changes: &[Change]) {
     timeout(ARRIVES, all).await.expect("every change arrives");
 }
 
-async fn is_not_told(member: &dyn Invalidation, changes: &[Change]) {
+async fn is_not_told(member: &dyn Invalidation, changes: &[InvalidatedSessions]) {
     let told = async {
         loop {
             let heard = member.received().await;

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 use tenantry_jobs::{
-    Claim, ClaimJobs, Claimed, Enqueued, Job, JobId, JobQueue, Jobs, NewJob, Outcome, SealedSecret, Settlement, Turn,
-    Worklist,
+    AttemptOutcome, Claim, ClaimJobs, Claimed, Enqueued, Job, JobId, JobQueue, Jobs, NewJob, SealedSecret, Settlement,
+    Turn, Worklist,
 };
 use tenantry_kernel::{TenantId, Timestamp};
 
@@ -31,11 +31,11 @@ mod untried;
 pub use property::{USUAL_ROUNDS, property};
 
 /// The ports of this suite: the queue, and the tenants that own the jobs.
-pub trait Ports: Directory + JobQueue + Worklist + Jobs {}
-impl<T: Directory + JobQueue + Worklist + Jobs + ?Sized> Ports for T {}
+pub trait JobPorts: Directory + JobQueue + Worklist + Jobs {}
+impl<T: Directory + JobQueue + Worklist + Jobs + ?Sized> JobPorts for T {}
 
 suite! {
-    jobs(units: impl Units<Unit: Ports>) calls (&Scene::new(&units)) {
+    jobs(units: impl Units<Unit: JobPorts>) calls (&Scene::new(&units)) {
         a_job_reads_back_as_enqueued,
         a_job_is_there_once_its_unit_is_committed,
         a_dropped_unit_leaves_no_job,
@@ -215,12 +215,12 @@ async fn claim_by(
         .await
 }
 
-fn retry_at(at: Timestamp) -> Outcome {
-    Outcome::RetryAt { at, error: "it rained".to_owned() }
+fn retry_at(at: Timestamp) -> AttemptOutcome {
+    AttemptOutcome::RetryAt { at, error: "it rained".to_owned() }
 }
 
-fn dead() -> Outcome {
-    Outcome::Dead { error: "it rained".to_owned() }
+fn dead() -> AttemptOutcome {
+    AttemptOutcome::Dead { error: "it rained".to_owned() }
 }
 
 /// Claims the only job that is due.
@@ -258,7 +258,7 @@ async fn complete(scene: &Scene<'_, impl Units<Unit: Worklist>>, claim: Claim) -
     scene.system(async |unit| unit.complete_job(claim, now).await.unwrap()).await
 }
 
-async fn fail(scene: &Scene<'_, impl Units<Unit: Worklist>>, claim: Claim, outcome: &Outcome) -> bool {
+async fn fail(scene: &Scene<'_, impl Units<Unit: Worklist>>, claim: Claim, outcome: &AttemptOutcome) -> bool {
     let now = scene.world.now();
     let settlement = Settlement { claim, outcome: outcome.clone() };
     scene.system(async |unit| unit.settle_jobs(&[settlement], now).await.unwrap().is_empty()).await
@@ -284,7 +284,7 @@ async fn clear(scene: &Scene<'_, impl Units<Unit: Worklist>>) {
     blank(scene).await;
 }
 
-async fn a_job_reads_back_as_enqueued(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn a_job_reads_back_as_enqueued(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     let acme = scene.tenant().await;
     let least = NewJob {
         queue: "",
@@ -321,7 +321,7 @@ async fn a_job_reads_back_as_enqueued(scene: &Scene<'_, impl Units<Unit: Ports>>
     }
 }
 
-async fn a_job_is_there_once_its_unit_is_committed(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn a_job_is_there_once_its_unit_is_committed(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let job = new_job(scene, None);
     scene
@@ -334,7 +334,7 @@ async fn a_job_is_there_once_its_unit_is_committed(scene: &Scene<'_, impl Units<
     assert_eq!(claim_one(scene).await.job.id, job.id);
 }
 
-async fn a_dropped_unit_leaves_no_job(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn a_dropped_unit_leaves_no_job(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let job = NewJob { unique_key: Some("report".to_owned()), ..new_job(scene, Some(acme.id())) };

@@ -26,18 +26,18 @@ use std::{
 
 /// What the client knows of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RequestOutcome {
     /// There was no response.
     Unknown,
     /// 2xx: the request took effect.
     Acknowledged,
     /// 4xx: the request had no effect.
     Refused,
-    /// 5xx: something failed, perhaps the commit itself. Judged like [`Outcome::Unknown`].
+    /// 5xx: something failed, perhaps the commit itself. Judged like [`RequestOutcome::Unknown`].
     Failed,
 }
 
-impl Outcome {
+impl RequestOutcome {
     fn of_status(status: u16) -> Self {
         match status {
             200..=299 => Self::Acknowledged,
@@ -49,7 +49,7 @@ impl Outcome {
 
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct LedgerEntry {
     /// The kind of item that the request creates; only items of one kind are compared with each other.
     pub what: &'static str,
     /// The tenant of the request.
@@ -57,7 +57,7 @@ pub struct Line {
     /// The text that identifies the item wherever it appears.
     pub canary: String,
     /// What the client knows of it.
-    pub outcome: Outcome,
+    pub outcome: RequestOutcome,
     /// The request id in the response; empty without a response.
     pub receipt: String,
 }
@@ -70,13 +70,13 @@ pub struct Pending(usize);
 /// All requests and their responses.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    lines: Mutex<Vec<Line>>,
+    lines: Mutex<Vec<LedgerEntry>>,
     canaries: AtomicU64,
 }
 
 /// The differences found. Each entry names the line, or the item that no line asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Discrepancies {
     /// Acknowledged items that are absent.
     pub lost: Vec<String>,
     /// Refused or never requested items that are present.
@@ -87,7 +87,7 @@ pub struct Verdict {
     pub leaks: Vec<String>,
 }
 
-impl Verdict {
+impl Discrepancies {
     /// Returns whether there are no differences.
     pub fn is_clean(&self) -> bool {
         *self == Self::default()
@@ -103,11 +103,11 @@ impl Ledger {
     /// Records a request before it is sent.
     pub fn before(&self, what: &'static str, tenant: &str, canary: &str) -> Pending {
         let mut lines = self.locked();
-        lines.push(Line {
+        lines.push(LedgerEntry {
             what,
             tenant: tenant.to_owned(),
             canary: canary.to_owned(),
-            outcome: Outcome::Unknown,
+            outcome: RequestOutcome::Unknown,
             receipt: String::new(),
         });
         Pending(lines.len() - 1)
@@ -116,36 +116,36 @@ impl Ledger {
     /// Records the response. Without one the request stays unknown.
     pub fn after(&self, request: Pending, status: u16, receipt: &str) {
         if let Some(line) = self.locked().get_mut(request.0) {
-            line.outcome = Outcome::of_status(status);
+            line.outcome = RequestOutcome::of_status(status);
             receipt.clone_into(&mut line.receipt);
         }
     }
 
     /// Returns the lines with this outcome.
-    pub fn lines(&self, outcome: Outcome) -> Vec<Line> {
+    pub fn lines(&self, outcome: RequestOutcome) -> Vec<LedgerEntry> {
         self.locked().iter().filter(|line| line.outcome == outcome).cloned().collect()
     }
 
     /// Returns how many lines have this outcome.
-    pub fn count(&self, outcome: Outcome) -> usize {
+    pub fn count(&self, outcome: RequestOutcome) -> usize {
         self.locked().iter().filter(|line| line.outcome == outcome).count()
     }
 
     /// Compares all stored items of one kind, as pairs of tenant and canary, with the responses that the client got.
-    pub fn judge(&self, what: &'static str, found: impl IntoIterator<Item = (String, String)>) -> Verdict {
+    pub fn judge(&self, what: &'static str, found: impl IntoIterator<Item = (String, String)>) -> Discrepancies {
         let mut places: HashMap<String, Vec<String>> = HashMap::new();
         for (tenant, canary) in found {
             places.entry(canary).or_default().push(tenant);
         }
-        let mut verdict = Verdict::default();
+        let mut verdict = Discrepancies::default();
         for line in self.locked().iter().filter(|line| line.what == what) {
             let tenants = places.remove(&line.canary).unwrap_or_default();
             let tell = || format!("{line:?}, found in {tenants:?}");
             let home = tenants.iter().filter(|tenant| **tenant == line.tenant).count();
-            if line.outcome == Outcome::Acknowledged && home == 0 {
+            if line.outcome == RequestOutcome::Acknowledged && home == 0 {
                 verdict.lost.push(tell());
             }
-            if line.outcome == Outcome::Refused && home > 0 {
+            if line.outcome == RequestOutcome::Refused && home > 0 {
                 verdict.phantoms.push(tell());
             }
             if home > 1 {
@@ -159,7 +159,7 @@ impl Ledger {
         verdict
     }
 
-    fn locked(&self) -> MutexGuard<'_, Vec<Line>> {
+    fn locked(&self) -> MutexGuard<'_, Vec<LedgerEntry>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -168,7 +168,7 @@ impl Ledger {
 mod tests {
     use super::*;
 
-    /// Creates a ledger with one request of each outcome for `acme`, canaries 0 to 3 in the order of [`Outcome`].
+    /// Creates a ledger with one request of each outcome for `acme`, canaries 0 to 3 in the order of [`RequestOutcome`].
     fn ledger() -> Ledger {
         let ledger = Ledger::default();
         for status in [None, Some(201), Some(409), Some(503)] {
@@ -181,7 +181,7 @@ mod tests {
         ledger
     }
 
-    fn judged(found: &[(&str, u64)]) -> Verdict {
+    fn judged(found: &[(&str, u64)]) -> Discrepancies {
         ledger().judge("role", found.iter().map(|(tenant, n)| ((*tenant).to_owned(), format!("canary-{n}"))))
     }
 
@@ -212,7 +212,7 @@ mod tests {
     fn kinds_are_judged_apart() {
         let ledger = ledger();
         assert!(ledger.judge("name", []).is_clean());
-        assert_eq!(ledger.lines(Outcome::Refused).len(), 1);
-        assert_eq!(ledger.count(Outcome::Failed), 1);
+        assert_eq!(ledger.lines(RequestOutcome::Refused).len(), 1);
+        assert_eq!(ledger.count(RequestOutcome::Failed), 1);
     }
 }

@@ -4,7 +4,7 @@
 use futures::future::join_all;
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 use tenantry_kernel::{TenantId, UserId};
-use tenantry_limits::{Charge, Charged, Key, Limiter, Policy, Quota};
+use tenantry_limits::{Consumed, Consumption, LimitKey, Limiter, Policy, RateQuota};
 use tokio::time::{Instant, sleep};
 
 use crate::world;
@@ -34,20 +34,20 @@ fn tenant() -> TenantId {
 }
 
 /// Creates a charge whose quota refills so slowly that none of it returns during a test.
-fn charge(key: Key, limit: u32) -> Charge {
-    Charge { policy: Policy::Caller, key, quota: Quota { limit: number(limit), window: WINDOW * 60 } }
+fn charge(key: LimitKey, limit: u32) -> Consumption {
+    Consumption { policy: Policy::Caller, key, quota: RateQuota { limit: number(limit), window: WINDOW * 60 } }
 }
 
-async fn charged(limiter: &dyn Limiter, charges: &[Charge]) -> Charged {
+async fn charged(limiter: &dyn Limiter, charges: &[Consumption]) -> Consumed {
     limiter.charge(charges, ONE).await.unwrap()
 }
 
-async fn admits(limiter: &dyn Limiter, charge: &Charge) -> bool {
+async fn admits(limiter: &dyn Limiter, charge: &Consumption) -> bool {
     charged(limiter, std::slice::from_ref(charge)).await.is_admitted()
 }
 
 async fn a_quota_may_be_used_at_once_and_no_more(one: &dyn Limiter, other: &dyn Limiter) {
-    let charge = charge(Key::Tenant(tenant()), 5);
+    let charge = charge(LimitKey::Tenant(tenant()), 5);
     for (limiter, remaining) in [one, other, one, other, one].into_iter().zip([4, 3, 2, 1, 0]) {
         let charged = charged(limiter, std::slice::from_ref(&charge)).await;
         assert!(charged.is_admitted() && !charged.has_forgotten);
@@ -63,8 +63,8 @@ async fn a_quota_may_be_used_at_once_and_no_more(one: &dyn Limiter, other: &dyn 
 }
 
 async fn it_comes_back_evenly(limiter: &dyn Limiter, _: &dyn Limiter) {
-    let quota = Quota { limit: number(5), window: Duration::from_secs(2) };
-    let charge = Charge { policy: Policy::Caller, key: Key::Tenant(tenant()), quota };
+    let quota = RateQuota { limit: number(5), window: Duration::from_secs(2) };
+    let charge = Consumption { policy: Policy::Caller, key: LimitKey::Tenant(tenant()), quota };
     let began = Instant::now();
     let mut admitted = 0;
     while began.elapsed() < Duration::from_millis(2_100) {
@@ -84,15 +84,15 @@ async fn te5_keys_are_apart(limiter: &dyn Limiter, _: &dyn Limiter) {
     let (acme, globex) = (tenant(), tenant());
     let (ada, bob) = (UserId::new(&world::real()), UserId::new(&world::real()));
     let keys = [
-        Key::Tenant(acme),
-        Key::Tenant(globex),
-        Key::Person(Some(acme), ada),
-        Key::Person(Some(acme), bob),
-        Key::Person(Some(globex), ada),
-        Key::Person(None, ada),
-        Key::Person(None, UserId::from_uuid(acme.uuid())),
-        Key::Address(format!("{acme}:tenant")),
-        Key::Address(format!("{acme}")),
+        LimitKey::Tenant(acme),
+        LimitKey::Tenant(globex),
+        LimitKey::Person(Some(acme), ada),
+        LimitKey::Person(Some(acme), bob),
+        LimitKey::Person(Some(globex), ada),
+        LimitKey::Person(None, ada),
+        LimitKey::Person(None, UserId::from_uuid(acme.uuid())),
+        LimitKey::Address(format!("{acme}:tenant")),
+        LimitKey::Address(format!("{acme}")),
     ];
     for key in &keys {
         assert!(admits(limiter, &charge(key.clone(), 1)).await, "{key}");
@@ -104,13 +104,13 @@ async fn te5_keys_are_apart(limiter: &dyn Limiter, _: &dyn Limiter) {
 
 async fn a_quota_that_changes_begins_anew(limiter: &dyn Limiter, _: &dyn Limiter) {
     let tenant = tenant();
-    let (small, great) = (charge(Key::Tenant(tenant), 1), charge(Key::Tenant(tenant), 3));
+    let (small, great) = (charge(LimitKey::Tenant(tenant), 1), charge(LimitKey::Tenant(tenant), 3));
     assert!(admits(limiter, &small).await && !admits(limiter, &small).await);
     assert_eq!(charged(limiter, std::slice::from_ref(&great)).await.standings[0].remaining, 2);
 }
 
 async fn the_first_that_is_refused_ends_it(limiter: &dyn Limiter, _: &dyn Limiter) {
-    let [first, narrow, last] = [10, 1, 10].map(|limit| charge(Key::Tenant(tenant()), limit));
+    let [first, narrow, last] = [10, 1, 10].map(|limit| charge(LimitKey::Tenant(tenant()), limit));
     let all = [first.clone(), narrow, last.clone()];
     let charged_all = charged(limiter, &all).await;
     assert!(charged_all.is_admitted());
@@ -123,7 +123,7 @@ async fn the_first_that_is_refused_ends_it(limiter: &dyn Limiter, _: &dyn Limite
 }
 
 async fn a_weight_divides_a_quota(limiter: &dyn Limiter, _: &dyn Limiter) {
-    let charge = charge(Key::Tenant(tenant()), 10);
+    let charge = charge(LimitKey::Tenant(tenant()), 10);
     for remaining in [2, 1, 0] {
         let charged = limiter.charge(std::slice::from_ref(&charge), number(3)).await.unwrap();
         assert!(charged.is_admitted());
@@ -135,7 +135,7 @@ async fn a_weight_divides_a_quota(limiter: &dyn Limiter, _: &dyn Limiter) {
 }
 
 async fn no_weight_is_more_than_the_whole_quota(limiter: &dyn Limiter, _: &dyn Limiter) {
-    let charge = charge(Key::Tenant(tenant()), 2);
+    let charge = charge(LimitKey::Tenant(tenant()), 2);
     let heavy = limiter.charge(std::slice::from_ref(&charge), number(50)).await.unwrap();
     assert!(heavy.is_admitted());
     assert_eq!(heavy.standings[0].remaining, 0);
@@ -143,7 +143,7 @@ async fn no_weight_is_more_than_the_whole_quota(limiter: &dyn Limiter, _: &dyn L
 }
 
 async fn fifty_at_once_count_exactly(one: &dyn Limiter, other: &dyn Limiter) {
-    let charge = charge(Key::Tenant(tenant()), 20);
+    let charge = charge(LimitKey::Tenant(tenant()), 20);
     let tries = (0..50).map(|number| admits(if number % 2 == 0 { one } else { other }, &charge));
     assert_eq!(join_all(tries).await.into_iter().filter(|admitted| *admitted).count(), 20);
 }

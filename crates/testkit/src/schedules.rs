@@ -17,11 +17,11 @@ use crate::{
 
 /// The ports of this suite: schedules, the queue that they enqueue to, the sweeper of their ticks, and tenants, which
 /// must not see them.
-pub trait Ports: Directory + Schedules + JobQueue + Worklist + Sweeper {}
-impl<T: Directory + Schedules + JobQueue + Worklist + Sweeper + ?Sized> Ports for T {}
+pub trait SchedulePorts: Directory + Schedules + JobQueue + Worklist + Sweeper {}
+impl<T: Directory + Schedules + JobQueue + Worklist + Sweeper + ?Sized> SchedulePorts for T {}
 
 suite! {
-    schedules(units: impl Units<Unit: Ports>) calls (&Scene::new(&units)) {
+    schedules(units: impl Units<Unit: SchedulePorts>) calls (&Scene::new(&units)) {
         fa12_a_new_schedule_waits_for_its_next_tick,
         fa12_of_missed_ticks_the_last_fires,
         fa12_each_tick_fires_once_however_the_clock_jumps,
@@ -59,7 +59,7 @@ fn at(minutes: u32, millis: u64) -> Timestamp {
 }
 
 /// Registers a schedule shortly after a tick.
-async fn registered(scene: &Scene<'_, impl Units<Unit: Ports>>, name: &'static str) -> Schedule {
+async fn registered(scene: &Scene<'_, impl Units<Unit: SchedulePorts>>, name: &'static str) -> Schedule {
     scene.clock.set(at(0, 1));
     let schedule = schedule(scene, name);
     scene.system(async |unit| register_schedule(unit, &scene.world, &schedule).await.unwrap()).await;
@@ -67,12 +67,12 @@ async fn registered(scene: &Scene<'_, impl Units<Unit: Ports>>, name: &'static s
 }
 
 /// Fires the schedule if it is due, and returns its tick.
-async fn fire(scene: &Scene<'_, impl Units<Unit: Ports>>, schedule: &Schedule) -> Option<Timestamp> {
+async fn fire(scene: &Scene<'_, impl Units<Unit: SchedulePorts>>, schedule: &Schedule) -> Option<Timestamp> {
     scene.system(async |unit| fire_schedule(unit, &scene.world, schedule).await.unwrap()).await
 }
 
 /// Returns how many jobs wait, and completes them so that the next tick adds one again.
-async fn jobs(scene: &Scene<'_, impl Units<Unit: Ports>>) -> usize {
+async fn jobs(scene: &Scene<'_, impl Units<Unit: SchedulePorts>>) -> usize {
     let now = scene.world.now();
     let (token, until) = (scene.world.uuid_v7(), now.plus(MINUTE));
     let limits =
@@ -92,7 +92,7 @@ async fn jobs(scene: &Scene<'_, impl Units<Unit: Ports>>) -> usize {
         .await
 }
 
-async fn fa12_a_new_schedule_waits_for_its_next_tick(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn fa12_a_new_schedule_waits_for_its_next_tick(scene: &Scene<'_, impl Units<Unit: SchedulePorts>>) {
     let schedule = registered(scene, "new").await;
     assert_eq!((fire(scene, &schedule).await, jobs(scene).await), (Some(at(0, 0)), 0), "that tick was not missed");
     scene.clock.set(at(4, 59_999));
@@ -106,7 +106,7 @@ async fn fa12_a_new_schedule_waits_for_its_next_tick(scene: &Scene<'_, impl Unit
     assert_eq!((fire(scene, &schedule).await, jobs(scene).await), (Some(at(10, 0)), 1), "it was missed");
 }
 
-async fn fa12_of_missed_ticks_the_last_fires(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn fa12_of_missed_ticks_the_last_fires(scene: &Scene<'_, impl Units<Unit: SchedulePorts>>) {
     let schedule = registered(scene, "missed").await;
     scene.clock.set(at(3 * 60 + 4, 7));
     assert_eq!((fire(scene, &schedule).await, jobs(scene).await), (Some(at(3 * 60, 0)), 1));
@@ -118,7 +118,7 @@ async fn fa12_of_missed_ticks_the_last_fires(scene: &Scene<'_, impl Units<Unit: 
     }
 }
 
-async fn fa12_each_tick_fires_once_however_the_clock_jumps(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn fa12_each_tick_fires_once_however_the_clock_jumps(scene: &Scene<'_, impl Units<Unit: SchedulePorts>>) {
     let schedule = registered(scene, "jumpy").await;
     let mut fired = HashSet::from([at(0, 0)]);
     let minutes = [0, 5, 7, 5, 60, 61, 3, 6, 59, 60, 12, 14, 9, 11, 64, 65, 0, 1_440, 65, 62, 1_441, 66];
@@ -130,7 +130,7 @@ async fn fa12_each_tick_fires_once_however_the_clock_jumps(scene: &Scene<'_, imp
     }
 }
 
-async fn fa12_of_many_units_one_fires(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn fa12_of_many_units_one_fires(scene: &Scene<'_, impl Units<Unit: SchedulePorts>>) {
     let schedule = registered(scene, "common").await;
     for minutes in [5, 10, 15] {
         scene.clock.set(at(minutes, 0));
@@ -148,7 +148,7 @@ async fn fa12_of_many_units_one_fires(scene: &Scene<'_, impl Units<Unit: Ports>>
     assert_eq!(told.iter().filter(|is_first| **is_first).count(), 1, "{told:?}");
 }
 
-async fn fa12_a_tick_of_a_dropped_unit_fires_again(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn fa12_a_tick_of_a_dropped_unit_fires_again(scene: &Scene<'_, impl Units<Unit: SchedulePorts>>) {
     let schedule = registered(scene, "dropped").await;
     scene.clock.set(at(5, 0));
     {
@@ -160,7 +160,7 @@ async fn fa12_a_tick_of_a_dropped_unit_fires_again(scene: &Scene<'_, impl Units<
     assert_eq!(jobs(scene).await, 1);
 }
 
-async fn a_tick_fires_into_nothing_while_its_last_job_is_live(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn a_tick_fires_into_nothing_while_its_last_job_is_live(scene: &Scene<'_, impl Units<Unit: SchedulePorts>>) {
     let (slow, other) = (registered(scene, "slow").await, registered(scene, "other").await);
     for minutes in [5, 10, 15] {
         scene.clock.set(at(minutes, 0));
@@ -181,7 +181,7 @@ async fn a_tick_fires_into_nothing_while_its_last_job_is_live(scene: &Scene<'_, 
     assert_eq!(jobs(scene).await, 0);
 }
 
-async fn a_schedule_is_new_once(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn a_schedule_is_new_once(scene: &Scene<'_, impl Units<Unit: SchedulePorts>>) {
     let now = scene.world.now();
     let put = async |name: &'static str, cron: &'static str| {
         scene.system(async |unit| unit.put_schedule(name, cron, now).await.unwrap()).await
@@ -199,7 +199,7 @@ async fn a_schedule_is_new_once(scene: &Scene<'_, impl Units<Unit: Ports>>) {
     assert!(dropped && put("dropped put", CRON).await);
 }
 
-async fn ticks_are_forgotten_but_for_the_last(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn ticks_are_forgotten_but_for_the_last(scene: &Scene<'_, impl Units<Unit: SchedulePorts>>) {
     let forget = async |before| {
         let sweep = tenantry_jobs::Sweep { tenant: None, before, mode: SweepMode::Delete { at_most: 1_000 } };
         scene.system(async |unit| unit.sweep(Stale::ScheduleTicks, sweep).await.unwrap()).await
@@ -222,7 +222,7 @@ async fn ticks_are_forgotten_but_for_the_last(scene: &Scene<'_, impl Units<Unit:
     assert_eq!(jobs(scene).await, 0, "and so is the only one of the other");
 }
 
-async fn te1_schedules_are_no_tenants_business(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn te1_schedules_are_no_tenants_business(scene: &Scene<'_, impl Units<Unit: SchedulePorts>>) {
     let schedule = registered(scene, "ours").await;
     let acme = scene.tenant().await;
     let now = scene.world.now();

@@ -1,10 +1,10 @@
 //! An SMTP server to test mailers with: it stores the mails that it receives, and fails as a test requests.
 //!
 //! ```
-//! # use tenantry_testkit::smtp::{Fault, SmtpServer, Step};
+//! # use tenantry_testkit::smtp::{Fault, FaultStep, SmtpServer};
 //! # async fn example() {
 //! let server = SmtpServer::start().await;
-//! server.fail(Fault::answer(Step::Recipient, "451 4.7.1 later").to("ada@example.com").times(1));
+//! server.fail(Fault::answer(FaultStep::Recipient, "451 4.7.1 later").to("ada@example.com").times(1));
 //! // … a mailer that is configured with `server.url()` …
 //! assert_eq!(server.mails().len(), 1);
 //! # }
@@ -26,7 +26,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-pub use fault::{Fault, Step};
+pub use fault::{Fault, FaultStep};
 pub use security::Security;
 
 use fault::Faults;

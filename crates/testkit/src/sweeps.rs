@@ -1,9 +1,11 @@
 //! The suite of [`Sweeper`].
 
 use std::time::Duration;
-use tenantry_idempotency::{Fingerprint, Given, IdempotencyKey, IdempotencyScope, IdempotencyStore, Remembered};
+use tenantry_idempotency::{
+    Fingerprint, IdempotencyKey, IdempotencyRecord, IdempotencyScope, IdempotencyStore, StoredResponse,
+};
 use tenantry_identity::{
-    Attempts, Charge, Link, LinkKind, Links, PasswordHash, Quota, Register, Registration, RegistrationId,
+    Attempts, GuessCounter, GuessQuota, Link, LinkKind, Links, PasswordHash, Register, Registration, RegistrationId,
     Registrations, Sessions,
 };
 use tenantry_jobs::{JobId, JobQueue, JobState, Jobs, NewJob, Schedules, Stale, Sweep, SweepMode, Sweeper};
@@ -16,7 +18,7 @@ use crate::{
 };
 
 /// The ports of this suite: all that leave rows to sweep.
-pub trait Ports:
+pub trait RetentionPorts:
     Directory
     + IdempotencyStore
     + Attempts
@@ -31,7 +33,7 @@ pub trait Ports:
     + Sweeper
 {
 }
-impl<T> Ports for T where
+impl<T> RetentionPorts for T where
     T: Directory
         + IdempotencyStore
         + Attempts
@@ -60,7 +62,7 @@ const OF_NO_TENANT: [Stale; 6] = [
 const HOUR: Duration = Duration::from_secs(3600);
 
 suite! {
-    sweeps(units: impl Units<Unit: Ports>) calls (&Scene::new(&units)) {
+    sweeps(units: impl Units<Unit: RetentionPorts>) calls (&Scene::new(&units)) {
         te1_a_tenants_sweep_leaves_every_other_row,
         everything_that_is_over_goes_a_portion_at_a_time,
         only_system_units_sweep,
@@ -78,7 +80,7 @@ struct Leftovers {
 }
 
 impl Leftovers {
-    async fn of_two_tenants(scene: &Scene<'_, impl Units<Unit: Ports>>) -> Self {
+    async fn of_two_tenants(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>) -> Self {
         let (acme, globex) = (scene.tenant().await, scene.tenant().await);
         let over = scene.world.now().plus(HOUR);
         for tenant in [&acme, &globex] {
@@ -90,7 +92,7 @@ impl Leftovers {
 }
 
 async fn sweep(
-    scene: &Scene<'_, impl Units<Unit: Ports>>,
+    scene: &Scene<'_, impl Units<Unit: RetentionPorts>>,
     rows: Stale,
     tenant: Option<TenantId>,
     before: Timestamp,
@@ -100,7 +102,7 @@ async fn sweep(
 }
 
 /// Adds one row of every sort that expires after this time.
-async fn leave_rows(scene: &Scene<'_, impl Units<Unit: Ports>>, of: &SampleTenant, over: Timestamp) {
+async fn leave_rows(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>, of: &SampleTenant, over: Timestamp) {
     let now = scene.world.now();
     let person = scene.person().await.id;
     let invitation = Invitation {
@@ -159,14 +161,14 @@ async fn leave_rows(scene: &Scene<'_, impl Units<Unit: Ports>>, of: &SampleTenan
         route: "POST /errands".to_owned(),
         key: IdempotencyKey::parse(job.id.to_string().as_bytes()).unwrap(),
     };
-    let answer = Remembered {
+    let answer = IdempotencyRecord {
         secret_id: "k1".to_owned(),
         fingerprint: Fingerprint::from_bytes(scene.world.random()),
-        given: Given { status: 204, headers: vec![], body: vec![] },
+        given: StoredResponse { status: 204, headers: vec![], body: vec![] },
         answered_at: over,
     };
     let key = scene.world.random();
-    let quota = Quota { limit: 1, window: over.since(now) };
+    let quota = GuessQuota { limit: 1, window: over.since(now) };
     scene
         .system(async |unit| {
             unit.insert_invitation(&invitation).await.unwrap();
@@ -176,7 +178,7 @@ async fn leave_rows(scene: &Scene<'_, impl Units<Unit: Ports>>, of: &SampleTenan
             unit.enqueue_job(&job).await.unwrap();
             assert!(unit.call_off_job(job.id, over).await.unwrap());
             unit.remember_answer(&keyed, &answer).await.unwrap();
-            unit.charge_attempts(&[Charge { key, quota }], now).await.unwrap();
+            unit.charge_attempts(&[GuessCounter { key, quota }], now).await.unwrap();
             unit.remember_source(key, key, over).await.unwrap();
             unit.tenant_authority_changed(of.id()).await.unwrap();
             unit.put_schedule("sweeping", "* * * * *", now).await.unwrap();
@@ -187,7 +189,7 @@ async fn leave_rows(scene: &Scene<'_, impl Units<Unit: Ports>>, of: &SampleTenan
         .await;
 }
 
-async fn te1_a_tenants_sweep_leaves_every_other_row(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn te1_a_tenants_sweep_leaves_every_other_row(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>) {
     let Leftovers { acme, globex, over, later } = &Leftovers::of_two_tenants(scene).await;
     let (over, later) = (*over, *later);
     let delete = SweepMode::Delete { at_most: 100 };
@@ -210,7 +212,7 @@ async fn te1_a_tenants_sweep_leaves_every_other_row(scene: &Scene<'_, impl Units
     }
 }
 
-async fn everything_that_is_over_goes_a_portion_at_a_time(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn everything_that_is_over_goes_a_portion_at_a_time(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>) {
     let Leftovers { over, later, .. } = Leftovers::of_two_tenants(scene).await;
     let portion = SweepMode::Delete { at_most: 1 };
     for rows in OF_TENANTS.into_iter().chain(OF_NO_TENANT) {
@@ -230,7 +232,7 @@ async fn everything_that_is_over_goes_a_portion_at_a_time(scene: &Scene<'_, impl
     }
 }
 
-async fn only_system_units_sweep(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+async fn only_system_units_sweep(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>) {
     let Leftovers { globex, later, .. } = Leftovers::of_two_tenants(scene).await;
     for rows in OF_TENANTS.into_iter().chain(OF_NO_TENANT) {
         scene

@@ -8,35 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const SWEEP: &str = "renamed with the language sweep";
-
 /// Names that may be declared more than once, each with the reason.
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("Model", "sea-orm's name for a row, in the module of each table"),
     ("Relation", "sea-orm's name for the relations of a table, in the module of each table"),
-    ("Beginning", SWEEP),
-    ("Change", SWEEP),
-    ("Charge", SWEEP),
-    ("Charged", SWEEP),
-    ("Claim", SWEEP),
-    ("Command", SWEEP),
-    ("Credentials", SWEEP),
-    ("Failure", SWEEP),
-    ("Judgement", SWEEP),
-    ("Key", SWEEP),
-    ("Limits", SWEEP),
-    ("Line", SWEEP),
-    ("LinkToken", SWEEP),
-    ("Outbox", SWEEP),
-    ("Outcome", SWEEP),
-    ("Ports", SWEEP),
-    ("Quota", SWEEP),
-    ("Report", SWEEP),
-    ("SmtpServer", SWEEP),
-    ("Step", SWEEP),
-    ("Try", SWEEP),
-    ("Verdict", SWEEP),
-    ("Wanted", SWEEP),
 ];
 
 /// Checks the sources in `crates/`. Fails with a sentence for each name that is declared more than once.

@@ -5,7 +5,7 @@
 use secrecy::SecretString;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tenantry_audit::{
-    ActionFilter, Chain, Entries, EntryFilter, Evidence, Found, Line, Seals, Verifier, seal_next_segment,
+    ActionFilter, Chain, Entries, EntryFilter, Evidence, EvidenceLine, Found, Seals, Verifier, seal_next_segment,
 };
 use tenantry_crypto::SealSigningKeys;
 use tenantry_example_invoices::{
@@ -115,11 +115,11 @@ async fn the_event_is_written_filtered_sealed_and_exported() {
 
     let keys = SealSigningKeys::parse(&[SecretString::from(SEAL_KEY)]).unwrap();
     let evidence = sealed(&store, &world, &keys, Chain(Some(tenant))).await;
-    let exported: Vec<String> = evidence.into_iter().map(|one| Line::Entry(one).write().unwrap()).collect();
+    let exported: Vec<String> = evidence.into_iter().map(|one| EvidenceLine::Entry(one).write().unwrap()).collect();
     // The clock stands still, so the order of the ids within the millisecond is random.
     let paid = exported.iter().filter(|line| line.contains(r#""action":"invoice.paid""#));
     assert_eq!(paid.count(), 1, "{exported:?}");
-    assert!(exported.iter().all(|line| Line::read(line).is_ok()));
+    assert!(exported.iter().all(|line| EvidenceLine::read(line).is_ok()));
 }
 
 /// Seals the log, verifies it, and returns its entries with what proves them.

@@ -16,7 +16,7 @@ use std::{
     time::Instant,
 };
 use subtle::ConstantTimeEq;
-use tenantry_identity::{HasherError, Password, PasswordHash, PasswordHasher, Verdict};
+use tenantry_identity::{HasherError, Password, PasswordHash, PasswordHasher, PasswordMatch};
 use tokio::sync::oneshot;
 
 /// Cost of one hash. Each hash has one lane; the threads of the pool provide the parallelism.
@@ -174,7 +174,7 @@ impl PasswordHasher for Argon2Pool {
         self.run(move |worker| worker.hash(&password, &today)).await
     }
 
-    async fn verify(&self, password: Password, hash: Option<PasswordHash>) -> Result<Verdict, HasherError> {
+    async fn verify(&self, password: Password, hash: Option<PasswordHash>) -> Result<PasswordMatch, HasherError> {
         let today = self.today.clone();
         let stored = match &hash {
             Some(hash) => Stored::parse(hash, &today)?,
@@ -184,9 +184,9 @@ impl PasswordHasher for Argon2Pool {
             let fits = worker.fits(&password, &stored)?;
             let outdated = stored.params.m_cost() < today.m_cost() || stored.params.t_cost() < today.t_cost();
             Ok(match (fits && hash.is_some(), outdated) {
-                (false, _) => Verdict::Wrong,
-                (true, false) => Verdict::Right,
-                (true, true) => Verdict::RightButOutdated,
+                (false, _) => PasswordMatch::Wrong,
+                (true, false) => PasswordMatch::Right,
+                (true, true) => PasswordMatch::RightButOutdated,
             })
         })
         .await

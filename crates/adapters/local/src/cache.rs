@@ -10,7 +10,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tenantry_cache::{Cache, CacheError, Key, Lookup, Prefix, Stamp};
+use tenantry_cache::{Cache, CacheError, CacheKey, Lookup, Prefix, Stamp};
 
 /// A cache of one process, bounded in size.
 ///
@@ -54,7 +54,7 @@ impl LocalCache {
         &self.generations[self.hasher.hash_one(text) as usize % Self::GENERATIONS]
     }
 
-    fn generations_of(&self, key: &Key) -> String {
+    fn generations_of(&self, key: &CacheKey) -> String {
         let now = |text| self.generation(text).load(Ordering::Acquire);
         format!("{} {}", now(key.prefix().as_str()), now(key.as_str()))
     }
@@ -68,7 +68,7 @@ impl Default for LocalCache {
 
 #[async_trait]
 impl Cache for LocalCache {
-    async fn get(&self, key: &Key) -> Result<Lookup, CacheError> {
+    async fn get(&self, key: &CacheKey) -> Result<Lookup, CacheError> {
         let (generations, now) = (self.generations_of(key), self.started.elapsed());
         if let Some(value) = self.values.get(key.as_str())
             && value.stamp == generations
@@ -79,7 +79,7 @@ impl Cache for LocalCache {
         Ok(Lookup::Miss(Stamp(format!("{} {generations}", now.as_millis()))))
     }
 
-    async fn set(&self, key: &Key, stamp: &Stamp, value: &[u8]) -> Result<(), CacheError> {
+    async fn set(&self, key: &CacheKey, stamp: &Stamp, value: &[u8]) -> Result<(), CacheError> {
         let not_ours = || CacheError::Failed("the stamp is another cache's".to_owned());
         let (missed_at, generations) = stamp.0.split_once(' ').ok_or_else(not_ours)?;
         let missed_at = Duration::from_millis(missed_at.parse().map_err(|_| not_ours())?);
@@ -90,7 +90,7 @@ impl Cache for LocalCache {
         Ok(())
     }
 
-    async fn delete(&self, key: &Key) -> Result<(), CacheError> {
+    async fn delete(&self, key: &CacheKey) -> Result<(), CacheError> {
         self.generation(key.as_str()).fetch_add(1, Ordering::AcqRel);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Invalidation messages between the members of one hub, for a single process and for tests.
 
 use async_trait::async_trait;
-use tenantry_cache::{Change, Invalidation};
+use tenantry_cache::{InvalidatedSessions, Invalidation};
 use tokio::sync::{
     Mutex,
     broadcast::{self, error::RecvError},
@@ -10,7 +10,7 @@ use tokio::sync::{
 /// How many messages may wait for a slow member, which loses older ones.
 const WAITING: usize = 1024;
 
-type Message = (u64, Vec<Change>);
+type Message = (u64, Vec<InvalidatedSessions>);
 
 /// Connects members.
 #[derive(Debug)]
@@ -43,14 +43,14 @@ impl LocalHub {
 
 #[async_trait]
 impl Invalidation for LocalInvalidation {
-    fn publish(&self, changes: &[Change]) {
+    fn publish(&self, changes: &[InvalidatedSessions]) {
         if !changes.is_empty() {
             // Sending fails when there is no receiver, which needs no handling.
             let _ = self.sender.send((self.own, changes.to_vec()));
         }
     }
 
-    async fn received(&self) -> Vec<Change> {
+    async fn received(&self) -> Vec<InvalidatedSessions> {
         let mut receiver = self.receiver.lock().await;
         loop {
             match receiver.recv().await {

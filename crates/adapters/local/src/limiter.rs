@@ -12,7 +12,7 @@ use std::{
     num::NonZeroU32,
     sync::{Arc, PoisonError, RwLock},
 };
-use tenantry_limits::{Charge, Charged, Limiter, LimiterError, Quota, Standing, Twin};
+use tenantry_limits::{Consumed, Consumption, Limiter, LimiterError, RateLimitStatus, RateQuota, Twin};
 
 /// Counts requests with governor's GCRA, one limiter per quota.
 ///
@@ -20,7 +20,7 @@ use tenantry_limits::{Charge, Charged, Limiter, LimiterError, Quota, Standing, T
 /// quota. The interval of those calls bounds the memory.
 #[derive(Debug, Default)]
 pub struct LocalLimiter {
-    limiters: RwLock<HashMap<Quota, Arc<Keyed>>>,
+    limiters: RwLock<HashMap<RateQuota, Arc<Keyed>>>,
     hasher: RandomState,
     clock: DefaultClock,
 }
@@ -35,7 +35,7 @@ impl LocalLimiter {
         Self::default()
     }
 
-    fn limiter(&self, quota: Quota) -> Arc<Keyed> {
+    fn limiter(&self, quota: RateQuota) -> Arc<Keyed> {
         if let Some(limiter) = self.limiters.read().unwrap_or_else(PoisonError::into_inner).get(&quota) {
             return limiter.clone();
         }
@@ -43,27 +43,27 @@ impl LocalLimiter {
         limiters.entry(quota).or_insert_with(|| Arc::new(keyed(quota))).clone()
     }
 
-    fn charge_one(&self, charge: &Charge, weight: NonZeroU32) -> Standing {
+    fn charge_one(&self, charge: &Consumption, weight: NonZeroU32) -> RateLimitStatus {
         let weight = weight.min(charge.quota.limit);
         let limiter = self.limiter(charge.quota);
         match limiter.check_key_n(&self.hasher.hash_one(&charge.key), weight) {
-            Ok(Ok(state)) => Standing { remaining: state.remaining_burst_capacity() / weight, wait: None },
-            Ok(Err(refused)) => Standing { remaining: 0, wait: Some(refused.wait_time_from(self.clock.now())) },
+            Ok(Ok(state)) => RateLimitStatus { remaining: state.remaining_burst_capacity() / weight, wait: None },
+            Ok(Err(refused)) => RateLimitStatus { remaining: 0, wait: Some(refused.wait_time_from(self.clock.now())) },
             // Cannot happen: the weight never exceeds the limit.
-            Err(_) => Standing { remaining: 0, wait: Some(charge.quota.window) },
+            Err(_) => RateLimitStatus { remaining: 0, wait: Some(charge.quota.window) },
         }
     }
 }
 
 /// The step is at least one nanosecond: the limit is a 32-bit number, and the window is at least a second.
-fn keyed(quota: Quota) -> Keyed {
+fn keyed(quota: RateQuota) -> Keyed {
     let step = quota.step(NonZeroU32::MIN);
     let gcra = governor::Quota::with_period(step).unwrap_or(governor::Quota::per_second(quota.limit));
     RateLimiter::keyed(gcra.allow_burst(quota.limit)).with_middleware()
 }
 
 impl Twin for LocalLimiter {
-    fn charge(&self, charges: &[Charge], weight: NonZeroU32) -> Charged {
+    fn charge(&self, charges: &[Consumption], weight: NonZeroU32) -> Consumed {
         let mut standings = Vec::with_capacity(charges.len());
         for charge in charges {
             let standing = self.charge_one(charge, weight);
@@ -72,7 +72,7 @@ impl Twin for LocalLimiter {
                 break;
             }
         }
-        Charged { standings, has_forgotten: false }
+        Consumed { standings, has_forgotten: false }
     }
 
     fn forget_idle(&self) {
@@ -87,7 +87,7 @@ impl Twin for LocalLimiter {
 
 #[async_trait]
 impl Limiter for LocalLimiter {
-    async fn charge(&self, charges: &[Charge], weight: NonZeroU32) -> Result<Charged, LimiterError> {
+    async fn charge(&self, charges: &[Consumption], weight: NonZeroU32) -> Result<Consumed, LimiterError> {
         Ok(Twin::charge(self, charges, weight))
     }
 }

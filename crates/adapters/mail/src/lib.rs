@@ -24,5 +24,5 @@ pub use console::ConsoleMailer;
 pub use file::FileMailer;
 pub use lettre::message::Mailbox;
 pub use settings::{FromError, MailSettings};
-pub use smtp::{SmtpCheckError, SmtpLogin, SmtpMailer, SmtpSecurity, SmtpServer, SmtpSetupError, SmtpTimeouts};
+pub use smtp::{SmtpCheckError, SmtpLogin, SmtpMailer, SmtpSecurity, SmtpServerConfig, SmtpSetupError, SmtpTimeouts};
 pub use templates::{TemplateError, Templates};

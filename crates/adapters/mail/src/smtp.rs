@@ -24,10 +24,10 @@ use tokio::time::timeout;
 
 use crate::{MailSettings, Templates, composer::Composer};
 use connection::Connection;
-use failure::{Failure, Step};
+use failure::{SmtpFailure, SmtpStep};
 use pool::Pool;
 
-pub use server::{SmtpLogin, SmtpSecurity, SmtpServer};
+pub use server::{SmtpLogin, SmtpSecurity, SmtpServerConfig};
 
 /// Time limits for a server. lettre waits for ever for a server that accepts a connection and sends nothing.
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +81,7 @@ pub struct SmtpCheckError(#[source] Box<dyn std::error::Error + Send + Sync>);
 /// cause. When a connection ends before the receipt, the server may have the email; the next attempt has the same
 /// `Message-ID`.
 pub struct SmtpMailer {
-    server: SmtpServer,
+    server: SmtpServerConfig,
     tls: TlsParameters,
     hello: ClientId,
     pool: Pool,
@@ -93,7 +93,7 @@ impl SmtpMailer {
     /// Creates a mailer for this server, without connecting. It trusts the certificate authorities of the operating
     /// system and, if a file (PEM) is named, those in it.
     pub fn new(
-        server: SmtpServer,
+        server: SmtpServerConfig,
         authorities: Option<&Path>,
         templates: Arc<Templates>,
         settings: MailSettings,
@@ -115,18 +115,18 @@ impl SmtpMailer {
     pub async fn check(&self) -> Result<(), SmtpCheckError> {
         let mut connection = self.connect().await.map_err(|failure| SmtpCheckError(Box::new(failure)))?;
         if !connection.is_alive().await {
-            let failure = Failure::silence(Step::Connecting, self.timeouts.command);
+            let failure = SmtpFailure::silence(SmtpStep::Connecting, self.timeouts.command);
             return Err(SmtpCheckError(Box::new(failure)));
         }
         connection.close().await;
         Ok(())
     }
 
-    async fn connect(&self) -> Result<Connection, Failure> {
+    async fn connect(&self) -> Result<Connection, SmtpFailure> {
         Connection::open(&self.server, &self.tls, &self.hello, self.timeouts).await
     }
 
-    async fn deliver(&self, message: &Message) -> Result<(), Failure> {
+    async fn deliver(&self, message: &Message) -> Result<(), SmtpFailure> {
         let _slot = self.pool.slot().await?;
         let mut connection = match self.pool.take().await {
             Some(connection) => connection,
@@ -145,7 +145,7 @@ impl Mailer for SmtpMailer {
         let message = self.composer.compose(email)?;
         let limit = self.timeouts.send;
         let sent = timeout(limit, self.deliver(&message)).await;
-        let sent = sent.unwrap_or_else(|_| Err(Failure::silence(Step::Message, limit)));
+        let sent = sent.unwrap_or_else(|_| Err(SmtpFailure::silence(SmtpStep::Message, limit)));
         sent.map_err(|failure| failure.into_mailer_error(email.link.as_ref()))
     }
 }

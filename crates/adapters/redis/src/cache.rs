@@ -1,7 +1,7 @@
 //! A cache that processes share.
 
 use async_trait::async_trait;
-use tenantry_cache::{Cache, CacheError, Key, Lookup, Prefix, Stamp};
+use tenantry_cache::{Cache, CacheError, CacheKey, Lookup, Prefix, Stamp};
 
 use crate::connection::{Redis, Shared};
 
@@ -42,7 +42,7 @@ impl RedisCache {
 
 #[async_trait]
 impl Cache for RedisCache {
-    async fn get(&self, key: &Key) -> Result<Lookup, CacheError> {
+    async fn get(&self, key: &CacheKey) -> Result<Lookup, CacheError> {
         if self.0.is_bypassed() {
             return Err(CacheError::Bypassed);
         }
@@ -50,7 +50,7 @@ impl Cache for RedisCache {
         self.0.on_thread(async move { find(&shared, &key).await }).await
     }
 
-    async fn set(&self, key: &Key, stamp: &Stamp, value: &[u8]) -> Result<(), CacheError> {
+    async fn set(&self, key: &CacheKey, stamp: &Stamp, value: &[u8]) -> Result<(), CacheError> {
         if self.0.is_bypassed() {
             return Err(CacheError::Bypassed);
         }
@@ -71,7 +71,7 @@ impl Cache for RedisCache {
         self.0.on_thread(set).await
     }
 
-    async fn delete(&self, key: &Key) -> Result<(), CacheError> {
+    async fn delete(&self, key: &CacheKey) -> Result<(), CacheError> {
         let shared = self.0.shared();
         let (name, tombstone) = (of_value(key), format!("{DELETED}{}", shared.token()));
         self.0.put(name, tombstone).await
@@ -105,7 +105,7 @@ impl Redis {
     }
 }
 
-async fn find(shared: &Shared, key: &Key) -> Result<Lookup, CacheError> {
+async fn find(shared: &Shared, key: &CacheKey) -> Result<Lookup, CacheError> {
     let now = shared.world.now().unix_millis();
     let names = [Redis::EPOCH.to_owned(), of_version(key.prefix()), of_value(key)];
     let token = shared.token();
@@ -132,7 +132,7 @@ fn value_of<'a>(stored: &'a [u8], epoch: &str, version: &str, is_good: impl FnOn
     (fits && is_good(missed_at)).then_some(value)
 }
 
-fn of_value(key: &Key) -> String {
+fn of_value(key: &CacheKey) -> String {
     format!("tenantry:cache:{key}")
 }
 

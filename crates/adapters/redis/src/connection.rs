@@ -26,14 +26,14 @@ pub struct RedisUrlError;
 
 /// Time limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct RedisTimeouts {
     /// Limit for one command, including its connection.
     pub command: Duration,
     /// Interval between health probes.
     pub heartbeat: Duration,
 }
 
-impl Default for Limits {
+impl Default for RedisTimeouts {
     fn default() -> Self {
         Self { command: Duration::from_millis(100), heartbeat: Duration::from_millis(250) }
     }
@@ -56,7 +56,7 @@ pub(crate) struct Shared {
     /// The connection shared by pipelined commands, while it is healthy.
     line: Mutex<Option<MultiplexedConnection>>,
     pub(crate) breaker: Breaker,
-    pub(crate) limits: Limits,
+    pub(crate) limits: RedisTimeouts,
     pub(crate) world: World,
     pub(crate) url: SecretString,
 }
@@ -72,7 +72,7 @@ impl Redis {
     }
 
     /// Starts the thread. Neither this call nor a later one waits for Redis to be up.
-    pub fn open(url: SecretString, limits: Limits, world: World) -> io::Result<Self> {
+    pub fn open(url: SecretString, limits: RedisTimeouts, world: World) -> io::Result<Self> {
         let invalid = |_| io::Error::from(io::ErrorKind::InvalidInput);
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(limits.command))

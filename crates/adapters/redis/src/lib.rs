@@ -22,6 +22,6 @@ mod messages;
 mod subscriber;
 
 pub use cache::RedisCache;
-pub use connection::{Limits, Redis, RedisUrlError};
+pub use connection::{Redis, RedisTimeouts, RedisUrlError};
 pub use limiter::{RedisLimiter, limiter_command};
 pub use messages::{RedisInvalidation, RedisWakeUp};

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 use tenantry_cache::CacheError;
-use tenantry_limits::{Charge, Charged, Limiter, LimiterError, Standing};
+use tenantry_limits::{Consumed, Consumption, Limiter, LimiterError, RateLimitStatus};
 
 use crate::connection::Redis;
 
@@ -65,7 +65,7 @@ impl RedisLimiter {
 
 #[async_trait]
 impl Limiter for RedisLimiter {
-    async fn charge(&self, charges: &[Charge], weight: NonZeroU32) -> Result<Charged, LimiterError> {
+    async fn charge(&self, charges: &[Consumption], weight: NonZeroU32) -> Result<Consumed, LimiterError> {
         if self.redis.is_bypassed() {
             return Err(LimiterError::Bypassed);
         }
@@ -80,25 +80,25 @@ impl Limiter for RedisLimiter {
         let (&[since, now], standings) = numbers.split_first_chunk().ok_or_else(too_little)?;
         let window = charges.iter().map(|charge| charge.quota.window).max().unwrap_or_default();
         let standings = standings.chunks_exact(2).zip(answer[2..].chunks_exact(2)).zip(charges);
-        let standings = standings.map(|((free, raw), charge)| Standing {
+        let standings = standings.map(|((free, raw), charge)| RateLimitStatus {
             remaining: u32::try_from(free[0] / step_micros(charge, weight)).unwrap_or(u32::MAX),
             wait: (raw[1] >= 0).then(|| Duration::from_micros(free[1])),
         });
-        Ok(Charged { standings: standings.collect(), has_forgotten: self.has_forgotten(since, now, window) })
+        Ok(Consumed { standings: standings.collect(), has_forgotten: self.has_forgotten(since, now, window) })
     }
 }
 
 /// Returns the microseconds that one request takes of the window, at least one.
-fn step_micros(charge: &Charge, weight: NonZeroU32) -> u64 {
+fn step_micros(charge: &Consumption, weight: NonZeroU32) -> u64 {
     u64::try_from(charge.quota.step(weight).as_micros()).unwrap_or(u64::MAX).max(1)
 }
 
 /// Returns the command that counts a request: the script with its keys and arguments. Public so that a benchmark can
 /// measure its bare cost.
-pub fn limiter_command(charges: &[Charge], weight: NonZeroU32) -> redis::Cmd {
+pub fn limiter_command(charges: &[Consumption], weight: NonZeroU32) -> redis::Cmd {
     let mut command = redis::cmd("EVAL");
     command.arg(CHARGE).arg(charges.len() + 1).arg(SINCE);
-    for Charge { key, quota, .. } in charges {
+    for Consumption { key, quota, .. } in charges {
         command.arg(format!("tenantry:limit:{key}:{}/{}", quota.limit, quota.window.as_secs()));
     }
     for charge in charges {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use std::sync::Arc;
-use tenantry_cache::{Change, Invalidation};
+use tenantry_cache::{InvalidatedSessions, Invalidation};
 use tenantry_jobs::WakeUp;
 use tokio::sync::{Mutex, Notify, mpsc};
 
@@ -22,8 +22,8 @@ const AT_ONCE: usize = 256;
 
 /// Publishes changes of authority over Redis.
 pub struct RedisInvalidation {
-    outgoing: mpsc::Sender<Change>,
-    incoming: Mutex<mpsc::Receiver<Vec<Change>>>,
+    outgoing: mpsc::Sender<InvalidatedSessions>,
+    incoming: Mutex<mpsc::Receiver<Vec<InvalidatedSessions>>>,
     _redis: Redis,
 }
 
@@ -36,7 +36,7 @@ impl RedisInvalidation {
         redis.spawn(publish_changes(redis.shared(), own.clone(), waiting));
         redis.spawn(subscriber::listen(redis.shared(), AUTHORITY, own, move |text| {
             // Unknown words of a newer release are skipped: the database reports those changes.
-            let changes: Vec<Change> = text.split(' ').filter_map(|word| word.parse().ok()).collect();
+            let changes: Vec<InvalidatedSessions> = text.split(' ').filter_map(|word| word.parse().ok()).collect();
             if !changes.is_empty() && heard.try_send(changes).is_err() {
                 tracing::debug!("messages come faster than they are read; the database tells of the rest");
             }
@@ -47,7 +47,7 @@ impl RedisInvalidation {
 
 #[async_trait]
 impl Invalidation for RedisInvalidation {
-    fn publish(&self, changes: &[Change]) {
+    fn publish(&self, changes: &[InvalidatedSessions]) {
         for change in changes {
             if self.outgoing.try_send(*change).is_err() {
                 tracing::debug!("changes come faster than they are sent; the database tells of the rest");
@@ -56,7 +56,7 @@ impl Invalidation for RedisInvalidation {
         }
     }
 
-    async fn received(&self) -> Vec<Change> {
+    async fn received(&self) -> Vec<InvalidatedSessions> {
         match self.incoming.lock().await.recv().await {
             Some(changes) => changes,
             None => std::future::pending().await,
@@ -64,7 +64,7 @@ impl Invalidation for RedisInvalidation {
     }
 }
 
-async fn publish_changes(shared: Arc<Shared>, own: String, mut waiting: mpsc::Receiver<Change>) {
+async fn publish_changes(shared: Arc<Shared>, own: String, mut waiting: mpsc::Receiver<InvalidatedSessions>) {
     let mut changes = Vec::new();
     while waiting.recv_many(&mut changes, AT_ONCE).await > 0 {
         let words: Vec<String> = changes.drain(..).map(|change| change.to_string()).collect();

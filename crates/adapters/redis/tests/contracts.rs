@@ -4,13 +4,13 @@ use std::{sync::Arc, time::Duration};
 use tenantry_cache::{Cache, Invalidation};
 use tenantry_jobs::WakeUp;
 use tenantry_limits::Limiter;
-use tenantry_redis::{Limits, Redis, RedisCache, RedisInvalidation, RedisLimiter, RedisWakeUp};
+use tenantry_redis::{Redis, RedisCache, RedisInvalidation, RedisLimiter, RedisTimeouts, RedisWakeUp};
 use tenantry_testkit::{redis::shared_url, world};
 
 /// Returns two handles on one Redis, like two processes. Their limits are long, because other tests may keep the
 /// machine busy.
 fn two() -> [Redis; 2] {
-    let limits = Limits { command: Duration::from_secs(5), ..Limits::default() };
+    let limits = RedisTimeouts { command: Duration::from_secs(5), ..RedisTimeouts::default() };
     [(); 2].map(|()| Redis::open(shared_url().into(), limits, world::real()).expect("a thread"))
 }
 

@@ -2,9 +2,9 @@
 //! survives.
 
 use std::time::{Duration, Instant};
-use tenantry_cache::{Cache, CacheError, Change, Invalidation, Key, Lookup, Prefix, Stamp, Use};
+use tenantry_cache::{Cache, CacheError, CacheKey, InvalidatedSessions, Invalidation, Lookup, Prefix, Stamp, Use};
 use tenantry_kernel::{TenantId, UserId};
-use tenantry_redis::{Limits, Redis, RedisCache, RedisInvalidation};
+use tenantry_redis::{Redis, RedisCache, RedisInvalidation, RedisTimeouts};
 use tenantry_testkit::{redis::RedisServer, world};
 use tokio::time::timeout;
 
@@ -15,14 +15,14 @@ const WAITED: Duration = Duration::from_millis(150);
 const RECOVERY: Duration = Duration::from_secs(20);
 
 fn open(server: &RedisServer) -> Redis {
-    Redis::open(server.url().into(), Limits::default(), world::real()).expect("a thread")
+    Redis::open(server.url().into(), RedisTimeouts::default(), world::real()).expect("a thread")
 }
 
-fn a_key() -> Key {
+fn a_key() -> CacheKey {
     Prefix::new(&COUNTS, TenantId::new(&world::real())).key(["a"])
 }
 
-async fn missed(cache: &RedisCache, key: &Key) -> Stamp {
+async fn missed(cache: &RedisCache, key: &CacheKey) -> Stamp {
     match cache.get(key).await {
         Ok(Lookup::Miss(stamp)) => stamp,
         other => panic!("expected a miss: {other:?}"),
@@ -172,7 +172,7 @@ async fn fa3_messages_are_heard_again_after_a_freeze_and_a_restart() {
 }
 
 async fn hears(sender: &RedisInvalidation, receiver: &RedisInvalidation) {
-    let change = Change::User(UserId::new(&world::real()));
+    let change = InvalidatedSessions::User(UserId::new(&world::real()));
     let heard = async {
         loop {
             sender.publish(&[change]);

@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, Insert, IntoActiveModel, QueryFilter, Select, sea_query::OnConflict,
 };
-use tenantry_idempotency::{Claim, Fingerprint, Given, IdempotencyScope, IdempotencyStore, REMEMBERED_FOR, Remembered};
+use tenantry_idempotency::{
+    Fingerprint, IdempotencyRecord, IdempotencyScope, IdempotencyStore, KeyState, REMEMBERED_FOR, StoredResponse,
+};
 use tenantry_jobs::{CleanUpTarget, Stale};
 use tenantry_kernel::{StoreError, TenantId, Timestamp};
 use uuid::Uuid;
@@ -48,8 +50,8 @@ fn lane(keyed: &IdempotencyScope) -> Uuid {
     keyed.tenant.map(TenantId::uuid).unwrap_or_default()
 }
 
-fn row_of(keyed: &IdempotencyScope, answer: &Remembered) -> Result<row::Model, StoreError> {
-    let Given { status, headers, body } = &answer.given;
+fn row_of(keyed: &IdempotencyScope, answer: &IdempotencyRecord) -> Result<row::Model, StoreError> {
+    let StoredResponse { status, headers, body } = &answer.given;
     Ok(row::Model {
         lane: lane(keyed),
         user_id: keyed.person.uuid(),
@@ -82,7 +84,7 @@ pub(crate) const TABLE: Table = Table {
     ],
 };
 
-impl TryFrom<row::Model> for Remembered {
+impl TryFrom<row::Model> for IdempotencyRecord {
     type Error = StoreError;
 
     fn try_from(row: row::Model) -> Result<Self, StoreError> {
@@ -91,7 +93,7 @@ impl TryFrom<row::Model> for Remembered {
         Ok(Self {
             secret_id: row.secret_id,
             fingerprint: Fingerprint::from_bytes(fingerprint),
-            given: Given {
+            given: StoredResponse {
                 status: u16::try_from(row.status).map_err(|_| inconsistent("status"))?,
                 headers: serde_json::from_str(&row.headers).map_err(|_| inconsistent("headers"))?,
                 body: row.body,
@@ -124,29 +126,33 @@ impl Unit {
 
 #[async_trait]
 impl IdempotencyStore for Unit {
-    async fn acquire_key(&mut self, keyed: &IdempotencyScope, since: Timestamp) -> Result<Claim, StoreError> {
+    async fn acquire_key(&mut self, keyed: &IdempotencyScope, since: Timestamp) -> Result<KeyState, StoreError> {
         self.require_keyed(keyed)?;
         // On SQLite this unit is the only writer.
         if self.is_postgres() {
             let name = format!("{} {} {} {}", lane(keyed), keyed.person, keyed.route, keyed.key.as_str());
             let lock = "SELECT 1 WHERE pg_try_advisory_xact_lock(hashtextextended($1, 0))";
             if self.run(self.transaction.query_one_raw(self.sql(lock, [name.into()]))).await?.is_none() {
-                return Ok(Claim::Running);
+                return Ok(KeyState::Running);
             }
         }
-        Ok(self.answer_of(keyed, since).await?.map_or(Claim::First, Claim::Answered))
+        Ok(self.answer_of(keyed, since).await?.map_or(KeyState::First, KeyState::Answered))
     }
 
     async fn answer_of(
         &mut self,
         keyed: &IdempotencyScope,
         since: Timestamp,
-    ) -> Result<Option<Remembered>, StoreError> {
+    ) -> Result<Option<IdempotencyRecord>, StoreError> {
         self.require_keyed(keyed)?;
-        self.one(Self::answer_rows(keyed, since)).await?.map(Remembered::try_from).transpose()
+        self.one(Self::answer_rows(keyed, since)).await?.map(IdempotencyRecord::try_from).transpose()
     }
 
-    async fn remember_answer(&mut self, keyed: &IdempotencyScope, answer: &Remembered) -> Result<(), StoreError> {
+    async fn remember_answer(
+        &mut self,
+        keyed: &IdempotencyScope,
+        answer: &IdempotencyRecord,
+    ) -> Result<(), StoreError> {
         self.require_keyed(keyed)?;
         let replace = OnConflict::columns([Column::Lane, Column::UserId, Column::Route, Column::Key])
             .update_columns([

@@ -95,7 +95,7 @@ impl Authorities for Unit {
         let statement = self.sql(AUTHORITY, [session.uuid().into(), now.utc().into()]);
         let rows = self.run(self.transaction.query_all_raw(statement)).await?;
         let rows = rows.iter().map(|row| AuthorityRow::from_query_result(row, "")).collect::<Result<Vec<_>, _>>();
-        let found = authority(rows.map_err(crate::failure::Failure::from)?, self.vocabulary())?;
+        let found = authority(rows.map_err(crate::failure::StatementError::from)?, self.vocabulary())?;
         Ok(found.filter(|authority| self.may_see(authority)))
     }
 
@@ -108,7 +108,7 @@ impl Authorities for Unit {
         let statement = self.sql(MEMBER, [tenant.uuid().into(), user.uuid().into()]);
         let rows = self.run(self.transaction.query_all_raw(statement)).await?;
         let rows = rows.iter().map(|row| MemberRow::from_query_result(row, "")).collect::<Result<Vec<_>, _>>();
-        member(rows.map_err(crate::failure::Failure::from)?, self.vocabulary())
+        member(rows.map_err(crate::failure::StatementError::from)?, self.vocabulary())
     }
 
     async fn lock_tenant(&mut self, tenant: TenantId) -> Result<(), StoreError> {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     Unit,
-    failure::Failure,
+    failure::StatementError,
     journal::row,
     pages::{keyset, lookahead},
     unit::TenantTable,
@@ -94,8 +94,8 @@ impl Unit {
         let tenant = self.scope.tenant().map(|tenant| tenant.uuid().into());
         let statement = self.sql(&statement, bounds.into_iter().chain(tenant));
         let rows = self.run(self.transaction.query_all_raw(statement)).await?;
-        let names = rows.iter().map(|row| row.try_get::<String>("", "action").map_err(Failure::from));
-        let names: Result<Vec<String>, Failure> = names.collect();
+        let names = rows.iter().map(|row| row.try_get::<String>("", "action").map_err(StatementError::from));
+        let names: Result<Vec<String>, StatementError> = names.collect();
         Ok(names?.into_iter().filter(|name| Action::is_name(name)).collect())
     }
 
@@ -120,7 +120,7 @@ impl Unit {
             lookahead(limit)
         );
         let rows = self.run(self.transaction.query_all_raw(statement)).await?;
-        rows.iter().map(|row| entry(Found::from_query_result(row, "").map_err(Failure::from)?)).collect()
+        rows.iter().map(|row| entry(Found::from_query_result(row, "").map_err(StatementError::from)?)).collect()
     }
 }
 

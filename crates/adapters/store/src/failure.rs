@@ -11,14 +11,14 @@ pub(crate) struct UniqueKey {
 
 /// The error of a statement.
 #[derive(Debug)]
-pub(crate) struct Failure(DbErr);
+pub(crate) struct StatementError(DbErr);
 
 /// The database did not respond before the unit's deadline.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within the deadline")]
 pub(crate) struct DeadlinePassed;
 
-impl Failure {
+impl StatementError {
     /// Returns whether the statement would have created a second row with that key.
     pub(crate) fn violates(&self, key: &UniqueKey) -> bool {
         match database_error(&self.0) {
@@ -31,14 +31,14 @@ impl Failure {
     }
 }
 
-impl From<DbErr> for Failure {
+impl From<DbErr> for StatementError {
     fn from(error: DbErr) -> Self {
         Self(error)
     }
 }
 
-impl From<Failure> for StoreError {
-    fn from(Failure(error): Failure) -> Self {
+impl From<StatementError> for StoreError {
+    fn from(StatementError(error): StatementError) -> Self {
         match sort(&error) {
             Sort::Collision => Self::Collision(Box::new(error)),
             Sort::Unavailable => Self::Unavailable(Box::new(error)),

@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, FromQueryResult, prelude::ChronoDateTimeUtc};
-use tenantry_identity::{Attempts, Charge, Charged, KNOWN_ADDRESS_FOR};
+use tenantry_identity::{Attempts, GuessCount, GuessCounter, KNOWN_ADDRESS_FOR};
 use tenantry_jobs::{CleanUpTarget, Stale};
 use tenantry_kernel::{StoreError, Timestamp};
 
 use crate::{
     Unit,
-    failure::Failure,
+    failure::StatementError,
     table::{ExpiringRows, Expiry, HOUR, PersonalColumn, RowRetention, Table},
 };
 
@@ -60,20 +60,24 @@ const CHARGE: &str = "\
 
 #[async_trait]
 impl Attempts for Unit {
-    async fn charge_attempts(&mut self, charges: &[Charge], now: Timestamp) -> Result<Vec<Charged>, StoreError> {
+    async fn charge_attempts(
+        &mut self,
+        charges: &[GuessCounter],
+        now: Timestamp,
+    ) -> Result<Vec<GuessCount>, StoreError> {
         self.require_system()?;
         // Always in the order of the keys, so that two attempts cannot deadlock.
         let mut order: Vec<usize> = (0..charges.len()).collect();
         order.sort_by_key(|place| charges[*place].key);
-        let mut charged = vec![Charged { count: 0, resets_at: now }; charges.len()];
+        let mut charged = vec![GuessCount { count: 0, resets_at: now }; charges.len()];
         for place in order {
-            let Charge { key, quota } = charges[place];
+            let GuessCounter { key, quota } = charges[place];
             let resets_at = now.plus(quota.window);
             let values = [key.to_vec().into(), resets_at.utc().into(), now.utc().into()];
             let row = self.run(self.transaction.query_one_raw(self.sql(CHARGE, values))).await?;
             let row = row.ok_or(StoreError::Inconsistent { table: "attempts", column: "(the row just written)" })?;
-            let counter = Counter::from_query_result(&row, "").map_err(Failure::from)?;
-            charged[place] = Charged {
+            let counter = Counter::from_query_result(&row, "").map_err(StatementError::from)?;
+            charged[place] = GuessCount {
                 count: u32::try_from(counter.count).unwrap_or(u32::MAX),
                 resets_at: Timestamp::new(counter.resets_at),
             };

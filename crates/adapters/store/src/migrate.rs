@@ -9,7 +9,7 @@ use std::{fs::OpenOptions, path::PathBuf};
 use tenantry_kernel::StoreError;
 use tenantry_migration::Migrator;
 
-use crate::{ConnectError, Database, Scope, Store, SystemReason, failure::Failure};
+use crate::{ConnectError, Database, Scope, Store, SystemReason, failure::StatementError};
 
 /// The key of PostgreSQL's advisory lock under which migrations run: "tenantry" in ASCII.
 const LOCK_KEY: i64 = 0x7465_6e61_6e74_7279;
@@ -65,7 +65,7 @@ impl Store {
         }
         let sql = "SELECT rolsuper OR rolbypassrls AS bypasses FROM pg_roles WHERE rolname = current_user";
         let row = query_one(&self.writer, sql).await?;
-        row.map_or(Ok(false), |row| row.try_get("", "bypasses")).map_err(|e| Failure::from(e).into())
+        row.map_or(Ok(false), |row| row.try_get("", "bypasses")).map_err(|e| StatementError::from(e).into())
     }
 
     /// Returns the name and version of the database, for operators.
@@ -75,7 +75,7 @@ impl Store {
             _ => "SELECT 'SQLite ' || sqlite_version() AS version",
         };
         let row = query_one(&self.reader, sql).await?;
-        row.map_or(Ok(String::new()), |row| row.try_get("", "version")).map_err(|e| Failure::from(e).into())
+        row.map_or(Ok(String::new()), |row| row.try_get("", "version")).map_err(|e| StatementError::from(e).into())
     }
 }
 
@@ -87,5 +87,5 @@ async fn apply(transaction: DatabaseTransaction) -> Result<(), ConnectError> {
 
 async fn query_one(pool: &DatabaseConnection, sql: &str) -> Result<Option<sea_orm::QueryResult>, StoreError> {
     let statement = Statement::from_string(pool.get_database_backend(), sql);
-    Ok(pool.query_one_raw(statement).await.map_err(Failure::from)?)
+    Ok(pool.query_one_raw(statement).await.map_err(StatementError::from)?)
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, entity::prelude::Expr};
-use tenantry_identity::{Credential, Credentials, PasswordHash};
+use tenantry_identity::{Credential, CredentialStore, PasswordHash};
 use tenantry_kernel::{StoreError, Timestamp, UserId};
 
 use crate::{
@@ -48,7 +48,7 @@ pub(crate) const TABLE: Table = Table {
 };
 
 #[async_trait]
-impl Credentials for Unit {
+impl CredentialStore for Unit {
     async fn insert_credential(&mut self, credential: &Credential) -> Result<(), StoreError> {
         self.require_own(credential.user)?;
         let row = row::Model {

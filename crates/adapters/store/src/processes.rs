@@ -7,7 +7,7 @@ use tenantry_limits::{ProcessId, Processes};
 
 use crate::{
     Unit,
-    failure::Failure,
+    failure::StatementError,
     table::{Expiry, Table},
 };
 
@@ -37,7 +37,7 @@ impl Processes for Unit {
         let sql = "SELECT count(*) AS live FROM processes WHERE seen_at >= $1";
         let row = self.run(self.transaction.query_one_raw(self.sql(sql, [since.utc().into()]))).await?;
         let row = row.ok_or(StoreError::Inconsistent { table: "processes", column: "(their count)" })?;
-        let live: i64 = row.try_get("", "live").map_err(Failure::from)?;
+        let live: i64 = row.try_get("", "live").map_err(StatementError::from)?;
         Ok(u32::try_from(live).unwrap_or(u32::MAX))
     }
 

@@ -208,6 +208,6 @@ impl Roles for Unit {
     }
 }
 
-fn name_taken_or(failure: crate::failure::Failure) -> TenancyError {
+fn name_taken_or(failure: crate::failure::StatementError) -> TenancyError {
     if failure.violates(&NAME) { TenancyError::RoleNameTaken } else { TenancyError::Store(failure.into()) }
 }

@@ -11,7 +11,7 @@ use tenantry_kernel::{Direction, Page, PageRequest, StoreError, TenantId, Timest
 
 use crate::{
     Unit,
-    failure::{Failure, UniqueKey},
+    failure::{StatementError, UniqueKey},
     journal::{part, row as entry, unsealed},
     pages::keyset,
     table::Table,
@@ -163,14 +163,14 @@ impl Unit {
         };
         let sql = format!("SELECT chain AS id FROM {table} {beyond} ORDER BY chain LIMIT 1");
         let row = self.run(self.transaction.query_one_raw(self.sql(&sql, values))).await?;
-        let id = row.map(|row| Id::from_query_result(&row, "")).transpose().map_err(Failure::from)?;
+        let id = row.map(|row| Id::from_query_result(&row, "")).transpose().map_err(StatementError::from)?;
         Ok(id.map(|row| chain_of(row.id)))
     }
 
     async fn number_of(&self, sql: &str, values: Vec<Value>) -> Result<u64, StoreError> {
         let inconsistent = || StoreError::Inconsistent { table: "journal_segments", column: "(how many there are)" };
         let row = self.run(self.transaction.query_one_raw(self.sql(sql, values))).await?.ok_or_else(inconsistent)?;
-        let Number { number } = Number::from_query_result(&row, "").map_err(Failure::from)?;
+        let Number { number } = Number::from_query_result(&row, "").map_err(StatementError::from)?;
         u64::try_from(number).map_err(|_| inconsistent())
     }
 
@@ -178,7 +178,7 @@ impl Unit {
     pub(crate) async fn ids(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Uuid>, StoreError> {
         let rows = self.run(self.transaction.query_all_raw(self.sql(sql, values))).await?;
         let ids: Result<Vec<Id>, _> = rows.iter().map(|row| Id::from_query_result(row, "")).collect();
-        Ok(ids.map_err(Failure::from)?.into_iter().map(|row| row.id).collect())
+        Ok(ids.map_err(StatementError::from)?.into_iter().map(|row| row.id).collect())
     }
 }
 

@@ -8,7 +8,7 @@ use std::future::Future;
 use tenantry_kernel::{StoreError, TenantId, UserId, Vocabulary};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{AuthorityChange, Scope, Store, failure::Failure};
+use crate::{AuthorityChange, Scope, Store, failure::StatementError};
 
 /// One open transaction. Dropping it rolls back uncommitted changes.
 pub struct Unit {
@@ -47,7 +47,7 @@ impl Unit {
     pub async fn commit(self) -> Result<Committed, StoreError> {
         self.store.count_statement();
         let committed = timeout_at(self.deadline, self.transaction.commit()).await;
-        self.store.watch(committed)?.map_err(Failure::from)?;
+        self.store.watch(committed)?.map_err(StatementError::from)?;
         Ok(Committed { power: self.announced, has_enqueued: self.has_enqueued, holdings: self.holdings })
     }
 
@@ -55,7 +55,7 @@ impl Unit {
     pub async fn roll_back(self) -> Result<(), StoreError> {
         self.store.count_statement();
         let rolled_back = timeout_at(self.deadline, self.transaction.rollback()).await;
-        Ok(self.store.watch(rolled_back)?.map_err(Failure::from)?)
+        Ok(self.store.watch(rolled_back)?.map_err(StatementError::from)?)
     }
 
     /// Passes the scope to PostgreSQL, for its policies. The settings end with the transaction.
@@ -149,9 +149,9 @@ impl Unit {
     pub(crate) async fn try_run<T>(
         &self,
         statement: impl Future<Output = Result<T, DbErr>>,
-    ) -> Result<Result<T, Failure>, StoreError> {
+    ) -> Result<Result<T, StatementError>, StoreError> {
         let outcome = self.store.watch(timeout_at(self.deadline, statement).await)?;
-        Ok(outcome.map_err(Failure::from))
+        Ok(outcome.map_err(StatementError::from))
     }
 
     pub(crate) async fn one<E: EntityTrait>(&self, select: Select<E>) -> Result<Option<E::Model>, StoreError>
@@ -168,7 +168,7 @@ impl Unit {
         self.run(select.all(&self.transaction)).await
     }
 
-    pub(crate) async fn insert<M, A>(&self, row: M) -> Result<Result<(), Failure>, StoreError>
+    pub(crate) async fn insert<M, A>(&self, row: M) -> Result<Result<(), StatementError>, StoreError>
     where
         M: IntoActiveModel<A>,
         A: ActiveModelTrait + ActiveModelBehavior + Send,

@@ -2,14 +2,14 @@
 
 use futures::{FutureExt, future::BoxFuture};
 use std::{collections::HashMap, error::Error, fmt::Write, panic::AssertUnwindSafe, sync::Arc, time::Duration};
-use tenantry_jobs::{Claimed, Done, Handler, JobFailure, Kind, Outcome, RetryPolicy, Try};
+use tenantry_jobs::{AttemptOutcome, Claimed, Done, Handler, JobAttempt, JobFailure, Kind, RetryPolicy};
 use tenantry_kernel::World;
 use tokio::time::timeout;
 
 /// Maximum length of an error text in characters.
 const MAX_ERROR_CHARS: usize = 500;
 
-type Run = dyn Fn(Try) -> BoxFuture<'static, Result<Done, JobFailure>> + Send + Sync;
+type Run = dyn Fn(JobAttempt) -> BoxFuture<'static, Result<Done, JobFailure>> + Send + Sync;
 
 struct Entry {
     retry: RetryPolicy,
@@ -24,7 +24,7 @@ pub struct Handlers(HashMap<&'static str, Entry>);
 /// Result of an attempt, and the name under which the metrics count it.
 pub(crate) struct Ended {
     /// The outcome to record; `None` when the handler has recorded it in its own unit.
-    pub(crate) outcome: Option<Outcome>,
+    pub(crate) outcome: Option<AttemptOutcome>,
     pub(crate) kind: &'static str,
 }
 
@@ -42,7 +42,7 @@ impl Handlers {
     #[must_use]
     pub fn with<K: Kind + Send>(mut self, handler: impl Handler<K> + 'static) -> Self {
         let handler = Arc::new(handler);
-        let run: Arc<Run> = Arc::new(move |of: Try| {
+        let run: Arc<Run> = Arc::new(move |of: JobAttempt| {
             let handler = handler.clone();
             async move { handler.run(of.job.words::<K>()?, &of).await }.boxed()
         });
@@ -59,7 +59,7 @@ impl Handlers {
         let done = match known {
             None => Err(JobFailure::again("this program knows no job of that kind")),
             Some((_, entry)) => {
-                let running = AssertUnwindSafe((entry.run)(Try::new(claimed, world.clone()))).catch_unwind();
+                let running = AssertUnwindSafe((entry.run)(JobAttempt::new(claimed, world.clone()))).catch_unwind();
                 match timeout(entry.time_limit, running).await {
                     Ok(Ok(done)) => done,
                     Ok(Err(_)) => Err(JobFailure::again("it panicked")),
@@ -69,14 +69,14 @@ impl Handlers {
         };
         let outcome = match done {
             Ok(Done::InUnit) => None,
-            Ok(Done::Outside) => Some(Outcome::Completed),
-            Ok(Done::Snooze { until }) => Some(Outcome::Snoozed { until }),
+            Ok(Done::Outside) => Some(AttemptOutcome::Completed),
+            Ok(Done::Snooze { until }) => Some(AttemptOutcome::Snoozed { until }),
             Err(failure) => {
                 let error = account(&*failure.cause);
                 Some(match retry.wait(attempt, world).filter(|_| attempt < max_attempts) {
-                    _ if failure.is_hopeless => Outcome::Discarded { error },
-                    Some(wait) => Outcome::RetryAt { at: world.now().plus(wait), error },
-                    None => Outcome::Dead { error },
+                    _ if failure.is_hopeless => AttemptOutcome::Discarded { error },
+                    Some(wait) => AttemptOutcome::RetryAt { at: world.now().plus(wait), error },
+                    None => AttemptOutcome::Dead { error },
                 })
             }
         };

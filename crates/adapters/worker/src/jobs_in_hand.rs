@@ -7,7 +7,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use tenantry_jobs::{Claim, Claims, DeadLetter, Job, Outcome, Settlement};
+use tenantry_jobs::{AttemptOutcome, Claim, Claims, DeadLetter, Job, Settlement};
 use tokio::task::AbortHandle;
 
 /// A job that waits for a slot, runs, or has run and is not recorded yet.
@@ -15,14 +15,14 @@ pub(crate) struct InHand {
     pub(crate) queue: usize,
     pub(crate) job: Job,
     pub(crate) task: AbortHandle,
-    pub(crate) beginning: Beginning,
+    pub(crate) beginning: StartGate,
 }
 
 /// Decides once whether a waiting job begins: either its task starts it, or the worker hands it back.
 #[derive(Clone, Default)]
-pub(crate) struct Beginning(Arc<AtomicBool>);
+pub(crate) struct StartGate(Arc<AtomicBool>);
 
-impl Beginning {
+impl StartGate {
     /// Returns `true` for the first caller only.
     pub(crate) fn decide(&self) -> bool {
         !self.0.swap(true, Ordering::AcqRel)
@@ -30,10 +30,10 @@ impl Beginning {
 }
 
 /// An attempt that has ended.
-pub(crate) struct Report {
+pub(crate) struct EndedAttempt {
     pub(crate) claim: Claim,
     /// The outcome to record; `None` when the handler has recorded it.
-    pub(crate) outcome: Option<Outcome>,
+    pub(crate) outcome: Option<AttemptOutcome>,
 }
 
 /// The jobs of a worker. A job keeps its slot until its outcome is recorded.
@@ -52,7 +52,7 @@ impl JobsInHand {
         self.jobs.insert(claim, job);
     }
 
-    pub(crate) fn has_ended(&mut self, report: Report) {
+    pub(crate) fn has_ended(&mut self, report: EndedAttempt) {
         match report.outcome {
             Some(outcome) if self.jobs.contains_key(&report.claim) => {
                 self.reports.push(Settlement { claim: report.claim, outcome });
@@ -90,7 +90,7 @@ impl JobsInHand {
         let of_queue = |report: &&Settlement| self.jobs.get(&report.claim).is_some_and(|job| job.queue == queue);
         let reports = || self.reports.iter().filter(of_queue);
         let taken = self.jobs.values().filter(|job| job.queue == queue).count() - reports().count();
-        let ended = reports().filter(|report| report.outcome != Outcome::HandedBack).count();
+        let ended = reports().filter(|report| report.outcome != AttemptOutcome::HandedBack).count();
         u32::try_from((places + ended.min(places)).saturating_sub(taken)).unwrap_or(u32::MAX)
     }
 
@@ -123,7 +123,7 @@ impl JobsInHand {
                 && beginning.decide()
             {
                 task.abort();
-                self.reports.push(Settlement { claim, outcome: Outcome::HandedBack });
+                self.reports.push(Settlement { claim, outcome: AttemptOutcome::HandedBack });
             }
         }
     }
@@ -135,7 +135,7 @@ impl JobsInHand {
                 task.abort();
                 tracing::info!(job = %job.id, kind = job.kind, "a job is handed back");
             }
-            self.reports.push(Settlement { claim, outcome: Outcome::HandedBack });
+            self.reports.push(Settlement { claim, outcome: AttemptOutcome::HandedBack });
         }
     }
 }
@@ -147,16 +147,16 @@ pub(crate) fn log_unreadable(claims: &Claims) {
     }
 }
 
-fn log(job: &Job, outcome: &Outcome) {
+fn log(job: &Job, outcome: &AttemptOutcome) {
     let (id, kind, attempt) = (job.id, job.kind.as_str(), job.attempt);
     match outcome {
-        Outcome::Completed => tracing::debug!(job = %id, kind, "a job was done"),
-        Outcome::Snoozed { until } => tracing::debug!(job = %id, kind, %until, "a job waits"),
-        Outcome::HandedBack => {}
-        Outcome::RetryAt { at, error } => {
+        AttemptOutcome::Completed => tracing::debug!(job = %id, kind, "a job was done"),
+        AttemptOutcome::Snoozed { until } => tracing::debug!(job = %id, kind, %until, "a job waits"),
+        AttemptOutcome::HandedBack => {}
+        AttemptOutcome::RetryAt { at, error } => {
             tracing::warn!(job = %id, kind, attempt, error, retry_at = %at, "a job failed");
         }
-        Outcome::Dead { error } | Outcome::Discarded { error } => {
+        AttemptOutcome::Dead { error } | AttemptOutcome::Discarded { error } => {
             tracing::error!(job = %id, kind, attempt, error, "a job was given up");
         }
     }

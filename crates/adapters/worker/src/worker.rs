@@ -15,7 +15,7 @@ use tracing::{Instrument, Span};
 
 use crate::{
     Handlers, JobStore, QueueConfig, WorkerConfig,
-    jobs_in_hand::{Beginning, InHand, JobsInHand, Report},
+    jobs_in_hand::{EndedAttempt, InHand, JobsInHand, StartGate},
     round::{Agenda, Round, round},
     schedules::fire_until,
 };
@@ -86,7 +86,7 @@ struct Work<'w, S> {
     /// For each queue, whether the last claim returned jobs. Then the next one may too, and beside a commit that
     /// happens anyway it costs little.
     is_busy: Vec<bool>,
-    reports: (UnboundedSender<Report>, UnboundedReceiver<Report>),
+    reports: (UnboundedSender<EndedAttempt>, UnboundedReceiver<EndedAttempt>),
     /// Time of the next poll, and the interval after it.
     next_look: Instant,
     poll: Duration,
@@ -294,7 +294,7 @@ impl<'w, S: JobStore> Work<'w, S> {
         let (handlers, world, reports) =
             (self.worker.handlers.clone(), self.worker.world.clone(), self.reports.0.clone());
         let places = self.places[queue].clone();
-        let beginning = Beginning::default();
+        let beginning = StartGate::default();
         let decision = beginning.clone();
         let span = span(&job);
         let run = async move {
@@ -311,7 +311,7 @@ impl<'w, S: JobStore> Work<'w, S> {
             metrics::histogram!("tenantry_job_run_seconds", "kind" => ended.kind, "outcome" => outcome)
                 .record(begun.elapsed().as_secs_f64());
             // The channel has no receiver once the worker has ended.
-            let _ = reports.send(Report { claim, outcome: ended.outcome });
+            let _ = reports.send(EndedAttempt { claim, outcome: ended.outcome });
         };
         let task = tokio::spawn(run.instrument(span));
         self.in_hand.take_up(claim, InHand { queue, job, task: task.abort_handle(), beginning });
@@ -326,14 +326,14 @@ fn span(job: &Job) -> Span {
     tracing::info_span!("job", job = %job.id, kind = job.kind, queue = job.queue, tenant, request_id, trace_id)
 }
 
-fn name(outcome: &tenantry_jobs::Outcome) -> &'static str {
-    use tenantry_jobs::Outcome;
+fn name(outcome: &tenantry_jobs::AttemptOutcome) -> &'static str {
+    use tenantry_jobs::AttemptOutcome;
     match outcome {
-        Outcome::Completed => "completed",
-        Outcome::RetryAt { .. } => "failed",
-        Outcome::Dead { .. } => "dead",
-        Outcome::Discarded { .. } => "discarded",
-        Outcome::Snoozed { .. } => "snoozed",
-        Outcome::HandedBack => "handed_back",
+        AttemptOutcome::Completed => "completed",
+        AttemptOutcome::RetryAt { .. } => "failed",
+        AttemptOutcome::Dead { .. } => "dead",
+        AttemptOutcome::Discarded { .. } => "discarded",
+        AttemptOutcome::Snoozed { .. } => "snoozed",
+        AttemptOutcome::HandedBack => "handed_back",
     }
 }

@@ -10,7 +10,7 @@ use tenantry_http::Status;
 
 use crate::config::{Config, Database, HealthConfig, MailTransport, StoragePlace};
 
-use super::Judgement;
+use super::Observation;
 
 /// The reason why a folder cannot be written to.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +69,7 @@ fn existing(folder: &Path) -> Option<&Path> {
 }
 
 /// Judges by the file system with the least free space, in bytes or in inodes.
-pub(crate) fn judge_space(folders: &[PathBuf], limits: &HealthConfig) -> Judgement {
+pub(crate) fn judge_space(folders: &[PathBuf], limits: &HealthConfig) -> Observation {
     let looked = folders.iter().map(|folder| Space::at(folder)).collect::<Option<Vec<_>>>();
     let Some(spaces) = looked else { return (Status::Fail, "it cannot be looked at".to_owned()) };
     let Some(least) = spaces.into_iter().min_by_key(Space::percent) else {

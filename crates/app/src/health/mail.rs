@@ -7,9 +7,9 @@ use std::{
 use tenantry_http::{Check, Status};
 use tokio::time::timeout;
 
-use crate::mail::Outbox;
+use crate::mail::ConfiguredMailer;
 
-use super::{Judgement, TIME_LIMIT, try_folder};
+use super::{Observation, TIME_LIMIT, try_folder};
 
 /// Time for which a result is reused. Connecting and signing in every second would burden the mail server.
 const FRESH: Duration = Duration::from_secs(15);
@@ -28,7 +28,7 @@ struct Parts {
 impl LastMailCheck {
     /// Returns the recent result or starts a check. A mail server may greet slowly, so the check runs in a task of its
     /// own. A caller whose time runs out gets the previous result.
-    pub(super) async fn check(&self, outbox: &Outbox) -> Check {
+    pub(super) async fn check(&self, outbox: &ConfiguredMailer) -> Check {
         if let Some(check) = self.fresh() {
             return check;
         }
@@ -58,7 +58,7 @@ impl LastMailCheck {
     }
 
     /// Checks the mail server, unless another caller has just done so.
-    async fn refresh(&self, outbox: &Outbox) -> Check {
+    async fn refresh(&self, outbox: &ConfiguredMailer) -> Check {
         let _asking = self.0.asking.lock().await;
         if let Some(check) = self.fresh() {
             return check;
@@ -72,10 +72,10 @@ impl LastMailCheck {
 }
 
 /// Checks the transport. No request waits for an email, so the result is at worst a warning.
-async fn look(outbox: &Outbox) -> Judgement {
+async fn look(outbox: &ConfiguredMailer) -> Observation {
     match outbox {
-        Outbox::Console(_) => (Status::Pass, "mails are printed to standard output".to_owned()),
-        Outbox::File(_, folder) => {
+        ConfiguredMailer::Console(_) => (Status::Pass, "mails are printed to standard output".to_owned()),
+        ConfiguredMailer::File(_, folder) => {
             let folder = folder.clone();
             let tried = tokio::task::spawn_blocking(move || try_folder(&folder)).await;
             match tried {
@@ -83,7 +83,7 @@ async fn look(outbox: &Outbox) -> Judgement {
                 Ok(Err(_)) | Err(_) => (Status::Warn, "the folder cannot be written; mails wait".to_owned()),
             }
         }
-        Outbox::Smtp(mailer) => match mailer.check().await {
+        ConfiguredMailer::Smtp(mailer) => match mailer.check().await {
             Ok(()) => (Status::Pass, "the SMTP server answers".to_owned()),
             Err(_) => (Status::Warn, "the SMTP server cannot be used; mails wait".to_owned()),
         },

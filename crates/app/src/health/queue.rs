@@ -7,10 +7,10 @@ use tenantry_kernel::Timestamp;
 
 use crate::config::HealthConfig;
 
-use super::Judgement;
+use super::Observation;
 
 /// Judges by the longest delay: of a ready job that waits for a worker, or of a due job that no worker has noticed.
-pub(crate) fn judge_queue(figures: &[QueueFigures], now: Timestamp, limits: &HealthConfig) -> Judgement {
+pub(crate) fn judge_queue(figures: &[QueueFigures], now: Timestamp, limits: &HealthConfig) -> Observation {
     let longest = |of: fn(&QueueFigures) -> Option<Timestamp>| {
         figures.iter().filter_map(of).map(|since| now.since(since)).max().unwrap_or_default()
     };

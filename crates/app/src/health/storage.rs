@@ -5,10 +5,10 @@ use tenantry_http::Status;
 
 use crate::config::StoragePlace;
 
-use super::{Judgement, try_folder};
+use super::{Observation, try_folder};
 
 /// Writes to a storage folder, but only checks the access to a bucket: a write each second would cost money.
-pub(crate) async fn judge_storage(place: &StoragePlace, blobs: &dyn Blobs) -> Judgement {
+pub(crate) async fn judge_storage(place: &StoragePlace, blobs: &dyn Blobs) -> Observation {
     match place {
         StoragePlace::Disk(folder) => {
             let folder = folder.clone();

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tenantry_redis::{Limits, Redis, RedisWakeUp};
+use tenantry_redis::{Redis, RedisTimeouts, RedisWakeUp};
 use tokio::time::sleep;
 
 use super::place::{Place, Working};
@@ -38,7 +38,7 @@ pub(super) async fn figures(url: &str, redis: &str) -> Result<Vec<Figure>> {
 
     let world = here.world.clone();
     let waking = |name: &str| -> Result<RedisWakeUp> {
-        let redis = Redis::open(SecretString::from(redis), Limits::default(), world.clone());
+        let redis = Redis::open(SecretString::from(redis), RedisTimeouts::default(), world.clone());
         Ok(RedisWakeUp::new(&redis.with_context(|| format!("no Redis for the {name}"))?))
     };
     let there = Place::postgres(url, "bench_redis").await?;

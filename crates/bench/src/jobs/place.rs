@@ -14,7 +14,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tenantry_crypto::{SystemClock, SystemEntropy};
-use tenantry_jobs::{Done, Handler, JobFailure, JobQueue, Kind, NewJob, RetryPolicy, Try, WakeUp};
+use tenantry_jobs::{Done, Handler, JobAttempt, JobFailure, JobQueue, Kind, NewJob, RetryPolicy, WakeUp};
 use tenantry_kernel::{StoreError, Vocabulary, World};
 use tenantry_local::LocalWakeUp;
 use tenantry_store::{Database, Scope, Store, StoreConfig, Synchronous, SystemReason, Unit};
@@ -130,7 +130,7 @@ struct DoesNothing {
 
 #[async_trait]
 impl Handler<Nothing> for DoesNothing {
-    async fn run(&self, _: Nothing, _: &Try) -> Result<Done, JobFailure> {
+    async fn run(&self, _: Nothing, _: &JobAttempt) -> Result<Done, JobFailure> {
         self.count.fetch_add(1, Ordering::Relaxed);
         self.begun.send_replace(Instant::now());
         Ok(Done::Outside)

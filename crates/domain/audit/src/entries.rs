@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use tenantry_kernel::{
-    Action, Actor, Change, Command, Event, EventId, Journal, Outcome, Page, PageRequest, PersonalPart, RequestId,
+    Action, Actor, Command, Event, EventId, FieldChange, Journal, Outcome, Page, PageRequest, PersonalPart, RequestId,
     Requirement, StoreError, TargetKind, TenantId, Timestamp, UserId, World,
 };
 use uuid::Uuid;
@@ -34,7 +34,7 @@ pub struct Entry {
     /// The object of the action.
     pub target: Option<EntryTarget>,
     /// The changes, without personal data.
-    pub changes: Vec<Change>,
+    pub changes: Vec<FieldChange>,
     /// The request that caused the event.
     pub request: RequestId,
     /// Number of occurrences.

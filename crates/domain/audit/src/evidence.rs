@@ -47,7 +47,7 @@ struct SegmentEvidence {
 
 /// A line of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Line {
+pub enum EvidenceLine {
     /// The first line.
     Header(Header),
     /// An entry.
@@ -80,7 +80,7 @@ impl Text {
     const EMPTY: Self = Self { journal: None, entry: None, personal: None, salt: None, segment: None };
 }
 
-impl Line {
+impl EvidenceLine {
     /// Returns the line, without a line break.
     pub fn write(&self) -> Result<String, EvidenceError> {
         let text = match self {
@@ -107,7 +107,7 @@ impl Line {
         canonical_json(&text).map_err(|_| EvidenceError)
     }
 
-    /// Parses a line. It must be written exactly as [`Line::write`] writes it: with a repeated name, for example,
+    /// Parses a line. It must be written exactly as [`EvidenceLine::write`] writes it: with a repeated name, for example,
     /// another reader could see a value that was not verified.
     pub fn read(line: &str) -> Result<Self, EvidenceError> {
         let read = Self::parse(line)?;

@@ -19,7 +19,7 @@ pub use entries::{
     export_audit_log,
 };
 pub use error::AuditError;
-pub use evidence::{Evidence, EvidenceError, Header, Line};
+pub use evidence::{Evidence, EvidenceError, EvidenceLine, Header};
 pub use policy::{
     AuditPolicies, AuditPolicy, ChangeAuditPolicy, EffectivePolicy, MAX_RETENTION_DAYS, Retention, change_audit_policy,
 };

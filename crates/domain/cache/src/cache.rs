@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::{Key, Prefix};
+use crate::{CacheKey, Prefix};
 
 /// Port: keeps values for as long as their [`Use`](crate::Use) allows.
 ///
@@ -14,14 +14,14 @@ use crate::{Key, Prefix};
 #[async_trait]
 pub trait Cache: Send + Sync {
     /// Returns the value, or a stamp that allows storing a value that is read from now on.
-    async fn get(&self, key: &Key) -> Result<Lookup, CacheError>;
+    async fn get(&self, key: &CacheKey) -> Result<Lookup, CacheError>;
 
     /// Stores a value that was read after the miss that returned the stamp. A value read before a deletion is not
     /// stored.
-    async fn set(&self, key: &Key, stamp: &Stamp, value: &[u8]) -> Result<(), CacheError>;
+    async fn set(&self, key: &CacheKey, stamp: &Stamp, value: &[u8]) -> Result<(), CacheError>;
 
     /// Deletes one value.
-    async fn delete(&self, key: &Key) -> Result<(), CacheError>;
+    async fn delete(&self, key: &CacheKey) -> Result<(), CacheError>;
 
     /// Deletes every value of a tenant in one use.
     async fn delete_prefix(&self, prefix: &Prefix) -> Result<(), CacheError>;

@@ -9,15 +9,15 @@ use uuid::Uuid;
 #[async_trait]
 pub trait Invalidation: Send + Sync {
     /// Publishes changes to other processes. Never waits and never fails: what cannot be sent is dropped.
-    fn publish(&self, changes: &[Change]);
+    fn publish(&self, changes: &[InvalidatedSessions]);
 
     /// Waits for changes of other processes. Changes that this process published are not returned.
-    async fn received(&self) -> Vec<Change>;
+    async fn received(&self) -> Vec<InvalidatedSessions>;
 }
 
 /// The sessions whose authority has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub enum InvalidatedSessions {
     /// One session.
     Session(SessionId),
     /// Every session of a user.
@@ -29,9 +29,9 @@ pub enum Change {
 /// The text is not a known change; another release may understand it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this is no change of power")]
-pub struct UnknownChange;
+pub struct UnknownInvalidation;
 
-impl fmt::Display for Change {
+impl fmt::Display for InvalidatedSessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Session(id) => write!(f, "session={id}"),
@@ -41,17 +41,17 @@ impl fmt::Display for Change {
     }
 }
 
-impl FromStr for Change {
-    type Err = UnknownChange;
+impl FromStr for InvalidatedSessions {
+    type Err = UnknownInvalidation;
 
-    fn from_str(text: &str) -> Result<Self, UnknownChange> {
-        let (what, id) = text.split_once('=').ok_or(UnknownChange)?;
-        let id = Uuid::parse_str(id).map_err(|_| UnknownChange)?;
+    fn from_str(text: &str) -> Result<Self, UnknownInvalidation> {
+        let (what, id) = text.split_once('=').ok_or(UnknownInvalidation)?;
+        let id = Uuid::parse_str(id).map_err(|_| UnknownInvalidation)?;
         match what {
             "session" => Ok(Self::Session(SessionId::from_uuid(id))),
             "user" => Ok(Self::User(UserId::from_uuid(id))),
             "tenant" => Ok(Self::Tenant(TenantId::from_uuid(id))),
-            _ => Err(UnknownChange),
+            _ => Err(UnknownInvalidation),
         }
     }
 }
@@ -64,15 +64,15 @@ mod tests {
     fn what_is_written_is_read() {
         let id = Uuid::from_u128(9);
         let changes = [
-            Change::Session(SessionId::from_uuid(id)),
-            Change::User(UserId::from_uuid(id)),
-            Change::Tenant(TenantId::from_uuid(id)),
+            InvalidatedSessions::Session(SessionId::from_uuid(id)),
+            InvalidatedSessions::User(UserId::from_uuid(id)),
+            InvalidatedSessions::Tenant(TenantId::from_uuid(id)),
         ];
         for change in changes {
             assert_eq!(change.to_string().parse(), Ok(change));
         }
         for bad in ["", "user", "user=", "user=x", "planet=00000000-0000-0000-0000-000000000009"] {
-            assert_eq!(bad.parse::<Change>(), Err(UnknownChange), "{bad}");
+            assert_eq!(bad.parse::<InvalidatedSessions>(), Err(UnknownInvalidation), "{bad}");
         }
     }
 }

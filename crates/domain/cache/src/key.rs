@@ -41,24 +41,24 @@ impl Prefix {
     }
 
     /// Returns the key of one value. The parts may hold any text.
-    pub fn key<'a>(&self, parts: impl IntoIterator<Item = &'a str>) -> Key {
+    pub fn key<'a>(&self, parts: impl IntoIterator<Item = &'a str>) -> CacheKey {
         let mut text = self.text.clone();
         for part in parts {
             text.push(':');
             escape(part, &mut text);
         }
-        Key { prefix: self.clone(), text }
+        CacheKey { prefix: self.clone(), text }
     }
 }
 
 /// The key of one value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key {
+pub struct CacheKey {
     prefix: Prefix,
     text: String,
 }
 
-impl Key {
+impl CacheKey {
     /// Returns the prefix that the key belongs to.
     pub fn prefix(&self) -> &Prefix {
         &self.prefix
@@ -70,7 +70,7 @@ impl Key {
     }
 }
 
-impl fmt::Display for Key {
+impl fmt::Display for CacheKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }

@@ -7,5 +7,5 @@ mod invalidation;
 mod key;
 
 pub use cache::{Cache, CacheError, Lookup, Stamp};
-pub use invalidation::{Change, Invalidation, UnknownChange};
-pub use key::{Key, Prefix, Use};
+pub use invalidation::{InvalidatedSessions, Invalidation, UnknownInvalidation};
+pub use key::{CacheKey, Prefix, Use};

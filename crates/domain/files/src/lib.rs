@@ -27,7 +27,7 @@ pub use error::FileError;
 pub use files::{File, FileFilter, FileKey, FileOrder, Files, ReadFiles};
 pub use ids::FileId;
 pub use inspection::{Content, Inspection};
-pub use links::{LinkFile, LinkKeys, LinkToken, file_of_link, issue_link, note_link_use};
+pub use links::{FileLinkToken, LinkFile, LinkKeys, file_of_link, issue_link, note_link_use};
 pub use names::FileName;
 pub use sweep::SweepBlobs;
 pub use types::{FileType, TypeError};

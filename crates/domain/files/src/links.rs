@@ -30,7 +30,7 @@ pub trait LinkKeys: Send + Sync {
 
 /// Content of a signed link: the file, the user who created it, and its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LinkToken {
+pub struct FileLinkToken {
     /// The tenant that owns the file.
     pub tenant: TenantId,
     /// The file.
@@ -41,7 +41,7 @@ pub struct LinkToken {
     pub expires_at: Timestamp,
 }
 
-impl LinkToken {
+impl FileLinkToken {
     /// Distinguishes these tokens from all others.
     const PREFIX: &'static str = "tf_";
     const VERSION: u8 = 1;
@@ -126,7 +126,7 @@ pub async fn issue_link(
     actor: &Actor,
     world: &World,
     command: LinkFile,
-) -> Result<LinkToken, FileError> {
+) -> Result<FileLinkToken, FileError> {
     let authority = authorize::<LinkFile>(unit, actor, world).await?;
     let file = unit.file_by_id(command.id).await?.ok_or(FileError::NotFound)?;
     let seconds = world.now().plus(command.lasts).unix_seconds();
@@ -135,7 +135,7 @@ pub async fn issue_link(
         .target(file.id, Some(file.name.as_str()))
         .set("expiresAt", expires_at.to_string());
     unit.append_event(event).await?;
-    Ok(LinkToken { tenant: file.tenant, file: file.id, issuer: authority.user()?, expires_at })
+    Ok(FileLinkToken { tenant: file.tenant, file: file.id, issuer: authority.user()?, expires_at })
 }
 
 /// Returns the file for which the link is valid now: until its end, while the file exists, the tenant is active and the
@@ -143,7 +143,7 @@ pub async fn issue_link(
 pub async fn file_of_link(
     unit: &mut (impl Files + Authorities + ?Sized),
     world: &World,
-    token: &LinkToken,
+    token: &FileLinkToken,
 ) -> Result<File, FileError> {
     if token.expires_at <= world.now() {
         return Err(FileError::NotFound);
@@ -161,7 +161,7 @@ pub async fn note_link_use(
     unit: &mut (impl Files + Authorities + Journal + ?Sized),
     origin: &Actor,
     world: &World,
-    token: &LinkToken,
+    token: &FileLinkToken,
     part: Option<Range<u64>>,
 ) -> Result<File, FileError> {
     let file = file_of_link(unit, world, token).await?;
@@ -189,9 +189,9 @@ mod tests {
         }
     }
 
-    fn token() -> LinkToken {
+    fn token() -> FileLinkToken {
         let id = |n: u128| Uuid::from_u128(0x0192_f0c1_2345_7abc_8def_0123_4567_8900 + n);
-        LinkToken {
+        FileLinkToken {
             tenant: TenantId::from_uuid(id(1)),
             file: FileId::from_uuid(id(2)),
             issuer: UserId::from_uuid(id(3)),
@@ -202,15 +202,15 @@ mod tests {
     #[test]
     fn fi4_a_link_says_what_it_was_made_to_say_while_its_key_lives() {
         let text = token().sign(&Keys(&[("old", 1)]));
-        assert_eq!(LinkToken::verify(text.expose_secret(), &Keys(&[("new", 2), ("old", 1)])), Some(token()));
-        assert_eq!(LinkToken::verify(text.expose_secret(), &Keys(&[("new", 2)])), None);
-        assert_eq!(LinkToken::verify(text.expose_secret(), &Keys(&[("old", 2)])), None);
+        assert_eq!(FileLinkToken::verify(text.expose_secret(), &Keys(&[("new", 2), ("old", 1)])), Some(token()));
+        assert_eq!(FileLinkToken::verify(text.expose_secret(), &Keys(&[("new", 2)])), None);
+        assert_eq!(FileLinkToken::verify(text.expose_secret(), &Keys(&[("old", 2)])), None);
     }
 
     #[test]
     fn fi4_what_is_no_link_is_refused() {
         for text in ["", "tf_", "tf_!!!!", "tr_AAAA", &"tf_A".repeat(200), &format!("tf_{}", "A".repeat(120))] {
-            assert_eq!(LinkToken::verify(text, &Keys(&[("k", 1)])), None, "{text}");
+            assert_eq!(FileLinkToken::verify(text, &Keys(&[("k", 1)])), None, "{text}");
         }
     }
 
@@ -224,7 +224,7 @@ mod tests {
             prop_assume!(bytes[place] != to);
             bytes[place] = to;
             let forged = format!("tf_{}", URL_SAFE_NO_PAD.encode(bytes));
-            prop_assert_eq!(LinkToken::verify(&forged, &keys), None);
+            prop_assert_eq!(FileLinkToken::verify(&forged, &keys), None);
         }
     }
 }

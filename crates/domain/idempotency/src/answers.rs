@@ -9,7 +9,7 @@ pub const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A stored response. It holds no secret: routes whose responses show a secret once accept no key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Given {
+pub struct StoredResponse {
     /// The HTTP status.
     pub status: u16,
     /// Headers other than those that every response has.
@@ -20,39 +20,43 @@ pub struct Given {
 
 /// A response with the fingerprint of its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remembered {
+pub struct IdempotencyRecord {
     /// Id of the server secret whose key computed the fingerprint.
     pub secret_id: String,
     /// Identifies the request.
     pub fingerprint: Fingerprint,
     /// The response.
-    pub given: Given,
+    pub given: StoredResponse,
     /// Time of the response.
     pub answered_at: Timestamp,
 }
 
 /// State of a key for the unit that wants to use it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Claim {
+pub enum KeyState {
     /// The key is unused: the unit holds it until the unit ends.
     First,
     /// Another open unit holds the key.
     Running,
     /// A request with this key has been answered.
-    Answered(Remembered),
+    Answered(IdempotencyRecord),
 }
 
 /// Port: stores responses in the unit of the change that they describe.
 #[async_trait]
 pub trait IdempotencyStore: Send {
-    /// Acquires a key until the unit ends. Of several open units one gets [`Claim::First`]; the others wait for its end
-    /// or get [`Claim::Running`]. Responses stored before `since` are ignored.
-    async fn acquire_key(&mut self, keyed: &IdempotencyScope, since: Timestamp) -> Result<Claim, StoreError>;
+    /// Acquires a key until the unit ends. Of several open units one gets [`KeyState::First`]; the others wait for its end
+    /// or get [`KeyState::Running`]. Responses stored before `since` are ignored.
+    async fn acquire_key(&mut self, keyed: &IdempotencyScope, since: Timestamp) -> Result<KeyState, StoreError>;
 
     /// Returns the response of this key stored at or after `since`, without acquiring the key.
-    async fn answer_of(&mut self, keyed: &IdempotencyScope, since: Timestamp)
-    -> Result<Option<Remembered>, StoreError>;
+    async fn answer_of(
+        &mut self,
+        keyed: &IdempotencyScope,
+        since: Timestamp,
+    ) -> Result<Option<IdempotencyRecord>, StoreError>;
 
     /// Stores the response of a key that this unit holds, replacing an expired one.
-    async fn remember_answer(&mut self, keyed: &IdempotencyScope, answer: &Remembered) -> Result<(), StoreError>;
+    async fn remember_answer(&mut self, keyed: &IdempotencyScope, answer: &IdempotencyRecord)
+    -> Result<(), StoreError>;
 }

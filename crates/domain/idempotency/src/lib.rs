@@ -8,6 +8,6 @@ mod fingerprint;
 mod key;
 pub mod vocabulary;
 
-pub use answers::{Claim, Given, IdempotencyStore, REMEMBERED_FOR, Remembered};
+pub use answers::{IdempotencyRecord, IdempotencyStore, KeyState, REMEMBERED_FOR, StoredResponse};
 pub use fingerprint::{Fingerprint, Request};
 pub use key::{IdempotencyKey, IdempotencyScope, InvalidKey};

@@ -13,12 +13,12 @@ use tenantry_tenancy::{
 };
 
 use crate::{
-    Attempts, Credentials, EndReason, IdentityError, Links, NewPerson, PasswordHash, People, Person, PersonStatus,
+    Attempts, CredentialStore, EndReason, IdentityError, Links, NewPerson, PasswordHash, People, Person, PersonStatus,
     Proof, Proven, RefreshKeys, Registrations, Session, SessionPolicy, Sessions,
     guessing::note_seen,
     recovery::set_password,
     registration::{email_verified, insert_person},
-    sessions::{Beginning, note_ended, start_session},
+    sessions::{SessionOrigin, note_ended, start_session},
     vocabulary::{
         SESSION_ENDED, SESSION_STARTED, SIGN_IN_FAILED, USER_EMAIL_VERIFIED, USER_PASSWORD_RESET, USER_REGISTERED,
         USER_UPDATED,
@@ -147,11 +147,20 @@ pub struct Joined {
 
 /// Ports that an acceptance writes to.
 pub trait Accepting:
-    Offering + Credentials + Sessions + Links + Registrations + Attempts + JobQueue + Authorities + Journal
+    Offering + CredentialStore + Sessions + Links + Registrations + Attempts + JobQueue + Authorities + Journal
 {
 }
 impl<T> Accepting for T where
-    T: Offering + Credentials + Sessions + Links + Registrations + Attempts + JobQueue + Authorities + Journal + ?Sized
+    T: Offering
+        + CredentialStore
+        + Sessions
+        + Links
+        + Registrations
+        + Attempts
+        + JobQueue
+        + Authorities
+        + Journal
+        + ?Sized
 {
 }
 
@@ -193,7 +202,7 @@ pub async fn accept_invitation(
         .set("roles", role_names(&offer.roles));
     unit.append_event(joined).await?;
     note_seen(unit, world, &person.email, command.ip).await?;
-    let beginning = origin_session.as_ref().map_or(Beginning::SignIn, Beginning::Sibling);
+    let beginning = origin_session.as_ref().map_or(SessionOrigin::SignIn, SessionOrigin::Sibling);
     let session = start_session(unit, actor, world, keys, policy, beginning).await?;
     Ok(Joined { person, tenant: offer.tenant, session, is_new })
 }

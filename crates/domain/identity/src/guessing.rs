@@ -7,7 +7,7 @@ use tenantry_kernel::{EmailAddress, StoreError, Timestamp, World};
 
 /// A limit per time window, which starts with the first count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quota {
+pub struct GuessQuota {
     /// Number of attempts allowed per window.
     pub limit: u32,
     /// Length of the window.
@@ -21,20 +21,20 @@ pub const KNOWN_ADDRESS_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 #[derive(Debug, Clone, Copy)]
 pub struct GuessPolicy {
     /// Passwords for one account from one source address.
-    pub per_account_and_address: Quota,
+    pub per_account_and_address: GuessQuota,
     /// Passwords from one source address, for any account. IPv6 addresses are counted by /64.
-    pub per_address: Quota,
+    pub per_address: GuessQuota,
     /// Passwords for one account. Beyond the limit, only source addresses with a success within
     /// [`GuessPolicy::known_address_for`] are allowed, so that an attacker cannot lock the owner out.
-    pub per_account: Quota,
+    pub per_account: GuessQuota,
     /// Time for which a source address stays known after a success.
     pub known_address_for: Duration,
     /// New accounts from one source address.
-    pub registrations_per_address: Quota,
+    pub registrations_per_address: GuessQuota,
     /// Emails to one mailbox that clients can cause.
-    pub mails_per_recipient: Quota,
+    pub mails_per_recipient: GuessQuota,
     /// Requests for such emails from one source address.
-    pub mail_requests_per_address: Quota,
+    pub mail_requests_per_address: GuessQuota,
 }
 
 /// The kind of an attempt.
@@ -54,16 +54,16 @@ pub enum GuessKind<'a> {
 
 /// A counter to increase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Charge {
+pub struct GuessCounter {
     /// Key of the counter: a digest, so that the table identifies no user.
     pub key: [u8; 32],
     /// The limit of the counter.
-    pub quota: Quota,
+    pub quota: GuessQuota,
 }
 
 /// A counter after it was increased.
 #[derive(Debug, Clone, Copy)]
-pub struct Charged {
+pub struct GuessCount {
     /// Number of attempts in the window, including this one.
     pub count: u32,
     /// Time at which the next window starts.
@@ -73,7 +73,7 @@ pub struct Charged {
 /// The quota that a guess has consumed, to be refunded when the guess succeeds.
 #[derive(Debug, Clone)]
 pub struct ConsumedQuota {
-    charges: Vec<Charge>,
+    charges: Vec<GuessCounter>,
     account_and_source: Option<([u8; 32], [u8; 32])>,
 }
 
@@ -89,7 +89,11 @@ pub struct TooManyAttempts {
 pub trait Attempts: Send {
     /// Increases each counter by one; a counter whose window is over starts again. Returns the counters in the order of
     /// the charges.
-    async fn charge_attempts(&mut self, charges: &[Charge], now: Timestamp) -> Result<Vec<Charged>, StoreError>;
+    async fn charge_attempts(
+        &mut self,
+        charges: &[GuessCounter],
+        now: Timestamp,
+    ) -> Result<Vec<GuessCount>, StoreError>;
 
     /// Decreases each counter that is above zero by one.
     async fn give_back_attempts(&mut self, keys: &[[u8; 32]]) -> Result<(), StoreError>;
@@ -118,10 +122,10 @@ pub async fn consume(
     let now = world.now();
     let source = address_key(ip);
     let registration =
-        || Charge { key: digest(&[b"registration", source.as_bytes()]), quota: policy.registrations_per_address };
+        || GuessCounter { key: digest(&[b"registration", source.as_bytes()]), quota: policy.registrations_per_address };
     let mail_request =
-        || Charge { key: digest(&[b"mail request", source.as_bytes()]), quota: policy.mail_requests_per_address };
-    let letter = |to: &EmailAddress| Charge {
+        || GuessCounter { key: digest(&[b"mail request", source.as_bytes()]), quota: policy.mail_requests_per_address };
+    let letter = |to: &EmailAddress| GuessCounter {
         key: digest(&[b"letter", to.as_str().as_bytes()]),
         quota: policy.mails_per_recipient,
     };
@@ -134,9 +138,9 @@ pub async fn consume(
             let both = digest(&[b"account and source", email.as_str().as_bytes(), source.as_bytes()]);
             let (account_key, source_key) = account_and_source(email, &source);
             let charges = vec![
-                Charge { key: both, quota: policy.per_account_and_address },
-                Charge { key: source_key, quota: policy.per_address },
-                Charge { key: account_key, quota: policy.per_account },
+                GuessCounter { key: both, quota: policy.per_account_and_address },
+                GuessCounter { key: source_key, quota: policy.per_address },
+                GuessCounter { key: account_key, quota: policy.per_account },
             ];
             (charges, Some((account_key, source_key)))
         }

@@ -1,7 +1,7 @@
 //! Users and their authentication: passwords, sessions, tokens, mailed links and limits on guessing. Also the use cases
 //! that need users and tenants together, such as registering, inviting and removing a member from a tenant.
 //!
-//! A service that embeds this crate implements the ports ([`People`], [`Credentials`], [`Sessions`], [`Links`],
+//! A service that embeds this crate implements the ports ([`People`], [`CredentialStore`], [`Sessions`], [`Links`],
 //! [`Attempts`], [`PasswordHasher`], [`RefreshKeys`]) and calls the use cases; `examples/` contains a complete one.
 
 mod acceptance;
@@ -30,8 +30,8 @@ pub use emails::IDENTITY_EMAILS;
 pub use erasure::{ErasePerson, Erasure, Trace, erase_person, erased_address};
 pub use error::IdentityError;
 pub use guessing::{
-    Attempts, Charge, Charged, ConsumedQuota, GuessKind, GuessPolicy, KNOWN_ADDRESS_FOR, Quota, TooManyAttempts,
-    address_key, consume, refund,
+    Attempts, ConsumedQuota, GuessCount, GuessCounter, GuessKind, GuessPolicy, GuessQuota, KNOWN_ADDRESS_FOR,
+    TooManyAttempts, address_key, consume, refund,
 };
 pub use ids::RegistrationId;
 pub use invitations::{Invite, Inviting, ResendInvitation, invite, resend_invitation};
@@ -41,8 +41,8 @@ pub use members::{
     leave_tenant, remove_member, transfer_ownership,
 };
 pub use passwords::{
-    ChangePassword, Credential, Credentials, HasherError, Password, PasswordError, PasswordHash, PasswordHasher,
-    Verdict, change_password,
+    ChangePassword, Credential, CredentialStore, HasherError, Password, PasswordError, PasswordHash, PasswordHasher,
+    PasswordMatch, change_password,
 };
 pub use people::{
     ChangeProfile, DisablePerson, EnablePerson, People, Person, PersonStatus, ReadOwnProfile, change_profile,

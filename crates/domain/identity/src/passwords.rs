@@ -125,7 +125,7 @@ impl fmt::Debug for PasswordHash {
 
 /// Result of comparing a password with a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum PasswordMatch {
     /// The password does not match, or there is no hash.
     Wrong,
     /// The password matches.
@@ -154,7 +154,7 @@ pub trait PasswordHasher: Send + Sync {
 
     /// Compares a password with a hash. `None` costs as much time as a hash that does not match, so that the time does
     /// not reveal whether an account exists.
-    async fn verify(&self, password: Password, hash: Option<PasswordHash>) -> Result<Verdict, HasherError>;
+    async fn verify(&self, password: Password, hash: Option<PasswordHash>) -> Result<PasswordMatch, HasherError>;
 }
 
 /// A user's stored password.
@@ -172,7 +172,7 @@ pub struct Credential {
 
 /// Port: stores credentials.
 #[async_trait]
-pub trait Credentials: Send {
+pub trait CredentialStore: Send {
     /// Inserts the first credential of a user.
     async fn insert_credential(&mut self, credential: &Credential) -> Result<(), StoreError>;
 
@@ -199,7 +199,7 @@ impl Command for ChangePassword {
 
 /// Changes the acting user's password and ends all their other sessions.
 pub async fn change_password(
-    unit: &mut (impl People + Credentials + Sessions + JobQueue + Authorities + Journal + ?Sized),
+    unit: &mut (impl People + CredentialStore + Sessions + JobQueue + Authorities + Journal + ?Sized),
     actor: &Actor,
     world: &World,
     command: ChangePassword,

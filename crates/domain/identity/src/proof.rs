@@ -5,8 +5,8 @@ use tenantry_kernel::{EmailAddress, SessionId, SessionPrincipal, StoreError, Use
 use uuid::Uuid;
 
 use crate::{
-    Attempts, ConsumedQuota, Credential, Credentials, IdentityError, Password, PasswordHash, PasswordHasher, People,
-    Registration, RegistrationId, Verdict, guessing::refund,
+    Attempts, ConsumedQuota, Credential, CredentialStore, IdentityError, Password, PasswordHash, PasswordHasher,
+    PasswordMatch, People, Registration, RegistrationId, guessing::refund,
 };
 
 /// The subject of a proof, and what it was compared with.
@@ -65,7 +65,7 @@ impl From<&Registration> for Candidate {
 
 /// Looks up the credential of the user with this address. On `None` the caller must still spend the time of one hash.
 pub async fn find_candidate(
-    unit: &mut (impl People + Credentials + ?Sized),
+    unit: &mut (impl People + CredentialStore + ?Sized),
     email: &EmailAddress,
 ) -> Result<Option<Candidate>, StoreError> {
     let person = unit.person_by_email(email).await?;
@@ -91,9 +91,9 @@ pub async fn prove_password(
     let verdict = hasher.verify(password.clone(), stored).await?;
     let Candidate { proven, .. } = candidate.ok_or(IdentityError::InvalidCredentials)?;
     let renewed_hash = match verdict {
-        Verdict::Wrong => return Err(IdentityError::InvalidCredentials),
-        Verdict::Right => None,
-        Verdict::RightButOutdated => Some(hasher.hash(password).await?),
+        PasswordMatch::Wrong => return Err(IdentityError::InvalidCredentials),
+        PasswordMatch::Right => None,
+        PasswordMatch::RightButOutdated => Some(hasher.hash(password).await?),
     };
     Ok(Proof { proven, renewed_hash, consumed })
 }
@@ -117,7 +117,7 @@ impl Proof {
     /// [`IdentityError::InvalidCredentials`] unless `user`'s password was compared and has not changed since.
     pub(crate) async fn current_credential(
         &self,
-        unit: &mut (impl Credentials + ?Sized),
+        unit: &mut (impl CredentialStore + ?Sized),
         user: UserId,
     ) -> Result<Credential, IdentityError> {
         let credential = unit.credential_of(user).await?.ok_or(IdentityError::InvalidCredentials)?;

@@ -7,8 +7,8 @@ use tenantry_kernel::{Action, Actor, Authorities, EmailAddress, Event, Journal, 
 use tenantry_mails::{AttachedLink, send_email};
 
 use crate::{
-    Attempts, Credential, Credentials, EndReason, IdentityError, LinkKind, LinkPurpose, Links, PasswordHash, People,
-    PersonStatus, Sessions,
+    Attempts, Credential, CredentialStore, EndReason, IdentityError, LinkKind, LinkPurpose, Links, PasswordHash,
+    People, PersonStatus, Sessions,
     emails::ResetPasswordEmail,
     guessing::note_seen,
     passwords::password_changed,
@@ -83,8 +83,8 @@ impl ResetPassword {
 }
 
 /// Ports that a reset writes to.
-pub trait Resetting: Links + People + Credentials + Sessions + Attempts + JobQueue + Authorities + Journal {}
-impl<T: Links + People + Credentials + Sessions + Attempts + JobQueue + Authorities + Journal + ?Sized> Resetting
+pub trait Resetting: Links + People + CredentialStore + Sessions + Attempts + JobQueue + Authorities + Journal {}
+impl<T: Links + People + CredentialStore + Sessions + Attempts + JobQueue + Authorities + Journal + ?Sized> Resetting
     for T
 {
 }
@@ -119,7 +119,7 @@ pub async fn reset_password(
 
 /// Replaces a user's password, or sets the first one.
 pub(crate) async fn set_password(
-    unit: &mut (impl Credentials + ?Sized),
+    unit: &mut (impl CredentialStore + ?Sized),
     world: &World,
     user: tenantry_kernel::UserId,
     hash: PasswordHash,

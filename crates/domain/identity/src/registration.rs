@@ -13,11 +13,11 @@ use tenantry_tenancy::vocabulary::{MEMBERSHIP_CREATED, TENANT_CREATED};
 use tenantry_tenancy::{FoundTenant, Founding, Plan, Slug, Tenant, found_tenant};
 
 use crate::{
-    Attempts, Credential, Credentials, IdentityError, LinkKind, LinkPurpose, LinkToken, Links, PasswordHash, People,
-    Person, PersonStatus, Proof, Proven, RefreshKeys, RegistrationId, Session, SessionPolicy, Sessions,
+    Attempts, Credential, CredentialStore, IdentityError, LinkKind, LinkPurpose, LinkToken, Links, PasswordHash,
+    People, Person, PersonStatus, Proof, Proven, RefreshKeys, RegistrationId, Session, SessionPolicy, Sessions,
     emails::{AccountExistsEmail, ConfirmRegistrationEmail, WelcomeEmail},
     guessing::note_seen,
-    sessions::{Beginning, start_session},
+    sessions::{SessionOrigin, start_session},
     verification::new_link,
     vocabulary::{SESSION_STARTED, SIGN_IN_FAILED, USER_EMAIL_VERIFIED, USER_REGISTERED},
 };
@@ -70,8 +70,8 @@ pub struct Registered {
 }
 
 /// Ports that a registration writes to.
-pub trait Registering: Founding + People + Credentials + Sessions + Links + JobQueue + Authorities {}
-impl<T: Founding + People + Credentials + Sessions + Links + JobQueue + Authorities + ?Sized> Registering for T {}
+pub trait Registering: Founding + People + CredentialStore + Sessions + Links + JobQueue + Authorities {}
+impl<T: Founding + People + CredentialStore + Sessions + Links + JobQueue + Authorities + ?Sized> Registering for T {}
 
 /// Creates the user, the tenant with its default roles and its owner, and a session in the tenant. Enqueues a welcome
 /// email with a link that verifies the address.
@@ -118,7 +118,7 @@ async fn make(
     };
     let tenant = found_tenant(unit, &actor, world, founding).await?;
     let actor = actor.within(Some(tenant.id));
-    let session = start_session(unit, &actor, world, keys, policy, Beginning::SignIn).await?;
+    let session = start_session(unit, &actor, world, keys, policy, SessionOrigin::SignIn).await?;
     Ok(Registered { person, tenant, session })
 }
 
@@ -163,7 +163,7 @@ pub async fn offer_first_password(
 
 /// Creates a user and appends `user.registered`, which belongs to no tenant.
 pub async fn insert_person(
-    unit: &mut (impl People + Credentials + Journal + ?Sized),
+    unit: &mut (impl People + CredentialStore + Journal + ?Sized),
     actor: &Actor,
     world: &World,
     new: NewPerson,

@@ -148,25 +148,25 @@ impl Session {
     /// Decides what a token of the given rotation is valid for. The direct predecessor of the current token gets the
     /// same successor again within the grace time, or later as long as no client has presented that successor. So
     /// parallel tabs and lost responses do no harm. Any older token can only be a copy.
-    pub(crate) fn judge(&self, rotation: u32, now: Timestamp, policy: &SessionPolicy) -> Judgement {
+    pub(crate) fn judge(&self, rotation: u32, now: Timestamp, policy: &SessionPolicy) -> RefreshOutcome {
         let is_predecessor = rotation.checked_add(1) == Some(self.rotation);
         let successor_unseen = self.seen_rotation < self.rotation;
         let in_grace = now.since(self.rotated_at) <= policy.grace;
         if rotation == self.rotation {
-            Judgement::Current
+            RefreshOutcome::Current
         } else if rotation > self.rotation {
-            Judgement::Unknown
+            RefreshOutcome::Unknown
         } else if is_predecessor && (in_grace || successor_unseen) {
-            Judgement::SpentJustNow
+            RefreshOutcome::SpentJustNow
         } else {
-            Judgement::Replayed
+            RefreshOutcome::Replayed
         }
     }
 }
 
 /// The state of a refresh token.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Judgement {
+pub(crate) enum RefreshOutcome {
     /// The current token.
     Current,
     /// The direct predecessor of the current token, which may be presented again.
@@ -359,7 +359,7 @@ pub async fn refresh_session(
     if !session.is_live(now, policy) {
         return Err(Refusal::SessionEnded.into());
     }
-    if session.judge(token.rotation, now, policy) == Judgement::Current {
+    if session.judge(token.rotation, now, policy) == RefreshOutcome::Current {
         if unit.rotate_session(session.id, session.rotation, now).await? {
             session.seen_rotation = session.seen_rotation.max(session.rotation);
             session.rotation += 1;
@@ -372,9 +372,9 @@ pub async fn refresh_session(
         }
     }
     match session.judge(token.rotation, now, policy) {
-        Judgement::SpentJustNow => Ok(Refreshed::Session(Box::new(session))),
-        Judgement::Current | Judgement::Unknown => Err(IdentityError::TokenInvalid),
-        Judgement::Replayed => {
+        RefreshOutcome::SpentJustNow => Ok(Refreshed::Session(Box::new(session))),
+        RefreshOutcome::Current | RefreshOutcome::Unknown => Err(IdentityError::TokenInvalid),
+        RefreshOutcome::Replayed => {
             end_replayed(unit, &actor.of_session(&session), world, &session).await?;
             Ok(Refreshed::Replayed)
         }
@@ -405,7 +405,7 @@ pub(crate) async fn end_replayed(
 }
 
 /// How a session starts.
-pub(crate) enum Beginning<'a> {
+pub(crate) enum SessionOrigin<'a> {
     /// The user has signed in.
     SignIn,
     /// The user continues from an earlier session. Both share their sign-in and its absolute end.
@@ -420,7 +420,7 @@ pub(crate) async fn start_session(
     world: &World,
     keys: &dyn RefreshKeys,
     policy: &SessionPolicy,
-    beginning: Beginning<'_>,
+    beginning: SessionOrigin<'_>,
 ) -> Result<Session, IdentityError> {
     let user = actor.user().ok_or(StoreError::Misuse("a session needs a person"))?;
     let now = world.now();
@@ -428,8 +428,8 @@ pub(crate) async fn start_session(
     running.retain(|session| session.is_live(now, policy));
     let keep = usize::try_from(MAX_LIVE_SESSIONS).unwrap_or(usize::MAX) - 1;
     let sibling = match beginning {
-        Beginning::SignIn => None,
-        Beginning::Sibling(session) => Some(session),
+        SessionOrigin::SignIn => None,
+        SessionOrigin::Sibling(session) => Some(session),
     };
     // The session that continues in another tenant is in use, however old it is.
     running.retain(|session| sibling.is_none_or(|sibling| sibling.id != session.id));
@@ -523,7 +523,7 @@ mod tests {
 
     #[test]
     fn a_token_is_judged_by_its_place_the_time_and_what_was_seen() {
-        use Judgement::*;
+        use RefreshOutcome::*;
         let table = [
             // rotation, seen, token, at, judgement
             (5, 5, 5, 9_999, Current),

@@ -5,9 +5,9 @@ use tenantry_kernel::{Action, Actor, Authorities, Journal, Refusal, TenantStatus
 use tenantry_tenancy::{Membership, MembershipStatus, Memberships, Slug, Tenant};
 
 use crate::{
-    Attempts, Credentials, IdentityError, People, Person, PersonStatus, Proof, RefreshKeys, Session, SessionPolicy,
+    Attempts, CredentialStore, IdentityError, People, Person, PersonStatus, Proof, RefreshKeys, Session, SessionPolicy,
     Sessions,
-    sessions::{Beginning, start_session},
+    sessions::{SessionOrigin, start_session},
     vocabulary::{SESSION_ENDED, SESSION_STARTED, SIGN_IN_FAILED},
 };
 
@@ -39,8 +39,8 @@ pub struct SignedIn {
 }
 
 /// Ports that a sign-in writes to.
-pub trait SigningIn: People + Credentials + Sessions + Memberships + Attempts + Authorities + Journal {}
-impl<T: People + Credentials + Sessions + Memberships + Attempts + Authorities + Journal + ?Sized> SigningIn for T {}
+pub trait SigningIn: People + CredentialStore + Sessions + Memberships + Attempts + Authorities + Journal {}
+impl<T: People + CredentialStore + Sessions + Memberships + Attempts + Authorities + Journal + ?Sized> SigningIn for T {}
 
 /// Creates the session, if the user may still sign in with the password that was compared.
 pub async fn complete_sign_in(
@@ -76,7 +76,7 @@ pub async fn complete_sign_in(
     }
     proof.refund(unit, world).await?;
     let actor = actor.known_as(person.id, person.name.as_str()).within(tenant.as_ref().map(|t| t.id));
-    let session = start_session(unit, &actor, world, keys, policy, Beginning::SignIn).await?;
+    let session = start_session(unit, &actor, world, keys, policy, SessionOrigin::SignIn).await?;
     let tenants = memberships.into_iter().map(|(_, tenant)| tenant).collect();
     Ok(SignedIn { person, session, tenant, tenants })
 }

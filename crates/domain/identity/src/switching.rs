@@ -11,7 +11,7 @@ use tenantry_tenancy::{
 
 use crate::{
     EndReason, IdentityError, People, Person, RefreshKeys, RefreshToken, Session, SessionPolicy, Sessions,
-    sessions::{Beginning, Judgement, end_replayed, note_ended, start_session},
+    sessions::{RefreshOutcome, SessionOrigin, end_replayed, note_ended, start_session},
     vocabulary::{SESSION_ENDED, SESSION_REPLAYED, SESSION_STARTED},
 };
 
@@ -120,9 +120,9 @@ pub async fn switch_tenant(
         return Err(Refusal::SessionEnded.into());
     }
     match session.judge(command.token.rotation, now, policy) {
-        Judgement::Current | Judgement::SpentJustNow => {}
-        Judgement::Unknown => return Err(IdentityError::TokenInvalid),
-        Judgement::Replayed => {
+        RefreshOutcome::Current | RefreshOutcome::SpentJustNow => {}
+        RefreshOutcome::Unknown => return Err(IdentityError::TokenInvalid),
+        RefreshOutcome::Replayed => {
             end_replayed(unit, actor, world, &session).await?;
             return Ok(Switched::Replayed);
         }
@@ -139,7 +139,7 @@ pub async fn switch_tenant(
         return Err(Refusal::TenantSuspended.into());
     }
     let there = actor.within(Some(tenant.id));
-    let sibling = start_session(unit, &there, world, keys, policy, Beginning::Sibling(&session)).await?;
+    let sibling = start_session(unit, &there, world, keys, policy, SessionOrigin::Sibling(&session)).await?;
     if command.end_current {
         let ended = unit.end_session(session.id, EndReason::Switched, now).await?;
         note_ended(unit, actor, world, &ended, EndReason::Switched).await?;

@@ -10,7 +10,7 @@ use tenantry_kernel::{
 use tenantry_mails::{AttachedLink, send_email};
 
 use crate::{
-    Attempts, Credentials, EndReason, IdentityError, Link, LinkKind, LinkPurpose, LinkToken, Links, People, Person,
+    Attempts, CredentialStore, EndReason, IdentityError, Link, LinkKind, LinkPurpose, LinkToken, Links, People, Person,
     PersonStatus, Proof, Proven, Registrations, Sessions,
     emails::{
         AddressChangeRequestedEmail, AddressChangedEmail, AddressInUseEmail, ConfirmNewAddressEmail, VerifyAddressEmail,
@@ -141,11 +141,20 @@ impl VerifyEmail {
 
 /// Ports that a verification writes to.
 pub trait Verifying:
-    Links + People + Credentials + Registrations + Sessions + Attempts + JobQueue + Authorities + Journal
+    Links + People + CredentialStore + Registrations + Sessions + Attempts + JobQueue + Authorities + Journal
 {
 }
 impl<T> Verifying for T where
-    T: Links + People + Credentials + Registrations + Sessions + Attempts + JobQueue + Authorities + Journal + ?Sized
+    T: Links
+        + People
+        + CredentialStore
+        + Registrations
+        + Sessions
+        + Attempts
+        + JobQueue
+        + Authorities
+        + Journal
+        + ?Sized
 {
 }
 
@@ -240,7 +249,7 @@ impl Kind for EmailChangeRequested {
 
 /// Enqueues a job that notifies both mailboxes. The job also looks up whether the new address is taken.
 pub async fn request_email_change(
-    unit: &mut (impl People + Credentials + JobQueue + Authorities + ?Sized),
+    unit: &mut (impl People + CredentialStore + JobQueue + Authorities + ?Sized),
     actor: &Actor,
     world: &World,
     command: ChangeEmail,

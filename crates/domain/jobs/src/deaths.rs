@@ -2,7 +2,7 @@
 
 use tenantry_kernel::{Actor, Event, Journal, Outcome, RequestId, StoreError, World};
 
-use crate::{DeadLetter, Job, Outcome as JobOutcome, vocabulary::JOB_DIED};
+use crate::{AttemptOutcome as JobOutcome, DeadLetter, Job, vocabulary::JOB_DIED};
 
 impl DeadLetter {
     /// Returns the dead letter of a job with this outcome; `None` unless the job was given up.

@@ -10,16 +10,16 @@ use crate::{Claim, Claimed, Job, Kind, PayloadError, SealError, Worklist};
 ///
 /// A job runs at least once: an attempt may be interrupted at any point and repeated, in this process or another. A
 /// handler with effects outside the store must tolerate that. A handler whose effects are in the store runs exactly
-/// once with [`Try::complete_in`].
+/// once with [`JobAttempt::complete_in`].
 #[async_trait]
 pub trait Handler<K: Kind>: Send + Sync {
     /// Runs one job. The future may be dropped at any await point.
-    async fn run(&self, words: K, of: &Try) -> Result<Done, JobFailure>;
+    async fn run(&self, words: K, of: &JobAttempt) -> Result<Done, JobFailure>;
 }
 
 /// An attempt to run a job.
 #[derive(Debug, Clone)]
-pub struct Try {
+pub struct JobAttempt {
     /// The job.
     pub job: Job,
     claim: Claim,
@@ -31,7 +31,7 @@ pub struct Try {
 pub enum Done {
     /// The job had its effect outside the store; its completion is not recorded yet.
     Outside,
-    /// The job was run and recorded in one committed unit: [`Try::complete_in`].
+    /// The job was run and recorded in one committed unit: [`JobAttempt::complete_in`].
     InUnit,
     /// The job is not due yet. The attempt is not counted.
     Snooze {
@@ -54,7 +54,7 @@ pub struct JobFailure {
 #[error("its lease had ended")]
 pub struct LeaseLost;
 
-impl Try {
+impl JobAttempt {
     /// Creates the attempt of a claimed job.
     pub fn new(claimed: Claimed, world: World) -> Self {
         Self { job: claimed.job, claim: claimed.claim, world }

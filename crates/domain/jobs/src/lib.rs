@@ -25,12 +25,12 @@ pub use board::{JobFilter, JobStatus, Jobs, QueueFigures, QueueStats};
 pub use clean_up::{CleanUp, CleanUpTarget, RequestCleanUp, StartCleanUp, request_clean_up, start_clean_up};
 pub use deaths::note_deaths;
 pub use error::JobError;
-pub use handler::{Done, Handler, JobFailure, LeaseLost, Try};
+pub use handler::{Done, Handler, JobAttempt, JobFailure, LeaseLost};
 pub use ids::JobId;
 pub use jobs::{Job, JobState, Kind, NewJob, PayloadError};
 pub use management::{CancelJob, ReadJobs, RetryJob, cancel_job, retry_job};
 pub use queue::{
-    Claim, ClaimJobs, Claimed, Claims, DeadLetter, Enqueued, JobQueue, Outcome, Settlement, Turn, Worklist,
+    AttemptOutcome, Claim, ClaimJobs, Claimed, Claims, DeadLetter, Enqueued, JobQueue, Settlement, Turn, Worklist,
 };
 pub use retry::RetryPolicy;
 pub use schedules::{CronError, CronExpression, Schedule, Schedules, fire_schedule, register_schedule};

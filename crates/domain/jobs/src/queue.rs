@@ -83,7 +83,7 @@ pub struct DeadLetter {
 
 /// Outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum AttemptOutcome {
     /// The job is completed. Its secret is blanked.
     Completed,
     /// The attempt failed and is retried later. The secret stays.
@@ -119,7 +119,7 @@ pub struct Settlement {
     /// The claim.
     pub claim: Claim,
     /// The outcome.
-    pub outcome: Outcome,
+    pub outcome: AttemptOutcome,
 }
 
 /// Port: enqueues jobs.
@@ -164,7 +164,7 @@ pub trait Worklist: Send {
 
     /// Records the completion of a job. Returns `false` and changes nothing when the claim is no longer valid.
     async fn complete_job(&mut self, claim: Claim, now: Timestamp) -> Result<bool, StoreError> {
-        let completed = Settlement { claim, outcome: Outcome::Completed };
+        let completed = Settlement { claim, outcome: AttemptOutcome::Completed };
         Ok(self.settle_jobs(std::slice::from_ref(&completed), now).await?.is_empty())
     }
 }

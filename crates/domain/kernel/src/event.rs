@@ -79,7 +79,7 @@ impl From<Vec<String>> for ChangeValue {
 /// A changed field. A secret field has neither `from` nor `to`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Change {
+pub struct FieldChange {
     /// Public name of the field.
     pub field: String,
     /// The value before, if there was one.
@@ -109,7 +109,7 @@ pub struct PersonalPart {
     pub user_agent: Option<String>,
     /// Changed fields that hold personal data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub changes: Vec<Change>,
+    pub changes: Vec<FieldChange>,
 }
 
 impl PersonalPart {
@@ -153,7 +153,7 @@ pub struct Event {
     /// The target.
     pub target: Option<Target>,
     /// Changed fields, without personal ones.
-    pub changes: Vec<Change>,
+    pub changes: Vec<FieldChange>,
     /// The request that caused it.
     pub request: RequestId,
     /// Number of occurrences; more than one only for counted refusals.
@@ -183,7 +183,7 @@ struct CanonicalEvent<'a> {
     target_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     target_id: Option<String>,
-    changes: &'a [Change],
+    changes: &'a [FieldChange],
     request_id: String,
     count: i64,
     commitment: String,
@@ -242,7 +242,7 @@ impl Event {
     /// Adds a field that had no value before.
     #[must_use]
     pub fn set(mut self, field: &str, to: impl Into<ChangeValue>) -> Self {
-        self.changes.push(Change { field: field.to_owned(), from: None, to: Some(to.into()) });
+        self.changes.push(FieldChange { field: field.to_owned(), from: None, to: Some(to.into()) });
         self
     }
 
@@ -251,7 +251,7 @@ impl Event {
     pub fn changed(mut self, field: &str, from: impl Into<ChangeValue>, to: impl Into<ChangeValue>) -> Self {
         let (from, to) = (from.into(), to.into());
         if from != to {
-            self.changes.push(Change { field: field.to_owned(), from: Some(from), to: Some(to) });
+            self.changes.push(FieldChange { field: field.to_owned(), from: Some(from), to: Some(to) });
         }
         self
     }
@@ -259,7 +259,7 @@ impl Event {
     /// Adds a field with personal data that had no value before.
     #[must_use]
     pub fn set_personal(mut self, field: &str, to: impl Into<ChangeValue>) -> Self {
-        self.personal.changes.push(Change { field: field.to_owned(), from: None, to: Some(to.into()) });
+        self.personal.changes.push(FieldChange { field: field.to_owned(), from: None, to: Some(to.into()) });
         self
     }
 
@@ -268,7 +268,7 @@ impl Event {
     pub fn changed_personal(mut self, field: &str, from: impl Into<ChangeValue>, to: impl Into<ChangeValue>) -> Self {
         let (from, to) = (from.into(), to.into());
         if from != to {
-            self.personal.changes.push(Change { field: field.to_owned(), from: Some(from), to: Some(to) });
+            self.personal.changes.push(FieldChange { field: field.to_owned(), from: Some(from), to: Some(to) });
         }
         self
     }
@@ -276,7 +276,7 @@ impl Event {
     /// Adds a changed secret field without its values.
     #[must_use]
     pub fn changed_secret(mut self, field: &str) -> Self {
-        self.changes.push(Change { field: field.to_owned(), from: None, to: None });
+        self.changes.push(FieldChange { field: field.to_owned(), from: None, to: None });
         self
     }
 

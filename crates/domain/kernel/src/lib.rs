@@ -33,7 +33,7 @@ pub use canonical::{CanonicalError, canonical_json};
 pub use default_role::DefaultRole;
 pub use email::{EmailAddress, EmailError};
 pub use error::{Coded, ErrorCode, ErrorKind, FieldError, StoreError, missing_permissions};
-pub use event::{Change, ChangeValue, EVENT_VERSION, Event, Journal, Outcome, PersonalPart, commitment_to};
+pub use event::{ChangeValue, EVENT_VERSION, Event, FieldChange, Journal, Outcome, PersonalPart, commitment_to};
 #[doc(hidden)]
 pub use ids::macros;
 pub use ids::{EventId, IdError, RequestId, RoleId, SessionId, SignInId, TenantId, UserId};

@@ -2,20 +2,20 @@
 
 use std::{fmt::Write as _, num::NonZeroU32, time::Duration};
 
-use crate::{Charge, Charged, DecidedBy, Quota};
+use crate::{Consumed, Consumption, DecidedBy, RateQuota};
 
 /// The decision about one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
+pub struct RateLimitDecision {
     /// The counter that decided.
     pub decided_by: DecidedBy,
-    charges: Vec<Charge>,
-    charged: Charged,
+    charges: Vec<Consumption>,
+    charged: Consumed,
     weight: NonZeroU32,
 }
 
-impl Decision {
-    pub(crate) fn new(charges: Vec<Charge>, charged: Charged, weight: NonZeroU32, decided_by: DecidedBy) -> Self {
+impl RateLimitDecision {
+    pub(crate) fn new(charges: Vec<Consumption>, charged: Consumed, weight: NonZeroU32, decided_by: DecidedBy) -> Self {
         Self { decided_by, charges, charged, weight }
     }
 
@@ -25,7 +25,7 @@ impl Decision {
     }
 
     /// Returns the first refused charge, if any.
-    pub fn refused(&self) -> Option<&Charge> {
+    pub fn refused(&self) -> Option<&Consumption> {
         let place = self.charged.standings.iter().position(|standing| standing.wait.is_some())?;
         self.charges.get(place)
     }
@@ -38,7 +38,7 @@ impl Decision {
         let mut field = String::with_capacity(64);
         for charge in &self.charges {
             let separator = if field.is_empty() { "" } else { ", " };
-            let (name, Quota { limit, window }) = (charge.policy.name(), charge.quota);
+            let (name, RateQuota { limit, window }) = (charge.policy.name(), charge.quota);
             let _infallible = write!(field, "{separator}\"{name}\";q={limit};w={}", window.as_secs());
         }
         field
@@ -56,7 +56,7 @@ impl Decision {
         field
     }
 
-    /// Returns the seconds for `Retry-After`, never fewer than [`Decision::field()`] states.
+    /// Returns the seconds for `Retry-After`, never fewer than [`RateLimitDecision::field()`] states.
     pub fn retry_after_seconds(&self) -> u64 {
         (0..self.charged.standings.len()).map(|place| self.reset_seconds(place)).max().unwrap_or(1)
     }
@@ -77,7 +77,7 @@ fn whole_seconds(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{PlanQuotas, Policies, Standing};
+    use crate::{PlanQuotas, Policies, RateLimitStatus};
     use tenantry_kernel::{TenantId, UserId};
     use uuid::Uuid;
 
@@ -85,18 +85,18 @@ mod tests {
         NonZeroU32::new(number).expect("not zero")
     }
 
-    fn decision(standings: &[Standing]) -> Decision {
+    fn decision(standings: &[RateLimitStatus]) -> RateLimitDecision {
         let quotas = PlanQuotas { caller: of(100), tenant: of(7) };
         let policies = Policies { without_plan: of(100), plans: vec![("starter", quotas)] };
         let id = Uuid::from_u128(1);
         let charges = policies.of_member(TenantId::from_uuid(id), UserId::from_uuid(id), "starter");
-        let charged = Charged { standings: standings.to_vec(), has_forgotten: false };
-        Decision::new(charges, charged, NonZeroU32::MIN, DecidedBy::Twin)
+        let charged = Consumed { standings: standings.to_vec(), has_forgotten: false };
+        RateLimitDecision::new(charges, charged, NonZeroU32::MIN, DecidedBy::Twin)
     }
 
     #[test]
     fn what_remains_is_told_of_each_policy() {
-        let standing = |remaining| Standing { remaining, wait: None };
+        let standing = |remaining| RateLimitStatus { remaining, wait: None };
         let decision = decision(&[standing(99), standing(0)]);
         assert!(decision.is_admitted() && decision.refused().is_none());
         assert_eq!(decision.policy_field(), r#""caller";q=100;w=60, "tenant";q=7;w=60"#);
@@ -106,11 +106,11 @@ mod tests {
     #[test]
     fn nobody_is_asked_to_come_again_earlier_than_the_field_says() {
         let wait = Some(Duration::from_millis(400));
-        let refused = decision(&[Standing { remaining: 0, wait }]);
+        let refused = decision(&[RateLimitStatus { remaining: 0, wait }]);
         assert_eq!(refused.field(), r#""caller";r=0;t=1"#);
         assert_eq!(refused.retry_after_seconds(), 1);
         let wait = Some(Duration::from_millis(8_001));
-        let refused = decision(&[Standing { remaining: 5, wait: None }, Standing { remaining: 0, wait }]);
+        let refused = decision(&[RateLimitStatus { remaining: 5, wait: None }, RateLimitStatus { remaining: 0, wait }]);
         assert_eq!(refused.field(), r#""caller";r=5;t=1, "tenant";r=0;t=9"#);
         assert_eq!(refused.retry_after_seconds(), 9);
         assert_eq!(refused.refused().map(|charge| charge.policy.name()), Some("tenant"));

@@ -10,8 +10,8 @@ mod limits;
 mod policies;
 mod processes;
 
-pub use fields::Decision;
-pub use limiter::{Charge, Charged, Key, Limiter, LimiterError, Quota, Standing, Twin};
+pub use fields::RateLimitDecision;
+pub use limiter::{Consumed, Consumption, LimitKey, Limiter, LimiterError, RateLimitStatus, RateQuota, Twin};
 pub use limits::{DecidedBy, Limits};
 pub use policies::{PlanQuotas, Policies, Policy};
 pub use processes::{ProcessId, Processes};

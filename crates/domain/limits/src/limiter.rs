@@ -8,14 +8,14 @@ use crate::Policy;
 
 /// A quota: `limit` requests at once, and as many in each later window, spread evenly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Quota {
+pub struct RateQuota {
     /// Number of requests.
     pub limit: NonZeroU32,
     /// Length of the window, in whole seconds.
     pub window: Duration,
 }
 
-impl Quota {
+impl RateQuota {
     /// Returns the time that one request of weight `weight` takes of the window. A request never takes more than the
     /// whole quota, so that every window admits one request whatever its weight.
     pub fn step(&self, weight: NonZeroU32) -> Duration {
@@ -25,7 +25,7 @@ impl Quota {
 
 /// The subject whose requests are counted. The text form begins with the tenant; no part of it is chosen by a client.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Key {
+pub enum LimitKey {
     /// All callers of a tenant together.
     Tenant(TenantId),
     /// A user in a tenant, or in none.
@@ -38,7 +38,7 @@ pub enum Key {
 /// Placeholder for an absent tenant.
 const NO_TENANT: &str = "-";
 
-impl fmt::Display for Key {
+impl fmt::Display for LimitKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tenant(tenant) => write!(f, "{tenant}:tenant"),
@@ -51,18 +51,18 @@ impl fmt::Display for Key {
 
 /// One request to count under one policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Charge {
+pub struct Consumption {
     /// The policy that clients see.
     pub policy: Policy,
     /// The subject of the count.
-    pub key: Key,
+    pub key: LimitKey,
     /// The quota. A changed quota resets the counter of the key.
-    pub quota: Quota,
+    pub quota: RateQuota,
 }
 
 /// State of a counter after a charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct RateLimitStatus {
     /// Number of requests that may come at once now.
     pub remaining: u32,
     /// For a refused request: the time until it would be admitted.
@@ -71,14 +71,14 @@ pub struct Standing {
 
 /// Result of a list of charges.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Charged {
+pub struct Consumed {
     /// States in the order of the charges, up to the first refused one.
-    pub standings: Vec<Standing>,
+    pub standings: Vec<RateLimitStatus>,
     /// Whether the counter lost its memory less than a window ago and so admits too much.
     pub has_forgotten: bool,
 }
 
-impl Charged {
+impl Consumed {
     /// Returns whether no charge was refused.
     pub fn is_admitted(&self) -> bool {
         self.standings.iter().all(|standing| standing.wait.is_none())
@@ -103,13 +103,13 @@ pub enum LimiterError {
 #[async_trait]
 pub trait Limiter: Send + Sync {
     /// Counts a request under each policy.
-    async fn charge(&self, charges: &[Charge], weight: NonZeroU32) -> Result<Charged, LimiterError>;
+    async fn charge(&self, charges: &[Consumption], weight: NonZeroU32) -> Result<Consumed, LimiterError>;
 }
 
 /// Port: counts the requests of this process in memory. Keeps the promises of [`Limiter`] and cannot fail.
 pub trait Twin: Send + Sync {
     /// Counts a request under each policy.
-    fn charge(&self, charges: &[Charge], weight: NonZeroU32) -> Charged;
+    fn charge(&self, charges: &[Consumption], weight: NonZeroU32) -> Consumed;
 
     /// Forgets callers that have their whole quota again. Call it every few seconds, since this bounds the memory.
     fn forget_idle(&self);
@@ -125,10 +125,10 @@ mod tests {
         let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let (tenant, user) = (TenantId::from_uuid(one), UserId::from_uuid(two));
         let keys = [
-            (Key::Tenant(tenant), format!("{one}:tenant")),
-            (Key::Person(Some(tenant), user), format!("{one}:person:{two}")),
-            (Key::Person(None, user), format!("-:person:{two}")),
-            (Key::Address("2001:db8:0:1::/64".to_owned()), "-:address:2001:db8:0:1::/64".to_owned()),
+            (LimitKey::Tenant(tenant), format!("{one}:tenant")),
+            (LimitKey::Person(Some(tenant), user), format!("{one}:person:{two}")),
+            (LimitKey::Person(None, user), format!("-:person:{two}")),
+            (LimitKey::Address("2001:db8:0:1::/64".to_owned()), "-:address:2001:db8:0:1::/64".to_owned()),
         ];
         for (key, text) in keys {
             assert_eq!(key.to_string(), text);
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn no_request_takes_more_than_its_window() {
         let of = |number| NonZeroU32::new(number).expect("not zero");
-        let quota = Quota { limit: of(100), window: Duration::from_secs(60) };
+        let quota = RateQuota { limit: of(100), window: Duration::from_secs(60) };
         for (weight, millis) in [(1, 600), (3, 1_800), (100, 60_000), (101, 60_000), (u32::MAX, 60_000)] {
             assert_eq!(quota.step(of(weight)), Duration::from_millis(millis), "{weight}");
         }

@@ -9,7 +9,7 @@ use std::{
 };
 use tenantry_kernel::Timestamp;
 
-use crate::{Charge, Charged, Decision, Limiter, LimiterError, Policies, Standing, Twin};
+use crate::{Consumed, Consumption, Limiter, LimiterError, Policies, RateLimitDecision, RateLimitStatus, Twin};
 
 /// The counter that decided about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,29 +95,29 @@ impl Limits {
     }
 
     /// Counts a request and decides about it. The error, if any, is that of the shared counter, for the log.
-    pub async fn charge(&self, charges: Vec<Charge>, now: Timestamp) -> (Decision, Option<LimiterError>) {
+    pub async fn charge(&self, charges: Vec<Consumption>, now: Timestamp) -> (RateLimitDecision, Option<LimiterError>) {
         let share = self.processes();
         let Some(shared) = &self.shared else {
             let charged = self.twin.charge(&charges, share);
-            return (Decision::new(charges, charged, share, DecidedBy::Twin), None);
+            return (RateLimitDecision::new(charges, charged, share, DecidedBy::Twin), None);
         };
         match shared.charge(&charges, NonZeroU32::MIN).await {
             Ok(charged) if charged.has_forgotten => {
                 let weight = self.weight(share, now);
                 let both = stricter(&charged, &self.twin.charge(&charges, weight));
-                (Decision::new(charges, both, weight, DecidedBy::Both), None)
+                (RateLimitDecision::new(charges, both, weight, DecidedBy::Both), None)
             }
             Ok(charged) => {
                 if charged.is_admitted() {
                     // Only its count matters here, not its decision.
                     self.twin.charge(&charges, share);
                 }
-                (Decision::new(charges, charged, NonZeroU32::MIN, DecidedBy::Shared), None)
+                (RateLimitDecision::new(charges, charged, NonZeroU32::MIN, DecidedBy::Shared), None)
             }
             Err(error) => {
                 let weight = self.weight(share, now);
                 let charged = self.twin.charge(&charges, weight);
-                (Decision::new(charges, charged, weight, DecidedBy::Twin), Some(error))
+                (RateLimitDecision::new(charges, charged, weight, DecidedBy::Twin), Some(error))
             }
         }
     }
@@ -131,9 +131,11 @@ impl Limits {
 const DOUBLE: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
 
 /// Combines two results for the same charges: for each policy, the stricter one.
-fn stricter(one: &Charged, other: &Charged) -> Charged {
+fn stricter(one: &Consumed, other: &Consumed) -> Consumed {
     let pairs = one.standings.iter().zip(&other.standings);
-    let standings = pairs
-        .map(|(one, other)| Standing { remaining: one.remaining.min(other.remaining), wait: one.wait.max(other.wait) });
-    Charged { standings: standings.collect(), has_forgotten: true }
+    let standings = pairs.map(|(one, other)| RateLimitStatus {
+        remaining: one.remaining.min(other.remaining),
+        wait: one.wait.max(other.wait),
+    });
+    Consumed { standings: standings.collect(), has_forgotten: true }
 }

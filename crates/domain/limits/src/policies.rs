@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, time::Duration};
 use tenantry_kernel::{TenantId, UserId};
 
-use crate::{Charge, Key, Quota};
+use crate::{Consumption, LimitKey, RateQuota};
 
 /// A policy that clients see by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,27 +47,27 @@ impl Policies {
     pub const WINDOW: Duration = Duration::from_secs(60);
 
     /// Returns the charges of a request from a network address whose caller is not yet known.
-    pub fn of_address(&self, address: String) -> Vec<Charge> {
-        vec![self.charge(Policy::Caller, Key::Address(address), self.without_plan)]
+    pub fn of_address(&self, address: String) -> Vec<Consumption> {
+        vec![self.charge(Policy::Caller, LimitKey::Address(address), self.without_plan)]
     }
 
     /// Returns the charges of a request by a user in no tenant.
-    pub fn of_person(&self, user: UserId) -> Vec<Charge> {
-        vec![self.charge(Policy::Caller, Key::Person(None, user), self.without_plan)]
+    pub fn of_person(&self, user: UserId) -> Vec<Consumption> {
+        vec![self.charge(Policy::Caller, LimitKey::Person(None, user), self.without_plan)]
     }
 
     /// Returns the charges of a request by a user in a tenant on this plan. On an unknown plan a tenant has the quota
     /// of one user without a plan.
-    pub fn of_member(&self, tenant: TenantId, user: UserId, plan: &str) -> Vec<Charge> {
+    pub fn of_member(&self, tenant: TenantId, user: UserId, plan: &str) -> Vec<Consumption> {
         let without_plan = PlanQuotas { caller: self.without_plan, tenant: self.without_plan };
         let quotas = self.plans.iter().find(|(name, _)| *name == plan).map_or(without_plan, |(_, quotas)| *quotas);
         vec![
-            self.charge(Policy::Caller, Key::Person(Some(tenant), user), quotas.caller),
-            self.charge(Policy::Tenant, Key::Tenant(tenant), quotas.tenant),
+            self.charge(Policy::Caller, LimitKey::Person(Some(tenant), user), quotas.caller),
+            self.charge(Policy::Tenant, LimitKey::Tenant(tenant), quotas.tenant),
         ]
     }
 
-    fn charge(&self, policy: Policy, key: Key, limit: NonZeroU32) -> Charge {
-        Charge { policy, key, quota: Quota { limit, window: Self::WINDOW } }
+    fn charge(&self, policy: Policy, key: LimitKey, limit: NonZeroU32) -> Consumption {
+        Consumption { policy, key, quota: RateQuota { limit, window: Self::WINDOW } }
     }
 }

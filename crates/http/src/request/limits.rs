@@ -4,7 +4,7 @@ use actix_web::{
     HttpMessage, HttpRequest,
     http::header::{self, HeaderMap, HeaderName, HeaderValue},
 };
-use tenantry_limits::Decision;
+use tenantry_limits::RateLimitDecision;
 use tenantry_service::CachedAuthority;
 
 use crate::{App, Failure};
@@ -33,7 +33,7 @@ pub(super) async fn count_address(app: &App, request: &HttpRequest) -> Result<()
     judge(request, limits.count_address(ip_of(request)).await)
 }
 
-fn judge(request: &HttpRequest, decision: Decision) -> Result<(), Failure> {
+fn judge(request: &HttpRequest, decision: RateLimitDecision) -> Result<(), Failure> {
     let retry_after_seconds = decision.retry_after_seconds();
     if let (Ok(policy), Ok(standing)) = (decision.policy_field().try_into(), decision.field().try_into()) {
         request.extensions_mut().insert(RateLimitHeaders { policy, standing, retry_after_seconds });

@@ -7,7 +7,7 @@ use tenantry_identity::{
     EmailChangeRequested, IdentityError, RegistrationRequested, ResetRequested, VerificationRequested,
     prepare_email_change, prepare_registration, prepare_reset, prepare_verification,
 };
-use tenantry_jobs::{Done, Handler, JobFailure, Kind, Try};
+use tenantry_jobs::{Done, Handler, JobAttempt, JobFailure, Kind};
 use tenantry_kernel::{Actor, Coded, RequestId, StoreError, TraceContext, World};
 use tenantry_store::{SystemReason, Unit};
 
@@ -77,7 +77,7 @@ impl From<StoreError> for NotDone {
 
 #[async_trait]
 impl<K: Prepare + 'static> Handler<K> for Accounts {
-    async fn run(&self, words: K, of: &Try) -> Result<Done, JobFailure> {
+    async fn run(&self, words: K, of: &JobAttempt) -> Result<Done, JobFailure> {
         let trace = of.job.trace.as_deref().and_then(|trace| trace.parse::<TraceContext>().ok());
         let actor = Actor::system(trace.unwrap_or_else(|| RequestId::new(&self.world).into()));
         let mut tries = 1;

@@ -5,7 +5,7 @@ use metrics::{counter, gauge};
 use serde::Serialize;
 use std::{collections::HashSet, sync::Arc};
 use tenantry_files::{BlobError, BlobKey, Blobs, FileId, Files, RemoveBlob, SweepBlobs};
-use tenantry_jobs::{Done, Handler, JobFailure, Try};
+use tenantry_jobs::{Done, Handler, JobAttempt, JobFailure};
 use tenantry_kernel::{StoreError, TenantId, Timestamp, World};
 use tenantry_store::{Scope, SystemReason};
 
@@ -31,7 +31,7 @@ pub struct BlobKeeper {
 
 #[async_trait]
 impl Handler<RemoveBlob> for BlobKeeper {
-    async fn run(&self, words: RemoveBlob, _: &Try) -> Result<Done, JobFailure> {
+    async fn run(&self, words: RemoveBlob, _: &JobAttempt) -> Result<Done, JobFailure> {
         self.blobs.delete(words.key()).await.map_err(JobFailure::again)?;
         Ok(Done::Outside)
     }
@@ -51,7 +51,7 @@ struct Swept {
 
 #[async_trait]
 impl Handler<SweepBlobs> for BlobKeeper {
-    async fn run(&self, _: SweepBlobs, of: &Try) -> Result<Done, JobFailure> {
+    async fn run(&self, _: SweepBlobs, of: &JobAttempt) -> Result<Done, JobFailure> {
         let before = self.world.now().minus(SweepBlobs::SPARED);
         let swept = Swept {
             removed: self.remove_unrecorded(before).await.map_err(JobFailure::again)?,

@@ -1,7 +1,7 @@
 //! The clean-up jobs. Deleted rows stay deleted: after an interrupted attempt, the next attempt continues.
 
 use async_trait::async_trait;
-use tenantry_jobs::{CleanUp, Done, Handler, JobFailure, Try};
+use tenantry_jobs::{CleanUp, Done, Handler, JobAttempt, JobFailure};
 
 use super::complete_with_result;
 use crate::{clean_up::Cleaner, transactions::Transactions};
@@ -16,7 +16,7 @@ pub struct CleanUps {
 
 #[async_trait]
 impl Handler<CleanUp> for CleanUps {
-    async fn run(&self, words: CleanUp, of: &Try) -> Result<Done, JobFailure> {
+    async fn run(&self, words: CleanUp, of: &JobAttempt) -> Result<Done, JobFailure> {
         let swept = self.cleaner.clean_up(of.job.tenant, &words.targets, words.dry_run).await?;
         let result = serde_json::to_string(&swept).map_err(JobFailure::hopeless)?;
         complete_with_result(&self.transactions, of, &result).await

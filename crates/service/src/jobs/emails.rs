@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use std::sync::Arc;
 use tenantry_crypto::ServerSecrets;
 use tenantry_identity::LinkPurpose;
-use tenantry_jobs::{Done, Handler, JobFailure, Try};
+use tenantry_jobs::{Done, Handler, JobAttempt, JobFailure};
 use tenantry_kernel::World;
 use tenantry_mails::{Email, Mailer, MailerError, OutgoingEmail};
 
@@ -25,7 +25,7 @@ pub struct EmailSender {
 
 #[async_trait]
 impl Handler<Email> for EmailSender {
-    async fn run(&self, email: Email, of: &Try) -> Result<Done, JobFailure> {
+    async fn run(&self, email: Email, of: &JobAttempt) -> Result<Done, JobFailure> {
         let job = &of.job;
         let link = match &email.link {
             None => None,

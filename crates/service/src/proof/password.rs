@@ -2,7 +2,7 @@
 //! the result is. No unit is open while a password is hashed.
 
 use tenantry_identity::{
-    Candidate, ConsumedQuota, Credentials, GuessKind, IdentityError, Link, Password, People, Proof, Registration,
+    Candidate, ConsumedQuota, CredentialStore, GuessKind, IdentityError, Link, Password, People, Proof, Registration,
     find_candidate, prove_password, vocabulary::INVALID_CREDENTIALS,
 };
 use tenantry_kernel::{EmailAddress, Origin, Outcome, SessionPrincipal};

@@ -12,7 +12,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-use super::{Ports, signed_in};
+use super::{AuthorityPorts, signed_in};
 
 /// A command that any session may run, under the tenant's lock.
 struct ChangePower;
@@ -23,7 +23,7 @@ impl Command for ChangePower {
     const LOCKS_TENANT: bool = true;
 }
 
-pub(super) async fn what_is_locked_is_what_is_held_now(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn what_is_locked_is_what_is_held_now(scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>) {
     let acme = scene.tenant().await;
     let session = signed_in(scene, &acme.owner, Some(&acme)).await;
     let actor = scene.session_actor(&acme.owner, &session);
@@ -49,7 +49,7 @@ pub(super) async fn what_is_locked_is_what_is_held_now(scene: &Scene<'_, impl Un
     assert_eq!(held.unwrap().subject(), Some(alone.id));
 }
 
-pub(super) async fn nothing_is_locked_without_a_session(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn nothing_is_locked_without_a_session(scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>) {
     let acme = scene.tenant().await;
     let actor = scene.actor(&acme.owner, Some(acme.id()));
     scene
@@ -66,7 +66,7 @@ async fn count_roles(unit: &mut (impl Roles + ?Sized)) -> usize {
 
 /// Each unit may add a role while there are few. Without the lock, several units would count before any adds.
 pub(super) async fn te3_changes_of_power_in_a_tenant_come_one_after_the_other(
-    scene: &Scene<'_, impl Units<Unit: Ports>>,
+    scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>,
 ) {
     const UNITS: usize = 10;
     const ROOM: usize = 3;
@@ -97,7 +97,7 @@ pub(super) async fn te3_changes_of_power_in_a_tenant_come_one_after_the_other(
     assert_eq!(after, before + ROOM);
 }
 
-pub(super) async fn changes_are_announced_from_every_scope(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn changes_are_announced_from_every_scope(scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>) {
     let acme = scene.tenant().await;
     let session = signed_in(scene, &acme.owner, Some(&acme)).await;
     for scope in [acme.scope(), TestScope::Person(acme.owner.id), TestScope::System] {

@@ -3,14 +3,14 @@
 use tenantry_kernel::{Authorities, PermissionSet, SessionId};
 use tenantry_tenancy::vocabulary::{INVITATIONS_READ, USERS_READ};
 
-use super::{Ports, authority, role_names, signed_in};
+use super::{AuthorityPorts, authority, role_names, signed_in};
 
 use crate::{
     scene::Scene,
     units::{TestScope, Units},
 };
 
-pub(super) async fn te1_power_in_one_tenant_is_none_in_another(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn te1_power_in_one_tenant_is_none_in_another(scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let person = scene.person().await;
     let reads = PermissionSet::of(&[INVITATIONS_READ]);
@@ -27,7 +27,7 @@ pub(super) async fn te1_power_in_one_tenant_is_none_in_another(scene: &Scene<'_,
     assert!(authority(scene, stray.id).await.is_none());
 }
 
-pub(super) async fn te1_a_scope_sees_its_own_authorities(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn te1_a_scope_sees_its_own_authorities(scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let person = scene.member(&acme).await;
     scene.join(&globex, &person, &[]).await;
@@ -54,7 +54,7 @@ pub(super) async fn te1_a_scope_sees_its_own_authorities(scene: &Scene<'_, impl 
 }
 
 /// If a policy silently skipped the lock, two changes of authority could run at once.
-pub(super) async fn te1_another_tenant_is_not_locked(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn te1_another_tenant_is_not_locked(scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     for scope in [acme.scope(), TestScope::Person(globex.owner.id)] {
         must_be!(

@@ -1,11 +1,13 @@
 //! Tests of calls with many jobs.
 
 use std::collections::HashSet;
-use tenantry_jobs::{Claim, ClaimJobs, Claims, Enqueued, JobId, JobQueue, NewJob, Outcome, Settlement, Worklist};
+use tenantry_jobs::{
+    AttemptOutcome, Claim, ClaimJobs, Claims, Enqueued, JobId, JobQueue, NewJob, Settlement, Worklist,
+};
 use tenantry_kernel::TenantId;
 
 use super::{
-    LEASE, Ports, claim, claim_one, claiming, clear, complete, dead, enqueue, has_due, ids, new_job, retry_at,
+    JobPorts, LEASE, claim, claim_one, claiming, clear, complete, dead, enqueue, has_due, ids, new_job, retry_at,
     secret_until,
 };
 use crate::{
@@ -13,17 +15,17 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn what_became_of_many_is_noted_at_once(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn what_became_of_many_is_noted_at_once(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let now = scene.world.now();
     let until = now.plus(LEASE / 2);
     let outcomes = [
-        Outcome::Completed,
+        AttemptOutcome::Completed,
         retry_at(until),
         dead(),
-        Outcome::Discarded { error: "it makes no sense".to_owned() },
-        Outcome::Snoozed { until },
-        Outcome::HandedBack,
+        AttemptOutcome::Discarded { error: "it makes no sense".to_owned() },
+        AttemptOutcome::Snoozed { until },
+        AttemptOutcome::HandedBack,
     ];
     let secret = Some(secret_until(now.plus(99 * LEASE)));
     let jobs: Vec<NewJob> =
@@ -61,7 +63,7 @@ pub(super) async fn what_became_of_many_is_noted_at_once(scene: &Scene<'_, impl 
 }
 
 /// A worker that reclaims a job whose claim it never reported on reports on both claims at once.
-pub(super) async fn fa7_of_two_claims_to_a_job_the_late_one_is_refused(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_of_two_claims_to_a_job_the_late_one_is_refused(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     for late_is_first in [true, false] {
         clear(scene).await;
         enqueue(scene, &[&new_job(scene, None), &new_job(scene, None)]).await;
@@ -72,7 +74,7 @@ pub(super) async fn fa7_of_two_claims_to_a_job_the_late_one_is_refused(scene: &S
         let (now, until) = (scene.world.now(), scene.world.now().plus(LEASE));
         let refused = scene.system(async |unit| unit.extend_claims(&claims, until).await.unwrap()).await;
         assert_eq!(refused, [late]);
-        let done = claims.iter().map(|claim| Settlement { claim: *claim, outcome: Outcome::Completed });
+        let done = claims.iter().map(|claim| Settlement { claim: *claim, outcome: AttemptOutcome::Completed });
         let done: Vec<Settlement> = done.collect();
         assert_eq!(scene.system(async |unit| unit.settle_jobs(&done, now).await.unwrap()).await, [late]);
     }
@@ -81,23 +83,23 @@ pub(super) async fn fa7_of_two_claims_to_a_job_the_late_one_is_refused(scene: &S
 /// More rows than any statement takes.
 const MANY: usize = 1_200;
 
-async fn enqueue_all(scene: &Scene<'_, impl Units<Unit: Ports>>, jobs: &[NewJob]) -> Vec<Enqueued> {
+async fn enqueue_all(scene: &Scene<'_, impl Units<Unit: JobPorts>>, jobs: &[NewJob]) -> Vec<Enqueued> {
     scene.system(async |unit| unit.enqueue_jobs(jobs).await.unwrap()).await
 }
 
-async fn claim_all(scene: &Scene<'_, impl Units<Unit: Ports>>) -> HashSet<JobId> {
+async fn claim_all(scene: &Scene<'_, impl Units<Unit: JobPorts>>) -> HashSet<JobId> {
     let mut found = HashSet::new();
     while has_due(scene).await {
         let claimed = claim(scene, 3_000).await;
         found.extend(ids(&claimed));
-        let done = claimed.iter().map(|it| Settlement { claim: it.claim, outcome: Outcome::Completed });
+        let done = claimed.iter().map(|it| Settlement { claim: it.claim, outcome: AttemptOutcome::Completed });
         let (done, now) = (done.collect::<Vec<_>>(), scene.world.now());
         assert_eq!(scene.system(async |unit| unit.settle_jobs(&done, now).await.unwrap()).await, []);
     }
     found
 }
 
-pub(super) async fn many_are_enqueued_at_once(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn many_are_enqueued_at_once(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let jobs: Vec<NewJob> = (0..MANY).map(|i| new_job(scene, (i % 2 == 0).then_some(acme.id()))).collect();
@@ -106,7 +108,7 @@ pub(super) async fn many_are_enqueued_at_once(scene: &Scene<'_, impl Units<Unit:
     assert_eq!(enqueue_all(scene, &[]).await, []);
 }
 
-pub(super) async fn of_many_the_second_of_a_key_is_left_out(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn of_many_the_second_of_a_key_is_left_out(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let keyed = |tenant: TenantId, key: usize| NewJob {
@@ -135,7 +137,7 @@ pub(super) async fn of_many_the_second_of_a_key_is_left_out(scene: &Scene<'_, im
     assert_eq!(claim_all(scene).await, live);
 }
 
-pub(super) async fn te1_one_job_of_another_tenant_refuses_all(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn te1_one_job_of_another_tenant_refuses_all(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let mut jobs: Vec<NewJob> = (0..5).map(|_| new_job(scene, Some(acme.id()))).collect();
@@ -146,7 +148,7 @@ pub(super) async fn te1_one_job_of_another_tenant_refuses_all(scene: &Scene<'_, 
     assert!(!has_due(scene).await);
 }
 
-pub(super) async fn only_time_that_was_noted_makes_jobs_ready(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn only_time_that_was_noted_makes_jobs_ready(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let later = NewJob { run_at: scene.world.now().plus(LEASE), ..new_job(scene, None) };
     let abandoned = new_job(scene, None);

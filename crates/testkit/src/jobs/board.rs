@@ -3,31 +3,31 @@
 use tenantry_jobs::{JobFilter, JobId, JobState, JobStatus, Jobs, NewJob};
 use tenantry_kernel::{Direction, PageRequest, StoreError};
 
-use super::{LEASE, Ports, claim, claim_one, clear, complete, dead, enqueue, fail, ids, new_job, secret_until};
+use super::{JobPorts, LEASE, claim, claim_one, clear, complete, dead, enqueue, fail, ids, new_job, secret_until};
 use crate::{
     scene::{SampleTenant, Scene},
     units::{TestScope, Units},
 };
 
-async fn shown(scene: &Scene<'_, impl Units<Unit: Ports>>, scope: TestScope, id: JobId) -> Option<JobStatus> {
+async fn shown(scene: &Scene<'_, impl Units<Unit: JobPorts>>, scope: TestScope, id: JobId) -> Option<JobStatus> {
     scene.look_as(scope, async |unit| unit.job_by_id(id).await.unwrap()).await
 }
 
-async fn state(scene: &Scene<'_, impl Units<Unit: Ports>>, id: JobId) -> JobState {
+async fn state(scene: &Scene<'_, impl Units<Unit: JobPorts>>, id: JobId) -> JobState {
     shown(scene, TestScope::System, id).await.unwrap().state
 }
 
-async fn revive(scene: &Scene<'_, impl Units<Unit: Ports>>, scope: TestScope, id: JobId) -> bool {
+async fn revive(scene: &Scene<'_, impl Units<Unit: JobPorts>>, scope: TestScope, id: JobId) -> bool {
     let now = scene.world.now();
     scene.change(scope, async |unit| unit.revive_job(id, now).await.unwrap()).await
 }
 
-async fn call_off(scene: &Scene<'_, impl Units<Unit: Ports>>, scope: TestScope, id: JobId) -> bool {
+async fn call_off(scene: &Scene<'_, impl Units<Unit: JobPorts>>, scope: TestScope, id: JobId) -> bool {
     let now = scene.world.now();
     scene.change(scope, async |unit| unit.call_off_job(id, now).await.unwrap()).await
 }
 
-async fn bury(scene: &Scene<'_, impl Units<Unit: Ports>>, job: &NewJob) {
+async fn bury(scene: &Scene<'_, impl Units<Unit: JobPorts>>, job: &NewJob) {
     enqueue(scene, &[job]).await;
     let claimed = claim_one(scene).await;
     assert!(fail(scene, claimed.claim, &dead()).await);
@@ -37,7 +37,7 @@ fn newest(limit: u32, after: Option<JobId>) -> PageRequest<JobId> {
     PageRequest { limit, after, direction: Direction::Descending }
 }
 
-pub(super) async fn a_job_is_shown_as_it_stands(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_job_is_shown_as_it_stands(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let job = NewJob { secret: Some(secret_until(scene.later(5))), ..new_job(scene, Some(acme.id())) };
@@ -68,7 +68,7 @@ pub(super) async fn a_job_is_shown_as_it_stands(scene: &Scene<'_, impl Units<Uni
         .await;
 }
 
-pub(super) async fn pages_run_by_id_and_keep_to_their_filter(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn pages_run_by_id_and_keep_to_their_filter(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let mut jobs = Vec::new();
@@ -99,7 +99,7 @@ pub(super) async fn pages_run_by_id_and_keep_to_their_filter(scene: &Scene<'_, i
     }
 }
 
-pub(super) async fn queues_are_counted_by_state(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn queues_are_counted_by_state(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let (done, buried) = (new_job(scene, Some(acme.id())), new_job(scene, Some(acme.id())));
@@ -132,7 +132,7 @@ pub(super) async fn queues_are_counted_by_state(scene: &Scene<'_, impl Units<Uni
 }
 
 pub(super) async fn a_dead_or_cancelled_job_is_revived_with_all_its_attempts(
-    scene: &Scene<'_, impl Units<Unit: Ports>>,
+    scene: &Scene<'_, impl Units<Unit: JobPorts>>,
 ) {
     clear(scene).await;
     let acme = scene.tenant().await;
@@ -154,7 +154,7 @@ pub(super) async fn a_dead_or_cancelled_job_is_revived_with_all_its_attempts(
     assert_eq!(state(scene, job.id).await, JobState::Completed);
 }
 
-pub(super) async fn a_job_is_not_revived_beside_a_live_one_of_its_key(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_job_is_not_revived_beside_a_live_one_of_its_key(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let job = NewJob { unique_key: Some("report".to_owned()), ..new_job(scene, Some(acme.id())) };
@@ -167,7 +167,7 @@ pub(super) async fn a_job_is_not_revived_beside_a_live_one_of_its_key(scene: &Sc
     assert!(revive(scene, acme.scope(), job.id).await);
 }
 
-pub(super) async fn only_what_waits_is_called_off_and_its_secret_goes(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn only_what_waits_is_called_off_and_its_secret_goes(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let now = scene.world.now();
@@ -190,7 +190,7 @@ pub(super) async fn only_what_waits_is_called_off_and_its_secret_goes(scene: &Sc
     assert!(!call_off(scene, acme.scope(), ready.id).await, "it is done");
 }
 
-pub(super) async fn te1_another_tenants_jobs_are_not_there(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn te1_another_tenants_jobs_are_not_there(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     for tenant in [Some(globex.id()), None] {
@@ -215,7 +215,7 @@ pub(super) async fn te1_another_tenants_jobs_are_not_there(scene: &Scene<'_, imp
     nobody_without_a_tenant_looks(scene, &acme).await;
 }
 
-async fn nobody_without_a_tenant_looks(scene: &Scene<'_, impl Units<Unit: Ports>>, acme: &SampleTenant) {
+async fn nobody_without_a_tenant_looks(scene: &Scene<'_, impl Units<Unit: JobPorts>>, acme: &SampleTenant) {
     let job = new_job(scene, Some(acme.id()));
     let scope = TestScope::Person(acme.owner.id);
     scene.look_as(scope, async |unit| must_be!(unit.job_by_id(job.id).await, Err(StoreError::Misuse(_)))).await;

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use tenantry_jobs::{JobId, NewJob, Worklist};
 
 use super::{
-    LEASE, MILLISECOND, Ports, QUEUE, claim, claim_once_let_go, claim_one, claiming, clear, complete, enqueue, has_due,
-    ids, new_job,
+    JobPorts, LEASE, MILLISECOND, QUEUE, claim, claim_once_let_go, claim_one, claiming, clear, complete, enqueue,
+    has_due, ids, new_job,
 };
 use crate::{
     scene::Scene,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Creates jobs of these priorities in the expected order of claims, each older than the next.
-async fn jobs_in_order(scene: &Scene<'_, impl Units<Unit: Ports>>) -> Vec<JobId> {
+async fn jobs_in_order(scene: &Scene<'_, impl Units<Unit: JobPorts>>) -> Vec<JobId> {
     let mut jobs: Vec<NewJob> = [0, -1, 5, i32::MAX, 0, 5, i32::MIN, -1, 0]
         .into_iter()
         .map(|priority| {
@@ -28,7 +28,7 @@ async fn jobs_in_order(scene: &Scene<'_, impl Units<Unit: Ports>>) -> Vec<JobId>
     jobs.iter().map(|job| job.id).collect()
 }
 
-pub(super) async fn greater_priority_goes_first_and_then_the_oldest(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn greater_priority_goes_first_and_then_the_oldest(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     for limit in [1, 2, 4, 9, 100] {
         clear(scene).await;
         let in_order = jobs_in_order(scene).await;
@@ -40,7 +40,7 @@ pub(super) async fn greater_priority_goes_first_and_then_the_oldest(scene: &Scen
     }
 }
 
-pub(super) async fn a_job_waits_for_its_time(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_job_waits_for_its_time(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let at = scene.world.now().plus(LEASE);
     let later = NewJob { run_at: at, priority: i32::MAX, ..new_job(scene, None) };
@@ -62,7 +62,7 @@ pub(super) async fn a_job_waits_for_its_time(scene: &Scene<'_, impl Units<Unit: 
     assert!(!has_due(scene).await, "it is done");
 }
 
-pub(super) async fn no_more_is_claimed_than_was_asked_for(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn no_more_is_claimed_than_was_asked_for(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     assert!(!has_due(scene).await);
     assert!(claim(scene, 1).await.is_empty(), "there is nothing");
@@ -73,7 +73,7 @@ pub(super) async fn no_more_is_claimed_than_was_asked_for(scene: &Scene<'_, impl
     }
 }
 
-pub(super) async fn each_claim_counts_an_attempt(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn each_claim_counts_an_attempt(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let job = NewJob { max_attempts: 4, ..new_job(scene, None) };
     enqueue(scene, &[&job]).await;
@@ -87,7 +87,7 @@ pub(super) async fn each_claim_counts_an_attempt(scene: &Scene<'_, impl Units<Un
     assert_eq!(tokens.len(), 4, "each claim has the token that it was made with");
 }
 
-pub(super) async fn a_dropped_unit_has_claimed_nothing(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_dropped_unit_has_claimed_nothing(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let job = new_job(scene, None);
     enqueue(scene, &[&job]).await;
@@ -102,7 +102,7 @@ pub(super) async fn a_dropped_unit_has_claimed_nothing(scene: &Scene<'_, impl Un
     assert_eq!((claimed.job.id, claimed.job.attempt), (job.id, 1), "the try that never was is not counted");
 }
 
-pub(super) async fn fa7_two_units_never_claim_the_same_job(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_two_units_never_claim_the_same_job(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     for with_leases in [false, true] {
         clear(scene).await;
         let jobs: Vec<NewJob> = (0..30).map(|_| new_job(scene, None)).collect();

@@ -4,7 +4,8 @@ use tenantry_jobs::{Claim, NewJob, Worklist};
 use tenantry_kernel::Timestamp;
 
 use super::{
-    LEASE, MILLISECOND, Ports, claim, claim_one, clear, complete, dead, enqueue, fail, has_due, ids, new_job, retry_at,
+    JobPorts, LEASE, MILLISECOND, claim, claim_one, clear, complete, dead, enqueue, fail, has_due, ids, new_job,
+    retry_at,
 };
 use crate::{
     scene::Scene,
@@ -15,7 +16,7 @@ async fn extend(scene: &Scene<'_, impl Units<Unit: Worklist>>, claims: &[Claim],
     scene.system(async |unit| unit.extend_claims(claims, until).await.unwrap()).await
 }
 
-pub(super) async fn fa7_a_claim_that_was_extended_lasts_until_then(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_a_claim_that_was_extended_lasts_until_then(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let jobs = [new_job(scene, None), NewJob { max_attempts: 1, ..new_job(scene, None) }];
     enqueue(scene, &[&jobs[0], &jobs[1]]).await;
@@ -41,7 +42,9 @@ pub(super) async fn fa7_a_claim_that_was_extended_lasts_until_then(scene: &Scene
     assert_eq!(extend(scene, &[], scene.world.now()).await, []);
 }
 
-pub(super) async fn fa7_a_claim_that_nobody_replaced_may_be_extended_late(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_a_claim_that_nobody_replaced_may_be_extended_late(
+    scene: &Scene<'_, impl Units<Unit: JobPorts>>,
+) {
     clear(scene).await;
     enqueue(scene, &[&new_job(scene, None)]).await;
     let claimed = claim_one(scene).await;
@@ -53,7 +56,7 @@ pub(super) async fn fa7_a_claim_that_nobody_replaced_may_be_extended_late(scene:
     assert!(complete(scene, claimed.claim).await);
 }
 
-pub(super) async fn fa7_the_claims_that_are_not_good_any_more_are_told(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_the_claims_that_are_not_good_any_more_are_told(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let jobs: Vec<NewJob> = (0..5).map(|_| new_job(scene, None)).collect();
     enqueue(scene, &jobs.iter().collect::<Vec<_>>()).await;
@@ -82,7 +85,7 @@ pub(super) async fn fa7_the_claims_that_are_not_good_any_more_are_told(scene: &S
     );
 }
 
-pub(super) async fn fa7_only_the_right_claim_extends(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_only_the_right_claim_extends(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     enqueue(scene, &[&new_job(scene, None), &new_job(scene, None)]).await;
     let (one, other) = (claim(scene, 1).await.remove(0).claim, claim(scene, 1).await.remove(0).claim);
@@ -93,7 +96,7 @@ pub(super) async fn fa7_only_the_right_claim_extends(scene: &Scene<'_, impl Unit
     assert_eq!(claim(scene, 100).await.len(), 2, "their leases ended when they were to");
 }
 
-pub(super) async fn fa7_a_dropped_unit_has_extended_nothing(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_a_dropped_unit_has_extended_nothing(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     enqueue(scene, &[&new_job(scene, None)]).await;
     let claimed = claim_one(scene).await;

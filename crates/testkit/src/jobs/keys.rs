@@ -6,7 +6,8 @@ use tenantry_kernel::TenantId;
 use uuid::Uuid;
 
 use super::{
-    LEASE, Ports, claim, claim_one, clear, complete, dead, enqueue, expected, fail, has_due, new_job, retry_at, shown,
+    JobPorts, LEASE, claim, claim_one, clear, complete, dead, enqueue, expected, fail, has_due, new_job, retry_at,
+    shown,
 };
 use crate::{scene::Scene, units::Units};
 
@@ -15,12 +16,12 @@ fn keyed(scene: &Scene<'_, impl Units>, tenant: Option<TenantId>, kind: &'static
 }
 
 /// Tries to enqueue another job of the same key.
-async fn another(scene: &Scene<'_, impl Units<Unit: Ports>>, job: &NewJob) -> Enqueued {
+async fn another(scene: &Scene<'_, impl Units<Unit: JobPorts>>, job: &NewJob) -> Enqueued {
     let twin = NewJob { id: JobId::new(&scene.world), payload: "{}".to_owned(), ..job.clone() };
     scene.system(async |unit| unit.enqueue_job(&twin).await.unwrap()).await
 }
 
-pub(super) async fn a_live_job_keeps_its_key(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_live_job_keeps_its_key(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let job = keyed(scene, Some(acme.id()), "report", "weekly");
@@ -49,7 +50,7 @@ pub(super) async fn a_live_job_keeps_its_key(scene: &Scene<'_, impl Units<Unit: 
     assert_eq!(found, all, "nothing was added, and the first stayed as it was");
 }
 
-pub(super) async fn a_key_is_free_once_its_job_is_over(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_key_is_free_once_its_job_is_over(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let job = NewJob { max_attempts: 1, ..keyed(scene, Some(acme.id()), "report", "weekly") };
@@ -75,7 +76,7 @@ pub(super) async fn a_key_is_free_once_its_job_is_over(scene: &Scene<'_, impl Un
     assert_eq!(claim_one(scene).await.job.id, next.id);
 }
 
-pub(super) async fn of_many_units_one_adds_a_job_of_a_key(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn of_many_units_one_adds_a_job_of_a_key(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let job = keyed(scene, Some(acme.id()), "report", "weekly");
@@ -84,7 +85,7 @@ pub(super) async fn of_many_units_one_adds_a_job_of_a_key(scene: &Scene<'_, impl
     claim_one(scene).await;
 }
 
-pub(super) async fn jobs_without_a_key_never_meet(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn jobs_without_a_key_never_meet(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let jobs = [None, None, Some(acme.id()), Some(acme.id())].map(|tenant| new_job(scene, tenant));
@@ -94,7 +95,7 @@ pub(super) async fn jobs_without_a_key_never_meet(scene: &Scene<'_, impl Units<U
 
 /// Each key shares a prefix, a suffix or a continuation with another key, or with a prefix that a careless store might
 /// add.
-pub(super) async fn te5_a_key_is_one_tenants_and_one_kinds(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn te5_a_key_is_one_tenants_and_one_kinds(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let mut keys: Vec<String> =
@@ -124,7 +125,7 @@ pub(super) async fn te5_a_key_is_one_tenants_and_one_kinds(scene: &Scene<'_, imp
 }
 
 /// Checks that only the key of `free` is free: enqueueing any other job again reports the duplicate.
-async fn assert_only_free(scene: &Scene<'_, impl Units<Unit: Ports>>, jobs: &[NewJob], free: Option<JobId>) {
+async fn assert_only_free(scene: &Scene<'_, impl Units<Unit: JobPorts>>, jobs: &[NewJob], free: Option<JobId>) {
     scene
         .system(async |unit| {
             for job in jobs {

@@ -4,12 +4,12 @@
 use tenantry_jobs::{JobId, NewJob};
 
 use super::{
-    LEASE, MILLISECOND, Ports, blank, claim, claim_one, clear, complete, dead, enqueue, expected, fail, has_due, ids,
-    new_job, retry_at, secret_until, shown,
+    JobPorts, LEASE, MILLISECOND, blank, claim, claim_one, clear, complete, dead, enqueue, expected, fail, has_due,
+    ids, new_job, retry_at, secret_until, shown,
 };
 use crate::{scene::Scene, units::Units};
 
-pub(super) async fn fa7_a_job_is_claimed_again_once_its_lease_has_ended(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_a_job_is_claimed_again_once_its_lease_has_ended(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let secret = Some(secret_until(scene.world.now().plus(3 * LEASE)));
     let job = NewJob { secret, ..new_job(scene, None) };
@@ -28,7 +28,9 @@ pub(super) async fn fa7_a_job_is_claimed_again_once_its_lease_has_ended(scene: &
     assert!(complete(scene, second.claim).await);
 }
 
-pub(super) async fn fa7_the_word_of_a_worker_that_was_replaced_is_refused(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_the_word_of_a_worker_that_was_replaced_is_refused(
+    scene: &Scene<'_, impl Units<Unit: JobPorts>>,
+) {
     clear(scene).await;
     let secret = Some(secret_until(scene.world.now().plus(9 * LEASE)));
     let job = NewJob { secret, ..new_job(scene, None) };
@@ -54,7 +56,7 @@ pub(super) async fn fa7_the_word_of_a_worker_that_was_replaced_is_refused(scene:
     assert!(!has_due(scene).await, "what is done stays done");
 }
 
-pub(super) async fn fa7_a_claim_is_good_until_another_replaces_it(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_a_claim_is_good_until_another_replaces_it(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let jobs = [new_job(scene, None), new_job(scene, None), new_job(scene, None)];
     enqueue(scene, &[&jobs[0], &jobs[1], &jobs[2]]).await;
@@ -70,7 +72,7 @@ pub(super) async fn fa7_a_claim_is_good_until_another_replaces_it(scene: &Scene<
 }
 
 pub(super) async fn fa7_a_lease_that_ended_at_the_last_attempt_makes_a_dead_letter(
-    scene: &Scene<'_, impl Units<Unit: Ports>>,
+    scene: &Scene<'_, impl Units<Unit: JobPorts>>,
 ) {
     for max_attempts in [1, 2] {
         clear(scene).await;
@@ -104,7 +106,7 @@ pub(super) async fn fa7_a_lease_that_ended_at_the_last_attempt_makes_a_dead_lett
     }
 }
 
-pub(super) async fn fa7_the_last_attempt_may_end_within_its_lease(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_the_last_attempt_may_end_within_its_lease(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let job = NewJob { max_attempts: 1, ..new_job(scene, None) };
     enqueue(scene, &[&job]).await;
@@ -115,7 +117,9 @@ pub(super) async fn fa7_the_last_attempt_may_end_within_its_lease(scene: &Scene<
     assert!(complete(scene, claimed.claim).await);
 }
 
-pub(super) async fn fa7_jobs_of_ended_leases_stand_in_line_with_the_others(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa7_jobs_of_ended_leases_stand_in_line_with_the_others(
+    scene: &Scene<'_, impl Units<Unit: JobPorts>>,
+) {
     clear(scene).await;
     let [low, high] = [-1, 1].map(|priority| {
         scene.later(1);

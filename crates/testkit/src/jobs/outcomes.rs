@@ -1,9 +1,9 @@
 //! Tests of job outcomes: completed, retried or given up.
 
-use tenantry_jobs::{Claim, JobId, NewJob, Outcome, Settlement, Worklist};
+use tenantry_jobs::{AttemptOutcome, Claim, JobId, NewJob, Settlement, Worklist};
 
 use super::{
-    LEASE, MILLISECOND, Ports, blank, claim, claim_once_let_go, claim_one, clear, complete, dead, enqueue, expected,
+    JobPorts, LEASE, MILLISECOND, blank, claim, claim_once_let_go, claim_one, clear, complete, dead, enqueue, expected,
     fail, has_due, ids, new_job, retry_at, secret_until, shown,
 };
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn a_job_is_done_once_and_its_secret_goes(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_job_is_done_once_and_its_secret_goes(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let ends = scene.world.now().plus(9 * LEASE);
     let job = NewJob { secret: Some(secret_until(ends)), ..new_job(scene, None) };
@@ -31,7 +31,7 @@ pub(super) async fn a_job_is_done_once_and_its_secret_goes(scene: &Scene<'_, imp
     assert_eq!(claim_one(scene).await.job.id, other.id, "what is done is never claimed again");
 }
 
-pub(super) async fn a_failed_job_is_tried_again_at_its_time(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_failed_job_is_tried_again_at_its_time(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let secret = Some(secret_until(scene.world.now().plus(99 * LEASE)));
@@ -60,7 +60,7 @@ pub(super) async fn a_failed_job_is_tried_again_at_its_time(scene: &Scene<'_, im
 }
 
 pub(super) async fn a_dead_letter_is_never_tried_again_and_keeps_its_secret(
-    scene: &Scene<'_, impl Units<Unit: Ports>>,
+    scene: &Scene<'_, impl Units<Unit: JobPorts>>,
 ) {
     clear(scene).await;
     let ends = scene.world.now().plus(9 * LEASE);
@@ -80,7 +80,7 @@ pub(super) async fn a_dead_letter_is_never_tried_again_and_keeps_its_secret(
     assert_eq!(blank(scene).await, 1);
 }
 
-pub(super) async fn only_the_claim_that_was_made_is_good(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn only_the_claim_that_was_made_is_good(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let waiting = NewJob { run_at: scene.world.now().plus(LEASE), ..new_job(scene, None) };
     let [one, other] = [new_job(scene, None), new_job(scene, None)];
@@ -107,7 +107,7 @@ pub(super) async fn only_the_claim_that_was_made_is_good(scene: &Scene<'_, impl 
     assert_eq!(claim_one(scene).await.job.id, waiting.id);
 }
 
-pub(super) async fn any_text_may_be_a_cause(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn any_text_may_be_a_cause(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let job = NewJob { max_attempts: 10, ..new_job(scene, None) };
     enqueue(scene, &[&job]).await;
@@ -117,7 +117,7 @@ pub(super) async fn any_text_may_be_a_cause(scene: &Scene<'_, impl Units<Unit: P
         let failed = scene
             .system(async |unit| {
                 unit.settle_jobs(
-                    &[Settlement { claim, outcome: Outcome::RetryAt { at: now, error: error.to_owned() } }],
+                    &[Settlement { claim, outcome: AttemptOutcome::RetryAt { at: now, error: error.to_owned() } }],
                     now,
                 )
                 .await
@@ -129,7 +129,7 @@ pub(super) async fn any_text_may_be_a_cause(scene: &Scene<'_, impl Units<Unit: P
     let failed = scene
         .system(async |unit| {
             unit.settle_jobs(
-                &[Settlement { claim, outcome: Outcome::Dead { error: "größe\n\u{1F980}".to_owned() } }],
+                &[Settlement { claim, outcome: AttemptOutcome::Dead { error: "größe\n\u{1F980}".to_owned() } }],
                 now,
             )
             .await
@@ -138,7 +138,7 @@ pub(super) async fn any_text_may_be_a_cause(scene: &Scene<'_, impl Units<Unit: P
     assert_eq!(failed.unwrap(), []);
 }
 
-pub(super) async fn a_dropped_unit_has_done_nothing(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_dropped_unit_has_done_nothing(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let jobs = [new_job(scene, None), new_job(scene, None), new_job(scene, None)];
     let secret = Some(secret_until(scene.world.now()));

@@ -22,7 +22,7 @@ use self::{
     play::{Cast, Play},
     steps::{Step, steps},
 };
-use super::Ports;
+use super::JobPorts;
 use crate::{scene::Scene, units::Units};
 
 /// Number of rounds that reaches every expected sight within a few seconds.
@@ -55,7 +55,7 @@ const SIGHTS: [&str; 15] = [
 /// # Panics
 ///
 /// Panics when the adapter and the model differ. The message names the round and the shortest failing history found.
-pub async fn property(open: impl Units<Unit: Ports>, rounds: u32) {
+pub async fn property(open: impl Units<Unit: JobPorts>, rounds: u32) {
     let scene = Scene::new(&open);
     let cast = Cast::of(&scene).await;
     let mut seen = Seen::new();
@@ -83,7 +83,7 @@ fn history(round: u32) -> impl ValueTree<Value = Vec<Step>> {
 
 /// Returns the shortest history that still fails. The runner of proptest does not support futures.
 async fn shortest(
-    scene: &Scene<'_, impl Units<Unit: Ports>>,
+    scene: &Scene<'_, impl Units<Unit: JobPorts>>,
     cast: &Cast,
     history: &mut impl ValueTree<Value = Vec<Step>>,
     objection: String,

@@ -4,7 +4,7 @@ use tenantry_jobs::{JobId, NewJob};
 use tenantry_kernel::Timestamp;
 
 use super::{
-    LEASE, MILLISECOND, Ports, blank, claim, clear, complete, dead, enqueue, expected, fail, new_job, retry_at,
+    JobPorts, LEASE, MILLISECOND, blank, claim, clear, complete, dead, enqueue, expected, fail, new_job, retry_at,
     secret_until, shown,
 };
 use crate::{scene::Scene, units::Units};
@@ -41,7 +41,7 @@ impl Sample {
         }
     }
 
-    async fn enter_their_states(&self, scene: &Scene<'_, impl Units<Unit: Ports>>) {
+    async fn enter_their_states(&self, scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
         for [first, second] in
             [&self.waiting, &self.failed_twice, &self.running, &self.done, &self.dead, &self.given_up]
         {
@@ -76,7 +76,7 @@ impl Sample {
     }
 }
 
-pub(super) async fn exactly_the_secrets_whose_time_is_over_are_blanked(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn exactly_the_secrets_whose_time_is_over_are_blanked(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     /// All states but the completed one, which blanks the secret itself.
     const WITH_A_SECRET: u64 = 5;
     clear(scene).await;

@@ -4,7 +4,7 @@ use tenantry_jobs::{Enqueued, JobId, JobQueue, NewJob, Settlement, Worklist};
 use tenantry_kernel::StoreError;
 
 use super::{
-    LEASE, Ports, QUEUE, claim_one, claiming, clear, complete, dead, enqueue, expected, has_due, new_job, retry_at,
+    JobPorts, LEASE, QUEUE, claim_one, claiming, clear, complete, dead, enqueue, expected, has_due, new_job, retry_at,
     secret_until, shown,
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn every_scope_enqueues_its_own(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn every_scope_enqueues_its_own(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let person = TestScope::Person(acme.owner.id);
@@ -35,7 +35,7 @@ pub(super) async fn every_scope_enqueues_its_own(scene: &Scene<'_, impl Units<Un
     }
 }
 
-pub(super) async fn te1_a_job_of_another_tenant_is_refused(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn te1_a_job_of_another_tenant_is_refused(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     for (scope, tenant) in [
@@ -55,7 +55,7 @@ pub(super) async fn te1_a_job_of_another_tenant_is_refused(scene: &Scene<'_, imp
 }
 
 /// Units of a tenant may not read or run jobs, not even those of their own tenant.
-pub(super) async fn te1_only_system_units_work(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn te1_only_system_units_work(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let scopes = [acme.scope(), TestScope::Person(acme.owner.id)];

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use tenantry_jobs::{ClaimJobs, Claimed, NewJob, Turn, Worklist};
 use tenantry_kernel::TenantId;
 
-use super::{LEASE, Ports, claiming, clear, complete, enqueue, fail, new_job, retry_at};
+use super::{JobPorts, LEASE, claiming, clear, complete, enqueue, fail, new_job, retry_at};
 use crate::{
     scene::{SampleTenant, Scene},
     units::Units,
@@ -14,7 +14,7 @@ use crate::{
 type Lane = Option<TenantId>;
 
 /// Enqueues the given number of jobs of each lane, those of the first before those of the next.
-async fn backlog(scene: &Scene<'_, impl Units<Unit: Ports>>, of: &[(Lane, usize)]) {
+async fn backlog(scene: &Scene<'_, impl Units<Unit: JobPorts>>, of: &[(Lane, usize)]) {
     for (lane, count) in of {
         let jobs: Vec<NewJob> = (0..*count).map(|_| new_job(scene, *lane)).collect();
         enqueue(scene, &jobs.iter().collect::<Vec<_>>()).await;
@@ -34,7 +34,7 @@ impl Round {
         Self { turn: Turn::default(), limit, tenant_limit: None }
     }
 
-    async fn claim(&mut self, scene: &Scene<'_, impl Units<Unit: Ports>>) -> Vec<Claimed> {
+    async fn claim(&mut self, scene: &Scene<'_, impl Units<Unit: JobPorts>>) -> Vec<Claimed> {
         let (command, now) = claiming(scene, self.limit);
         let command = ClaimJobs { after: self.turn, tenant_limit: self.tenant_limit, ..command };
         let claims = scene
@@ -49,7 +49,7 @@ impl Round {
     }
 
     /// Returns how many jobs of each lane this number of claims returns.
-    async fn lanes(&mut self, scene: &Scene<'_, impl Units<Unit: Ports>>, claims: usize) -> HashMap<Lane, usize> {
+    async fn lanes(&mut self, scene: &Scene<'_, impl Units<Unit: JobPorts>>, claims: usize) -> HashMap<Lane, usize> {
         let mut found = HashMap::new();
         for _ in 0..claims {
             for claimed in self.claim(scene).await {
@@ -64,11 +64,11 @@ fn counts<const N: usize>(of: [(Lane, usize); N]) -> HashMap<Lane, usize> {
     HashMap::from(of)
 }
 
-async fn two_tenants(scene: &Scene<'_, impl Units<Unit: Ports>>) -> [Lane; 2] {
+async fn two_tenants(scene: &Scene<'_, impl Units<Unit: JobPorts>>) -> [Lane; 2] {
     [scene.tenant().await, scene.tenant().await].map(|tenant: SampleTenant| Some(tenant.id()))
 }
 
-pub(super) async fn fa13_tenants_take_turns_whatever_their_backlog(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa13_tenants_take_turns_whatever_their_backlog(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     for flood_is_first in [true, false] {
         clear(scene).await;
         let mut tenants = two_tenants(scene).await;
@@ -87,7 +87,7 @@ pub(super) async fn fa13_tenants_take_turns_whatever_their_backlog(scene: &Scene
     }
 }
 
-pub(super) async fn fa13_a_batch_is_shared(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa13_a_batch_is_shared(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let [acme, globex] = two_tenants(scene).await;
     backlog(scene, &[(acme, 40), (globex, 40)]).await;
@@ -101,7 +101,7 @@ pub(super) async fn fa13_a_batch_is_shared(scene: &Scene<'_, impl Units<Unit: Po
     assert!((5..=9).contains(&found[&acme]), "{found:?}");
 }
 
-pub(super) async fn fa13_a_round_goes_on_where_it_was(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa13_a_round_goes_on_where_it_was(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let mut lanes = vec![None];
     for _ in 0..4 {
@@ -124,7 +124,7 @@ pub(super) async fn fa13_a_round_goes_on_where_it_was(scene: &Scene<'_, impl Uni
     assert_eq!(round.lanes(scene, 4).await, rest.iter().map(|lane| (*lane, 1)).collect());
 }
 
-pub(super) async fn fa13_priority_counts_among_a_tenants_own(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa13_priority_counts_among_a_tenants_own(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let [pushing, modest] = two_tenants(scene).await;
     let jobs: Vec<NewJob> = [(pushing, i32::MAX), (modest, i32::MIN), (modest, 0), (pushing, i32::MAX - 1)]
@@ -141,7 +141,7 @@ pub(super) async fn fa13_priority_counts_among_a_tenants_own(scene: &Scene<'_, i
     }
 }
 
-pub(super) async fn fa13_a_tenant_runs_no_more_than_it_may(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa13_a_tenant_runs_no_more_than_it_may(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let [acme, globex] = two_tenants(scene).await;
     backlog(scene, &[(acme, 10), (globex, 2), (None, 5)]).await;
@@ -165,7 +165,9 @@ pub(super) async fn fa13_a_tenant_runs_no_more_than_it_may(scene: &Scene<'_, imp
     assert!(!complete(scene, left.claim).await);
 }
 
-pub(super) async fn fa13_nobody_waits_for_tenants_that_have_all_they_may(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa13_nobody_waits_for_tenants_that_have_all_they_may(
+    scene: &Scene<'_, impl Units<Unit: JobPorts>>,
+) {
     clear(scene).await;
     for _ in 0..5 {
         backlog(scene, &[(Some(scene.tenant().await.id()), 3)]).await;
@@ -178,7 +180,7 @@ pub(super) async fn fa13_nobody_waits_for_tenants_that_have_all_they_may(scene: 
     assert_eq!(by_one.lanes(scene, 1).await, counts([(free, 1)]), "in the first claim, however few it asks for");
 }
 
-pub(super) async fn fa13_the_limit_holds_for_all_queues_together(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn fa13_the_limit_holds_for_all_queues_together(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let [acme, globex] = two_tenants(scene).await;
     backlog(scene, &[(acme, 5), (globex, 1)]).await;
@@ -198,7 +200,7 @@ pub(super) async fn fa13_the_limit_holds_for_all_queues_together(scene: &Scene<'
     }
 }
 
-pub(super) async fn queues_are_apart(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn queues_are_apart(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = Some(scene.tenant().await.id());
     let parcel = NewJob { queue: "parcels", priority: i32::MAX, ..new_job(scene, acme) };

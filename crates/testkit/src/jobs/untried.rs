@@ -1,15 +1,15 @@
 //! Tests of uncounted attempts, and of jobs that fail permanently before their last attempt.
 
-use tenantry_jobs::{JobId, NewJob, Outcome, Worklist};
+use tenantry_jobs::{AttemptOutcome, JobId, NewJob, Worklist};
 
 use super::{
-    LEASE, MILLISECOND, Ports, blank, claim, claim_one, claiming, clear, complete, enqueue, expected, fail, has_due,
+    JobPorts, LEASE, MILLISECOND, blank, claim, claim_one, claiming, clear, complete, enqueue, expected, fail, has_due,
     new_job, secret_until, shown,
 };
 use crate::{scene::Scene, units::Units};
 
-fn discarded() -> Outcome {
-    Outcome::Discarded { error: "it makes no sense".to_owned() }
+fn discarded() -> AttemptOutcome {
+    AttemptOutcome::Discarded { error: "it makes no sense".to_owned() }
 }
 
 /// Creates a job with every field that could get lost, and more than one attempt.
@@ -18,7 +18,7 @@ fn full_job(scene: &Scene<'_, impl Units>) -> NewJob {
     NewJob { secret, unique_key: Some("report".to_owned()), max_attempts: 2, ..new_job(scene, None) }
 }
 
-pub(super) async fn a_snoozed_job_waits_and_has_spent_no_attempt(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_snoozed_job_waits_and_has_spent_no_attempt(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let job = full_job(scene);
     enqueue(scene, &[&job]).await;
@@ -27,7 +27,7 @@ pub(super) async fn a_snoozed_job_waits_and_has_spent_no_attempt(scene: &Scene<'
         let claimed = claim_one(scene).await;
         assert_eq!(shown(&claimed.job), expected(&job, 1));
         let until = scene.world.now().plus(2 * LEASE);
-        assert!(fail(scene, claimed.claim, &Outcome::Snoozed { until }).await);
+        assert!(fail(scene, claimed.claim, &AttemptOutcome::Snoozed { until }).await);
         assert!(!complete(scene, claimed.claim).await, "the claim was spent");
         scene.clock.set(until.minus(MILLISECOND));
         assert!(!has_due(scene).await);
@@ -42,7 +42,7 @@ pub(super) async fn a_snoozed_job_waits_and_has_spent_no_attempt(scene: &Scene<'
 }
 
 pub(super) async fn a_job_that_was_handed_back_is_ready_at_once_and_has_spent_no_attempt(
-    scene: &Scene<'_, impl Units<Unit: Ports>>,
+    scene: &Scene<'_, impl Units<Unit: JobPorts>>,
 ) {
     clear(scene).await;
     let job = full_job(scene);
@@ -54,15 +54,15 @@ pub(super) async fn a_job_that_was_handed_back_is_ready_at_once_and_has_spent_no
         assert_eq!(claims.len(), 1);
         let claimed = claims.remove(0);
         assert_eq!((shown(&claimed.job), claimed.job.run_at), (expected(&job, 1), job.run_at), "it keeps its place");
-        assert!(fail(scene, claimed.claim, &Outcome::HandedBack).await);
+        assert!(fail(scene, claimed.claim, &AttemptOutcome::HandedBack).await);
         assert!(has_due(scene).await);
         assert!(!complete(scene, claimed.claim).await, "the claim was spent");
-        assert!(!fail(scene, claimed.claim, &Outcome::HandedBack).await, "no attempt is given back twice");
+        assert!(!fail(scene, claimed.claim, &AttemptOutcome::HandedBack).await, "no attempt is given back twice");
     }
     assert!(complete(scene, claim_one(scene).await.claim).await);
 }
 
-pub(super) async fn a_discarded_job_is_a_dead_letter_without_its_secret(scene: &Scene<'_, impl Units<Unit: Ports>>) {
+pub(super) async fn a_discarded_job_is_a_dead_letter_without_its_secret(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let job = full_job(scene);
     enqueue(scene, &[&job]).await;
@@ -79,8 +79,8 @@ pub(super) async fn a_discarded_job_is_a_dead_letter_without_its_secret(scene: &
     assert_eq!(claim_one(scene).await.job.id, successor.id, "its key is free");
 }
 
-pub(super) async fn fa7_what_is_said_late_is_refused(scene: &Scene<'_, impl Units<Unit: Ports>>) {
-    let outcomes = [Outcome::Snoozed { until: scene.world.now() }, Outcome::HandedBack, discarded()];
+pub(super) async fn fa7_what_is_said_late_is_refused(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
+    let outcomes = [AttemptOutcome::Snoozed { until: scene.world.now() }, AttemptOutcome::HandedBack, discarded()];
     for outcome in outcomes {
         clear(scene).await;
         let job = NewJob { max_attempts: 9, ..full_job(scene) };

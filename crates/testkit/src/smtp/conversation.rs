@@ -9,7 +9,7 @@ use tokio::{
 
 use super::{
     Heard, ReceivedMail, Shared,
-    fault::{How, Step},
+    fault::{FaultStep, How},
     security::Security,
 };
 
@@ -71,7 +71,7 @@ pub(super) async fn converse(shared: Arc<Shared>, number: usize, stream: TcpStre
 
 impl Conversation {
     async fn run(&mut self) -> Result<std::convert::Infallible, End> {
-        self.answer_unless(Step::Greeting, "220 smtp.test ESMTP").await?;
+        self.answer_unless(FaultStep::Greeting, "220 smtp.test ESMTP").await?;
         loop {
             let line = self.line().await?;
             self.note(&line);
@@ -79,7 +79,7 @@ impl Conversation {
             match verb.as_str() {
                 "EHLO" => {
                     let offer = self.offer();
-                    self.answer_unless(Step::Hello, &offer).await?;
+                    self.answer_unless(FaultStep::Hello, &offer).await?;
                 }
                 "STARTTLS" => self.start_tls().await?,
                 "AUTH" => self.sign_in(&line).await?,
@@ -118,7 +118,7 @@ impl Conversation {
         if self.shared.security != Security::StartTls || self.is_encrypted {
             return self.say("502 5.5.1 not here").await;
         }
-        if !self.answer_unless(Step::StartTls, "220 2.0.0 go ahead").await? {
+        if !self.answer_unless(FaultStep::StartTls, "220 2.0.0 go ahead").await? {
             return Ok(());
         }
         let (nobody, _) = tokio::io::duplex(1);
@@ -134,7 +134,7 @@ impl Conversation {
         let wanted = self.shared.login.as_ref().map(|(user, password)| format!("\0{user}\0{password}"));
         self.is_signed_in = wanted.is_some_and(|wanted| wanted.as_bytes() == given);
         let answer = if self.is_signed_in { "235 2.7.0 welcome" } else { "535 5.7.8 who are you?" };
-        self.is_signed_in &= self.answer_unless(Step::Auth, answer).await?;
+        self.is_signed_in &= self.answer_unless(FaultStep::Auth, answer).await?;
         Ok(())
     }
 
@@ -143,7 +143,7 @@ impl Conversation {
             return self.say("530 5.7.0 sign in first").await;
         }
         (self.sender, self.recipients) = (None, Vec::new());
-        if self.answer_unless(Step::Sender, "250 2.1.0 good").await? {
+        if self.answer_unless(FaultStep::Sender, "250 2.1.0 good").await? {
             self.sender = Some(address_in(line));
         }
         Ok(())
@@ -154,7 +154,7 @@ impl Conversation {
             return self.say("503 5.5.1 from whom?").await;
         }
         self.recipients.push(address_in(line));
-        if !self.answer_unless(Step::Recipient, "250 2.1.5 good").await? {
+        if !self.answer_unless(FaultStep::Recipient, "250 2.1.5 good").await? {
             self.recipients.pop();
         }
         Ok(())
@@ -164,7 +164,7 @@ impl Conversation {
         if self.recipients.is_empty() {
             return self.say("503 5.5.1 to whom?").await;
         }
-        if !self.answer_unless(Step::Data, "354 go on").await? {
+        if !self.answer_unless(FaultStep::Data, "354 go on").await? {
             return Ok(());
         }
         let mut text = String::new();
@@ -176,7 +176,7 @@ impl Conversation {
             text.push_str(line.strip_prefix('.').unwrap_or(&line));
             text.push_str("\r\n");
         }
-        let fault = self.shared.faults.take(Step::Message, self.recipients.last().map(String::as_str));
+        let fault = self.shared.faults.take(FaultStep::Message, self.recipients.last().map(String::as_str));
         if !matches!(fault, Some(How::Answer(_))) {
             let (from, to) = (self.sender.take().unwrap_or_default(), std::mem::take(&mut self.recipients));
             let mail = ReceivedMail { from, to, text, connection: self.number };
@@ -189,7 +189,7 @@ impl Conversation {
     }
 
     /// Sends the reply unless a fault applies at this step; returns whether it did.
-    async fn answer_unless(&mut self, step: Step, answer: &str) -> Result<bool, End> {
+    async fn answer_unless(&mut self, step: FaultStep, answer: &str) -> Result<bool, End> {
         match self.shared.faults.take(step, self.recipients.last().map(String::as_str)) {
             None => self.say(answer).await.map(|()| true),
             Some(how) => self.act(how).await.map(|()| false),

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 /// A step of a conversation at which a fault can apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum FaultStep {
     /// A client has connected.
     Greeting,
     /// `EHLO`.
@@ -26,7 +26,7 @@ pub enum Step {
 /// A fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    at: Step,
+    at: FaultStep,
     how: How,
     to: Option<String>,
     left: Option<usize>,
@@ -46,22 +46,22 @@ pub(super) enum How {
 impl Fault {
     /// The server sends this reply instead: `Fault::answer(Step::Recipient, "550 5.1.1 no such user")`. After a 421 it
     /// closes the connection, as RFC 5321 requires. It does not store refused mails.
-    pub fn answer(at: Step, answer: &str) -> Self {
+    pub fn answer(at: FaultStep, answer: &str) -> Self {
         Self { at, how: How::Answer(answer.to_owned()), to: None, left: None }
     }
 
-    /// The server is silent from this step on. At [`Step::Message`] it has the mail, and stores it.
-    pub fn hang(at: Step) -> Self {
+    /// The server is silent from this step on. At [`FaultStep::Message`] it has the mail, and stores it.
+    pub fn hang(at: FaultStep) -> Self {
         Self { at, how: How::Hang, to: None, left: None }
     }
 
-    /// The server closes the connection at this step. At [`Step::Message`] it has the mail, and stores it: only the
+    /// The server closes the connection at this step. At [`FaultStep::Message`] it has the mail, and stores it: only the
     /// reply is missing.
-    pub fn drop(at: Step) -> Self {
+    pub fn drop(at: FaultStep) -> Self {
         Self { at, how: How::Drop, to: None, left: None }
     }
 
-    /// Limits the fault to mails to this address. The limit applies from [`Step::Recipient`] on, where the address is
+    /// Limits the fault to mails to this address. The limit applies from [`FaultStep::Recipient`] on, where the address is
     /// known.
     #[must_use]
     pub fn to(self, address: &str) -> Self {
@@ -90,7 +90,7 @@ impl Faults {
     }
 
     /// Returns the fault that applies at this step of a mail to this address, and counts it as used once.
-    pub(super) fn take(&self, at: Step, to: Option<&str>) -> Option<How> {
+    pub(super) fn take(&self, at: FaultStep, to: Option<&str>) -> Option<How> {
         let mut faults = self.0.lock().unwrap();
         let fits = |fault: &Fault| {
             fault.at == at && fault.left != Some(0) && fault.to.as_deref().is_none_or(|wanted| to == Some(wanted))

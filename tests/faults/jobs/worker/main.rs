@@ -14,7 +14,7 @@ use kinds::{Crash, Nap, Panic, QUEUE, SOON};
 use serde::{Deserialize, Serialize};
 use std::{error::Error, sync::Arc, time::Duration};
 use tenantry_crypto::{SystemClock, SystemEntropy};
-use tenantry_jobs::{Done, Handler, JobFailure, JobQueue, Kind, NewJob, RetryPolicy, Try, WakeUp};
+use tenantry_jobs::{Done, Handler, JobAttempt, JobFailure, JobQueue, Kind, NewJob, RetryPolicy, WakeUp};
 use tenantry_kernel::{StoreError, World};
 use tenantry_store::{Database, Scope, Store, StoreConfig, Synchronous, SystemReason, Unit};
 use tenantry_worker::{Handlers, JobStore, QueueConfig, Worker, WorkerConfig};
@@ -67,13 +67,13 @@ impl WakeUp for Silence {
     }
 }
 
-fn begun(of: &Try) {
+fn begun(of: &JobAttempt) {
     println!("begun {} {}", of.job.id, of.job.attempt);
 }
 
 #[async_trait]
 impl Handler<Nap> for Jobs {
-    async fn run(&self, nap: Nap, of: &Try) -> Result<Done, JobFailure> {
+    async fn run(&self, nap: Nap, of: &JobAttempt) -> Result<Done, JobFailure> {
         begun(of);
         let millis = if of.job.attempt == 1 { nap.first_millis } else { nap.later_millis };
         tokio::time::sleep(Duration::from_millis(millis)).await;
@@ -90,7 +90,7 @@ impl Handler<Nap> for Jobs {
 
 #[async_trait]
 impl Handler<Crash> for Jobs {
-    async fn run(&self, _: Crash, of: &Try) -> Result<Done, JobFailure> {
+    async fn run(&self, _: Crash, of: &JobAttempt) -> Result<Done, JobFailure> {
         begun(of);
         std::process::abort();
     }
@@ -98,7 +98,7 @@ impl Handler<Crash> for Jobs {
 
 #[async_trait]
 impl Handler<Panic> for Jobs {
-    async fn run(&self, _: Panic, of: &Try) -> Result<Done, JobFailure> {
+    async fn run(&self, _: Panic, of: &JobAttempt) -> Result<Done, JobFailure> {
         begun(of);
         panic!("as it was made to");
     }

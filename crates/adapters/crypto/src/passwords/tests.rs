@@ -23,7 +23,7 @@ fn password(text: &str) -> Password {
     Password::parse(SecretString::from(text)).unwrap()
 }
 
-async fn verdict(pool: &Argon2Pool, text: &str, phc: &str) -> Result<Verdict, HasherError> {
+async fn verdict(pool: &Argon2Pool, text: &str, phc: &str) -> Result<PasswordMatch, HasherError> {
     pool.verify(password(text), Some(PasswordHash::new(phc))).await
 }
 
@@ -49,10 +49,10 @@ async fn a_hash_fits_its_password_only() {
     let pool = pool(CHEAP, 8);
     let hash = pool.hash(password("correct horse")).await.unwrap();
     assert!(hash.phc().starts_with("$argon2id$v=19$m=16,t=2,p=1$"), "{}", hash.phc());
-    assert_eq!(verdict(&pool, "correct horse", hash.phc()).await.unwrap(), Verdict::Right);
-    assert_eq!(verdict(&pool, "correct Horse", hash.phc()).await.unwrap(), Verdict::Wrong);
+    assert_eq!(verdict(&pool, "correct horse", hash.phc()).await.unwrap(), PasswordMatch::Right);
+    assert_eq!(verdict(&pool, "correct Horse", hash.phc()).await.unwrap(), PasswordMatch::Wrong);
     assert_ne!(pool.hash(password("correct horse")).await.unwrap().phc(), hash.phc());
-    assert_eq!(pool.verify(password("correct horse"), None).await.unwrap(), Verdict::Wrong);
+    assert_eq!(pool.verify(password("correct horse"), None).await.unwrap(), PasswordMatch::Wrong);
 }
 
 #[tokio::test]
@@ -60,10 +60,10 @@ async fn the_reference_hash_is_understood_in_memory_that_grows_and_shrinks() {
     let pool = pool(CHEAP, 8);
     let small = pool.hash(password("password")).await.unwrap();
     for _ in 0..2 {
-        assert_eq!(verdict(&pool, "password", REFERENCE).await.unwrap(), Verdict::Right);
+        assert_eq!(verdict(&pool, "password", REFERENCE).await.unwrap(), PasswordMatch::Right);
         assert_eq!(pool.run(|worker| Ok(worker.blocks.len())).await.unwrap(), 256);
-        assert_eq!(verdict(&pool, "Password", REFERENCE).await.unwrap(), Verdict::Wrong);
-        assert_eq!(verdict(&pool, "password", small.phc()).await.unwrap(), Verdict::Right);
+        assert_eq!(verdict(&pool, "Password", REFERENCE).await.unwrap(), PasswordMatch::Wrong);
+        assert_eq!(verdict(&pool, "password", small.phc()).await.unwrap(), PasswordMatch::Right);
         assert_eq!(pool.run(|worker| Ok(worker.blocks.len())).await.unwrap(), 16);
     }
 }
@@ -73,29 +73,29 @@ async fn si3_every_byte_of_the_password_counts() {
     let pool = pool(CHEAP, 8);
     let long = "я".repeat(128);
     let hash = pool.hash(password(&long)).await.unwrap();
-    assert_eq!(verdict(&pool, &long, hash.phc()).await.unwrap(), Verdict::Right);
+    assert_eq!(verdict(&pool, &long, hash.phc()).await.unwrap(), PasswordMatch::Right);
     for changed in [36, 37, 127] {
         let other: String = long.chars().enumerate().map(|(at, c)| if at == changed { 'ю' } else { c }).collect();
-        assert_eq!(verdict(&pool, &other, hash.phc()).await.unwrap(), Verdict::Wrong, "character {changed}");
+        assert_eq!(verdict(&pool, &other, hash.phc()).await.unwrap(), PasswordMatch::Wrong, "character {changed}");
     }
     let hash = pool.hash(password(&format!("{}b", "a".repeat(72)))).await.unwrap();
-    assert_eq!(verdict(&pool, &format!("{}c", "a".repeat(72)), hash.phc()).await.unwrap(), Verdict::Wrong);
-    assert_eq!(verdict(&pool, &"a".repeat(72), hash.phc()).await.unwrap(), Verdict::Wrong);
+    assert_eq!(verdict(&pool, &format!("{}c", "a".repeat(72)), hash.phc()).await.unwrap(), PasswordMatch::Wrong);
+    assert_eq!(verdict(&pool, &"a".repeat(72), hash.phc()).await.unwrap(), PasswordMatch::Wrong);
 }
 
 #[tokio::test]
 async fn a_hash_of_weaker_parameters_is_outdated_and_one_of_stronger_is_not() {
     let hash = pool(CHEAP, 8).hash(password("correct horse")).await.unwrap();
     for (memory_kib, iterations, expected) in [
-        (16, 2, Verdict::Right),
-        (32, 2, Verdict::RightButOutdated),
-        (16, 3, Verdict::RightButOutdated),
-        (8, 3, Verdict::RightButOutdated),
-        (8, 1, Verdict::Right),
+        (16, 2, PasswordMatch::Right),
+        (32, 2, PasswordMatch::RightButOutdated),
+        (16, 3, PasswordMatch::RightButOutdated),
+        (8, 3, PasswordMatch::RightButOutdated),
+        (8, 1, PasswordMatch::Right),
     ] {
         let pool = pool(Argon2Parameters { memory_kib, iterations }, 8);
         assert_eq!(verdict(&pool, "correct horse", hash.phc()).await.unwrap(), expected, "{memory_kib} {iterations}");
-        assert_eq!(verdict(&pool, "wrong horse", hash.phc()).await.unwrap(), Verdict::Wrong);
+        assert_eq!(verdict(&pool, "wrong horse", hash.phc()).await.unwrap(), PasswordMatch::Wrong);
     }
 }
 
@@ -225,7 +225,7 @@ async fn several_threads_share_one_queue() {
         })
         .collect();
     for hash in hashes {
-        assert_eq!(hash.await.unwrap().unwrap(), Verdict::Right);
+        assert_eq!(hash.await.unwrap().unwrap(), PasswordMatch::Right);
     }
 }
 

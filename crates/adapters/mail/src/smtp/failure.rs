@@ -16,7 +16,7 @@ const ABOUT_SIGN_IN: [u16; 4] = [530, 534, 535, 538];
 
 /// The step that a conversation has reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Step {
+pub(crate) enum SmtpStep {
     Connecting,
     Securing,
     SigningIn,
@@ -26,7 +26,7 @@ pub(crate) enum Step {
     Message,
 }
 
-impl Step {
+impl SmtpStep {
     /// Returns the text for a failure of this step.
     const fn told(self) -> &'static str {
         match self {
@@ -43,8 +43,8 @@ impl Step {
 
 /// The failure of a step. Its text shows neither password nor token.
 #[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) step: Step,
+pub(crate) struct SmtpFailure {
+    pub(crate) step: SmtpStep,
     why: Why,
 }
 
@@ -60,14 +60,14 @@ enum Why {
     Impossible(&'static str),
 }
 
-impl Failure {
-    pub(crate) fn of(step: Step, error: &SmtpError) -> Self {
+impl SmtpFailure {
+    pub(crate) fn of(step: SmtpStep, error: &SmtpError) -> Self {
         let told = error.source().map_or_else(|| error.to_string(), ToString::to_string);
         let why = match error.status() {
             // The reply to a sign-in may repeat the credentials.
-            Some(code) if step == Step::SigningIn => Why::Answer { code: code.into(), text: String::new() },
+            Some(code) if step == SmtpStep::SigningIn => Why::Answer { code: code.into(), text: String::new() },
             Some(code) => Why::Answer { code: code.into(), text: one_line(&told, MAX_ANSWER_CHARS) },
-            None if step == Step::SigningIn && error.is_response() => {
+            None if step == SmtpStep::SigningIn && error.is_response() => {
                 Why::Other("it did not answer in SMTP".to_owned())
             }
             None => Why::Other(one_line(&told, MAX_ANSWER_CHARS)),
@@ -75,15 +75,15 @@ impl Failure {
         Self { step, why }
     }
 
-    pub(crate) fn silence(step: Step, limit: Duration) -> Self {
+    pub(crate) fn silence(step: SmtpStep, limit: Duration) -> Self {
         Self { step, why: Why::Silence(limit) }
     }
 
-    pub(crate) fn other(step: Step, why: &str) -> Self {
+    pub(crate) fn other(step: SmtpStep, why: &str) -> Self {
         Self { step, why: Why::Other(why.to_owned()) }
     }
 
-    pub(crate) fn impossible(step: Step, why: &'static str) -> Self {
+    pub(crate) fn impossible(step: SmtpStep, why: &'static str) -> Self {
         Self { step, why: Why::Impossible(why) }
     }
 
@@ -94,7 +94,7 @@ impl Failure {
         match self.why {
             Why::Answer { code, .. } => {
                 let is_for_good = code / 100 == Severity::PermanentNegativeCompletion as u16;
-                is_for_good && self.step >= Step::Recipient && !ABOUT_SIGN_IN.contains(&code)
+                is_for_good && self.step >= SmtpStep::Recipient && !ABOUT_SIGN_IN.contains(&code)
             }
             Why::Impossible(_) => true,
             Why::Silence(_) | Why::Other(_) => false,
@@ -117,7 +117,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for SmtpFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.step.told())?;
         match &self.why {
@@ -130,7 +130,7 @@ impl fmt::Display for Failure {
     }
 }
 
-impl Error for Failure {}
+impl Error for SmtpFailure {}
 
 /// Returns the text with `…` for every word that is part of the link: a filter may quote the content that it refuses.
 fn redacted(text: &str, link: &str) -> String {
@@ -154,35 +154,35 @@ mod tests {
 
     const TOKEN: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
-    fn answered(step: Step, code: u16) -> Failure {
-        Failure { step, why: Why::Answer { code, text: "5.1.1 no such user".to_owned() } }
+    fn answered(step: SmtpStep, code: u16) -> SmtpFailure {
+        SmtpFailure { step, why: Why::Answer { code, text: "5.1.1 no such user".to_owned() } }
     }
 
     #[test]
     fn fa9_only_a_refusal_of_the_recipient_or_the_mail_is_for_good() {
-        for step in [Step::Recipient, Step::Data, Step::Message] {
+        for step in [SmtpStep::Recipient, SmtpStep::Data, SmtpStep::Message] {
             for (code, is_permanent) in [(550, true), (552, true), (554, true), (421, false), (451, false)] {
                 assert_eq!(answered(step, code).is_permanent(), is_permanent, "{code} at {step:?}");
             }
             for code in ABOUT_SIGN_IN {
                 assert!(!answered(step, code).is_permanent(), "{code} at {step:?}");
             }
-            assert!(!Failure::silence(step, Duration::from_secs(1)).is_permanent());
-            assert!(!Failure::other(step, "connection reset").is_permanent());
+            assert!(!SmtpFailure::silence(step, Duration::from_secs(1)).is_permanent());
+            assert!(!SmtpFailure::other(step, "connection reset").is_permanent());
         }
-        for step in [Step::Connecting, Step::Securing, Step::SigningIn, Step::Sender] {
+        for step in [SmtpStep::Connecting, SmtpStep::Securing, SmtpStep::SigningIn, SmtpStep::Sender] {
             for code in [421, 535, 550, 554] {
                 assert!(!answered(step, code).is_permanent(), "{code} at {step:?}");
             }
         }
-        assert!(Failure::impossible(Step::Sender, "no SMTPUTF8").is_permanent());
+        assert!(SmtpFailure::impossible(SmtpStep::Sender, "no SMTPUTF8").is_permanent());
     }
 
     #[test]
     fn fa9_what_is_told_says_where_and_why() {
-        let told = answered(Step::Recipient, 550).to_string();
+        let told = answered(SmtpStep::Recipient, 550).to_string();
         assert_eq!(told, "the mail server did not take the recipient: 550 5.1.1 no such user");
-        let told = Failure::silence(Step::Connecting, Duration::from_millis(2500)).to_string();
+        let told = SmtpFailure::silence(SmtpStep::Connecting, Duration::from_millis(2500)).to_string();
         assert_eq!(told, "the mail server could not be reached: no answer within 2500 ms");
     }
 
@@ -191,7 +191,7 @@ mod tests {
         let link = format!("https://app.example.com/links/reset#{TOKEN}");
         for quoted in [link.clone(), TOKEN.to_owned(), format!("<a href={link}>"), format!("#{}=", &TOKEN[..20])] {
             let text = format!("5.7.1 blocked for {quoted}, see https://filter.example.net/why");
-            let failure = Failure { step: Step::Message, why: Why::Answer { code: 554, text } };
+            let failure = SmtpFailure { step: SmtpStep::Message, why: Why::Answer { code: 554, text } };
             let told = failure.without(Some(&SecretString::from(link.clone()))).to_string();
             assert!(!told.contains(&TOKEN[..12]) && told.contains("https://filter.example.net/why"), "{told}");
         }

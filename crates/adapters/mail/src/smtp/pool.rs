@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     connection::Connection,
-    failure::{Failure, Step},
+    failure::{SmtpFailure, SmtpStep},
 };
 
 /// Maximum number of concurrent conversations; providers refuse many more.
@@ -45,8 +45,8 @@ impl Pool {
     }
 
     /// Waits for a permit to hold one conversation.
-    pub(crate) async fn slot(&self) -> Result<SemaphorePermit<'_>, Failure> {
-        self.slots.acquire().await.map_err(|_| Failure::other(Step::Connecting, "the mailer is closed"))
+    pub(crate) async fn slot(&self) -> Result<SemaphorePermit<'_>, SmtpFailure> {
+        self.slots.acquire().await.map_err(|_| SmtpFailure::other(SmtpStep::Connecting, "the mailer is closed"))
     }
 
     /// Returns a conversation whose server still replies, if there is one.

@@ -14,7 +14,7 @@ const MAX_PART_BYTES: usize = 255;
 
 /// An SMTP server that accepts emails.
 #[derive(Debug, Clone)]
-pub struct SmtpServer {
+pub struct SmtpServerConfig {
     /// Host name or IP address; with TLS the certificate must be valid for it.
     pub host: String,
     /// Its port.
@@ -47,7 +47,7 @@ pub struct SmtpLogin {
     pub password: SecretString,
 }
 
-impl SmtpServer {
+impl SmtpServerConfig {
     /// Parses `smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic|none]` (STARTTLS, port 587, required by
     /// default) or `smtps://[USER:PASSWORD@]HOST[:PORT]` (TLS from the start, port 465). Special characters of user and
     /// password are percent-encoded. Returns `None` for every other form.
@@ -107,7 +107,7 @@ mod tests {
 
     /// Returns the parsed server in a form that can be compared.
     fn read(text: &str) -> Option<String> {
-        let SmtpServer { host, port, security, login } = SmtpServer::parse(text)?;
+        let SmtpServerConfig { host, port, security, login } = SmtpServerConfig::parse(text)?;
         let login = login.map(|login| format!(" {} {}", login.user, login.password.expose_secret()));
         Some(format!("{host} {port} {security:?}{}", login.unwrap_or_default()))
     }
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_password_in_clear_is_for_this_machine_only() {
-        let shows = |text| SmtpServer::parse(text).unwrap().shows_password();
+        let shows = |text| SmtpServerConfig::parse(text).unwrap().shows_password();
         for fine in [
             "smtp://u:p@h",
             "smtps://u:p@h",
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn no_password_is_printed() {
-        let printed = format!("{:?}", SmtpServer::parse("smtp://u:planted@h"));
+        let printed = format!("{:?}", SmtpServerConfig::parse("smtp://u:planted@h"));
         assert!(printed.contains("REDACTED") && !printed.contains("planted"), "{printed}");
     }
 }

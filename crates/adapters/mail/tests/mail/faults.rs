@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 use tenantry_mails::Mailer;
-use tenantry_testkit::smtp::{Fault, SmtpOptions, SmtpServer, Step};
+use tenantry_testkit::smtp::{Fault, FaultStep, SmtpOptions, SmtpServer};
 
 use crate::support::{letter_to, mailer_to, only_mail, permanent, temporary};
 
@@ -25,18 +25,18 @@ async fn fa9_a_refused_connection_is_temporary() {
 #[tokio::test]
 async fn fa9_what_is_refused_for_now_goes_later() {
     for (step, answer) in [
-        (Step::Greeting, "421 4.3.2 busy"),
-        (Step::Greeting, "554 5.7.1 not you"),
-        (Step::Hello, "421 4.3.2 busy"),
-        (Step::Sender, "451 4.3.0 later"),
-        (Step::Sender, "550 5.7.1 not from there"),
-        (Step::Recipient, "421 4.3.2 busy"),
-        (Step::Recipient, "450 4.2.1 greylisted"),
-        (Step::Recipient, "451 4.3.0 later"),
-        (Step::Recipient, "530 5.7.0 sign in first"),
-        (Step::Data, "451 4.3.0 later"),
-        (Step::Message, "421 4.3.2 busy"),
-        (Step::Message, "451 4.3.0 later"),
+        (FaultStep::Greeting, "421 4.3.2 busy"),
+        (FaultStep::Greeting, "554 5.7.1 not you"),
+        (FaultStep::Hello, "421 4.3.2 busy"),
+        (FaultStep::Sender, "451 4.3.0 later"),
+        (FaultStep::Sender, "550 5.7.1 not from there"),
+        (FaultStep::Recipient, "421 4.3.2 busy"),
+        (FaultStep::Recipient, "450 4.2.1 greylisted"),
+        (FaultStep::Recipient, "451 4.3.0 later"),
+        (FaultStep::Recipient, "530 5.7.0 sign in first"),
+        (FaultStep::Data, "451 4.3.0 later"),
+        (FaultStep::Message, "421 4.3.2 busy"),
+        (FaultStep::Message, "451 4.3.0 later"),
     ] {
         let server = SmtpServer::start().await;
         let (mailer, letter) = (mailer_to(&server.url(), None), letter_to(ADA));
@@ -52,11 +52,11 @@ async fn fa9_what_is_refused_for_now_goes_later() {
 #[tokio::test]
 async fn fa9_what_is_refused_for_good_is_permanent() {
     for (step, answer) in [
-        (Step::Recipient, "550 5.1.1 no such user"),
-        (Step::Recipient, "553 5.1.3 no such address"),
-        (Step::Data, "554 5.5.1 no"),
-        (Step::Message, "552 5.3.4 too long"),
-        (Step::Message, "554 5.7.1 looks like spam"),
+        (FaultStep::Recipient, "550 5.1.1 no such user"),
+        (FaultStep::Recipient, "553 5.1.3 no such address"),
+        (FaultStep::Data, "554 5.5.1 no"),
+        (FaultStep::Message, "552 5.3.4 too long"),
+        (FaultStep::Message, "554 5.7.1 looks like spam"),
     ] {
         let server = SmtpServer::start().await;
         server.fail(Fault::answer(step, answer).to(ADA));
@@ -70,7 +70,14 @@ async fn fa9_what_is_refused_for_good_is_permanent() {
 
 #[tokio::test]
 async fn fa9_a_server_that_hangs_holds_nobody_for_long() {
-    for step in [Step::Greeting, Step::Hello, Step::Sender, Step::Recipient, Step::Data, Step::Message] {
+    for step in [
+        FaultStep::Greeting,
+        FaultStep::Hello,
+        FaultStep::Sender,
+        FaultStep::Recipient,
+        FaultStep::Data,
+        FaultStep::Message,
+    ] {
         let server = SmtpServer::start().await;
         server.fail(Fault::hang(step).times(1));
         let (mailer, letter) = (mailer_to(&server.url(), None), letter_to(ADA));
@@ -83,7 +90,14 @@ async fn fa9_a_server_that_hangs_holds_nobody_for_long() {
 
 #[tokio::test]
 async fn fa9_a_server_that_hangs_up_is_temporary() {
-    for step in [Step::Greeting, Step::Hello, Step::Sender, Step::Recipient, Step::Data, Step::Message] {
+    for step in [
+        FaultStep::Greeting,
+        FaultStep::Hello,
+        FaultStep::Sender,
+        FaultStep::Recipient,
+        FaultStep::Data,
+        FaultStep::Message,
+    ] {
         let server = SmtpServer::start().await;
         server.fail(Fault::drop(step).times(1));
         let (mailer, letter) = (mailer_to(&server.url(), None), letter_to(ADA));
@@ -94,7 +108,7 @@ async fn fa9_a_server_that_hangs_up_is_temporary() {
 
 #[tokio::test]
 async fn fa9_a_mail_without_a_receipt_comes_again_with_the_same_id() {
-    for fault in [Fault::drop(Step::Message), Fault::hang(Step::Message)] {
+    for fault in [Fault::drop(FaultStep::Message), Fault::hang(FaultStep::Message)] {
         let server = SmtpServer::start().await;
         server.fail(fault.times(1));
         let (mailer, letter) = (mailer_to(&server.url(), None), letter_to(ADA));
@@ -114,11 +128,11 @@ async fn fa9_a_late_answer_is_never_taken_for_that_to_the_next_mail() {
     let mailer = mailer_to(&server.url(), None);
     mailer.send(&letter_to("first@example.com")).await.unwrap();
     // The caller cancels the call, as for a job at its time limit.
-    server.fail(Fault::hang(Step::Message).to("cut@example.com"));
+    server.fail(Fault::hang(FaultStep::Message).to("cut@example.com"));
     let cut = letter_to("cut@example.com");
     let limit = Duration::from_millis(100);
     assert!(tokio::time::timeout(limit, mailer.send(&cut)).await.is_err());
-    server.fail(Fault::answer(Step::Message, "554 5.7.1 no").to(ADA));
+    server.fail(Fault::answer(FaultStep::Message, "554 5.7.1 no").to(ADA));
     permanent(mailer.send(&letter_to(ADA)).await);
     let connections: Vec<usize> = server.heard().iter().map(|heard| heard.connection).collect();
     assert_eq!(connections.last(), Some(&1), "the conversation that was cut short was gone on with");
@@ -186,7 +200,7 @@ async fn the_check_asks_and_sends_nothing() {
     mailer.check().await.unwrap();
     let lines: Vec<String> = server.heard().into_iter().map(|heard| heard.line).collect();
     assert_eq!(lines, ["EHLO mail.example.com", "NOOP", "QUIT"]);
-    server.fail(Fault::hang(Step::Greeting));
+    server.fail(Fault::hang(FaultStep::Greeting));
     let began = Instant::now();
     let told = mailer.check().await.unwrap_err().to_string();
     assert!(told.contains("no answer within") && began.elapsed() < LONG, "{told}");

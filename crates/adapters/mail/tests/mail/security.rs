@@ -2,11 +2,11 @@
 
 use std::{fs, path::PathBuf};
 use tempfile::TempDir;
-use tenantry_mail::{SmtpMailer, SmtpServer, SmtpSetupError};
+use tenantry_mail::{SmtpMailer, SmtpServerConfig, SmtpSetupError};
 use tenantry_mails::Mailer;
 use tenantry_testkit::{
     mailer::note_with_link,
-    smtp::{self, Fault, Security, SmtpOptions, Step},
+    smtp::{self, Fault, FaultStep, Security, SmtpOptions},
 };
 
 use crate::support::{letter_to, mailer_to, only_mail, permanent, settings, templates, temporary, world};
@@ -76,7 +76,7 @@ async fn fa9_a_server_without_starttls_gets_nothing_where_tls_is_required() {
     assert_secret(&server);
     // The server offers TLS and then refuses it.
     let (server, _folder, authority) = self::server(Security::StartTls).await;
-    server.fail(Fault::answer(Step::StartTls, "454 4.7.0 not now"));
+    server.fail(Fault::answer(FaultStep::StartTls, "454 4.7.0 not now"));
     let told = temporary(mailer_to(&server.url(), Some(&authority)).send(&letter_to(ADA)).await);
     assert!(told.contains("454"), "{told}");
     assert_secret(&server);
@@ -110,7 +110,7 @@ async fn fa9_a_wrong_password_is_temporary_and_not_told() {
     assert!(told.contains("MAIL_URL") && told.ends_with(": 535"), "{told}");
     // A server may repeat the credentials.
     let given = server.heard().iter().find_map(|heard| heard.line.strip_prefix("AUTH PLAIN ").map(str::to_owned));
-    server.fail(Fault::answer(Step::Auth, &format!("535 no {} planted-mistake", given.unwrap())));
+    server.fail(Fault::answer(FaultStep::Auth, &format!("535 no {} planted-mistake", given.unwrap())));
     let told = temporary(mailer.send(&letter_to(ADA)).await);
     assert!(told.ends_with(": 535"), "{told}");
     let told = mailer.check().await.unwrap_err().to_string();
@@ -122,7 +122,7 @@ async fn tk4_a_token_that_a_mail_server_repeats_is_not_told() {
     let server = smtp::SmtpServer::start().await;
     let link = format!("https://app.example.com/links/reset#{TOKEN}");
     let letter = note_with_link(&world(), ADA, "Ada", &link);
-    server.fail(Fault::answer(Step::Message, &format!("554 5.7.1 {link} is not liked here")));
+    server.fail(Fault::answer(FaultStep::Message, &format!("554 5.7.1 {link} is not liked here")));
     let told = permanent(mailer_to(&server.url(), None).send(&letter).await);
     assert!(told.contains("is not liked here") && !told.contains(TOKEN), "{told}");
 }
@@ -131,7 +131,7 @@ async fn tk4_a_token_that_a_mail_server_repeats_is_not_told() {
 fn a_file_of_authorities_that_holds_none_is_refused() {
     let folder = TempDir::new().unwrap();
     let made = |file: &std::path::Path| {
-        let server = SmtpServer::parse("smtps://mail.example.com").unwrap();
+        let server = SmtpServerConfig::parse("smtps://mail.example.com").unwrap();
         SmtpMailer::new(server, Some(file), templates(), settings()).map(drop)
     };
     let file = folder.path().join("authority.pem");

@@ -3,7 +3,7 @@
 use mail_parser::MessageParser;
 use std::{error::Error, path::Path, sync::Arc, time::Duration};
 use tenantry_kernel::{Timestamp, World};
-use tenantry_mail::{MailSettings, SmtpMailer, SmtpServer, SmtpTimeouts, Templates};
+use tenantry_mail::{MailSettings, SmtpMailer, SmtpServerConfig, SmtpTimeouts, Templates};
 use tenantry_mails::{MailerError, OutgoingEmail};
 use tenantry_testkit::{
     mailer::{EMAILS, Sent, note},
@@ -28,7 +28,7 @@ pub(crate) fn mailer_to(url: &str, authorities: Option<&Path>) -> SmtpMailer {
         send: Duration::from_millis(2500),
         idle: Duration::from_secs(2),
     };
-    let server = SmtpServer::parse(url).unwrap();
+    let server = SmtpServerConfig::parse(url).unwrap();
     SmtpMailer::new(server, authorities, templates(), settings()).unwrap().with_timeouts(timeouts)
 }
 

@@ -7,7 +7,7 @@ use tenantry_kernel::{Page, PageRequest, StoreError, TenantId, Timestamp};
 
 use crate::{
     Unit,
-    failure::{Failure, UniqueKey},
+    failure::{StatementError, UniqueKey},
     pages::keyset,
     unit::{TenantTable, hit_one},
 };
@@ -206,7 +206,7 @@ impl Jobs for Unit {
 
 impl Unit {
     /// Changes one job that the unit may manage, and returns whether the job's state allowed the change.
-    async fn manage(&self, sql: &str, id: JobId, now: Timestamp) -> Result<Result<bool, Failure>, StoreError> {
+    async fn manage(&self, sql: &str, id: JobId, now: Timestamp) -> Result<Result<bool, StatementError>, StoreError> {
         let is_system = self.scope.is_system();
         let lane = if is_system { sea_orm::prelude::Uuid::nil() } else { self.tenant()?.uuid() };
         let values = [id.uuid().into(), now.utc().into(), is_system.into(), lane.into()];
@@ -217,7 +217,7 @@ impl Unit {
     async fn queues(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<Vec<QueueStats>, StoreError> {
         let rows = self.run(self.transaction.query_all_raw(self.sql(sql, values))).await?;
         rows.iter()
-            .map(|row| QueueStats::try_from(QueueRow::from_query_result(row, "").map_err(Failure::from)?))
+            .map(|row| QueueStats::try_from(QueueRow::from_query_result(row, "").map_err(StatementError::from)?))
             .collect()
     }
 }

@@ -8,7 +8,7 @@ use tenantry_kernel::{StoreError, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::row::{COLUMNS, JobRow};
-use crate::{Unit, failure::Failure};
+use crate::{Unit, failure::StatementError};
 
 /// Selects the lanes that have ready jobs, from the one after `$2` on and round again.
 ///
@@ -128,7 +128,7 @@ impl Unit {
             }
         }
         let rows: Result<Vec<JobRow>, _> = rows.iter().map(|row| JobRow::from_query_result(row, "")).collect();
-        let mut rows = rows.map_err(Failure::from)?;
+        let mut rows = rows.map_err(StatementError::from)?;
         rows.sort_by_key(|row| (Reverse(row.priority), row.run_at, row.id));
         let mut claims = Claims { turn, ..Claims::default() };
         for row in rows {
@@ -157,7 +157,7 @@ impl Unit {
             if left == 0 {
                 break;
             }
-            let LaneRow { lane, running } = LaneRow::from_query_result(row, "").map_err(Failure::from)?;
+            let LaneRow { lane, running } = LaneRow::from_query_result(row, "").map_err(StatementError::from)?;
             let running = u32::try_from(running).unwrap_or(u32::MAX);
             let room = command.tenant_limit.map_or(u32::MAX, |limit| limit.saturating_sub(running));
             left -= u32::from(room > 0);

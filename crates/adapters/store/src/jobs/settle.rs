@@ -2,11 +2,11 @@
 
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use std::collections::{HashMap, HashSet};
-use tenantry_jobs::{Claim, JobId, Outcome, Settlement};
+use tenantry_jobs::{AttemptOutcome, Claim, JobId, Settlement};
 use tenantry_kernel::{StoreError, Timestamp};
 use uuid::Uuid;
 
-use crate::{Unit, failure::Failure};
+use crate::{Unit, failure::StatementError};
 
 const COMPLETE: &str = "\
     state = 'completed', lease_token = NULL, lease_expires_at = NULL, finished_at = $2, last_error = NULL, \
@@ -32,18 +32,18 @@ impl Unit {
         settlements: &[Settlement],
         now: Timestamp,
     ) -> Result<Vec<Claim>, StoreError> {
-        let all = |outcome: Outcome| -> Vec<Claim> {
+        let all = |outcome: AttemptOutcome| -> Vec<Claim> {
             settlements.iter().filter(|it| it.outcome == outcome).map(|it| it.claim).collect()
         };
-        let mut refused = self.change_claimed(&all(Outcome::Completed), COMPLETE, [now.utc().into()]).await?;
-        refused.extend(self.change_claimed(&all(Outcome::HandedBack), HAND_BACK, []).await?);
+        let mut refused = self.change_claimed(&all(AttemptOutcome::Completed), COMPLETE, [now.utc().into()]).await?;
+        refused.extend(self.change_claimed(&all(AttemptOutcome::HandedBack), HAND_BACK, []).await?);
         for Settlement { claim, outcome } in settlements {
             let (change, at, error) = match outcome {
-                Outcome::Completed | Outcome::HandedBack => continue,
-                Outcome::RetryAt { at, error } => (RETRY, *at, Some(error.as_str())),
-                Outcome::Dead { error } => (BURY, now, Some(error.as_str())),
-                Outcome::Discarded { error } => (DISCARD, now, Some(error.as_str())),
-                Outcome::Snoozed { until } => (SNOOZE, *until, None),
+                AttemptOutcome::Completed | AttemptOutcome::HandedBack => continue,
+                AttemptOutcome::RetryAt { at, error } => (RETRY, *at, Some(error.as_str())),
+                AttemptOutcome::Dead { error } => (BURY, now, Some(error.as_str())),
+                AttemptOutcome::Discarded { error } => (DISCARD, now, Some(error.as_str())),
+                AttemptOutcome::Snoozed { until } => (SNOOZE, *until, None),
             };
             let values = std::iter::once(Value::from(at.utc())).chain(error.map(Value::from));
             refused.extend(self.change_claimed(std::slice::from_ref(claim), change, values).await?);
@@ -86,7 +86,7 @@ impl Unit {
             let rows = self.run(self.transaction.query_all_raw(statement)).await?;
             let mut hit = HashSet::with_capacity(rows.len());
             for row in rows {
-                hit.insert(JobId::from_uuid(Hit::from_query_result(&row, "").map_err(Failure::from)?.id));
+                hit.insert(JobId::from_uuid(Hit::from_query_result(&row, "").map_err(StatementError::from)?.id));
             }
             refused.extend(claims.into_iter().filter(|claim| !hit.contains(&claim.job)));
         }

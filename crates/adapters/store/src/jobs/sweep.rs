@@ -7,7 +7,7 @@ use tenantry_kernel::StoreError;
 
 use crate::{
     TABLES, Unit,
-    failure::Failure,
+    failure::StatementError,
     table::{ExpiringRows, Table},
 };
 
@@ -42,7 +42,7 @@ impl Sweeper for Unit {
                 let inconsistent = || StoreError::Inconsistent { table, column: "(how many there are)" };
                 let row = self.run(self.transaction.query_one_raw(self.sql(&sql, values))).await?;
                 let row = row.ok_or_else(inconsistent)?;
-                let counted = Counted::from_query_result(&row, "").map_err(Failure::from)?;
+                let counted = Counted::from_query_result(&row, "").map_err(StatementError::from)?;
                 u64::try_from(counted.count).map_err(|_| inconsistent())
             }
             SweepMode::Delete { at_most } => {

@@ -7,7 +7,7 @@ use tenantry_jobs::{Claim, ClaimJobs, Claims, DeadLetter, JobId, Settlement, Wor
 use tenantry_kernel::{StoreError, TenantId, Timestamp};
 use uuid::Uuid;
 
-use crate::{Unit, failure::Failure};
+use crate::{Unit, failure::StatementError};
 
 /// Maximum number of jobs that one statement changes.
 const BATCH: i64 = 1_000;
@@ -72,7 +72,7 @@ impl Worklist for Unit {
         let rows = self.run(self.transaction.query_all_raw(give_up)).await?;
         let mut dead = Vec::with_capacity(rows.len());
         for row in rows {
-            let row = GivenUp::from_query_result(&row, "").map_err(Failure::from)?;
+            let row = GivenUp::from_query_result(&row, "").map_err(StatementError::from)?;
             dead.push(DeadLetter {
                 job: JobId::from_uuid(row.id),
                 tenant: row.tenant_id.map(TenantId::from_uuid),

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::time::Duration;
-use tenantry_identity::{Attempts, Charge, Quota};
+use tenantry_identity::{Attempts, GuessCounter, GuessQuota};
 use tenantry_kernel::{Authorities, Coded, StoreError};
 use tenantry_store::Unit;
 use tenantry_tenancy::{TenancyError, Tenants};
@@ -11,8 +11,8 @@ use crate::support::{Opened, SYSTEM, postgres};
 
 /// Charges a counter, to which a test has added a trigger.
 pub(crate) async fn charge(unit: &mut Unit, opened: &Opened) -> Result<u32, StoreError> {
-    let quota = Quota { limit: 10, window: Duration::from_secs(60) };
-    let charge = Charge { key: opened.world.random(), quota };
+    let quota = GuessQuota { limit: 10, window: Duration::from_secs(60) };
+    let charge = GuessCounter { key: opened.world.random(), quota };
     Ok(unit.charge_attempts(&[charge], opened.world.now()).await?[0].count)
 }
 

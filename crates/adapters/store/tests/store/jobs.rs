@@ -2,7 +2,7 @@
 
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use std::{collections::HashSet, future::Future, time::Duration};
-use tenantry_jobs::{Claim, ClaimJobs, Claimed, JobId, JobQueue, NewJob, Outcome, Settlement, Turn, Worklist};
+use tenantry_jobs::{AttemptOutcome, Claim, ClaimJobs, Claimed, JobId, JobQueue, NewJob, Settlement, Turn, Worklist};
 use tenantry_kernel::Timestamp;
 use tenantry_store::Unit;
 use tokio::time::timeout;
@@ -42,11 +42,11 @@ async fn advance(opened: &Opened, now: Timestamp) {
     opened.system(async |unit| at_once(unit.advance_jobs(now)).await.unwrap()).await;
 }
 
-fn snow() -> Outcome {
-    Outcome::Dead { error: "it snowed".to_owned() }
+fn snow() -> AttemptOutcome {
+    AttemptOutcome::Dead { error: "it snowed".to_owned() }
 }
 
-async fn settle(unit: &mut Unit, claim: Claim, outcome: Outcome, now: Timestamp) -> bool {
+async fn settle(unit: &mut Unit, claim: Claim, outcome: AttemptOutcome, now: Timestamp) -> bool {
     unit.settle_jobs(&[Settlement { claim, outcome }], now).await.unwrap().is_empty()
 }
 
@@ -86,11 +86,13 @@ async fn what_became_of_a_job_is_written_down(opened: Opened) {
             .system(async |unit| match kind {
                 "done" => unit.complete_job(claim, now).await.unwrap(),
                 "retried" => {
-                    let outcome = Outcome::RetryAt { at: now.plus(LEASE), error: "it rained".to_owned() };
+                    let outcome = AttemptOutcome::RetryAt { at: now.plus(LEASE), error: "it rained".to_owned() };
                     settle(unit, claim, outcome, now).await
                 }
                 "dead" | "blanked" => settle(unit, claim, snow(), now).await,
-                "discarded" => settle(unit, claim, Outcome::Discarded { error: "it hailed".to_owned() }, now).await,
+                "discarded" => {
+                    settle(unit, claim, AttemptOutcome::Discarded { error: "it hailed".to_owned() }, now).await
+                }
                 _ => true,
             })
             .await;

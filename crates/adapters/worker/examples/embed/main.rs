@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
-use tenantry_jobs::{Done, Handler, JobFailure, JobQueue, Kind, NewJob, RetryPolicy, Try, WakeUp};
+use tenantry_jobs::{Done, Handler, JobAttempt, JobFailure, JobQueue, Kind, NewJob, RetryPolicy, WakeUp};
 use tenantry_kernel::{Clock, Entropy, StoreError, Timestamp, World};
 use tenantry_store::{Database, Scope, Store, StoreConfig, Synchronous, SystemReason, Unit};
 use tenantry_worker::{Handlers, JobStore, QueueConfig, Worker, WorkerConfig};
@@ -85,7 +85,7 @@ struct Billing(Service);
 
 #[async_trait]
 impl Handler<Order> for Billing {
-    async fn run(&self, order: Order, of: &Try) -> Result<Done, JobFailure> {
+    async fn run(&self, order: Order, of: &JobAttempt) -> Result<Done, JobFailure> {
         let Self(service) = self;
         let mut unit = service.begin().await?;
         let bill = NewJob::of(&service.world, of.job.tenant, &Bill { order: order.number })?;
@@ -101,7 +101,7 @@ struct Delivery(mpsc::UnboundedSender<u32>);
 
 #[async_trait]
 impl Handler<Bill> for Delivery {
-    async fn run(&self, bill: Bill, of: &Try) -> Result<Done, JobFailure> {
+    async fn run(&self, bill: Bill, of: &JobAttempt) -> Result<Done, JobFailure> {
         if of.job.attempt == 1 && bill.order == 3 {
             return Err(JobFailure::again("the letter box was full"));
         }

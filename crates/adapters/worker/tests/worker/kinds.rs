@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use tenantry_jobs::{Done, Handler, JobFailure, Kind, RetryPolicy, Try};
+use tenantry_jobs::{Done, Handler, JobAttempt, JobFailure, Kind, RetryPolicy};
 
 const SOON: RetryPolicy =
     RetryPolicy { max_attempts: 3, first: Duration::from_millis(20), longest: Duration::from_millis(20) };
@@ -73,9 +73,9 @@ pub(crate) struct Does<F>(pub(crate) F);
 impl<K, F> Handler<K> for Does<F>
 where
     K: Kind + Send + 'static,
-    F: Fn(K, Try) -> BoxFuture<'static, Result<Done, JobFailure>> + Send + Sync,
+    F: Fn(K, JobAttempt) -> BoxFuture<'static, Result<Done, JobFailure>> + Send + Sync,
 {
-    async fn run(&self, words: K, of: &Try) -> Result<Done, JobFailure> {
+    async fn run(&self, words: K, of: &JobAttempt) -> Result<Done, JobFailure> {
         (self.0)(words, of.clone()).await
     }
 }

@@ -36,12 +36,12 @@ impl Clock for WallClock {
 
 /// The connection of one worker to the store, which a test may cut.
 #[derive(Clone)]
-pub(crate) struct Line {
+pub(crate) struct SeverableStore {
     store: Store,
     is_cut: Arc<AtomicBool>,
 }
 
-impl Line {
+impl SeverableStore {
     pub(crate) fn cut(&self, is_cut: bool) {
         self.is_cut.store(is_cut, Ordering::SeqCst);
     }
@@ -51,7 +51,7 @@ impl Line {
     }
 }
 
-impl JobStore for Line {
+impl JobStore for SeverableStore {
     type Unit = Unit;
 
     async fn read(&self) -> Result<Unit, StoreError> {
@@ -141,8 +141,8 @@ impl Shop {
         Self { store, world, bell: Arc::default(), database }
     }
 
-    pub(crate) fn line(&self) -> Line {
-        Line { store: self.store.clone(), is_cut: Arc::default() }
+    pub(crate) fn line(&self) -> SeverableStore {
+        SeverableStore { store: self.store.clone(), is_cut: Arc::default() }
     }
 
     pub(crate) fn job<K: Kind>(&self, words: &K) -> NewJob {
@@ -161,7 +161,7 @@ impl Shop {
 
     pub(crate) fn work_by(
         &self,
-        line: Line,
+        line: SeverableStore,
         handlers: Handlers,
         schedules: Vec<Schedule>,
         config: WorkerConfig,
@@ -169,7 +169,7 @@ impl Shop {
         self.start(Worker::new(line, self.world.clone(), self.bell.clone(), handlers, schedules, config))
     }
 
-    pub(crate) fn start(&self, worker: Worker<Line>) -> Working {
+    pub(crate) fn start(&self, worker: Worker<SeverableStore>) -> Working {
         let (stop, hand_back) = (CancellationToken::new(), CancellationToken::new());
         let task = tokio::spawn(worker.run(stop.clone(), hand_back.clone()));
         Working { stop, hand_back, task }

@@ -24,7 +24,7 @@ fn done() -> Result<Done, JobFailure> {
 #[tokio::test(flavor = "multi_thread")]
 async fn fa8_a_panic_costs_a_try_and_nothing_else() {
     let shop = Shop::open().await;
-    let working = shop.work(Handlers::new().with::<Errand>(Does(|errand: Errand, of: tenantry_jobs::Try| {
+    let working = shop.work(Handlers::new().with::<Errand>(Does(|errand: Errand, of: tenantry_jobs::JobAttempt| {
         async move {
             assert!(errand.to != "never", "as it was made to");
             assert!(errand.to != "the third time" || of.job.attempt == 3, "as it was made to");
@@ -123,7 +123,7 @@ async fn a_job_of_an_unknown_kind_is_tried_again_later() {
 async fn what_is_done_in_the_unit_of_its_job_is_done_once() {
     let shop = Shop::open().await;
     let (line, world) = (shop.line(), shop.world.clone());
-    let handlers = Handlers::new().with::<Errand>(Does(move |_: Errand, of: tenantry_jobs::Try| {
+    let handlers = Handlers::new().with::<Errand>(Does(move |_: Errand, of: tenantry_jobs::JobAttempt| {
         let (line, world) = (line.clone(), world.clone());
         async move {
             let mut unit = line.begin().await?;
@@ -154,7 +154,7 @@ async fn a_snoozed_job_comes_back_and_has_spent_no_attempt() {
     let (world, tries) = (shop.world.clone(), Arc::new(AtomicUsize::new(0)));
     let working = shop.work(Handlers::new().with::<Errand>(Does({
         let tries = tries.clone();
-        move |_: Errand, of: tenantry_jobs::Try| {
+        move |_: Errand, of: tenantry_jobs::JobAttempt| {
             assert_eq!(of.job.attempt, 1);
             let is_last = tries.fetch_add(1, Ordering::SeqCst) == 5;
             let until = world.now().plus(Duration::from_millis(100));

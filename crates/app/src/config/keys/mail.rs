@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use tenantry_kernel::bounded_line;
-use tenantry_mail::{MailSettings, SmtpServer};
+use tenantry_mail::{MailSettings, SmtpServerConfig};
 use url::Url;
 
 use super::{
@@ -22,7 +22,7 @@ pub enum MailTransport {
     /// Into a folder.
     File(PathBuf),
     /// To an SMTP server.
-    Smtp(SmtpServer),
+    Smtp(SmtpServerConfig),
 }
 
 settings! {
@@ -122,7 +122,7 @@ fn mail_transport(text: &str) -> Option<MailTransport> {
     match text.split_once(':')? {
         ("console", "") => Some(MailTransport::Console),
         ("file", folder) if !folder.is_empty() => Some(MailTransport::File(PathBuf::from(folder))),
-        ("smtp" | "smtps", _) => SmtpServer::parse(text).map(MailTransport::Smtp),
+        ("smtp" | "smtps", _) => SmtpServerConfig::parse(text).map(MailTransport::Smtp),
         _ => None,
     }
 }

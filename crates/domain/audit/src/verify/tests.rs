@@ -7,7 +7,7 @@ use sha2::Sha256;
 use tenantry_kernel::{Timestamp, canonical_json, commitment_to};
 
 use super::*;
-use crate::{Line, Personal, Record, Signature};
+use crate::{EvidenceLine, Personal, Record, Signature};
 
 /// A key for tests. Its "signature" is a MAC, which is as hard to forge without the key.
 struct Key(u8);
@@ -111,14 +111,14 @@ impl Log {
     fn verify(&self, keys: &Keys, head: Option<Head>) -> Result<Summary, Finding> {
         let mut verifier = Verifier::new(Chain(None), keys, head.as_slice());
         for (segment, entries) in &self.0 {
-            let through_text = |line: Line| Line::read(&line.write().unwrap()).unwrap();
-            let found = |entry: &Evidence| match through_text(Line::Entry(entry.clone())) {
-                Line::Entry(entry) => Found::new(&entry).unwrap(),
+            let through_text = |line: EvidenceLine| EvidenceLine::read(&line.write().unwrap()).unwrap();
+            let found = |entry: &Evidence| match through_text(EvidenceLine::Entry(entry.clone())) {
+                EvidenceLine::Entry(entry) => Found::new(&entry).unwrap(),
                 _ => unreachable!(),
             };
             let found: Vec<Found> = entries.iter().map(found).collect();
-            match through_text(Line::Segment(segment.clone())) {
-                Line::Segment(segment) => verifier.segment(&segment, &found)?,
+            match through_text(EvidenceLine::Segment(segment.clone())) {
+                EvidenceLine::Segment(segment) => verifier.segment(&segment, &found)?,
                 _ => unreachable!(),
             }
         }

@@ -13,9 +13,9 @@ use memory::Memory;
 use secrecy::{ExposeSecret, SecretString};
 use std::{error::Error, net::IpAddr, time::Duration};
 use tenantry_identity::{
-    GuessKind, GuessPolicy, HasherError, IdentityError, NewPerson, Password, PasswordHash, PasswordHasher, Person,
-    Quota, Refresh, RefreshKeys, RefreshToken, Refreshed, Session, SessionPolicy, SignIn, Verdict, complete_sign_in,
-    consume, find_candidate, insert_person, prove_password, refresh_session,
+    GuessKind, GuessPolicy, GuessQuota, HasherError, IdentityError, NewPerson, Password, PasswordHash, PasswordHasher,
+    PasswordMatch, Person, Refresh, RefreshKeys, RefreshToken, Refreshed, Session, SessionPolicy, SignIn,
+    complete_sign_in, consume, find_candidate, insert_person, prove_password, refresh_session,
 };
 use tenantry_kernel::{Actor, Clock, EmailAddress, Entropy, Name, Origin, Refusal, RequestId, Timestamp, World};
 
@@ -27,7 +27,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const SESSIONS: SessionPolicy =
     SessionPolicy { access: MINUTE, grace: Duration::from_secs(10), idle: DAY, max: DAY.saturating_mul(90) };
 
-const TEN: Quota = Quota { limit: 10, window: MINUTE };
+const TEN: GuessQuota = GuessQuota { limit: 10, window: MINUTE };
 
 #[rustfmt::skip]
 const GUESSES: GuessPolicy = GuessPolicy {
@@ -62,13 +62,13 @@ impl PasswordHasher for Hasher {
         hash.map(|phc| PasswordHash::new(phc.to_string())).map_err(|error| HasherError::Failed(error.to_string()))
     }
 
-    async fn verify(&self, password: Password, hash: Option<PasswordHash>) -> Result<Verdict, HasherError> {
+    async fn verify(&self, password: Password, hash: Option<PasswordHash>) -> Result<PasswordMatch, HasherError> {
         let Some(hash) = hash else {
             self.hash(password).await?;
-            return Ok(Verdict::Wrong);
+            return Ok(PasswordMatch::Wrong);
         };
         let fits = Argon2::default().verify_password(password.bytes(), hash.phc()).is_ok();
-        Ok(if fits { Verdict::Right } else { Verdict::Wrong })
+        Ok(if fits { PasswordMatch::Right } else { PasswordMatch::Wrong })
     }
 }
 

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use tenantry_identity::{
-    Attempts, Charge, Charged, Credential, Credentials, EndReason, IdentityError, People, Person, Session, Sessions,
+    Attempts, Credential, CredentialStore, EndReason, GuessCount, GuessCounter, IdentityError, People, Person, Session,
+    Sessions,
 };
 use tenantry_jobs::{Enqueued, JobQueue, NewJob};
 use tenantry_kernel::{
@@ -22,7 +23,7 @@ pub(crate) struct Memory {
     people: BTreeMap<UserId, Person>,
     credentials: BTreeMap<UserId, Credential>,
     sessions: BTreeMap<SessionId, Session>,
-    attempts: BTreeMap<[u8; 32], Charged>,
+    attempts: BTreeMap<[u8; 32], GuessCount>,
     known: BTreeMap<([u8; 32], [u8; 32]), Timestamp>,
     pub(crate) journal: Vec<Event>,
     /// Emails to send; in a real service a worker takes them from here.
@@ -60,7 +61,7 @@ impl People for Memory {
 }
 
 #[async_trait]
-impl Credentials for Memory {
+impl CredentialStore for Memory {
     async fn insert_credential(&mut self, new: &Credential) -> Done {
         self.update_credential(new).await
     }
@@ -140,11 +141,11 @@ impl Sessions for Memory {
 
 #[async_trait]
 impl Attempts for Memory {
-    async fn charge_attempts(&mut self, charges: &[Charge], now: Timestamp) -> Done<Vec<Charged>> {
+    async fn charge_attempts(&mut self, charges: &[GuessCounter], now: Timestamp) -> Done<Vec<GuessCount>> {
         Ok(charges
             .iter()
             .map(|charge| {
-                let fresh = Charged { count: 0, resets_at: now.plus(charge.quota.window) };
+                let fresh = GuessCount { count: 0, resets_at: now.plus(charge.quota.window) };
                 let counter = self.attempts.entry(charge.key).or_insert(fresh);
                 if counter.resets_at <= now {
                     *counter = fresh

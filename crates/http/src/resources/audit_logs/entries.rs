@@ -3,7 +3,7 @@
 use actix_web::web;
 use serde::{Deserialize, Serialize};
 use tenantry_audit::{ActionFilter, Entries, Entry, EntryFilter, ReadAuditLog};
-use tenantry_kernel::{Change, ChangeValue, Direction, ErrorCode, EventId, Outcome, Timestamp, Vocabulary};
+use tenantry_kernel::{ChangeValue, Direction, ErrorCode, EventId, FieldChange, Outcome, Timestamp, Vocabulary};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -65,8 +65,8 @@ pub(crate) struct ChangeView {
     to: Option<ChangeValue>,
 }
 
-impl From<Change> for ChangeView {
-    fn from(change: Change) -> Self {
+impl From<FieldChange> for ChangeView {
+    fn from(change: FieldChange) -> Self {
         Self { field: change.field, from: change.from, to: change.to }
     }
 }

@@ -6,7 +6,8 @@ use futures::{Stream, TryStreamExt, stream};
 use serde::Deserialize;
 use std::{error::Error, io};
 use tenantry_audit::{
-    Chain, Entries, EntryFilter, ExportAuditLog, ExportFormat, Header, Line, Seals, export_audit_log, harmless_cell,
+    Chain, Entries, EntryFilter, EvidenceLine, ExportAuditLog, ExportFormat, Header, Seals, export_audit_log,
+    harmless_cell,
 };
 use tenantry_kernel::{Direction, EventId, PageRequest, StoreError, TenantId, Vocabulary};
 use tenantry_service::{Scope, chain};
@@ -255,7 +256,7 @@ fn evidence(app: App, scope: Scope, tenant: TenantId) -> impl Stream<Item = Resu
         let app = app.clone();
         async move {
             if number == 0 {
-                let header = Line::Header(Header { version: Header::VERSION, chain });
+                let header = EvidenceLine::Header(Header { version: Header::VERSION, chain });
                 return Ok(Some((Bytes::from(header.write().map_err(ExportError::new)? + "\n"), 1)));
             }
             let mut unit = app.read(scope).await.map_err(ExportError::new)?;
@@ -278,7 +279,7 @@ fn evidence(app: App, scope: Scope, tenant: TenantId) -> impl Stream<Item = Resu
                 }
             }
             let mut text = String::new();
-            for line in found.into_iter().map(Line::Entry).chain([Line::Segment(segment)]) {
+            for line in found.into_iter().map(EvidenceLine::Entry).chain([EvidenceLine::Segment(segment)]) {
                 text.push_str(&line.write().map_err(ExportError::new)?);
                 text.push('\n');
             }

@@ -46,7 +46,7 @@ pub(crate) struct Credentials {
 }
 
 /// A parsed attempt to sign in. A malformed password or slug is treated like a wrong one.
-pub(crate) struct Try {
+pub(crate) struct LoginInput {
     email: EmailAddress,
     password: Option<Password>,
     slug: Option<Result<Slug, ()>>,
@@ -54,12 +54,12 @@ pub(crate) struct Try {
 }
 
 impl IntoCommand for Credentials {
-    type Output = Try;
+    type Output = LoginInput;
 
-    fn parse(self, errors: &mut FieldErrors) -> Option<Try> {
+    fn parse(self, errors: &mut FieldErrors) -> Option<LoginInput> {
         let email = errors.take("email", EmailAddress::parse(&self.email));
         let transport = Transport::parse(self.transport.as_deref(), errors);
-        Some(Try {
+        Some(LoginInput {
             email: email?,
             password: Password::parse(self.password).ok(),
             slug: self.tenant_slug.map(|slug| Slug::parse(&slug).map_err(|_| ())),
@@ -102,7 +102,7 @@ pub(crate) async fn login(app: App, _: Anonymous, request: HttpRequest, body: Bo
     outcome
 }
 
-async fn sign_in(app: &App, origin: &Origin, wanted: &Try) -> Result<Answer, Failure> {
+async fn sign_in(app: &App, origin: &Origin, wanted: &LoginInput) -> Result<Answer, Failure> {
     let proof = app.proofs.password_of_address(&wanted.email, wanted.password.clone(), origin).await?;
     let slug = match &wanted.slug {
         None => None,

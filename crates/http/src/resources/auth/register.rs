@@ -60,7 +60,7 @@ pub(crate) struct NewRegistration {
 }
 
 /// A parsed registration.
-pub(crate) struct Wanted {
+pub(crate) struct RegisterInput {
     email: EmailAddress,
     password: Password,
     name: Name,
@@ -70,16 +70,16 @@ pub(crate) struct Wanted {
 }
 
 impl IntoCommand for NewRegistration {
-    type Output = Wanted;
+    type Output = RegisterInput;
 
-    fn parse(self, errors: &mut FieldErrors) -> Option<Wanted> {
+    fn parse(self, errors: &mut FieldErrors) -> Option<RegisterInput> {
         let email = errors.take("email", EmailAddress::parse(&self.email));
         let password = errors.take("password", Password::parse(self.password));
         let name = errors.take("name", Name::parse(&self.name));
         let tenant_name = errors.take("tenantName", Name::parse(&self.tenant_name));
         let tenant_slug = errors.take_if_any("tenantSlug", self.tenant_slug.as_deref().map(Slug::parse));
         let transport = Transport::parse(self.transport.as_deref(), errors);
-        Some(Wanted {
+        Some(RegisterInput {
             email: email?,
             password: password?,
             name: name?,
@@ -90,7 +90,7 @@ impl IntoCommand for NewRegistration {
     }
 }
 
-impl Wanted {
+impl RegisterInput {
     /// Returns the texts from which an acquaintance of the user could guess the password.
     fn own_words(&self) -> [&str; 4] {
         let slug = self.tenant_slug.as_ref().map_or("", Slug::as_str);

@@ -44,7 +44,7 @@ pub(crate) struct WantedTenant {
 }
 
 /// A parsed request to switch.
-pub(crate) struct Wanted {
+pub(crate) struct SwitchInput {
     /// `None` for a malformed id, which is treated like an unknown one.
     tenant: Option<TenantId>,
     refresh_token: Option<SecretString>,
@@ -53,14 +53,14 @@ pub(crate) struct Wanted {
 }
 
 impl IntoCommand for WantedTenant {
-    type Output = Wanted;
+    type Output = SwitchInput;
 
-    fn parse(self, errors: &mut FieldErrors) -> Option<Wanted> {
+    fn parse(self, errors: &mut FieldErrors) -> Option<SwitchInput> {
         let transport = match self.transport.as_deref() {
             None => None,
             given => Some(Transport::parse(given, errors)?),
         };
-        Some(Wanted {
+        Some(SwitchInput {
             tenant: self.tenant_id.parse().ok(),
             refresh_token: self.refresh_token,
             end_current: self.end_current.unwrap_or(false),

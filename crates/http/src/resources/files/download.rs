@@ -34,7 +34,7 @@ const ASK_EACH_TIME: HeaderValue = HeaderValue::from_static("private, no-cache")
 /// Headers of a download.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "only its description is used: the headers are read by `Wanted`")]
+#[expect(dead_code, reason = "only its description is used: the headers are read by `RequestedPart`")]
 pub(super) struct DownloadHeaders {
     /// One range of bytes (RFC 9110, 14.2). For several ranges the whole file is sent.
     #[param(rename = "Range", example = "bytes=0-1023")]
@@ -95,9 +95,9 @@ pub(super) async fn send(
     file: &File,
     note: impl AsyncFnOnce(Option<Range<u64>>) -> Result<Answer, Failure>,
 ) -> Result<HttpResponse, Failure> {
-    let part = match Wanted::of(request, file)? {
-        Wanted::Bytes(part) => part,
-        Wanted::Nothing(answer) => return Ok(answer),
+    let part = match RequestedPart::of(request, file)? {
+        RequestedPart::Bytes(part) => part,
+        RequestedPart::Nothing(answer) => return Ok(answer),
     };
     let source = open(app, scope, file, &part).await?;
     note(part.clone()).await?;
@@ -105,14 +105,14 @@ pub(super) async fn send(
 }
 
 /// The part of a file that a request asks for.
-enum Wanted {
+enum RequestedPart {
     /// A range of the bytes, or all of them with `None`.
     Bytes(Option<Range<u64>>),
     /// No bytes: the conditions or the range determine the response.
     Nothing(HttpResponse),
 }
 
-impl Wanted {
+impl RequestedPart {
     /// Evaluates the conditions of the request in the order of RFC 9110, 13.2.2.
     fn of(request: &HttpRequest, file: &File) -> Result<Self, Failure> {
         let tag = tag_of(file);

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tenantry_files::vocabulary::FILE_DOWNLOADED;
-use tenantry_files::{LinkFile, LinkToken, file_of_link, issue_link, note_link_use};
+use tenantry_files::{FileLinkToken, LinkFile, file_of_link, issue_link, note_link_use};
 use tenantry_kernel::{Actor, ErrorCode};
 use tenantry_service::{ChangeRequest, Scope, SystemReason};
 use utoipa::ToSchema;
@@ -111,7 +111,7 @@ pub(crate) async fn download_by_link(
     token: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {
-    let token = LinkToken::verify(&token, &*app.secrets).ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
+    let token = FileLinkToken::verify(&token, &*app.secrets).ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
     let file = {
         let mut unit = app.read(SCOPE).await?;
         file_of_link(&mut unit, &app.world, &token).await?

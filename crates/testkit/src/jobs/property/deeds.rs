@@ -2,7 +2,7 @@
 
 use proptest::sample::Index;
 use std::time::Duration;
-use tenantry_jobs::{Claim, ClaimJobs, JobId, JobQueue, Jobs, NewJob, Outcome, Settlement, Worklist};
+use tenantry_jobs::{AttemptOutcome, Claim, ClaimJobs, JobId, JobQueue, Jobs, NewJob, Settlement, Worklist};
 use tenantry_kernel::{StoreError, Timestamp};
 
 use super::{
@@ -13,14 +13,14 @@ use super::{
     steps::{Errand, KINDS, QUEUES, Speaker, Step, Word},
 };
 use crate::{
-    jobs::Ports,
+    jobs::JobPorts,
     units::{TestScope, Units},
 };
 
 /// Number of recent claims that late reports may refer to.
 const REMEMBERED: usize = 12;
 
-impl<U: Units<Unit: Ports>> Play<'_, '_, U> {
+impl<U: Units<Unit: JobPorts>> Play<'_, '_, U> {
     pub(super) async fn step(&mut self, step: &Step) -> Checked {
         let now = self.scene.world.now();
         match step {
@@ -191,15 +191,15 @@ impl<U: Units<Unit: Ports>> Play<'_, '_, U> {
     }
 }
 
-fn outcome(word: Word, now: Timestamp) -> Outcome {
+fn outcome(word: Word, now: Timestamp) -> AttemptOutcome {
     let (after, error) = (|wait| now.plus(Duration::from_millis(wait)), "it rained".to_owned());
     match word {
-        Word::Completed => Outcome::Completed,
-        Word::RetryIn(wait) => Outcome::RetryAt { at: after(wait), error },
-        Word::Dead => Outcome::Dead { error },
-        Word::Discarded => Outcome::Discarded { error },
-        Word::SnoozedFor(wait) => Outcome::Snoozed { until: after(wait) },
-        Word::HandedBack => Outcome::HandedBack,
+        Word::Completed => AttemptOutcome::Completed,
+        Word::RetryIn(wait) => AttemptOutcome::RetryAt { at: after(wait), error },
+        Word::Dead => AttemptOutcome::Dead { error },
+        Word::Discarded => AttemptOutcome::Discarded { error },
+        Word::SnoozedFor(wait) => AttemptOutcome::Snoozed { until: after(wait) },
+        Word::HandedBack => AttemptOutcome::HandedBack,
     }
 }
 

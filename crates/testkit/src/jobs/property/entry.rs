@@ -1,6 +1,6 @@
 //! One job of the model and its transitions.
 
-use tenantry_jobs::{JobState, JobStatus, NewJob, Outcome};
+use tenantry_jobs::{AttemptOutcome, JobState, JobStatus, NewJob};
 use tenantry_kernel::Timestamp;
 use uuid::Uuid;
 
@@ -65,16 +65,16 @@ impl Entry {
         (self.state, self.lease, self.run_at) = (JobState::Scheduled, None, moment);
     }
 
-    pub(super) fn end_try(&mut self, outcome: &Outcome, now: Timestamp) {
+    pub(super) fn end_try(&mut self, outcome: &AttemptOutcome, now: Timestamp) {
         match outcome {
-            Outcome::Completed => self.finish(JobState::Completed, now),
-            Outcome::Dead { .. } | Outcome::Discarded { .. } => self.finish(JobState::Dead, now),
-            Outcome::RetryAt { at, .. } => self.wait_until(*at),
-            Outcome::Snoozed { until } => {
+            AttemptOutcome::Completed => self.finish(JobState::Completed, now),
+            AttemptOutcome::Dead { .. } | AttemptOutcome::Discarded { .. } => self.finish(JobState::Dead, now),
+            AttemptOutcome::RetryAt { at, .. } => self.wait_until(*at),
+            AttemptOutcome::Snoozed { until } => {
                 self.attempt -= 1;
                 self.wait_until(*until);
             }
-            Outcome::HandedBack => {
+            AttemptOutcome::HandedBack => {
                 self.attempt -= 1;
                 self.get_ready();
             }

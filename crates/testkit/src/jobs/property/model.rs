@@ -2,7 +2,7 @@
 //! forbidden ones, and then takes the state that the store must have.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use tenantry_jobs::{Claim, DeadLetter, Enqueued, JobId, JobState, JobStatus, NewJob, Outcome, Settlement};
+use tenantry_jobs::{AttemptOutcome, Claim, DeadLetter, Enqueued, JobId, JobState, JobStatus, NewJob, Settlement};
 use tenantry_kernel::{TenantId, Timestamp};
 
 use super::{entry::Entry, turns::Waits};
@@ -125,7 +125,7 @@ impl Model {
 
     pub(super) fn complete(&mut self, claim: Claim, now: Timestamp, answer: bool) -> Checked {
         let refused = if answer { vec![] } else { vec![claim] };
-        self.settle(&[Settlement { claim, outcome: Outcome::Completed }], now, &refused)
+        self.settle(&[Settlement { claim, outcome: AttemptOutcome::Completed }], now, &refused)
     }
 
     /// Returns the valid claims. Fails unless exactly the other claims were refused.

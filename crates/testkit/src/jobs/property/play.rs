@@ -1,7 +1,7 @@
 //! Plays a history to a store and to the model.
 
 use std::time::Duration;
-use tenantry_jobs::{Claim, JobFilter, JobId, JobState, Jobs, Outcome, Settlement, Turn, Worklist};
+use tenantry_jobs::{AttemptOutcome, Claim, JobFilter, JobId, JobState, Jobs, Settlement, Turn, Worklist};
 use tenantry_kernel::{Direction, PageRequest, StoreError, Timestamp};
 use uuid::Builder;
 
@@ -10,7 +10,7 @@ use super::{
     steps::{LANES, QUEUES, Step, WORKERS},
 };
 use crate::{
-    jobs::Ports,
+    jobs::JobPorts,
     paging::all_pages,
     scene::{SampleTenant, Scene},
     units::{TestScope, Units},
@@ -23,7 +23,7 @@ const PAGE: u32 = 100;
 pub(super) struct Cast(Vec<SampleTenant>);
 
 impl Cast {
-    pub(super) async fn of(scene: &Scene<'_, impl Units<Unit: Ports>>) -> Self {
+    pub(super) async fn of(scene: &Scene<'_, impl Units<Unit: JobPorts>>) -> Self {
         let mut tenants = Vec::new();
         for _ in 1..LANES {
             tenants.push(scene.tenant().await);
@@ -65,7 +65,7 @@ pub(super) struct Play<'p, 'u, U> {
     made: u16,
 }
 
-impl<'p, 'u, U: Units<Unit: Ports>> Play<'p, 'u, U> {
+impl<'p, 'u, U: Units<Unit: JobPorts>> Play<'p, 'u, U> {
     /// Starts on a queue without pending jobs.
     pub(super) async fn of(scene: &'p Scene<'u, U>, cast: &'p Cast) -> Self {
         scene.clock.advance(2 * DAY);
@@ -175,7 +175,7 @@ impl<'p, 'u, U: Units<Unit: Ports>> Play<'p, 'u, U> {
                 self.step(&step).await?;
             }
             let held = std::mem::take(&mut self.workers[0].held);
-            let settle = |claim| Settlement { claim, outcome: Outcome::Completed };
+            let settle = |claim| Settlement { claim, outcome: AttemptOutcome::Completed };
             self.settle(&held.into_iter().map(settle).collect::<Vec<_>>(), true).await?;
             self.compare().await?;
         }
@@ -188,7 +188,7 @@ fn millis(moment: Timestamp) -> u64 {
 }
 
 /// Cancels the jobs that earlier tests left, and returns whether there were none.
-async fn call_off_everything(scene: &Scene<'_, impl Units<Unit: Ports>>) -> bool {
+async fn call_off_everything(scene: &Scene<'_, impl Units<Unit: JobPorts>>) -> bool {
     let now = scene.world.now();
     scene
         .system(async |unit| {

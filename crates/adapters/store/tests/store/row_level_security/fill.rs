@@ -4,8 +4,12 @@ use sqlx::AssertSqlSafe;
 use std::{collections::BTreeMap, time::Duration};
 use tenantry_audit::{AuditPolicies, AuditPolicy, Chain, SealSigner, Signature, seal_next_segment};
 use tenantry_files::{File, FileId, FileName, FileType, Files};
-use tenantry_idempotency::{Fingerprint, Given, IdempotencyKey, IdempotencyScope, IdempotencyStore, Remembered};
-use tenantry_identity::{Attempts, Charge, Credential, Credentials, Links, PasswordHash, Quota, Registrations};
+use tenantry_idempotency::{
+    Fingerprint, IdempotencyKey, IdempotencyRecord, IdempotencyScope, IdempotencyStore, StoredResponse,
+};
+use tenantry_identity::{
+    Attempts, Credential, CredentialStore, GuessCounter, GuessQuota, Links, PasswordHash, Registrations,
+};
 use tenantry_jobs::{JobQueue, Schedules};
 use tenantry_kernel::{
     Actor, Authorities, DefaultRole, Event, Journal, Origin, RequestId, TenantId, Timestamp, UserId,
@@ -27,7 +31,7 @@ pub(super) async fn fill(opened: &Opened) -> (TenantId, UserId) {
     let actor = Actor::anonymous(origin).known_as(person.id, "Ada");
     let now = opened.world.now();
     let (link, registration) = (opened.new_link(&person), opened.new_registration(&person, &tenant));
-    let quota = Quota { limit: 1, window: Duration::from_secs(60) };
+    let quota = GuessQuota { limit: 1, window: Duration::from_secs(60) };
     opened
         .system(async |unit| {
             let hash = PasswordHash::new("$argon2id$");
@@ -46,7 +50,7 @@ pub(super) async fn fill(opened: &Opened) -> (TenantId, UserId) {
             seal_and_keep(opened, unit, tenant.id).await;
             unit.put_schedule("nightly", "0 3 * * *", now).await.unwrap();
             unit.insert_tick("nightly", now, now).await.unwrap();
-            unit.charge_attempts(&[Charge { key: opened.world.random(), quota }], now).await.unwrap();
+            unit.charge_attempts(&[GuessCounter { key: opened.world.random(), quota }], now).await.unwrap();
             unit.remember_source(opened.world.random(), opened.world.random(), now).await.unwrap();
             unit.tenant_authority_changed(tenant.id).await.unwrap();
             unit.note_process(ProcessId::new(&opened.world), now).await.unwrap();
@@ -111,12 +115,12 @@ async fn insert_plain_rows(opened: &Opened, tenant: TenantId, person: UserId) {
     }
 }
 
-fn answer(tenant: Option<TenantId>, person: UserId, now: Timestamp) -> (IdempotencyScope, Remembered) {
+fn answer(tenant: Option<TenantId>, person: UserId, now: Timestamp) -> (IdempotencyScope, IdempotencyRecord) {
     let key = IdempotencyKey::parse(b"k").unwrap();
-    let answer = Remembered {
+    let answer = IdempotencyRecord {
         secret_id: "k1".to_owned(),
         fingerprint: Fingerprint::from_bytes([0; 32]),
-        given: Given { status: 204, headers: vec![], body: vec![] },
+        given: StoredResponse { status: 204, headers: vec![], body: vec![] },
         answered_at: now,
     };
     (IdempotencyScope { tenant, person, route: "POST /errands".to_owned(), key }, answer)

@@ -1,7 +1,7 @@
 //! Tests of objections: late reports that count, keys that two jobs hold, dead letters that go unreported, and jobs in
 //! forbidden states.
 
-use tenantry_jobs::{DeadLetter, Enqueued, JobState, JobStatus, NewJob, Outcome, Settlement};
+use tenantry_jobs::{AttemptOutcome, DeadLetter, Enqueued, JobState, JobStatus, NewJob, Settlement};
 
 use super::{LEASE, Told, objects_to};
 use crate::jobs::MILLISECOND;
@@ -16,7 +16,9 @@ fn a_late_word_is_refused_and_a_good_one_is_not() {
     told.model.advance(told.now, &[]).unwrap();
     let good = told.claim(&[(&job, 2)]).unwrap();
     let until = told.now.plus(LEASE);
-    for outcome in [Outcome::Completed, Outcome::HandedBack, Outcome::Dead { error: String::new() }] {
+    for outcome in
+        [AttemptOutcome::Completed, AttemptOutcome::HandedBack, AttemptOutcome::Dead { error: String::new() }]
+    {
         let said = [late, good].map(|claim| Settlement { claim, outcome: outcome.clone() });
         for wrong in [&[][..], &[good], &[late, good], &[late, late]] {
             objects_to(told.clone().model.settle(&said, told.now, wrong), "refused were");
