@@ -49,9 +49,9 @@ impl Kind for Unserved {
 
 /// Enqueues a job that has been due for this number of minutes.
 async fn put_off(server: &Server, minutes: i64) {
-    let world = &server.app.world;
-    let run_at = Timestamp::from_unix_millis(world.now().unix_millis() - minutes * 60_000).unwrap();
-    let job = NewJob { run_at, ..NewJob::of(world, None, &Unserved).unwrap() };
+    let context = &server.app.context;
+    let run_at = Timestamp::from_unix_millis(context.now().unix_millis() - minutes * 60_000).unwrap();
+    let job = NewJob { run_at, ..NewJob::of(context, None, &Unserved).unwrap() };
     let mut unit = server.app.store.begin(Scope::System(SystemReason::Maintenance)).await.unwrap();
     unit.enqueue_job(&job).await.unwrap();
     unit.commit().await.unwrap();

@@ -54,12 +54,12 @@ on_both_databases! {
     async fn an_export_of_many_portions_is_whole(server: Server) {
         let acme = server.tenant("acme").await;
         let scope = tenantry_store::Scope::System(tenantry_store::SystemReason::Maintenance);
-        let world = &server.app.world;
+        let context = &server.app.context;
         for _ in 0..10 {
             let mut unit = server.app.store.begin(scope).await.unwrap();
             for _ in 0..250 {
-                let actor = tenantry_kernel::Actor::system(tenantry_kernel::RequestId::new(world));
-                let event = tenantry_kernel::Event::new(world, &actor, ROLE_UPDATED)
+                let actor = tenantry_kernel::Actor::system(tenantry_kernel::RequestId::new(context));
+                let event = tenantry_kernel::Event::new(context, &actor, ROLE_UPDATED)
                     .within(acme.id.parse().ok());
                 tenantry_kernel::Journal::append_event(&mut unit, event).await.unwrap();
             }

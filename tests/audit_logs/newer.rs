@@ -10,12 +10,12 @@ use crate::support::{Server, Tenant, pages::joined};
 
 /// Writes an event of each action into the tenant's log, as a newer program would.
 async fn write_as_a_newer_program(server: &Server, tenant: &Tenant) {
-    let world = &server.app.world;
+    let context = &server.app.context;
     let mut unit = server.app.store.begin(Scope::System(SystemReason::Maintenance)).await.unwrap();
-    let actor = Actor::system(RequestId::new(world));
+    let actor = Actor::system(RequestId::new(context));
     for (action, kind) in [("robot.flew", "robot"), ("role.cloned", "role")] {
-        let target = Target { kind: TargetKind::declared(kind), id: world.uuid_v7() };
-        let event = Event::new(world, &actor, Action::declared(action))
+        let target = Target { kind: TargetKind::declared(kind), id: context.uuid_v7() };
+        let event = Event::new(context, &actor, Action::declared(action))
             .within(tenant.id.parse().ok())
             .target(target, Some("Marvin"))
             .set("height", 7);

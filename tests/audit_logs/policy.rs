@@ -5,29 +5,29 @@ use serde_json::json;
 use std::time::Duration;
 use tenantry_audit::{Chain, seal_next_segment};
 use tenantry_crypto::{SealSigningKeys, SystemEntropy};
-use tenantry_kernel::{Actor, Event, Journal, RequestId, World};
+use tenantry_kernel::{Actor, Context, Event, Journal, RequestId};
 use tenantry_store::{Scope, SystemReason};
 use tenantry_tenancy::vocabulary::ROLE_UPDATED;
-use tenantry_testkit::world::TestClock;
+use tenantry_testkit::context::TestClock;
 
 use crate::support::{Server, Tenant};
 
 impl Server {
     /// Adds entries that were written and sealed this number of days ago.
     async fn old_segment(&self, tenant: &Tenant, days: u64) {
-        let then = self.app.world.now().minus(Duration::from_secs(days * 24 * 60 * 60));
-        let world = World::new(TestClock::at(then), SystemEntropy);
+        let then = self.app.context.now().minus(Duration::from_secs(days * 24 * 60 * 60));
+        let context = Context::new(TestClock::at(then), SystemEntropy);
         let kept = std::fs::read_to_string(self.place.folder.path().join("keys.env")).unwrap();
         let keys = kept.lines().find_map(|line| line.strip_prefix("SEAL_KEYS=")).unwrap();
         let keys = SealSigningKeys::parse(&[SecretString::from(keys.to_owned())]).unwrap();
         let tenant = tenant.id.parse().unwrap();
-        let actor = Actor::system(RequestId::new(&world));
+        let actor = Actor::system(RequestId::new(&context));
         let mut unit = self.app.store.begin(Scope::System(SystemReason::Maintenance)).await.unwrap();
         for _ in 0..3 {
-            let event = Event::new(&world, &actor.within(Some(tenant)), ROLE_UPDATED);
+            let event = Event::new(&context, &actor.within(Some(tenant)), ROLE_UPDATED);
             unit.append_event(event).await.unwrap();
         }
-        seal_next_segment(&mut unit, &actor, &world, &keys, Chain(Some(tenant))).await.unwrap().unwrap();
+        seal_next_segment(&mut unit, &actor, &context, &keys, Chain(Some(tenant))).await.unwrap().unwrap();
         unit.commit().await.unwrap();
     }
 

@@ -108,7 +108,7 @@ on_both_databases! {
             let member = server.sign_in(&bob.email, used).await;
             let session = member.session_id().await.parse().unwrap();
             let mut unit = server.app.store.begin(Scope::System(SystemReason::Usage)).await.unwrap();
-            unit.note_use(&[session], server.app.world.now()).await.unwrap();
+            unit.note_use(&[session], server.app.context.now()).await.unwrap();
             unit.commit().await.unwrap();
             let data = try_to(&server.client(), &bob.email, PASSWORD, None).await.is(200);
             assert_eq!(data["tenant"]["slug"], used);

@@ -72,9 +72,9 @@ async fn settled(server: &Server) {
 async fn measure(server: &Server, status: u16, ask: &impl Fn(bool) -> RequestBuilder) -> Times {
     let mut times = Times::default();
     for round in 0..rounds(40) + WARM_UP {
-        let dice = server.app.world.random::<4>();
+        let random = server.app.context.random::<4>();
         let mut order = [0, 1, 2, 3];
-        order.sort_by_key(|series| dice[*series]);
+        order.sort_by_key(|series| random[*series]);
         for series in order {
             let request = ask(series % 2 == 0);
             settled(server).await;

@@ -49,13 +49,13 @@ impl Callers {
         let closed = server.tenant("closed").await;
         server.set_status(&closed, TenantStatus::Suspended).await;
         let url = server.app.public_url.clone();
-        let now = server.app.world.now().unix_seconds();
+        let now = server.app.context.now().unix_seconds();
         let late = JwtTokens::new(keys, url.clone(), url).sign(&AccessClaims {
             user: acme.tenant.owner.id.parse().unwrap(),
             session: acme.id_for("end_session").parse().unwrap(),
             tenant: acme.tenant.id.parse().ok(),
             rotation: 0,
-            token: server.app.world.uuid_v7(),
+            token: server.app.context.uuid_v7(),
             issued_at: now - 901,
             expires_at: now - 1,
         });

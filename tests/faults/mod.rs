@@ -24,7 +24,7 @@ mod stop;
 
 use std::time::{Duration, Instant};
 use tenantry_crypto::{SystemClock, SystemEntropy};
-use tenantry_kernel::World;
+use tenantry_kernel::Context;
 
 /// Maximum time until the server serves again after any fault.
 const HEALED: Duration = Duration::from_secs(5);
@@ -39,8 +39,8 @@ fn kills() -> u32 {
 
 /// Returns a random time up to this limit.
 fn some_of(limit: Duration) -> Duration {
-    let [dice] = World::new(SystemClock, SystemEntropy).random::<1>();
-    limit.mul_f64(f64::from(dice) / 255.0)
+    let [byte] = Context::new(SystemClock, SystemEntropy).random::<1>();
+    limit.mul_f64(f64::from(byte) / 255.0)
 }
 
 /// Polls until there is a result, and returns it with the time that it took.

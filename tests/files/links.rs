@@ -103,7 +103,7 @@ on_both_databases! {
         let acme = server.tenant("acme").await;
         let file = image(&acme.owner).await;
         let keys = ServerSecrets::parse(&[SECRET.into()]).unwrap();
-        let now = server.app.world.now();
+        let now = server.app.context.now();
         for (expires_at, status) in [(now.plus(Duration::from_secs(60)), 200), (now.minus(Duration::from_secs(1)), 404)] {
             let token = FileLinkToken {
                 tenant: acme.id.parse().unwrap(),

@@ -14,7 +14,7 @@ const TWO_DAYS: Duration = Duration::from_secs(2 * 24 * 3600);
 
 /// Sweeps the storage, and returns the result.
 async fn sweep(server: &Server) -> serde_json::Value {
-    let job = NewJob::of(&server.app.world, None, &SweepBlobs {}).unwrap();
+    let job = NewJob::of(&server.app.context, None, &SweepBlobs {}).unwrap();
     let mut unit = server.app.store.begin(Scope::System(SystemReason::Worker)).await.unwrap();
     unit.enqueue_job(&job).await.unwrap();
     unit.commit().await.unwrap();
@@ -30,18 +30,18 @@ on_both_databases! {
         let (kept, lost) = (image(&acme.owner).await, image(&acme.owner).await);
         let place = |tenant: &str, file: &str| server.storage().join(tenant).join(file);
         let file_of = |path: &str| place(&acme.id, path.rsplit('/').next().unwrap());
-        let world = &server.app.world;
-        let now = SystemTime::from(world.now().utc());
+        let context = &server.app.context;
+        let now = SystemTime::from(context.now().utc());
         let put = |file: std::path::PathBuf, is_old: bool| {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             let handle = fs::File::create(&file).unwrap();
             handle.set_modified(if is_old { now - TWO_DAYS } else { now }).unwrap();
             file
         };
-        let orphan = put(place(&acme.id, &FileId::new(world).to_string()), true);
-        let stranger = put(place(&TenantId::new(world).to_string(), &FileId::new(world).to_string()), true);
-        let young = put(place(&acme.id, &FileId::new(world).to_string()), false);
-        let half = put(place(&acme.id, &format!("{}#1", FileId::new(world))), true);
+        let orphan = put(place(&acme.id, &FileId::new(context).to_string()), true);
+        let stranger = put(place(&TenantId::new(context).to_string(), &FileId::new(context).to_string()), true);
+        let young = put(place(&acme.id, &FileId::new(context).to_string()), false);
+        let half = put(place(&acme.id, &format!("{}#1", FileId::new(context))), true);
         let foreign = put(place(&acme.id, "README"), true);
         fs::File::open(file_of(&kept)).unwrap().set_modified(now - TWO_DAYS).unwrap();
 

@@ -21,9 +21,9 @@ impl Server {
     /// Does the same without waiting: the command line is another process.
     pub(crate) async fn order_status(&self, tenant: &Tenant, status: TenantStatus) {
         let mut unit = self.operate().await;
-        let world = &self.app.world;
+        let context = &self.app.context;
         let command = ChangeTenantStatus { tenant: tenant.id.parse().unwrap(), status };
-        change_tenant_status(&mut unit, &self.operator(), world, command).await.unwrap();
+        change_tenant_status(&mut unit, &self.operator(), context, command).await.unwrap();
         unit.commit().await.unwrap();
     }
 
@@ -31,7 +31,7 @@ impl Server {
     pub(crate) async fn order_plan(&self, tenant: &Tenant, plan: &'static Plan) {
         let mut unit = self.operate().await;
         let command = ChangePlan { tenant: tenant.id.parse().unwrap(), plan };
-        change_plan(&mut unit, &self.operator(), &self.app.world, command).await.unwrap();
+        change_plan(&mut unit, &self.operator(), &self.app.context, command).await.unwrap();
         unit.commit().await.unwrap();
     }
 
@@ -39,7 +39,7 @@ impl Server {
     pub(crate) async fn disable(&self, member: &Member) {
         let (mut unit, person) = self.operate_on(member).await;
         let command = DisablePerson { user: person.id, force: true };
-        disable_person(&mut unit, &self.operator(), &self.app.world, command).await.unwrap();
+        disable_person(&mut unit, &self.operator(), &self.app.context, command).await.unwrap();
         unit.commit().await.unwrap();
     }
 
@@ -47,7 +47,7 @@ impl Server {
     pub(crate) async fn enable(&self, member: &Member) {
         let (mut unit, person) = self.operate_on(member).await;
         let command = EnablePerson { user: person.id };
-        enable_person(&mut unit, &self.operator(), &self.app.world, command).await.unwrap();
+        enable_person(&mut unit, &self.operator(), &self.app.context, command).await.unwrap();
         unit.commit().await.unwrap();
     }
 
@@ -74,6 +74,6 @@ impl Server {
     }
 
     fn operator(&self) -> Actor {
-        Actor::operator(Origin { trace: RequestId::new(&self.app.world).into(), ip: None, user_agent: None })
+        Actor::operator(Origin { trace: RequestId::new(&self.app.context).into(), ip: None, user_agent: None })
     }
 }

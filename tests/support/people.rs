@@ -90,7 +90,7 @@ impl Server {
 
     /// Adds a known user to a tenant, as the operator does.
     pub(crate) async fn join(&self, tenant: &Tenant, email: &str, role: &str) {
-        let world = &self.app.world;
+        let context = &self.app.context;
         let mut unit = self.app.store.begin(Scope::System(SystemReason::CommandLine)).await.unwrap();
         let found = unit.tenant_by_slug(&Slug::parse(&tenant.slug).unwrap()).await.unwrap().unwrap();
         let person = unit.person_by_email(&EmailAddress::parse(email).unwrap()).await.unwrap().unwrap();
@@ -101,9 +101,9 @@ impl Server {
         };
         let roles = unit.page_roles(page).await.unwrap().items;
         let wanted = roles.iter().find(|r| r.tenant == found.id && r.name.key() == fold(role)).unwrap();
-        let origin = Origin { trace: RequestId::new(world).into(), ip: None, user_agent: None };
+        let origin = Origin { trace: RequestId::new(context).into(), ip: None, user_agent: None };
         let command = AddMember { tenant: found.id, person: &person, role: wanted };
-        add_member(&mut unit, &Actor::operator(origin), world, command).await.unwrap();
+        add_member(&mut unit, &Actor::operator(origin), context, command).await.unwrap();
         unit.commit().await.unwrap();
     }
 

@@ -261,17 +261,17 @@ on_both_databases! {
             server.verified_tenant("home-two").await.owner,
             server.verified_tenant("home-three").await.owner,
         ];
-        let world = &server.app.world;
+        let context = &server.app.context;
         // In random order, with each pair once before any is repeated.
         let mut actions: Vec<(Action, Action)> = ACTIONS.iter().flat_map(|one| ACTIONS.map(|two| (*one, two))).collect();
-        actions.sort_by_cached_key(|_| world.random::<8>());
+        actions.sort_by_cached_key(|_| context.random::<8>());
         let mut ends = BTreeMap::new();
         let usual = u32::try_from(ACTIONS.len()).unwrap();
         for (round, (by_first, by_second)) in (0..rounds(usual)).zip(actions.iter().copied().cycle()) {
             let trio = Trio::new(&server, &people, &format!("trio-{round}")).await;
             let what = format!("{by_first:?} and {by_second:?} in round {round}");
             // At times one of them starts a little later.
-            let [late, moment] = world.random::<2>();
+            let [late, moment] = context.random::<2>();
             let moments = [late & 1, (late >> 1) & 1].map(|is_late| u64::from(is_late) * u64::from(moment) * 20);
             let [first, second] = moments.map(Duration::from_micros);
             let (first, second) = tokio::join!(

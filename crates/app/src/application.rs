@@ -178,7 +178,7 @@ pub async fn run_worker(config: Config) -> Result<(), StartError> {
 fn serve_metrics(app: &Composition) -> Result<Option<MetricsServer>, StartError> {
     let sources = MetricSources {
         store: app.store.clone(),
-        world: app.world.clone(),
+        context: app.context.clone(),
         authority: app.authority.clone(),
         queues: tenantry_service::QUEUES,
     };
@@ -230,7 +230,7 @@ async fn housekeeping_loop(app: Composition) {
 
 /// Blanks the secrets of waiting and dead jobs whose links have expired.
 async fn blank_secrets(app: &Composition) {
-    let blank = async |unit: &mut Unit| unit.blank_expired_secrets(app.world.now()).await;
+    let blank = async |unit: &mut Unit| unit.blank_expired_secrets(app.context.now()).await;
     let blanked: Result<_, StoreError> = app.transactions.housekeeping(SystemReason::Worker, blank).await;
     if let Err(error) = blanked {
         tracing::warn!(%error, "expired secrets could not be blanked");

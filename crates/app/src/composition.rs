@@ -13,7 +13,7 @@ use tenantry_files::Blobs;
 use tenantry_http::{ApiSettings, App, AppParts, HttpMetrics};
 use tenantry_identity::{GuessPolicy, GuessQuota, KNOWN_ADDRESS_FOR, SessionPolicy};
 use tenantry_jobs::WakeUp;
-use tenantry_kernel::World;
+use tenantry_kernel::Context;
 use tenantry_limits::{Limiter, ProcessId};
 use tenantry_local::{LocalCache, LocalHub, LocalLimiter, LocalWakeUp};
 use tenantry_objects::Objects;
@@ -47,7 +47,7 @@ pub struct Parts {
     /// The URL at which clients reach the API, without a trailing slash.
     pub public_url: String,
     /// Clock and random source.
-    pub world: World,
+    pub context: Context,
     /// The database.
     pub store: Store,
     /// Opens units for reading.
@@ -115,17 +115,17 @@ impl Composition {
         let parameters =
             Argon2Parameters { memory_kib: config.argon2.memory_kib, iterations: config.argon2.iterations };
         let hasher = Arc::new(Argon2Pool::new(parameters, threads, threads * Self::WAITING_HASHES_PER_THREAD)?);
-        let world = World::new(SystemClock, SystemEntropy);
+        let context = Context::new(SystemClock, SystemEntropy);
         let redis = config
             .general
             .redis
             .clone()
-            .map(|url| Redis::open(url, RedisTimeouts::default(), world.clone()))
+            .map(|url| Redis::open(url, RedisTimeouts::default(), context.clone()))
             .transpose()?;
         let Shared { cache, invalidation, wake_up, limiter } = shared(redis.as_ref());
         let limits = config.rate_limits.policies().map(|policies| {
             let limits = tenantry_limits::Limits::new(policies, limiter, Arc::new(LocalLimiter::new()));
-            Arc::new(RequestLimits::new(limits, world.clone()))
+            Arc::new(RequestLimits::new(limits, context.clone()))
         });
         let vocabulary = vocabulary::compose()?;
         let store = Store::connect(store_config(&config), vocabulary.clone()).await?;
@@ -139,8 +139,8 @@ impl Composition {
             wake_up: wake_up.clone(),
         };
         let transactions = Transactions::new(store.clone(), publisher);
-        let refusals = Arc::new(Refusals::new(transactions.clone(), world.clone()));
-        let usage = Arc::new(Usage::new(transactions.clone(), world.clone()));
+        let refusals = Arc::new(Refusals::new(transactions.clone(), context.clone()));
+        let usage = Arc::new(Usage::new(transactions.clone(), context.clone()));
         let secrets = Arc::new(secrets);
         let jwks = signing.jwks().to_string();
         let tokens = Arc::new(JwtTokens::new(signing, public_url.clone(), audience));
@@ -154,7 +154,7 @@ impl Composition {
         // Only one process serves from a SQLite file.
         let has_company = matches!(config.database.url, config::Database::Postgres(_));
         let changes =
-            Changes::new(transactions.clone(), world.clone(), secrets.clone(), refusals.clone(), tasks.clone());
+            Changes::new(transactions.clone(), context.clone(), secrets.clone(), refusals.clone(), tasks.clone());
         let watchdog = Arc::new(Watchdog::start()?);
         let health = Arc::new(Health::new(HealthSources {
             store: store.clone(),
@@ -163,25 +163,25 @@ impl Composition {
             place: config.storage.place.clone(),
             outbox: outbox.clone(),
             folders: folders(&config),
-            world: world.clone(),
+            context: context.clone(),
             limits: config.health.clone(),
             watchdog: watchdog.clone(),
         }));
         let http = App::new(AppParts {
             settings: api_settings(&config, public_url.clone()),
-            world: world.clone(),
+            context: context.clone(),
             vocabulary,
             reader: reader.clone(),
             changes: changes.clone(),
             authenticator: Authenticator::new(
                 authority.clone(),
                 tokens.clone(),
-                world.clone(),
+                context.clone(),
                 transactions.clone(),
                 usage.clone(),
                 tasks.clone(),
             ),
-            issuer: TokenIssuer::new(tokens, secrets.clone(), sessions, world.clone()),
+            issuer: TokenIssuer::new(tokens, secrets.clone(), sessions, context.clone()),
             jwks,
             secrets: secrets.clone(),
             hasher: hasher.clone(),
@@ -192,7 +192,7 @@ impl Composition {
                 config.guessing_limits().map(guess_policy),
                 refusals.clone(),
                 tasks.clone(),
-                world.clone(),
+                context.clone(),
             ),
             limits: limits.clone(),
             assignment_counts,
@@ -208,20 +208,20 @@ impl Composition {
             http,
             serving: limits.clone().filter(|_| has_company).map(|limits| ServingProcesses {
                 transactions: transactions.clone(),
-                world: world.clone(),
+                context: context.clone(),
                 limits,
-                process: ProcessId::new(&world),
+                process: ProcessId::new(&context),
             }),
-            cleaner: cleaner(&config, &transactions, &world),
+            cleaner: cleaner(&config, &transactions, &context),
             sealer: JournalSealer {
                 transactions: transactions.clone(),
-                world: world.clone(),
+                context: context.clone(),
                 keys: Arc::new(seal_keys),
             },
             link_pages: link_pages(&config.mail, &public_url),
             config,
             public_url,
-            world,
+            context,
             store,
             reader,
             transactions,
@@ -262,13 +262,13 @@ fn api_settings(config: &Config, public_url: String) -> ApiSettings {
 }
 
 /// Creates the service that deletes expired rows, with the configured retention times.
-fn cleaner(config: &Config, transactions: &Transactions, world: &World) -> Cleaner {
+fn cleaner(config: &Config, transactions: &Transactions, context: &Context) -> Cleaner {
     Cleaner {
         transactions: transactions.clone(),
-        world: world.clone(),
+        context: context.clone(),
         journal: JournalRetention {
             transactions: transactions.clone(),
-            world: world.clone(),
+            context: context.clone(),
             retention: config.audit.retention(),
         },
         keep_completed: config.jobs.keep_completed,

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use std::{fmt, fs, os::unix::fs::PermissionsExt, path::Path, time::Instant};
 use tenantry_crypto::{KeyList, KeyListError, SealSigningKeys, ServerSecrets, SigningKeys, SystemClock, SystemEntropy};
 use tenantry_http::Status;
-use tenantry_kernel::World;
+use tenantry_kernel::Context;
 use tenantry_redis::{Redis, RedisTimeouts};
 
 use crate::{
@@ -168,7 +168,7 @@ fn took(began: Instant) -> String {
 async fn look_at_redis(config: &Config, report: &mut Report) {
     let Some(url) = &config.general.redis else { return };
     const MEND: &str = "start it or correct REDIS_URL; until then requests are served without it";
-    let redis = Redis::open(url.clone(), RedisTimeouts::default(), World::new(SystemClock, SystemEntropy));
+    let redis = Redis::open(url.clone(), RedisTimeouts::default(), Context::new(SystemClock, SystemEntropy));
     let began = Instant::now();
     let asked = match redis {
         Ok(redis) => redis.ask_version().await.map_err(|error| error.to_string()),

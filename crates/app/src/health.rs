@@ -21,7 +21,7 @@ use std::{
 use tenantry_files::Blobs;
 use tenantry_http::{Check, Checks, HealthProbe, Status};
 use tenantry_jobs::Jobs;
-use tenantry_kernel::World;
+use tenantry_kernel::Context;
 use tenantry_redis::Redis;
 use tenantry_store::{Scope, Store, SystemReason};
 use tokio::{sync::Mutex, time::timeout};
@@ -55,7 +55,7 @@ pub(crate) struct HealthSources {
     pub(crate) outbox: ConfiguredMailer,
     /// The folders in which the process stores files.
     pub(crate) folders: Vec<PathBuf>,
-    pub(crate) world: World,
+    pub(crate) context: Context,
     pub(crate) limits: HealthConfig,
     pub(crate) watchdog: Arc<Watchdog>,
 }
@@ -157,7 +157,7 @@ impl Health {
         check(&self.sources.limits, Status::Fail, async {
             let figures = async { self.sources.store.read(SCOPE).await?.queue_figures().await }.await;
             match figures {
-                Ok(figures) => judge_queue(&figures, self.sources.world.now(), &self.sources.limits),
+                Ok(figures) => judge_queue(&figures, self.sources.context.now(), &self.sources.limits),
                 Err(_) => (Status::Fail, "the database does not tell".to_owned()),
             }
         })

@@ -13,7 +13,7 @@ use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
-use tenantry_kernel::World;
+use tenantry_kernel::Context;
 use tenantry_service::AuthorityCache;
 use tenantry_store::Store;
 
@@ -46,7 +46,7 @@ impl Monitoring {
 #[derive(Clone)]
 pub(crate) struct MetricSources {
     pub(crate) store: Store,
-    pub(crate) world: World,
+    pub(crate) context: Context,
     pub(crate) authority: Arc<AuthorityCache>,
     /// The queues whose figures are shown.
     pub(crate) queues: &'static [&'static str],

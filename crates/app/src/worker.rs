@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 use tenantry_files::{RemoveBlob, SweepBlobs};
 use tenantry_identity::{EmailChangeRequested, RegistrationRequested, ResetRequested, VerificationRequested};
 use tenantry_jobs::{CleanUp, Schedule};
-use tenantry_kernel::{StoreError, World};
+use tenantry_kernel::{Context, StoreError};
 use tenantry_mails::Email;
 use tenantry_service::{
     Accounts, BlobKeeper, CleanUps, EmailSender, Scope, SealJournal, SealsJournal, SystemReason, Transactions, Unit,
@@ -47,7 +47,7 @@ pub(crate) struct RunningWorker {
 
 impl RunningWorker {
     pub(crate) fn start(app: &Composition) -> Result<Self, StartError> {
-        let schedules = schedules(&app.world, app.config.audit.seals)?;
+        let schedules = schedules(&app.context, app.config.audit.seals)?;
         let handlers = handlers(app);
         let queues = app.config.jobs.concurrency.iter();
         let queues =
@@ -55,7 +55,7 @@ impl RunningWorker {
         let config = WorkerConfig::new(queues.collect(), Some(app.config.jobs.per_tenant));
         let worker = Worker::new(
             WorkerStore(app.transactions.clone()),
-            app.world.clone(),
+            app.context.clone(),
             app.wake_up.clone(),
             handlers,
             schedules,
@@ -96,15 +96,15 @@ impl RunningWorker {
 
 /// Returns the handlers of all kinds of jobs.
 fn handlers(app: &Composition) -> Handlers {
-    let (transactions, world, secrets) = (&app.transactions, &app.world, &app.secrets);
+    let (transactions, context, secrets) = (&app.transactions, &app.context, &app.secrets);
     let emails = EmailSender {
         mailer: app.outbox.mailer(),
         link_pages: app.link_pages.clone(),
         secrets: secrets.clone(),
-        world: world.clone(),
+        context: context.clone(),
     };
-    let accounts = Accounts { transactions: transactions.clone(), secrets: secrets.clone(), world: world.clone() };
-    let blobs = BlobKeeper { blobs: app.blobs.clone(), transactions: transactions.clone(), world: world.clone() };
+    let accounts = Accounts { transactions: transactions.clone(), secrets: secrets.clone(), context: context.clone() };
+    let blobs = BlobKeeper { blobs: app.blobs.clone(), transactions: transactions.clone(), context: context.clone() };
     Handlers::new()
         .with::<Email>(emails)
         .with::<RegistrationRequested>(accounts.clone())
@@ -125,14 +125,14 @@ fn patience_seconds(deadline: Duration) -> u32 {
 }
 
 /// Returns the schedules of recurring jobs.
-fn schedules(world: &World, seals: bool) -> Result<Vec<Schedule>, StartError> {
+fn schedules(context: &Context, seals: bool) -> Result<Vec<Schedule>, StartError> {
     // Not on the hour, when the schedules of most systems fire.
     let mut schedules = vec![
-        Schedule::of(world, "cleanup", "17 * * * *".parse()?, &CleanUp::everything())?,
-        Schedule::of(world, "sweep_blobs", "47 3 * * *".parse()?, &SweepBlobs {})?,
+        Schedule::of(context, "cleanup", "17 * * * *".parse()?, &CleanUp::everything())?,
+        Schedule::of(context, "sweep_blobs", "47 3 * * *".parse()?, &SweepBlobs {})?,
     ];
     if seals {
-        schedules.push(Schedule::of(world, "seals", "* * * * *".parse()?, &SealJournal {})?);
+        schedules.push(Schedule::of(context, "seals", "* * * * *".parse()?, &SealJournal {})?);
     }
     Ok(schedules)
 }

@@ -1,13 +1,13 @@
 //! Measures counting a request in Redis, compared with a bare call of the same script.
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
 use redis::aio::MultiplexedConnection;
 use std::{
     num::NonZeroU32,
     time::{Duration, Instant},
 };
 use tenantry_crypto::{SystemClock, SystemEntropy};
-use tenantry_kernel::{TenantId, UserId, World};
+use tenantry_kernel::{Context, TenantId, UserId};
 use tenantry_limits::{Consumption, Limiter, PlanQuotas, Policies};
 use tenantry_redis::{Redis, RedisLimiter, RedisTimeouts, limiter_command};
 
@@ -21,11 +21,11 @@ const REQUESTS: usize = 5_000;
 
 /// Measures in rounds; the contestants take turns.
 pub(crate) async fn figures(url: &str, rounds: usize) -> Result<[Figure; 2]> {
-    let world = World::new(SystemClock, SystemEntropy);
+    let context = Context::new(SystemClock, SystemEntropy);
     let client = redis::Client::open(url).context("the address of Redis is none")?;
     let mut bare = client.get_multiplexed_async_connection().await.context("Redis does not answer")?;
-    let limiter = RedisLimiter::new(&Redis::open(url.into(), RedisTimeouts::default(), world.clone())?);
-    let charges = charges(&world)?;
+    let limiter = RedisLimiter::new(&Redis::open(url.into(), RedisTimeouts::default(), context.clone())?);
+    let charges = charges(&context)?;
     let figure = |what, bar| Figure::new(what, "Redis", "ms", bar).beside("the script alone");
     let mut usual = figure("counting a request of a caller and a tenant: median", Bar::None);
     let mut slowest = figure("the same: 99th percentile", Bar::RatioAtMost(2.0));
@@ -46,11 +46,11 @@ pub(crate) async fn figures(url: &str, rounds: usize) -> Result<[Figure; 2]> {
 }
 
 /// Returns charges of a caller and a tenant that never reach a limit.
-fn charges(world: &World) -> Result<Vec<Consumption>> {
+fn charges(context: &Context) -> Result<Vec<Consumption>> {
     let most = NonZeroU32::new(1_000_000).context("not zero")?;
     let quotas = PlanQuotas { caller: most, tenant: most };
     let policies = Policies { without_plan: most, plans: vec![("enterprise", quotas)] };
-    Ok(policies.of_member(TenantId::new(world), UserId::new(world), "enterprise"))
+    Ok(policies.of_member(TenantId::new(context), UserId::new(context), "enterprise"))
 }
 
 async fn by_limiter(limiter: &RedisLimiter, charges: &[Consumption]) -> Result<Vec<Duration>> {

@@ -6,7 +6,7 @@ use tenantry_crypto::ServerSecrets;
 use tenantry_identity::{
     IdentityError, LinkPurpose, NewPerson, People, Person, PersonStatus, insert_person, offer_first_password,
 };
-use tenantry_kernel::{Actor, EmailAddress, Name, World};
+use tenantry_kernel::{Actor, Context, EmailAddress, Name};
 use tenantry_service::{LinkPages, ServiceError, Unit};
 use tenantry_tenancy::Tenant;
 
@@ -53,14 +53,19 @@ impl Account {
     }
 
     /// Returns the user, locked against concurrent changes. A new user is created.
-    pub(crate) async fn person(&self, unit: &mut Unit, actor: &Actor, world: &World) -> Result<Person, ServiceError> {
+    pub(crate) async fn person(
+        &self,
+        unit: &mut Unit,
+        actor: &Actor,
+        context: &Context,
+    ) -> Result<Person, ServiceError> {
         match self {
             Self::Known(known) => {
                 let person = unit.lock_person(known.id).await?;
                 let person = person.filter(|person| person.status == PersonStatus::Enabled);
                 Ok(person.ok_or(IdentityError::NotFound)?)
             }
-            Self::New(new) => Ok(insert_person(unit, actor, world, new.clone()).await?),
+            Self::New(new) => Ok(insert_person(unit, actor, context, new.clone()).await?),
         }
     }
 
@@ -69,7 +74,7 @@ impl Account {
         &self,
         unit: &mut Unit,
         actor: &Actor,
-        world: &World,
+        context: &Context,
         person: &Person,
         tenant: &Tenant,
         offer: &FirstPassword,
@@ -78,7 +83,7 @@ impl Account {
             return Ok(String::new());
         }
         let FirstPassword { secrets, pages, by_mail } = offer;
-        let token = offer_first_password(unit, actor, world, &**secrets, person, tenant, *by_mail).await?;
+        let token = offer_first_password(unit, actor, context, &**secrets, person, tenant, *by_mail).await?;
         if *by_mail {
             return Ok(", whose account was created; a link for the first password is sent by mail".to_owned());
         }

@@ -24,8 +24,8 @@ pub(crate) async fn erase(operator: &Operator, command: EraseUser) -> Result<Str
         (None, None) => unreachable!("the command line demands one of them"),
     };
     let id = person.id;
-    let done = operator.change(USER_ERASED, async move |unit, actor, world| {
-        erase_person(unit, actor, world, ErasePerson { user: id, force }).await?;
+    let done = operator.change(USER_ERASED, async move |unit, actor, context| {
+        erase_person(unit, actor, context, ErasePerson { user: id, force }).await?;
         Ok(String::new())
     });
     match done.await {

@@ -85,8 +85,8 @@ async fn show(operator: &Operator, command: ShowJob) -> Result<String, OperatorE
 }
 
 async fn retry(operator: &Operator, JobArgument { id }: JobArgument) -> Result<String, OperatorError> {
-    let done = operator.change(JOB_RETRIED, async move |unit, actor, world| {
-        retry_job(unit, actor, world, RetryJob { id }).await?;
+    let done = operator.change(JOB_RETRIED, async move |unit, actor, context| {
+        retry_job(unit, actor, context, RetryJob { id }).await?;
         Ok(format!("job {id} is ready again"))
     });
     told(
@@ -99,15 +99,15 @@ async fn retry(operator: &Operator, JobArgument { id }: JobArgument) -> Result<S
 }
 
 async fn cancel(operator: &Operator, JobArgument { id }: JobArgument) -> Result<String, OperatorError> {
-    let done = operator.change(JOB_CANCELLED, async move |unit, actor, world| {
-        cancel_job(unit, actor, world, CancelJob { id }).await?;
+    let done = operator.change(JOB_CANCELLED, async move |unit, actor, context| {
+        cancel_job(unit, actor, context, CancelJob { id }).await?;
         Ok(format!("called job {id} off"))
     });
     told(operator, id, done.await, "only a scheduled or ready job can be cancelled").await
 }
 
 async fn stats(operator: &Operator, output: OutputArgument) -> Result<String, OperatorError> {
-    let now = operator.world.now();
+    let now = operator.context.now();
     let queues = operator.reader.open(SCOPE).await?.queue_figures().await?;
     if output.json {
         let queues = queues.iter().map(|queue| {
@@ -141,8 +141,8 @@ async fn sweep(operator: &Operator, command: CleanUpArguments) -> Result<String,
     let tenant = tenant.map(|tenant| tenant.id);
     let command = StartCleanUp { tenant, targets: targets.clone(), dry_run };
     operator
-        .change(CLEANUP_REQUESTED, async move |unit, actor, world| {
-            start_clean_up(unit, actor, world, command.clone()).await?;
+        .change(CLEANUP_REQUESTED, async move |unit, actor, context| {
+            start_clean_up(unit, actor, context, command.clone()).await?;
             Ok(String::new())
         })
         .await?;

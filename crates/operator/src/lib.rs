@@ -16,9 +16,8 @@ pub use error::OperatorError;
 use std::sync::Arc;
 use tenantry_crypto::ServerSecrets;
 use tenantry_kernel::{
-    Action, Actor, Origin, RequestId,
+    Action, Actor, Context, Origin, RequestId,
     TenantStatus::{Active, Suspended},
-    World,
 };
 use tenantry_service::{
     ChangeRequest, Changes, Cleaner, JournalSealer, LinkPages, Reader, Reply, Scope, ServiceError, SystemReason,
@@ -37,7 +36,7 @@ pub struct Operator {
     /// Opens units for writing, for work that is done in portions.
     pub transactions: Transactions,
     /// Clock and random source.
-    pub world: World,
+    pub context: Context,
     /// Encrypts the secrets of jobs.
     pub secrets: Arc<ServerSecrets>,
     /// Addresses of the links to a first password.
@@ -67,12 +66,12 @@ impl Operator {
     /// Runs a change by the operator. The work returns the line that reports the result.
     async fn change<W>(&self, action: Action, work: W) -> Result<String, ServiceError>
     where
-        W: AsyncFn(&mut Unit, &Actor, &World) -> Result<String, ServiceError> + 'static,
+        W: AsyncFn(&mut Unit, &Actor, &Context) -> Result<String, ServiceError> + 'static,
     {
-        let origin = Origin { trace: RequestId::new(&self.world).into(), ip: None, user_agent: None };
+        let origin = Origin { trace: RequestId::new(&self.context).into(), ip: None, user_agent: None };
         let by = ChangeRequest::new(Actor::operator(origin), action);
-        let reply = self.changes.run(by, SCOPE, async move |unit: &mut Unit, actor: &Actor, world: &World| {
-            let line = work(unit, actor, world).await?;
+        let reply = self.changes.run(by, SCOPE, async move |unit: &mut Unit, actor: &Actor, context: &Context| {
+            let line = work(unit, actor, context).await?;
             Ok(Reply { status: 200, headers: Vec::new(), body: line.into() })
         });
         Ok(String::from_utf8_lossy(&reply.await?.body).into_owned())

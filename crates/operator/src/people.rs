@@ -28,14 +28,14 @@ pub(crate) async fn add_member(operator: &Operator, command: AddMemberArguments)
 
     let Tenant { id, slug, .. } = tenant.clone();
     let first_password = FirstPassword::new(operator, link);
-    let done = operator.change(MEMBERSHIP_CREATED, async move |unit, actor, world| {
+    let done = operator.change(MEMBERSHIP_CREATED, async move |unit, actor, context| {
         // Lock before the role is looked up, so that no concurrent change deletes the role.
         unit.lock_tenant(id).await?;
         let role = unit.role_by_name(id, &role).await?.ok_or(TenancyError::NotFound)?;
-        let person = account.person(unit, actor, world).await?;
+        let person = account.person(unit, actor, context).await?;
         let command = AddMember { tenant: id, person: &person, role: &role };
-        add(unit, actor, world, command).await?;
-        let offered = account.offer(unit, actor, world, &person, &tenant, &first_password).await?;
+        add(unit, actor, context, command).await?;
+        let offered = account.offer(unit, actor, context, &person, &tenant, &first_password).await?;
         let (who, tenant) = (named(&person), tenants::named(&tenant));
         Ok(format!("added {who} to tenant {tenant} as {}{offered}", role.name))
     });
@@ -54,9 +54,9 @@ pub(crate) async fn disable(operator: &Operator, command: DisableUser) -> Result
     }
     let (id, force) = (person.id, command.force);
     let who = named(&person);
-    let done = operator.change(USER_DISABLED, async move |unit, actor, world| {
+    let done = operator.change(USER_DISABLED, async move |unit, actor, context| {
         let ownerless = owned_alone(unit, id).await?;
-        disable_person(unit, actor, world, DisablePerson { user: id, force }).await?;
+        disable_person(unit, actor, context, DisablePerson { user: id, force }).await?;
         let line = format!("disabled {who} and ended their sessions");
         Ok(match ownerless.is_empty() {
             true => line,
@@ -78,8 +78,8 @@ pub(crate) async fn enable(operator: &Operator, argument: EmailArgument) -> Resu
     if person.status == PersonStatus::Enabled {
         return Ok(format!("{} is enabled already; nothing was changed", named(&person)));
     }
-    let done = operator.change(USER_ENABLED, async move |unit, actor, world| {
-        enable_person(unit, actor, world, EnablePerson { user: person.id }).await?;
+    let done = operator.change(USER_ENABLED, async move |unit, actor, context| {
+        enable_person(unit, actor, context, EnablePerson { user: person.id }).await?;
         Ok(format!("enabled {}, who may sign in again", named(&person)))
     });
     Ok(done.await?)

@@ -25,11 +25,11 @@ pub(crate) async fn create(operator: &Operator, command: CreateTenantArguments) 
 
     let asked = slug.clone();
     let first_password = FirstPassword::new(operator, link);
-    let done = operator.change(TENANT_CREATED, async move |unit, actor, world| {
-        let person = owner.person(unit, actor, world).await?;
+    let done = operator.change(TENANT_CREATED, async move |unit, actor, context| {
+        let person = owner.person(unit, actor, context).await?;
         let command = founding(&person, name.clone(), asked.clone(), plan);
-        let tenant = create_tenant(unit, actor, world, CreateTenant(command)).await?;
-        let offered = owner.offer(unit, actor, world, &person, &tenant, &first_password).await?;
+        let tenant = create_tenant(unit, actor, context, CreateTenant(command)).await?;
+        let offered = owner.offer(unit, actor, context, &person, &tenant, &first_password).await?;
         Ok(format!("created tenant {}, owner {}{offered}", named(&tenant), named_person(&person)))
     });
     done.await.map_err(|failure| match (failure.code, slug) {
@@ -64,8 +64,8 @@ pub(crate) async fn set_status(
         TenantStatus::Active => (TENANT_RESUMED, "resumed"),
     };
     let command = ChangeTenantStatus { tenant: before.id, status };
-    let done = operator.change(action, async move |unit, actor, world| {
-        let tenant = change_tenant_status(unit, actor, world, command).await?;
+    let done = operator.change(action, async move |unit, actor, context| {
+        let tenant = change_tenant_status(unit, actor, context, command).await?;
         Ok(match tenant.version == before.version {
             true => format!("tenant {} is {} already; nothing was changed", named(&tenant), status.name()),
             false => format!("{verb} tenant {}", named(&tenant)),
@@ -79,8 +79,8 @@ pub(crate) async fn set_plan(operator: &Operator, command: SetPlan) -> Result<St
     let before = find(operator, &command.tenant.tenant).await?;
     let plan = command.plan;
     let command = ChangePlan { tenant: before.id, plan };
-    let done = operator.change(TENANT_PLAN_CHANGED, async move |unit, actor, world| {
-        let tenant = change_plan(unit, actor, world, command).await?;
+    let done = operator.change(TENANT_PLAN_CHANGED, async move |unit, actor, context| {
+        let tenant = change_plan(unit, actor, context, command).await?;
         Ok(match tenant.version == before.version {
             true => format!("tenant {} is on plan {} already; nothing was changed", named(&tenant), plan.name),
             false => format!("moved tenant {} from plan {} to {}", named(&tenant), before.plan.name, plan.name),

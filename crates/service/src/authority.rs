@@ -10,7 +10,7 @@ use std::{
 };
 use tenantry_crypto::JwtTokens;
 use tenantry_identity::{AccessClaims, AccessTokens, Sessions, TokenError};
-use tenantry_kernel::{Authorities, ErrorCode, ErrorKind, StoreError, Timestamp, World};
+use tenantry_kernel::{Authorities, Context, ErrorCode, ErrorKind, StoreError, Timestamp};
 use tenantry_store::{Scope, SystemReason, Unit};
 use tokio_util::task::TaskTracker;
 
@@ -29,7 +29,7 @@ pub struct Authenticator(Arc<Parts>);
 struct Parts {
     cache: Arc<AuthorityCache>,
     tokens: Arc<JwtTokens>,
-    world: World,
+    context: Context,
     transactions: Transactions,
     usage: Arc<Usage>,
     tasks: TaskTracker,
@@ -40,12 +40,12 @@ impl Authenticator {
     pub fn new(
         cache: Arc<AuthorityCache>,
         tokens: Arc<JwtTokens>,
-        world: World,
+        context: Context,
         transactions: Transactions,
         usage: Arc<Usage>,
         tasks: TaskTracker,
     ) -> Self {
-        Self(Arc::new(Parts { cache, tokens, world, transactions, usage, tasks }))
+        Self(Arc::new(Parts { cache, tokens, context, transactions, usage, tasks }))
     }
 
     /// Maximum time that a request waits until its rotation is marked as seen.
@@ -63,7 +63,7 @@ impl Authenticator {
     }
 
     async fn find_authority(&self, token: &str, digest: [u8; 32]) -> Result<Arc<CachedAuthority>, ServiceError> {
-        let now = self.0.world.now();
+        let now = self.0.context.now();
         let claims = self.claims_of(token, digest)?;
         claims.check_time(now.unix_seconds()).map_err(token_failure)?;
         let known = self.look_up(&claims, now).await?;

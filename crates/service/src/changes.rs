@@ -4,7 +4,7 @@
 use futures::future::{FutureExt, LocalBoxFuture};
 use std::{rc::Rc, sync::Arc, time::Duration};
 use tenantry_crypto::ServerSecrets;
-use tenantry_kernel::{Action, Actor, ErrorKind, Outcome, World};
+use tenantry_kernel::{Action, Actor, Context, ErrorKind, Outcome};
 use tenantry_store::{Scope, Unit};
 use tokio_util::task::TaskTracker;
 
@@ -53,7 +53,7 @@ impl From<Reply> for CommitMode {
 
 /// A change with its type erased, so that the code below [`Changes::run`] is compiled once for all callers.
 pub type Work =
-    dyn for<'u> Fn(&'u mut Unit, &'u Actor, &'u World) -> LocalBoxFuture<'u, Result<CommitMode, ServiceError>>;
+    dyn for<'u> Fn(&'u mut Unit, &'u Actor, &'u Context) -> LocalBoxFuture<'u, Result<CommitMode, ServiceError>>;
 
 /// Runs changes. Cloning is cheap.
 #[derive(Clone)]
@@ -61,7 +61,7 @@ pub struct Changes(Arc<Parts>);
 
 struct Parts {
     transactions: Transactions,
-    world: World,
+    context: Context,
     idempotency: Idempotency,
     refusals: Arc<Refusals>,
     tasks: TaskTracker,
@@ -71,13 +71,13 @@ impl Changes {
     /// Runs changes in these transactions. Each running change is tracked in `tasks` until it ends.
     pub fn new(
         transactions: Transactions,
-        world: World,
+        context: Context,
         secrets: Arc<ServerSecrets>,
         refusals: Arc<Refusals>,
         tasks: TaskTracker,
     ) -> Self {
-        let idempotency = Idempotency::new(world.clone(), secrets);
-        Self(Arc::new(Parts { transactions, world, idempotency, refusals, tasks }))
+        let idempotency = Idempotency::new(context.clone(), secrets);
+        Self(Arc::new(Parts { transactions, context, idempotency, refusals, tasks }))
     }
 
     /// Runs `work` in a unit of its own and commits it. After a collision with another unit the work runs again, at
@@ -92,13 +92,13 @@ impl Changes {
         work: W,
     ) -> impl Future<Output = Result<Reply, ServiceError>> + use<W, D>
     where
-        W: AsyncFn(&mut Unit, &Actor, &World) -> Result<D, ServiceError> + 'static,
+        W: AsyncFn(&mut Unit, &Actor, &Context) -> Result<D, ServiceError> + 'static,
         D: Into<CommitMode> + 'static,
     {
         let work = Rc::new(work);
-        let work: Box<Work> = Box::new(move |unit, actor, world| {
+        let work: Box<Work> = Box::new(move |unit, actor, context| {
             let work = work.clone();
-            async move { Ok(work(unit, actor, world).await?.into()) }.boxed_local()
+            async move { Ok(work(unit, actor, context).await?.into()) }.boxed_local()
         });
         self.clone().run_erased(request, scope, work)
     }
@@ -126,7 +126,7 @@ impl Changes {
         loop {
             match self.run_once(request, scope, work).await {
                 Err(failure) if failure.is_collision() && tries < TRIES => {
-                    let spread = u64::from(self.0.world.random::<1>()[0] % 16);
+                    let spread = u64::from(self.0.context.random::<1>()[0] % 16);
                     tokio::time::sleep(Duration::from_millis(spread * u64::from(tries))).await;
                     tries += 1;
                 }
@@ -164,12 +164,12 @@ impl Changes {
         unit: &mut Unit,
         work: &Work,
     ) -> Result<CommitMode, ServiceError> {
-        let Parts { world, idempotency, .. } = &*self.0;
-        let Some(idempotent) = &request.idempotent else { return work(unit, &request.actor, world).await };
+        let Parts { context, idempotency, .. } = &*self.0;
+        let Some(idempotent) = &request.idempotent else { return work(unit, &request.actor, context).await };
         if let Some(answer) = idempotency.acquire(idempotent, unit).await? {
             return Ok(CommitMode::Done(answer));
         }
-        let mode = work(unit, &request.actor, world).await?;
+        let mode = work(unit, &request.actor, context).await?;
         if let CommitMode::Done(answer) = &mode {
             idempotency.remember(idempotent, unit, answer).await?;
         }

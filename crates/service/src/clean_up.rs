@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 use tenantry_jobs::{CleanUpTarget, Stale, Sweep, SweepMode, Sweeper};
-use tenantry_kernel::{StoreError, TenantId, Timestamp, World};
+use tenantry_kernel::{Context, StoreError, TenantId, Timestamp};
 use tenantry_store::{RowRetention, Scope, SystemReason, Unit, expiring};
 
 use crate::{retention::JournalRetention, transactions::Transactions};
@@ -19,7 +19,7 @@ pub struct Cleaner {
     /// Opens and commits the units in which rows are counted and deleted.
     pub transactions: Transactions,
     /// Clock and random source.
-    pub world: World,
+    pub context: Context,
     /// Removes old segments of the journal.
     pub journal: JournalRetention,
     /// How long completed and cancelled jobs are kept.
@@ -64,7 +64,7 @@ impl Cleaner {
             _ => 0,
         };
         for expiring in expiring(target) {
-            let before = self.world.now().minus(self.kept_for(expiring.kept));
+            let before = self.context.now().minus(self.kept_for(expiring.kept));
             rows += self.sweep(expiring.rows, tenant, before, dry_run).await?;
         }
         Ok(rows)

@@ -7,7 +7,7 @@ use tenantry_idempotency::{
     Fingerprint, IdempotencyRecord, IdempotencyScope, IdempotencyStore, KeyState, REMEMBERED_FOR, Request,
     StoredResponse,
 };
-use tenantry_kernel::World;
+use tenantry_kernel::Context;
 use tenantry_store::Unit;
 
 use crate::{Reply, ServiceError};
@@ -23,13 +23,13 @@ pub struct IdempotentRequest {
 
 /// Stores the responses to idempotent requests in the unit of their change, and replays them.
 pub struct Idempotency {
-    world: World,
+    context: Context,
     secrets: Arc<ServerSecrets>,
 }
 
 impl Idempotency {
-    pub fn new(world: World, secrets: Arc<ServerSecrets>) -> Self {
-        Self { world, secrets }
+    pub fn new(context: Context, secrets: Arc<ServerSecrets>) -> Self {
+        Self { context, secrets }
     }
 
     /// Returns the stored response without acquiring the key.
@@ -38,7 +38,7 @@ impl Idempotency {
         idempotent: &IdempotentRequest,
         unit: &mut Unit,
     ) -> Result<Option<Reply>, ServiceError> {
-        let since = self.world.now().minus(REMEMBERED_FOR);
+        let since = self.context.now().minus(REMEMBERED_FOR);
         let answer = unit.answer_of(&idempotent.scope, since).await?;
         answer.map(|answer| self.replay(idempotent, answer)).transpose()
     }
@@ -50,7 +50,7 @@ impl Idempotency {
         idempotent: &IdempotentRequest,
         unit: &mut Unit,
     ) -> Result<Option<Reply>, ServiceError> {
-        let since = self.world.now().minus(REMEMBERED_FOR);
+        let since = self.context.now().minus(REMEMBERED_FOR);
         match unit.acquire_key(&idempotent.scope, since).await? {
             KeyState::First => Ok(None),
             KeyState::Running => Err(ServiceError::new(IDEMPOTENCY_IN_PROGRESS)),
@@ -71,7 +71,7 @@ impl Idempotency {
             secret_id: secret_id.to_owned(),
             fingerprint: Fingerprint::of(&idempotent.request, key),
             given: StoredResponse { status: answer.status, headers, body: answer.body.to_vec() },
-            answered_at: self.world.now(),
+            answered_at: self.context.now(),
         };
         Ok(unit.remember_answer(&idempotent.scope, &answer).await?)
     }

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use std::sync::Arc;
 use tenantry_crypto::{JwtTokens, ServerSecrets};
 use tenantry_identity::{AccessClaims, AccessTokens, Session, SessionPolicy};
-use tenantry_kernel::{ErrorCode, World};
+use tenantry_kernel::{Context, ErrorCode};
 
 use crate::ServiceError;
 
@@ -14,7 +14,7 @@ pub struct TokenIssuer {
     tokens: Arc<JwtTokens>,
     secrets: Arc<ServerSecrets>,
     policy: SessionPolicy,
-    world: World,
+    context: Context,
 }
 
 /// The tokens of a session at its current rotation.
@@ -31,8 +31,8 @@ pub struct SessionTokens {
 
 impl TokenIssuer {
     /// Signs access tokens with `tokens` and refresh tokens with `secrets`.
-    pub fn new(tokens: Arc<JwtTokens>, secrets: Arc<ServerSecrets>, policy: SessionPolicy, world: World) -> Self {
-        Self { tokens, secrets, policy, world }
+    pub fn new(tokens: Arc<JwtTokens>, secrets: Arc<ServerSecrets>, policy: SessionPolicy, context: Context) -> Self {
+        Self { tokens, secrets, policy, context }
     }
 
     /// Returns the secrets that protect refresh tokens.
@@ -47,14 +47,14 @@ impl TokenIssuer {
 
     /// Issues the tokens of a session. Fails when the secret of its refresh tokens was removed from the configuration.
     pub fn issue(&self, session: &Session) -> Result<SessionTokens, ServiceError> {
-        let now = self.world.now().unix_seconds();
+        let now = self.context.now().unix_seconds();
         let access_seconds = self.policy.access.as_secs();
         let claims = AccessClaims {
             user: session.user,
             session: session.id,
             tenant: session.tenant,
             rotation: session.rotation,
-            token: self.world.uuid_v7(),
+            token: self.context.uuid_v7(),
             issued_at: now,
             expires_at: now.saturating_add_unsigned(access_seconds),
         };

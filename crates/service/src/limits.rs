@@ -3,7 +3,7 @@
 use metrics::{Counter, counter, gauge};
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 use tenantry_identity::address_key;
-use tenantry_kernel::{StoreError, World};
+use tenantry_kernel::{Context, StoreError};
 use tenantry_limits::{Consumption, DecidedBy, Limits, Policy, ProcessId, Processes, RateLimitDecision};
 use tenantry_store::{SystemReason, Unit};
 
@@ -15,20 +15,20 @@ const FORGOTTEN: Duration = Duration::from_secs(60);
 /// The request limits of this process and the counters of its decisions.
 pub struct RequestLimits {
     limits: Limits,
-    world: World,
+    context: Context,
     decided: [Counter; 3],
     refused: [Counter; 2],
 }
 
 impl RequestLimits {
     /// Counts requests against these limits.
-    pub fn new(limits: Limits, world: World) -> Self {
+    pub fn new(limits: Limits, context: Context) -> Self {
         let decided = |by: &'static str| counter!("tenantry_rate_limit_decisions_total", "by" => by);
         let refused = |policy: Policy| counter!("tenantry_rate_limited_total", "policy" => policy.name());
         gauge!("tenantry_serving_processes").set(1.0);
         Self {
             limits,
-            world,
+            context,
             decided: [decided("shared"), decided("twin"), decided("both")],
             refused: [refused(Policy::Caller), refused(Policy::Tenant)],
         }
@@ -70,7 +70,7 @@ impl RequestLimits {
     }
 
     async fn count(&self, charges: Vec<Consumption>) -> RateLimitDecision {
-        let (decision, error) = self.limits.charge(charges, self.world.now()).await;
+        let (decision, error) = self.limits.charge(charges, self.context.now()).await;
         if let Some(error) = error {
             tracing::debug!(%error, "requests are counted by this process alone");
         }
@@ -85,7 +85,7 @@ pub struct ServingProcesses {
     /// Opens and commits the units that change the list.
     pub transactions: Transactions,
     /// Clock and random source.
-    pub world: World,
+    pub context: Context,
     /// The limits to divide.
     pub limits: Arc<RequestLimits>,
     /// Id of this run of the process.
@@ -118,7 +118,7 @@ impl ServingProcesses {
     }
 
     async fn live_processes(&self) -> Result<NonZeroU32, StoreError> {
-        let now = self.world.now();
+        let now = self.context.now();
         let heartbeat = async |unit: &mut Unit| {
             unit.note_process(self.process, now).await?;
             unit.remove_silent_processes(now.minus(FORGOTTEN)).await?;

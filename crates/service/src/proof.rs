@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tenantry_crypto::Argon2Pool;
 use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, SIGN_IN_FAILED};
 use tenantry_identity::{ConsumedQuota, GuessKind, GuessPolicy, People, Proof, consume, default_tenant, refund};
-use tenantry_kernel::{Actor, EmailAddress, Origin, Outcome, StoreError, TenantId, UserId, World};
+use tenantry_kernel::{Actor, Context, EmailAddress, Origin, Outcome, StoreError, TenantId, UserId};
 use tenantry_store::{Scope, SystemReason, Unit};
 use tenantry_tenancy::{Memberships, Slug};
 use tokio_util::task::TaskTracker;
@@ -44,7 +44,7 @@ struct Parts {
     policy: Option<GuessPolicy>,
     refusals: Arc<Refusals>,
     tasks: TaskTracker,
-    world: World,
+    context: Context,
 }
 
 impl Proofs {
@@ -57,16 +57,16 @@ impl Proofs {
         policy: Option<GuessPolicy>,
         refusals: Arc<Refusals>,
         tasks: TaskTracker,
-        world: World,
+        context: Context,
     ) -> Self {
-        Self(Arc::new(Parts { reader, transactions, hasher, policy, refusals, tasks, world }))
+        Self(Arc::new(Parts { reader, transactions, hasher, policy, refusals, tasks, context }))
     }
 
     /// Consumes quota for a guess, in a unit of its own. Returns `None` where guesses are not limited. Fails with
     /// `rate_limited` when the quota is used up.
     pub async fn consume(&self, guess: GuessKind<'_>, origin: &Origin) -> Result<Option<ConsumedQuota>, ServiceError> {
         let Some(policy) = self.0.policy else { return Ok(None) };
-        let consume = async |unit: &mut Unit| consume(unit, &self.0.world, &policy, guess, origin.ip).await;
+        let consume = async |unit: &mut Unit| consume(unit, &self.0.context, &policy, guess, origin.ip).await;
         let consumed = self.0.transactions.housekeeping(REASON, consume).await?;
         consumed.map(Some).map_err(|wait| {
             metrics::counter!("tenantry_guesses_refused_total").increment(1);
@@ -77,7 +77,7 @@ impl Proofs {
     /// Refunds the guess of a proof in a unit of its own, for commands whose unit may not touch the counters.
     async fn refunded(&self, proof: Proof) -> Result<Proof, ServiceError> {
         if let Some(consumed) = &proof.consumed {
-            let refund = async |unit: &mut Unit| refund(unit, &self.0.world, consumed).await;
+            let refund = async |unit: &mut Unit| refund(unit, &self.0.context, consumed).await;
             let refunded: Result<(), StoreError> = self.0.transactions.housekeeping(REASON, refund).await;
             refunded?;
         }

@@ -7,7 +7,9 @@ use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
 };
-use tenantry_kernel::{Action, Actor, Event, Journal, Outcome, StoreError, Target, TenantId, Timestamp, UserId, World};
+use tenantry_kernel::{
+    Action, Actor, Context, Event, Journal, Outcome, StoreError, Target, TenantId, Timestamp, UserId,
+};
 use tenantry_store::{SystemReason, Unit};
 
 use crate::{ServiceError, changes::ChangeRequest, transactions::Transactions};
@@ -39,7 +41,7 @@ struct Counted {
 /// Records refusals in the journal and counts those of the current minute.
 pub struct Refusals {
     transactions: Transactions,
-    world: World,
+    context: Context,
     running: Mutex<HashMap<Kind, Counted>>,
 }
 
@@ -67,8 +69,8 @@ impl Refused {
         Kind { account: self.actor.user().or(target), action: self.action, ip: self.actor.origin.ip }
     }
 
-    fn event(&self, world: &World, count: i64) -> Event {
-        let mut event = Event::new(world, &self.actor, self.action).outcome(self.outcome).times(count);
+    fn event(&self, context: &Context, count: i64) -> Event {
+        let mut event = Event::new(context, &self.actor, self.action).outcome(self.outcome).times(count);
         if let Some((target, name)) = &self.target {
             event = event.target(*target, Some(name));
         }
@@ -83,27 +85,27 @@ impl Refusals {
     const KINDS: usize = 10_000;
 
     /// Records refusals in these transactions.
-    pub fn new(transactions: Transactions, world: World) -> Self {
-        Self { transactions, world, running: Mutex::default() }
+    pub fn new(transactions: Transactions, context: Context) -> Self {
+        Self { transactions, context, running: Mutex::default() }
     }
 
     /// Records a refusal. A failure to record it does not change the response.
     pub async fn note(&self, refused: Refused) {
-        if self.is_first(self.world.now(), &refused) {
-            self.append(refused.event(&self.world, 1)).await;
+        if self.is_first(self.context.now(), &refused) {
+            self.append(refused.event(&self.context, 1)).await;
         }
     }
 
     /// Adds the counts of the minutes that have ended; with `all`, also of the current one.
     pub async fn settle(&self, all: bool) {
-        let now = self.world.now();
+        let now = self.context.now();
         let over: Vec<Counted> = {
             let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             let over = running.extract_if(|_, counted| all || now.since(counted.since) >= Self::MINUTE);
             over.map(|(_, counted)| counted).filter(|counted| counted.more > 0).collect()
         };
         for counted in over {
-            self.append(counted.refused.event(&self.world, counted.more)).await;
+            self.append(counted.refused.event(&self.context, counted.more)).await;
         }
     }
 

@@ -1,7 +1,7 @@
 //! Removes entries past their retention from the journal, segment by segment.
 
 use tenantry_audit::{AuditPolicies, Chain, EffectivePolicy, Retention, Seals, remove_oldest_segment};
-use tenantry_kernel::{Authorities, StoreError, TenantId, World};
+use tenantry_kernel::{Authorities, Context, StoreError, TenantId};
 use tenantry_store::{Scope, SystemReason, Unit};
 
 use crate::transactions::Transactions;
@@ -14,7 +14,7 @@ pub struct JournalRetention {
     /// Opens and commits the units in which segments are removed.
     pub transactions: Transactions,
     /// Clock and random source.
-    pub world: World,
+    pub context: Context,
     /// Retention times of entries.
     pub retention: Retention,
 }
@@ -46,7 +46,7 @@ impl JournalRetention {
             let mut unit = self.read().await?;
             return match self.policy_of(&mut unit, chain).await?.kept_for() {
                 None => Ok(0),
-                Some(kept) => unit.count_removable(chain, self.world.now().minus(kept)).await,
+                Some(kept) => unit.count_removable(chain, self.context.now().minus(kept)).await,
             };
         }
         let mut removed = 0;
@@ -63,7 +63,7 @@ impl JournalRetention {
             unit.lock_tenant(tenant).await?;
         }
         let Some(kept) = self.policy_of(unit, chain).await?.kept_for() else { return Ok(None) };
-        remove_oldest_segment(unit, chain, self.world.now().minus(kept)).await
+        remove_oldest_segment(unit, chain, self.context.now().minus(kept)).await
     }
 
     async fn policy_of(&self, unit: &mut Unit, chain: Chain) -> Result<EffectivePolicy, StoreError> {

@@ -5,7 +5,7 @@ use std::{num::TryFromIntError, sync::Arc, time::Duration};
 use tenantry_audit::{Chain, MAX_SEGMENT_ENTRIES, Seals, seal_next_segment};
 use tenantry_crypto::SealSigningKeys;
 use tenantry_jobs::{Kind, RetryPolicy};
-use tenantry_kernel::{Actor, RequestId, StoreError, World};
+use tenantry_kernel::{Actor, Context, RequestId, StoreError};
 use tenantry_store::{Scope, SystemReason, Unit};
 
 use crate::transactions::Transactions;
@@ -39,7 +39,7 @@ pub struct JournalSealer {
     /// Opens and commits the units in which segments are created.
     pub transactions: Transactions,
     /// Clock and random source.
-    pub world: World,
+    pub context: Context,
     /// The keys that sign seals.
     pub keys: Arc<SealSigningKeys>,
 }
@@ -74,8 +74,8 @@ impl JournalSealer {
     }
 
     async fn seal_segment(&self, reason: SystemReason, chain: Chain) -> Result<Option<u64>, StoreError> {
-        let actor = Actor::system(RequestId::new(&self.world));
-        let seal = async |unit: &mut Unit| seal_next_segment(unit, &actor, &self.world, &*self.keys, chain).await;
+        let actor = Actor::system(RequestId::new(&self.context));
+        let seal = async |unit: &mut Unit| seal_next_segment(unit, &actor, &self.context, &*self.keys, chain).await;
         let Some(segment) = self.transactions.housekeeping(reason, seal).await? else { return Ok(None) };
         let entries = u64::try_from(segment.seal.count);
         Ok(Some(entries.map_err(|error: TryFromIntError| StoreError::Failed(Box::new(error)))?))

@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     sync::{Mutex, PoisonError},
 };
-use tenantry_kernel::{SessionId, StoreError, World};
+use tenantry_kernel::{Context, SessionId, StoreError};
 use tenantry_store::{SystemReason, Unit};
 
 use crate::transactions::Transactions;
@@ -12,7 +12,7 @@ use crate::transactions::Transactions;
 /// Collects the sessions that were used since the last write.
 pub struct Usage {
     transactions: Transactions,
-    world: World,
+    context: Context,
     used: Mutex<HashSet<SessionId>>,
 }
 
@@ -21,8 +21,8 @@ impl Usage {
     const SESSIONS_A_UNIT: usize = 500;
 
     /// Writes in these transactions.
-    pub fn new(transactions: Transactions, world: World) -> Self {
-        Self { transactions, world, used: Mutex::default() }
+    pub fn new(transactions: Transactions, context: Context) -> Self {
+        Self { transactions, context, used: Mutex::default() }
     }
 
     /// Notes that the session was used.
@@ -39,7 +39,7 @@ impl Usage {
     }
 
     async fn write(&self, used: &[SessionId]) -> Result<(), StoreError> {
-        let now = self.world.now();
+        let now = self.context.now();
         for sessions in used.chunks(Self::SESSIONS_A_UNIT) {
             let note = async |unit: &mut Unit| unit.note_use(sessions, now).await;
             self.transactions.housekeeping(SystemReason::Usage, note).await?;

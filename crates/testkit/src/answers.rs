@@ -38,7 +38,7 @@ async fn keyed(scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>) -> (TestSc
         tenant: Some(tenant.id()),
         person: tenant.owner.id,
         route: "POST /api/v1/roles".to_owned(),
-        key: key(&scene.world.uuid_v7().to_string()),
+        key: key(&scene.context.uuid_v7().to_string()),
     };
     (tenant.scope(), keyed)
 }
@@ -50,7 +50,7 @@ fn key(text: &str) -> IdempotencyKey {
 fn answer(scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>, body: &str) -> IdempotencyRecord {
     IdempotencyRecord {
         secret_id: "k1".to_owned(),
-        fingerprint: Fingerprint::from_bytes(scene.world.random()),
+        fingerprint: Fingerprint::from_bytes(scene.context.random()),
         given: StoredResponse {
             status: 201,
             headers: vec![
@@ -112,7 +112,7 @@ async fn an_answer_reads_back_as_it_was_given(scene: &Scene<'_, impl Units<Unit:
     let person = scene.person().await.id;
     let of_nobody = IdempotencyScope { tenant: None, person, ..of_tenant.clone() };
     for (scope, keyed) in [(scope, of_tenant), (TestScope::Person(person), of_nobody)] {
-        let began = scene.world.now();
+        let began = scene.context.now();
         assert_eq!(known(scene, scope, &keyed, began).await, None);
         let first = answer(scene, "{\"größe\":\"\u{1F980}\0\"}");
         remember(scene, scope, &keyed, &first).await;
@@ -130,7 +130,7 @@ async fn an_answer_reads_back_as_it_was_given(scene: &Scene<'_, impl Units<Unit:
 
 async fn what_is_not_committed_was_not_answered(scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>) {
     let (scope, keyed) = keyed(scene).await;
-    let began = scene.world.now();
+    let began = scene.context.now();
     let lost = answer(scene, "lost");
     {
         let mut unit = scene.units.begin(scope).await;
@@ -145,7 +145,7 @@ async fn an_answer_is_forgotten_in_time_and_another_takes_its_place(
     scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>,
 ) {
     let (scope, keyed) = keyed(scene).await;
-    let began = scene.world.now();
+    let began = scene.context.now();
     let first = answer(scene, "first");
     remember(scene, scope, &keyed, &first).await;
     let at = first.answered_at;
@@ -170,7 +170,7 @@ async fn te5_every_part_of_a_key_counts_and_none_runs_into_the_next(
         (other_scope, IdempotencyScope { key: key("a"), route: "POST /x".to_owned(), ..other }),
         (TestScope::Person(one.person), IdempotencyScope { tenant: None, ..one.clone() }),
     ];
-    let began = scene.world.now();
+    let began = scene.context.now();
     remember(scene, scope, &one, &answer(scene, "one")).await;
     for (scope, keyed) in &alike {
         assert_eq!(known(scene, *scope, keyed, began).await, None, "{keyed:?}");
@@ -188,7 +188,7 @@ async fn te5_every_part_of_a_key_counts_and_none_runs_into_the_next(
 /// Of many units that claim a key at once, one does the work. Each other unit waits for it or learns that it runs.
 async fn one_unit_at_a_time_holds_a_key<U: Units<Unit: IdempotencyPorts>>(scene: &Scene<'_, U>) {
     let (scope, keyed) = keyed(scene).await;
-    let began = scene.world.now();
+    let began = scene.context.now();
     let answers: Arc<[IdempotencyRecord]> = (0..8).map(|place| answer(scene, &format!("answer {place}"))).collect();
     let tries = answers.iter().map(async |answer| {
         let mut unit = scene.units.begin(scope).await;
@@ -221,7 +221,7 @@ async fn one_unit_at_a_time_holds_a_key<U: Units<Unit: IdempotencyPorts>>(scene:
 
 async fn nobody_reads_or_writes_answers_of_others(scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>) {
     let (scope, keyed) = keyed(scene).await;
-    let began = scene.world.now();
+    let began = scene.context.now();
     let given = answer(scene, "mine");
     remember(scene, scope, &keyed, &given).await;
     let (tenant, stranger) = (scene.tenant().await, scene.person().await.id);

@@ -31,7 +31,7 @@ fn charge(key: [u8; 32]) -> GuessCounter {
 }
 
 async fn charge_one(scene: &Scene<'_, impl Units<Unit: Attempts>>, key: [u8; 32]) -> GuessCount {
-    let now = scene.world.now();
+    let now = scene.context.now();
     let charged = scene.system(async |unit| unit.charge_attempts(&[charge(key)], now).await.unwrap()).await;
     assert_eq!(charged.len(), 1);
     charged[0]
@@ -43,8 +43,8 @@ fn assert_charged(charged: GuessCount, count: u32, resets_at: Timestamp) {
 }
 
 async fn a_counter_counts_from_one_until_its_window_ends(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
-    let key = scene.world.random();
-    let resets_at = scene.world.now().plus(WINDOW);
+    let key = scene.context.random();
+    let resets_at = scene.context.now().plus(WINDOW);
     assert_charged(charge_one(scene, key).await, 1, resets_at);
     scene.later(1);
     assert_charged(charge_one(scene, key).await, 2, resets_at);
@@ -61,14 +61,14 @@ async fn a_counter_counts_from_one_until_its_window_ends(scene: &Scene<'_, impl 
 }
 
 async fn answers_stand_in_the_order_of_the_charges(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
-    let mut keys: [[u8; 32]; 3] = [scene.world.random(), scene.world.random(), scene.world.random()];
+    let mut keys: [[u8; 32]; 3] = [scene.context.random(), scene.context.random(), scene.context.random()];
     keys.sort();
     let [low, middle, high] = keys;
     for _ in 0..2 {
         charge_one(scene, high).await;
     }
     charge_one(scene, low).await;
-    let now = scene.world.now();
+    let now = scene.context.now();
     let charges = [charge(high), charge(middle), charge(low)];
     let charged = scene.system(async |unit| unit.charge_attempts(&charges, now).await.unwrap()).await;
     assert_eq!(charged.iter().map(|charged| charged.count).collect::<Vec<_>>(), [3, 1, 2]);
@@ -77,7 +77,7 @@ async fn answers_stand_in_the_order_of_the_charges(scene: &Scene<'_, impl Units<
 }
 
 async fn si2_fifty_parallel_charges_count_exactly(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
-    let key = scene.world.random();
+    let key = scene.context.random();
     let mut counts: Vec<u32> =
         join_all((0..50).map(|_| charge_one(scene, key))).await.iter().map(|charged| charged.count).collect();
     counts.sort_unstable();
@@ -85,8 +85,8 @@ async fn si2_fifty_parallel_charges_count_exactly(scene: &Scene<'_, impl Units<U
 }
 
 async fn units_that_charge_in_other_orders_do_not_collide(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
-    let keys: [[u8; 32]; 2] = [scene.world.random(), scene.world.random()];
-    let now = scene.world.now();
+    let keys: [[u8; 32]; 2] = [scene.context.random(), scene.context.random()];
+    let now = scene.context.now();
     let outcomes = join_all((0..40).map(|number| async move {
         let charges = [charge(keys[number % 2]), charge(keys[(number + 1) % 2])];
         let given_back = [keys[(number + 1) % 2], keys[number % 2]];
@@ -104,13 +104,13 @@ async fn units_that_charge_in_other_orders_do_not_collide(scene: &Scene<'_, impl
 }
 
 async fn what_is_given_back_is_taken_off(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
-    let (key, other) = (scene.world.random(), scene.world.random());
+    let (key, other) = (scene.context.random(), scene.context.random());
     for _ in 0..3 {
         charge_one(scene, key).await;
     }
     charge_one(scene, other).await;
-    let resets_at = scene.world.now().plus(WINDOW);
-    let unknown = scene.world.random();
+    let resets_at = scene.context.now().plus(WINDOW);
+    let unknown = scene.context.random();
     scene.later(10);
     scene.system(async |unit| unit.give_back_attempts(&[unknown, key]).await.unwrap()).await;
     assert_charged(charge_one(scene, key).await, 3, resets_at);
@@ -122,8 +122,8 @@ async fn what_is_given_back_is_taken_off(scene: &Scene<'_, impl Units<Unit: Atte
 }
 
 async fn a_dropped_unit_charges_nothing(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
-    let key = scene.world.random();
-    let now = scene.world.now();
+    let key = scene.context.random();
+    let now = scene.context.now();
     {
         let mut unit = scene.units.begin(TestScope::System).await;
         assert_eq!(unit.charge_attempts(&[charge(key)], now).await.unwrap()[0].count, 1);
@@ -141,13 +141,13 @@ async fn is_known(
 }
 
 async fn remember(scene: &Scene<'_, impl Units<Unit: Attempts>>, account: [u8; 32], source: [u8; 32]) {
-    let now = scene.world.now();
+    let now = scene.context.now();
     scene.system(async |unit| unit.remember_source(account, source, now).await.unwrap()).await;
 }
 
 async fn a_source_is_known_since_its_last_success(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
     const MILLISECOND: Duration = Duration::from_millis(1);
-    let (account, source) = (scene.world.random(), scene.world.random());
+    let (account, source) = (scene.context.random(), scene.context.random());
     let first = scene.later(5);
     assert!(!is_known(scene, account, source, first).await);
     remember(scene, account, source).await;
@@ -162,9 +162,9 @@ async fn a_source_is_known_since_its_last_success(scene: &Scene<'_, impl Units<U
 }
 
 async fn te5_account_and_source_do_not_change_places(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
-    let (account, source, other) = (scene.world.random(), scene.world.random(), scene.world.random());
+    let (account, source, other) = (scene.context.random(), scene.context.random(), scene.context.random());
     remember(scene, account, source).await;
-    let now = scene.world.now();
+    let now = scene.context.now();
     assert!(is_known(scene, account, source, now).await);
     for (account, source) in [(source, account), (account, other), (other, source), (account, account)] {
         assert!(!is_known(scene, account, source, now).await);
@@ -172,10 +172,10 @@ async fn te5_account_and_source_do_not_change_places(scene: &Scene<'_, impl Unit
 }
 
 async fn only_system_units_count(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
-    let (key, source) = (scene.world.random(), scene.world.random());
+    let (key, source) = (scene.context.random(), scene.context.random());
     charge_one(scene, key).await;
-    let now = scene.world.now();
-    let (tenant, person) = (TenantId::new(&scene.world), UserId::new(&scene.world));
+    let now = scene.context.now();
+    let (tenant, person) = (TenantId::new(&scene.context), UserId::new(&scene.context));
     for scope in [TestScope::Tenant { tenant, person }, TestScope::Person(person)] {
         scene
             .change(scope, async |unit| {

@@ -60,7 +60,7 @@ async fn signed_in(
 }
 
 async fn authority(scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>, session: SessionId) -> Option<Authority> {
-    authority_at(scene, session, scene.world.now()).await
+    authority_at(scene, session, scene.context.now()).await
 }
 
 async fn authority_at(
@@ -150,7 +150,7 @@ async fn a_members_authority_is_complete(scene: &Scene<'_, impl Units<Unit: Auth
     let owner = authority(scene, plain.id).await.unwrap();
     assert!(!owner.assurance.email_verified);
     assert_eq!(owner.tenant.unwrap().permissions, scene.default_permissions(DefaultRole::Owner).await);
-    let unknown = SessionId::new(&scene.world);
+    let unknown = SessionId::new(&scene.context);
     assert!(authority(scene, unknown).await.is_none());
 }
 

@@ -4,15 +4,15 @@ use bytes::Bytes;
 use futures::future::join_all;
 use std::{collections::HashSet, ops::Deref, time::Duration};
 use tenantry_files::{BlobEntry, BlobError, BlobKey, Blobs, FileId, Presentation};
-use tenantry_kernel::{TenantId, World};
+use tenantry_kernel::{Context, TenantId};
 
-use crate::world::test_world;
+use crate::context::test_context;
 
 /// Larger than any part that an adapter writes.
 const LARGE: usize = 12 << 20;
 
 suite! {
-    blobs(storage: impl Deref<Target: Blobs + Sized>) calls (&*storage, &test_world().0) {
+    blobs(storage: impl Deref<Target: Blobs + Sized>) calls (&*storage, &test_context().0) {
         a_storage_of_its_own_answers_and_is_empty,
         what_is_written_reads_back,
         nothing_is_there_before_it_is_finished,
@@ -28,13 +28,13 @@ suite! {
     }
 }
 
-async fn a_storage_of_its_own_answers_and_is_empty(blobs: &dyn Blobs, _: &World) {
+async fn a_storage_of_its_own_answers_and_is_empty(blobs: &dyn Blobs, _: &Context) {
     blobs.check().await.unwrap();
     assert!(list(blobs, None).await.is_empty(), "the suite wants a storage of its own");
 }
 
-fn key(world: &World) -> BlobKey {
-    BlobKey { tenant: TenantId::new(world), file: FileId::new(world) }
+fn key(context: &Context) -> BlobKey {
+    BlobKey { tenant: TenantId::new(context), file: FileId::new(context) }
 }
 
 /// Returns bytes in which no two places look alike.
@@ -74,19 +74,19 @@ async fn list(blobs: &dyn Blobs, tenant: Option<TenantId>) -> Vec<BlobEntry> {
     all
 }
 
-async fn what_is_written_reads_back(blobs: &dyn Blobs, world: &World) {
+async fn what_is_written_reads_back(blobs: &dyn Blobs, context: &Context) {
     for (length, piece) in
         [(1, 1), (1000, 7), (1 << 20, 1 << 18), ((1 << 20) + 1, 1 << 18), (LARGE, 1 << 18), (LARGE + 3, LARGE)]
     {
-        let (key, bytes) = (key(world), sample(length));
+        let (key, bytes) = (key(context), sample(length));
         write(blobs, key, &bytes, piece).await;
         assert!(read_all(blobs, key, length).await == bytes, "{length} bytes in pieces of {piece}");
     }
 }
 
-async fn nothing_is_there_before_it_is_finished(blobs: &dyn Blobs, world: &World) {
+async fn nothing_is_there_before_it_is_finished(blobs: &dyn Blobs, context: &Context) {
     for length in [10, LARGE] {
-        let (key, bytes) = (key(world), sample(length));
+        let (key, bytes) = (key(context), sample(length));
         let mut writer = blobs.begin(key).await.unwrap();
         writer.write(bytes.clone()).await.unwrap();
         assert!(matches!(blobs.read(key, 0..1).await.err(), Some(BlobError::NotFound)));
@@ -97,9 +97,9 @@ async fn nothing_is_there_before_it_is_finished(blobs: &dyn Blobs, world: &World
     }
 }
 
-async fn an_abort_leaves_nothing(blobs: &dyn Blobs, world: &World) {
+async fn an_abort_leaves_nothing(blobs: &dyn Blobs, context: &Context) {
     for length in [0, 10, LARGE] {
-        let key = key(world);
+        let key = key(context);
         let mut writer = blobs.begin(key).await.unwrap();
         writer.write(sample(length)).await.unwrap();
         writer.abort().await.unwrap();
@@ -108,8 +108,8 @@ async fn an_abort_leaves_nothing(blobs: &dyn Blobs, world: &World) {
     }
 }
 
-async fn parts_are_read(blobs: &dyn Blobs, world: &World) {
-    let (key, bytes) = (key(world), sample(LARGE));
+async fn parts_are_read(blobs: &dyn Blobs, context: &Context) {
+    let (key, bytes) = (key(context), sample(LARGE));
     write(blobs, key, &bytes, 1 << 18).await;
     let end = LARGE as u64;
     for part in [0..1, 0..end, 1..2, end - 1..end, 12_345..1_234_567, (1 << 18) - 1..(1 << 18) + 1] {
@@ -118,13 +118,13 @@ async fn parts_are_read(blobs: &dyn Blobs, world: &World) {
     }
 }
 
-async fn what_is_not_there_is_not_found(blobs: &dyn Blobs, world: &World) {
-    assert!(matches!(blobs.read(key(world), 0..1).await.err(), Some(BlobError::NotFound)));
-    assert!(list(blobs, Some(TenantId::new(world))).await.is_empty());
+async fn what_is_not_there_is_not_found(blobs: &dyn Blobs, context: &Context) {
+    assert!(matches!(blobs.read(key(context), 0..1).await.err(), Some(BlobError::NotFound)));
+    assert!(list(blobs, Some(TenantId::new(context))).await.is_empty());
 }
 
-async fn a_deletion_lasts_and_may_come_twice(blobs: &dyn Blobs, world: &World) {
-    let (one, other) = (key(world), key(world));
+async fn a_deletion_lasts_and_may_come_twice(blobs: &dyn Blobs, context: &Context) {
+    let (one, other) = (key(context), key(context));
     write(blobs, one, &sample(10), 10).await;
     write(blobs, other, &sample(10), 10).await;
     for _ in 0..2 {
@@ -134,9 +134,9 @@ async fn a_deletion_lasts_and_may_come_twice(blobs: &dyn Blobs, world: &World) {
     assert_eq!(read_all(blobs, other, 10).await, sample(10));
 }
 
-async fn many_are_written_at_once(blobs: &dyn Blobs, world: &World) {
-    let tenant = TenantId::new(world);
-    let keys: Vec<BlobKey> = (0..20).map(|_| BlobKey { tenant, file: FileId::new(world) }).collect();
+async fn many_are_written_at_once(blobs: &dyn Blobs, context: &Context) {
+    let tenant = TenantId::new(context);
+    let keys: Vec<BlobKey> = (0..20).map(|_| BlobKey { tenant, file: FileId::new(context) }).collect();
     join_all(keys.iter().zip(1..).map(|(key, length)| async move {
         write(blobs, *key, &sample(length * 1000), 999).await;
     }))
@@ -147,8 +147,8 @@ async fn many_are_written_at_once(blobs: &dyn Blobs, world: &World) {
     assert_eq!(list(blobs, Some(tenant)).await.len(), 20);
 }
 
-async fn te5_tenants_do_not_meet(blobs: &dyn Blobs, world: &World) {
-    let (own, foreign) = (key(world), TenantId::new(world));
+async fn te5_tenants_do_not_meet(blobs: &dyn Blobs, context: &Context) {
+    let (own, foreign) = (key(context), TenantId::new(context));
     write(blobs, own, &sample(10), 10).await;
     let theirs = BlobKey { tenant: foreign, file: own.file };
     assert!(matches!(blobs.read(theirs, 0..1).await.err(), Some(BlobError::NotFound)));
@@ -158,9 +158,9 @@ async fn te5_tenants_do_not_meet(blobs: &dyn Blobs, world: &World) {
     assert!(list(blobs, None).await.iter().any(|entry| entry.key == own));
 }
 
-async fn more_than_a_page_is_listed(blobs: &dyn Blobs, world: &World) {
-    let tenant = TenantId::new(world);
-    let keys: HashSet<BlobKey> = (0..1_100).map(|_| BlobKey { tenant, file: FileId::new(world) }).collect();
+async fn more_than_a_page_is_listed(blobs: &dyn Blobs, context: &Context) {
+    let tenant = TenantId::new(context);
+    let keys: HashSet<BlobKey> = (0..1_100).map(|_| BlobKey { tenant, file: FileId::new(context) }).collect();
     for portion in keys.iter().collect::<Vec<_>>().chunks(50) {
         join_all(portion.iter().map(|key| async move { write(blobs, **key, &sample(1), 1).await })).await;
     }
@@ -169,19 +169,19 @@ async fn more_than_a_page_is_listed(blobs: &dyn Blobs, world: &World) {
     assert_eq!(listed.into_iter().collect::<HashSet<_>>(), keys);
 }
 
-async fn unfinished_writes_can_be_removed(blobs: &dyn Blobs, world: &World) {
-    let (whole, begun) = (key(world), key(world));
+async fn unfinished_writes_can_be_removed(blobs: &dyn Blobs, context: &Context) {
+    let (whole, begun) = (key(context), key(context));
     write(blobs, whole, &sample(10), 10).await;
     let mut writer = blobs.begin(begun).await.unwrap();
     writer.write(sample(LARGE)).await.unwrap();
-    let long_ago = world.now().minus(Duration::from_secs(3600 * 24 * 365 * 50));
+    let long_ago = context.now().minus(Duration::from_secs(3600 * 24 * 365 * 50));
     assert_eq!(blobs.remove_unfinished(long_ago).await.unwrap(), 0, "what is younger is spared");
     assert_eq!(read_all(blobs, whole, 10).await, sample(10));
     writer.abort().await.unwrap();
 }
 
-async fn an_address_is_signed_or_not_to_be_had(blobs: &dyn Blobs, world: &World) {
-    let (key, bytes) = (key(world), sample(1000));
+async fn an_address_is_signed_or_not_to_be_had(blobs: &dyn Blobs, context: &Context) {
+    let (key, bytes) = (key(context), sample(1000));
     write(blobs, key, &bytes, 1000).await;
     let presentation =
         Presentation { content_type: "image/png", content_disposition: "attachment; filename=\"a b.png\"".to_owned() };
@@ -194,6 +194,6 @@ async fn an_address_is_signed_or_not_to_be_had(blobs: &dyn Blobs, world: &World)
     assert_eq!(header("content-type"), presentation.content_type);
     assert_eq!(header("content-disposition"), presentation.content_disposition);
     assert!(answer.bytes().await.unwrap() == bytes);
-    let other = url.replace(&key.file.to_string(), &FileId::new(world).to_string());
+    let other = url.replace(&key.file.to_string(), &FileId::new(context).to_string());
     assert!(client.get(other).send().await.unwrap().status().is_client_error(), "it is good for one file");
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tenantry_cache::{Cache, CacheKey, Lookup, Prefix, Stamp, Use};
 use tenantry_kernel::TenantId;
 
-use crate::world;
+use crate::context;
 
 const COUNTS: Use = Use { name: "contract-counts", version: 1, ttl: Duration::from_secs(60) };
 const NEWER_COUNTS: Use = Use { name: "contract-counts", version: 2, ttl: Duration::from_secs(60) };
@@ -24,7 +24,7 @@ suite! {
 }
 
 fn tenant() -> TenantId {
-    TenantId::new(&world::real())
+    TenantId::new(&context::real())
 }
 
 fn key(usage: &'static Use, tenant: TenantId, parts: &[&str]) -> CacheKey {

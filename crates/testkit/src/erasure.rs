@@ -42,7 +42,7 @@ async fn an_account_goes_and_others_stay(scene: &Scene<'_, impl Units<Unit: Dire
 async fn parts_go_by_trace_in_portions(scene: &Scene<'_, impl Units<Unit: Directory + Erasure + Entries + Journal>>) {
     let (ada, bob) = (scene.tenant().await, scene.tenant().await);
     let log = Some(ada.id());
-    let event = |actor: &Actor, log: Option<TenantId>| Event::new(&scene.world, actor, ROLE_CREATED).within(log);
+    let event = |actor: &Actor, log: Option<TenantId>| Event::new(&scene.context, actor, ROLE_CREATED).within(log);
     let by = |person| scene.actor(person, log);
     let own: Vec<Event> = (0..3).map(|_| event(&by(&ada.owner), log)).collect();
     let of_nobody = event(&by(&ada.owner), None);

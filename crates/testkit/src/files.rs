@@ -30,12 +30,12 @@ suite! {
 
 fn new_file(scene: &Scene<'_, impl Units<Unit: FilePorts>>, tenant: &SampleTenant, name: &str, bytes: u64) -> File {
     File {
-        id: FileId::new(&scene.world),
+        id: FileId::new(&scene.context),
         tenant: tenant.id(),
         name: FileName::parse(name).unwrap(),
         kind: FileType::Png,
         bytes,
-        sha256: scene.world.random(),
+        sha256: scene.context.random(),
         uploaded_by: tenant.owner.id,
         created_at: scene.later(bytes),
     }
@@ -57,7 +57,7 @@ async fn a_file_reads_back_as_inserted(scene: &Scene<'_, impl Units<Unit: FilePo
             assert_eq!(found.as_ref(), Some(&file), "{scope:?}");
         }
     }
-    assert_eq!(scene.look(async |unit| unit.file_by_id(FileId::new(&scene.world)).await.unwrap()).await, None);
+    assert_eq!(scene.look(async |unit| unit.file_by_id(FileId::new(&scene.context)).await.unwrap()).await, None);
 }
 
 async fn all_pages_joined_are_the_whole_list(scene: &Scene<'_, impl Units<Unit: FilePorts>>) {
@@ -172,7 +172,7 @@ async fn records_are_told_from_what_is_not_recorded(scene: &Scene<'_, impl Units
         insert(scene, tenant, &file).await;
         keys.push(file.key());
     }
-    let unknown = BlobKey { tenant: acme.id(), file: FileId::new(&scene.world) };
+    let unknown = BlobKey { tenant: acme.id(), file: FileId::new(&scene.context) };
     let crossed = BlobKey { tenant: globex.id(), file: keys[0].file };
     let asked = [&keys[..], &[unknown, crossed]].concat();
     let mut recorded = scene.look(async |unit| unit.recorded_blobs(&asked).await.unwrap()).await;

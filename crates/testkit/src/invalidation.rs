@@ -6,7 +6,7 @@ use tenantry_cache::{InvalidatedSessions, Invalidation};
 use tenantry_kernel::{SessionId, TenantId, UserId};
 use tokio::time::timeout;
 
-use crate::world;
+use crate::context;
 
 /// Maximum time for a message to arrive, and the time a test waits for the absence of one.
 const ARRIVES: Duration = Duration::from_secs(20);
@@ -21,11 +21,11 @@ suite! {
 
 /// Returns one change of each kind.
 fn changes() -> [InvalidatedSessions; 3] {
-    let world = world::real();
+    let context = context::real();
     [
-        InvalidatedSessions::Session(SessionId::new(&world)),
-        InvalidatedSessions::User(UserId::new(&world)),
-        InvalidatedSessions::Tenant(TenantId::new(&world)),
+        InvalidatedSessions::Session(SessionId::new(&context)),
+        InvalidatedSessions::User(UserId::new(&context)),
+        InvalidatedSessions::Tenant(TenantId::new(&context)),
     ]
 }
 
@@ -57,7 +57,7 @@ async fn changes_published_one_by_one_are_all_heard(one: &dyn Invalidation, othe
 }
 
 async fn meet(from: &dyn Invalidation, to: &dyn Invalidation) {
-    let hello = InvalidatedSessions::User(UserId::new(&world::real()));
+    let hello = InvalidatedSessions::User(UserId::new(&context::real()));
     let heard = async {
         loop {
             from.publish(&[hello]);

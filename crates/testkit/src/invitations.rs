@@ -53,15 +53,15 @@ const STATES: [InvitationState; 3] = [InvitationState::Open, InvitationState::Ac
 
 /// Creates an open invitation of the owner, which gives no role and is valid for a day.
 fn new_invitation(scene: &Scene<'_, impl Units>, tenant: &SampleTenant) -> Invitation {
-    let now = scene.world.now();
+    let now = scene.context.now();
     Invitation {
-        id: InvitationId::new(&scene.world),
+        id: InvitationId::new(&scene.context),
         tenant: tenant.id(),
         email: scene.new_email("grace"),
         roles: Vec::new(),
         state: InvitationState::Open,
         invited_by: tenant.owner.id,
-        token_hash: Some(scene.world.random()),
+        token_hash: Some(scene.context.random()),
         expires_at: now.plus(Duration::from_secs(86_400)),
         created_at: now,
     }
@@ -135,7 +135,7 @@ async fn an_invitation_reads_back_as_inserted(scene: &Scene<'_, impl Units<Unit:
             }
         }
     }
-    assert_eq!(stored(scene, InvitationId::new(&scene.world)).await, None);
+    assert_eq!(stored(scene, InvitationId::new(&scene.context)).await, None);
 }
 
 async fn the_open_invitation_of_an_address_is_found(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {

@@ -127,9 +127,9 @@ const LEASE: Duration = Duration::from_millis(60_001);
 
 /// Creates a job that is due at once and has three attempts.
 fn new_job(scene: &Scene<'_, impl Units>, tenant: Option<TenantId>) -> NewJob {
-    let now = scene.world.now();
+    let now = scene.context.now();
     NewJob {
-        id: JobId::new(&scene.world),
+        id: JobId::new(&scene.context),
         tenant,
         queue: QUEUE,
         kind: "errand",
@@ -189,8 +189,8 @@ async fn enqueue(scene: &Scene<'_, impl Units<Unit: JobQueue>>, jobs: &[&NewJob]
 
 /// Returns the claim of a new worker at the current time.
 fn claiming(scene: &Scene<'_, impl Units>, limit: u32) -> (ClaimJobs<'static>, Timestamp) {
-    let now = scene.world.now();
-    let (token, until) = (scene.world.uuid_v7(), now.plus(LEASE));
+    let now = scene.context.now();
+    let (token, until) = (scene.context.uuid_v7(), now.plus(LEASE));
     (ClaimJobs { queue: QUEUE, limit, tenant_limit: None, after: Turn::default(), token, until }, now)
 }
 
@@ -249,23 +249,23 @@ fn ids(claimed: &[Claimed]) -> Vec<JobId> {
 }
 
 async fn has_due(scene: &Scene<'_, impl Units<Unit: Worklist>>) -> bool {
-    let now = scene.world.now();
+    let now = scene.context.now();
     scene.look(async |unit| unit.has_due_jobs(&[QUEUE], now).await.unwrap()).await
 }
 
 async fn complete(scene: &Scene<'_, impl Units<Unit: Worklist>>, claim: Claim) -> bool {
-    let now = scene.world.now();
+    let now = scene.context.now();
     scene.system(async |unit| unit.complete_job(claim, now).await.unwrap()).await
 }
 
 async fn fail(scene: &Scene<'_, impl Units<Unit: Worklist>>, claim: Claim, outcome: &AttemptOutcome) -> bool {
-    let now = scene.world.now();
+    let now = scene.context.now();
     let settlement = Settlement { claim, outcome: outcome.clone() };
     scene.system(async |unit| unit.settle_jobs(&[settlement], now).await.unwrap().is_empty()).await
 }
 
 async fn blank(scene: &Scene<'_, impl Units<Unit: Worklist>>) -> u64 {
-    let now = scene.world.now();
+    let now = scene.context.now();
     scene.system(async |unit| unit.blank_expired_secrets(now).await.unwrap()).await
 }
 

@@ -46,7 +46,7 @@ struct Log {
 
 impl Log {
     fn new(scene: &Scene<'_, impl Units>) -> Self {
-        Self { tenant: TenantId::new(&scene.world), person: UserId::new(&scene.world) }
+        Self { tenant: TenantId::new(&scene.context), person: UserId::new(&scene.context) }
     }
 
     fn scope(self) -> TestScope {
@@ -56,7 +56,7 @@ impl Log {
     /// Returns the user as an actor in the tenant.
     fn actor(self, scene: &Scene<'_, impl Units>) -> Actor {
         let origin = Origin {
-            trace: RequestId::new(&scene.world).into(),
+            trace: RequestId::new(&scene.context).into(),
             ip: Some("2001:db8::7".parse().unwrap()),
             user_agent: Some("test/1.0 \u{1F980}".to_owned()),
         };
@@ -64,7 +64,7 @@ impl Log {
     }
 
     fn event(self, scene: &Scene<'_, impl Units>, action: Action) -> Event {
-        Event::new(&scene.world, &self.actor(scene), action)
+        Event::new(&scene.context, &self.actor(scene), action)
     }
 }
 
@@ -136,7 +136,7 @@ async fn every_action_outcome_and_actor_reads_back(scene: &Scene<'_, impl Units<
             .times(i64::try_from(number).unwrap() + 1);
         event.actor_type = TYPES[number % 4];
         event.actor_id = (number % 2 == 0).then_some(log.person);
-        event.on_behalf_of = (number % 4 == 0).then(|| UserId::new(&scene.world));
+        event.on_behalf_of = (number % 4 == 0).then(|| UserId::new(&scene.context));
         event.personal.actor_name = (number % 5 != 0).then(|| format!("Somebody {number}"));
         assert_same(&appended(scene, log, &event).await, &event);
     }

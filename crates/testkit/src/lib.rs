@@ -30,6 +30,7 @@ pub mod attempts;
 pub mod authorities;
 pub mod blobs;
 pub mod cache;
+pub mod context;
 pub mod credentials;
 pub mod databases;
 pub mod erasure;
@@ -57,7 +58,6 @@ pub mod sweeps;
 pub mod tenants;
 pub mod units;
 pub mod wake_up;
-pub mod world;
 
 mod paging;
 mod rounds;

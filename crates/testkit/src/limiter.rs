@@ -7,7 +7,7 @@ use tenantry_kernel::{TenantId, UserId};
 use tenantry_limits::{Consumed, Consumption, LimitKey, Limiter, Policy, RateQuota};
 use tokio::time::{Instant, sleep};
 
-use crate::world;
+use crate::context;
 
 const WINDOW: Duration = Duration::from_secs(60);
 const ONE: NonZeroU32 = NonZeroU32::MIN;
@@ -30,7 +30,7 @@ fn number(number: u32) -> NonZeroU32 {
 }
 
 fn tenant() -> TenantId {
-    TenantId::new(&world::real())
+    TenantId::new(&context::real())
 }
 
 /// Creates a charge whose quota refills so slowly that none of it returns during a test.
@@ -82,7 +82,7 @@ async fn it_comes_back_evenly(limiter: &dyn Limiter, _: &dyn Limiter) {
 
 async fn te5_keys_are_apart(limiter: &dyn Limiter, _: &dyn Limiter) {
     let (acme, globex) = (tenant(), tenant());
-    let (ada, bob) = (UserId::new(&world::real()), UserId::new(&world::real()));
+    let (ada, bob) = (UserId::new(&context::real()), UserId::new(&context::real()));
     let keys = [
         LimitKey::Tenant(acme),
         LimitKey::Tenant(globex),

@@ -34,13 +34,13 @@ const KINDS: [LinkKind; 3] = [LinkKind::Verify, LinkKind::Reset, LinkKind::Chang
 
 /// Creates a link that has not been sent yet, valid for a day.
 fn new_link(scene: &Scene<'_, impl Units>, user: UserId, kind: LinkKind) -> Link {
-    let now = scene.world.now();
+    let now = scene.context.now();
     Link {
         user,
         kind,
         email: scene.new_email("ada"),
         session: None,
-        token_hash: scene.world.random(),
+        token_hash: scene.context.random(),
         created_at: now,
         expires_at: now.plus(Duration::from_secs(86_400)),
     }
@@ -72,7 +72,7 @@ async fn a_link_reads_back_as_put(scene: &Scene<'_, impl Units<Unit: Directory +
         let plain = new_link(scene, owner, kind);
         let full = Link {
             email: scene.new_email("josé.o'hara+100%_x"),
-            session: Some(SessionId::new(&scene.world)),
+            session: Some(SessionId::new(&scene.context)),
             created_at: scene.later(1),
             expires_at: scene.later(998),
             ..new_link(scene, owner, kind)
@@ -94,7 +94,7 @@ async fn a_link_is_found_by_its_own_hash_only(scene: &Scene<'_, impl Units<Unit:
     assert_eq!(stored(scene, &reset).await, Some(reset));
     let mut close = zeros;
     close[31] = 1;
-    for token_hash in [close, scene.world.random()] {
+    for token_hash in [close, scene.context.random()] {
         assert_eq!(stored(scene, &Link { token_hash, ..verify.clone() }).await, None);
     }
 }
@@ -115,7 +115,7 @@ async fn re2_a_newer_link_takes_the_place_of_the_older(scene: &Scene<'_, impl Un
         let others = new_link(scene, other.id, kind);
         put(scene, &[&older[0], &older[1], &older[2], &others]).await;
         scene.later(1);
-        let newer = Link { session: Some(SessionId::new(&scene.world)), ..new_link(scene, person.id, kind) };
+        let newer = Link { session: Some(SessionId::new(&scene.context)), ..new_link(scene, person.id, kind) };
         put(scene, &[&newer]).await;
         assert_eq!(stored(scene, &newer).await.as_ref(), Some(&newer));
         for link in &older {

@@ -3,10 +3,10 @@
 use secrecy::SecretString;
 use std::future::Future;
 use tenantry_jobs::JobId;
-use tenantry_kernel::{Timestamp, World};
+use tenantry_kernel::{Context, Timestamp};
 use tenantry_mails::{Email, Mailer, MailerError, OutgoingEmail, TemplatePayload};
 
-use crate::world::{TestClock, TestEntropy};
+use crate::context::{TestClock, TestEntropy};
 
 tenantry_mails::emails! {
     /// The emails that the suite sends: the tested mailer gets their templates.
@@ -37,7 +37,7 @@ pub trait Outbox: Sync {
 }
 
 suite! {
-    mailer(adapter: (impl Mailer, impl Outbox)) calls (&adapter.0, &adapter.1, &world()) {
+    mailer(adapter: (impl Mailer, impl Outbox)) calls (&adapter.0, &adapter.1, &context()) {
         what_cannot_be_sent_is_permanent_and_leaves_nothing,
         a_letter_has_gone_to_its_mailbox_when_sending_returns,
         a_repeat_is_told_by_its_id,
@@ -45,12 +45,12 @@ suite! {
     }
 }
 
-fn world() -> World {
-    World::new(TestClock::at(Timestamp::from_unix_millis(1_795_527_697_123).unwrap()), TestEntropy)
+fn context() -> Context {
+    Context::new(TestClock::at(Timestamp::from_unix_millis(1_795_527_697_123).unwrap()), TestEntropy)
 }
 
 /// Creates a note to that address, without a link.
-pub fn note(world: &World, to: &str, name: &str) -> OutgoingEmail {
+pub fn note(context: &Context, to: &str, name: &str) -> OutgoingEmail {
     let email = Email {
         to: to.to_owned(),
         link: None,
@@ -58,12 +58,12 @@ pub fn note(world: &World, to: &str, name: &str) -> OutgoingEmail {
         template: NoteEmail::TEMPLATE.name.to_owned(),
         payload: NoteEmail { name: name.to_owned() }.into_payload(),
     };
-    OutgoingEmail { job: JobId::new(world), written_at: world.now(), email, link: None }
+    OutgoingEmail { job: JobId::new(context), written_at: context.now(), email, link: None }
 }
 
 /// Creates the same note with that link.
-pub fn note_with_link(world: &World, to: &str, name: &str, link: &str) -> OutgoingEmail {
-    let mut note = note(world, to, name);
+pub fn note_with_link(context: &Context, to: &str, name: &str, link: &str) -> OutgoingEmail {
+    let mut note = note(context, to, name);
     note.email.link = Some("page".to_owned());
     note.email.link_seconds = Some(1_800);
     note.link = Some(SecretString::from(link));
@@ -77,14 +77,14 @@ async fn sent_to(outbox: &impl Outbox, to: &str) -> Vec<Sent> {
 async fn what_cannot_be_sent_is_permanent_and_leaves_nothing(
     mailer: &impl Mailer,
     outbox: &impl Outbox,
-    world: &World,
+    context: &Context,
 ) {
     for address in ["", "planted", "planted@", "a@example.com\r\nBcc: planted@example.com"] {
-        let error = mailer.send(&note(world, address, "Ada")).await.unwrap_err();
+        let error = mailer.send(&note(context, address, "Ada")).await.unwrap_err();
         assert!(!format!("{error:?}").contains("planted"), "{error:?}");
         must_be!(error, MailerError::Permanent(_));
     }
-    let mut without_link = note(world, "ada@example.com", "Ada");
+    let mut without_link = note(context, "ada@example.com", "Ada");
     without_link.email.link = Some("page".to_owned());
     must_be!(mailer.send(&without_link).await, Err(MailerError::Permanent(_)));
     assert_eq!(outbox.sent().await, []);
@@ -93,10 +93,10 @@ async fn what_cannot_be_sent_is_permanent_and_leaves_nothing(
 async fn a_letter_has_gone_to_its_mailbox_when_sending_returns(
     mailer: &impl Mailer,
     outbox: &impl Outbox,
-    world: &World,
+    context: &Context,
 ) {
     const LINK: &str = "https://app.example.com/links/reset#AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
-    let note = note_with_link(world, "charles@example.com", "Charles", LINK);
+    let note = note_with_link(context, "charles@example.com", "Charles", LINK);
     mailer.send(&note).await.unwrap();
     let sent = outbox.sent().await;
     assert_eq!(sent.len(), 1, "{sent:?}");
@@ -104,8 +104,8 @@ async fn a_letter_has_gone_to_its_mailbox_when_sending_returns(
     assert!(sent[0].text.contains(LINK) && sent[0].text.contains("Charles"), "{sent:?}");
 }
 
-async fn a_repeat_is_told_by_its_id(mailer: &impl Mailer, outbox: &impl Outbox, world: &World) {
-    let (first, second) = (note(world, "twice@example.com", "Ada"), note(world, "twice@example.com", "Ada"));
+async fn a_repeat_is_told_by_its_id(mailer: &impl Mailer, outbox: &impl Outbox, context: &Context) {
+    let (first, second) = (note(context, "twice@example.com", "Ada"), note(context, "twice@example.com", "Ada"));
     for letter in [&first, &second, &first] {
         mailer.send(letter).await.unwrap();
     }
@@ -121,9 +121,10 @@ async fn a_repeat_is_told_by_its_id(mailer: &impl Mailer, outbox: &impl Outbox, 
     }
 }
 
-async fn many_letters_at_once_all_go(mailer: &impl Mailer, outbox: &impl Outbox, world: &World) {
+async fn many_letters_at_once_all_go(mailer: &impl Mailer, outbox: &impl Outbox, context: &Context) {
     const MANY: usize = 20;
-    let letters: Vec<OutgoingEmail> = (0..MANY).map(|n| note(world, &format!("many{n}@example.com"), "Ada")).collect();
+    let letters: Vec<OutgoingEmail> =
+        (0..MANY).map(|n| note(context, &format!("many{n}@example.com"), "Ada")).collect();
     for sent in futures::future::join_all(letters.iter().map(|letter| mailer.send(letter))).await {
         sent.unwrap();
     }

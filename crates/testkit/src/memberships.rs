@@ -80,7 +80,7 @@ async fn a_membership_reads_back_as_inserted(scene: &Scene<'_, impl Units<Unit: 
         let found = scene.look(async |unit| unit.membership_in(globex.id(), person.id).await.unwrap()).await;
         assert_eq!(found, None, "there the person is not");
     }
-    let nobody = UserId::new(&scene.world);
+    let nobody = UserId::new(&scene.context);
     assert_eq!(stored(scene, acme.id(), nobody).await, None);
     assert_eq!(scene.look(async |unit| unit.membership_in(acme.id(), nobody).await.unwrap()).await, None);
     assert_eq!(scene.look_as(acme.scope(), async |unit| unit.membership_of(nobody).await.unwrap()).await, None);

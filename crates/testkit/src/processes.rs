@@ -18,7 +18,7 @@ suite! {
 }
 
 async fn note(scene: &Scene<'_, impl Units<Unit: Processes>>, id: ProcessId) -> Timestamp {
-    let now = scene.world.now();
+    let now = scene.context.now();
     scene.system(async |unit| unit.note_process(id, now).await.unwrap()).await;
     now
 }
@@ -28,8 +28,8 @@ async fn live(scene: &Scene<'_, impl Units<Unit: Processes>>, since: Timestamp) 
 }
 
 async fn a_process_lives_as_long_as_it_says_so(scene: &Scene<'_, impl Units<Unit: Processes>>) {
-    let (one, other) = (ProcessId::new(&scene.world), ProcessId::new(&scene.world));
-    let began = scene.world.now();
+    let (one, other) = (ProcessId::new(&scene.context), ProcessId::new(&scene.context));
+    let began = scene.context.now();
     assert_eq!(live(scene, began).await, 0);
     note(scene, one).await;
     note(scene, other).await;
@@ -42,7 +42,7 @@ async fn a_process_lives_as_long_as_it_says_so(scene: &Scene<'_, impl Units<Unit
 }
 
 async fn a_process_that_stops_is_taken_off(scene: &Scene<'_, impl Units<Unit: Processes>>) {
-    let (one, other) = (ProcessId::new(&scene.world), ProcessId::new(&scene.world));
+    let (one, other) = (ProcessId::new(&scene.context), ProcessId::new(&scene.context));
     let now = scene.later(1);
     note(scene, one).await;
     note(scene, other).await;
@@ -56,9 +56,9 @@ async fn a_process_that_stops_is_taken_off(scene: &Scene<'_, impl Units<Unit: Pr
 
 async fn the_silent_are_taken_off(scene: &Scene<'_, impl Units<Unit: Processes>>) {
     let began = scene.later(1);
-    note(scene, ProcessId::new(&scene.world)).await;
+    note(scene, ProcessId::new(&scene.context)).await;
     let later = scene.later(1);
-    note(scene, ProcessId::new(&scene.world)).await;
+    note(scene, ProcessId::new(&scene.context)).await;
     let removed = scene.system(async |unit| unit.remove_silent_processes(later).await.unwrap()).await;
     assert!(removed >= 1, "those of before, and nobody else");
     assert_eq!(live(scene, began).await, 1);
@@ -67,8 +67,8 @@ async fn the_silent_are_taken_off(scene: &Scene<'_, impl Units<Unit: Processes>>
 }
 
 async fn only_system_units_know_processes(scene: &Scene<'_, impl Units<Unit: Processes>>) {
-    let (id, now) = (ProcessId::new(&scene.world), scene.later(1));
-    let (tenant, person) = (TenantId::new(&scene.world), UserId::new(&scene.world));
+    let (id, now) = (ProcessId::new(&scene.context), scene.later(1));
+    let (tenant, person) = (TenantId::new(&scene.context), UserId::new(&scene.context));
     for scope in [TestScope::Tenant { tenant, person }, TestScope::Person(person)] {
         scene
             .change(scope, async |unit| {

@@ -47,7 +47,7 @@ fn plain(registration: &Registration) -> Plain {
 fn new_registration(scene: &Scene<'_, impl Units>, address: &EmailAddress) -> Registration {
     let now = scene.later(1);
     Registration {
-        id: RegistrationId::new(&scene.world),
+        id: RegistrationId::new(&scene.context),
         wanted: Register {
             email: address.clone(),
             name: name("Ada Lovelace"),
@@ -104,7 +104,7 @@ async fn a_registration_reads_back_as_inserted(scene: &Scene<'_, impl Units<Unit
             tenant_name: name(&"Ж".repeat(120)),
             tenant_slug: Some(Slug::parse(&format!("{}a1z", "a1-".repeat(20))).unwrap()),
         },
-        token_hash: Some(scene.world.random()),
+        token_hash: Some(scene.context.random()),
         created_at: scene.later(1),
         expires_at: scene.later(998),
         ..new_registration(scene, &first.wanted.email)
@@ -121,7 +121,7 @@ async fn a_registration_reads_back_as_inserted(scene: &Scene<'_, impl Units<Unit
 
     let absent = new_registration(scene, &scene.new_email("nobody"));
     assert_eq!(stored(scene, absent.id).await, None);
-    assert_eq!(by_token(scene, scene.world.random()).await, None);
+    assert_eq!(by_token(scene, scene.context.random()).await, None);
     assert_eq!(of(scene, &absent.wanted.email).await, []);
 }
 
@@ -144,15 +144,15 @@ async fn the_mailed_token_leads_to_its_registration(scene: &Scene<'_, impl Units
 
 async fn a_newer_token_takes_the_place_of_the_older(scene: &Scene<'_, impl Units<Unit: Registrations>>) {
     let registration = kept(scene, &scene.new_email("ada")).await;
-    let [older, newer] = [scene.world.random(), scene.world.random()];
+    let [older, newer] = [scene.context.random(), scene.context.random()];
     for hash in [older, newer, newer] {
         scene.system(async |unit| unit.set_registration_token(registration.id, &hash).await.unwrap()).await;
     }
     assert_eq!(by_token(scene, older).await, None);
     assert!(by_token(scene, newer).await.is_some());
     // A change that matches no row must not be reported as done.
-    let absent = RegistrationId::new(&scene.world);
-    let hash = scene.world.random();
+    let absent = RegistrationId::new(&scene.context);
+    let hash = scene.context.random();
     let noted = scene.attempt(TestScope::System, async |unit| unit.set_registration_token(absent, &hash).await).await;
     assert!(noted.is_err());
     assert_eq!(by_token(scene, hash).await, None);
@@ -183,10 +183,10 @@ async fn re5_an_address_is_found_however_it_is_spelt(scene: &Scene<'_, impl Unit
 
 async fn only_system_units_see_registrations(scene: &Scene<'_, impl Units<Unit: Registrations>>) {
     let tenant = scene.new_tenant().id;
-    let person = UserId::new(&scene.world);
+    let person = UserId::new(&scene.context);
     let address = scene.new_email("ada");
     let (before, new) = (kept(scene, &address).await, new_registration(scene, &address));
-    let hash = scene.world.random();
+    let hash = scene.context.random();
     for scope in [TestScope::Tenant { tenant, person }, TestScope::Person(person)] {
         scene
             .look_as(scope, async |unit| {

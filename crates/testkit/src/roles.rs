@@ -64,7 +64,7 @@ async fn a_role_reads_back_as_inserted(scene: &Scene<'_, impl Units<Unit: Direct
             assert_eq!(found.as_ref(), Some(&role), "{scope:?}");
         }
     }
-    assert_eq!(stored(scene, RoleId::new(&scene.world)).await, None);
+    assert_eq!(stored(scene, RoleId::new(&scene.context)).await, None);
 }
 
 async fn default_roles_hold_what_the_vocabulary_says(scene: &Scene<'_, impl Units<Unit: Directory>>) {
@@ -128,7 +128,7 @@ async fn many_roles_are_read_at_once(scene: &Scene<'_, impl Units<Unit: Director
     scene.role(&acme, "Three", some()).await;
     scene
         .look_as(acme.scope(), async |unit| {
-            let ids = [two.id, RoleId::new(&scene.world), one.id, two.id];
+            let ids = [two.id, RoleId::new(&scene.context), one.id, two.id];
             let mut found = unit.roles_by_ids(&ids).await.unwrap();
             found.sort_by_key(|role| role.id);
             let mut expected = [one.clone(), two.clone()];

@@ -3,16 +3,16 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use tenantry_identity::{People, Person, PersonStatus, Session};
 use tenantry_kernel::{
-    Actor, ActorKind, DefaultRole, EmailAddress, Name, Origin, PermissionSet, RequestId, RoleId, SessionId, SignInId,
-    TenantId, TenantStatus, Timestamp, UserId, World,
+    Actor, ActorKind, Context, DefaultRole, EmailAddress, Name, Origin, PermissionSet, RequestId, RoleId, SessionId,
+    SignInId, TenantId, TenantStatus, Timestamp, UserId,
 };
 use tenantry_tenancy::{
     Description, Membership, Memberships, Plan, Role, RoleName, Roles, Slug, Tenant, Tenants, insert_default_roles,
 };
 
 use crate::{
+    context::{TestClock, test_context},
     units::{TestScope, Units},
-    world::{TestClock, test_world},
 };
 
 /// The ports of users, tenants, roles and memberships, which every other port builds on.
@@ -22,7 +22,7 @@ impl<T: People + Tenants + Roles + Memberships + ?Sized> Directory for T {}
 /// An adapter's units, a clock and a random source.
 pub(crate) struct Scene<'u, U> {
     pub(crate) units: &'u U,
-    pub(crate) world: World,
+    pub(crate) context: Context,
     pub(crate) clock: TestClock,
     made: AtomicU64,
     /// Distinguishes the names that several scenes create in one store.
@@ -65,9 +65,9 @@ pub(crate) fn role_name(text: &str) -> RoleName {
 
 impl<'u, U: Units> Scene<'u, U> {
     pub(crate) fn new(units: &'u U) -> Self {
-        let (world, clock) = test_world();
-        let mark = world.random::<6>().iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { units, world, clock, made: AtomicU64::new(0), mark }
+        let (context, clock) = test_context();
+        let mark = context.random::<6>().iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { units, context, clock, made: AtomicU64::new(0), mark }
     }
 
     /// Runs `work` in a unit of this scope and commits it.
@@ -122,31 +122,31 @@ impl<'u, U: Units> Scene<'u, U> {
 
     pub(crate) fn new_person(&self, called: &str) -> Person {
         Person {
-            id: UserId::new(&self.world),
+            id: UserId::new(&self.context),
             email: self.new_email("somebody"),
             email_verified_at: None,
             name: name(called),
             status: PersonStatus::Enabled,
             version: 1,
-            created_at: self.world.now(),
+            created_at: self.context.now(),
         }
     }
 
     pub(crate) fn new_tenant(&self) -> Tenant {
         Tenant {
-            id: TenantId::new(&self.world),
+            id: TenantId::new(&self.context),
             name: name("Acme, Inc."),
             slug: self.new_slug(),
             plan: Plan::first(),
             status: TenantStatus::Active,
             version: 1,
-            created_at: self.world.now(),
+            created_at: self.context.now(),
         }
     }
 
     pub(crate) fn new_role(&self, tenant: TenantId, called: &str, permissions: PermissionSet) -> Role {
         Role {
-            id: RoleId::new(&self.world),
+            id: RoleId::new(&self.context),
             tenant,
             name: role_name(called),
             description: Description::default(),
@@ -154,21 +154,21 @@ impl<'u, U: Units> Scene<'u, U> {
             undeclared: PermissionSet::EMPTY,
             system: None,
             version: 1,
-            created_at: self.world.now(),
-            updated_at: self.world.now(),
+            created_at: self.context.now(),
+            updated_at: self.context.now(),
         }
     }
 
     pub(crate) fn new_membership(&self, tenant: TenantId, user: UserId) -> Membership {
-        Membership::new(tenant, user, self.world.now())
+        Membership::new(tenant, user, self.context.now())
     }
 
     /// Creates a session of a new sign-in, valid for a day.
     pub(crate) fn new_session(&self, user: UserId, tenant: Option<TenantId>) -> Session {
-        let now = self.world.now();
+        let now = self.context.now();
         Session {
-            id: SessionId::new(&self.world),
-            sign_in: SignInId::new(&self.world),
+            id: SessionId::new(&self.context),
+            sign_in: SignInId::new(&self.context),
             user,
             tenant,
             key_id: "k1".to_owned(),
@@ -186,7 +186,7 @@ impl<'u, U: Units> Scene<'u, U> {
 
     /// Returns the user as an actor in a tenant, or in none.
     pub(crate) fn actor(&self, person: &Person, tenant: Option<TenantId>) -> Actor {
-        let origin = Origin { trace: RequestId::new(&self.world).into(), ip: None, user_agent: None };
+        let origin = Origin { trace: RequestId::new(&self.context).into(), ip: None, user_agent: None };
         Actor::anonymous(origin).known_as(person.id, person.name.as_str()).within(tenant)
     }
 
@@ -199,7 +199,7 @@ impl<'u, U: Units> Scene<'u, U> {
 
     pub(crate) fn later(&self, millis: u64) -> Timestamp {
         self.clock.advance(std::time::Duration::from_millis(millis));
-        self.world.now()
+        self.context.now()
     }
 }
 
@@ -218,7 +218,7 @@ impl<U: Units<Unit: Directory>> Scene<'_, U> {
         let owner_role = self
             .system(async |unit| {
                 unit.insert_tenant(&tenant).await.unwrap();
-                insert_default_roles(unit, &self.world, tenant.id).await.unwrap()
+                insert_default_roles(unit, &self.context, tenant.id).await.unwrap()
             })
             .await;
         let tenant = SampleTenant { tenant, owner };

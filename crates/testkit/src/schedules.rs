@@ -10,9 +10,9 @@ use tenantry_jobs::{
 use tenantry_kernel::{StoreError, Timestamp};
 
 use crate::{
+    context::moment,
     scene::{Directory, Scene},
     units::{TestScope, Units},
-    world::moment,
 };
 
 /// The ports of this suite: schedules, the queue that they enqueue to, the sweeper of their ticks, and tenants, which
@@ -50,7 +50,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const CRON: &str = "*/5 * * * *";
 
 fn schedule(scene: &Scene<'_, impl Units>, name: &'static str) -> Schedule {
-    Schedule::of(&scene.world, name, CRON.parse().unwrap(), &Sweep).unwrap()
+    Schedule::of(&scene.context, name, CRON.parse().unwrap(), &Sweep).unwrap()
 }
 
 /// Returns a time this many minutes and milliseconds after one at which [`CRON`] fires.
@@ -62,19 +62,19 @@ fn at(minutes: u32, millis: u64) -> Timestamp {
 async fn registered(scene: &Scene<'_, impl Units<Unit: SchedulePorts>>, name: &'static str) -> Schedule {
     scene.clock.set(at(0, 1));
     let schedule = schedule(scene, name);
-    scene.system(async |unit| register_schedule(unit, &scene.world, &schedule).await.unwrap()).await;
+    scene.system(async |unit| register_schedule(unit, &scene.context, &schedule).await.unwrap()).await;
     schedule
 }
 
 /// Fires the schedule if it is due, and returns its tick.
 async fn fire(scene: &Scene<'_, impl Units<Unit: SchedulePorts>>, schedule: &Schedule) -> Option<Timestamp> {
-    scene.system(async |unit| fire_schedule(unit, &scene.world, schedule).await.unwrap()).await
+    scene.system(async |unit| fire_schedule(unit, &scene.context, schedule).await.unwrap()).await
 }
 
 /// Returns how many jobs wait, and completes them so that the next tick adds one again.
 async fn jobs(scene: &Scene<'_, impl Units<Unit: SchedulePorts>>) -> usize {
-    let now = scene.world.now();
-    let (token, until) = (scene.world.uuid_v7(), now.plus(MINUTE));
+    let now = scene.context.now();
+    let (token, until) = (scene.context.uuid_v7(), now.plus(MINUTE));
     let limits =
         ClaimJobs { queue: Sweep::QUEUE, limit: 100, tenant_limit: Some(100), after: Turn::default(), token, until };
     scene
@@ -102,7 +102,7 @@ async fn fa12_a_new_schedule_waits_for_its_next_tick(scene: &Scene<'_, impl Unit
     assert_eq!((fire(scene, &schedule).await, jobs(scene).await), (Some(at(5, 0)), 0), "once");
     // A restart of the program does not register it anew.
     scene.clock.set(at(10, 1));
-    scene.system(async |unit| register_schedule(unit, &scene.world, &schedule).await.unwrap()).await;
+    scene.system(async |unit| register_schedule(unit, &scene.context, &schedule).await.unwrap()).await;
     assert_eq!((fire(scene, &schedule).await, jobs(scene).await), (Some(at(10, 0)), 1), "it was missed");
 }
 
@@ -142,7 +142,7 @@ async fn fa12_of_many_units_one_fires(scene: &Scene<'_, impl Units<Unit: Schedul
     let tick = at(20, 0);
     let told =
         join_all((0..8).map(|_| {
-            scene.system(async |unit| unit.insert_tick(schedule.name, tick, scene.world.now()).await.unwrap())
+            scene.system(async |unit| unit.insert_tick(schedule.name, tick, scene.context.now()).await.unwrap())
         }))
         .await;
     assert_eq!(told.iter().filter(|is_first| **is_first).count(), 1, "{told:?}");
@@ -153,7 +153,7 @@ async fn fa12_a_tick_of_a_dropped_unit_fires_again(scene: &Scene<'_, impl Units<
     scene.clock.set(at(5, 0));
     {
         let mut unit = scene.units.begin(TestScope::System).await;
-        assert_eq!(fire_schedule(&mut unit, &scene.world, &schedule).await.unwrap(), Some(at(5, 0)));
+        assert_eq!(fire_schedule(&mut unit, &scene.context, &schedule).await.unwrap(), Some(at(5, 0)));
     }
     assert_eq!(jobs(scene).await, 0);
     fire(scene, &schedule).await;
@@ -167,9 +167,9 @@ async fn a_tick_fires_into_nothing_while_its_last_job_is_live(scene: &Scene<'_, 
         fire(scene, &slow).await;
     }
     // One of each: the last ticks have added no job, and would not add one later either.
-    let now = scene.world.now();
+    let now = scene.context.now();
     fire(scene, &other).await;
-    let (token, until) = (scene.world.uuid_v7(), now.plus(MINUTE));
+    let (token, until) = (scene.context.uuid_v7(), now.plus(MINUTE));
     let all =
         ClaimJobs { queue: Sweep::QUEUE, limit: 100, tenant_limit: Some(100), after: Turn::default(), token, until };
     let claimed = scene.system(async |unit| unit.claim_jobs(all, now).await.unwrap().jobs).await;
@@ -182,7 +182,7 @@ async fn a_tick_fires_into_nothing_while_its_last_job_is_live(scene: &Scene<'_, 
 }
 
 async fn a_schedule_is_new_once(scene: &Scene<'_, impl Units<Unit: SchedulePorts>>) {
-    let now = scene.world.now();
+    let now = scene.context.now();
     let put = async |name: &'static str, cron: &'static str| {
         scene.system(async |unit| unit.put_schedule(name, cron, now).await.unwrap()).await
     };
@@ -225,7 +225,7 @@ async fn ticks_are_forgotten_but_for_the_last(scene: &Scene<'_, impl Units<Unit:
 async fn te1_schedules_are_no_tenants_business(scene: &Scene<'_, impl Units<Unit: SchedulePorts>>) {
     let schedule = registered(scene, "ours").await;
     let acme = scene.tenant().await;
-    let now = scene.world.now();
+    let now = scene.context.now();
     for scope in [acme.scope(), TestScope::Person(acme.owner.id)] {
         scene
             .change(scope, async |unit| {

@@ -63,11 +63,11 @@ impl SealKeys for TestKey {
 
 /// Creates the chain of a tenant that only the journal knows.
 fn new_chain(scene: &Scene<'_, impl Units>) -> Chain {
-    Chain(Some(TenantId::new(&scene.world)))
+    Chain(Some(TenantId::new(&scene.context)))
 }
 
 fn event(scene: &Scene<'_, impl Units>, chain: Chain) -> Event {
-    Event::new(&scene.world, &Actor::system(RequestId::new(&scene.world)), ROLE_CREATED).within(chain.0)
+    Event::new(&scene.context, &Actor::system(RequestId::new(&scene.context)), ROLE_CREATED).within(chain.0)
 }
 
 async fn append(scene: &Scene<'_, impl Units<Unit: Journal>>, chain: Chain, count: usize) -> Vec<Event> {
@@ -83,8 +83,8 @@ async fn append(scene: &Scene<'_, impl Units<Unit: Journal>>, chain: Chain, coun
 }
 
 async fn seal(scene: &Scene<'_, impl Units<Unit: Journal + Seals>>, chain: Chain) -> Option<Segment> {
-    let actor = Actor::system(RequestId::new(&scene.world));
-    scene.system(async |unit| seal_next_segment(unit, &actor, &scene.world, &TestKey, chain).await.unwrap()).await
+    let actor = Actor::system(RequestId::new(&scene.context));
+    scene.system(async |unit| seal_next_segment(unit, &actor, &scene.context, &TestKey, chain).await.unwrap()).await
 }
 
 async fn verify(scene: &Scene<'_, impl Units<Unit: Seals>>, chain: Chain) -> Summary {
@@ -237,7 +237,7 @@ async fn a_tenant_sees_its_own_chain(scene: &Scene<'_, impl Units<Unit: Journal 
         append(scene, chain, 1).await;
         seal(scene, chain).await.unwrap();
     }
-    let scope = TestScope::Tenant { tenant: own.0.unwrap(), person: UserId::new(&scene.world) };
+    let scope = TestScope::Tenant { tenant: own.0.unwrap(), person: UserId::new(&scene.context) };
     let page = || PageRequest { limit: 10, after: None, direction: Direction::Descending };
     let seen = scene.look_as(scope, async |unit| unit.page_segments(own, page()).await.unwrap()).await;
     assert_eq!(seen.items.len(), 1);
@@ -256,7 +256,7 @@ async fn a_tenant_sees_its_own_chain(scene: &Scene<'_, impl Units<Unit: Journal 
 async fn policies_are_kept(scene: &Scene<'_, impl Units<Unit: AuditPolicies + Seals + Tenants>>) {
     let tenant = scene.new_tenant();
     scene.system(async |unit| unit.insert_tenant(&tenant).await.unwrap()).await;
-    let scope = TestScope::Tenant { tenant: tenant.id, person: UserId::new(&scene.world) };
+    let scope = TestScope::Tenant { tenant: tenant.id, person: UserId::new(&scene.context) };
     let policy = async || scene.look_as(scope, async |unit| unit.audit_policy_of(tenant.id).await.unwrap()).await;
     assert_eq!(policy().await, AuditPolicy::default());
     for set in [
@@ -268,7 +268,7 @@ async fn policies_are_kept(scene: &Scene<'_, impl Units<Unit: AuditPolicies + Se
     }
     let plan = scene.look(async |unit| unit.plan_of_chain(Chain(Some(tenant.id))).await.unwrap()).await;
     assert_eq!(plan.as_deref(), Some(tenant.plan.name));
-    let other = TenantId::new(&scene.world);
+    let other = TenantId::new(&scene.context);
     let outcome = scene.look_as(scope, async |unit| unit.audit_policy_of(other).await).await;
     assert!(matches!(outcome, Err(StoreError::Misuse(_))), "{outcome:?}");
 }

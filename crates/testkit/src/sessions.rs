@@ -88,7 +88,7 @@ async fn a_session_reads_back_as_inserted(scene: &Scene<'_, impl Units<Unit: Dir
         let found = stored(scene, session.id).await;
         assert_eq!(shown(&found), shown([&session]));
     }
-    assert!(stored(scene, SessionId::new(&scene.world)).await.is_none());
+    assert!(stored(scene, SessionId::new(&scene.context)).await.is_none());
 }
 
 async fn running_sessions_come_newest_first(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {

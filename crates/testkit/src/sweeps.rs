@@ -82,7 +82,7 @@ struct Leftovers {
 impl Leftovers {
     async fn of_two_tenants(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>) -> Self {
         let (acme, globex) = (scene.tenant().await, scene.tenant().await);
-        let over = scene.world.now().plus(HOUR);
+        let over = scene.context.now().plus(HOUR);
         for tenant in [&acme, &globex] {
             leave_rows(scene, tenant, over).await;
             leave_rows(scene, tenant, over).await;
@@ -103,10 +103,10 @@ async fn sweep(
 
 /// Adds one row of every sort that expires after this time.
 async fn leave_rows(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>, of: &SampleTenant, over: Timestamp) {
-    let now = scene.world.now();
+    let now = scene.context.now();
     let person = scene.person().await.id;
     let invitation = Invitation {
-        id: InvitationId::new(&scene.world),
+        id: InvitationId::new(&scene.context),
         tenant: of.id(),
         email: scene.new_email("guest"),
         roles: vec![],
@@ -123,12 +123,12 @@ async fn leave_rows(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>, of: &Sa
         kind: LinkKind::Verify,
         email: scene.new_email("link"),
         session: None,
-        token_hash: scene.world.random(),
+        token_hash: scene.context.random(),
         created_at: now,
         expires_at: over,
     };
     let registration = Registration {
-        id: RegistrationId::new(&scene.world),
+        id: RegistrationId::new(&scene.context),
         wanted: Register {
             email: scene.new_email("nobody"),
             name: name("Nobody"),
@@ -141,7 +141,7 @@ async fn leave_rows(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>, of: &Sa
         expires_at: over,
     };
     let job = NewJob {
-        id: JobId::new(&scene.world),
+        id: JobId::new(&scene.context),
         tenant: Some(of.id()),
         queue: "errands",
         kind: "errand",
@@ -163,11 +163,11 @@ async fn leave_rows(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>, of: &Sa
     };
     let answer = IdempotencyRecord {
         secret_id: "k1".to_owned(),
-        fingerprint: Fingerprint::from_bytes(scene.world.random()),
+        fingerprint: Fingerprint::from_bytes(scene.context.random()),
         given: StoredResponse { status: 204, headers: vec![], body: vec![] },
         answered_at: over,
     };
-    let key = scene.world.random();
+    let key = scene.context.random();
     let quota = GuessQuota { limit: 1, window: over.since(now) };
     scene
         .system(async |unit| {

@@ -4,8 +4,8 @@
 //! A program that uses it composes [`VOCABULARY`] with those of the other crates.
 
 use tenantry_kernel::{
-    Action, Actor, Coded, Command, CrateVocabulary, ErrorCode, Event, Journal, Requirement, StoreError, Target,
-    TargetKind, World,
+    Action, Actor, Coded, Command, Context, CrateVocabulary, ErrorCode, Event, Journal, Requirement, StoreError,
+    Target, TargetKind,
 };
 
 tenantry_kernel::id!(
@@ -87,13 +87,13 @@ impl Command for PayInvoice {
 pub async fn pay_invoice(
     unit: &mut (impl Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     invoice: &mut Invoice,
 ) -> Result<(), InvoiceError> {
     if invoice.is_paid {
         return Err(InvoiceError::AlreadyPaid);
     }
-    let event = Event::new(world, actor, INVOICE_PAID).target(invoice.id, None);
+    let event = Event::new(context, actor, INVOICE_PAID).target(invoice.id, None);
     unit.append_event(event.set("amountCents", invoice.amount_cents)).await?;
     invoice.is_paid = true;
     Ok(())

@@ -12,14 +12,14 @@ use tenantry_example_invoices::{
     ALREADY_PAID, INVOICE, INVOICE_PAID, INVOICES_PAY, Invoice, InvoiceError, InvoiceId, VOCABULARY, pay_invoice,
 };
 use tenantry_kernel::{
-    Action, Actor, Coded, CrateVocabulary, DefaultRole, Direction, Event, Journal, Name, PageRequest, RequestId,
-    TenantId, TenantStatus, Vocabulary, World,
+    Action, Actor, Coded, Context, CrateVocabulary, DefaultRole, Direction, Event, Journal, Name, PageRequest,
+    RequestId, TenantId, TenantStatus, Vocabulary,
 };
 use tenantry_store::{Database, Scope, Store, StoreConfig, Synchronous, SystemReason};
 use tenantry_tenancy::{Plan, Roles, Slug, Tenant, Tenants, insert_default_roles};
 use tenantry_testkit::{
+    context::test_context,
     databases::{self, TestDatabase},
-    world::test_world,
 };
 
 const SYSTEM: Scope = Scope::System(SystemReason::Maintenance);
@@ -64,19 +64,19 @@ async fn open(database: &TestDatabase) -> Store {
 async fn default_roles_of_a_tenant_hold_the_permission() {
     let database = databases::sqlite();
     let store = open(&database).await;
-    let (world, _clock) = test_world();
+    let (context, _clock) = test_context();
     let tenant = Tenant {
-        id: TenantId::new(&world),
+        id: TenantId::new(&context),
         name: Name::parse("Acme, Inc.").unwrap(),
         slug: Slug::parse("acme").unwrap(),
         plan: Plan::first(),
         status: TenantStatus::Active,
         version: 1,
-        created_at: world.now(),
+        created_at: context.now(),
     };
     let mut unit = store.begin(SYSTEM).await.unwrap();
     unit.insert_tenant(&tenant).await.unwrap();
-    insert_default_roles(&mut unit, &world, tenant.id).await.unwrap();
+    insert_default_roles(&mut unit, &context, tenant.id).await.unwrap();
     for (role, is_held) in DefaultRole::ALL.into_iter().zip([true, true, false, false]) {
         let role = unit.default_role(tenant.id, role).await.unwrap().unwrap();
         assert_eq!(role.permissions.contains(&INVOICES_PAY), is_held, "{role:?}");
@@ -87,17 +87,17 @@ async fn default_roles_of_a_tenant_hold_the_permission() {
 async fn the_event_is_written_filtered_sealed_and_exported() {
     let database = databases::sqlite();
     let store = open(&database).await;
-    let (world, _clock) = test_world();
-    let tenant = TenantId::new(&world);
-    let actor = Actor::system(RequestId::new(&world)).within(Some(tenant));
-    let mut invoice = Invoice { id: InvoiceId::new(&world), amount_cents: 12_50, is_paid: false };
+    let (context, _clock) = test_context();
+    let tenant = TenantId::new(&context);
+    let actor = Actor::system(RequestId::new(&context)).within(Some(tenant));
+    let mut invoice = Invoice { id: InvoiceId::new(&context), amount_cents: 12_50, is_paid: false };
 
     let mut unit = store.begin(SYSTEM).await.unwrap();
-    pay_invoice(&mut unit, &actor, &world, &mut invoice).await.unwrap();
-    let refused = pay_invoice(&mut unit, &actor, &world, &mut invoice).await.unwrap_err();
+    pay_invoice(&mut unit, &actor, &context, &mut invoice).await.unwrap();
+    let refused = pay_invoice(&mut unit, &actor, &context, &mut invoice).await.unwrap_err();
     assert!(matches!(refused, InvoiceError::AlreadyPaid));
     assert_eq!(refused.code(), ALREADY_PAID);
-    unit.append_event(Event::new(&world, &actor, Action::ACCESS_DENIED)).await.unwrap();
+    unit.append_event(Event::new(&context, &actor, Action::ACCESS_DENIED)).await.unwrap();
     unit.commit().await.unwrap();
 
     for filter in [
@@ -114,7 +114,7 @@ async fn the_event_is_written_filtered_sealed_and_exported() {
     }
 
     let keys = SealSigningKeys::parse(&[SecretString::from(SEAL_KEY)]).unwrap();
-    let evidence = sealed(&store, &world, &keys, Chain(Some(tenant))).await;
+    let evidence = sealed(&store, &context, &keys, Chain(Some(tenant))).await;
     let exported: Vec<String> = evidence.into_iter().map(|one| EvidenceLine::Entry(one).write().unwrap()).collect();
     // The clock stands still, so the order of the ids within the millisecond is random.
     let paid = exported.iter().filter(|line| line.contains(r#""action":"invoice.paid""#));
@@ -123,10 +123,10 @@ async fn the_event_is_written_filtered_sealed_and_exported() {
 }
 
 /// Seals the log, verifies it, and returns its entries with what proves them.
-async fn sealed(store: &Store, world: &World, keys: &SealSigningKeys, chain: Chain) -> Vec<Evidence> {
-    let actor = Actor::system(RequestId::new(world));
+async fn sealed(store: &Store, context: &Context, keys: &SealSigningKeys, chain: Chain) -> Vec<Evidence> {
+    let actor = Actor::system(RequestId::new(context));
     let mut unit = store.begin(SYSTEM).await.unwrap();
-    let segment = seal_next_segment(&mut unit, &actor, world, keys, chain).await.unwrap().unwrap();
+    let segment = seal_next_segment(&mut unit, &actor, context, keys, chain).await.unwrap().unwrap();
     let ids: Vec<_> = segment.listed.iter().flatten().map(|listed| listed.id).collect();
     let evidence = unit.evidence_of(chain, &ids).await.unwrap();
     unit.commit().await.unwrap();

@@ -11,7 +11,7 @@ use std::{
 };
 use tenantry_crypto::{SystemClock, SystemEntropy};
 use tenantry_jobs::{JobQueue, Kind as JobKind, NewJob};
-use tenantry_kernel::{Name, TenantId, TenantStatus, World};
+use tenantry_kernel::{Context, Name, TenantId, TenantStatus};
 use tenantry_store::{Database, Scope, Store, StoreConfig, Synchronous, SystemReason};
 use tenantry_tenancy::{Plan, Slug, Tenant, Tenants};
 
@@ -22,7 +22,7 @@ use crate::support::{Kind, Place, Sql};
 pub(super) struct Queue {
     pub(super) store: Store,
     pub(super) sql: Sql,
-    pub(super) world: World,
+    pub(super) context: Context,
     address: String,
     _place: Place,
 }
@@ -43,12 +43,12 @@ impl Queue {
         let config = StoreConfig { database, pool_size: 4, deadline, synchronous };
         let store = Store::connect(config, Arc::default()).await.unwrap();
         store.migrate().await.unwrap();
-        let world = World::new(SystemClock, SystemEntropy);
-        Self { store, sql: place.sql().await, world, address, _place: place }
+        let context = Context::new(SystemClock, SystemEntropy);
+        Self { store, sql: place.sql().await, context, address, _place: place }
     }
 
     pub(super) async fn tenant(&self) -> TenantId {
-        let id = TenantId::new(&self.world);
+        let id = TenantId::new(&self.context);
         let tenant = Tenant {
             id,
             name: Name::parse("Acme").unwrap(),
@@ -56,7 +56,7 @@ impl Queue {
             plan: Plan::first(),
             status: TenantStatus::Active,
             version: 1,
-            created_at: self.world.now(),
+            created_at: self.context.now(),
         };
         let mut unit = self.store.begin(Self::SCOPE).await.unwrap();
         unit.insert_tenant(&tenant).await.unwrap();
@@ -65,7 +65,7 @@ impl Queue {
     }
 
     pub(super) fn job<K: JobKind>(&self, tenant: Option<TenantId>, words: &K) -> NewJob {
-        NewJob::of(&self.world, tenant, words).unwrap()
+        NewJob::of(&self.context, tenant, words).unwrap()
     }
 
     pub(super) async fn enqueue(&self, jobs: &[NewJob]) {

@@ -4,6 +4,7 @@
 //! No algorithm is implemented here: Argon2id comes from `argon2`, Ed25519 from aws-lc-rs, JWTs from jsonwebtoken, HKDF
 //! from `hkdf`. This crate decides how they are combined and which inputs are refused.
 
+mod context;
 mod key_list;
 mod passwords;
 mod payloads;
@@ -12,8 +13,8 @@ mod seal_keys;
 mod server_secrets;
 mod signing_keys;
 mod tokens;
-mod world;
 
+pub use context::{SystemClock, SystemEntropy};
 pub use key_list::KeyListError;
 pub use passwords::{Argon2Error, Argon2Parameters, Argon2Pool};
 pub use rotation::{KeyList, RotationAction, RotationStep, next_rotation_step};
@@ -21,4 +22,3 @@ pub use seal_keys::{SealPublicKey, SealSigningKeys, TrustedSealKeys};
 pub use server_secrets::{Purpose, ServerSecrets};
 pub use signing_keys::SigningKeys;
 pub use tokens::JwtTokens;
-pub use world::{SystemClock, SystemEntropy};

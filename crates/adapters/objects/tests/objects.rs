@@ -9,9 +9,9 @@ use std::{
 };
 use tempfile::TempDir;
 use tenantry_files::{BlobError, BlobKey, Blobs, FileId};
-use tenantry_kernel::{TenantId, Timestamp, World};
+use tenantry_kernel::{Context, TenantId, Timestamp};
 use tenantry_objects::{Objects, S3Config};
-use tenantry_testkit::{s3::S3Server, world::test_world};
+use tenantry_testkit::{context::test_context, s3::S3Server};
 
 fn disk(folder: &TempDir) -> Objects {
     Objects::on_disk(folder.path().join("files")).unwrap()
@@ -29,8 +29,8 @@ fn bucket(server: &S3Server, prefix: &str) -> Objects {
     Objects::in_s3(&config).unwrap()
 }
 
-fn key(world: &World) -> BlobKey {
-    BlobKey { tenant: TenantId::new(world), file: FileId::new(world) }
+fn key(context: &Context) -> BlobKey {
+    BlobKey { tenant: TenantId::new(context), file: FileId::new(context) }
 }
 
 /// A storage that holds nothing, with what it lives in.
@@ -72,8 +72,8 @@ async fn in_s3() -> Storage<Tidy> {
 async fn under_a_prefix() -> Storage<S3Server> {
     let server = S3Server::start().await;
     let other = bucket(&server, "other/place");
-    let (world, _) = test_world();
-    let mut writer = other.begin(key(&world)).await.unwrap();
+    let (context, _) = test_context();
+    let mut writer = other.begin(key(&context)).await.unwrap();
     writer.write(Bytes::from_static(b"theirs")).await.unwrap();
     writer.finish().await.unwrap();
     Storage { objects: bucket(&server, "own"), _place: server }
@@ -92,13 +92,13 @@ tenantry_testkit::contract_tests! {
 #[tokio::test]
 async fn fi3_what_a_killed_process_left_on_disk_goes_when_it_is_old() {
     let folder = TempDir::new().unwrap();
-    let (objects, (world, _)) = (disk(&folder), test_world());
-    let whole = key(&world);
+    let (objects, (context, _)) = (disk(&folder), test_context());
+    let whole = key(&context);
     let mut writer = objects.begin(whole).await.unwrap();
     writer.write(Bytes::from_static(b"whole")).await.unwrap();
     writer.finish().await.unwrap();
     let tenant = folder.path().join("files").join(whole.tenant.to_string());
-    let left = tenant.join(format!("{}#1", FileId::new(&world)));
+    let left = tenant.join(format!("{}#1", FileId::new(&context)));
     let foreign = tenant.join("README#1");
     for file in [&left, &foreign] {
         std::fs::write(file, b"half").unwrap();
@@ -114,13 +114,13 @@ async fn fi3_what_a_killed_process_left_on_disk_goes_when_it_is_old() {
 
 #[tokio::test]
 async fn a_server_that_is_gone_or_silent_is_told_of_soon() {
-    let (world, _) = test_world();
+    let (context, _) = test_context();
     let mut server = S3Server::start().await;
     let objects = bucket(&server, "");
     server.stop().await;
     let began = Instant::now();
-    assert!(matches!(objects.read(key(&world), 0..1).await.err(), Some(BlobError::Unavailable(_))));
-    let mut writer = objects.begin(key(&world)).await.unwrap();
+    assert!(matches!(objects.read(key(&context), 0..1).await.err(), Some(BlobError::Unavailable(_))));
+    let mut writer = objects.begin(key(&context)).await.unwrap();
     writer.write(Bytes::from_static(b"lost")).await.unwrap();
     assert!(matches!(writer.finish().await.err(), Some(BlobError::Unavailable(_))));
     assert!(objects.check().await.is_err());
@@ -138,14 +138,14 @@ async fn a_server_that_is_gone_or_silent_is_told_of_soon() {
     };
     let objects = Objects::in_s3(&config).unwrap();
     let began = Instant::now();
-    assert!(matches!(objects.read(key(&world), 0..1).await.err(), Some(BlobError::Unavailable(_))));
+    assert!(matches!(objects.read(key(&context), 0..1).await.err(), Some(BlobError::Unavailable(_))));
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
 async fn wrong_keys_are_not_told_apart_from_a_server_that_refuses() {
     let server = S3Server::start().await;
-    let (world, _) = test_world();
+    let (context, _) = test_context();
     let config = S3Config {
         bucket: S3Server::BUCKET.to_owned(),
         prefix: String::new(),
@@ -155,7 +155,7 @@ async fn wrong_keys_are_not_told_apart_from_a_server_that_refuses() {
         session_token: None,
     };
     let objects = Objects::in_s3(&config).unwrap();
-    assert!(matches!(objects.read(key(&world), 0..1).await.err(), Some(BlobError::Unavailable(_))));
+    assert!(matches!(objects.read(key(&context), 0..1).await.err(), Some(BlobError::Unavailable(_))));
     assert!(objects.check().await.is_err());
 }
 

@@ -106,7 +106,7 @@ impl Redis {
 }
 
 async fn find(shared: &Shared, key: &CacheKey) -> Result<Lookup, CacheError> {
-    let now = shared.world.now().unix_millis();
+    let now = shared.context.now().unix_millis();
     let names = [Redis::EPOCH.to_owned(), of_version(key.prefix()), of_value(key)];
     let token = shared.token();
     let found = shared.command(async |connection| {

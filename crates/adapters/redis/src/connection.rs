@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tenantry_cache::CacheError;
-use tenantry_kernel::World;
+use tenantry_kernel::Context;
 use tokio::{
     runtime::Handle,
     sync::{Mutex, oneshot},
@@ -57,7 +57,7 @@ pub(crate) struct Shared {
     line: Mutex<Option<MultiplexedConnection>>,
     pub(crate) breaker: Breaker,
     pub(crate) limits: RedisTimeouts,
-    pub(crate) world: World,
+    pub(crate) context: Context,
     pub(crate) url: SecretString,
 }
 
@@ -72,7 +72,7 @@ impl Redis {
     }
 
     /// Starts the thread. Neither this call nor a later one waits for Redis to be up.
-    pub fn open(url: SecretString, limits: RedisTimeouts, world: World) -> io::Result<Self> {
+    pub fn open(url: SecretString, limits: RedisTimeouts, context: Context) -> io::Result<Self> {
         let invalid = |_| io::Error::from(io::ErrorKind::InvalidInput);
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(limits.command))
@@ -88,7 +88,8 @@ impl Redis {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(io::Error::other)?;
-        let shared = Arc::new(Shared { pool, line: Mutex::default(), breaker: Breaker::default(), limits, world, url });
+        let shared =
+            Arc::new(Shared { pool, line: Mutex::default(), breaker: Breaker::default(), limits, context, url });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (life, ended) = oneshot::channel();
@@ -251,7 +252,7 @@ impl Shared {
 
     /// Returns a random value that was never used before.
     pub(crate) fn token(&self) -> String {
-        self.world.random::<12>().iter().map(|byte| format!("{byte:02x}")).collect()
+        self.context.random::<12>().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

@@ -5,13 +5,13 @@ use tenantry_cache::{Cache, Invalidation};
 use tenantry_jobs::WakeUp;
 use tenantry_limits::Limiter;
 use tenantry_redis::{Redis, RedisCache, RedisInvalidation, RedisLimiter, RedisTimeouts, RedisWakeUp};
-use tenantry_testkit::{redis::shared_url, world};
+use tenantry_testkit::{context, redis::shared_url};
 
 /// Returns two handles on one Redis, like two processes. Their limits are long, because other tests may keep the
 /// machine busy.
 fn two() -> [Redis; 2] {
     let limits = RedisTimeouts { command: Duration::from_secs(5), ..RedisTimeouts::default() };
-    [(); 2].map(|()| Redis::open(shared_url().into(), limits, world::real()).expect("a thread"))
+    [(); 2].map(|()| Redis::open(shared_url().into(), limits, context::real()).expect("a thread"))
 }
 
 fn caches() -> [Arc<dyn Cache>; 2] {

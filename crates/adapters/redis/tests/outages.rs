@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tenantry_cache::{Cache, CacheError, CacheKey, InvalidatedSessions, Invalidation, Lookup, Prefix, Stamp, Use};
 use tenantry_kernel::{TenantId, UserId};
 use tenantry_redis::{Redis, RedisCache, RedisInvalidation, RedisTimeouts};
-use tenantry_testkit::{redis::RedisServer, world};
+use tenantry_testkit::{context, redis::RedisServer};
 use tokio::time::timeout;
 
 /// Long, so that no value expires by age in these tests.
@@ -15,11 +15,11 @@ const WAITED: Duration = Duration::from_millis(150);
 const RECOVERY: Duration = Duration::from_secs(20);
 
 fn open(server: &RedisServer) -> Redis {
-    Redis::open(server.url().into(), RedisTimeouts::default(), world::real()).expect("a thread")
+    Redis::open(server.url().into(), RedisTimeouts::default(), context::real()).expect("a thread")
 }
 
 fn a_key() -> CacheKey {
-    Prefix::new(&COUNTS, TenantId::new(&world::real())).key(["a"])
+    Prefix::new(&COUNTS, TenantId::new(&context::real())).key(["a"])
 }
 
 async fn missed(cache: &RedisCache, key: &CacheKey) -> Stamp {
@@ -172,7 +172,7 @@ async fn fa3_messages_are_heard_again_after_a_freeze_and_a_restart() {
 }
 
 async fn hears(sender: &RedisInvalidation, receiver: &RedisInvalidation) {
-    let change = InvalidatedSessions::User(UserId::new(&world::real()));
+    let change = InvalidatedSessions::User(UserId::new(&context::real()));
     let heard = async {
         loop {
             sender.publish(&[change]);

@@ -3,7 +3,7 @@
 use futures::{FutureExt, future::BoxFuture};
 use std::{collections::HashMap, error::Error, fmt::Write, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tenantry_jobs::{AttemptOutcome, Claimed, Done, Handler, JobAttempt, JobFailure, Kind, RetryPolicy};
-use tenantry_kernel::World;
+use tenantry_kernel::Context;
 use tokio::time::timeout;
 
 /// Maximum length of an error text in characters.
@@ -52,14 +52,14 @@ impl Handlers {
     }
 
     /// Runs a job. Handles panics and time-outs of the handler.
-    pub(crate) async fn run(&self, claimed: Claimed, world: &World) -> Ended {
+    pub(crate) async fn run(&self, claimed: Claimed, context: &Context) -> Ended {
         let (attempt, max_attempts) = (claimed.job.attempt, claimed.job.max_attempts);
         let known = self.0.get_key_value(claimed.job.kind.as_str());
         let (kind, retry) = known.map_or(("unknown", Self::OF_UNKNOWN_KIND), |(kind, entry)| (*kind, entry.retry));
         let done = match known {
             None => Err(JobFailure::again("this program knows no job of that kind")),
             Some((_, entry)) => {
-                let running = AssertUnwindSafe((entry.run)(JobAttempt::new(claimed, world.clone()))).catch_unwind();
+                let running = AssertUnwindSafe((entry.run)(JobAttempt::new(claimed, context.clone()))).catch_unwind();
                 match timeout(entry.time_limit, running).await {
                     Ok(Ok(done)) => done,
                     Ok(Err(_)) => Err(JobFailure::again("it panicked")),
@@ -73,9 +73,9 @@ impl Handlers {
             Ok(Done::Snooze { until }) => Some(AttemptOutcome::Snoozed { until }),
             Err(failure) => {
                 let error = account(&*failure.cause);
-                Some(match retry.wait(attempt, world).filter(|_| attempt < max_attempts) {
+                Some(match retry.wait(attempt, context).filter(|_| attempt < max_attempts) {
                     _ if failure.is_hopeless => AttemptOutcome::Discarded { error },
-                    Some(wait) => AttemptOutcome::RetryAt { at: world.now().plus(wait), error },
+                    Some(wait) => AttemptOutcome::RetryAt { at: context.now().plus(wait), error },
                     None => AttemptOutcome::Dead { error },
                 })
             }

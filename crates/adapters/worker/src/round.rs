@@ -1,7 +1,7 @@
 //! One unit of a worker: it records ended jobs, renews running ones, claims due ones, and commits all of it at once.
 
 use tenantry_jobs::{Claim, ClaimJobs, Claimed, Turn, Worklist, note_deaths};
-use tenantry_kernel::{StoreError, World};
+use tenantry_kernel::{Context, StoreError};
 
 use crate::{
     JobStore, WorkerConfig,
@@ -35,18 +35,18 @@ pub(crate) struct Round {
 
 pub(crate) async fn round<S: JobStore>(
     store: &S,
-    world: &World,
+    context: &Context,
     config: &WorkerConfig,
     in_hand: &JobsInHand,
     turns: &[Turn],
     agenda: &Agenda,
 ) -> Result<Round, StoreError> {
     let mut unit = store.begin().await?;
-    let now = world.now();
+    let now = context.now();
     let mut round = Round { turns: turns.to_vec(), ..Round::default() };
     if !in_hand.reports().is_empty() {
         round.refused = unit.settle_jobs(in_hand.reports(), now).await?;
-        note_deaths(&mut unit, world, &in_hand.dead(&round.refused)).await?;
+        note_deaths(&mut unit, context, &in_hand.dead(&round.refused)).await?;
     }
     // Before expired leases are taken: a worker that slept too long must not take its own jobs.
     if agenda.renews {
@@ -57,7 +57,7 @@ pub(crate) async fn round<S: JobStore>(
         for letter in &dead {
             tracing::error!(job = %letter.job, kind = letter.kind, error = letter.error, "a job was given up");
         }
-        note_deaths(&mut unit, world, &dead).await?;
+        note_deaths(&mut unit, context, &dead).await?;
     }
     for (place, limit) in agenda.claims.iter().copied().enumerate().filter(|(_, limit)| *limit > 0) {
         let command = ClaimJobs {
@@ -65,12 +65,12 @@ pub(crate) async fn round<S: JobStore>(
             limit,
             tenant_limit: config.tenant_limit,
             after: turns[place],
-            token: uuid::Uuid::from_bytes(world.random()),
+            token: uuid::Uuid::from_bytes(context.random()),
             until: now.plus(config.lease),
         };
         let claims = unit.claim_jobs(command, now).await?;
         log_unreadable(&claims);
-        note_deaths(&mut unit, world, &claims.unreadable).await?;
+        note_deaths(&mut unit, context, &claims.unreadable).await?;
         round.turns[place] = claims.turn;
         round.claimed.extend(claims.jobs.into_iter().map(|claimed| (place, claimed)));
     }

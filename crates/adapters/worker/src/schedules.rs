@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 use tenantry_jobs::{Schedule, WakeUp, fire_schedule, register_schedule};
-use tenantry_kernel::{StoreError, Timestamp, World};
+use tenantry_kernel::{Context, StoreError, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::JobStore;
@@ -12,7 +12,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) async fn fire_until<S: JobStore>(
     stop: CancellationToken,
     store: S,
-    world: World,
+    context: Context,
     schedules: Vec<Schedule>,
     wake_up: std::sync::Arc<dyn WakeUp>,
 ) {
@@ -21,14 +21,14 @@ pub(crate) async fn fire_until<S: JobStore>(
     while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
         let outcome = async {
             if !is_registered {
-                register(&store, &world, &schedules).await?;
+                register(&store, &context, &schedules).await?;
                 is_registered = true;
             }
             for schedule in &schedules {
                 // The store is asked only about ticks that this process has not seen fire.
-                let tick = schedule.cron.last_tick(world.now());
+                let tick = schedule.cron.last_tick(context.now());
                 if tick.is_some() && fired.get(schedule.name) != tick.as_ref() {
-                    fire(&store, &world, schedule, &mut fired).await?;
+                    fire(&store, &context, schedule, &mut fired).await?;
                     wake_up.call();
                 }
             }
@@ -47,22 +47,22 @@ pub(crate) async fn fire_until<S: JobStore>(
     }
 }
 
-async fn register<S: JobStore>(store: &S, world: &World, schedules: &[Schedule]) -> Result<(), StoreError> {
+async fn register<S: JobStore>(store: &S, context: &Context, schedules: &[Schedule]) -> Result<(), StoreError> {
     let mut unit = store.begin().await?;
     for schedule in schedules {
-        register_schedule(&mut unit, world, schedule).await?;
+        register_schedule(&mut unit, context, schedule).await?;
     }
     store.commit(unit).await
 }
 
 async fn fire<S: JobStore>(
     store: &S,
-    world: &World,
+    context: &Context,
     schedule: &Schedule,
     fired: &mut HashMap<&'static str, Timestamp>,
 ) -> Result<(), StoreError> {
     let mut unit = store.begin().await?;
-    let tick = fire_schedule(&mut unit, world, schedule).await?;
+    let tick = fire_schedule(&mut unit, context, schedule).await?;
     store.commit(unit).await?;
     if let Some(tick) = tick {
         fired.insert(schedule.name, tick);

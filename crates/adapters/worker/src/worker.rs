@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 use tenantry_jobs::{Claimed, Job, Schedule, Turn, WakeUp, Worklist};
-use tenantry_kernel::{StoreError, Timestamp, TraceContext, World};
+use tenantry_kernel::{Context, StoreError, Timestamp, TraceContext};
 use tokio::{
     sync::{
         Semaphore,
@@ -23,7 +23,7 @@ use crate::{
 /// Runs jobs until it is told to stop.
 pub struct Worker<S> {
     store: S,
-    world: World,
+    context: Context,
     wake_up: Arc<dyn WakeUp>,
     handlers: Arc<Handlers>,
     schedules: Vec<Schedule>,
@@ -40,14 +40,14 @@ impl<S: JobStore> Worker<S> {
     /// Creates a worker that has not started.
     pub fn new(
         store: S,
-        world: World,
+        context: Context,
         wake_up: Arc<dyn WakeUp>,
         handlers: Handlers,
         schedules: Vec<Schedule>,
         config: WorkerConfig,
     ) -> Self {
         let turned = Arc::new(|| {});
-        Self { store, world, wake_up, handlers: Arc::new(handlers), schedules, config, turned }
+        Self { store, context, wake_up, handlers: Arc::new(handlers), schedules, config, turned }
     }
 
     /// Sets a function that is called on every iteration, even while the store fails, so that a watchdog can tell a
@@ -63,7 +63,7 @@ impl<S: JobStore> Worker<S> {
         let schedules = tokio::spawn(fire_until(
             stop.clone(),
             self.store.clone(),
-            self.world.clone(),
+            self.context.clone(),
             self.schedules.clone(),
             self.wake_up.clone(),
         ));
@@ -109,7 +109,7 @@ impl<'w, S: JobStore> Work<'w, S> {
             next_look: now,
             poll: worker.config.shortest_poll,
             next_advance: now,
-            renewed: (now, worker.world.now()),
+            renewed: (now, worker.context.now()),
             is_failing: false,
         }
     }
@@ -240,7 +240,7 @@ impl<'w, S: JobStore> Work<'w, S> {
 
     /// Compares both clocks: the store uses the wall clock, which may jump.
     fn must_renew(&self) -> bool {
-        let (heartbeat, now) = (self.worker.config.heartbeat, self.worker.world.now());
+        let (heartbeat, now) = (self.worker.config.heartbeat, self.worker.context.now());
         let (at, by_wall_clock) = self.renewed;
         !self.in_hand.is_empty()
             && (at.elapsed() >= heartbeat || now.since(by_wall_clock) >= heartbeat || now < by_wall_clock)
@@ -248,7 +248,7 @@ impl<'w, S: JobStore> Work<'w, S> {
 
     async fn is_anything_due(&self) -> Result<bool, StoreError> {
         let queues: Vec<&str> = self.worker.config.queues.iter().map(|queue| queue.name.as_str()).collect();
-        self.worker.store.read().await?.has_due_jobs(&queues, self.worker.world.now()).await
+        self.worker.store.read().await?.has_due_jobs(&queues, self.worker.context.now()).await
     }
 
     /// Lengthens the poll interval after a poll that found nothing.
@@ -267,9 +267,9 @@ impl<'w, S: JobStore> Work<'w, S> {
     }
 
     async fn round(&mut self, agenda: &Agenda) -> Result<Round, StoreError> {
-        let Worker { store, world, config, .. } = self.worker;
-        let (at, by_wall_clock) = (Instant::now(), world.now());
-        let round = round(store, world, config, &self.in_hand, &self.turns, agenda).await?;
+        let Worker { store, context, config, .. } = self.worker;
+        let (at, by_wall_clock) = (Instant::now(), context.now());
+        let round = round(store, context, config, &self.in_hand, &self.turns, agenda).await?;
         self.is_failing = false;
         if agenda.renews || self.in_hand.is_empty() {
             self.renewed = (at, by_wall_clock);
@@ -291,8 +291,8 @@ impl<'w, S: JobStore> Work<'w, S> {
 
     fn begin(&mut self, queue: usize, claimed: Claimed) {
         let (claim, job) = (claimed.claim, claimed.job.clone());
-        let (handlers, world, reports) =
-            (self.worker.handlers.clone(), self.worker.world.clone(), self.reports.0.clone());
+        let (handlers, context, reports) =
+            (self.worker.handlers.clone(), self.worker.context.clone(), self.reports.0.clone());
         let places = self.places[queue].clone();
         let beginning = StartGate::default();
         let decision = beginning.clone();
@@ -302,11 +302,11 @@ impl<'w, S: JobStore> Work<'w, S> {
             if !decision.decide() {
                 return;
             }
-            let lag = world.now().since(claimed.job.run_at);
+            let lag = context.now().since(claimed.job.run_at);
             metrics::histogram!("tenantry_job_lag_seconds", "queue" => claimed.job.queue.clone())
                 .record(lag.as_secs_f64());
             let begun = Instant::now();
-            let ended = handlers.run(claimed, &world).await;
+            let ended = handlers.run(claimed, &context).await;
             let outcome = ended.outcome.as_ref().map_or("completed", name);
             metrics::histogram!("tenantry_job_run_seconds", "kind" => ended.kind, "outcome" => outcome)
                 .record(begun.elapsed().as_secs_f64());

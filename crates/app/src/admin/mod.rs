@@ -40,7 +40,7 @@ async fn on_database<T>(
         changes: app.changes.clone(),
         reader: app.reader.clone(),
         transactions: app.transactions.clone(),
-        world: app.world.clone(),
+        context: app.context.clone(),
         secrets: app.secrets.clone(),
         link_pages: app.link_pages.clone(),
         cleaner: app.cleaner.clone(),

@@ -11,7 +11,7 @@ use std::{
 };
 use tenantry_crypto::{SystemClock, SystemEntropy};
 use tenantry_jobs::Jobs;
-use tenantry_kernel::{StoreError, World};
+use tenantry_kernel::{Context, StoreError};
 use tenantry_store::{Scope, Store, SystemReason};
 use tokio::{net::TcpStream, time::timeout};
 use url::Url;
@@ -83,7 +83,7 @@ async fn look_at_queue(config: &Config, store: &Store, report: &mut Report) {
     let figures = async { store.read(Scope::System(SystemReason::Maintenance)).await?.queue_figures().await };
     match limited::<_, StoreError>(figures).await {
         Ok(figures) => {
-            let now = World::new(SystemClock, SystemEntropy).now();
+            let now = Context::new(SystemClock, SystemEntropy).now();
             report.judged("queue", judge_queue(&figures, now, &config.health), MEND);
         }
         Err(why) => report.problem("queue", format!("cannot be looked at ({why}): run `tenantry migrate`")),

@@ -41,7 +41,7 @@ fn from_this_process(sources: &MetricSources) {
 async fn from_the_database(sources: &MetricSources) -> bool {
     let figures = async { sources.store.read(SCOPE).await?.queue_figures().await }.await;
     let Ok(figures) = figures else { return false };
-    let now = sources.world.now();
+    let now = sources.context.now();
     for queue in sources.queues {
         let of_queue = figures.iter().find(|figures| figures.queue == *queue);
         let count = |of: fn(&QueueFigures) -> u64| of_queue.map_or(0, of) as f64;

@@ -46,9 +46,9 @@ async fn seal(place: &Place, keys: &SealSigningKeys) -> Result<()> {
     let mut after = None;
     while let Some(chain) = place.store.read(SCOPE).await?.next_unsealed_chain(after).await? {
         loop {
-            let actor = Actor::system(RequestId::new(&place.world));
+            let actor = Actor::system(RequestId::new(&place.context));
             let mut unit = place.store.begin(SCOPE).await?;
-            if seal_next_segment(&mut unit, &actor, &place.world, keys, chain).await?.is_none() {
+            if seal_next_segment(&mut unit, &actor, &place.context, keys, chain).await?.is_none() {
                 break;
             }
             unit.commit().await?;

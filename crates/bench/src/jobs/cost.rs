@@ -49,12 +49,12 @@ pub(crate) async fn changes(place: &Place, actor: &Actor, enqueues: bool) -> Res
     let (tenant, person) = (actor.tenant.context("an owner")?, actor.user().context("an owner")?);
     for _ in 0..CHANGES {
         let mut unit = place.store.begin(Scope::Tenant { tenant, person }).await?;
-        let name = RoleName::parse(&place.world.uuid_v7().to_string())?;
+        let name = RoleName::parse(&place.context.uuid_v7().to_string())?;
         let permissions = Grantable::new(PermissionSet::default())?;
         let command = CreateRole { name, description: Description::default(), permissions };
-        create_role(&mut unit, actor, &place.world, command).await?;
+        create_role(&mut unit, actor, &place.context, command).await?;
         if enqueues {
-            unit.enqueue_job(&NewJob::of(&place.world, Some(tenant), &Nothing::default())?).await?;
+            unit.enqueue_job(&NewJob::of(&place.context, Some(tenant), &Nothing::default())?).await?;
         }
         unit.commit().await?;
     }
@@ -63,7 +63,7 @@ pub(crate) async fn changes(place: &Place, actor: &Actor, enqueues: bool) -> Res
 
 /// Returns an actor who may create roles.
 pub(crate) async fn owner(place: &Place) -> Result<Actor> {
-    let world = &place.world;
+    let context = &place.context;
     let secrets = ServerSecrets::parse(&[ServerSecrets::generate_one(&SystemEntropy)])?;
     let hour = Duration::from_secs(3_600);
     let policy = SessionPolicy { access: hour, grace: Duration::ZERO, idle: hour, max: hour };
@@ -74,10 +74,10 @@ pub(crate) async fn owner(place: &Place) -> Result<Actor> {
         tenant_name: Name::parse("Acme")?,
         tenant_slug: None,
     };
-    let origin = || Origin { trace: RequestId::new(world).into(), ip: None, user_agent: None };
+    let origin = || Origin { trace: RequestId::new(context).into(), ip: None, user_agent: None };
     let mut unit = place.store.begin(Scope::System(SystemReason::Registration)).await?;
-    let made = register(&mut unit, &Actor::anonymous(origin()), world, &secrets, &policy, command).await?;
-    let authority = unit.authority_of(made.session.id, world.now()).await?.context("a session")?;
+    let made = register(&mut unit, &Actor::anonymous(origin()), context, &secrets, &policy, command).await?;
+    let authority = unit.authority_of(made.session.id, context.now()).await?.context("a session")?;
     unit.commit().await?;
     Ok(Actor::of(&authority, origin()))
 }

@@ -36,9 +36,9 @@ pub(super) async fn figures(url: &str, redis: &str) -> Result<Vec<Figure>> {
     let mut slowest = Figure::new("the same: 99th percentile", "PostgreSQL", "ms", Bar::Under(25.0));
     slowest.add(millis(quantile(&times, 0.99)), None);
 
-    let world = here.world.clone();
+    let context = here.context.clone();
     let waking = |name: &str| -> Result<RedisWakeUp> {
-        let redis = Redis::open(SecretString::from(redis), RedisTimeouts::default(), world.clone());
+        let redis = Redis::open(SecretString::from(redis), RedisTimeouts::default(), context.clone());
         Ok(RedisWakeUp::new(&redis.with_context(|| format!("no Redis for the {name}"))?))
     };
     let there = Place::postgres(url, "bench_redis").await?;

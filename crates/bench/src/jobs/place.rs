@@ -1,6 +1,6 @@
 //! A database with a queue, and its workers.
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use std::{
 use tempfile::TempDir;
 use tenantry_crypto::{SystemClock, SystemEntropy};
 use tenantry_jobs::{Done, Handler, JobAttempt, JobFailure, JobQueue, Kind, NewJob, RetryPolicy, WakeUp};
-use tenantry_kernel::{StoreError, Vocabulary, World};
+use tenantry_kernel::{Context, StoreError, Vocabulary};
 use tenantry_local::LocalWakeUp;
 use tenantry_store::{Database, Scope, Store, StoreConfig, Synchronous, SystemReason, Unit};
 use tenantry_worker::{Handlers, JobStore, QueueConfig, Worker, WorkerConfig};
@@ -46,7 +46,7 @@ impl Kind for Nothing {
 #[derive(Clone)]
 pub(crate) struct Place {
     pub(crate) store: Store,
-    pub(crate) world: World,
+    pub(crate) context: Context,
     pub(super) wake_up: Arc<dyn WakeUp>,
     /// The URL, on PostgreSQL.
     pub(super) url: Option<String>,
@@ -80,7 +80,7 @@ impl Place {
         store.migrate().await?;
         Ok(Self {
             store,
-            world: World::new(SystemClock, SystemEntropy),
+            context: Context::new(SystemClock, SystemEntropy),
             wake_up: Arc::new(LocalWakeUp::default()),
             url,
             commits: Arc::new(watch::Sender::new(0)),
@@ -94,7 +94,7 @@ impl Place {
         while number < count {
             let batch = BATCH.min(count - number);
             let jobs: Result<Vec<NewJob>, _> =
-                (0..batch).map(|place| NewJob::of(&self.world, None, &Nothing { number: number + place })).collect();
+                (0..batch).map(|place| NewJob::of(&self.context, None, &Nothing { number: number + place })).collect();
             let mut unit = self.store.begin(SYSTEM).await?;
             unit.enqueue_jobs(&jobs?).await?;
             unit.commit().await?;
@@ -111,7 +111,7 @@ impl Place {
         let queues = vec![QueueConfig { name: QUEUE.to_owned(), concurrency: CONCURRENCY }];
         let worker = Worker::new(
             self.clone(),
-            self.world.clone(),
+            self.context.clone(),
             self.wake_up.clone(),
             Handlers::new().with::<Nothing>(handler),
             Vec::new(),

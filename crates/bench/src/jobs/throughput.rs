@@ -69,8 +69,8 @@ async fn drain(place: &Place, jobs: usize) -> Result<()> {
 async fn our_claims(place: &Place, jobs: usize) -> Result<Duration> {
     let (began, mut claimed, mut after) = (Instant::now(), 0, Turn::default());
     while claimed < jobs {
-        let now = place.world.now();
-        let token = Uuid::from_bytes(place.world.random());
+        let now = place.context.now();
+        let token = Uuid::from_bytes(place.context.random());
         let (limit, until) = (CONCURRENCY, now.plus(LEASE));
         let mut unit = place.store.begin(SYSTEM).await?;
         let command = ClaimJobs { queue: QUEUE, limit, tenant_limit: None, after, token, until };
@@ -90,7 +90,7 @@ async fn raw_claims(place: &Place, jobs: usize) -> Result<Duration> {
     sqlx::raw_sql("SELECT set_config('app.system', 'on', false)").execute(&mut connection).await?;
     let (began, mut claimed) = (Instant::now(), 0);
     while claimed < jobs {
-        let token = Uuid::from_bytes(place.world.random());
+        let token = Uuid::from_bytes(place.context.random());
         let claim = sqlx::query(RAW_CLAIM).bind(token).bind(QUEUE).bind(i64::from(CONCURRENCY));
         let rows = claim.fetch_all(&mut connection).await?;
         ensure!(!rows.is_empty(), "the queue was empty too early");

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use tenantry_kernel::{
-    Action, Actor, Command, Event, EventId, FieldChange, Journal, Outcome, Page, PageRequest, PersonalPart, RequestId,
-    Requirement, StoreError, TargetKind, TenantId, Timestamp, UserId, World,
+    Action, Actor, Command, Context, Event, EventId, FieldChange, Journal, Outcome, Page, PageRequest, PersonalPart,
+    RequestId, Requirement, StoreError, TargetKind, TenantId, Timestamp, UserId,
 };
 use uuid::Uuid;
 
@@ -152,11 +152,11 @@ pub struct ExportAuditLog {
 pub async fn export_audit_log(
     unit: &mut (impl Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     tenant: TenantId,
     command: ExportAuditLog,
 ) -> Result<(), StoreError> {
-    let mut event = Event::new(world, actor, AUDIT_EXPORTED)
+    let mut event = Event::new(context, actor, AUDIT_EXPORTED)
         .within(Some(tenant))
         .target(tenant, None)
         .set("format", command.format.name());

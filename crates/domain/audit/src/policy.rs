@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use std::{collections::BTreeMap, time::Duration};
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Event, Journal, Requirement, StoreError, TenantId, World, authorize,
+    Action, Actor, Authorities, Command, Context, Event, Journal, Requirement, StoreError, TenantId, authorize,
 };
 
 use crate::{AuditError, Chain, vocabulary::AUDIT_POLICY_CHANGED};
@@ -96,11 +96,11 @@ impl Command for ChangeAuditPolicy {
 pub async fn change_audit_policy(
     unit: &mut (impl AuditPolicies + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     retention: &Retention,
     command: ChangeAuditPolicy,
 ) -> Result<EffectivePolicy, AuditError> {
-    let authority = authorize::<ChangeAuditPolicy>(unit, actor, world).await?;
+    let authority = authorize::<ChangeAuditPolicy>(unit, actor, context).await?;
     let tenant = authority.active_tenant()?;
     let set_before = unit.audit_policy_of(tenant.id).await?;
     let set = AuditPolicy {
@@ -119,7 +119,7 @@ pub async fn change_audit_policy(
     }
     unit.put_audit_policy(tenant.id, set).await?;
     let hold = |policy: EffectivePolicy| if policy.legal_hold { "true" } else { "false" };
-    let event = Event::new(world, actor, AUDIT_POLICY_CHANGED)
+    let event = Event::new(context, actor, AUDIT_POLICY_CHANGED)
         .target(tenant.id, Some(tenant.name.as_str()))
         .changed("retentionDays", i64::from(before.retention_days), i64::from(after.retention_days))
         .changed("legalHold", hold(before), hold(after));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 use std::{fmt, str::FromStr};
 use tenantry_kernel::{
-    Actor, CanonicalError, Event, Journal, Page, PageRequest, StoreError, TenantId, Timestamp, World, canonical_json,
+    Actor, CanonicalError, Context, Event, Journal, Page, PageRequest, StoreError, TenantId, Timestamp, canonical_json,
 };
 use uuid::Uuid;
 
@@ -292,7 +292,7 @@ pub trait Seals: Send {
 pub async fn seal_next_segment(
     unit: &mut (impl Seals + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     signer: &dyn SealSigner,
     chain: Chain,
 ) -> Result<Option<Segment>, StoreError> {
@@ -304,14 +304,15 @@ pub async fn seal_next_segment(
     let last = unit.last_segment(chain).await?;
     let number = last.as_ref().map_or(1, |last| last.seal.number + 1);
     let count = i64::try_from(records.len()).unwrap_or(i64::MAX) + 1;
-    let mut event = Event::new(world, actor, AUDIT_SEALED).within(chain.0).set("segment", number).set("entries", count);
+    let mut event =
+        Event::new(context, actor, AUDIT_SEALED).within(chain.0).set("segment", number).set("entries", count);
     if let Some(tenant) = chain.0 {
         event = event.target(tenant, None);
     }
     records.push(Record::of(&event).map_err(no_canonical_form)?);
     unit.append_event(event).await?;
 
-    let sealed_at = world.now();
+    let sealed_at = context.now();
     let list = |record: &Record| Ok(Listed { id: record.id, digest: record.digest()? });
     let listed: Vec<Listed> = records.iter().map(list).collect::<Result<_, _>>().map_err(no_canonical_form)?;
     let previous = last.as_ref().map(|last| last.seal.digest()).transpose().map_err(no_canonical_form)?;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tenantry_jobs::{JobQueue, Kind, NewJob, RetryPolicy};
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Event, Journal, Refusal, Requirement, TenantId, World, authorize,
+    Action, Actor, Authorities, Command, Context, Event, Journal, Refusal, Requirement, TenantId, authorize,
 };
 
 use crate::{
@@ -53,10 +53,10 @@ impl RemoveBlob {
 pub async fn delete_file(
     unit: &mut (impl Files + JobQueue + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: DeleteFile,
 ) -> Result<(), FileError> {
-    let authority = authorize::<DeleteFile>(unit, actor, world).await?;
+    let authority = authorize::<DeleteFile>(unit, actor, context).await?;
     let held = &authority.active_tenant()?.permissions;
     let file = unit.file_by_id(command.id).await?.ok_or(FileError::NotFound)?;
     if !held.contains(&FILES_DELETE) && file.uploaded_by != authority.user()? {
@@ -67,8 +67,8 @@ pub async fn delete_file(
     }
     unit.free_storage(file.tenant, file.bytes).await?;
     let words = RemoveBlob { tenant: file.tenant, file: file.id };
-    unit.enqueue_job(&NewJob::of(world, Some(file.tenant), &words)?).await?;
-    let event = Event::new(world, actor, FILE_DELETED).target(file.id, Some(file.name.as_str()));
+    unit.enqueue_job(&NewJob::of(context, Some(file.tenant), &words)?).await?;
+    let event = Event::new(context, actor, FILE_DELETED).target(file.id, Some(file.name.as_str()));
     unit.append_event(event).await?;
     Ok(())
 }

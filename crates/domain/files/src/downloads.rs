@@ -1,7 +1,7 @@
 //! Downloads, recorded before the first byte is sent.
 
 use std::ops::Range;
-use tenantry_kernel::{Action, Actor, Command, Event, Journal, Requirement, World};
+use tenantry_kernel::{Action, Actor, Command, Context, Event, Journal, Requirement};
 
 use crate::{
     File, FileError, FileId, Files,
@@ -27,18 +27,18 @@ impl Command for DownloadFile {
 pub async fn note_download(
     unit: &mut (impl Files + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: DownloadFile,
 ) -> Result<File, FileError> {
     let file = unit.file_by_id(command.id).await?.ok_or(FileError::NotFound)?;
-    unit.append_event(downloaded(world, actor, &file, command.part)).await?;
+    unit.append_event(downloaded(context, actor, &file, command.part)).await?;
     Ok(file)
 }
 
 /// Creates the event of a download.
-pub(crate) fn downloaded(world: &World, actor: &Actor, file: &File, part: Option<Range<u64>>) -> Event {
+pub(crate) fn downloaded(context: &Context, actor: &Actor, file: &File, part: Option<Range<u64>>) -> Event {
     let event =
-        Event::new(world, actor, FILE_DOWNLOADED).within(Some(file.tenant)).target(file.id, Some(file.name.as_str()));
+        Event::new(context, actor, FILE_DOWNLOADED).within(Some(file.tenant)).target(file.id, Some(file.name.as_str()));
     match part {
         // including the last byte, as in the header field of the request
         Some(part) => event.set("range", format!("{}-{}", part.start, part.end.saturating_sub(1))),

@@ -8,8 +8,8 @@ use secrecy::SecretString;
 use sha2::Sha256;
 use std::{ops::Range, time::Duration};
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Event, Journal, Requirement, TenantId, TenantStatus, Timestamp, UserId, World,
-    authorize,
+    Action, Actor, Authorities, Command, Context, Event, Journal, Requirement, TenantId, TenantStatus, Timestamp,
+    UserId, authorize,
 };
 use uuid::Uuid;
 
@@ -124,14 +124,14 @@ impl Command for LinkFile {
 pub async fn issue_link(
     unit: &mut (impl Files + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: LinkFile,
 ) -> Result<FileLinkToken, FileError> {
-    let authority = authorize::<LinkFile>(unit, actor, world).await?;
+    let authority = authorize::<LinkFile>(unit, actor, context).await?;
     let file = unit.file_by_id(command.id).await?.ok_or(FileError::NotFound)?;
-    let seconds = world.now().plus(command.lasts).unix_seconds();
+    let seconds = context.now().plus(command.lasts).unix_seconds();
     let expires_at = Timestamp::from_unix_millis(seconds.saturating_mul(1000)).ok_or(FileError::NotFound)?;
-    let event = Event::new(world, actor, FILE_LINKED)
+    let event = Event::new(context, actor, FILE_LINKED)
         .target(file.id, Some(file.name.as_str()))
         .set("expiresAt", expires_at.to_string());
     unit.append_event(event).await?;
@@ -142,10 +142,10 @@ pub async fn issue_link(
 /// user who created the link may read files. Every other link is treated like an unknown one. Needs a System unit.
 pub async fn file_of_link(
     unit: &mut (impl Files + Authorities + ?Sized),
-    world: &World,
+    context: &Context,
     token: &FileLinkToken,
 ) -> Result<File, FileError> {
-    if token.expires_at <= world.now() {
+    if token.expires_at <= context.now() {
         return Err(FileError::NotFound);
     }
     let held = unit.member_authority(token.tenant, token.issuer).await?.ok_or(FileError::NotFound)?;
@@ -160,12 +160,12 @@ pub async fn file_of_link(
 pub async fn note_link_use(
     unit: &mut (impl Files + Authorities + Journal + ?Sized),
     origin: &Actor,
-    world: &World,
+    context: &Context,
     token: &FileLinkToken,
     part: Option<Range<u64>>,
 ) -> Result<File, FileError> {
-    let file = file_of_link(unit, world, token).await?;
-    let event = downloaded(world, origin, &file, part).set("issuer", token.issuer.to_string());
+    let file = file_of_link(unit, context, token).await?;
+    let event = downloaded(context, origin, &file, part).set("issuer", token.issuer.to_string());
     unit.append_event(event).await?;
     Ok(file)
 }

@@ -1,7 +1,7 @@
 //! Uploads: the bytes are already stored when the record is inserted, which publishes the file.
 
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Event, Journal, Requirement, StoreError, TenantId, World, authorize,
+    Action, Actor, Authorities, Command, Context, Event, Journal, Requirement, StoreError, TenantId, authorize,
 };
 
 use crate::{
@@ -29,11 +29,11 @@ impl Command for UploadFile {
 pub async fn publish_file(
     unit: &mut (impl Files + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     limit: impl Fn(&str) -> u64,
     command: UploadFile,
 ) -> Result<File, FileError> {
-    let authority = authorize::<UploadFile>(unit, actor, world).await?;
+    let authority = authorize::<UploadFile>(unit, actor, context).await?;
     let tenant = authority.active_tenant()?;
     let UploadFile { id, name, content } = command;
     let file = File {
@@ -44,13 +44,13 @@ pub async fn publish_file(
         bytes: content.bytes,
         sha256: content.sha256,
         uploaded_by: authority.user()?,
-        created_at: world.now(),
+        created_at: context.now(),
     };
     if !unit.take_storage(tenant.id, file.bytes, limit(&tenant.plan)).await? {
         return Err(FileError::QuotaExceeded);
     }
     unit.insert_file(&file).await?;
-    let event = Event::new(world, actor, FILE_UPLOADED)
+    let event = Event::new(context, actor, FILE_UPLOADED)
         .target(file.id, Some(file.name.as_str()))
         .set("contentType", file.kind.media_type())
         .set("size", i64::try_from(file.bytes).unwrap_or(i64::MAX));

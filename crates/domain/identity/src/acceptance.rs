@@ -4,7 +4,7 @@
 use std::{collections::HashSet, net::IpAddr};
 use tenantry_jobs::JobQueue;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Event, Journal, Name, PermissionSet, Refusal, RoleId, TenantStatus, World,
+    Action, Actor, Authorities, Context, Event, Journal, Name, PermissionSet, Refusal, RoleId, TenantStatus,
 };
 use tenantry_tenancy::{
     Invitation, InvitationState, Invitations, Membership, MembershipStatus, Memberships, Role, Roles, Tenant, Tenants,
@@ -55,12 +55,12 @@ impl<T: Invitations + Tenants + Roles + Memberships + People + ?Sized> Offering 
 /// inviter holds every permission that it confers, and the invited user is not disabled.
 pub async fn find_offer(
     unit: &mut (impl Offering + ?Sized),
-    world: &World,
+    context: &Context,
     token_hash: &[u8; 32],
 ) -> Result<Offer, IdentityError> {
     let gone = || IdentityError::LinkInvalid;
     let invitation = unit.invitation_by_token(token_hash).await?;
-    let invitation = invitation.filter(|invitation| invitation.is_open(world.now())).ok_or_else(gone)?;
+    let invitation = invitation.filter(|invitation| invitation.is_open(context.now())).ok_or_else(gone)?;
     let tenant = unit.tenant_by_id(invitation.tenant).await?.ok_or_else(gone)?;
     let inviter = unit.person_by_id(invitation.invited_by).await?.ok_or_else(gone)?;
     let roles = unit.roles_by_ids(&invitation.roles).await?;
@@ -168,25 +168,25 @@ impl<T> Accepting for T where
 pub async fn accept_invitation(
     unit: &mut (impl Accepting + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     keys: &dyn RefreshKeys,
     policy: &SessionPolicy,
     command: AcceptInvitation,
 ) -> Result<Joined, IdentityError> {
-    let tenant = find_offer(unit, world, &command.token_hash).await?.tenant.id;
+    let tenant = find_offer(unit, context, &command.token_hash).await?.tenant.id;
     // The tenant is locked first. The offer is read again because it may have changed before the lock.
     unit.lock_tenant(tenant).await?;
-    let offer = find_offer(unit, world, &command.token_hash).await?;
+    let offer = find_offer(unit, context, &command.token_hash).await?;
     if offer.tenant.id != tenant {
         return Err(IdentityError::LinkInvalid);
     }
     if offer.tenant.status != TenantStatus::Active {
         return Err(Refusal::TenantSuspended.into());
     }
-    let Newcomer { person, origin_session, is_new } = newcomer(unit, actor, world, &offer, command.as_whom).await?;
+    let Newcomer { person, origin_session, is_new } = newcomer(unit, actor, context, &offer, command.as_whom).await?;
     let actor = &actor.known_as(person.id, person.name.as_str()).within(Some(tenant));
 
-    let membership = Membership::new(tenant, person.id, world.now());
+    let membership = Membership::new(tenant, person.id, context.now());
     unit.insert_membership(&membership, &person.member_keys()).await?;
     let ids: Vec<RoleId> = offer.roles.iter().map(|role| role.id).collect::<HashSet<_>>().into_iter().collect();
     unit.replace_roles(tenant, person.id, &ids).await?;
@@ -195,15 +195,15 @@ pub async fn accept_invitation(
     invitation.token_hash = None;
     unit.update_invitation(&invitation).await?;
 
-    let accepted = Event::new(world, actor, INVITATION_ACCEPTED).target(invitation.id, Some(person.email.as_str()));
+    let accepted = Event::new(context, actor, INVITATION_ACCEPTED).target(invitation.id, Some(person.email.as_str()));
     unit.append_event(accepted).await?;
-    let joined = Event::new(world, actor, MEMBERSHIP_CREATED)
+    let joined = Event::new(context, actor, MEMBERSHIP_CREATED)
         .target(person.id, Some(person.name.as_str()))
         .set("roles", role_names(&offer.roles));
     unit.append_event(joined).await?;
-    note_seen(unit, world, &person.email, command.ip).await?;
+    note_seen(unit, context, &person.email, command.ip).await?;
     let beginning = origin_session.as_ref().map_or(SessionOrigin::SignIn, SessionOrigin::Sibling);
-    let session = start_session(unit, actor, world, keys, policy, beginning).await?;
+    let session = start_session(unit, actor, context, keys, policy, beginning).await?;
     Ok(Joined { person, tenant: offer.tenant, session, is_new })
 }
 
@@ -217,7 +217,7 @@ struct Newcomer {
 async fn newcomer(
     unit: &mut (impl Accepting + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     offer: &Offer,
     as_whom: Acceptor,
 ) -> Result<Newcomer, IdentityError> {
@@ -242,7 +242,7 @@ async fn newcomer(
                 _ if proof.user() != Some(person.id) => return Err(IdentityError::LinkInvalid),
                 _ => {
                     proof.current_credential(unit, person.id).await?;
-                    proof.refund(unit, world).await?;
+                    proof.refund(unit, context).await?;
                     None
                 }
             };
@@ -253,14 +253,14 @@ async fn newcomer(
             unit.delete_registrations_of(&email).await?;
             match known {
                 Some(person) => {
-                    let person = take_account(unit, actor, world, person, name, hash).await?;
+                    let person = take_account(unit, actor, context, person, name, hash).await?;
                     Ok(Newcomer { person, origin_session: None, is_new: false })
                 }
                 None => {
                     let new = NewPerson { email, is_verified: true, name, hash: Some(hash) };
-                    let person = insert_person(unit, actor, world, new).await?;
+                    let person = insert_person(unit, actor, context, new).await?;
                     let actor = actor.known_as(person.id, person.name.as_str());
-                    unit.append_event(email_verified(world, &actor, &person)).await?;
+                    unit.append_event(email_verified(context, &actor, &person)).await?;
                     Ok(Newcomer { person, origin_session: None, is_new: true })
                 }
             }
@@ -275,29 +275,29 @@ async fn newcomer(
 async fn take_account(
     unit: &mut (impl Accepting + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     before: Person,
     name: Name,
     hash: PasswordHash,
 ) -> Result<Person, IdentityError> {
-    let now = world.now();
+    let now = context.now();
     let mut person = Person { name, email_verified_at: Some(now), ..before.clone() };
     unit.update_person(&person).await?;
     person.version += 1;
     unit.user_authority_changed(person.id).await?;
-    set_password(unit, world, person.id, hash).await?;
+    set_password(unit, context, person.id, hash).await?;
     unit.delete_links_of(person.id).await?;
     let actor = &actor.known_as(person.id, person.name.as_str());
-    let renamed = Event::new(world, actor, USER_UPDATED)
+    let renamed = Event::new(context, actor, USER_UPDATED)
         .target(person.id, Some(person.name.as_str()))
         .changed_personal("name", before.name.as_str(), person.name.as_str());
     unit.append_event(renamed).await?;
-    let reset = Event::new(world, actor, USER_PASSWORD_RESET)
+    let reset = Event::new(context, actor, USER_PASSWORD_RESET)
         .target(person.id, Some(person.name.as_str()))
         .changed_secret("password");
     unit.append_event(reset).await?;
-    unit.append_event(email_verified(world, actor, &person)).await?;
+    unit.append_event(email_verified(context, actor, &person)).await?;
     let ended = unit.end_sessions_of_user(person.id, None, EndReason::AccountTaken, now).await?;
-    note_ended(unit, actor, world, &ended, EndReason::AccountTaken).await?;
+    note_ended(unit, actor, context, &ended, EndReason::AccountTaken).await?;
     Ok(person)
 }

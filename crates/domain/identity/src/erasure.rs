@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, EmailAddress, Event, EventId, Journal, Name, Requirement, StoreError,
-    TenantId, UserId, World, authorize,
+    Action, Actor, Authorities, Command, Context, EmailAddress, Event, EventId, Journal, Name, Requirement, StoreError,
+    TenantId, UserId, authorize,
 };
 use tenantry_tenancy::{Memberships, vocabulary::MEMBERSHIP_REMOVED};
 use uuid::Uuid;
@@ -82,10 +82,10 @@ impl Command for ErasePerson {
 pub async fn erase_person(
     unit: &mut (impl People + Erasure + Memberships + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: ErasePerson,
 ) -> Result<(), IdentityError> {
-    authorize::<ErasePerson>(unit, actor, world).await?;
+    authorize::<ErasePerson>(unit, actor, context).await?;
     let ErasePerson { user: id, force } = command;
     let tenants = lock_tenants_of(unit, id, force).await?;
     let before = unit.lock_person(id).await?.ok_or(IdentityError::NotFound)?;
@@ -107,11 +107,11 @@ pub async fn erase_person(
     unit.user_authority_changed(id).await?;
     for tenant in &tenants {
         let log = actor.within(Some(*tenant));
-        unit.append_event(Event::new(world, &log, MEMBERSHIP_REMOVED).target(id, None)).await?;
-        unit.append_event(Event::new(world, &log, USER_ERASED).target(id, None)).await?;
+        unit.append_event(Event::new(context, &log, MEMBERSHIP_REMOVED).target(id, None)).await?;
+        unit.append_event(Event::new(context, &log, USER_ERASED).target(id, None)).await?;
     }
     if tenants.is_empty() {
-        unit.append_event(Event::new(world, actor, USER_ERASED).target(id, None)).await?;
+        unit.append_event(Event::new(context, actor, USER_ERASED).target(id, None)).await?;
     }
     Ok(())
 }

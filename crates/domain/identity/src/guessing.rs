@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use std::{net::IpAddr, time::Duration};
-use tenantry_kernel::{EmailAddress, StoreError, Timestamp, World};
+use tenantry_kernel::{Context, EmailAddress, StoreError, Timestamp};
 
 /// A limit per time window, which starts with the first count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,12 +114,12 @@ pub trait Attempts: Send {
 /// lengthen the wait.
 pub async fn consume(
     unit: &mut (impl Attempts + ?Sized),
-    world: &World,
+    context: &Context,
     policy: &GuessPolicy,
     guess: GuessKind<'_>,
     ip: Option<IpAddr>,
 ) -> Result<Result<ConsumedQuota, TooManyAttempts>, StoreError> {
-    let now = world.now();
+    let now = context.now();
     let source = address_key(ip);
     let registration =
         || GuessCounter { key: digest(&[b"registration", source.as_bytes()]), quota: policy.registrations_per_address };
@@ -168,13 +168,13 @@ pub async fn consume(
 /// Refunds a successful guess, and records its source address as known.
 pub async fn refund(
     unit: &mut (impl Attempts + ?Sized),
-    world: &World,
+    context: &Context,
     consumed: &ConsumedQuota,
 ) -> Result<(), StoreError> {
     let keys: Vec<[u8; 32]> = consumed.charges.iter().map(|charge| charge.key).collect();
     unit.give_back_attempts(&keys).await?;
     if let Some((account, source)) = consumed.account_and_source {
-        unit.remember_source(account, source, world.now()).await?;
+        unit.remember_source(account, source, context.now()).await?;
     }
     Ok(())
 }
@@ -182,12 +182,12 @@ pub async fn refund(
 /// Records that the owner of the account used a mailed link at this network address.
 pub async fn note_seen(
     unit: &mut (impl Attempts + ?Sized),
-    world: &World,
+    context: &Context,
     email: &EmailAddress,
     ip: Option<IpAddr>,
 ) -> Result<(), StoreError> {
     let (account, source) = account_and_source(email, &address_key(ip));
-    unit.remember_source(account, source, world.now()).await
+    unit.remember_source(account, source, context.now()).await
 }
 
 fn account_and_source(email: &EmailAddress, source: &str) -> ([u8; 32], [u8; 32]) {

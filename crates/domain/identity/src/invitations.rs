@@ -2,7 +2,8 @@
 
 use tenantry_jobs::{JobQueue, Sealer};
 use tenantry_kernel::{
-    Action, Actor, Authorities, Authority, Command, EmailAddress, Event, Journal, Requirement, RoleId, World, authorize,
+    Action, Actor, Authorities, Authority, Command, Context, EmailAddress, Event, Journal, Requirement, RoleId,
+    authorize,
 };
 use tenantry_mails::{AttachedLink, send_email};
 use tenantry_tenancy::{
@@ -50,11 +51,11 @@ impl<T: Invitations + Roles + Memberships + People + JobQueue + Authorities + Jo
 pub async fn invite(
     unit: &mut (impl Inviting + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     sealer: &dyn Sealer,
     command: Invite,
 ) -> Result<Invitation, IdentityError> {
-    let authority = authorize::<Invite>(unit, actor, world).await?;
+    let authority = authorize::<Invite>(unit, actor, context).await?;
     authority.require_verified_email()?;
     let held = authority.active_tenant()?;
     let roles = wanted_roles(unit, &command.roles).await?;
@@ -69,20 +70,20 @@ pub async fn invite(
         None => (
             INVITATION_CREATED,
             Invitation {
-                id: InvitationId::new(world),
+                id: InvitationId::new(context),
                 tenant: held.id,
                 email: command.email,
                 roles: Vec::new(),
                 state: InvitationState::Open,
                 invited_by: inviter,
                 token_hash: None,
-                expires_at: world.now(),
-                created_at: world.now(),
+                expires_at: context.now(),
+                created_at: context.now(),
             },
         ),
     };
     invitation.roles = roles.iter().map(|role| role.id).collect();
-    send(unit, actor, world, sealer, &authority, action, &mut invitation, &roles).await?;
+    send(unit, actor, context, sealer, &authority, action, &mut invitation, &roles).await?;
     Ok(invitation)
 }
 
@@ -90,11 +91,11 @@ pub async fn invite(
 pub async fn resend_invitation(
     unit: &mut (impl Inviting + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     sealer: &dyn Sealer,
     command: ResendInvitation,
 ) -> Result<Invitation, IdentityError> {
-    let authority = authorize::<ResendInvitation>(unit, actor, world).await?;
+    let authority = authorize::<ResendInvitation>(unit, actor, context).await?;
     authority.require_verified_email()?;
     let held = authority.active_tenant()?;
     let mut invitation = unit.invitation_by_id(command.id).await?.ok_or(IdentityError::NotFound)?;
@@ -107,7 +108,7 @@ pub async fn resend_invitation(
         return Err(TenancyError::InvalidState.into());
     }
     ensure_may_confer(unit.vocabulary(), &held.permissions, &roles)?;
-    send(unit, actor, world, sealer, &authority, INVITATION_RENEWED, &mut invitation, &roles).await?;
+    send(unit, actor, context, sealer, &authority, INVITATION_RENEWED, &mut invitation, &roles).await?;
     Ok(invitation)
 }
 
@@ -116,7 +117,7 @@ pub async fn resend_invitation(
 async fn send(
     unit: &mut (impl Inviting + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     sealer: &dyn Sealer,
     authority: &Authority,
     action: Action,
@@ -124,15 +125,15 @@ async fn send(
     roles: &[Role],
 ) -> Result<(), IdentityError> {
     let held = authority.active_tenant()?;
-    let token = LinkToken::generate(world);
+    let token = LinkToken::generate(context);
     invitation.invited_by = authority.user()?;
     invitation.token_hash = Some(token.hash());
-    invitation.expires_at = world.now().plus(LinkPurpose::Invite.lifetime());
+    invitation.expires_at = context.now().plus(LinkPurpose::Invite.lifetime());
     match action {
         INVITATION_CREATED => unit.insert_invitation(invitation).await?,
         _ => unit.update_invitation(invitation).await?,
     }
-    let event = Event::new(world, actor, action)
+    let event = Event::new(context, actor, action)
         .target(invitation.id, Some(invitation.email.as_str()))
         .set_personal("email", invitation.email.as_str())
         .set("roles", role_names(roles));
@@ -144,5 +145,5 @@ async fn send(
         expires_at: invitation.expires_at,
         sealer,
     };
-    Ok(send_email(unit, actor, world, Some(held.id), &invitation.email, mail, Some(attached)).await?)
+    Ok(send_email(unit, actor, context, Some(held.id), &invitation.email, mail, Some(attached)).await?)
 }

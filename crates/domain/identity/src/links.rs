@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use std::{fmt, time::Duration};
-use tenantry_kernel::{EmailAddress, SessionId, StoreError, Timestamp, UserId, World};
+use tenantry_kernel::{Context, EmailAddress, SessionId, StoreError, Timestamp, UserId};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = MINUTE.saturating_mul(60);
@@ -124,8 +124,8 @@ impl LinkToken {
     pub const CHARS: usize = 43;
 
     /// Generates a new token.
-    pub fn generate(world: &World) -> Self {
-        Self(SecretString::from(URL_SAFE_NO_PAD.encode(world.random::<32>())))
+    pub fn generate(context: &Context) -> Self {
+        Self(SecretString::from(URL_SAFE_NO_PAD.encode(context.random::<32>())))
     }
 
     /// Returns the text of the token for the link.

@@ -1,8 +1,8 @@
 //! Use cases that concern a user and their membership together: adding, deactivating and removing members.
 
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, DefaultRole, Event, Journal, Refusal, Requirement, StoreError, TenantId,
-    UserId, World, authorize,
+    Action, Actor, Authorities, Command, Context, DefaultRole, Event, Journal, Refusal, Requirement, StoreError,
+    TenantId, UserId, authorize,
 };
 use tenantry_tenancy::{
     Membership, MembershipStatus, Memberships, Role, Roles, TenancyError, ensure_owner_remains,
@@ -53,11 +53,11 @@ impl Command for RemoveMember {
 pub async fn change_member_status(
     unit: &mut (impl Memberships + People + Sessions + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: ChangeMemberStatus,
 ) -> Result<(), IdentityError> {
     let mut member =
-        member_to_change::<ChangeMemberStatus>(unit, actor, world, command.user, command.expected_version).await?;
+        member_to_change::<ChangeMemberStatus>(unit, actor, context, command.user, command.expected_version).await?;
     if member.status == command.status {
         return Ok(());
     }
@@ -71,14 +71,14 @@ pub async fn change_member_status(
     member.status = command.status;
     unit.update_membership(&member).await?;
     let name = name_of(unit, member.user).await?;
-    let event = Event::new(world, actor, action).target(member.user, name.as_deref()).changed(
+    let event = Event::new(context, actor, action).target(member.user, name.as_deref()).changed(
         "status",
         before.name(),
         member.status.name(),
     );
     unit.append_event(event).await?;
     if member.status == MembershipStatus::Deactivated {
-        end_member_sessions(unit, actor, world, &member, EndReason::MembershipDeactivated).await?;
+        end_member_sessions(unit, actor, context, &member, EndReason::MembershipDeactivated).await?;
     }
     Ok(())
 }
@@ -87,16 +87,16 @@ pub async fn change_member_status(
 pub async fn remove_member(
     unit: &mut (impl Memberships + People + Sessions + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: RemoveMember,
 ) -> Result<(), IdentityError> {
-    let member = member_to_change::<RemoveMember>(unit, actor, world, command.user, command.expected_version).await?;
+    let member = member_to_change::<RemoveMember>(unit, actor, context, command.user, command.expected_version).await?;
     ensure_owner_remains(unit, &member).await?;
     let name = name_of(unit, member.user).await?;
     unit.delete_membership(member.user).await?;
-    let event = Event::new(world, actor, MEMBERSHIP_REMOVED).target(member.user, name.as_deref());
+    let event = Event::new(context, actor, MEMBERSHIP_REMOVED).target(member.user, name.as_deref());
     unit.append_event(event).await?;
-    end_member_sessions(unit, actor, world, &member, EndReason::MembershipRemoved).await
+    end_member_sessions(unit, actor, context, &member, EndReason::MembershipRemoved).await
 }
 
 /// Leave the tenant.
@@ -113,16 +113,16 @@ impl Command for LeaveTenant {
 pub async fn leave_tenant(
     unit: &mut (impl Memberships + Sessions + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     _: LeaveTenant,
 ) -> Result<(), IdentityError> {
-    let authority = authorize::<LeaveTenant>(unit, actor, world).await?;
+    let authority = authorize::<LeaveTenant>(unit, actor, context).await?;
     let member = unit.membership_of(authority.user()?).await?.ok_or(Refusal::SessionEnded)?;
     ensure_owner_remains(unit, &member).await?;
     unit.delete_membership(member.user).await?;
-    let event = Event::new(world, actor, MEMBERSHIP_REMOVED).target(member.user, actor.name());
+    let event = Event::new(context, actor, MEMBERSHIP_REMOVED).target(member.user, actor.name());
     unit.append_event(event).await?;
-    end_member_sessions(unit, actor, world, &member, EndReason::MembershipRemoved).await
+    end_member_sessions(unit, actor, context, &member, EndReason::MembershipRemoved).await
 }
 
 /// Transfer ownership of the tenant to another member.
@@ -142,10 +142,10 @@ impl Command for TransferOwnership {
 pub async fn transfer_ownership(
     unit: &mut (impl Memberships + Roles + People + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: TransferOwnership,
 ) -> Result<(), IdentityError> {
-    let authority = authorize::<TransferOwnership>(unit, actor, world).await?;
+    let authority = authorize::<TransferOwnership>(unit, actor, context).await?;
     authority.require_verified_email()?;
     let tenant = authority.active_tenant()?;
     let owner = authority.session()?;
@@ -160,19 +160,19 @@ pub async fn transfer_ownership(
     let owner_role = unit.default_role(tenant.id, DefaultRole::Owner).await?.ok_or_else(missing)?;
     let admin_role = unit.default_role(tenant.id, DefaultRole::Admin).await?.ok_or_else(missing)?;
     let giver = unit.membership_of(owner.user).await?.ok_or(Refusal::SessionEnded)?;
-    let event = Event::new(world, actor, TENANT_OWNERSHIP_TRANSFERRED)
+    let event = Event::new(context, actor, TENANT_OWNERSHIP_TRANSFERRED)
         .target(tenant.id, Some(tenant.name.as_str()))
         .set("owner", heir.user.to_string());
     unit.append_event(event).await?;
-    exchange(unit, actor, world, &heir, Some(person.name.as_str()), None, &owner_role).await?;
-    exchange(unit, actor, world, &giver, Some(owner.name.as_str()), Some(&owner_role), &admin_role).await
+    exchange(unit, actor, context, &heir, Some(person.name.as_str()), None, &owner_role).await?;
+    exchange(unit, actor, context, &giver, Some(owner.name.as_str()), Some(&owner_role), &admin_role).await
 }
 
 /// Assigns a role to a member and unassigns another one.
 async fn exchange(
     unit: &mut (impl Memberships + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     member: &Membership,
     name: Option<&str>,
     take: Option<&Role>,
@@ -191,7 +191,7 @@ async fn exchange(
     unit.replace_roles(member.tenant, member.user, &ids).await?;
     unit.update_membership(member).await?;
     unit.user_authority_changed(member.user).await?;
-    let event = Event::new(world, actor, MEMBERSHIP_ROLES_CHANGED).target(member.user, name).changed(
+    let event = Event::new(context, actor, MEMBERSHIP_ROLES_CHANGED).target(member.user, name).changed(
         "roles",
         role_names(&before),
         role_names(&after),
@@ -221,16 +221,16 @@ impl Command for AddMember<'_> {
 pub async fn add_member(
     unit: &mut (impl Memberships + Roles + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: AddMember<'_>,
 ) -> Result<(), IdentityError> {
     let AddMember { tenant, person, role } = command;
     let actor = &actor.within(Some(tenant));
-    authorize::<AddMember<'_>>(unit, actor, world).await?;
-    let membership = Membership::new(tenant, person.id, world.now());
+    authorize::<AddMember<'_>>(unit, actor, context).await?;
+    let membership = Membership::new(tenant, person.id, context.now());
     unit.insert_membership(&membership, &person.member_keys()).await?;
     unit.replace_roles(tenant, person.id, &[role.id]).await?;
-    let event = Event::new(world, actor, MEMBERSHIP_CREATED)
+    let event = Event::new(context, actor, MEMBERSHIP_CREATED)
         .target(person.id, Some(person.name.as_str()))
         .set("roles", vec![role.name.to_string()]);
     unit.append_event(event).await?;
@@ -242,11 +242,11 @@ pub async fn add_member(
 async fn member_to_change<C: Command>(
     unit: &mut (impl Memberships + Authorities + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     user: UserId,
     expected_version: Option<i64>,
 ) -> Result<Membership, IdentityError> {
-    let authority = authorize::<C>(unit, actor, world).await?;
+    let authority = authorize::<C>(unit, actor, context).await?;
     let member = unit.membership_of(user).await?.ok_or(TenancyError::NotFound)?;
     let roles = unit.roles_of(&[user]).await?;
     if roles.iter().any(|holding| holding.role.system == Some(DefaultRole::Owner)) {
@@ -265,10 +265,10 @@ async fn name_of(unit: &mut (impl People + ?Sized), user: UserId) -> Result<Opti
 async fn end_member_sessions(
     unit: &mut (impl Sessions + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     member: &Membership,
     reason: EndReason,
 ) -> Result<(), IdentityError> {
-    let ended = unit.end_sessions_of_member(member.tenant, member.user, reason, world.now()).await?;
-    note_ended(unit, actor, world, &ended, reason).await
+    let ended = unit.end_sessions_of_member(member.tenant, member.user, reason, context.now()).await?;
+    note_ended(unit, actor, context, &ended, reason).await
 }

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use tenantry_jobs::JobQueue;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Event, Journal, Refusal, Requirement, StoreError, Timestamp, UserId, World,
+    Action, Actor, Authorities, Command, Context, Event, Journal, Refusal, Requirement, StoreError, Timestamp, UserId,
     authorize,
 };
 use tenantry_mails::send_email;
@@ -201,32 +201,32 @@ impl Command for ChangePassword {
 pub async fn change_password(
     unit: &mut (impl People + CredentialStore + Sessions + JobQueue + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: ChangePassword,
 ) -> Result<Person, IdentityError> {
     let (session, id) = actor.session()?;
     let person = unit.lock_person(id).await?.ok_or(Refusal::SessionEnded)?;
-    authorize::<ChangePassword>(unit, actor, world).await?;
+    authorize::<ChangePassword>(unit, actor, context).await?;
     let mut credential = command.proof.current_credential(unit, id).await?;
     credential.hash = command.hash;
     credential.version += 1;
-    credential.changed_at = world.now();
+    credential.changed_at = context.now();
     unit.update_credential(&credential).await?;
-    let event = Event::new(world, actor, USER_PASSWORD_CHANGED)
+    let event = Event::new(context, actor, USER_PASSWORD_CHANGED)
         .target(id, Some(person.name.as_str()))
         .changed_secret("password");
     unit.append_event(event).await?;
-    let ended = unit.end_sessions_of_user(id, Some(session), EndReason::PasswordChanged, world.now()).await?;
-    note_ended(unit, actor, world, &ended, EndReason::PasswordChanged).await?;
-    send_email(unit, actor, world, None, &person.email, password_changed(actor, world, &person), None).await?;
+    let ended = unit.end_sessions_of_user(id, Some(session), EndReason::PasswordChanged, context.now()).await?;
+    note_ended(unit, actor, context, &ended, EndReason::PasswordChanged).await?;
+    send_email(unit, actor, context, None, &person.email, password_changed(actor, context, &person), None).await?;
     Ok(person)
 }
 
 /// Creates the email that notifies a user of a changed password.
-pub(crate) fn password_changed(actor: &Actor, world: &World, person: &Person) -> PasswordChangedEmail {
+pub(crate) fn password_changed(actor: &Actor, context: &Context, person: &Person) -> PasswordChangedEmail {
     PasswordChangedEmail {
         name: person.name.to_string(),
-        at: world.now().to_string(),
+        at: context.now().to_string(),
         ip: actor.origin.ip.map(|ip| ip.to_string()),
     }
 }

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, EmailAddress, Event, Journal, Name, Refusal, Requirement, StoreError,
-    TenantId, Timestamp, UserId, World, authorize,
+    Action, Actor, Authorities, Command, Context, EmailAddress, Event, Journal, Name, Refusal, Requirement, StoreError,
+    TenantId, Timestamp, UserId, authorize,
 };
 use tenantry_tenancy::{MemberKeys, Memberships, TenancyError};
 
@@ -117,7 +117,7 @@ impl Command for ChangeProfile {
 pub async fn change_profile(
     unit: &mut (impl People + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: ChangeProfile,
 ) -> Result<Person, IdentityError> {
     let (_, id) = actor.session()?;
@@ -135,7 +135,7 @@ pub async fn change_profile(
     unit.update_person(&after).await?;
     after.version += 1;
     unit.user_authority_changed(id).await?;
-    let event = Event::new(world, actor, USER_UPDATED).target(id, Some(after.name.as_str())).changed_personal(
+    let event = Event::new(context, actor, USER_UPDATED).target(id, Some(after.name.as_str())).changed_personal(
         "name",
         before.name.as_str(),
         after.name.as_str(),
@@ -163,18 +163,18 @@ impl Command for DisablePerson {
 pub async fn disable_person(
     unit: &mut (impl People + Sessions + Memberships + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: DisablePerson,
 ) -> Result<(), IdentityError> {
-    authorize::<DisablePerson>(unit, actor, world).await?;
+    authorize::<DisablePerson>(unit, actor, context).await?;
     let DisablePerson { user: id, force } = command;
     let tenants = lock_tenants_of(unit, id, force).await?;
-    if !change_status(unit, actor, world, id, PersonStatus::Disabled).await? {
+    if !change_status(unit, actor, context, id, PersonStatus::Disabled).await? {
         return Ok(());
     }
     require_no_other_tenant(unit, id, &tenants).await?;
-    let ended = unit.end_sessions_of_user(id, None, EndReason::PersonDisabled, world.now()).await?;
-    note_ended(unit, actor, world, &ended, EndReason::PersonDisabled).await
+    let ended = unit.end_sessions_of_user(id, None, EndReason::PersonDisabled, context.now()).await?;
+    note_ended(unit, actor, context, &ended, EndReason::PersonDisabled).await
 }
 
 /// Locks every tenant of the user, always in the same order, and returns their ids. Without `force` it fails with
@@ -223,17 +223,17 @@ impl Command for EnablePerson {
 pub async fn enable_person(
     unit: &mut (impl People + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: EnablePerson,
 ) -> Result<(), IdentityError> {
-    authorize::<EnablePerson>(unit, actor, world).await?;
-    change_status(unit, actor, world, command.user, PersonStatus::Enabled).await.map(|_| ())
+    authorize::<EnablePerson>(unit, actor, context).await?;
+    change_status(unit, actor, context, command.user, PersonStatus::Enabled).await.map(|_| ())
 }
 
 async fn change_status(
     unit: &mut (impl People + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     id: UserId,
     status: PersonStatus,
 ) -> Result<bool, IdentityError> {
@@ -249,7 +249,7 @@ async fn change_status(
         PersonStatus::Enabled => USER_ENABLED,
         PersonStatus::Disabled => USER_DISABLED,
     };
-    let event = Event::new(world, actor, action).target(id, Some(person.name.as_str())).changed(
+    let event = Event::new(context, actor, action).target(id, Some(person.name.as_str())).changed(
         "status",
         before.name(),
         status.name(),

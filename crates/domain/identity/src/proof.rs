@@ -1,7 +1,7 @@
 //! Proof of identity: how a user has proved who they are. A proof is created before a unit begins. The command that
 //! takes the proof checks in its unit that it still holds.
 
-use tenantry_kernel::{EmailAddress, SessionId, SessionPrincipal, StoreError, UserId, World};
+use tenantry_kernel::{Context, EmailAddress, SessionId, SessionPrincipal, StoreError, UserId};
 use uuid::Uuid;
 
 use crate::{
@@ -126,9 +126,13 @@ impl Proof {
     }
 
     /// Refunds the guess, because the command succeeds. Only for System units.
-    pub(crate) async fn refund(&self, unit: &mut (impl Attempts + ?Sized), world: &World) -> Result<(), StoreError> {
+    pub(crate) async fn refund(
+        &self,
+        unit: &mut (impl Attempts + ?Sized),
+        context: &Context,
+    ) -> Result<(), StoreError> {
         match &self.consumed {
-            Some(consumed) => refund(unit, world, consumed).await,
+            Some(consumed) => refund(unit, context, consumed).await,
             None => Ok(()),
         }
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use tenantry_jobs::{JobQueue, Kind, NewJob, RetryPolicy, Sealer};
-use tenantry_kernel::{Action, Actor, Authorities, EmailAddress, Event, Journal, World};
+use tenantry_kernel::{Action, Actor, Authorities, Context, EmailAddress, Event, Journal};
 use tenantry_mails::{AttachedLink, send_email};
 
 use crate::{
@@ -36,11 +36,11 @@ impl Kind for ResetRequested {
 pub async fn request_reset(
     unit: &mut (impl JobQueue + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     email: &EmailAddress,
 ) -> Result<(), IdentityError> {
     let requested = ResetRequested { email: email.to_string() };
-    let job = NewJob::of(world, None, &requested)?.traced(actor.origin.trace.to_string());
+    let job = NewJob::of(context, None, &requested)?.traced(actor.origin.trace.to_string());
     unit.enqueue_job(&job).await?;
     Ok(())
 }
@@ -49,7 +49,7 @@ pub async fn request_reset(
 pub async fn prepare_reset(
     unit: &mut (impl People + Links + JobQueue + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     sealer: &dyn Sealer,
     requested: ResetRequested,
 ) -> Result<(), IdentityError> {
@@ -57,12 +57,12 @@ pub async fn prepare_reset(
     let Some(found) = unit.person_by_email(&email).await? else { return Ok(()) };
     let person = unit.lock_person(found.id).await?.filter(|person| person.email == email);
     let Some(person) = person.filter(|person| person.status == PersonStatus::Enabled) else { return Ok(()) };
-    let (link, token) = new_link(world, &person, LinkKind::Reset, LinkPurpose::Reset.lifetime());
+    let (link, token) = new_link(context, &person, LinkKind::Reset, LinkPurpose::Reset.lifetime());
     unit.put_link(&link).await?;
     let attached =
         AttachedLink { purpose: LinkPurpose::Reset.name(), token: token.text(), expires_at: link.expires_at, sealer };
     let mail = ResetPasswordEmail { name: person.name.to_string() };
-    Ok(send_email(unit, actor, world, None, &person.email, mail, Some(attached)).await?)
+    Ok(send_email(unit, actor, context, None, &person.email, mail, Some(attached)).await?)
 }
 
 /// Set a new password through a mailed link. The password is checked for guessability and hashed before the unit
@@ -93,14 +93,14 @@ impl<T: Links + People + CredentialStore + Sessions + Attempts + JobQueue + Auth
 pub async fn reset_password(
     unit: &mut (impl Resetting + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: ResetPassword,
 ) -> Result<(), IdentityError> {
-    let (_, mut person) = use_link(unit, world, &command.token_hash, &[LinkKind::Reset]).await?;
-    let now = world.now();
+    let (_, mut person) = use_link(unit, context, &command.token_hash, &[LinkKind::Reset]).await?;
+    let now = context.now();
     let actor = &actor.known_as(person.id, person.name.as_str());
-    set_password(unit, world, person.id, command.hash).await?;
-    let event = Event::new(world, actor, USER_PASSWORD_RESET)
+    set_password(unit, context, person.id, command.hash).await?;
+    let event = Event::new(context, actor, USER_PASSWORD_RESET)
         .target(person.id, Some(person.name.as_str()))
         .changed_secret("password");
     unit.append_event(event).await?;
@@ -108,23 +108,23 @@ pub async fn reset_password(
         person.email_verified_at = Some(now);
         unit.update_person(&person).await?;
         unit.user_authority_changed(person.id).await?;
-        unit.append_event(email_verified(world, actor, &person)).await?;
+        unit.append_event(email_verified(context, actor, &person)).await?;
     }
     unit.delete_links_of(person.id).await?;
     let ended = unit.end_sessions_of_user(person.id, None, EndReason::PasswordReset, now).await?;
-    note_ended(unit, actor, world, &ended, EndReason::PasswordReset).await?;
-    note_seen(unit, world, &person.email, command.ip).await?;
-    Ok(send_email(unit, actor, world, None, &person.email, password_changed(actor, world, &person), None).await?)
+    note_ended(unit, actor, context, &ended, EndReason::PasswordReset).await?;
+    note_seen(unit, context, &person.email, command.ip).await?;
+    Ok(send_email(unit, actor, context, None, &person.email, password_changed(actor, context, &person), None).await?)
 }
 
 /// Replaces a user's password, or sets the first one.
 pub(crate) async fn set_password(
     unit: &mut (impl CredentialStore + ?Sized),
-    world: &World,
+    context: &Context,
     user: tenantry_kernel::UserId,
     hash: PasswordHash,
 ) -> Result<(), IdentityError> {
-    let changed_at = world.now();
+    let changed_at = context.now();
     match unit.credential_of(user).await? {
         Some(old) => unit.update_credential(&Credential { hash, version: old.version + 1, changed_at, ..old }).await?,
         None => unit.insert_credential(&Credential { user, hash, version: 1, changed_at }).await?,

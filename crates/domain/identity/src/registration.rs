@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::{net::IpAddr, time::Duration};
 use tenantry_jobs::{JobQueue, Kind, NewJob, RetryPolicy, Sealer};
 use tenantry_kernel::{
-    Action, Actor, ActorKind, Authorities, EmailAddress, Event, Journal, Name, StoreError, Timestamp, UserId, World,
+    Action, Actor, ActorKind, Authorities, Context, EmailAddress, Event, Journal, Name, StoreError, Timestamp, UserId,
 };
 use tenantry_mails::{AttachedLink, send_email};
 use tenantry_tenancy::vocabulary::{MEMBERSHIP_CREATED, TENANT_CREATED};
@@ -78,13 +78,13 @@ impl<T: Founding + People + CredentialStore + Sessions + Links + JobQueue + Auth
 pub async fn register(
     unit: &mut (impl Registering + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     keys: &(impl RefreshKeys + Sealer),
     policy: &SessionPolicy,
     command: Register,
 ) -> Result<Registered, IdentityError> {
-    let made = make(unit, actor, world, keys, policy, command, false).await?;
-    let (link, token) = new_link(world, &made.person, LinkKind::Verify, LinkPurpose::Verify.lifetime());
+    let made = make(unit, actor, context, keys, policy, command, false).await?;
+    let (link, token) = new_link(context, &made.person, LinkKind::Verify, LinkPurpose::Verify.lifetime());
     unit.put_link(&link).await?;
     let attached = AttachedLink {
         purpose: LinkPurpose::Verify.name(),
@@ -92,21 +92,21 @@ pub async fn register(
         expires_at: link.expires_at,
         sealer: keys,
     };
-    welcome(unit, actor, world, &made.person, &made.tenant, Some(attached)).await?;
+    welcome(unit, actor, context, &made.person, &made.tenant, Some(attached)).await?;
     Ok(made)
 }
 
 async fn make(
     unit: &mut (impl Registering + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     keys: &impl RefreshKeys,
     policy: &SessionPolicy,
     command: Register,
     is_verified: bool,
 ) -> Result<Registered, IdentityError> {
     let new = NewPerson { email: command.email, is_verified, name: command.name, hash: Some(command.hash) };
-    let person = insert_person(unit, actor, world, new).await?;
+    let person = insert_person(unit, actor, context, new).await?;
     let actor = actor.known_as(person.id, person.name.as_str());
     let founding = FoundTenant {
         name: command.tenant_name,
@@ -116,9 +116,9 @@ async fn make(
         owner_name: person.name.clone(),
         owner_keys: person.member_keys(),
     };
-    let tenant = found_tenant(unit, &actor, world, founding).await?;
+    let tenant = found_tenant(unit, &actor, context, founding).await?;
     let actor = actor.within(Some(tenant.id));
-    let session = start_session(unit, &actor, world, keys, policy, SessionOrigin::SignIn).await?;
+    let session = start_session(unit, &actor, context, keys, policy, SessionOrigin::SignIn).await?;
     Ok(Registered { person, tenant, session })
 }
 
@@ -126,13 +126,13 @@ async fn make(
 async fn welcome(
     unit: &mut (impl JobQueue + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     person: &Person,
     tenant: &Tenant,
     attached: Option<AttachedLink<'_>>,
 ) -> Result<(), IdentityError> {
     let mail = WelcomeEmail { name: person.name.to_string(), tenant: tenant.name.to_string() };
-    Ok(send_email(unit, actor, world, None, &person.email, mail, attached).await?)
+    Ok(send_email(unit, actor, context, None, &person.email, mail, attached).await?)
 }
 
 /// Creates a link by which a user whose account an operator created chooses the first password. The link has the
@@ -141,13 +141,13 @@ async fn welcome(
 pub async fn offer_first_password(
     unit: &mut (impl Links + JobQueue + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     sealer: &dyn Sealer,
     person: &Person,
     tenant: &Tenant,
     by_mail: bool,
 ) -> Result<LinkToken, IdentityError> {
-    let (link, token) = new_link(world, person, LinkKind::Reset, LinkPurpose::Invite.lifetime());
+    let (link, token) = new_link(context, person, LinkKind::Reset, LinkPurpose::Invite.lifetime());
     unit.put_link(&link).await?;
     if by_mail {
         let attached = AttachedLink {
@@ -156,7 +156,7 @@ pub async fn offer_first_password(
             expires_at: link.expires_at,
             sealer,
         };
-        welcome(unit, actor, world, person, tenant, Some(attached)).await?;
+        welcome(unit, actor, context, person, tenant, Some(attached)).await?;
     }
     Ok(token)
 }
@@ -165,12 +165,12 @@ pub async fn offer_first_password(
 pub async fn insert_person(
     unit: &mut (impl People + CredentialStore + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     new: NewPerson,
 ) -> Result<Person, IdentityError> {
-    let now = world.now();
+    let now = context.now();
     let person = Person {
-        id: UserId::new(world),
+        id: UserId::new(context),
         email: new.email,
         email_verified_at: new.is_verified.then_some(now),
         name: new.name,
@@ -186,7 +186,7 @@ pub async fn insert_person(
         ActorKind::Anonymous => actor.known_as(person.id, person.name.as_str()),
         _ => actor.clone(),
     };
-    let event = Event::new(world, &actor.within(None), USER_REGISTERED)
+    let event = Event::new(context, &actor.within(None), USER_REGISTERED)
         .target(person.id, Some(person.name.as_str()))
         .set_personal("email", person.email.as_str())
         .set_personal("name", person.name.as_str());
@@ -258,12 +258,12 @@ pub(crate) const ACCOUNT_RETRY: RetryPolicy =
 pub async fn request_registration(
     unit: &mut (impl Registrations + JobQueue + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     wanted: Register,
 ) -> Result<(), IdentityError> {
-    let now = world.now();
+    let now = context.now();
     let registration = Registration {
-        id: RegistrationId::new(world),
+        id: RegistrationId::new(context),
         wanted,
         token_hash: None,
         created_at: now,
@@ -271,7 +271,7 @@ pub async fn request_registration(
     };
     unit.insert_registration(&registration).await?;
     let requested = RegistrationRequested { registration: registration.id };
-    let job = NewJob::of(world, None, &requested)?.traced(actor.origin.trace.to_string());
+    let job = NewJob::of(context, None, &requested)?.traced(actor.origin.trace.to_string());
     unit.enqueue_job(&job).await?;
     Ok(())
 }
@@ -281,7 +281,7 @@ pub async fn request_registration(
 pub async fn prepare_registration(
     unit: &mut (impl Registrations + People + JobQueue + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     sealer: &dyn Sealer,
     requested: RegistrationRequested,
 ) -> Result<(), IdentityError> {
@@ -291,17 +291,17 @@ pub async fn prepare_registration(
         unit.delete_registration(id).await?;
         // The client that registered learns nothing; the owner of the address does.
         let mail = AccountExistsEmail { name: person.name.to_string() };
-        return Ok(send_email(unit, actor, world, None, &person.email, mail, None).await?);
+        return Ok(send_email(unit, actor, context, None, &person.email, mail, None).await?);
     }
     let waiting = unit.registrations_of(&wanted.email).await?;
     for oldest in waiting.iter().rev().skip(MAX_OPEN_REGISTRATIONS) {
         unit.delete_registration(*oldest).await?;
     }
-    let token = LinkToken::generate(world);
+    let token = LinkToken::generate(context);
     unit.set_registration_token(id, &token.hash()).await?;
     let mail = ConfirmRegistrationEmail { name: wanted.name.to_string(), tenant: wanted.tenant_name.to_string() };
     let attached = AttachedLink { purpose: LinkPurpose::Confirm.name(), token: token.text(), expires_at, sealer };
-    Ok(send_email(unit, actor, world, None, &wanted.email, mail, Some(attached)).await?)
+    Ok(send_email(unit, actor, context, None, &wanted.email, mail, Some(attached)).await?)
 }
 
 /// Confirm a registration.
@@ -324,11 +324,11 @@ impl ConfirmRegistration {
 /// Returns a registration that has not expired. Fails with [`IdentityError::LinkInvalid`] when there is none.
 pub async fn find_registration(
     unit: &mut (impl Registrations + ?Sized),
-    world: &World,
+    context: &Context,
     token_hash: &[u8; 32],
 ) -> Result<Registration, IdentityError> {
     let found = unit.registration_by_token(token_hash).await?;
-    found.filter(|registration| world.now() < registration.expires_at).ok_or(IdentityError::LinkInvalid)
+    found.filter(|registration| context.now() < registration.expires_at).ok_or(IdentityError::LinkInvalid)
 }
 
 /// Creates the registered user, with a verified address, and the tenant. Fails with [`IdentityError::LinkInvalid`]
@@ -336,17 +336,17 @@ pub async fn find_registration(
 pub async fn confirm_registration(
     unit: &mut (impl Registering + Registrations + Attempts + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     keys: &impl RefreshKeys,
     policy: &SessionPolicy,
     command: ConfirmRegistration,
 ) -> Result<Registered, IdentityError> {
-    let registration = find_registration(unit, world, &command.token_hash).await?;
+    let registration = find_registration(unit, context, &command.token_hash).await?;
     let is_proven = command.proof.proven == Proven::Registration(registration.id);
     if !is_proven || !unit.delete_registration(registration.id).await? {
         return Err(IdentityError::LinkInvalid);
     }
-    let made = match make(unit, actor, world, keys, policy, registration.wanted, true).await {
+    let made = match make(unit, actor, context, keys, policy, registration.wanted, true).await {
         // Another registration of the same address was confirmed first, so this one is void.
         Err(IdentityError::EmailTaken) => return Err(IdentityError::LinkInvalid),
         made => made?,
@@ -354,13 +354,13 @@ pub async fn confirm_registration(
     let Registered { person, tenant, .. } = &made;
     unit.delete_registrations_of(&person.email).await?;
     let known = actor.known_as(person.id, person.name.as_str());
-    unit.append_event(email_verified(world, &known.within(Some(tenant.id)), person)).await?;
-    command.proof.refund(unit, world).await?;
-    note_seen(unit, world, &person.email, command.ip).await?;
-    welcome(unit, actor, world, person, tenant, None).await?;
+    unit.append_event(email_verified(context, &known.within(Some(tenant.id)), person)).await?;
+    command.proof.refund(unit, context).await?;
+    note_seen(unit, context, &person.email, command.ip).await?;
+    welcome(unit, actor, context, person, tenant, None).await?;
     Ok(made)
 }
 
-pub(crate) fn email_verified(world: &World, actor: &Actor, person: &Person) -> Event {
-    Event::new(world, actor, USER_EMAIL_VERIFIED).target(person.id, Some(person.name.as_str()))
+pub(crate) fn email_verified(context: &Context, actor: &Actor, person: &Person) -> Event {
+    Event::new(context, actor, USER_EMAIL_VERIFIED).target(person.id, Some(person.name.as_str()))
 }

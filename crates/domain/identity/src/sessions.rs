@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use std::{net::IpAddr, time::Duration};
 use tenantry_jobs::JobQueue;
 use tenantry_kernel::{
-    Action, Actor, ActorKind, Authorities, Command, Event, Journal, Refusal, Requirement, SessionId, SignInId,
-    StoreError, TenantId, Timestamp, UserId, World,
+    Action, Actor, ActorKind, Authorities, Command, Context, Event, Journal, Refusal, Requirement, SessionId, SignInId,
+    StoreError, TenantId, Timestamp, UserId,
 };
 use tenantry_mails::send_email;
 
@@ -269,11 +269,11 @@ impl Command for EndOwnSessions {
 pub async fn end_own_sessions(
     unit: &mut (impl Sessions + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: EndOwnSessions,
 ) -> Result<(), IdentityError> {
     let (current, user) = actor.session()?;
-    let now = world.now();
+    let now = context.now();
     let reason = EndReason::Revoked;
     let ended = match command.which {
         Which::One(id) => {
@@ -284,7 +284,7 @@ pub async fn end_own_sessions(
         Which::Others => unit.end_sessions_of_user(user, Some(current), reason, now).await?,
         Which::All => unit.end_sessions_of_user(user, None, reason, now).await?,
     };
-    note_ended(unit, actor, world, &ended, reason).await
+    note_ended(unit, actor, context, &ended, reason).await
 }
 
 /// Sign out: end a session, or every session of its sign-in.
@@ -305,17 +305,17 @@ impl Command for LogOut {
 pub async fn log_out(
     unit: &mut (impl Sessions + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: LogOut,
 ) -> Result<(), IdentityError> {
     let Some(session) = unit.session_by_id(command.session).await? else { return Ok(()) };
-    let (reason, now) = (EndReason::LoggedOut, world.now());
+    let (reason, now) = (EndReason::LoggedOut, context.now());
     let ended = if command.siblings {
         unit.end_sessions_of_sign_in(session.sign_in, reason, now).await?
     } else {
         unit.end_session(session.id, reason, now).await?
     };
-    note_ended(unit, &actor.of_session(&session), world, &ended, reason).await
+    note_ended(unit, &actor.of_session(&session), context, &ended, reason).await
 }
 
 /// Use a refresh token.
@@ -344,13 +344,13 @@ pub enum Refreshed {
 pub async fn refresh_session(
     unit: &mut (impl Sessions + People + JobQueue + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     keys: &dyn RefreshKeys,
     policy: &SessionPolicy,
     command: Refresh,
 ) -> Result<Refreshed, IdentityError> {
     let Refresh { token } = command;
-    let now = world.now();
+    let now = context.now();
     let mut session = unit.session_by_id(token.session).await?.ok_or(IdentityError::TokenInvalid)?;
     let key = keys.key(&session.key_id).ok_or(IdentityError::TokenInvalid)?;
     if !token.is_made_by(&key) {
@@ -375,7 +375,7 @@ pub async fn refresh_session(
         RefreshOutcome::SpentJustNow => Ok(Refreshed::Session(Box::new(session))),
         RefreshOutcome::Current | RefreshOutcome::Unknown => Err(IdentityError::TokenInvalid),
         RefreshOutcome::Replayed => {
-            end_replayed(unit, &actor.of_session(&session), world, &session).await?;
+            end_replayed(unit, &actor.of_session(&session), context, &session).await?;
             Ok(Refreshed::Replayed)
         }
     }
@@ -386,14 +386,14 @@ pub async fn refresh_session(
 pub(crate) async fn end_replayed(
     unit: &mut (impl Sessions + People + JobQueue + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     session: &Session,
 ) -> Result<(), IdentityError> {
-    let now = world.now();
-    let replayed = Event::new(world, actor, SESSION_REPLAYED).target(session.id, None);
+    let now = context.now();
+    let replayed = Event::new(context, actor, SESSION_REPLAYED).target(session.id, None);
     unit.append_event(replayed).await?;
     let ended = unit.end_sessions_of_sign_in(session.sign_in, EndReason::Replayed, now).await?;
-    note_ended(unit, actor, world, &ended, EndReason::Replayed).await?;
+    note_ended(unit, actor, context, &ended, EndReason::Replayed).await?;
     let Some(person) = unit.person_by_id(session.user).await? else { return Ok(()) };
     let mail = SessionReplayedEmail {
         name: person.name.to_string(),
@@ -401,7 +401,7 @@ pub(crate) async fn end_replayed(
         ip: actor.origin.ip.map(|ip| ip.to_string()),
         user_agent: actor.origin.user_agent.clone(),
     };
-    Ok(send_email(unit, actor, world, None, &person.email, mail, None).await?)
+    Ok(send_email(unit, actor, context, None, &person.email, mail, None).await?)
 }
 
 /// How a session starts.
@@ -417,13 +417,13 @@ pub(crate) enum SessionOrigin<'a> {
 pub(crate) async fn start_session(
     unit: &mut (impl Sessions + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     keys: &dyn RefreshKeys,
     policy: &SessionPolicy,
     beginning: SessionOrigin<'_>,
 ) -> Result<Session, IdentityError> {
     let user = actor.user().ok_or(StoreError::Misuse("a session needs a person"))?;
-    let now = world.now();
+    let now = context.now();
     let mut running = unit.running_sessions_of(user, now).await?;
     running.retain(|session| session.is_live(now, policy));
     let keep = usize::try_from(MAX_LIVE_SESSIONS).unwrap_or(usize::MAX) - 1;
@@ -435,11 +435,11 @@ pub(crate) async fn start_session(
     running.retain(|session| sibling.is_none_or(|sibling| sibling.id != session.id));
     for oldest in running.iter().skip(keep - usize::from(sibling.is_some())) {
         let ended = unit.end_session(oldest.id, EndReason::TooMany, now).await?;
-        note_ended(unit, actor, world, &ended, EndReason::TooMany).await?;
+        note_ended(unit, actor, context, &ended, EndReason::TooMany).await?;
     }
     let session = Session {
-        id: SessionId::new(world),
-        sign_in: sibling.map_or_else(|| SignInId::new(world), |sibling| sibling.sign_in),
+        id: SessionId::new(context),
+        sign_in: sibling.map_or_else(|| SignInId::new(context), |sibling| sibling.sign_in),
         user,
         tenant: actor.tenant,
         key_id: keys.current_id().to_owned(),
@@ -454,7 +454,7 @@ pub(crate) async fn start_session(
         ip: actor.origin.ip,
     };
     unit.insert_session(&session).await?;
-    unit.append_event(Event::new(world, actor, SESSION_STARTED).target(session.id, None)).await?;
+    unit.append_event(Event::new(context, actor, SESSION_STARTED).target(session.id, None)).await?;
     Ok(session)
 }
 
@@ -462,13 +462,13 @@ pub(crate) async fn start_session(
 pub(crate) async fn note_ended(
     unit: &mut (impl Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     ended: &[Session],
     reason: EndReason,
 ) -> Result<(), IdentityError> {
     for session in ended {
         unit.session_authority_changed(session.id).await?;
-        let event = Event::new(world, actor, SESSION_ENDED).target(session.id, None).set("reason", reason.name());
+        let event = Event::new(context, actor, SESSION_ENDED).target(session.id, None).set("reason", reason.name());
         unit.append_event(event).await?;
     }
     Ok(())

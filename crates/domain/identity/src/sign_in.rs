@@ -1,7 +1,7 @@
 //! Sign-in: the password is verified outside any unit. The unit that creates the session checks that the proof still
 //! holds.
 
-use tenantry_kernel::{Action, Actor, Authorities, Journal, Refusal, TenantStatus, World};
+use tenantry_kernel::{Action, Actor, Authorities, Context, Journal, Refusal, TenantStatus};
 use tenantry_tenancy::{Membership, MembershipStatus, Memberships, Slug, Tenant};
 
 use crate::{
@@ -46,7 +46,7 @@ impl<T: People + CredentialStore + Sessions + Memberships + Attempts + Authoriti
 pub async fn complete_sign_in(
     unit: &mut (impl SigningIn + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     keys: &dyn RefreshKeys,
     policy: &SessionPolicy,
     command: SignIn,
@@ -74,9 +74,9 @@ pub async fn complete_sign_in(
         credential.hash = hash.clone();
         unit.update_credential(&credential).await?;
     }
-    proof.refund(unit, world).await?;
+    proof.refund(unit, context).await?;
     let actor = actor.known_as(person.id, person.name.as_str()).within(tenant.as_ref().map(|t| t.id));
-    let session = start_session(unit, &actor, world, keys, policy, SessionOrigin::SignIn).await?;
+    let session = start_session(unit, &actor, context, keys, policy, SessionOrigin::SignIn).await?;
     let tenants = memberships.into_iter().map(|(_, tenant)| tenant).collect();
     Ok(SignedIn { person, session, tenant, tenants })
 }

@@ -2,7 +2,7 @@
 
 use tenantry_jobs::JobQueue;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Journal, Name, Refusal, Requirement, TenantId, TenantStatus, World,
+    Action, Actor, Authorities, Command, Context, Journal, Name, Refusal, Requirement, TenantId, TenantStatus,
 };
 use tenantry_tenancy::{
     FoundTenant, Founding, MembershipStatus, Memberships, Plan, Slug, Tenant, found_tenant,
@@ -42,7 +42,7 @@ impl Command for FoundOwnTenant {
 pub async fn found_own_tenant(
     unit: &mut (impl Founding + People + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: FoundOwnTenant,
 ) -> Result<Tenant, IdentityError> {
     let (_, user) = actor.session()?;
@@ -55,7 +55,7 @@ pub async fn found_own_tenant(
         owner_name: person.name.clone(),
         owner_keys: person.member_keys(),
     };
-    Ok(found_tenant(unit, actor, world, founding).await?)
+    Ok(found_tenant(unit, actor, context, founding).await?)
 }
 
 /// Switch to another tenant.
@@ -103,13 +103,13 @@ impl<T: People + Sessions + Memberships + JobQueue + Authorities + Journal + ?Si
 pub async fn switch_tenant(
     unit: &mut (impl Switching + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     keys: &dyn RefreshKeys,
     policy: &SessionPolicy,
     command: SwitchTenant,
 ) -> Result<Switched, IdentityError> {
     let (acting, user) = actor.session()?;
-    let now = world.now();
+    let now = context.now();
     let person = unit.lock_person(user).await?.ok_or(Refusal::SessionEnded)?;
     let session = unit.session_by_id(acting).await?.ok_or(Refusal::SessionEnded)?;
     let key = keys.key(&session.key_id).ok_or(IdentityError::TokenInvalid)?;
@@ -123,7 +123,7 @@ pub async fn switch_tenant(
         RefreshOutcome::Current | RefreshOutcome::SpentJustNow => {}
         RefreshOutcome::Unknown => return Err(IdentityError::TokenInvalid),
         RefreshOutcome::Replayed => {
-            end_replayed(unit, actor, world, &session).await?;
+            end_replayed(unit, actor, context, &session).await?;
             return Ok(Switched::Replayed);
         }
     }
@@ -139,10 +139,10 @@ pub async fn switch_tenant(
         return Err(Refusal::TenantSuspended.into());
     }
     let there = actor.within(Some(tenant.id));
-    let sibling = start_session(unit, &there, world, keys, policy, SessionOrigin::Sibling(&session)).await?;
+    let sibling = start_session(unit, &there, context, keys, policy, SessionOrigin::Sibling(&session)).await?;
     if command.end_current {
         let ended = unit.end_session(session.id, EndReason::Switched, now).await?;
-        note_ended(unit, actor, world, &ended, EndReason::Switched).await?;
+        note_ended(unit, actor, context, &ended, EndReason::Switched).await?;
     }
     Ok(Switched::There(Box::new(Elsewhere { person, tenant, session: sibling })))
 }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use std::{net::IpAddr, time::Duration};
 use tenantry_jobs::{JobQueue, Kind, NewJob, RetryPolicy, Sealer};
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, EmailAddress, Event, Journal, Refusal, Requirement, SessionId, UserId, World,
-    authorize,
+    Action, Actor, Authorities, Command, Context, EmailAddress, Event, Journal, Refusal, Requirement, SessionId,
+    UserId, authorize,
 };
 use tenantry_mails::{AttachedLink, send_email};
 
@@ -22,8 +22,8 @@ use crate::{
 };
 
 /// Creates a link for a user's mailbox, and its token.
-pub(crate) fn new_link(world: &World, person: &Person, kind: LinkKind, lifetime: Duration) -> (Link, LinkToken) {
-    let (token, now) = (LinkToken::generate(world), world.now());
+pub(crate) fn new_link(context: &Context, person: &Person, kind: LinkKind, lifetime: Duration) -> (Link, LinkToken) {
+    let (token, now) = (LinkToken::generate(context), context.now());
     let link = Link {
         user: person.id,
         kind,
@@ -40,12 +40,12 @@ pub(crate) fn new_link(world: &World, person: &Person, kind: LinkKind, lifetime:
 /// none.
 pub async fn find_link(
     unit: &mut (impl Links + ?Sized),
-    world: &World,
+    context: &Context,
     token_hash: &[u8; 32],
     kinds: &[LinkKind],
 ) -> Result<Link, IdentityError> {
     let found = unit.link_by_token(token_hash).await?;
-    let usable = found.filter(|link| kinds.contains(&link.kind) && world.now() < link.expires_at);
+    let usable = found.filter(|link| kinds.contains(&link.kind) && context.now() < link.expires_at);
     usable.ok_or(IdentityError::LinkInvalid)
 }
 
@@ -53,13 +53,13 @@ pub async fn find_link(
 /// user is disabled, or when their address is no longer the one that the link was created for.
 pub(crate) async fn use_link(
     unit: &mut (impl Links + People + ?Sized),
-    world: &World,
+    context: &Context,
     token_hash: &[u8; 32],
     kinds: &[LinkKind],
 ) -> Result<(Link, Person), IdentityError> {
-    let owner = find_link(unit, world, token_hash, kinds).await?.user;
+    let owner = find_link(unit, context, token_hash, kinds).await?.user;
     let person = unit.lock_person(owner).await?.ok_or(IdentityError::LinkInvalid)?;
-    let link = find_link(unit, world, token_hash, kinds).await?;
+    let link = find_link(unit, context, token_hash, kinds).await?;
     let is_for_today = link.kind == LinkKind::ChangeEmail || link.email == person.email;
     if link.user != person.id || person.status != PersonStatus::Enabled || !is_for_today {
         return Err(IdentityError::LinkInvalid);
@@ -94,11 +94,11 @@ impl Kind for VerificationRequested {
 pub async fn request_verification(
     unit: &mut (impl JobQueue + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     _: ResendVerification,
 ) -> Result<(), IdentityError> {
     let (_, user) = actor.session()?;
-    let job = NewJob::of(world, None, &VerificationRequested { user })?.traced(actor.origin.trace.to_string());
+    let job = NewJob::of(context, None, &VerificationRequested { user })?.traced(actor.origin.trace.to_string());
     unit.enqueue_job(&job).await?;
     Ok(())
 }
@@ -107,7 +107,7 @@ pub async fn request_verification(
 pub async fn prepare_verification(
     unit: &mut (impl People + Links + JobQueue + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     sealer: &dyn Sealer,
     requested: VerificationRequested,
 ) -> Result<(), IdentityError> {
@@ -115,12 +115,12 @@ pub async fn prepare_verification(
     if person.email_verified_at.is_some() || person.status != PersonStatus::Enabled {
         return Ok(());
     }
-    let (link, token) = new_link(world, &person, LinkKind::Verify, LinkPurpose::Verify.lifetime());
+    let (link, token) = new_link(context, &person, LinkKind::Verify, LinkPurpose::Verify.lifetime());
     unit.put_link(&link).await?;
     let attached =
         AttachedLink { purpose: LinkPurpose::Verify.name(), token: token.text(), expires_at: link.expires_at, sealer };
     let mail = VerifyAddressEmail { name: person.name.to_string() };
-    Ok(send_email(unit, actor, world, None, &person.email, mail, Some(attached)).await?)
+    Ok(send_email(unit, actor, context, None, &person.email, mail, Some(attached)).await?)
 }
 
 /// Use a link that verifies an address.
@@ -163,55 +163,55 @@ impl<T> Verifying for T where
 pub async fn verify_email(
     unit: &mut (impl Verifying + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: VerifyEmail,
 ) -> Result<(), IdentityError> {
     let kinds = [LinkKind::Verify, LinkKind::ChangeEmail];
-    let (link, mut person) = use_link(unit, world, &command.token_hash, &kinds).await?;
+    let (link, mut person) = use_link(unit, context, &command.token_hash, &kinds).await?;
     if command.proof.user() != Some(link.user) {
         return Err(IdentityError::LinkInvalid);
     }
     if let Proven::Password { .. } = command.proof.proven {
         command.proof.current_credential(unit, person.id).await?;
-        command.proof.refund(unit, world).await?;
+        command.proof.refund(unit, context).await?;
     }
     let actor = &actor.known_as(person.id, person.name.as_str());
     match link.kind {
-        LinkKind::ChangeEmail => take_over_address(unit, actor, world, &link, person).await?,
+        LinkKind::ChangeEmail => take_over_address(unit, actor, context, &link, person).await?,
         _ if person.email_verified_at.is_some() => {}
         _ => {
-            person.email_verified_at = Some(world.now());
+            person.email_verified_at = Some(context.now());
             unit.update_person(&person).await?;
             unit.user_authority_changed(person.id).await?;
-            unit.append_event(email_verified(world, actor, &person)).await?;
+            unit.append_event(email_verified(context, actor, &person)).await?;
         }
     }
-    Ok(note_seen(unit, world, &link.email, command.ip).await?)
+    Ok(note_seen(unit, context, &link.email, command.ip).await?)
 }
 
 async fn take_over_address(
     unit: &mut (impl Verifying + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     link: &Link,
     mut person: Person,
 ) -> Result<(), IdentityError> {
-    let (old, now) = (person.email.clone(), world.now());
+    let (old, now) = (person.email.clone(), context.now());
     person.email = link.email.clone();
     person.email_verified_at = Some(now);
     unit.update_person(&person).await?;
     unit.delete_links_of(person.id).await?;
     unit.delete_registrations_of(&person.email).await?;
     unit.user_authority_changed(person.id).await?;
-    let event = Event::new(world, actor, USER_EMAIL_CHANGED)
+    let event = Event::new(context, actor, USER_EMAIL_CHANGED)
         .target(person.id, Some(person.name.as_str()))
         .changed_personal("email", old.as_str(), person.email.as_str());
     unit.append_event(event).await?;
     let reason = EndReason::EmailChanged;
     let ended = unit.end_sessions_of_user(person.id, link.session, reason, now).await?;
-    note_ended(unit, actor, world, &ended, reason).await?;
+    note_ended(unit, actor, context, &ended, reason).await?;
     let mail = AddressChangedEmail { name: person.name.to_string(), new_email: person.email.to_string() };
-    Ok(send_email(unit, actor, world, None, &old, mail, None).await?)
+    Ok(send_email(unit, actor, context, None, &old, mail, None).await?)
 }
 
 /// Request an email address change.
@@ -251,15 +251,15 @@ impl Kind for EmailChangeRequested {
 pub async fn request_email_change(
     unit: &mut (impl People + CredentialStore + JobQueue + Authorities + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: ChangeEmail,
 ) -> Result<(), IdentityError> {
     let (session, user) = actor.session()?;
     unit.lock_person(user).await?.ok_or(Refusal::SessionEnded)?;
-    authorize::<ChangeEmail>(unit, actor, world).await?;
+    authorize::<ChangeEmail>(unit, actor, context).await?;
     command.proof.current_credential(unit, user).await?;
     let requested = EmailChangeRequested { user, session, new_email: command.new_email.to_string() };
-    let job = NewJob::of(world, None, &requested)?.traced(actor.origin.trace.to_string());
+    let job = NewJob::of(context, None, &requested)?.traced(actor.origin.trace.to_string());
     unit.enqueue_job(&job).await?;
     Ok(())
 }
@@ -269,7 +269,7 @@ pub async fn request_email_change(
 pub async fn prepare_email_change(
     unit: &mut (impl People + Links + JobQueue + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     sealer: &dyn Sealer,
     requested: EmailChangeRequested,
 ) -> Result<(), IdentityError> {
@@ -280,15 +280,15 @@ pub async fn prepare_email_change(
     }
     let name = person.name.to_string();
     let notice = AddressChangeRequestedEmail { name: name.clone(), new_email: new_email.to_string() };
-    send_email(unit, actor, world, None, &person.email, notice, None).await?;
+    send_email(unit, actor, context, None, &person.email, notice, None).await?;
     if let Some(owner) = unit.person_by_email(&new_email).await? {
         let mail = AddressInUseEmail { name: owner.name.to_string() };
-        return Ok(send_email(unit, actor, world, None, &new_email, mail, None).await?);
+        return Ok(send_email(unit, actor, context, None, &new_email, mail, None).await?);
     }
-    let (link, token) = new_link(world, &person, LinkKind::ChangeEmail, LinkPurpose::Verify.lifetime());
+    let (link, token) = new_link(context, &person, LinkKind::ChangeEmail, LinkPurpose::Verify.lifetime());
     let link = Link { email: new_email.clone(), session: Some(requested.session), ..link };
     unit.put_link(&link).await?;
     let attached =
         AttachedLink { purpose: LinkPurpose::Verify.name(), token: token.text(), expires_at: link.expires_at, sealer };
-    Ok(send_email(unit, actor, world, None, &new_email, ConfirmNewAddressEmail { name }, Some(attached)).await?)
+    Ok(send_email(unit, actor, context, None, &new_email, ConfirmNewAddressEmail { name }, Some(attached)).await?)
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use tenantry_kernel::{Action, Actor, Authorities, Command, Event, Journal, Requirement, TenantId, World, authorize};
+use tenantry_kernel::{Action, Actor, Authorities, Command, Context, Event, Journal, Requirement, TenantId, authorize};
 
 use crate::{
     JobError, JobId, JobQueue, Kind, NewJob, RetryPolicy,
@@ -97,14 +97,14 @@ impl Command for RequestCleanUp {
 pub async fn request_clean_up(
     unit: &mut (impl JobQueue + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     tenant: TenantId,
     command: RequestCleanUp,
 ) -> Result<JobId, JobError> {
-    authorize::<RequestCleanUp>(unit, actor, world).await?;
+    authorize::<RequestCleanUp>(unit, actor, context).await?;
     let RequestCleanUp { targets, dry_run } = command;
-    let event = requested(world, actor, Some(tenant), &targets, dry_run);
-    let job = NewJob::of(world, Some(tenant), &CleanUp { targets, dry_run })?;
+    let event = requested(context, actor, Some(tenant), &targets, dry_run);
+    let job = NewJob::of(context, Some(tenant), &CleanUp { targets, dry_run })?;
     unit.enqueue_job(&job).await?;
     unit.append_event(event.target(job.id, Some(CleanUp::NAME))).await?;
     Ok(job.id)
@@ -130,24 +130,24 @@ impl Command for StartCleanUp {
 pub async fn start_clean_up(
     unit: &mut (impl Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: StartCleanUp,
 ) -> Result<(), JobError> {
-    authorize::<StartCleanUp>(unit, actor, world).await?;
+    authorize::<StartCleanUp>(unit, actor, context).await?;
     let StartCleanUp { tenant, targets, dry_run } = command;
-    unit.append_event(requested(world, actor, tenant, &targets, dry_run)).await?;
+    unit.append_event(requested(context, actor, tenant, &targets, dry_run)).await?;
     Ok(())
 }
 
 fn requested(
-    world: &World,
+    context: &Context,
     actor: &Actor,
     tenant: Option<TenantId>,
     targets: &[CleanUpTarget],
     dry_run: bool,
 ) -> Event {
     let names: Vec<String> = targets.iter().map(|target| target.name().to_owned()).collect();
-    Event::new(world, actor, CLEANUP_REQUESTED)
+    Event::new(context, actor, CLEANUP_REQUESTED)
         .within(tenant)
         .set("targets", names)
         .set("dryRun", if dry_run { "true" } else { "false" })

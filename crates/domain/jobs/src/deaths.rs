@@ -1,6 +1,6 @@
 //! Events of dead letters, which need an operator's attention.
 
-use tenantry_kernel::{Actor, Event, Journal, Outcome, RequestId, StoreError, World};
+use tenantry_kernel::{Actor, Context, Event, Journal, Outcome, RequestId, StoreError};
 
 use crate::{AttemptOutcome as JobOutcome, DeadLetter, Job, vocabulary::JOB_DIED};
 
@@ -15,12 +15,12 @@ impl DeadLetter {
 /// Appends an event per dead letter, in the unit that gave the jobs up.
 pub async fn note_deaths(
     unit: &mut (impl Journal + ?Sized),
-    world: &World,
+    context: &Context,
     dead: &[DeadLetter],
 ) -> Result<(), StoreError> {
     for letter in dead {
-        let actor = Actor::system(RequestId::new(world));
-        let died = Event::new(world, &actor, JOB_DIED)
+        let actor = Actor::system(RequestId::new(context));
+        let died = Event::new(context, &actor, JOB_DIED)
             .within(letter.tenant)
             .target(letter.job, Some(&letter.kind))
             .outcome(Outcome::Failed)

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use std::error::Error;
-use tenantry_kernel::{StoreError, Timestamp, World};
+use tenantry_kernel::{Context, StoreError, Timestamp};
 
 use crate::{Claim, Claimed, Job, Kind, PayloadError, SealError, Worklist};
 
@@ -23,7 +23,7 @@ pub struct JobAttempt {
     /// The job.
     pub job: Job,
     claim: Claim,
-    world: World,
+    context: Context,
 }
 
 /// Result of a successful attempt.
@@ -56,8 +56,8 @@ pub struct LeaseLost;
 
 impl JobAttempt {
     /// Creates the attempt of a claimed job.
-    pub fn new(claimed: Claimed, world: World) -> Self {
-        Self { job: claimed.job, claim: claimed.claim, world }
+    pub fn new(claimed: Claimed, context: Context) -> Self {
+        Self { job: claimed.job, claim: claimed.claim, context }
     }
 
     /// Returns the claim.
@@ -68,7 +68,7 @@ impl JobAttempt {
     /// Records the completion of the job in this unit, so that the unit's other effects happen exactly once. Fails when
     /// the lease was lost; drop the unit then.
     pub async fn complete_in(&self, unit: &mut (impl Worklist + ?Sized)) -> Result<Done, JobFailure> {
-        if unit.complete_job(self.claim, self.world.now()).await? {
+        if unit.complete_job(self.claim, self.context.now()).await? {
             Ok(Done::InUnit)
         } else {
             Err(JobFailure::again(LeaseLost))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
-use tenantry_kernel::{TenantId, Timestamp, World};
+use tenantry_kernel::{Context, TenantId, Timestamp};
 
 use crate::{JobId, JobSecret, RetryPolicy, SealError, SealedSecret, Sealer};
 
@@ -140,10 +140,10 @@ pub enum PayloadError {
 
 impl NewJob {
     /// Creates a job of this kind that may run at once.
-    pub fn of<K: Kind>(world: &World, tenant: Option<TenantId>, words: &K) -> Result<Self, SealError> {
-        let now = world.now();
+    pub fn of<K: Kind>(context: &Context, tenant: Option<TenantId>, words: &K) -> Result<Self, SealError> {
+        let now = context.now();
         Ok(Self {
-            id: JobId::new(world),
+            id: JobId::new(context),
             tenant,
             queue: K::QUEUE,
             kind: K::NAME,

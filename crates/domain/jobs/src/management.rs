@@ -1,6 +1,6 @@
 //! Manages jobs: view, retry, cancel.
 
-use tenantry_kernel::{Action, Actor, Authorities, Command, Event, Journal, Requirement, World, authorize};
+use tenantry_kernel::{Action, Actor, Authorities, Command, Context, Event, Journal, Requirement, authorize};
 
 use crate::{
     JobError, JobId, JobStatus, Jobs,
@@ -45,15 +45,15 @@ impl Command for CancelJob {
 pub async fn retry_job(
     unit: &mut (impl Jobs + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: RetryJob,
 ) -> Result<(), JobError> {
-    authorize::<RetryJob>(unit, actor, world).await?;
+    authorize::<RetryJob>(unit, actor, context).await?;
     let job = unit.job_by_id(command.id).await?.ok_or(JobError::NotFound)?;
-    if !unit.revive_job(job.id, world.now()).await? {
+    if !unit.revive_job(job.id, context.now()).await? {
         return Err(JobError::InvalidState);
     }
-    unit.append_event(event(world, actor, JOB_RETRIED, &job)).await?;
+    unit.append_event(event(context, actor, JOB_RETRIED, &job)).await?;
     Ok(())
 }
 
@@ -61,20 +61,20 @@ pub async fn retry_job(
 pub async fn cancel_job(
     unit: &mut (impl Jobs + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: CancelJob,
 ) -> Result<(), JobError> {
-    authorize::<CancelJob>(unit, actor, world).await?;
+    authorize::<CancelJob>(unit, actor, context).await?;
     let job = unit.job_by_id(command.id).await?.ok_or(JobError::NotFound)?;
-    if !unit.call_off_job(job.id, world.now()).await? {
+    if !unit.call_off_job(job.id, context.now()).await? {
         return Err(JobError::InvalidState);
     }
-    unit.append_event(event(world, actor, JOB_CANCELLED, &job)).await?;
+    unit.append_event(event(context, actor, JOB_CANCELLED, &job)).await?;
     Ok(())
 }
 
-fn event(world: &World, actor: &Actor, action: Action, job: &JobStatus) -> Event {
-    Event::new(world, actor, action)
+fn event(context: &Context, actor: &Actor, action: Action, job: &JobStatus) -> Event {
+    Event::new(context, actor, action)
         .within(job.tenant)
         .target(job.id, Some(&job.kind))
         .set("kind", job.kind.as_str())

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use croner::Cron;
 use std::{fmt, str::FromStr};
-use tenantry_kernel::{StoreError, Timestamp, World};
+use tenantry_kernel::{Context, StoreError, Timestamp};
 
 use crate::{JobId, JobQueue, Kind, NewJob, SealError};
 
@@ -61,14 +61,19 @@ pub struct Schedule {
 impl Schedule {
     /// Creates a schedule that enqueues a job of this kind, without a tenant, at every tick. While one of its jobs is
     /// live, no other is added.
-    pub fn of<K: Kind>(world: &World, name: &'static str, cron: CronExpression, words: &K) -> Result<Self, SealError> {
-        let template = NewJob::of(world, None, words)?.unique(format!("schedule/{name}"));
+    pub fn of<K: Kind>(
+        context: &Context,
+        name: &'static str,
+        cron: CronExpression,
+        words: &K,
+    ) -> Result<Self, SealError> {
+        let template = NewJob::of(context, None, words)?.unique(format!("schedule/{name}"));
         Ok(Self { name, cron, template })
     }
 
-    fn job(&self, world: &World) -> NewJob {
-        let now = world.now();
-        NewJob { id: JobId::new(world), run_at: now, created_at: now, ..self.template.clone() }
+    fn job(&self, context: &Context) -> NewJob {
+        let now = context.now();
+        NewJob { id: JobId::new(context), run_at: now, created_at: now, ..self.template.clone() }
     }
 }
 
@@ -85,10 +90,10 @@ pub trait Schedules: Send {
 /// Registers a schedule. A new one waits for its next tick: earlier ticks were not missed.
 pub async fn register_schedule(
     unit: &mut (impl Schedules + ?Sized),
-    world: &World,
+    context: &Context,
     schedule: &Schedule,
 ) -> Result<(), StoreError> {
-    let now = world.now();
+    let now = context.now();
     if unit.put_schedule(schedule.name, schedule.cron.as_str(), now).await?
         && let Some(tick) = schedule.cron.last_tick(now)
     {
@@ -100,13 +105,13 @@ pub async fn register_schedule(
 /// Fires the last tick of a schedule unless it has fired. Returns the tick, which needs no second attempt.
 pub async fn fire_schedule(
     unit: &mut (impl Schedules + JobQueue + ?Sized),
-    world: &World,
+    context: &Context,
     schedule: &Schedule,
 ) -> Result<Option<Timestamp>, StoreError> {
-    let now = world.now();
+    let now = context.now();
     let Some(tick) = schedule.cron.last_tick(now) else { return Ok(None) };
     if unit.insert_tick(schedule.name, tick, now).await? {
-        unit.enqueue_job(&schedule.job(world)).await?;
+        unit.enqueue_job(&schedule.job(context)).await?;
     }
     Ok(Some(tick))
 }

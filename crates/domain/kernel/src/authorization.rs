@@ -1,6 +1,6 @@
 //! Authorization: the requirement of a command, the function that checks it, and the error of a refusal.
 
-use crate::{Action, Actor, ActorKind, Authorities, Authority, Permission, Principal, StoreError, World};
+use crate::{Action, Actor, ActorKind, Authorities, Authority, Context, Permission, Principal, StoreError};
 
 /// Reason why an actor may not issue a command.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +95,7 @@ pub trait Command {
 pub async fn authorize<C: Command>(
     unit: &mut (impl Authorities + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
 ) -> Result<Authority, Refusal> {
     if matches!(actor.kind, ActorKind::User { .. } | ActorKind::Anonymous) {
         return Err(Refusal::SessionEnded);
@@ -110,7 +110,7 @@ pub async fn authorize<C: Command>(
         ActorKind::System => Authority::of_installation(Principal::System),
         _ => {
             let (session, _) = actor.session()?;
-            unit.authority_of(session, world.now()).await?.ok_or(Refusal::SessionEnded)?
+            unit.authority_of(session, context.now()).await?.ok_or(Refusal::SessionEnded)?
         }
     };
     C::REQUIRES.check(&authority)?;

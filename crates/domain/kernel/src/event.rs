@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use crate::{
-    Action, Actor, CanonicalError, EventId, RequestId, StoreError, Target, TenantId, Timestamp, UserId, World,
+    Action, Actor, CanonicalError, Context, EventId, RequestId, StoreError, Target, TenantId, Timestamp, UserId,
     canonical_json,
 };
 
@@ -191,10 +191,10 @@ struct CanonicalEvent<'a> {
 
 impl Event {
     /// Creates an event of the actor at the current time, in the actor's tenant.
-    pub fn new(world: &World, actor: &Actor, action: Action) -> Self {
-        let occurred_at = world.now();
+    pub fn new(context: &Context, actor: &Actor, action: Action) -> Self {
+        let occurred_at = context.now();
         Self {
-            id: EventId::from_uuid(world.uuid_v7_at(occurred_at)),
+            id: EventId::from_uuid(context.uuid_v7_at(occurred_at)),
             version: EVENT_VERSION,
             tenant: actor.tenant,
             occurred_at,
@@ -213,7 +213,7 @@ impl Event {
                 user_agent: actor.origin.user_agent.clone(),
                 ..PersonalPart::default()
             },
-            salt: world.random(),
+            salt: context.random(),
         }
     }
 

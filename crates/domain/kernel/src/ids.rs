@@ -26,9 +26,9 @@ macro_rules! id {
         pub struct $name($crate::macros::Uuid);
 
         impl $name {
-            /// Returns a new id, ordered by the world's clock.
-            pub fn new(world: &$crate::World) -> Self {
-                Self(world.uuid_v7())
+            /// Returns a new id, ordered by the context's clock.
+            pub fn new(context: &$crate::Context) -> Self {
+                Self(context.uuid_v7())
             }
 
             /// Creates an id from the UUID of a repository or a verified token.

@@ -10,6 +10,7 @@ mod actor;
 mod authority;
 mod authorization;
 mod canonical;
+mod context;
 mod default_role;
 mod email;
 mod error;
@@ -21,7 +22,6 @@ mod permission;
 mod text;
 mod trace;
 mod vocabulary;
-mod world;
 
 pub use action::{Action, Target, TargetKind};
 pub use actor::{Actor, ActorKind, Origin};
@@ -30,6 +30,7 @@ pub use authority::{
 };
 pub use authorization::{Command, Refusal, Requirement, authorize};
 pub use canonical::{CanonicalError, canonical_json};
+pub use context::{Clock, Context, Entropy, Timestamp};
 pub use default_role::DefaultRole;
 pub use email::{EmailAddress, EmailError};
 pub use error::{Coded, ErrorCode, ErrorKind, FieldError, StoreError, missing_permissions};
@@ -42,4 +43,3 @@ pub use permission::{Permission, PermissionInfo, PermissionSet};
 pub use text::{Name, TextError, bounded_line, fold, upper_bound};
 pub use trace::{TraceContext, TraceError, TraceId};
 pub use vocabulary::{CrateVocabulary, DuplicateName, VOCABULARY, Vocabulary};
-pub use world::{Clock, Entropy, Timestamp, World};

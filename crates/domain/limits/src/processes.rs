@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use std::{fmt, time::Duration};
-use tenantry_kernel::{StoreError, Timestamp, World};
+use tenantry_kernel::{Context, StoreError, Timestamp};
 use uuid::Uuid;
 
 /// Id of one run of a process.
@@ -11,8 +11,8 @@ pub struct ProcessId(Uuid);
 
 impl ProcessId {
     /// Creates a new id.
-    pub fn new(world: &World) -> Self {
-        Self(world.uuid_v7())
+    pub fn new(context: &Context) -> Self {
+        Self(context.uuid_v7())
     }
 
     /// Returns the id as stored.

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tenantry_jobs::{JobQueue, JobSecret, Kind, NewJob, RetryPolicy, SealError, Sealer};
-use tenantry_kernel::{Actor, Coded, EmailAddress, ErrorCode, StoreError, TenantId, Timestamp, World};
+use tenantry_kernel::{Actor, Coded, Context, EmailAddress, ErrorCode, StoreError, TenantId, Timestamp};
 
 use crate::{EmailPayload, TemplatePayload};
 
@@ -75,7 +75,7 @@ impl Coded for SendEmailError {
 pub async fn send_email<P: TemplatePayload>(
     unit: &mut (impl JobQueue + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     tenant: Option<TenantId>,
     to: &EmailAddress,
     payload: P,
@@ -86,11 +86,11 @@ pub async fn send_email<P: TemplatePayload>(
     let email = Email {
         to: to.to_string(),
         link: purpose.map(str::to_owned),
-        link_seconds: link.map(|link| link.expires_at.since(world.now()).as_secs()),
+        link_seconds: link.map(|link| link.expires_at.since(context.now()).as_secs()),
         template: P::TEMPLATE.name.to_owned(),
         payload: payload.into_payload(),
     };
-    let job = NewJob::of(world, tenant, &email)?.traced(actor.origin.trace.to_string());
+    let job = NewJob::of(context, tenant, &email)?.traced(actor.origin.trace.to_string());
     let job = match link {
         None => job,
         Some(link) => {

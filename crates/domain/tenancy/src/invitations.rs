@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, EmailAddress, Event, Journal, Page, PageRequest, Requirement, RoleId,
-    StoreError, TenantId, Timestamp, UserId, World, authorize,
+    Action, Actor, Authorities, Command, Context, EmailAddress, Event, Journal, Page, PageRequest, Requirement, RoleId,
+    StoreError, TenantId, Timestamp, UserId, authorize,
 };
 
 use crate::{
@@ -132,10 +132,10 @@ impl Command for RevokeInvitation {
 pub async fn revoke_invitation(
     unit: &mut (impl Invitations + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: RevokeInvitation,
 ) -> Result<(), TenancyError> {
-    authorize::<RevokeInvitation>(unit, actor, world).await?;
+    authorize::<RevokeInvitation>(unit, actor, context).await?;
     let mut invitation = unit.invitation_by_id(command.id).await?.ok_or(TenancyError::NotFound)?;
     if invitation.state != InvitationState::Open {
         return Err(TenancyError::InvalidState);
@@ -143,7 +143,7 @@ pub async fn revoke_invitation(
     invitation.state = InvitationState::Revoked;
     invitation.token_hash = None;
     unit.update_invitation(&invitation).await?;
-    let event = Event::new(world, actor, INVITATION_REVOKED).target(invitation.id, Some(invitation.email.as_str()));
+    let event = Event::new(context, actor, INVITATION_REVOKED).target(invitation.id, Some(invitation.email.as_str()));
     unit.append_event(event).await?;
     Ok(())
 }

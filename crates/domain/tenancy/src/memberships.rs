@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, DefaultRole, EmailAddress, Event, Journal, Page, PageRequest, Refusal,
-    Requirement, RoleId, StoreError, TenantAuthority, TenantId, Timestamp, UserId, World, authorize, fold,
+    Action, Actor, Authorities, Command, Context, DefaultRole, EmailAddress, Event, Journal, Page, PageRequest,
+    Refusal, Requirement, RoleId, StoreError, TenantAuthority, TenantId, Timestamp, UserId, authorize, fold,
 };
 
 use crate::{
@@ -232,14 +232,14 @@ impl<T: Memberships + Roles + Authorities + Journal + ?Sized> Assigning for T {}
 pub async fn assign_roles(
     unit: &mut (impl Memberships + Roles + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: AssignRoles,
 ) -> Result<(), TenancyError> {
-    let authority = authorize::<AssignRoles>(unit, actor, world).await?;
+    let authority = authorize::<AssignRoles>(unit, actor, context).await?;
     let held = authority.active_tenant()?;
     let member = Member::load(unit, command.user).await?;
     let wanted = wanted_roles(unit, &command.roles).await?;
-    change_roles(unit, actor, world, held, member, wanted, command.expected_version).await
+    change_roles(unit, actor, context, held, member, wanted, command.expected_version).await
 }
 
 /// Returns the roles of a request's `roleIds`. Fails when one does not belong to the tenant.
@@ -255,10 +255,10 @@ pub async fn wanted_roles(unit: &mut (impl Roles + ?Sized), ids: &[RoleId]) -> R
 pub async fn give_role(
     unit: &mut (impl Memberships + Roles + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: GiveRole,
 ) -> Result<(), TenancyError> {
-    let authority = authorize::<GiveRole>(unit, actor, world).await?;
+    let authority = authorize::<GiveRole>(unit, actor, context).await?;
     let held = authority.active_tenant()?;
     let member = Member::load(unit, command.user).await?;
     let role = unit.role_by_id(command.role).await?.ok_or(TenancyError::NotFound)?;
@@ -266,24 +266,24 @@ pub async fn give_role(
     if wanted.iter().all(|other| other.id != role.id) {
         wanted.push(role);
     }
-    change_roles(unit, actor, world, held, member, wanted, None).await
+    change_roles(unit, actor, context, held, member, wanted, None).await
 }
 
 /// Unassigns a role from a member. Fails with [`TenancyError::NotFound`] when the member does not hold it.
 pub async fn take_role(
     unit: &mut (impl Memberships + Roles + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: TakeRole,
 ) -> Result<(), TenancyError> {
-    let authority = authorize::<TakeRole>(unit, actor, world).await?;
+    let authority = authorize::<TakeRole>(unit, actor, context).await?;
     let held = authority.active_tenant()?;
     let member = Member::load(unit, command.user).await?;
     let wanted: Vec<Role> = member.roles.iter().filter(|role| role.id != command.role).cloned().collect();
     if wanted.len() == member.roles.len() {
         return Err(TenancyError::NotFound);
     }
-    change_roles(unit, actor, world, held, member, wanted, command.expected_version).await
+    change_roles(unit, actor, context, held, member, wanted, command.expected_version).await
 }
 
 struct Member {
@@ -302,7 +302,7 @@ impl Member {
 async fn change_roles(
     unit: &mut (impl Assigning + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     held: &TenantAuthority,
     member: Member,
     wanted: Vec<Role>,
@@ -332,7 +332,7 @@ async fn change_roles(
     unit.replace_roles(membership.tenant, membership.user, &ids).await?;
     unit.update_membership(&membership).await?;
     unit.user_authority_changed(membership.user).await?;
-    let event = Event::new(world, actor, MEMBERSHIP_ROLES_CHANGED).target(membership.user, None).changed(
+    let event = Event::new(context, actor, MEMBERSHIP_ROLES_CHANGED).target(membership.user, None).changed(
         "roles",
         role_names(&current),
         role_names(&wanted),

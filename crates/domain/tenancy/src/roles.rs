@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use serde::{Serialize, Serializer};
 use std::fmt;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, DefaultRole, Event, Journal, Page, PageRequest, Permission, PermissionSet,
-    Refusal, Requirement, RoleId, StoreError, TenantAuthority, TenantId, TextError, Timestamp, Vocabulary, World,
-    authorize, bounded_line, fold,
+    Action, Actor, Authorities, Command, Context, DefaultRole, Event, Journal, Page, PageRequest, Permission,
+    PermissionSet, Refusal, Requirement, RoleId, StoreError, TenantAuthority, TenantId, TextError, Timestamp,
+    Vocabulary, authorize, bounded_line, fold,
 };
 
 use crate::{
@@ -225,16 +225,16 @@ impl Command for DeleteRole {
 pub async fn create_role(
     unit: &mut (impl Roles + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: CreateRole,
 ) -> Result<Role, TenancyError> {
-    let authority = authorize::<CreateRole>(unit, actor, world).await?;
+    let authority = authorize::<CreateRole>(unit, actor, context).await?;
     let held = authority.active_tenant()?;
     let permissions = command.permissions.permissions();
     require_held(unit.vocabulary(), held, permissions)?;
-    let now = world.now();
+    let now = context.now();
     let role = Role {
-        id: RoleId::new(world),
+        id: RoleId::new(context),
         tenant: held.id,
         name: command.name,
         description: command.description,
@@ -246,7 +246,7 @@ pub async fn create_role(
         updated_at: now,
     };
     unit.insert_role(&role).await?;
-    let event = Event::new(world, actor, ROLE_CREATED)
+    let event = Event::new(context, actor, ROLE_CREATED)
         .target(role.id, Some(role.name.as_str()))
         .set("name", role.name.as_str())
         .set("description", role.description.as_str())
@@ -259,10 +259,10 @@ pub async fn create_role(
 pub async fn change_role(
     unit: &mut (impl Roles + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: ChangeRole,
 ) -> Result<Role, TenancyError> {
-    let authority = authorize::<ChangeRole>(unit, actor, world).await?;
+    let authority = authorize::<ChangeRole>(unit, actor, context).await?;
     let held = authority.active_tenant()?;
     let before = unit.role_by_id(command.id).await?.ok_or(TenancyError::NotFound)?;
     let mut after = before.clone();
@@ -283,14 +283,14 @@ pub async fn change_role(
     if after == before {
         return Ok(before);
     }
-    after.updated_at = world.now();
+    after.updated_at = context.now();
     unit.update_role(&after).await?;
     after.version += 1;
     if after.permissions != before.permissions || after.name != before.name {
         unit.tenant_authority_changed(held.id).await?;
     }
     let names = |role: &Role| unit.vocabulary().names(&role.permissions);
-    let event = Event::new(world, actor, ROLE_UPDATED)
+    let event = Event::new(context, actor, ROLE_UPDATED)
         .target(after.id, Some(after.name.as_str()))
         .changed("name", before.name.as_str(), after.name.as_str())
         .changed("description", before.description.as_str(), after.description.as_str())
@@ -303,10 +303,10 @@ pub async fn change_role(
 pub async fn delete_role(
     unit: &mut (impl Roles + Invitations + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: DeleteRole,
 ) -> Result<(), TenancyError> {
-    authorize::<DeleteRole>(unit, actor, world).await?;
+    authorize::<DeleteRole>(unit, actor, context).await?;
     let role = unit.role_by_id(command.id).await?.ok_or(TenancyError::NotFound)?;
     require_version(command.expected_version, role.version)?;
     if role.system.is_some() {
@@ -315,11 +315,11 @@ pub async fn delete_role(
     if unit.count_holders(&[role.id]).await?.iter().any(|(_, holders)| *holders > 0) {
         return Err(TenancyError::RoleInUse);
     }
-    if unit.count_invitations_with(role.id, world.now()).await? > 0 {
+    if unit.count_invitations_with(role.id, context.now()).await? > 0 {
         return Err(TenancyError::RoleInUse);
     }
     unit.delete_role(role.id).await?;
-    let event = Event::new(world, actor, ROLE_DELETED).target(role.id, Some(role.name.as_str()));
+    let event = Event::new(context, actor, ROLE_DELETED).target(role.id, Some(role.name.as_str()));
     unit.append_event(event).await?;
     Ok(())
 }
@@ -327,13 +327,13 @@ pub async fn delete_role(
 /// Inserts the default roles of a new tenant and returns the owner's role.
 pub async fn insert_default_roles(
     unit: &mut (impl Roles + ?Sized),
-    world: &World,
+    context: &Context,
     tenant: TenantId,
 ) -> Result<Role, TenancyError> {
-    let now = world.now();
+    let now = context.now();
     let role = |kind: DefaultRole, vocabulary: &Vocabulary| -> Result<Role, TextError> {
         Ok(Role {
-            id: RoleId::new(world),
+            id: RoleId::new(context),
             tenant,
             name: RoleName::parse(kind.name())?,
             description: Description::parse(kind.description())?,

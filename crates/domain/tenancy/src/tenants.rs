@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use serde::{Serialize, Serializer};
 use std::fmt;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Event, Journal, Name, Requirement, StoreError, TenantId, TenantStatus,
-    Timestamp, UserId, World, authorize, fold,
+    Action, Actor, Authorities, Command, Context, Event, Journal, Name, Requirement, StoreError, TenantId,
+    TenantStatus, Timestamp, UserId, authorize, fold,
 };
 
 use crate::{
@@ -153,10 +153,10 @@ impl Command for ChangeTenant {
 pub async fn change_tenant(
     unit: &mut (impl Tenants + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: ChangeTenant,
 ) -> Result<Tenant, TenancyError> {
-    let authority = authorize::<ChangeTenant>(unit, actor, world).await?;
+    let authority = authorize::<ChangeTenant>(unit, actor, context).await?;
     let held = authority.active_tenant()?;
     let before = unit.tenant_by_id(held.id).await?.ok_or(TenancyError::NotFound)?;
     require_version(command.expected_version, before.version)?;
@@ -170,7 +170,7 @@ pub async fn change_tenant(
     if after == before {
         return Ok(before);
     }
-    let event = Event::new(world, actor, TENANT_UPDATED)
+    let event = Event::new(context, actor, TENANT_UPDATED)
         .target(after.id, Some(after.name.as_str()))
         .changed("name", before.name.as_str(), after.name.as_str())
         .changed("slug", before.slug.as_str(), after.slug.as_str());
@@ -204,23 +204,23 @@ impl<T: Tenants + Roles + Memberships + Journal + ?Sized> Founding for T {}
 pub async fn found_tenant(
     unit: &mut (impl Founding + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: FoundTenant,
 ) -> Result<Tenant, TenancyError> {
-    let tenant = insert_with_free_slug(unit, world, &command).await?;
+    let tenant = insert_with_free_slug(unit, context, &command).await?;
     let actor = actor.within(Some(tenant.id));
-    let owner_role = insert_default_roles(unit, world, tenant.id).await?;
+    let owner_role = insert_default_roles(unit, context, tenant.id).await?;
     let membership = Membership::new(tenant.id, command.owner, tenant.created_at);
     unit.insert_membership(&membership, &command.owner_keys).await?;
     unit.replace_roles(membership.tenant, membership.user, &[owner_role.id]).await?;
 
-    let founded = Event::new(world, &actor, TENANT_CREATED)
+    let founded = Event::new(context, &actor, TENANT_CREATED)
         .target(tenant.id, Some(tenant.name.as_str()))
         .set("name", tenant.name.as_str())
         .set("slug", tenant.slug.as_str())
         .set("plan", tenant.plan.name);
     unit.append_event(founded).await?;
-    let joined = Event::new(world, &actor, MEMBERSHIP_CREATED)
+    let joined = Event::new(context, &actor, MEMBERSHIP_CREATED)
         .target(membership.user, Some(command.owner_name.as_str()))
         .set("roles", vec![owner_role.name.to_string()]);
     unit.append_event(joined).await?;
@@ -229,24 +229,24 @@ pub async fn found_tenant(
 
 async fn insert_with_free_slug(
     unit: &mut (impl Tenants + ?Sized),
-    world: &World,
+    context: &Context,
     command: &FoundTenant,
 ) -> Result<Tenant, TenancyError> {
     const TRIES: usize = 5;
     let mut tenant = Tenant {
-        id: TenantId::new(world),
+        id: TenantId::new(context),
         name: command.name.clone(),
         slug: command.slug.clone().unwrap_or_else(|| Slug::derived(&command.name, None)),
         plan: command.plan,
         status: TenantStatus::Active,
         version: 1,
-        created_at: world.now(),
+        created_at: context.now(),
     };
     for _ in 0..TRIES {
         match unit.insert_tenant(&tenant).await {
             Ok(()) => return Ok(tenant),
             Err(TenancyError::SlugTaken) if command.slug.is_none() => {
-                let suffix = format!("{:06x}", u32::from_be_bytes(world.random()) >> 8);
+                let suffix = format!("{:06x}", u32::from_be_bytes(context.random()) >> 8);
                 tenant.slug = Slug::derived(&command.name, Some(&suffix));
             }
             Err(error) => return Err(error),
@@ -268,11 +268,11 @@ impl Command for CreateTenant {
 pub async fn create_tenant(
     unit: &mut (impl Founding + Authorities + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: CreateTenant,
 ) -> Result<Tenant, TenancyError> {
-    authorize::<CreateTenant>(unit, actor, world).await?;
-    found_tenant(unit, actor, world, command.0).await
+    authorize::<CreateTenant>(unit, actor, context).await?;
+    found_tenant(unit, actor, context, command.0).await
 }
 
 /// Suspend a tenant, or resume it.
@@ -294,7 +294,7 @@ impl Command for ChangeTenantStatus {
 pub async fn change_tenant_status(
     unit: &mut (impl Tenants + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: ChangeTenantStatus,
 ) -> Result<Tenant, TenancyError> {
     let ChangeTenantStatus { tenant, status } = command;
@@ -303,8 +303,8 @@ pub async fn change_tenant_status(
         TenantStatus::Active => TENANT_RESUMED,
     };
     let actor = &actor.within(Some(tenant));
-    authorize::<ChangeTenantStatus>(unit, actor, world).await?;
-    change_by_operator(unit, actor, world, tenant, action, |tenant| tenant.status = status).await
+    authorize::<ChangeTenantStatus>(unit, actor, context).await?;
+    change_by_operator(unit, actor, context, tenant, action, |tenant| tenant.status = status).await
 }
 
 /// Move a tenant to another plan.
@@ -326,20 +326,20 @@ impl Command for ChangePlan {
 pub async fn change_plan(
     unit: &mut (impl Tenants + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     command: ChangePlan,
 ) -> Result<Tenant, TenancyError> {
     let ChangePlan { tenant, plan } = command;
     let actor = &actor.within(Some(tenant));
-    authorize::<ChangePlan>(unit, actor, world).await?;
-    change_by_operator(unit, actor, world, tenant, TENANT_PLAN_CHANGED, |tenant| tenant.plan = plan).await
+    authorize::<ChangePlan>(unit, actor, context).await?;
+    change_by_operator(unit, actor, context, tenant, TENANT_PLAN_CHANGED, |tenant| tenant.plan = plan).await
 }
 
 /// Changes a tenant that [`authorize`] has locked.
 async fn change_by_operator(
     unit: &mut (impl Tenants + Authorities + Journal + ?Sized),
     actor: &Actor,
-    world: &World,
+    context: &Context,
     tenant: TenantId,
     action: Action,
     change: impl FnOnce(&mut Tenant),
@@ -350,7 +350,7 @@ async fn change_by_operator(
     if after == before {
         return Ok(before);
     }
-    let event = Event::new(world, actor, action)
+    let event = Event::new(context, actor, action)
         .target(after.id, Some(after.name.as_str()))
         .changed("status", before.status.name(), after.status.name())
         .changed("plan", before.plan.name, after.plan.name);

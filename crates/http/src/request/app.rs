@@ -10,7 +10,7 @@ use std::{
 };
 use tenantry_crypto::{Argon2Pool, ServerSecrets};
 use tenantry_files::Blobs;
-use tenantry_kernel::{Actor, StoreError, Vocabulary, World};
+use tenantry_kernel::{Actor, Context, StoreError, Vocabulary};
 use tenantry_service::{
     AssignmentCounts, Authenticator, ChangeRequest, Changes, CommitMode, Proofs, Reader, RequestLimits, Scope,
     TokenIssuer, Unit, Work,
@@ -33,7 +33,7 @@ pub struct AppParts {
     /// The settings of the API.
     pub settings: ApiSettings,
     /// Clock and random source.
-    pub world: World,
+    pub context: Context,
     /// The names that the crates declare.
     pub vocabulary: Arc<Vocabulary>,
     /// Opens units for reading.
@@ -95,13 +95,13 @@ impl App {
         work: W,
     ) -> impl Future<Output = Result<Answer, Failure>> + use<W, D>
     where
-        W: AsyncFn(&mut Unit, &Actor, &World) -> Result<D, Failure> + 'static,
+        W: AsyncFn(&mut Unit, &Actor, &Context) -> Result<D, Failure> + 'static,
         D: Into<CommitMode> + 'static,
     {
         let work = Rc::new(work);
-        let work: Box<Work> = Box::new(move |unit, actor, world| {
+        let work: Box<Work> = Box::new(move |unit, actor, context| {
             let work = work.clone();
-            async move { work(unit, actor, world).await.map(Into::into).map_err(Failure::into_inner) }.boxed_local()
+            async move { work(unit, actor, context).await.map(Into::into).map_err(Failure::into_inner) }.boxed_local()
         });
         self.changes.clone().run_erased(request, scope, work).map(|done| Ok(done?.into()))
     }

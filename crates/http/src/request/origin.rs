@@ -32,17 +32,17 @@ pub(crate) fn ip_of(request: &HttpRequest) -> Option<IpAddr> {
 /// Returns the trace that the layer has assigned to the request.
 fn trace_of(request: &HttpRequest, app: &App) -> TraceContext {
     let known = request.extensions().get::<TraceContext>().copied();
-    known.unwrap_or_else(|| RequestId::new(&app.world).into())
+    known.unwrap_or_else(|| RequestId::new(&app.context).into())
 }
 
 /// Returns the id and the trace of a new request. Takes them from a trusted proxy where the id is a UUID and the trace
 /// a `traceparent`, and otherwise generates them.
 pub(crate) fn choose_trace(request: &HttpRequest, app: &App) -> TraceContext {
     if app.settings.trusted_proxies.unwrap_or(0) == 0 {
-        return RequestId::new(&app.world).into();
+        return RequestId::new(&app.context).into();
     }
     let given = only_header(request, "x-request-id").and_then(|text| uuid::Uuid::try_parse(text).ok());
-    let id = given.map_or_else(|| RequestId::new(&app.world), RequestId::from_uuid);
+    let id = given.map_or_else(|| RequestId::new(&app.context), RequestId::from_uuid);
     let within = only_header(request, "traceparent").and_then(|parent| TraceContext::within(id, parent).ok());
     within.unwrap_or_else(|| id.into())
 }

@@ -129,7 +129,7 @@ pub(crate) async fn list_invitations(
     let List { page, cursors, .. } = request.parse(&caller)?;
     let mut unit = app.read(caller.scope()).await?;
     let page = unit.page_invitations(page).await?;
-    let items = views(&mut unit, &page.items, app.world.now()).await?;
+    let items = views(&mut unit, &page.items, app.context.now()).await?;
     cursors.answer(&Page { items, next: page.next })
 }
 
@@ -175,10 +175,10 @@ pub(crate) async fn create_invitation(app: App, caller: Authorized<Invite>, body
     }
     app.proofs.consume(GuessKind::Letter(&command.email), &caller.origin).await?;
     let secrets = app.secrets.clone();
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        let invitation = make(unit, actor, world, &*secrets, command.clone()).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        let invitation = make(unit, actor, context, &*secrets, command.clone()).await?;
         let id = invitation.id;
-        Answer::created(format_args!("invitations/{id}"), &view(unit, invitation, world.now()).await?)
+        Answer::created(format_args!("invitations/{id}"), &view(unit, invitation, context.now()).await?)
     })
     .await
 }
@@ -197,8 +197,8 @@ pub(crate) async fn revoke_invitation(
     id: web::Path<String>,
 ) -> Result<Answer, Failure> {
     let command = RevokeInvitation { id: path_id(&id)? };
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        revoke(unit, actor, world, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        revoke(unit, actor, context, command).await?;
         Ok(Answer::no_content())
     })
     .await
@@ -227,9 +227,9 @@ pub(crate) async fn resend_invitation(
     let email = invitation.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?.email;
     app.proofs.consume(GuessKind::Letter(&email), &caller.origin).await?;
     let secrets = app.secrets.clone();
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        let invitation = resend(unit, actor, world, &*secrets, command).await?;
-        Answer::ok(&view(unit, invitation, world.now()).await?)
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        let invitation = resend(unit, actor, context, &*secrets, command).await?;
+        Answer::ok(&view(unit, invitation, context.now()).await?)
     })
     .await
 }

@@ -126,7 +126,7 @@ impl QueueView {
 )]
 pub(crate) async fn job_stats(app: App, caller: Authorized<ReadJobs>) -> Result<Answer, Failure> {
     const HOUR: Duration = Duration::from_secs(3600);
-    let now = app.world.now();
+    let now = app.context.now();
     let mut unit = app.read(caller.scope()).await?;
     let queues: Vec<QueueView> =
         unit.queue_stats(now.minus(HOUR)).await?.into_iter().map(|stats| QueueView::of(stats, now)).collect();
@@ -221,8 +221,8 @@ pub(crate) async fn retry_job(
     id: web::Path<String>,
 ) -> Result<Answer, Failure> {
     let command = RetryJob { id: path_id(&id)? };
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        retry(unit, actor, world, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        retry(unit, actor, context, command).await?;
         Answer::accepted()
     })
     .await
@@ -242,8 +242,8 @@ pub(crate) async fn cancel_job(
     id: web::Path<String>,
 ) -> Result<Answer, Failure> {
     let command = CancelJob { id: path_id(&id)? };
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        cancel(unit, actor, world, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        cancel(unit, actor, context, command).await?;
         Answer::accepted()
     })
     .await
@@ -310,8 +310,8 @@ pub(crate) struct CleanUpView {
 pub(crate) async fn clean_up(app: App, caller: Authorized<RequestCleanUp>, body: Body) -> Result<Answer, Failure> {
     let command = body.parse_if_any::<NewCleanUp>().await?.unwrap_or_else(|| everything(false));
     let tenant = caller.tenant()?.id;
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        let job = request_clean_up(unit, actor, world, tenant, command.clone()).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        let job = request_clean_up(unit, actor, context, tenant, command.clone()).await?;
         Answer::accepted_with(&CleanUpView { job_id: job.to_string() })
     })
     .await

@@ -179,8 +179,8 @@ pub(crate) async fn list_roles(
 pub(crate) async fn create_role(app: App, caller: Authorized<CreateRole>, body: Body) -> Result<Answer, Failure> {
     let take = |role: NewRole, errors: &mut FieldErrors| role.into_command(&app.vocabulary, errors);
     let command = body.parse_with(take).await?;
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        let role = tenantry_tenancy::create_role(unit, actor, world, command.clone()).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        let role = tenantry_tenancy::create_role(unit, actor, context, command.clone()).await?;
         Ok(Answer::created(format_args!("roles/{}", role.id), &RoleView::new(&role, 0, unit.vocabulary()))?
             .etag(role.version))
     })
@@ -229,8 +229,8 @@ pub(crate) async fn change_role(
     let take = |role: ChangedRole, errors: &mut FieldErrors| role.into_patch(&app.vocabulary, errors);
     let patch = body.parse_with(take).await?;
     let command = ChangeRole { id: path_id(&id)?, patch, expected_version: if_match.0 };
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        let role = tenantry_tenancy::change_role(unit, actor, world, command.clone()).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        let role = tenantry_tenancy::change_role(unit, actor, context, command.clone()).await?;
         let holders = unit.count_holders(&[role.id]).await?.first().map_or(0, |(_, holders)| *holders);
         Ok(Answer::ok(&RoleView::new(&role, holders, unit.vocabulary()))?.etag(role.version))
     })
@@ -252,8 +252,8 @@ pub(crate) async fn delete_role(
     if_match: IfMatch,
 ) -> Result<Answer, Failure> {
     let command = DeleteRole { id: path_id(&id)?, expected_version: if_match.0 };
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        tenantry_tenancy::delete_role(unit, actor, world, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        tenantry_tenancy::delete_role(unit, actor, context, command).await?;
         Ok(Answer::no_content())
     })
     .await

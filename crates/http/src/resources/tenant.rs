@@ -77,8 +77,8 @@ pub(crate) async fn change_tenant(
 ) -> Result<Answer, Failure> {
     let (name, slug) = body.parse::<ChangedTenant>().await?;
     let command = ChangeTenant { name, slug, expected_version: if_match.0 };
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        let tenant = change(unit, actor, world, command.clone()).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        let tenant = change(unit, actor, context, command.clone()).await?;
         Ok(Answer::ok(&TenantView::from(&tenant))?.etag(tenant.version))
     })
     .await

@@ -109,8 +109,8 @@ pub(crate) async fn create_tenant(app: App, caller: Authorized<FoundOwnTenant>, 
         return Ok(answer);
     }
     app.proofs.consume(GuessKind::Registration, &caller.origin).await?;
-    app.change(caller.change_request(), Scope::System(SystemReason::Registration), async move |unit, actor, world| {
-        let tenant = found_own_tenant(unit, actor, world, command.clone()).await?;
+    app.change(caller.change_request(), Scope::System(SystemReason::Registration), async move |unit, actor, context| {
+        let tenant = found_own_tenant(unit, actor, context, command.clone()).await?;
         Answer::created("tenants", &TenantView::from(&tenant))
     })
     .await
@@ -152,8 +152,8 @@ pub(crate) async fn transfer_tenant(
 ) -> Result<Answer, Failure> {
     let user = body.parse::<Transfer>().await?.ok_or(IdentityError::Unknown { field: "userId" })?;
     let command = TransferOwnership { user };
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        transfer_ownership(unit, actor, world, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        transfer_ownership(unit, actor, context, command).await?;
         Ok(Answer::no_content())
     })
     .await
@@ -169,8 +169,8 @@ pub(crate) async fn transfer_tenant(
     responses((status = 204, description = "The caller is no longer a member."))
 )]
 pub(crate) async fn leave_tenant(app: App, caller: Authorized<LeaveTenant>) -> Result<Answer, Failure> {
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        leave(unit, actor, world, LeaveTenant).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        leave(unit, actor, context, LeaveTenant).await?;
         Ok(Answer::no_content())
     })
     .await

@@ -228,8 +228,8 @@ pub(crate) async fn change_user(
 ) -> Result<Answer, Failure> {
     let status = body.parse::<ChangedMember>().await?;
     let command = ChangeMemberStatus { user: path_id(&id)?, status, expected_version: if_match.0 };
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        change_member_status(unit, actor, world, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        change_member_status(unit, actor, context, command).await?;
         answer_member(unit, command.user).await
     })
     .await
@@ -252,8 +252,8 @@ pub(crate) async fn remove_user(
     if_match: IfMatch,
 ) -> Result<Answer, Failure> {
     let command = RemoveMember { user: path_id(&id)?, expected_version: if_match.0 };
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        remove_member(unit, actor, world, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        remove_member(unit, actor, context, command).await?;
         Ok(Answer::no_content())
     })
     .await
@@ -277,8 +277,8 @@ pub(crate) async fn set_roles(
 ) -> Result<Answer, Failure> {
     let roles = body.parse::<RoleSet>().await?;
     let command = AssignRoles { user: path_id(&id)?, roles, expected_version: if_match.0 };
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        assign_roles(unit, actor, world, command.clone()).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        assign_roles(unit, actor, context, command.clone()).await?;
         answer_member(unit, command.user).await
     })
     .await
@@ -298,8 +298,8 @@ pub(crate) async fn give_role(
     path: web::Path<(String, String)>,
 ) -> Result<Answer, Failure> {
     let command = GiveRole { user: path_id(&path.0)?, role: path_id(&path.1)? };
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        give(unit, actor, world, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        give(unit, actor, context, command).await?;
         Ok(Answer::no_content())
     })
     .await
@@ -320,8 +320,8 @@ pub(crate) async fn take_role(
     if_match: IfMatch,
 ) -> Result<Answer, Failure> {
     let command = TakeRole { user: path_id(&path.0)?, role: path_id(&path.1)?, expected_version: if_match.0 };
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        take(unit, actor, world, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        take(unit, actor, context, command).await?;
         Ok(Answer::no_content())
     })
     .await

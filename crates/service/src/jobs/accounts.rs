@@ -8,7 +8,7 @@ use tenantry_identity::{
     prepare_email_change, prepare_registration, prepare_reset, prepare_verification,
 };
 use tenantry_jobs::{Done, Handler, JobAttempt, JobFailure, Kind};
-use tenantry_kernel::{Actor, Coded, RequestId, StoreError, TraceContext, World};
+use tenantry_kernel::{Actor, Coded, Context, RequestId, StoreError, TraceContext};
 use tenantry_store::{SystemReason, Unit};
 
 use crate::transactions::Transactions;
@@ -24,7 +24,7 @@ pub struct Accounts {
     /// Decrypts and encrypts the secrets of jobs.
     pub secrets: Arc<ServerSecrets>,
     /// Clock and random source.
-    pub world: World,
+    pub context: Context,
 }
 
 /// Work that runs in the unit that also completes the job.
@@ -36,28 +36,28 @@ trait Prepare: Kind + Clone + Send + Sync {
 #[async_trait]
 impl Prepare for RegistrationRequested {
     async fn prepare(self, by: &Accounts, unit: &mut Unit, actor: &Actor) -> Result<(), IdentityError> {
-        prepare_registration(unit, actor, &by.world, &*by.secrets, self).await
+        prepare_registration(unit, actor, &by.context, &*by.secrets, self).await
     }
 }
 
 #[async_trait]
 impl Prepare for ResetRequested {
     async fn prepare(self, by: &Accounts, unit: &mut Unit, actor: &Actor) -> Result<(), IdentityError> {
-        prepare_reset(unit, actor, &by.world, &*by.secrets, self).await
+        prepare_reset(unit, actor, &by.context, &*by.secrets, self).await
     }
 }
 
 #[async_trait]
 impl Prepare for VerificationRequested {
     async fn prepare(self, by: &Accounts, unit: &mut Unit, actor: &Actor) -> Result<(), IdentityError> {
-        prepare_verification(unit, actor, &by.world, &*by.secrets, self).await
+        prepare_verification(unit, actor, &by.context, &*by.secrets, self).await
     }
 }
 
 #[async_trait]
 impl Prepare for EmailChangeRequested {
     async fn prepare(self, by: &Accounts, unit: &mut Unit, actor: &Actor) -> Result<(), IdentityError> {
-        prepare_email_change(unit, actor, &by.world, &*by.secrets, self).await
+        prepare_email_change(unit, actor, &by.context, &*by.secrets, self).await
     }
 }
 
@@ -79,7 +79,7 @@ impl From<StoreError> for NotDone {
 impl<K: Prepare + 'static> Handler<K> for Accounts {
     async fn run(&self, words: K, of: &JobAttempt) -> Result<Done, JobFailure> {
         let trace = of.job.trace.as_deref().and_then(|trace| trace.parse::<TraceContext>().ok());
-        let actor = Actor::system(trace.unwrap_or_else(|| RequestId::new(&self.world).into()));
+        let actor = Actor::system(trace.unwrap_or_else(|| RequestId::new(&self.context).into()));
         let mut tries = 1;
         loop {
             let work = async |unit: &mut Unit| {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::{collections::HashSet, sync::Arc};
 use tenantry_files::{BlobError, BlobKey, Blobs, FileId, Files, RemoveBlob, SweepBlobs};
 use tenantry_jobs::{Done, Handler, JobAttempt, JobFailure};
-use tenantry_kernel::{StoreError, TenantId, Timestamp, World};
+use tenantry_kernel::{Context, StoreError, TenantId, Timestamp};
 use tenantry_store::{Scope, SystemReason};
 
 use super::complete_with_result;
@@ -26,7 +26,7 @@ pub struct BlobKeeper {
     /// Opens and commits the units.
     pub transactions: Transactions,
     /// Clock and random source.
-    pub world: World,
+    pub context: Context,
 }
 
 #[async_trait]
@@ -52,7 +52,7 @@ struct Swept {
 #[async_trait]
 impl Handler<SweepBlobs> for BlobKeeper {
     async fn run(&self, _: SweepBlobs, of: &JobAttempt) -> Result<Done, JobFailure> {
-        let before = self.world.now().minus(SweepBlobs::SPARED);
+        let before = self.context.now().minus(SweepBlobs::SPARED);
         let swept = Swept {
             removed: self.remove_unrecorded(before).await.map_err(JobFailure::again)?,
             unfinished: self.blobs.remove_unfinished(before).await.map_err(JobFailure::again)?,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tenantry_crypto::ServerSecrets;
 use tenantry_identity::LinkPurpose;
 use tenantry_jobs::{Done, Handler, JobAttempt, JobFailure};
-use tenantry_kernel::World;
+use tenantry_kernel::Context;
 use tenantry_mails::{Email, Mailer, MailerError, OutgoingEmail};
 
 use crate::LinkPages;
@@ -20,7 +20,7 @@ pub struct EmailSender {
     /// Decrypts the secrets of jobs.
     pub secrets: Arc<ServerSecrets>,
     /// Clock and random source.
-    pub world: World,
+    pub context: Context,
 }
 
 #[async_trait]
@@ -32,7 +32,7 @@ impl Handler<Email> for EmailSender {
             Some(purpose) => {
                 let purpose = LinkPurpose::from_name(purpose);
                 let purpose = purpose.ok_or_else(|| JobFailure::hopeless("no page is known for its link"))?;
-                let secret = job.open_secret(&*self.secrets)?.filter(|secret| self.world.now() < secret.expires_at);
+                let secret = job.open_secret(&*self.secrets)?.filter(|secret| self.context.now() < secret.expires_at);
                 let secret = secret.ok_or_else(|| JobFailure::hopeless("the time of its link is over"))?;
                 Some(self.link_pages.link(purpose, &secret.text))
             }

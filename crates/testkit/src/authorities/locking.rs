@@ -30,7 +30,7 @@ pub(super) async fn what_is_locked_is_what_is_held_now(scene: &Scene<'_, impl Un
     let now = scene.later(1);
     let permissions = async |permissions: PermissionSet| {
         let held =
-            scene.change(acme.scope(), async |unit| authorize::<ChangePower>(unit, &actor, &scene.world).await).await;
+            scene.change(acme.scope(), async |unit| authorize::<ChangePower>(unit, &actor, &scene.context).await).await;
         assert_eq!(held.unwrap().tenant.unwrap().permissions, permissions);
     };
     permissions(scene.default_permissions(DefaultRole::Owner).await).await;
@@ -38,14 +38,14 @@ pub(super) async fn what_is_locked_is_what_is_held_now(scene: &Scene<'_, impl Un
     permissions(PermissionSet::EMPTY).await;
     scene.system(async |unit| unit.end_session(session.id, EndReason::Revoked, now).await.unwrap()).await;
     let held =
-        scene.change(acme.scope(), async |unit| authorize::<ChangePower>(unit, &actor, &scene.world).await).await;
+        scene.change(acme.scope(), async |unit| authorize::<ChangePower>(unit, &actor, &scene.context).await).await;
     assert!(matches!(held, Err(Refusal::SessionEnded)), "the session has ended meanwhile: {held:?}");
 
     let alone = scene.person().await;
     let session = signed_in(scene, &alone, None).await;
     let actor = scene.session_actor(&alone, &session);
     let scope = TestScope::Person(alone.id);
-    let held = scene.change(scope, async |unit| authorize::<ChangePower>(unit, &actor, &scene.world).await).await;
+    let held = scene.change(scope, async |unit| authorize::<ChangePower>(unit, &actor, &scene.context).await).await;
     assert_eq!(held.unwrap().subject(), Some(alone.id));
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn nothing_is_locked_without_a_session(scene: &Scene<'_, impl U
     let actor = scene.actor(&acme.owner, Some(acme.id()));
     scene
         .change(acme.scope(), async |unit| {
-            must_be!(authorize::<ChangePower>(unit, &actor, &scene.world).await, Err(Refusal::SessionEnded));
+            must_be!(authorize::<ChangePower>(unit, &actor, &scene.context).await, Err(Refusal::SessionEnded));
         })
         .await;
 }
@@ -82,7 +82,7 @@ pub(super) async fn te3_changes_of_power_in_a_tenant_come_one_after_the_other(
         scene
             .change(acme.scope(), async |unit| {
                 if by_session {
-                    authorize::<ChangePower>(unit, actor, &scene.world).await.unwrap();
+                    authorize::<ChangePower>(unit, actor, &scene.context).await.unwrap();
                 } else {
                     unit.lock_tenant(acme.id()).await.unwrap();
                 }

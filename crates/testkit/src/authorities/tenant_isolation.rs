@@ -43,7 +43,7 @@ pub(super) async fn te1_a_scope_sees_its_own_authorities(scene: &Scene<'_, impl 
         (TestScope::Person(acme.owner.id), &[]),
         (TestScope::System, &[a, g, n, o]),
     ];
-    let now = scene.world.now();
+    let now = scene.context.now();
     for (scope, visible) in table {
         for session in [a, g, n, o] {
             let found = scene.look_as(scope, async |unit| unit.authority_of(session, now).await.unwrap()).await;

@@ -32,7 +32,7 @@ pub(super) async fn open_invitations_are_counted_until_their_time_is_over(
     const MILLISECOND: Duration = Duration::from_millis(1);
     let acme = scene.tenant().await;
     let [one, two, three] = three_roles(scene, &acme).await;
-    let now = scene.world.now();
+    let now = scene.context.now();
     let ends = now.plus(Duration::from_secs(60));
     let both = Invitation { roles: vec![one, two], ..new_invitation(scene, &acme) };
     let short = Invitation { roles: vec![one], expires_at: ends, ..new_invitation(scene, &acme) };
@@ -53,7 +53,7 @@ pub(super) async fn open_invitations_are_counted_until_their_time_is_over(
         (one, both.expires_at.minus(MILLISECOND), 1),
         (one, both.expires_at, 0),
         (two, both.expires_at, 0),
-        (RoleId::new(&scene.world), now, 0),
+        (RoleId::new(&scene.context), now, 0),
     ] {
         assert_eq!(count(scene, &acme, role, moment).await, expected, "{role} at {moment}");
     }
@@ -83,7 +83,7 @@ pub(super) async fn te1_another_tenants_invitations_are_not_counted(
     let [role, ..] = three_roles(scene, &globex).await;
     let theirs = Invitation { roles: vec![role], ..new_invitation(scene, &globex) };
     keep(scene, &[&theirs]).await;
-    let now = scene.world.now();
+    let now = scene.context.now();
     assert_eq!(count(scene, &globex, role, now).await, 1);
     let counted = scene.look_as(acme.scope(), async |unit| unit.count_invitations_with(role, now).await.unwrap()).await;
     assert_eq!(counted, 0);

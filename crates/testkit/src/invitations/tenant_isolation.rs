@@ -96,7 +96,7 @@ pub(super) async fn te1_outside_any_tenant_there_are_no_invitations(
     let [role, ..] = three_roles(scene, &acme).await;
     let invitation = Invitation { roles: vec![role], ..new_invitation(scene, &acme) };
     keep(scene, &[&invitation]).await;
-    let now = scene.world.now();
+    let now = scene.context.now();
     scene
         .look_as(TestScope::Person(acme.owner.id), async |unit| {
             assert!(!matches!(unit.invitation_by_id(invitation.id).await, Ok(Some(_))));

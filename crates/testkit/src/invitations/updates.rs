@@ -18,7 +18,7 @@ pub(super) async fn an_update_writes_what_may_change(scene: &Scene<'_, impl Unit
     keep(scene, &[&before, &other]).await;
     for scope in [acme.scope(), TestScope::System] {
         for state in STATES {
-            for token_hash in [None, Some(scene.world.random())] {
+            for token_hash in [None, Some(scene.context.random())] {
                 let expected = Invitation {
                     roles: vec![two],
                     state,
@@ -57,7 +57,7 @@ pub(super) async fn re2_a_renewed_invitation_is_found_by_its_newer_token_only(
     let acme = scene.tenant().await;
     let older = new_invitation(scene, &acme);
     keep(scene, &[&older]).await;
-    let newer = Invitation { token_hash: Some(scene.world.random()), ..older.clone() };
+    let newer = Invitation { token_hash: Some(scene.context.random()), ..older.clone() };
     let accepted = Invitation { token_hash: None, state: InvitationState::Accepted, ..older.clone() };
     let tokens = [older.token_hash.unwrap(), newer.token_hash.unwrap()];
     for (change, expected) in [(&newer, [None, Some(newer.clone())]), (&accepted, [None, None])] {

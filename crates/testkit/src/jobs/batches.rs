@@ -17,7 +17,7 @@ use crate::{
 
 pub(super) async fn what_became_of_many_is_noted_at_once(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
-    let now = scene.world.now();
+    let now = scene.context.now();
     let until = now.plus(LEASE / 2);
     let outcomes = [
         AttemptOutcome::Completed,
@@ -34,7 +34,7 @@ pub(super) async fn what_became_of_many_is_noted_at_once(scene: &Scene<'_, impl 
     let claims: Vec<Claim> = claim(scene, 100).await.iter().map(|claimed| claimed.claim).collect();
     // Each outcome is reported once by the right claim and once by a wrong one, in turn.
     let (good, others) = claims.split_at(outcomes.len());
-    let late: Vec<Claim> = others.iter().map(|claim| Claim { token: scene.world.uuid_v7(), ..*claim }).collect();
+    let late: Vec<Claim> = others.iter().map(|claim| Claim { token: scene.context.uuid_v7(), ..*claim }).collect();
     let said =
         good.iter().zip(&late).zip(&outcomes).flat_map(|((good, late), outcome)| {
             [*good, *late].map(|claim| Settlement { claim, outcome: outcome.clone() })
@@ -71,7 +71,7 @@ pub(super) async fn fa7_of_two_claims_to_a_job_the_late_one_is_refused(scene: &S
         scene.clock.advance(LEASE);
         let mut claims: Vec<Claim> = claim(scene, 100).await.iter().map(|claimed| claimed.claim).collect();
         claims.insert(if late_is_first { 0 } else { claims.len() }, late);
-        let (now, until) = (scene.world.now(), scene.world.now().plus(LEASE));
+        let (now, until) = (scene.context.now(), scene.context.now().plus(LEASE));
         let refused = scene.system(async |unit| unit.extend_claims(&claims, until).await.unwrap()).await;
         assert_eq!(refused, [late]);
         let done = claims.iter().map(|claim| Settlement { claim: *claim, outcome: AttemptOutcome::Completed });
@@ -93,7 +93,7 @@ async fn claim_all(scene: &Scene<'_, impl Units<Unit: JobPorts>>) -> HashSet<Job
         let claimed = claim(scene, 3_000).await;
         found.extend(ids(&claimed));
         let done = claimed.iter().map(|it| Settlement { claim: it.claim, outcome: AttemptOutcome::Completed });
-        let (done, now) = (done.collect::<Vec<_>>(), scene.world.now());
+        let (done, now) = (done.collect::<Vec<_>>(), scene.context.now());
         assert_eq!(scene.system(async |unit| unit.settle_jobs(&done, now).await.unwrap()).await, []);
     }
     found
@@ -150,7 +150,7 @@ pub(super) async fn te1_one_job_of_another_tenant_refuses_all(scene: &Scene<'_, 
 
 pub(super) async fn only_time_that_was_noted_makes_jobs_ready(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
-    let later = NewJob { run_at: scene.world.now().plus(LEASE), ..new_job(scene, None) };
+    let later = NewJob { run_at: scene.context.now().plus(LEASE), ..new_job(scene, None) };
     let abandoned = new_job(scene, None);
     enqueue(scene, &[&abandoned, &later]).await;
     claim_one(scene).await;

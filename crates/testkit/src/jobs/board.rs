@@ -18,12 +18,12 @@ async fn state(scene: &Scene<'_, impl Units<Unit: JobPorts>>, id: JobId) -> JobS
 }
 
 async fn revive(scene: &Scene<'_, impl Units<Unit: JobPorts>>, scope: TestScope, id: JobId) -> bool {
-    let now = scene.world.now();
+    let now = scene.context.now();
     scene.change(scope, async |unit| unit.revive_job(id, now).await.unwrap()).await
 }
 
 async fn call_off(scene: &Scene<'_, impl Units<Unit: JobPorts>>, scope: TestScope, id: JobId) -> bool {
-    let now = scene.world.now();
+    let now = scene.context.now();
     scene.change(scope, async |unit| unit.call_off_job(id, now).await.unwrap()).await
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn a_job_is_shown_as_it_stands(scene: &Scene<'_, impl Units<Uni
         last_error: Some("it rained".to_owned()),
         result: None,
         created_at: job.created_at,
-        finished_at: Some(scene.world.now()),
+        finished_at: Some(scene.context.now()),
     };
     assert_eq!(shown(scene, acme.scope(), job.id).await.as_ref(), Some(&wanted));
     let told = r#"{"rows":3}"#;
@@ -142,7 +142,7 @@ pub(super) async fn a_dead_or_cancelled_job_is_revived_with_all_its_attempts(
     assert!(revive(scene, acme.scope(), job.id).await);
     let revived = shown(scene, acme.scope(), job.id).await.unwrap();
     assert_eq!((revived.state, revived.attempt, revived.finished_at), (JobState::Ready, 0, None));
-    assert_eq!(revived.run_at, scene.world.now());
+    assert_eq!(revived.run_at, scene.context.now());
     assert!(!revive(scene, acme.scope(), job.id).await, "it is ready already");
     assert!(call_off(scene, acme.scope(), job.id).await);
     assert!(revive(scene, TestScope::System, job.id).await);
@@ -159,7 +159,7 @@ pub(super) async fn a_job_is_not_revived_beside_a_live_one_of_its_key(scene: &Sc
     let acme = scene.tenant().await;
     let job = NewJob { unique_key: Some("report".to_owned()), ..new_job(scene, Some(acme.id())) };
     bury(scene, &job).await;
-    let live = NewJob { id: JobId::new(&scene.world), ..job.clone() };
+    let live = NewJob { id: JobId::new(&scene.context), ..job.clone() };
     enqueue(scene, &[&live]).await;
     assert!(!revive(scene, acme.scope(), job.id).await);
     assert_eq!(state(scene, job.id).await, JobState::Dead);
@@ -170,7 +170,7 @@ pub(super) async fn a_job_is_not_revived_beside_a_live_one_of_its_key(scene: &Sc
 pub(super) async fn only_what_waits_is_called_off_and_its_secret_goes(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
-    let now = scene.world.now();
+    let now = scene.context.now();
     let secret = Some(secret_until(now.plus(LEASE)));
     let ready = NewJob { secret: secret.clone(), ..new_job(scene, Some(acme.id())) };
     let scheduled = NewJob { secret, run_at: now.plus(LEASE), ..new_job(scene, Some(acme.id())) };
@@ -219,7 +219,7 @@ async fn nobody_without_a_tenant_looks(scene: &Scene<'_, impl Units<Unit: JobPor
     let job = new_job(scene, Some(acme.id()));
     let scope = TestScope::Person(acme.owner.id);
     scene.look_as(scope, async |unit| must_be!(unit.job_by_id(job.id).await, Err(StoreError::Misuse(_)))).await;
-    let now = scene.world.now();
+    let now = scene.context.now();
     scene
         .change(scope, async |unit| {
             must_be!(unit.revive_job(job.id, now).await, Err(StoreError::Misuse(_)));

@@ -42,7 +42,7 @@ pub(super) async fn greater_priority_goes_first_and_then_the_oldest(scene: &Scen
 
 pub(super) async fn a_job_waits_for_its_time(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
-    let at = scene.world.now().plus(LEASE);
+    let at = scene.context.now().plus(LEASE);
     let later = NewJob { run_at: at, priority: i32::MAX, ..new_job(scene, None) };
     let now = new_job(scene, None);
     enqueue(scene, &[&later, &now]).await;

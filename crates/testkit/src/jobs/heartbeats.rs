@@ -22,7 +22,7 @@ pub(super) async fn fa7_a_claim_that_was_extended_lasts_until_then(scene: &Scene
     enqueue(scene, &[&jobs[0], &jobs[1]]).await;
     let claims: Vec<Claim> = claim(scene, 100).await.iter().map(|claimed| claimed.claim).collect();
     assert_eq!(claims.len(), 2);
-    let mut until = scene.world.now().plus(LEASE);
+    let mut until = scene.context.now().plus(LEASE);
     for _ in 0..5 {
         scene.clock.set(until.minus(MILLISECOND));
         assert!(!has_due(scene).await);
@@ -38,8 +38,8 @@ pub(super) async fn fa7_a_claim_that_was_extended_lasts_until_then(scene: &Scene
         (jobs[0].id, 2),
         "giving word cost no attempt, and the other is dead"
     );
-    assert_eq!(extend(scene, &claims, scene.world.now().plus(LEASE)).await.len(), 2, "neither is good any more");
-    assert_eq!(extend(scene, &[], scene.world.now()).await, []);
+    assert_eq!(extend(scene, &claims, scene.context.now().plus(LEASE)).await.len(), 2, "neither is good any more");
+    assert_eq!(extend(scene, &[], scene.context.now()).await, []);
 }
 
 pub(super) async fn fa7_a_claim_that_nobody_replaced_may_be_extended_late(
@@ -50,7 +50,7 @@ pub(super) async fn fa7_a_claim_that_nobody_replaced_may_be_extended_late(
     let claimed = claim_one(scene).await;
     scene.clock.advance(3 * LEASE);
     assert!(has_due(scene).await);
-    assert_eq!(extend(scene, &[claimed.claim], scene.world.now().plus(LEASE)).await, []);
+    assert_eq!(extend(scene, &[claimed.claim], scene.context.now().plus(LEASE)).await, []);
     assert!(!has_due(scene).await);
     assert!(claim(scene, 100).await.is_empty());
     assert!(complete(scene, claimed.claim).await);
@@ -62,9 +62,9 @@ pub(super) async fn fa7_the_claims_that_are_not_good_any_more_are_told(scene: &S
     enqueue(scene, &jobs.iter().collect::<Vec<_>>()).await;
     let claims: Vec<Claim> = claim(scene, 100).await.iter().map(|claimed| claimed.claim).collect();
     let [good, done, failed, given_up, replaced] = claims[..] else { panic!("five were claimed") };
-    let until = scene.world.now().plus(2 * LEASE);
+    let until = scene.context.now().plus(2 * LEASE);
     assert!(complete(scene, done).await);
-    assert!(fail(scene, failed, &retry_at(scene.world.now().plus(9 * LEASE))).await);
+    assert!(fail(scene, failed, &retry_at(scene.context.now().plus(9 * LEASE))).await);
     assert!(fail(scene, given_up, &dead()).await);
     assert_eq!(extend(scene, &[good], until).await, []);
     scene.clock.advance(LEASE);
@@ -89,8 +89,8 @@ pub(super) async fn fa7_only_the_right_claim_extends(scene: &Scene<'_, impl Unit
     clear(scene).await;
     enqueue(scene, &[&new_job(scene, None), &new_job(scene, None)]).await;
     let (one, other) = (claim(scene, 1).await.remove(0).claim, claim(scene, 1).await.remove(0).claim);
-    let until = scene.world.now().plus(9 * LEASE);
-    let wrong = [Claim { token: other.token, ..one }, Claim { token: scene.world.uuid_v7(), ..other }];
+    let until = scene.context.now().plus(9 * LEASE);
+    let wrong = [Claim { token: other.token, ..one }, Claim { token: scene.context.uuid_v7(), ..other }];
     assert_eq!(extend(scene, &wrong, until).await, wrong);
     scene.clock.advance(LEASE);
     assert_eq!(claim(scene, 100).await.len(), 2, "their leases ended when they were to");
@@ -100,7 +100,7 @@ pub(super) async fn fa7_a_dropped_unit_has_extended_nothing(scene: &Scene<'_, im
     clear(scene).await;
     enqueue(scene, &[&new_job(scene, None)]).await;
     let claimed = claim_one(scene).await;
-    let until = scene.world.now().plus(9 * LEASE);
+    let until = scene.context.now().plus(9 * LEASE);
     {
         let mut unit = scene.units.begin(TestScope::System).await;
         assert_eq!(unit.extend_claims(&[claimed.claim], until).await.unwrap(), []);

@@ -17,7 +17,7 @@ fn keyed(scene: &Scene<'_, impl Units>, tenant: Option<TenantId>, kind: &'static
 
 /// Tries to enqueue another job of the same key.
 async fn another(scene: &Scene<'_, impl Units<Unit: JobPorts>>, job: &NewJob) -> Enqueued {
-    let twin = NewJob { id: JobId::new(&scene.world), payload: "{}".to_owned(), ..job.clone() };
+    let twin = NewJob { id: JobId::new(&scene.context), payload: "{}".to_owned(), ..job.clone() };
     scene.system(async |unit| unit.enqueue_job(&twin).await.unwrap()).await
 }
 
@@ -25,7 +25,7 @@ pub(super) async fn a_live_job_keeps_its_key(scene: &Scene<'_, impl Units<Unit: 
     clear(scene).await;
     let acme = scene.tenant().await;
     let job = keyed(scene, Some(acme.id()), "report", "weekly");
-    let twin = NewJob { id: JobId::new(&scene.world), payload: "{}".to_owned(), ..job.clone() };
+    let twin = NewJob { id: JobId::new(&scene.context), payload: "{}".to_owned(), ..job.clone() };
     let unlike = NewJob { priority: -1, ..keyed(scene, Some(acme.id()), "report", "daily") };
     scene
         .change(acme.scope(), async |unit| {
@@ -38,7 +38,7 @@ pub(super) async fn a_live_job_keeps_its_key(scene: &Scene<'_, impl Units<Unit: 
     let first = claim(scene, 1).await.remove(0);
     assert_eq!(first.job.id, job.id);
     assert_eq!(another(scene, &job).await, Enqueued::Duplicate, "while it runs");
-    assert!(fail(scene, first.claim, &retry_at(scene.world.now())).await);
+    assert!(fail(scene, first.claim, &retry_at(scene.context.now())).await);
     assert_eq!(another(scene, &job).await, Enqueued::Duplicate, "while it waits to be tried again");
     assert_eq!(claim(scene, 100).await.len(), 2);
     scene.clock.advance(LEASE);
@@ -65,8 +65,8 @@ pub(super) async fn a_key_is_free_once_its_job_is_over(scene: &Scene<'_, impl Un
     assert_eq!(another(scene, &job).await, Enqueued::Added, "given up with its lease");
 
     // A job that is its own successor frees its key in the unit that enqueues the next.
-    let (claimed, next) = (claim_one(scene).await, NewJob { id: JobId::new(&scene.world), ..job.clone() });
-    let now = scene.world.now();
+    let (claimed, next) = (claim_one(scene).await, NewJob { id: JobId::new(&scene.context), ..job.clone() });
+    let now = scene.context.now();
     scene
         .system(async |unit| {
             assert!(unit.complete_job(claimed.claim, now).await.unwrap());
@@ -130,7 +130,7 @@ async fn assert_only_free(scene: &Scene<'_, impl Units<Unit: JobPorts>>, jobs: &
         .system(async |unit| {
             for job in jobs {
                 let expected = if Some(job.id) == free { Enqueued::Added } else { Enqueued::Duplicate };
-                let twin = NewJob { id: JobId::new(&scene.world), ..job.clone() };
+                let twin = NewJob { id: JobId::new(&scene.context), ..job.clone() };
                 let enqueued = unit.enqueue_job(&twin).await.unwrap();
                 assert_eq!(enqueued, expected, "{:?} {} {:?}", job.tenant, job.kind, job.unique_key);
             }

@@ -11,10 +11,10 @@ use crate::{scene::Scene, units::Units};
 
 pub(super) async fn fa7_a_job_is_claimed_again_once_its_lease_has_ended(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
-    let secret = Some(secret_until(scene.world.now().plus(3 * LEASE)));
+    let secret = Some(secret_until(scene.context.now().plus(3 * LEASE)));
     let job = NewJob { secret, ..new_job(scene, None) };
     enqueue(scene, &[&job]).await;
-    let until = scene.world.now().plus(LEASE);
+    let until = scene.context.now().plus(LEASE);
     let first = claim_one(scene).await;
     scene.clock.set(until.minus(MILLISECOND));
     assert!(!has_due(scene).await);
@@ -32,13 +32,13 @@ pub(super) async fn fa7_the_word_of_a_worker_that_was_replaced_is_refused(
     scene: &Scene<'_, impl Units<Unit: JobPorts>>,
 ) {
     clear(scene).await;
-    let secret = Some(secret_until(scene.world.now().plus(9 * LEASE)));
+    let secret = Some(secret_until(scene.context.now().plus(9 * LEASE)));
     let job = NewJob { secret, ..new_job(scene, None) };
     enqueue(scene, &[&job]).await;
     let late = claim_one(scene).await.claim;
     scene.clock.advance(LEASE);
     let good = claim_one(scene).await.claim;
-    let now = scene.world.now();
+    let now = scene.context.now();
     assert!(!complete(scene, late).await);
     for outcome in [retry_at(now), dead()] {
         assert!(!fail(scene, late, &outcome).await, "{outcome:?}");
@@ -61,9 +61,9 @@ pub(super) async fn fa7_a_claim_is_good_until_another_replaces_it(scene: &Scene<
     let jobs = [new_job(scene, None), new_job(scene, None), new_job(scene, None)];
     enqueue(scene, &[&jobs[0], &jobs[1], &jobs[2]]).await;
     let claimed = claim(scene, 100).await;
-    let until = scene.world.now().plus(LEASE);
+    let until = scene.context.now().plus(LEASE);
     scene.clock.set(until.plus(LEASE));
-    let now = scene.world.now();
+    let now = scene.context.now();
     assert!(complete(scene, claimed[0].claim).await, "nobody has come in between");
     assert!(fail(scene, claimed[1].claim, &retry_at(now)).await);
     assert!(fail(scene, claimed[2].claim, &dead()).await);
@@ -76,7 +76,7 @@ pub(super) async fn fa7_a_lease_that_ended_at_the_last_attempt_makes_a_dead_lett
 ) {
     for max_attempts in [1, 2] {
         clear(scene).await;
-        let secret_ends = scene.world.now().plus(9 * LEASE);
+        let secret_ends = scene.context.now().plus(9 * LEASE);
         let (secret, unique_key) = (Some(secret_until(secret_ends)), Some("deadly".to_owned()));
         let job = NewJob { secret, unique_key, max_attempts, ..new_job(scene, None) };
         enqueue(scene, &[&job]).await;
@@ -92,13 +92,13 @@ pub(super) async fn fa7_a_lease_that_ended_at_the_last_attempt_makes_a_dead_lett
         enqueue(scene, &[&other]).await;
         assert_eq!(ids(&claim(scene, 100).await), [other.id]);
 
-        let now = scene.world.now();
+        let now = scene.context.now();
         assert!(!has_due(scene).await);
         assert!(!complete(scene, last.claim).await);
         for outcome in [retry_at(now), dead()] {
             assert!(!fail(scene, last.claim, &outcome).await, "{outcome:?}");
         }
-        let successor = NewJob { id: JobId::new(&scene.world), secret: None, ..job };
+        let successor = NewJob { id: JobId::new(&scene.context), secret: None, ..job };
         enqueue(scene, &[&successor]).await;
         assert_eq!(ids(&claim(scene, 100).await), [successor.id], "a dead letter leaves its key free");
         scene.clock.set(secret_ends);
@@ -110,7 +110,7 @@ pub(super) async fn fa7_the_last_attempt_may_end_within_its_lease(scene: &Scene<
     clear(scene).await;
     let job = NewJob { max_attempts: 1, ..new_job(scene, None) };
     enqueue(scene, &[&job]).await;
-    let until = scene.world.now().plus(LEASE);
+    let until = scene.context.now().plus(LEASE);
     let claimed = claim_one(scene).await;
     scene.clock.set(until.minus(MILLISECOND));
     assert!(claim(scene, 100).await.is_empty(), "whoever looks for work does not give it up");

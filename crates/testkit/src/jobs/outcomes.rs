@@ -13,7 +13,7 @@ use crate::{
 
 pub(super) async fn a_job_is_done_once_and_its_secret_goes(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
-    let ends = scene.world.now().plus(9 * LEASE);
+    let ends = scene.context.now().plus(9 * LEASE);
     let job = NewJob { secret: Some(secret_until(ends)), ..new_job(scene, None) };
     let other = NewJob { secret: Some(secret_until(ends)), ..new_job(scene, None) };
     enqueue(scene, &[&job, &other]).await;
@@ -21,7 +21,7 @@ pub(super) async fn a_job_is_done_once_and_its_secret_goes(scene: &Scene<'_, imp
     let done = claimed.iter().find(|claimed| claimed.job.id == job.id).unwrap().claim;
     assert!(complete(scene, done).await);
     assert!(!complete(scene, done).await);
-    for outcome in [retry_at(scene.world.now()), dead()] {
+    for outcome in [retry_at(scene.context.now()), dead()] {
         assert!(!fail(scene, done, &outcome).await, "{outcome:?}");
     }
     scene.clock.advance(LEASE);
@@ -34,13 +34,13 @@ pub(super) async fn a_job_is_done_once_and_its_secret_goes(scene: &Scene<'_, imp
 pub(super) async fn a_failed_job_is_tried_again_at_its_time(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
-    let secret = Some(secret_until(scene.world.now().plus(99 * LEASE)));
+    let secret = Some(secret_until(scene.context.now().plus(99 * LEASE)));
     let (trace, unique_key) = (Some("0af7651916cd43dd".to_owned()), Some("report".to_owned()));
     let job = NewJob { secret, trace, unique_key, ..new_job(scene, Some(acme.id())) };
     enqueue(scene, &[&job]).await;
     let first = claim_one(scene).await;
     // Later than the end of the lease, and than the time of the retry.
-    let at = scene.world.now().plus(3 * LEASE);
+    let at = scene.context.now().plus(3 * LEASE);
     assert!(fail(scene, first.claim, &retry_at(at)).await);
     assert!(!complete(scene, first.claim).await, "the claim was spent");
     assert!(!fail(scene, first.claim, &dead()).await);
@@ -53,7 +53,7 @@ pub(super) async fn a_failed_job_is_tried_again_at_its_time(scene: &Scene<'_, im
     assert_eq!(shown(&second.job), expected(&job, 2), "with its secret, and the attempt counted");
     assert_eq!(second.job.run_at, at);
 
-    assert!(fail(scene, second.claim, &retry_at(scene.world.now())).await);
+    assert!(fail(scene, second.claim, &retry_at(scene.context.now())).await);
     let third = claim_one(scene).await;
     assert_eq!(shown(&third.job), expected(&job, 3), "at once, where that was said");
     assert!(complete(scene, third.claim).await);
@@ -63,13 +63,13 @@ pub(super) async fn a_dead_letter_is_never_tried_again_and_keeps_its_secret(
     scene: &Scene<'_, impl Units<Unit: JobPorts>>,
 ) {
     clear(scene).await;
-    let ends = scene.world.now().plus(9 * LEASE);
+    let ends = scene.context.now().plus(9 * LEASE);
     let job = NewJob { secret: Some(secret_until(ends)), ..new_job(scene, None) };
     enqueue(scene, &[&job]).await;
     let claimed = claim_one(scene).await;
     assert!(fail(scene, claimed.claim, &dead()).await);
     assert!(!complete(scene, claimed.claim).await);
-    for outcome in [retry_at(scene.world.now()), dead()] {
+    for outcome in [retry_at(scene.context.now()), dead()] {
         assert!(!fail(scene, claimed.claim, &outcome).await, "{outcome:?}");
     }
     assert!(!has_due(scene).await);
@@ -82,21 +82,21 @@ pub(super) async fn a_dead_letter_is_never_tried_again_and_keeps_its_secret(
 
 pub(super) async fn only_the_claim_that_was_made_is_good(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
-    let waiting = NewJob { run_at: scene.world.now().plus(LEASE), ..new_job(scene, None) };
+    let waiting = NewJob { run_at: scene.context.now().plus(LEASE), ..new_job(scene, None) };
     let [one, other] = [new_job(scene, None), new_job(scene, None)];
     enqueue(scene, &[&waiting, &one, &other]).await;
     let (first, second) = (claim(scene, 1).await.remove(0).claim, claim(scene, 1).await.remove(0).claim);
-    let token = scene.world.uuid_v7();
+    let token = scene.context.uuid_v7();
     for wrong in [
         Claim { token, ..first },
         Claim { token: second.token, ..first },
         Claim { job: second.job, ..first },
         Claim { job: waiting.id, ..first },
         Claim { job: waiting.id, token },
-        Claim { job: JobId::new(&scene.world), ..first },
+        Claim { job: JobId::new(&scene.context), ..first },
     ] {
         assert!(!complete(scene, wrong).await, "{wrong:?}");
-        for outcome in [retry_at(scene.world.now()), dead()] {
+        for outcome in [retry_at(scene.context.now()), dead()] {
             assert!(!fail(scene, wrong, &outcome).await, "{wrong:?} {outcome:?}");
         }
     }
@@ -111,7 +111,7 @@ pub(super) async fn any_text_may_be_a_cause(scene: &Scene<'_, impl Units<Unit: J
     clear(scene).await;
     let job = NewJob { max_attempts: 10, ..new_job(scene, None) };
     enqueue(scene, &[&job]).await;
-    let now = scene.world.now();
+    let now = scene.context.now();
     for error in ["", "'; DROP TABLE jobs; --", "größe\n\u{1F980}\t\"%_\\", &"long ".repeat(2_000)] {
         let claim = claim_one(scene).await.claim;
         let failed = scene
@@ -141,11 +141,11 @@ pub(super) async fn any_text_may_be_a_cause(scene: &Scene<'_, impl Units<Unit: J
 pub(super) async fn a_dropped_unit_has_done_nothing(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let jobs = [new_job(scene, None), new_job(scene, None), new_job(scene, None)];
-    let secret = Some(secret_until(scene.world.now()));
+    let secret = Some(secret_until(scene.context.now()));
     let with_secret = NewJob { secret, priority: -1, ..new_job(scene, None) };
     enqueue(scene, &[&jobs[0], &jobs[1], &jobs[2], &with_secret]).await;
     let claimed = claim(scene, 100).await;
-    let now = scene.world.now();
+    let now = scene.context.now();
     {
         let mut unit = scene.units.begin(TestScope::System).await;
         assert!(unit.complete_job(claimed[0].claim, now).await.unwrap());

@@ -30,7 +30,7 @@ impl Sample {
                 NewJob { secret, run_at, max_attempts, ..new_job(scene, None) }
             })
         };
-        let now = scene.world.now();
+        let now = scene.context.now();
         Self {
             waiting: pair(ends, 3),
             failed_twice: pair(now, 3),
@@ -52,7 +52,7 @@ impl Sample {
             for claimed in claim(scene, 100).await {
                 let (id, claim) = (claimed.job.id, claimed.claim);
                 if is_of(&self.failed_twice, id) {
-                    assert!(fail(scene, claim, &retry_at(scene.world.now().plus(LEASE))).await);
+                    assert!(fail(scene, claim, &retry_at(scene.context.now().plus(LEASE))).await);
                 } else if is_of(&self.done, id) {
                     assert!(complete(scene, claim).await);
                 } else if is_of(&self.dead, id) {
@@ -80,7 +80,7 @@ pub(super) async fn exactly_the_secrets_whose_time_is_over_are_blanked(scene: &S
     /// All states but the completed one, which blanks the secret itself.
     const WITH_A_SECRET: u64 = 5;
     clear(scene).await;
-    let ends = scene.world.now().plus(99 * LEASE);
+    let ends = scene.context.now().plus(99 * LEASE);
     let sample = Sample::new(scene, ends);
     sample.enter_their_states(scene).await;
     let without = NewJob { priority: -1, ..new_job(scene, None) };

@@ -26,7 +26,7 @@ pub(super) async fn every_scope_enqueues_its_own(scene: &Scene<'_, impl Units<Un
         let job = NewJob { unique_key: Some("one".to_owned()), ..new_job(scene, tenant) };
         let enqueued = scene.change(scope, async |unit| unit.enqueue_job(&job).await.unwrap()).await;
         assert_eq!(enqueued, Enqueued::Added, "{scope:?}");
-        let twin = NewJob { id: JobId::new(&scene.world), ..job.clone() };
+        let twin = NewJob { id: JobId::new(&scene.context), ..job.clone() };
         let enqueued = scene.change(scope, async |unit| unit.enqueue_job(&twin).await.unwrap()).await;
         assert_eq!(enqueued, Enqueued::Duplicate, "{scope:?}");
         let claimed = claim_one(scene).await;
@@ -59,7 +59,7 @@ pub(super) async fn te1_only_system_units_work(scene: &Scene<'_, impl Units<Unit
     clear(scene).await;
     let acme = scene.tenant().await;
     let scopes = [acme.scope(), TestScope::Person(acme.owner.id)];
-    let secret = Some(secret_until(scene.world.now()));
+    let secret = Some(secret_until(scene.context.now()));
     let job = NewJob { secret, ..new_job(scene, Some(acme.id())) };
     enqueue(scene, &[&job]).await;
     let (command, now) = claiming(scene, 100);

@@ -153,7 +153,7 @@ pub(super) async fn fa13_a_tenant_runs_no_more_than_it_may(scene: &Scene<'_, imp
 
     let [done, failed, left] = of(acme)[..] else { panic!("three were claimed") };
     assert!(complete(scene, done.claim).await);
-    assert!(fail(scene, failed.claim, &retry_at(scene.world.now().plus(9 * LEASE))).await);
+    assert!(fail(scene, failed.claim, &retry_at(scene.context.now().plus(9 * LEASE))).await);
     assert_eq!(round.lanes(scene, 3).await, counts([(acme, 2)]), "two places were left");
     backlog(scene, &[(globex, 5)]).await;
     assert_eq!(round.lanes(scene, 3).await, counts([(globex, 1)]), "another's places are its own");
@@ -194,8 +194,8 @@ pub(super) async fn fa13_the_limit_holds_for_all_queues_together(scene: &Scene<'
     let found: Vec<Lane> = claims.jobs.iter().map(|claimed| claimed.job.tenant).collect();
     assert_eq!(found, [globex], "the other tenant runs two already");
     scene.clock.advance(LEASE);
-    let command = ClaimJobs { tenant_limit: None, until: scene.world.now().plus(LEASE), ..command };
-    for claimed in super::claim_by(scene, command, scene.world.now()).await {
+    let command = ClaimJobs { tenant_limit: None, until: scene.context.now().plus(LEASE), ..command };
+    for claimed in super::claim_by(scene, command, scene.context.now()).await {
         assert!(complete(scene, claimed.claim).await);
     }
 }

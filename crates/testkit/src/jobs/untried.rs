@@ -14,7 +14,7 @@ fn discarded() -> AttemptOutcome {
 
 /// Creates a job with every field that could get lost, and more than one attempt.
 fn full_job(scene: &Scene<'_, impl Units>) -> NewJob {
-    let secret = Some(secret_until(scene.world.now().plus(99 * LEASE)));
+    let secret = Some(secret_until(scene.context.now().plus(99 * LEASE)));
     NewJob { secret, unique_key: Some("report".to_owned()), max_attempts: 2, ..new_job(scene, None) }
 }
 
@@ -26,7 +26,7 @@ pub(super) async fn a_snoozed_job_waits_and_has_spent_no_attempt(scene: &Scene<'
     for _ in 0..5 {
         let claimed = claim_one(scene).await;
         assert_eq!(shown(&claimed.job), expected(&job, 1));
-        let until = scene.world.now().plus(2 * LEASE);
+        let until = scene.context.now().plus(2 * LEASE);
         assert!(fail(scene, claimed.claim, &AttemptOutcome::Snoozed { until }).await);
         assert!(!complete(scene, claimed.claim).await, "the claim was spent");
         scene.clock.set(until.minus(MILLISECOND));
@@ -36,7 +36,7 @@ pub(super) async fn a_snoozed_job_waits_and_has_spent_no_attempt(scene: &Scene<'
         assert!(has_due(scene).await);
     }
     let last = claim_one(scene).await;
-    assert_eq!((shown(&last.job), last.job.run_at), (expected(&job, 1), scene.world.now()));
+    assert_eq!((shown(&last.job), last.job.run_at), (expected(&job, 1), scene.context.now()));
     scene.clock.advance(LEASE);
     assert_eq!(claim_one(scene).await.job.attempt, 2, "a try that was counted is");
 }
@@ -74,13 +74,13 @@ pub(super) async fn a_discarded_job_is_a_dead_letter_without_its_secret(scene: &
     assert!(claim(scene, 100).await.is_empty());
     scene.clock.advance(99 * LEASE);
     assert_eq!(blank(scene).await, 0, "its secret went with it");
-    let successor = NewJob { id: JobId::new(&scene.world), secret: None, ..job };
+    let successor = NewJob { id: JobId::new(&scene.context), secret: None, ..job };
     enqueue(scene, &[&successor]).await;
     assert_eq!(claim_one(scene).await.job.id, successor.id, "its key is free");
 }
 
 pub(super) async fn fa7_what_is_said_late_is_refused(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
-    let outcomes = [AttemptOutcome::Snoozed { until: scene.world.now() }, AttemptOutcome::HandedBack, discarded()];
+    let outcomes = [AttemptOutcome::Snoozed { until: scene.context.now() }, AttemptOutcome::HandedBack, discarded()];
     for outcome in outcomes {
         clear(scene).await;
         let job = NewJob { max_attempts: 9, ..full_job(scene) };

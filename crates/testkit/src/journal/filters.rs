@@ -25,17 +25,17 @@ impl Record {
         const ACTIONS: [Action; 5] =
             [ROLE_CREATED, ROLE_UPDATED, MEMBERSHIP_ROLES_CHANGED, USER_UPDATED, SESSION_ENDED];
         let (log, other) = (Log::new(scene), Log::new(scene));
-        let (other_person, role) = (UserId::new(&scene.world), RoleId::new(&scene.world));
+        let (other_person, role) = (UserId::new(&scene.context), RoleId::new(&scene.context));
         let mut events = Vec::new();
         for number in 0..30 {
             // Three events have the same time.
             scene.later(if number % 3 == 0 { 7 } else { 0 });
             let actor = log.actor(scene);
             let actor = if number % 4 == 0 { actor.known_as(other_person, "Grace Hopper") } else { actor };
-            let event = Event::new(&scene.world, &actor, ACTIONS[number % 5]);
+            let event = Event::new(&scene.context, &actor, ACTIONS[number % 5]);
             let event = match number % 7 {
                 0 | 3 => event.target(role, Some("Clerk")),
-                1 | 4 | 5 => event.target(UserId::new(&scene.world), None),
+                1 | 4 | 5 => event.target(UserId::new(&scene.context), None),
                 // The id of the role, but another kind of target.
                 2 => event.target(UserId::from_uuid(role.uuid()), None),
                 _ => event,
@@ -43,7 +43,7 @@ impl Record {
             events.push(event.outcome([Outcome::Succeeded, Outcome::Denied, Outcome::Failed][number % 3]));
         }
         let unlike = events.iter().map(|event| Event {
-            id: EventId::from_uuid(scene.world.uuid_v7_at(event.occurred_at)),
+            id: EventId::from_uuid(scene.context.uuid_v7_at(event.occurred_at)),
             ..event.clone().within(Some(other.tenant))
         });
         let unlike: Vec<Event> = unlike.collect();
@@ -157,7 +157,7 @@ pub(super) async fn each_filter_leaves_what_it_names(scene: &Scene<'_, impl Unit
         let found = assert_finds(scene, record, filter, &[5, 100]).await;
         assert!(found > 0 && found < record.events.len(), "the filter tells something apart: {filter:?}");
     }
-    let nobody = UserId::new(&scene.world);
+    let nobody = UserId::new(&scene.context);
     for filter in [
         EntryFilter { actor: Some(nobody), ..none.clone() },
         EntryFilter { target: Some(nobody.uuid()), ..none.clone() },

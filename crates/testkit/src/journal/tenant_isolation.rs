@@ -16,11 +16,11 @@ pub(super) async fn te1_another_tenants_log_is_invisible(scene: &Scene<'_, impl 
     // Equal in everything but the tenant: user, target, time.
     let event = own.event(scene, ROLE_CREATED).target(own.person, Some("Ada"));
     let twin = Event {
-        id: EventId::from_uuid(scene.world.uuid_v7_at(event.occurred_at)),
+        id: EventId::from_uuid(scene.context.uuid_v7_at(event.occurred_at)),
         ..event.clone().within(Some(theirs.tenant))
     };
     let nobodys =
-        Event { id: EventId::from_uuid(scene.world.uuid_v7_at(event.occurred_at)), ..event.clone().within(None) };
+        Event { id: EventId::from_uuid(scene.context.uuid_v7_at(event.occurred_at)), ..event.clone().within(None) };
     appended(scene, own, &event).await;
     appended(scene, theirs, &twin).await;
     scene.system(async |unit| unit.append_event(nobodys.clone()).await.unwrap()).await;

@@ -3,15 +3,15 @@
 
 use tenantry_audit::Entries;
 use tenantry_kernel::{
-    Actor, ChangeValue, Event, Journal, Origin, Outcome, RequestId, RoleId, TenantId, UserId, World, canonical_json,
+    Actor, ChangeValue, Context, Event, Journal, Origin, Outcome, RequestId, RoleId, TenantId, UserId, canonical_json,
 };
 use tenantry_tenancy::vocabulary::ROLE_UPDATED;
 use uuid::Uuid;
 
 use crate::{
+    context::{CountingEntropy, TestClock, moment},
     scene::Scene,
     units::Units,
-    world::{CountingEntropy, TestClock, moment},
 };
 
 use super::{Log, appended, assert_same, canonical, record};
@@ -42,7 +42,7 @@ fn log() -> Log {
 /// Creates an event with everything that has more than one spelling: escapes, line separators, characters beyond the
 /// basic plane, composed letters, negative numbers, empty lists, secrets and fields out of order.
 fn event() -> Event {
-    let world = World::new(TestClock::at(moment(1_795_424_400_005)), CountingEntropy::default());
+    let context = Context::new(TestClock::at(moment(1_795_424_400_005)), CountingEntropy::default());
     let origin = Origin {
         trace: RequestId::from_uuid(id(4)).into(),
         ip: Some("2001:db8:0:0::7".parse().unwrap()),
@@ -50,7 +50,7 @@ fn event() -> Event {
     };
     let person = Actor::anonymous(origin).known_as(log().person, "Zoë \"Ada\" O'Hara \u{1F980}");
     let actor = person.within(Some(log().tenant));
-    let event = Event::new(&world, &actor, ROLE_UPDATED)
+    let event = Event::new(&context, &actor, ROLE_UPDATED)
         .target(RoleId::from_uuid(id(5)), Some("Größe \u{7f}/"))
         .outcome(Outcome::Denied)
         .changed("name", "Clerk", "Gr\u{f6}\u{df}e\t\"\\/\u{8}\u{1f}\u{2029}\u{1F980}")

@@ -68,7 +68,7 @@ pub(super) async fn roles_of_many_members_are_told_apart(scene: &Scene<'_, impl 
     scene.join(&acme, &two, &[auditor.id, clerk.id]).await;
     scene.join(&acme, &none, &[]).await;
     let expected = vec![(one.id, clerk.clone()), (two.id, clerk.clone()), (two.id, auditor)];
-    let stranger = UserId::new(&scene.world);
+    let stranger = UserId::new(&scene.context);
     assert_eq!(held(scene, &acme, &[two.id, none.id, stranger, one.id]).await, sorted(expected));
     assert_eq!(held(scene, &acme, &[one.id]).await, [(one.id, clerk)]);
     assert_eq!(held(scene, &acme, &[]).await, []);

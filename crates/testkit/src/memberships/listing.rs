@@ -209,7 +209,7 @@ pub(super) async fn in1_a_prefix_is_taken_literally(scene: &Scene<'_, impl Units
 
 pub(super) async fn filters_are_joined_by_and(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let crowd = &Crowd::gather(scene).await;
-    let unknown = RoleId::new(&scene.world);
+    let unknown = RoleId::new(&scene.context);
     let prefixes = [None, Some("a".to_owned()), Some("100".to_owned())];
     let statuses = [None, Some(MembershipStatus::Active), Some(MembershipStatus::Deactivated)];
     let roles = [None, Some(crowd.roles[0]), Some(crowd.roles[1]), Some(unknown)];

@@ -12,7 +12,7 @@ use crate::{
 pub(super) async fn re2_a_registration_is_deleted_once(scene: &Scene<'_, impl Units<Unit: Registrations>>) {
     let address = scene.new_email("ada");
     let (one, other) = (kept(scene, &address).await, kept(scene, &address).await);
-    let hash = scene.world.random();
+    let hash = scene.context.random();
     scene.system(async |unit| unit.set_registration_token(one.id, &hash).await.unwrap()).await;
     assert!(delete(scene, one.id).await);
     assert_eq!(stored(scene, one.id).await, None);
@@ -42,7 +42,7 @@ pub(super) async fn every_registration_of_an_address_goes_at_once(scene: &Scene<
 pub(super) async fn a_dropped_unit_leaves_everything_as_it_was(scene: &Scene<'_, impl Units<Unit: Registrations>>) {
     let address = scene.new_email("ada");
     let (before, added) = (kept(scene, &address).await, new_registration(scene, &address));
-    let hash = scene.world.random();
+    let hash = scene.context.random();
     {
         let mut unit = scene.units.begin(TestScope::System).await;
         unit.insert_registration(&added).await.unwrap();

@@ -26,7 +26,7 @@ impl Sample {
         let (user, other) = (acme.owner.id, globex.owner.id);
         let in_acme = scene.new_session(user, Some(acme.id()));
         let sign_in = in_acme.sign_in;
-        let before = Some((scene.world.now(), EndReason::LoggedOut));
+        let before = Some((scene.context.now(), EndReason::LoggedOut));
         let sample = Self {
             sibling_in_globex: Session { sign_in, ..scene.new_session(user, Some(globex.id())) },
             in_none: scene.new_session(user, None),

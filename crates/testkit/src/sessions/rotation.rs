@@ -10,7 +10,7 @@ use crate::{
 };
 
 async fn rotate(scene: &Scene<'_, impl Units<Unit: Sessions>>, session: &Session, from: u32) -> bool {
-    let now = scene.world.now();
+    let now = scene.context.now();
     scene.system(async |unit| unit.rotate_session(session.id, from, now).await.unwrap()).await
 }
 

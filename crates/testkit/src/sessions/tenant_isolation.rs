@@ -28,7 +28,7 @@ pub(super) async fn te1_a_scope_sees_its_own_sessions(scene: &Scene<'_, impl Uni
         (TestScope::Person(acme.owner.id), &[]),
         (TestScope::System, &[a, g, n, o]),
     ];
-    let now = scene.world.now();
+    let now = scene.context.now();
     for (scope, visible) in table {
         scene
             .look_as(scope, async |unit| {

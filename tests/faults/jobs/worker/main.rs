@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::{error::Error, sync::Arc, time::Duration};
 use tenantry_crypto::{SystemClock, SystemEntropy};
 use tenantry_jobs::{Done, Handler, JobAttempt, JobFailure, JobQueue, Kind, NewJob, RetryPolicy, WakeUp};
-use tenantry_kernel::{StoreError, World};
+use tenantry_kernel::{Context, StoreError};
 use tenantry_store::{Database, Scope, Store, StoreConfig, Synchronous, SystemReason, Unit};
 use tenantry_worker::{Handlers, JobStore, QueueConfig, Worker, WorkerConfig};
 use tokio_util::sync::CancellationToken;
@@ -36,7 +36,7 @@ impl Kind for Receipt {
 #[derive(Clone)]
 struct Jobs {
     store: Store,
-    world: World,
+    context: Context,
 }
 
 impl JobStore for Jobs {
@@ -81,7 +81,7 @@ impl Handler<Nap> for Jobs {
             return Ok(Done::Outside);
         }
         let mut unit = self.begin().await?;
-        unit.enqueue_job(&NewJob::of(&self.world, of.job.tenant, &Receipt)?).await?;
+        unit.enqueue_job(&NewJob::of(&self.context, of.job.tenant, &Receipt)?).await?;
         let done = of.complete_in(&mut unit).await.inspect_err(|_| println!("refused {}", of.job.id))?;
         self.commit(unit).await?;
         Ok(done)
@@ -117,13 +117,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let deadline = Duration::from_secs(2);
     let config = StoreConfig { database, pool_size: 4, deadline, synchronous: Synchronous::Normal };
     let store = Store::connect(config, Arc::default());
-    let world = World::new(SystemClock, SystemEntropy);
-    let jobs = Jobs { store: store.await?, world: world.clone() };
+    let context = Context::new(SystemClock, SystemEntropy);
+    let jobs = Jobs { store: store.await?, context: context.clone() };
     let handlers = Handlers::new().with::<Nap>(jobs.clone()).with::<Crash>(jobs.clone()).with::<Panic>(jobs.clone());
     let queues = vec![QueueConfig { name: QUEUE.to_owned(), concurrency: 8 }];
     let config =
         WorkerConfig { lease: millis(lease)?, heartbeat: millis(heartbeat)?, ..WorkerConfig::new(queues, Some(6)) };
-    let worker = Worker::new(jobs, world, Arc::new(Silence), handlers, Vec::new(), config);
+    let worker = Worker::new(jobs, context, Arc::new(Silence), handlers, Vec::new(), config);
     worker.run(CancellationToken::new(), CancellationToken::new()).await;
     Ok(())
 }

@@ -10,7 +10,7 @@ use tenantry_mail::{FileMailer, Templates};
 use tenantry_mails::{AttachedLink, Email, Mailer, OutgoingEmail, send_email};
 use tenantry_testkit::mailer::EMAILS;
 
-use crate::support::{read, settings, world};
+use crate::support::{context, read, settings};
 
 tenantry_mails::emails! {
     /// The emails of a shop.
@@ -55,14 +55,14 @@ impl Sealer for Plain {
 
 #[tokio::test]
 async fn a_crate_of_its_own_declares_and_sends_an_email() {
-    let (world, mut queue) = (world(), Queue::default());
-    let actor = Actor::anonymous(Origin { trace: RequestId::new(&world).into(), ip: None, user_agent: None });
+    let (context, mut queue) = (context(), Queue::default());
+    let actor = Actor::anonymous(Origin { trace: RequestId::new(&context).into(), ip: None, user_agent: None });
     let to = EmailAddress::parse("ada@example.com").unwrap();
     let token = SecretString::from("TOKEN");
-    let expires_at = world.now().plus(std::time::Duration::from_secs(7_200));
+    let expires_at = context.now().plus(std::time::Duration::from_secs(7_200));
     let link = AttachedLink { purpose: "order", token: &token, expires_at, sealer: &Plain };
     let payload = OrderShippedEmail { name: "Ada".to_owned(), parcel: Some("1Z42".to_owned()) };
-    send_email(&mut queue, &actor, &world, None, &to, payload, Some(link)).await.unwrap();
+    send_email(&mut queue, &actor, &context, None, &to, payload, Some(link)).await.unwrap();
 
     let job = queue.0.pop().unwrap();
     assert_eq!((job.kind, job.queue, job.version), ("mail", "mail", 1));

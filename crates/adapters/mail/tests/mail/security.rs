@@ -9,7 +9,7 @@ use tenantry_testkit::{
     smtp::{self, Fault, FaultStep, Security, SmtpOptions},
 };
 
-use crate::support::{letter_to, mailer_to, only_mail, permanent, settings, templates, temporary, world};
+use crate::support::{context, letter_to, mailer_to, only_mail, permanent, settings, templates, temporary};
 
 const ADA: &str = "ada@example.com";
 const TOKEN: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
@@ -121,7 +121,7 @@ async fn fa9_a_wrong_password_is_temporary_and_not_told() {
 async fn tk4_a_token_that_a_mail_server_repeats_is_not_told() {
     let server = smtp::SmtpServer::start().await;
     let link = format!("https://app.example.com/links/reset#{TOKEN}");
-    let letter = note_with_link(&world(), ADA, "Ada", &link);
+    let letter = note_with_link(&context(), ADA, "Ada", &link);
     server.fail(Fault::answer(FaultStep::Message, &format!("554 5.7.1 {link} is not liked here")));
     let told = permanent(mailer_to(&server.url(), None).send(&letter).await);
     assert!(told.contains("is not liked here") && !told.contains(TOKEN), "{told}");

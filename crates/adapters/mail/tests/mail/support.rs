@@ -2,13 +2,13 @@
 
 use mail_parser::MessageParser;
 use std::{error::Error, path::Path, sync::Arc, time::Duration};
-use tenantry_kernel::{Timestamp, World};
+use tenantry_kernel::{Context, Timestamp};
 use tenantry_mail::{MailSettings, SmtpMailer, SmtpServerConfig, SmtpTimeouts, Templates};
 use tenantry_mails::{MailerError, OutgoingEmail};
 use tenantry_testkit::{
+    context::{TestClock, TestEntropy},
     mailer::{EMAILS, Sent, note},
     smtp,
-    world::{TestClock, TestEntropy},
 };
 
 pub(crate) fn templates() -> Arc<Templates> {
@@ -32,12 +32,12 @@ pub(crate) fn mailer_to(url: &str, authorities: Option<&Path>) -> SmtpMailer {
     SmtpMailer::new(server, authorities, templates(), settings()).unwrap().with_timeouts(timeouts)
 }
 
-pub(crate) fn world() -> World {
-    World::new(TestClock::at(Timestamp::from_unix_millis(1_795_527_697_123).unwrap()), TestEntropy)
+pub(crate) fn context() -> Context {
+    Context::new(TestClock::at(Timestamp::from_unix_millis(1_795_527_697_123).unwrap()), TestEntropy)
 }
 
 pub(crate) fn letter_to(address: &str) -> OutgoingEmail {
-    note(&world(), address, "Ada")
+    note(&context(), address, "Ada")
 }
 
 /// Parses a message as a mail program does.

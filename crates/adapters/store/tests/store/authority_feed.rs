@@ -24,7 +24,7 @@ async fn feed(opened: &Opened) -> AuthorityFeed {
 }
 
 fn user(opened: &Opened) -> UserId {
-    UserId::new(&opened.world)
+    UserId::new(&opened.context)
 }
 
 /// Creates a unit that has announced a change and is not committed.
@@ -53,7 +53,7 @@ async fn a_feed_sees_the_changes_of_another_store_each_once(opened: Opened) {
     let mut feed = feed(&opened).await;
     let other = opened.again(|_| {}).await;
     let (session, user, tenant) =
-        (SessionId::new(&opened.world), UserId::new(&opened.world), TenantId::new(&opened.world));
+        (SessionId::new(&opened.context), UserId::new(&opened.context), TenantId::new(&opened.context));
     let mut unit = other.begin(SYSTEM).await.unwrap();
     unit.session_authority_changed(session).await.unwrap();
     unit.user_authority_changed(user).await.unwrap();

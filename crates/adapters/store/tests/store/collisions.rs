@@ -12,8 +12,8 @@ use crate::support::{Opened, SYSTEM, postgres};
 /// Charges a counter, to which a test has added a trigger.
 pub(crate) async fn charge(unit: &mut Unit, opened: &Opened) -> Result<u32, StoreError> {
     let quota = GuessQuota { limit: 10, window: Duration::from_secs(60) };
-    let charge = GuessCounter { key: opened.world.random(), quota };
-    Ok(unit.charge_attempts(&[charge], opened.world.now()).await?[0].count)
+    let charge = GuessCounter { key: opened.context.random(), quota };
+    Ok(unit.charge_attempts(&[charge], opened.context.now()).await?[0].count)
 }
 
 /// Makes every charge of a counter run this statement first.

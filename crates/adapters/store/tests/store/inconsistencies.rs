@@ -39,7 +39,7 @@ async fn an_impossible_row_is_told_by_its_table_and_column(opened: Opened) {
     let (tenant, person) = opened.tenant().await;
     let session = opened.session(person.id, Some(tenant.id)).await;
     let role = Role {
-        id: RoleId::new(&opened.world),
+        id: RoleId::new(&opened.context),
         tenant: tenant.id,
         name: RoleName::parse("Clerk").unwrap(),
         description: Description::default(),
@@ -47,11 +47,11 @@ async fn an_impossible_row_is_told_by_its_table_and_column(opened: Opened) {
         undeclared: PermissionSet::EMPTY,
         system: None,
         version: 1,
-        created_at: opened.world.now(),
-        updated_at: opened.world.now(),
+        created_at: opened.context.now(),
+        updated_at: opened.context.now(),
     };
-    let origin = Origin { trace: RequestId::new(&opened.world).into(), ip: None, user_agent: None };
-    let event = Event::new(&opened.world, &Actor::operator(origin), ROLE_CREATED);
+    let origin = Origin { trace: RequestId::new(&opened.context).into(), ip: None, user_agent: None };
+    let event = Event::new(&opened.context, &Actor::operator(origin), ROLE_CREATED);
     let (link, registration) = (opened.new_link(&person), opened.new_registration(&person, &tenant));
     let invitation = opened.new_invitation(tenant.id, &person, role.id);
     opened

@@ -32,7 +32,7 @@ async fn enqueue(opened: &Opened, jobs: &[NewJob]) {
 }
 
 async fn claim(opened: &Opened, unit: &mut Unit, limit: u32, now: Timestamp) -> Vec<Claimed> {
-    let (token, until) = (opened.world.uuid_v7(), now.plus(LEASE));
+    let (token, until) = (opened.context.uuid_v7(), now.plus(LEASE));
     let command = ClaimJobs { queue: "errands", limit, tenant_limit: None, after: Turn::default(), token, until };
     at_once(unit.claim_jobs(command, now)).await.unwrap().jobs
 }
@@ -75,7 +75,7 @@ async fn what_became_of_a_job_is_written_down(opened: Opened) {
     let max_attempts = |kind| if kind == "given_up" { 1 } else { 3 };
     let jobs = kinds.map(|kind| NewJob { kind, max_attempts: max_attempts(kind), ..opened.new_job(None) });
     enqueue(&opened, &jobs).await;
-    let now = opened.world.now();
+    let now = opened.context.now();
     for kind in kinds {
         assert_eq!(written(&opened, kind).await, "ready, no error, secret");
     }
@@ -132,8 +132,8 @@ async fn fa8_a_job_whose_row_cannot_be_read_is_a_dead_letter_and_others_flow(ope
         let [poor, good] = ["poor", "good"].map(|kind| NewJob { kind, ..opened.new_job(None) });
         enqueue(&opened, &[poor.clone(), good.clone()]).await;
         opened.execute(&format!("UPDATE jobs SET {change} WHERE kind = 'poor' AND state = 'ready'")).await;
-        let now = opened.world.now();
-        let (token, until) = (opened.world.uuid_v7(), now.plus(LEASE));
+        let now = opened.context.now();
+        let (token, until) = (opened.context.uuid_v7(), now.plus(LEASE));
         let command =
             ClaimJobs { queue: "errands", limit: 100, tenant_limit: Some(100), after: Turn::default(), token, until };
         let claims = opened.system(async |unit| unit.claim_jobs(command, now).await.unwrap()).await;
@@ -152,7 +152,7 @@ async fn fa7_nobody_waits_for_what_another_unit_has_claimed() {
     let opened = postgres().await;
     let jobs: Vec<NewJob> = (0..5).map(|_| opened.new_job(None)).collect();
     enqueue(&opened, &jobs).await;
-    let mut now = opened.world.now();
+    let mut now = opened.context.now();
     // The jobs are claimed first when new, then after the leases of the first claims ended.
     for attempt in [1, 2] {
         let mut one = opened.store.begin(SYSTEM).await.unwrap();
@@ -180,7 +180,7 @@ async fn fa7_what_a_unit_claimed_and_dropped_is_claimed_by_the_next() {
     let opened = postgres().await;
     let jobs: Vec<NewJob> = (0..3).map(|_| opened.new_job(None)).collect();
     enqueue(&opened, &jobs).await;
-    let now = opened.world.now();
+    let now = opened.context.now();
     let mut one = opened.store.begin(SYSTEM).await.unwrap();
     assert_eq!(claim(&opened, &mut one, 2, now).await.len(), 2);
     drop(one);
@@ -199,7 +199,7 @@ async fn fa7_what_a_unit_claimed_and_dropped_is_claimed_by_the_next() {
 #[tokio::test]
 async fn fa7_nobody_waits_for_what_another_unit_gives_up_or_completes() {
     let opened = postgres().await;
-    let now = opened.world.now();
+    let now = opened.context.now();
     let jobs = ["a", "b", "c"].map(|kind| NewJob { kind, max_attempts: 1, ..opened.new_job(None) });
     enqueue(&opened, &jobs).await;
     let claimed = opened.system(async |unit| claim(&opened, unit, 100, now).await).await;
@@ -246,7 +246,7 @@ async fn no_more_is_claimed_than_was_asked_for_whatever_the_planner_believes() {
         sqlx::raw_sql("SELECT set_config('app.system', 'on', false)").execute(&mut connection).await.unwrap();
         sqlx::raw_sql("VACUUM ANALYZE jobs").execute(&mut connection).await.unwrap();
         enqueue(&opened, after).await;
-        let now = opened.world.now();
+        let now = opened.context.now();
         for limit in [1, 3, 10] {
             let claimed = opened.system(async |unit| claim(&opened, unit, limit, now).await).await;
             assert_eq!(claimed.len(), usize::try_from(limit).unwrap(), "with {known} known");

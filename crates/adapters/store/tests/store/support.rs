@@ -4,14 +4,14 @@ use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use std::{future::Future, path::PathBuf, time::Duration};
 use tenantry_identity::{People, Person, PersonStatus, Session, Sessions};
-use tenantry_kernel::{EmailAddress, Name, SessionId, SignInId, StoreError, TenantId, TenantStatus, UserId, World};
+use tenantry_kernel::{Context, EmailAddress, Name, SessionId, SignInId, StoreError, TenantId, TenantStatus, UserId};
 use tenantry_store::{ConnectError, Database, Scope, Store, StoreConfig, Synchronous, SystemReason, Unit};
 use tenantry_tenancy::{MemberKeys, Membership, Memberships, Plan, Slug, Tenant, Tenants, insert_default_roles};
 use tenantry_testkit::{
     TestScope, Units,
+    context::test_context,
     databases::{self, TestDatabase},
     vocabulary,
-    world::test_world,
 };
 use tokio::time::Instant;
 
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Opened {
     pub(crate) store: Store,
     pub(crate) config: StoreConfig,
-    pub(crate) world: World,
+    pub(crate) context: Context,
     // The last field, since dropping it removes the database.
     pub(crate) database: TestDatabase,
 }
@@ -51,7 +51,7 @@ async fn opened_at(database: TestDatabase) -> Opened {
     Opened {
         store: Store::connect(config.clone(), vocabulary()).await.unwrap(),
         config,
-        world: test_world().0,
+        context: test_context().0,
         database,
     }
 }
@@ -108,7 +108,7 @@ impl Opened {
     }
 
     pub(crate) async fn person(&self) -> Person {
-        let id = UserId::new(&self.world);
+        let id = UserId::new(&self.context);
         let person = Person {
             id,
             email: EmailAddress::parse(&format!("{id}@example.com")).unwrap(),
@@ -116,7 +116,7 @@ impl Opened {
             name: Name::parse("Ada Lovelace").unwrap(),
             status: PersonStatus::Enabled,
             version: 1,
-            created_at: self.world.now(),
+            created_at: self.context.now(),
         };
         self.system(async |unit| unit.insert_person(&person).await.unwrap()).await;
         person
@@ -124,7 +124,7 @@ impl Opened {
 
     /// Creates a tenant with its default roles and one member, who is its owner.
     pub(crate) async fn tenant(&self) -> (Tenant, Person) {
-        let (id, owner) = (TenantId::new(&self.world), self.person().await);
+        let (id, owner) = (TenantId::new(&self.context), self.person().await);
         let tenant = Tenant {
             id,
             name: Name::parse("Acme, Inc.").unwrap(),
@@ -132,11 +132,11 @@ impl Opened {
             plan: Plan::first(),
             status: TenantStatus::Active,
             version: 1,
-            created_at: self.world.now(),
+            created_at: self.context.now(),
         };
         self.system(async |unit| {
             unit.insert_tenant(&tenant).await.unwrap();
-            let role = insert_default_roles(unit, &self.world, id).await.unwrap();
+            let role = insert_default_roles(unit, &self.context, id).await.unwrap();
             let membership = self.membership(id, owner.id);
             unit.insert_membership(&membership, &MemberKeys::new("Ada", "ada@example.com")).await.unwrap();
             unit.replace_roles(id, owner.id, &[role.id]).await.unwrap();
@@ -146,14 +146,14 @@ impl Opened {
     }
 
     pub(crate) fn membership(&self, tenant: TenantId, user: UserId) -> Membership {
-        Membership::new(tenant, user, self.world.now())
+        Membership::new(tenant, user, self.context.now())
     }
 
     pub(crate) async fn session(&self, user: UserId, tenant: Option<TenantId>) -> Session {
-        let now = self.world.now();
+        let now = self.context.now();
         let session = Session {
-            id: SessionId::new(&self.world),
-            sign_in: SignInId::new(&self.world),
+            id: SessionId::new(&self.context),
+            sign_in: SignInId::new(&self.context),
             user,
             tenant,
             key_id: "k1".to_owned(),

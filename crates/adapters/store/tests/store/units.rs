@@ -53,7 +53,7 @@ async fn a_commit_says_whose_power_has_changed(opened: Opened) {
 
 async fn a_commit_says_whether_there_is_work(opened: Opened) {
     let job = NewJob { unique_key: Some("one".to_owned()), ..opened.new_job(None) };
-    let twin = NewJob { id: JobId::new(&opened.world), ..job.clone() };
+    let twin = NewJob { id: JobId::new(&opened.context), ..job.clone() };
     for (jobs, has_enqueued) in [(vec![&job, &twin], true), (vec![&twin], false)] {
         let mut unit = opened.store.begin(SYSTEM).await.unwrap();
         for job in jobs {

@@ -36,8 +36,8 @@ async fn use_is_noted_to_the_minute_on_session_and_membership(opened: Opened) {
     let idle = opened.session(grace.id, Some(globex.id)).await;
     let before = idle.last_used_at;
 
-    let now = opened.world.now().plus(Duration::from_millis(3_600_123));
-    let unknown = SessionId::new(&opened.world);
+    let now = opened.context.now().plus(Duration::from_millis(3_600_123));
+    let unknown = SessionId::new(&opened.context);
     let used_now = [used.id, unknown, used_outside.id];
     opened.system(async |unit| unit.note_use(&used_now, now).await.unwrap()).await;
     assert_eq!(last_used(&opened, &used).await, now.to_minute());
@@ -53,7 +53,7 @@ async fn any_number_of_sessions_is_noted_at_once(opened: Opened) {
     let (acme, ada) = opened.tenant().await;
     let first = opened.session(ada.id, Some(acme.id)).await;
     let sessions: Vec<Session> = (0..MORE_THAN_A_STATEMENT_NAMES)
-        .map(|_| Session { id: SessionId::new(&opened.world), ..first.clone() })
+        .map(|_| Session { id: SessionId::new(&opened.context), ..first.clone() })
         .collect();
     opened
         .system(async |unit| {
@@ -63,10 +63,10 @@ async fn any_number_of_sessions_is_noted_at_once(opened: Opened) {
         })
         .await;
     let ids: Vec<SessionId> = sessions.iter().map(|session| session.id).collect();
-    let now = opened.world.now().plus(Duration::from_secs(86_000));
+    let now = opened.context.now().plus(Duration::from_secs(86_000));
     opened.system(async |unit| unit.note_use(&ids, now).await.unwrap()).await;
     let mut unit = opened.store.read(SYSTEM).await.unwrap();
-    let running = unit.running_sessions_of(ada.id, opened.world.now()).await.unwrap();
+    let running = unit.running_sessions_of(ada.id, opened.context.now()).await.unwrap();
     assert_eq!(running.len(), sessions.len() + 1);
     for session in running {
         let expected = if session.id == first.id { first.last_used_at } else { now.to_minute() };

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tenantry_jobs::{Done, Handler, JobAttempt, JobFailure, JobQueue, Kind, NewJob, RetryPolicy, WakeUp};
-use tenantry_kernel::{Clock, Entropy, StoreError, Timestamp, World};
+use tenantry_kernel::{Clock, Context, Entropy, StoreError, Timestamp};
 use tenantry_store::{Database, Scope, Store, StoreConfig, Synchronous, SystemReason, Unit};
 use tenantry_worker::{Handlers, JobStore, QueueConfig, Worker, WorkerConfig};
 use tokio::sync::{Notify, mpsc};
@@ -56,7 +56,7 @@ impl Kind for Bill {
 #[derive(Clone)]
 struct Service {
     store: Store,
-    world: World,
+    context: Context,
     bell: Arc<Bell>,
 }
 
@@ -88,7 +88,7 @@ impl Handler<Order> for Billing {
     async fn run(&self, order: Order, of: &JobAttempt) -> Result<Done, JobFailure> {
         let Self(service) = self;
         let mut unit = service.begin().await?;
-        let bill = NewJob::of(&service.world, of.job.tenant, &Bill { order: order.number })?;
+        let bill = NewJob::of(&service.context, of.job.tenant, &Bill { order: order.number })?;
         unit.enqueue_job(&bill).await?;
         let done = of.complete_in(&mut unit).await?;
         service.commit(unit).await?;
@@ -135,9 +135,9 @@ impl Clock for WallClock {
     }
 }
 
-struct Dice;
+struct RandomSource;
 
-impl Entropy for Dice {
+impl Entropy for RandomSource {
     fn fill(&self, bytes: &mut [u8]) {
         getrandom::fill(bytes).expect("the operating system has random bytes");
     }
@@ -155,21 +155,21 @@ pub(crate) async fn main() -> Result<(), Failure> {
     };
     let store = Store::connect(config, Arc::default()).await?;
     store.migrate().await?;
-    let service = Service { store, world: World::new(WallClock, Dice), bell: Arc::default() };
+    let service = Service { store, context: Context::new(WallClock, RandomSource), bell: Arc::default() };
 
     let (deliver, mut delivered) = mpsc::unbounded_channel();
     let handlers = Handlers::new().with::<Order>(Billing(service.clone())).with::<Bill>(Delivery(deliver));
     let queue = |name: &str, concurrency| QueueConfig { name: name.to_owned(), concurrency };
     let config = WorkerConfig::new(vec![queue(Order::QUEUE, 4), queue(Bill::QUEUE, 2)], Some(10));
     let worker =
-        Worker::new(service.clone(), service.world.clone(), service.bell.clone(), handlers, Vec::new(), config);
+        Worker::new(service.clone(), service.context.clone(), service.bell.clone(), handlers, Vec::new(), config);
     let (stop, hand_back) = (CancellationToken::new(), CancellationToken::new());
     let working = tokio::spawn(worker.run(stop.clone(), hand_back.clone()));
 
     // In a real service: in the unit of the change that accepts the order.
     let mut unit = service.begin().await?;
     for number in 1..=5 {
-        unit.enqueue_job(&NewJob::of(&service.world, None, &Order { number })?).await?;
+        unit.enqueue_job(&NewJob::of(&service.context, None, &Order { number })?).await?;
     }
     service.commit(unit).await?;
     println!("five orders are taken");

@@ -21,7 +21,7 @@ async fn fa4_a_worker_without_a_store_comes_round() {
     let turns = Arc::new(AtomicU32::new(0));
     let line = shop.line();
     let worker =
-        Worker::new(line.clone(), shop.world.clone(), shop.bell.clone(), Handlers::new(), Vec::new(), config());
+        Worker::new(line.clone(), shop.context.clone(), shop.bell.clone(), Handlers::new(), Vec::new(), config());
     let working = shop.start(worker.with_pulse({
         let turns = turns.clone();
         move || {

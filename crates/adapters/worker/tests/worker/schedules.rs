@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 use tenantry_jobs::{Done, Schedule};
-use tenantry_testkit::world::{moment, test_world};
+use tenantry_testkit::context::{moment, test_context};
 use tenantry_worker::Handlers;
 
 use crate::{
@@ -22,10 +22,10 @@ async fn fa12_of_two_workers_one_fires_each_tick() {
     const MINUTE: Duration = Duration::from_secs(60);
     /// Each worker checks schedules once a second.
     const BOTH_HAVE_LOOKED: Duration = Duration::from_millis(2_500);
-    let (world, clock) = test_world();
+    let (context, clock) = test_context();
     let at = |minutes: u32| moment(1_795_430_100_000).plus(MINUTE * minutes).plus(Duration::from_millis(7));
     clock.set(at(0));
-    let shop = Shop::open_by(world.clone()).await;
+    let shop = Shop::open_by(context.clone()).await;
     let ran = Arc::new(AtomicUsize::new(0));
     let work = || {
         let ran = ran.clone();
@@ -34,7 +34,7 @@ async fn fa12_of_two_workers_one_fires_each_tick() {
             async { Ok(Done::Outside) }.boxed()
         }));
         let cron = "*/5 * * * *".parse().unwrap();
-        let schedule = Schedule::of(&world, "sweep", cron, &Errand::to("every corner")).unwrap();
+        let schedule = Schedule::of(&context, "sweep", cron, &Errand::to("every corner")).unwrap();
         shop.work_by(shop.line(), handlers, vec![schedule], config())
     };
     let workers = [work(), work()];

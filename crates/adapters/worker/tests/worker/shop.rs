@@ -11,11 +11,11 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 use tenantry_jobs::{JobQueue, Kind, NewJob, Schedule, WakeUp};
-use tenantry_kernel::{Clock, StoreError, Timestamp, World};
+use tenantry_kernel::{Clock, Context, StoreError, Timestamp};
 use tenantry_store::{ConnectError, Database, Scope, Store, StoreConfig, Synchronous, SystemReason, Unit};
 use tenantry_testkit::{
+    context::{TestEntropy, moment},
     databases::{self, TestDatabase},
-    world::{TestEntropy, moment},
 };
 use tenantry_worker::{Handlers, JobStore, QueueConfig, Worker, WorkerConfig};
 use tokio::{sync::Notify, task::JoinHandle};
@@ -85,7 +85,7 @@ impl WakeUp for Bell {
 
 pub(crate) struct Shop {
     pub(crate) store: Store,
-    pub(crate) world: World,
+    pub(crate) context: Context,
     pub(crate) bell: Arc<Bell>,
     database: TestDatabase,
 }
@@ -126,10 +126,10 @@ async fn connect(url: &str) -> Result<Store, ConnectError> {
 
 impl Shop {
     pub(crate) async fn open() -> Self {
-        Self::open_by(World::new(WallClock, TestEntropy)).await
+        Self::open_by(Context::new(WallClock, TestEntropy)).await
     }
 
-    pub(crate) async fn open_by(world: World) -> Self {
+    pub(crate) async fn open_by(context: Context) -> Self {
         let migrate = async |url: &str| -> Result<(), ConnectError> {
             let store = connect(url).await?;
             store.migrate().await?;
@@ -138,7 +138,7 @@ impl Shop {
         };
         let database = databases::sqlite_from_template("shop", migrate).await;
         let store = connect(database.url()).await.unwrap();
-        Self { store, world, bell: Arc::default(), database }
+        Self { store, context, bell: Arc::default(), database }
     }
 
     pub(crate) fn line(&self) -> SeverableStore {
@@ -146,7 +146,7 @@ impl Shop {
     }
 
     pub(crate) fn job<K: Kind>(&self, words: &K) -> NewJob {
-        NewJob::of(&self.world, None, words).unwrap()
+        NewJob::of(&self.context, None, words).unwrap()
     }
 
     pub(crate) async fn enqueue(&self, jobs: &[NewJob]) {
@@ -166,7 +166,7 @@ impl Shop {
         schedules: Vec<Schedule>,
         config: WorkerConfig,
     ) -> Working {
-        self.start(Worker::new(line, self.world.clone(), self.bell.clone(), handlers, schedules, config))
+        self.start(Worker::new(line, self.context.clone(), self.bell.clone(), handlers, schedules, config))
     }
 
     pub(crate) fn start(&self, worker: Worker<SeverableStore>) -> Working {

@@ -81,7 +81,7 @@ async fn fa8_a_payload_that_cannot_be_read_is_discarded() {
             async { done() }.boxed()
         }
     })));
-    let expires_at = shop.world.now().plus(Duration::from_secs(3_600));
+    let expires_at = shop.context.now().plus(Duration::from_secs(3_600));
     let secret = Some(SealedSecret { key_id: "k1".to_owned(), bytes: vec![7; 40], expires_at });
     let good = || NewJob { secret: secret.clone(), ..shop.job(&Errand::to("somebody")) };
     shop.enqueue(&[
@@ -103,7 +103,7 @@ async fn fa8_a_payload_that_cannot_be_read_is_discarded() {
 async fn a_job_of_an_unknown_kind_is_tried_again_later() {
     let shop = Shop::open().await;
     let working = shop.work(Handlers::new());
-    let before = shop.world.now();
+    let before = shop.context.now();
     shop.enqueue(&[shop.job(&Errand::to("somebody")), NewJob { max_attempts: 1, ..shop.job(&Parcel {}) }]).await;
     let waits = "state = 'scheduled' AND attempt = 1 AND last_error LIKE '%no job of that kind%'";
     shop.comes_to(1, &format!("jobs WHERE kind = 'errand' AND {waits}")).await;
@@ -122,12 +122,12 @@ async fn a_job_of_an_unknown_kind_is_tried_again_later() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_done_in_the_unit_of_its_job_is_done_once() {
     let shop = Shop::open().await;
-    let (line, world) = (shop.line(), shop.world.clone());
+    let (line, context) = (shop.line(), shop.context.clone());
     let handlers = Handlers::new().with::<Errand>(Does(move |_: Errand, of: tenantry_jobs::JobAttempt| {
-        let (line, world) = (line.clone(), world.clone());
+        let (line, context) = (line.clone(), context.clone());
         async move {
             let mut unit = line.begin().await?;
-            unit.enqueue_job(&NewJob::of(&world, None, &Receipt {})?).await?;
+            unit.enqueue_job(&NewJob::of(&context, None, &Receipt {})?).await?;
             of.complete_in(&mut unit).await?;
             if of.job.attempt == 1 {
                 return Err(JobFailure::again("cut off before the commit"));
@@ -151,13 +151,13 @@ async fn what_is_done_in_the_unit_of_its_job_is_done_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snoozed_job_comes_back_and_has_spent_no_attempt() {
     let shop = Shop::open().await;
-    let (world, tries) = (shop.world.clone(), Arc::new(AtomicUsize::new(0)));
+    let (context, tries) = (shop.context.clone(), Arc::new(AtomicUsize::new(0)));
     let working = shop.work(Handlers::new().with::<Errand>(Does({
         let tries = tries.clone();
         move |_: Errand, of: tenantry_jobs::JobAttempt| {
             assert_eq!(of.job.attempt, 1);
             let is_last = tries.fetch_add(1, Ordering::SeqCst) == 5;
-            let until = world.now().plus(Duration::from_millis(100));
+            let until = context.now().plus(Duration::from_millis(100));
             async move { if is_last { done() } else { Ok(Done::Snooze { until }) } }.boxed()
         }
     })));

@@ -17,7 +17,7 @@ use tenantry_identity::{
     PasswordMatch, Person, Refresh, RefreshKeys, RefreshToken, Refreshed, Session, SessionPolicy, SignIn,
     complete_sign_in, consume, find_candidate, insert_person, prove_password, refresh_session,
 };
-use tenantry_kernel::{Actor, Clock, EmailAddress, Entropy, Name, Origin, Refusal, RequestId, Timestamp, World};
+use tenantry_kernel::{Actor, Clock, Context, EmailAddress, Entropy, Name, Origin, Refusal, RequestId, Timestamp};
 
 type Failure = Box<dyn Error>;
 
@@ -44,9 +44,9 @@ impl Clock for Noon {
     }
 }
 
-struct Dice;
+struct RandomSource;
 
-impl Entropy for Dice {
+impl Entropy for RandomSource {
     fn fill(&self, bytes: &mut [u8]) {
         getrandom::fill(bytes).expect("the operating system has random bytes");
     }
@@ -88,7 +88,7 @@ impl RefreshKeys for Key {
 /// The service: its state, and the dependencies of its use cases.
 struct Service {
     memory: Memory,
-    world: World,
+    context: Context,
     key: Key,
     address: IpAddr,
 }
@@ -96,7 +96,11 @@ struct Service {
 impl Service {
     /// Creates an anonymous actor with a network address.
     fn somebody(&self) -> Actor {
-        Actor::anonymous(Origin { trace: RequestId::new(&self.world).into(), ip: Some(self.address), user_agent: None })
+        Actor::anonymous(Origin {
+            trace: RequestId::new(&self.context).into(),
+            ip: Some(self.address),
+            user_agent: None,
+        })
     }
 
     async fn register(&mut self, email: &str, name: &str, password: &str) -> Result<Person, Failure> {
@@ -106,7 +110,7 @@ impl Service {
         let (email, name) = (EmailAddress::parse(email)?, Name::parse(name)?);
         let new = NewPerson { email, is_verified: false, name, hash: Some(hash) };
         let mut unit = self.memory.clone();
-        let person = insert_person(&mut unit, &self.somebody(), &self.world, new).await?;
+        let person = insert_person(&mut unit, &self.somebody(), &self.context, new).await?;
         self.memory = unit;
         Ok(person)
     }
@@ -115,7 +119,7 @@ impl Service {
         let email = EmailAddress::parse(email)?;
         // Quota is consumed before the hash, whether or not the password is right. No unit is open during hashing.
         let guess = GuessKind::Password(&email);
-        let consumed = consume(&mut self.memory, &self.world, &GUESSES, guess, Some(self.address)).await?;
+        let consumed = consume(&mut self.memory, &self.context, &GUESSES, guess, Some(self.address)).await?;
         let consumed = consumed.map_err(|wait| format!("wait for {} s", wait.retry_after_seconds))?;
         let candidate = find_candidate(&mut self.memory, &email).await?;
         let password = Password::parse(SecretString::from(password)).ok();
@@ -124,7 +128,7 @@ impl Service {
         let mut unit = self.memory.clone();
         let command = SignIn { proof, slug: None };
         let signed_in =
-            complete_sign_in(&mut unit, &self.somebody(), &self.world, &self.key, &SESSIONS, command).await?;
+            complete_sign_in(&mut unit, &self.somebody(), &self.context, &self.key, &SESSIONS, command).await?;
         self.memory = unit;
         Ok(signed_in.session)
     }
@@ -138,7 +142,7 @@ impl Service {
         let token = RefreshToken::decode(token.expose_secret())?;
         let (mut unit, actor) = (self.memory.clone(), self.somebody());
         let refreshed =
-            refresh_session(&mut unit, &actor, &self.world, &self.key, &SESSIONS, Refresh { token }).await?;
+            refresh_session(&mut unit, &actor, &self.context, &self.key, &SESSIONS, Refresh { token }).await?;
         // The unit must also be committed when it ended the sign-in.
         self.memory = unit;
         match refreshed {
@@ -149,9 +153,9 @@ impl Service {
 }
 
 async fn tell() -> Result<(), Failure> {
-    let world = World::new(Noon, Dice);
-    let key = Key(world.random());
-    let mut service = Service { memory: Memory::default(), world, key, address: "192.0.2.7".parse()? };
+    let context = Context::new(Noon, RandomSource);
+    let key = Key(context.random());
+    let mut service = Service { memory: Memory::default(), context, key, address: "192.0.2.7".parse()? };
     let (email, password) = ("Ada@Example.com", "correct horse battery staple");
 
     let weak = service.register(email, "Ada Lovelace", "lovelace1").await.expect_err("her own name");

@@ -117,8 +117,8 @@ pub(crate) async fn export_entries(
 ) -> Result<HttpResponse, Failure> {
     let (command, filter) = parse_query::<ExportQuery>(&request)?.read(&app.vocabulary)?;
     let (tenant, scope, format) = (caller.tenant()?.id, caller.scope(), command.format);
-    let noted = app.change(caller.change_request(), scope, async move |unit, actor, world| {
-        export_audit_log(unit, actor, world, tenant, command.clone()).await?;
+    let noted = app.change(caller.change_request(), scope, async move |unit, actor, context| {
+        export_audit_log(unit, actor, context, tenant, command.clone()).await?;
         Ok(Answer::no_content())
     });
     noted.await?;

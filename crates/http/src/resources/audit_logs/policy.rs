@@ -88,8 +88,8 @@ pub(crate) async fn change_audit_policy(
 ) -> Result<Answer, Failure> {
     let command = body.parse::<ChangedAuditPolicy>().await?;
     let retention = app.settings.retention.clone();
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        let policy = change(unit, actor, world, &retention, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        let policy = change(unit, actor, context, &retention, command).await?;
         Answer::ok(&AuditPolicyView::from(policy))
     })
     .await

@@ -75,13 +75,13 @@ pub(crate) async fn confirm_registration(
     let (token_hash, password, transport) = body.parse::<Confirmation>().await?;
     let token_hash = token_hash.ok_or(IdentityError::LinkInvalid)?;
     let origin = origin_of(&request);
-    let registration = find_registration(&mut app.read(SCOPE).await?, &app.world, &token_hash).await?;
+    let registration = find_registration(&mut app.read(SCOPE).await?, &app.context, &token_hash).await?;
     let proof = app.proofs.password_of_registration(&registration, password, &origin).await?;
     let command = ConfirmRegistration { token_hash, proof, ip: origin.ip };
     let by = ChangeRequest::new(Actor::anonymous(origin), USER_REGISTERED);
     let issuer = app.issuer.clone();
-    app.change(by, SCOPE, async move |unit, actor, world| {
-        let made = confirm(unit, actor, world, issuer.secrets(), issuer.policy(), command.clone()).await?;
+    app.change(by, SCOPE, async move |unit, actor, context| {
+        let made = confirm(unit, actor, context, issuer.secrets(), issuer.policy(), command.clone()).await?;
         RegisteredView::answer(&made, &Issued::new(&issuer, &made.session, transport)?)
     })
     .await

@@ -79,7 +79,7 @@ pub(crate) async fn verify_email(
     let (token_hash, password) = body.parse::<Verification>().await?;
     let token_hash = token_hash.ok_or(IdentityError::LinkInvalid)?;
     let kinds = [LinkKind::Verify, LinkKind::ChangeEmail];
-    let link = find_link(&mut app.read(SCOPE).await?, &app.world, &token_hash, &kinds).await?;
+    let link = find_link(&mut app.read(SCOPE).await?, &app.context, &token_hash, &kinds).await?;
     let origin = origin_of(&request);
     let own = caller.filter(|known| known.user == link.user);
     let (actor, proof) = match (own, password) {
@@ -92,8 +92,8 @@ pub(crate) async fn verify_email(
         (None, None) => return Err(Failure::new(ErrorCode::UNAUTHENTICATED)),
     };
     let command = VerifyEmail { token_hash, proof, ip: origin.ip };
-    app.change(ChangeRequest::new(actor, USER_EMAIL_VERIFIED), SCOPE, async move |unit, actor, world| {
-        verify(unit, actor, world, command.clone()).await?;
+    app.change(ChangeRequest::new(actor, USER_EMAIL_VERIFIED), SCOPE, async move |unit, actor, context| {
+        verify(unit, actor, context, command.clone()).await?;
         Ok(Answer::no_content())
     })
     .await
@@ -111,8 +111,8 @@ pub(crate) async fn resend_verification(app: App, caller: Authorized<ResendVerif
         return Ok(answer);
     }
     app.proofs.consume(GuessKind::MailRequest(&caller.session()?.email), &caller.origin).await?;
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        request_verification(unit, actor, world, ResendVerification).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        request_verification(unit, actor, context, ResendVerification).await?;
         Answer::accepted()
     })
     .await
@@ -162,8 +162,8 @@ pub(crate) async fn change_email(app: App, caller: Authorized<ChangeEmail>, body
     // Counted after the password check, so that wrong guesses use up no quota of emails.
     app.proofs.consume(GuessKind::Letter(&new_email), &caller.origin).await?;
     let command = ChangeEmail { proof, new_email };
-    app.change(request, caller.scope(), async move |unit, actor, world| {
-        request_email_change(unit, actor, world, command.clone()).await?;
+    app.change(request, caller.scope(), async move |unit, actor, context| {
+        request_email_change(unit, actor, context, command.clone()).await?;
         Answer::accepted()
     })
     .await

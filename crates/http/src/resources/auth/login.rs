@@ -113,8 +113,8 @@ async fn sign_in(app: &App, origin: &Origin, wanted: &LoginInput) -> Result<Answ
     let transport = wanted.transport;
     let by = ChangeRequest::new(Actor::anonymous(origin.clone()), SIGN_IN_FAILED);
     let issuer = app.issuer.clone();
-    app.change(by, SCOPE, async move |unit, actor, world| {
-        let done = complete_sign_in(unit, actor, world, issuer.secrets(), issuer.policy(), command.clone()).await?;
+    app.change(by, SCOPE, async move |unit, actor, context| {
+        let done = complete_sign_in(unit, actor, context, issuer.secrets(), issuer.policy(), command.clone()).await?;
         let issued = Issued::new(&issuer, &done.session, transport)?;
         let answer = Answer::ok(&SignedInView {
             user: UserView::from(&done.person),

@@ -54,8 +54,8 @@ pub(crate) async fn logout(app: App, _: Anonymous, request: HttpRequest, body: B
     };
     let Some(session) = session else { return Ok(answer) };
     let by = ChangeRequest::new(Actor::anonymous(origin_of(&request)), SESSION_ENDED);
-    app.change(by, Scope::System(SystemReason::Token), async move |unit, actor, world| {
-        log_out(unit, actor, world, LogOut { session, siblings }).await?;
+    app.change(by, Scope::System(SystemReason::Token), async move |unit, actor, context| {
+        log_out(unit, actor, context, LogOut { session, siblings }).await?;
         Ok(answer.clone())
     })
     .await

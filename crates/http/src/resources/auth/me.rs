@@ -121,8 +121,8 @@ pub(crate) async fn change_me(
 ) -> Result<Answer, Failure> {
     let name = body.parse::<ChangedMe>().await?;
     let command = ChangeProfile { name, expected_version: if_match.0 };
-    app.change(caller.change_request(), Scope::System(SystemReason::OwnProfile), async move |unit, actor, world| {
-        let person = change_profile(unit, actor, world, command.clone()).await?;
+    app.change(caller.change_request(), Scope::System(SystemReason::OwnProfile), async move |unit, actor, context| {
+        let person = change_profile(unit, actor, context, command.clone()).await?;
         Ok(Answer::ok(&UserView::from(&person))?.etag(person.version))
     })
     .await

@@ -64,8 +64,8 @@ pub(crate) async fn change_password(
     let proof = app.proofs.password_of_session(session, current, &request, caller.scope()).await?;
     let hash = app.hasher.hash(new).await.map_err(IdentityError::from)?;
     let command = ChangePassword { proof, hash };
-    app.change(request, caller.scope(), async move |unit, actor, world| {
-        change(unit, actor, world, command.clone()).await?;
+    app.change(request, caller.scope(), async move |unit, actor, context| {
+        change(unit, actor, context, command.clone()).await?;
         Ok(Answer::no_content())
     })
     .await

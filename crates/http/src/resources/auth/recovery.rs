@@ -59,8 +59,8 @@ pub(crate) async fn forgot_password(
     let origin = origin_of(&request);
     app.proofs.consume(GuessKind::MailRequest(&email), &origin).await?;
     let by = ChangeRequest::new(Actor::anonymous(origin), USER_PASSWORD_RESET);
-    app.change(by, Scope::System(SystemReason::SignIn), async move |unit, actor, world| {
-        request_reset(unit, actor, world, &email).await?;
+    app.change(by, Scope::System(SystemReason::SignIn), async move |unit, actor, context| {
+        request_reset(unit, actor, context, &email).await?;
         Answer::accepted()
     })
     .await
@@ -109,7 +109,7 @@ pub(crate) async fn reset_password(
     let (token_hash, password) = body.parse::<NewPassword>().await?;
     let token_hash = token_hash.ok_or(IdentityError::LinkInvalid)?;
     let mut unit = app.read(SCOPE).await?;
-    let link = find_link(&mut unit, &app.world, &token_hash, &[LinkKind::Reset]).await?;
+    let link = find_link(&mut unit, &app.context, &token_hash, &[LinkKind::Reset]).await?;
     let person = unit.person_by_id(link.user).await?.ok_or(IdentityError::LinkInvalid)?;
     drop(unit);
     password.ensure_unguessable(&[person.email.as_str(), person.name.as_str()])?;
@@ -117,8 +117,8 @@ pub(crate) async fn reset_password(
     let origin = origin_of(&request);
     let command = ResetPassword { token_hash, hash, ip: origin.ip };
     let by = ChangeRequest::new(Actor::anonymous(origin), USER_PASSWORD_RESET);
-    app.change(by, SCOPE, async move |unit, actor, world| {
-        reset(unit, actor, world, command.clone()).await?;
+    app.change(by, SCOPE, async move |unit, actor, context| {
+        reset(unit, actor, context, command.clone()).await?;
         Ok(Answer::no_content())
     })
     .await

@@ -39,9 +39,9 @@ pub(crate) async fn refresh(app: App, _: Anonymous, request: HttpRequest, body: 
     };
     let by = ChangeRequest::new(Actor::anonymous(origin_of(&request)), SESSION_REPLAYED);
     let issuer = app.issuer.clone();
-    app.change(by, Scope::System(SystemReason::Token), async move |unit, actor, world| {
+    app.change(by, Scope::System(SystemReason::Token), async move |unit, actor, context| {
         let command = Refresh { token };
-        match refresh_session(unit, actor, world, issuer.secrets(), issuer.policy(), command).await? {
+        match refresh_session(unit, actor, context, issuer.secrets(), issuer.policy(), command).await? {
             Refreshed::Session(session) => {
                 let issued = Issued::new(&issuer, &session, transport)?;
                 Ok(issued.on(Answer::ok(&issued.view)?).into())

@@ -156,12 +156,12 @@ pub(crate) async fn register(app: App, _: Anonymous, request: HttpRequest, body:
     let by = ChangeRequest::new(Actor::anonymous(origin), USER_REGISTERED);
     let transport = wanted.transport;
     let issuer = app.issuer.clone();
-    app.change(by, Scope::System(SystemReason::Registration), async move |unit, actor, world| {
+    app.change(by, Scope::System(SystemReason::Registration), async move |unit, actor, context| {
         if is_verified {
-            request_registration(unit, actor, world, command.clone()).await?;
+            request_registration(unit, actor, context, command.clone()).await?;
             return Answer::accepted();
         }
-        let made = make(unit, actor, world, issuer.secrets(), issuer.policy(), command.clone()).await?;
+        let made = make(unit, actor, context, issuer.secrets(), issuer.policy(), command.clone()).await?;
         RegisteredView::answer(&made, &Issued::new(&issuer, &made.session, transport)?)
     })
     .await

@@ -51,7 +51,7 @@ pub(crate) struct SessionView {
     responses((status = 200, description = "The caller's sessions.", body = Of<Vec<SessionView>>))
 )]
 pub(crate) async fn list_sessions(app: App, caller: Authorized<OwnSessions>) -> Result<Answer, Failure> {
-    let now = app.world.now();
+    let now = app.context.now();
     let mut unit = app.read(Scope::Person(caller.user())).await?;
     let sessions = unit.running_sessions_of(caller.user(), now).await?;
     let tenants = unit.tenants_of(caller.user()).await?;
@@ -124,8 +124,8 @@ fn scope_failure(code: &'static str, message: &str) -> Failure {
 }
 
 async fn end(app: &App, caller: &Authorized<EndOwnSessions>, which: Which) -> Result<Answer, Failure> {
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        end_own_sessions(unit, actor, world, EndOwnSessions { which }).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        end_own_sessions(unit, actor, context, EndOwnSessions { which }).await?;
         Ok(Answer::no_content())
     })
     .await

@@ -102,8 +102,8 @@ pub(crate) async fn switch_tenant(
     let command = SwitchTenant { tenant, token, end_current: wanted.end_current };
     let transport = wanted.transport.unwrap_or(travels);
     let issuer = app.issuer.clone();
-    app.change(caller.change_request(), Scope::System(SystemReason::Switch), async move |unit, actor, world| {
-        let done = match switch(unit, actor, world, issuer.secrets(), issuer.policy(), command).await? {
+    app.change(caller.change_request(), Scope::System(SystemReason::Switch), async move |unit, actor, context| {
+        let done = match switch(unit, actor, context, issuer.secrets(), issuer.policy(), command).await? {
             Switched::There(done) => done,
             Switched::Replayed => return Ok(CommitMode::RefusedAndKept(IdentityError::Replayed.into())),
         };

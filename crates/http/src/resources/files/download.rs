@@ -78,8 +78,8 @@ pub(crate) async fn download_file(
     let file = file.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
     send(&app, caller.scope(), &request, &file, async |part| {
         let command = DownloadFile { id, part };
-        app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-            note_download(unit, actor, world, command.clone()).await?;
+        app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+            note_download(unit, actor, context, command.clone()).await?;
             Ok(Answer::no_content())
         })
         .await

@@ -53,7 +53,7 @@ impl Incoming {
         claimed: FileType,
         read: Option<ReadBody>,
     ) -> Self {
-        let key = BlobKey { tenant, file: FileId::new(&app.world) };
+        let key = BlobKey { tenant, file: FileId::new(&app.context) };
         let upload = Upload { caller, key, name, read };
         let (pieces, coming) = mpsc::channel(WAITING_PIECES);
         let app = app.clone();
@@ -192,10 +192,10 @@ async fn publish(app: &App, upload: Upload, content: Content) -> Result<Answer, 
     let progress = Rc::new(Cell::new(Progress::NotBegun));
     let seen = progress.clone();
     let answer = app
-        .change(request, scope, async move |unit, actor, world| {
+        .change(request, scope, async move |unit, actor, context| {
             progress.set(Progress::Begun);
             let command = UploadFile { id: key.file, name: name.clone(), content };
-            let file = publish_file(unit, actor, world, &*storage_limit, command).await?;
+            let file = publish_file(unit, actor, context, &*storage_limit, command).await?;
             let view = FileView::new(&file, uploader.as_deref());
             let answer = Answer::created(format_args!("files/{}", file.id), &view)?;
             progress.set(Progress::Made);

@@ -79,8 +79,8 @@ pub(crate) async fn create_file_link(
     let lasts = lasts.unwrap_or(Duration::from_secs(LinkFile::DEFAULT_SECONDS));
     let command = LinkFile { id: path_id(&id)?, lasts };
     let (secrets, public_url) = (app.secrets.clone(), app.settings.public_url.clone());
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        let link = issue_link(unit, actor, world, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        let link = issue_link(unit, actor, context, command).await?;
         let path = format!("files/signed/{}", link.sign(&*secrets).expose_secret());
         let url = format!("{public_url}/api/v1/{path}");
         Answer::created(path, &LinkView { url, expires_at: link.expires_at.to_string() })
@@ -114,12 +114,12 @@ pub(crate) async fn download_by_link(
     let token = FileLinkToken::verify(&token, &*app.secrets).ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
     let file = {
         let mut unit = app.read(SCOPE).await?;
-        file_of_link(&mut unit, &app.world, &token).await?
+        file_of_link(&mut unit, &app.context, &token).await?
     };
     let mut response = send(&app, SCOPE, &request, &file, async |part| {
         let actor = Actor::anonymous(origin_of(&request)).within(Some(token.tenant));
-        app.change(ChangeRequest::new(actor, FILE_DOWNLOADED), SCOPE, async move |unit, actor, world| {
-            note_link_use(unit, actor, world, &token, part.clone()).await?;
+        app.change(ChangeRequest::new(actor, FILE_DOWNLOADED), SCOPE, async move |unit, actor, context| {
+            note_link_use(unit, actor, context, &token, part.clone()).await?;
             Ok(Answer::no_content())
         })
         .await

@@ -177,8 +177,8 @@ pub(crate) async fn delete_file(
     id: web::Path<String>,
 ) -> Result<Answer, Failure> {
     let command = DeleteFile { id: path_id(&id)? };
-    app.change(caller.change_request(), caller.scope(), async move |unit, actor, world| {
-        delete(unit, actor, world, command).await?;
+    app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
+        delete(unit, actor, context, command).await?;
         Ok(Answer::no_content())
     })
     .await

@@ -85,7 +85,7 @@ pub(crate) struct OfferView {
 )]
 pub(crate) async fn lookup_invitation(app: App, _: Anonymous, body: Body) -> Result<Answer, Failure> {
     let token_hash = body.parse::<PresentedLink>().await?.ok_or(IdentityError::LinkInvalid)?;
-    let offer = find_offer(&mut app.read(LINK).await?, &app.world, &token_hash).await?;
+    let offer = find_offer(&mut app.read(LINK).await?, &app.context, &token_hash).await?;
     Answer::ok(&OfferView {
         tenant: TenantReference::from(&offer.tenant),
         email: offer.invitation.email.to_string(),
@@ -168,7 +168,7 @@ pub(crate) async fn accept_invitation(
 ) -> Result<Answer, Failure> {
     let accepted = body.parse::<Acceptance>().await?;
     let token_hash = accepted.token_hash.ok_or(IdentityError::LinkInvalid)?;
-    let offer = find_offer(&mut app.read(LINK).await?, &app.world, &token_hash).await?;
+    let offer = find_offer(&mut app.read(LINK).await?, &app.context, &token_hash).await?;
     let origin = origin_of(&request);
     let transport = accepted.transport;
     let caller = caller.filter(|known| is_address_of(known, &offer.invitation.email));
@@ -179,8 +179,8 @@ pub(crate) async fn accept_invitation(
     let as_whom = acceptor(&app, &offer, caller.as_deref(), &origin, accepted).await?;
     let command = AcceptInvitation { token_hash, as_whom, ip: origin.ip };
     let issuer = app.issuer.clone();
-    app.change(ChangeRequest::new(actor, INVITATION_ACCEPTED), LINK, async move |unit, actor, world| {
-        let joined = accept(unit, actor, world, issuer.secrets(), issuer.policy(), command.clone()).await?;
+    app.change(ChangeRequest::new(actor, INVITATION_ACCEPTED), LINK, async move |unit, actor, context| {
+        let joined = accept(unit, actor, context, issuer.secrets(), issuer.policy(), command.clone()).await?;
         let issued = Issued::new(&issuer, &joined.session, transport)?;
         let view = JoinedView {
             user: UserView::from(&joined.person),

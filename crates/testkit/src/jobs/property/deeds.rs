@@ -22,7 +22,7 @@ const REMEMBERED: usize = 12;
 
 impl<U: Units<Unit: JobPorts>> Play<'_, '_, U> {
     pub(super) async fn step(&mut self, step: &Step) -> Checked {
-        let now = self.scene.world.now();
+        let now = self.scene.context.now();
         match step {
             Step::Enqueue { jobs, by_tenant, kept } => self.enqueue(jobs, *by_tenant, *kept).await,
             Step::Advance { kept } => {
@@ -37,7 +37,7 @@ impl<U: Units<Unit: JobPorts>> Play<'_, '_, U> {
                     limit: *limit,
                     tenant_limit: *tenant_limit,
                     after: self.workers[*worker].turns[*queue],
-                    token: self.scene.world.uuid_v7(),
+                    token: self.scene.context.uuid_v7(),
                     until: now.plus(Duration::from_millis(*lease)),
                 };
                 self.claim(Asked { worker: *worker, command, now }, *queue, *advances, *kept).await
@@ -125,7 +125,7 @@ impl<U: Units<Unit: JobPorts>> Play<'_, '_, U> {
     }
 
     pub(super) async fn settle(&mut self, settlements: &[Settlement], kept: bool) -> Checked {
-        let now = self.scene.world.now();
+        let now = self.scene.context.now();
         self.unit(TestScope::System, kept, async |unit, model| {
             model.settle(settlements, now, &unit.settle_jobs(settlements, now).await.map_err(failed)?)
         })
@@ -135,7 +135,7 @@ impl<U: Units<Unit: JobPorts>> Play<'_, '_, U> {
     /// Acts like a handler whose effect lies in the store: if its claim is no longer valid, its unit is dropped.
     async fn succeed(&mut self, speaker: Speaker, which: &Index, next: &Errand, kept: bool) -> Checked {
         let Some(claim) = self.pick(speaker, which) else { return Ok(()) };
-        let (now, next) = (self.scene.world.now(), self.new_job(next));
+        let (now, next) = (self.scene.context.now(), self.new_job(next));
         let kept = kept && self.model.is_good(&claim);
         self.unit(TestScope::System, kept, async |unit, model| {
             model.complete(claim, now, unit.complete_job(claim, now).await.map_err(failed)?)?;
@@ -151,7 +151,7 @@ impl<U: Units<Unit: JobPorts>> Play<'_, '_, U> {
     }
 
     fn new_job(&mut self, errand: &Errand) -> NewJob {
-        let (id, now) = (self.new_id(), self.scene.world.now());
+        let (id, now) = (self.new_id(), self.scene.context.now());
         let run_in = Duration::from_millis(errand.run_in.unsigned_abs());
         NewJob {
             queue: QUEUES[errand.queue],

@@ -6,13 +6,13 @@ mod said;
 
 use std::time::Duration;
 use tenantry_jobs::{Claim, ClaimJobs, Claimed, Claims, DeadLetter, Enqueued, JobId, JobStatus, NewJob, Turn};
-use tenantry_kernel::{TenantId, Timestamp, World};
+use tenantry_kernel::{Context, TenantId, Timestamp};
 
 use super::{
     claims::Asked,
     model::{Checked, Model},
 };
-use crate::{jobs::at_attempt, world::test_world};
+use crate::{context::test_context, jobs::at_attempt};
 
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -20,7 +20,7 @@ const LEASE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 struct Told {
     model: Model,
-    world: World,
+    context: Context,
     now: Timestamp,
 }
 
@@ -31,14 +31,14 @@ fn objects_to(answer: Checked, objection: &str) {
 
 impl Told {
     fn nothing() -> Self {
-        let world = test_world().0;
-        let now = world.now();
-        Self { model: Model::default(), world, now }
+        let context = test_context().0;
+        let now = context.now();
+        Self { model: Model::default(), context, now }
     }
 
     fn job(&self, tenant: Option<TenantId>) -> NewJob {
         NewJob {
-            id: JobId::new(&self.world),
+            id: JobId::new(&self.context),
             tenant,
             queue: "errands",
             kind: "errand",
@@ -55,7 +55,7 @@ impl Told {
     }
 
     fn tenant(&self) -> Option<TenantId> {
-        Some(TenantId::new(&self.world))
+        Some(TenantId::new(&self.context))
     }
 
     fn enqueued(&mut self, jobs: &[&NewJob]) {
@@ -65,7 +65,7 @@ impl Told {
     }
 
     fn asked(&self, limit: u32) -> Asked {
-        let (token, until) = (self.world.uuid_v7(), self.now.plus(LEASE));
+        let (token, until) = (self.context.uuid_v7(), self.now.plus(LEASE));
         let (after, tenant_limit) = (Turn::default(), None);
         Asked {
             worker: 0,

@@ -71,7 +71,7 @@ impl<'p, 'u, U: Units<Unit: JobPorts>> Play<'p, 'u, U> {
         scene.clock.advance(2 * DAY);
         while !call_off_everything(scene).await {}
         let first =
-            JobId::from_uuid(Builder::from_unix_timestamp_millis(millis(scene.world.now()), &[0; 10]).into_uuid());
+            JobId::from_uuid(Builder::from_unix_timestamp_millis(millis(scene.context.now()), &[0; 10]).into_uuid());
         let workers = std::array::from_fn(|_| Worker::default());
         Self { scene, cast, model: Model::default(), workers, given: vec![], first, made: 0 }
     }
@@ -89,9 +89,9 @@ impl<'p, 'u, U: Units<Unit: JobPorts>> Play<'p, 'u, U> {
     /// Returns ids in order of creation, so that a history has the same order of jobs in each run.
     pub(super) fn new_id(&mut self) -> JobId {
         self.made += 1;
-        let mut bytes: [u8; 10] = self.scene.world.random();
+        let mut bytes: [u8; 10] = self.scene.context.random();
         bytes[..2].copy_from_slice(&self.made.to_be_bytes());
-        JobId::from_uuid(Builder::from_unix_timestamp_millis(millis(self.scene.world.now()), &bytes).into_uuid())
+        JobId::from_uuid(Builder::from_unix_timestamp_millis(millis(self.scene.context.now()), &bytes).into_uuid())
     }
 
     /// Changes the store in one unit, and the model with it; keeps both changes or neither.
@@ -134,7 +134,7 @@ impl<'p, 'u, U: Units<Unit: JobPorts>> Play<'p, 'u, U> {
     }
 
     async fn compare(&self) -> Checked {
-        let now = self.scene.world.now();
+        let now = self.scene.context.now();
         let (found, due) = self
             .scene
             .look(async |unit| {
@@ -189,7 +189,7 @@ fn millis(moment: Timestamp) -> u64 {
 
 /// Cancels the jobs that earlier tests left, and returns whether there were none.
 async fn call_off_everything(scene: &Scene<'_, impl Units<Unit: JobPorts>>) -> bool {
-    let now = scene.world.now();
+    let now = scene.context.now();
     scene
         .system(async |unit| {
             unit.advance_jobs(now).await.unwrap();

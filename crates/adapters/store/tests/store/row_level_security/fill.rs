@@ -27,9 +27,9 @@ pub(super) async fn fill(opened: &Opened) -> (TenantId, UserId) {
     let (tenant, person) = opened.tenant().await;
     opened.session(person.id, Some(tenant.id)).await;
     opened.session(person.id, None).await;
-    let origin = Origin { trace: RequestId::new(&opened.world).into(), ip: None, user_agent: None };
+    let origin = Origin { trace: RequestId::new(&opened.context).into(), ip: None, user_agent: None };
     let actor = Actor::anonymous(origin).known_as(person.id, "Ada");
-    let now = opened.world.now();
+    let now = opened.context.now();
     let (link, registration) = (opened.new_link(&person), opened.new_registration(&person, &tenant));
     let quota = GuessQuota { limit: 1, window: Duration::from_secs(60) };
     opened
@@ -43,23 +43,23 @@ pub(super) async fn fill(opened: &Opened) -> (TenantId, UserId) {
             let invitation = opened.new_invitation(tenant.id, &person, role.id);
             unit.insert_invitation(&invitation).await.unwrap();
             for owner in [Some(tenant.id), None] {
-                let event = Event::new(&opened.world, &actor.within(owner), ROLE_CREATED);
+                let event = Event::new(&opened.context, &actor.within(owner), ROLE_CREATED);
                 unit.append_event(event).await.unwrap();
                 unit.enqueue_job(&opened.new_job(owner)).await.unwrap();
             }
             seal_and_keep(opened, unit, tenant.id).await;
             unit.put_schedule("nightly", "0 3 * * *", now).await.unwrap();
             unit.insert_tick("nightly", now, now).await.unwrap();
-            unit.charge_attempts(&[GuessCounter { key: opened.world.random(), quota }], now).await.unwrap();
-            unit.remember_source(opened.world.random(), opened.world.random(), now).await.unwrap();
+            unit.charge_attempts(&[GuessCounter { key: opened.context.random(), quota }], now).await.unwrap();
+            unit.remember_source(opened.context.random(), opened.context.random(), now).await.unwrap();
             unit.tenant_authority_changed(tenant.id).await.unwrap();
-            unit.note_process(ProcessId::new(&opened.world), now).await.unwrap();
+            unit.note_process(ProcessId::new(&opened.context), now).await.unwrap();
             for tenant in [Some(tenant.id), None] {
                 let (keyed, answer) = answer(tenant, person.id, now);
                 unit.remember_answer(&keyed, &answer).await.unwrap();
             }
             let file = File {
-                id: FileId::new(&opened.world),
+                id: FileId::new(&opened.context),
                 tenant: tenant.id,
                 name: FileName::parse("plan.pdf").unwrap(),
                 kind: FileType::Pdf,
@@ -128,9 +128,9 @@ fn answer(tenant: Option<TenantId>, person: UserId, now: Timestamp) -> (Idempote
 
 /// Creates a segment of the tenant's log, an unsealed entry, and a policy.
 async fn seal_and_keep(opened: &Opened, unit: &mut Unit, tenant: TenantId) {
-    let actor = Actor::system(RequestId::new(&opened.world));
-    seal_next_segment(unit, &actor, &opened.world, &NoKey, Chain(Some(tenant))).await.unwrap().unwrap();
-    let event = Event::new(&opened.world, &actor.within(Some(tenant)), ROLE_CREATED);
+    let actor = Actor::system(RequestId::new(&opened.context));
+    seal_next_segment(unit, &actor, &opened.context, &NoKey, Chain(Some(tenant))).await.unwrap().unwrap();
+    let event = Event::new(&opened.context, &actor.within(Some(tenant)), ROLE_CREATED);
     unit.append_event(event).await.unwrap();
     let policy = AuditPolicy { retention_days: Some(400), legal_hold: false };
     unit.put_audit_policy(tenant, policy).await.unwrap();

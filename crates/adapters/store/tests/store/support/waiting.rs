@@ -12,22 +12,22 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 impl Opened {
     pub(crate) fn new_link(&self, person: &Person) -> Link {
-        let now = self.world.now();
+        let now = self.context.now();
         Link {
             user: person.id,
             kind: LinkKind::Reset,
             email: person.email.clone(),
             session: None,
-            token_hash: self.world.random(),
+            token_hash: self.context.random(),
             created_at: now,
             expires_at: now.plus(DAY),
         }
     }
 
     pub(crate) fn new_registration(&self, like: &Person, tenant: &Tenant) -> Registration {
-        let now = self.world.now();
+        let now = self.context.now();
         Registration {
-            id: RegistrationId::new(&self.world),
+            id: RegistrationId::new(&self.context),
             wanted: Register {
                 email: like.email.clone(),
                 name: like.name.clone(),
@@ -42,9 +42,9 @@ impl Opened {
     }
 
     pub(crate) fn new_invitation(&self, tenant: TenantId, by: &Person, role: RoleId) -> Invitation {
-        let now = self.world.now();
+        let now = self.context.now();
         Invitation {
-            id: InvitationId::new(&self.world),
+            id: InvitationId::new(&self.context),
             tenant,
             email: by.email.clone(),
             roles: vec![role],
@@ -58,9 +58,9 @@ impl Opened {
 
     /// Returns a job with a secret, which is ready at once.
     pub(crate) fn new_job(&self, tenant: Option<TenantId>) -> NewJob {
-        let now = self.world.now();
+        let now = self.context.now();
         NewJob {
-            id: JobId::new(&self.world),
+            id: JobId::new(&self.context),
             tenant,
             queue: "errands",
             kind: "errand",

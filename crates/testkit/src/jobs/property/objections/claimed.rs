@@ -60,7 +60,7 @@ fn a_claim_brings_no_more_than_was_asked_for_and_by_its_own_token() {
     let both = Told::brought(&asked, &[(&jobs[0], 1), (&jobs[1], 1)]);
     objects_to(told.clone().model.claim(&asked, &both), "of at most 1");
     let mut foreign = Told::brought(&asked, &[(&jobs[0], 1)]);
-    foreign.jobs[0].claim.token = told.world.uuid_v7();
+    foreign.jobs[0].claim.token = told.context.uuid_v7();
     objects_to(told.clone().model.claim(&asked, &foreign), "no right");
     let unreadable = Claims { unreadable: vec![Told::letter(&jobs[0])], ..Claims::default() };
     objects_to(told.clone().model.claim(&asked, &unreadable), "unreadable");

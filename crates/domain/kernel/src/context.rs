@@ -95,12 +95,12 @@ pub trait Entropy: Send + Sync {
 
 /// The clock and the random source of a use case.
 #[derive(Clone)]
-pub struct World {
+pub struct Context {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
 
-impl World {
+impl Context {
     /// Combines a clock and a random source.
     pub fn new(clock: impl Clock + 'static, entropy: impl Entropy + 'static) -> Self {
         Self { clock: Arc::new(clock), entropy: Arc::new(entropy) }
@@ -130,9 +130,9 @@ impl World {
     }
 }
 
-impl fmt::Debug for World {
+impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("World")
+        f.write_str("Context")
     }
 }
 

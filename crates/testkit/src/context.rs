@@ -8,7 +8,7 @@ use std::{
     },
     time::Duration,
 };
-use tenantry_kernel::{Clock, Entropy, Timestamp, World};
+use tenantry_kernel::{Clock, Context, Entropy, Timestamp};
 use uuid::Uuid;
 
 /// A clock that stands still until it is moved. Its clones show the same time.
@@ -43,7 +43,7 @@ impl Clock for TestClock {
 pub struct TestEntropy;
 
 impl Entropy for TestEntropy {
-    #[expect(clippy::disallowed_methods, reason = "here is where a test's dice are thrown")]
+    #[expect(clippy::disallowed_methods, reason = "the random source of tests")]
     fn fill(&self, bytes: &mut [u8]) {
         for chunk in bytes.chunks_mut(16) {
             chunk.copy_from_slice(&Uuid::new_v4().as_bytes()[..chunk.len()]);
@@ -63,10 +63,10 @@ impl Entropy for CountingEntropy {
     }
 }
 
-/// Creates a world whose clock stands at an arbitrary time until it is moved.
-pub fn test_world() -> (World, TestClock) {
+/// Creates a context whose clock stands at an arbitrary time until it is moved.
+pub fn test_context() -> (Context, TestClock) {
     let clock = TestClock::at(moment(1_795_430_096_789));
-    (World::new(clock.clone(), TestEntropy), clock)
+    (Context::new(clock.clone(), TestEntropy), clock)
 }
 
 /// The machine's clock.
@@ -79,9 +79,9 @@ impl Clock for RealClock {
     }
 }
 
-/// Creates a world with the machine's clock, for state that several processes share.
-pub fn real() -> World {
-    World::new(RealClock, TestEntropy)
+/// Creates a context with the machine's clock, for state that several processes share.
+pub fn real() -> Context {
+    Context::new(RealClock, TestEntropy)
 }
 
 /// Returns the time this many milliseconds after the beginning of 1970.
@@ -99,20 +99,20 @@ mod tests {
 
     #[test]
     fn the_clock_moves_only_when_told() {
-        let (world, clock) = test_world();
-        let before = world.now();
-        assert_eq!(world.now(), before);
+        let (context, clock) = test_context();
+        let before = context.now();
+        assert_eq!(context.now(), before);
         clock.advance(Duration::from_millis(1_500));
-        assert_eq!(world.now().since(before), Duration::from_millis(1_500));
+        assert_eq!(context.now().since(before), Duration::from_millis(1_500));
         clock.set(moment(0));
-        assert_eq!(world.now(), moment(0));
+        assert_eq!(context.now(), moment(0));
     }
 
     #[test]
     fn one_kind_of_dice_never_repeats_and_the_other_always_does() {
-        let (world, _) = test_world();
-        assert_ne!(world.random::<40>(), world.random::<40>());
-        let counting = || World::new(TestClock::at(moment(0)), CountingEntropy::default());
+        let (context, _) = test_context();
+        assert_ne!(context.random::<40>(), context.random::<40>());
+        let counting = || Context::new(TestClock::at(moment(0)), CountingEntropy::default());
         assert_eq!(counting().uuid_v7(), counting().uuid_v7());
         assert_eq!(counting().random(), [0, 1, 2, 3]);
     }

@@ -35,7 +35,7 @@ impl Entropy for SystemEntropy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenantry_kernel::World;
+    use tenantry_kernel::Context;
 
     #[test]
     fn the_clock_runs_in_milliseconds() {
@@ -46,8 +46,8 @@ mod tests {
 
     #[test]
     fn the_dice_do_not_repeat_themselves() {
-        let world = World::new(SystemClock, SystemEntropy);
-        assert_ne!(world.random::<32>(), world.random::<32>());
-        assert_ne!(world.random::<32>(), [0; 32]);
+        let context = Context::new(SystemClock, SystemEntropy);
+        assert_ne!(context.random::<32>(), context.random::<32>());
+        assert_ne!(context.random::<32>(), [0; 32]);
     }
 }
