@@ -62,7 +62,7 @@ on_both_databases! {
         assert_eq!(answers[0].0, 429);
     }
 
-    async fn si2_a_right_password_is_given_back(server: Server) {
+    async fn si2_a_right_password_is_refunded(server: Server) {
         let acme = server.tenant("acme").await;
         let (client, email) = (server.client(), acme.owner.email.as_str());
         guess_wrong(&client, 9, "203.0.113.1", email).await;
@@ -73,7 +73,7 @@ on_both_databases! {
         is_slowed(guess(&client, "203.0.113.1", email, PASSWORD).await, QUARTER);
     }
 
-    async fn si2_a_right_password_at_the_wrong_door_is_not_given_back(server: Server) {
+    async fn si2_a_right_password_at_the_wrong_door_is_not_refunded(server: Server) {
         let acme = server.tenant("acme").await;
         let client = server.client();
         let body = json!({ "email": acme.owner.email, "password": PASSWORD, "tenantSlug": "nowhere" });

@@ -94,7 +94,7 @@ on_both_databases! {
         }
     }
 
-    async fn si2_a_right_password_is_given_back_at_every_door(server: Server) {
+    async fn si2_a_right_password_is_refunded_at_every_door(server: Server) {
         for place in 0..4 {
             let (email, doors) = doors_of(&server, &format!("bob-{place}")).await;
             only_wrong_ones_count(&server, &doors[place], &email).await;

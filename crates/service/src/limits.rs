@@ -35,14 +35,14 @@ impl RequestLimits {
     }
 
     fn note(&self, decision: &RateLimitDecision) {
-        let [shared, twin, both] = &self.decided;
+        let [shared, local_fallback, both] = &self.decided;
         match decision.decided_by {
             DecidedBy::Shared => shared.increment(1),
-            DecidedBy::Twin => twin.increment(1),
+            DecidedBy::LocalFallback => local_fallback.increment(1),
             DecidedBy::Both => both.increment(1),
         }
         let [caller, tenant] = &self.refused;
-        match decision.refused().map(|charge| charge.policy) {
+        match decision.refused().map(|consumption| consumption.policy) {
             None => {}
             Some(Policy::Caller) => caller.increment(1),
             Some(Policy::Tenant) => tenant.increment(1),
@@ -69,8 +69,8 @@ impl RequestLimits {
         self.count(self.limits.policies().of_address(address_key(ip))).await
     }
 
-    async fn count(&self, charges: Vec<Consumption>) -> RateLimitDecision {
-        let (decision, error) = self.limits.charge(charges, self.context.now()).await;
+    async fn count(&self, consumptions: Vec<Consumption>) -> RateLimitDecision {
+        let (decision, error) = self.limits.consume(consumptions, self.context.now()).await;
         if let Some(error) = error {
             tracing::debug!(%error, "requests are counted by this process alone");
         }

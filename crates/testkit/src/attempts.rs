@@ -13,11 +13,11 @@ use crate::{
 suite! {
     attempts(units: impl Units<Unit: Attempts>) calls (&Scene::new(&units)) {
         a_counter_counts_from_one_until_its_window_ends,
-        answers_stand_in_the_order_of_the_charges,
-        si2_fifty_parallel_charges_count_exactly,
-        units_that_charge_in_other_orders_do_not_collide,
-        what_is_given_back_is_taken_off,
-        a_dropped_unit_charges_nothing,
+        counts_are_in_the_order_of_the_counters,
+        si2_fifty_parallel_attempts_count_exactly,
+        units_that_consume_in_other_orders_do_not_collide,
+        a_refund_decreases_the_count,
+        a_dropped_unit_consumes_nothing,
         a_source_is_known_since_its_last_success,
         te5_account_and_source_do_not_change_places,
         only_system_units_count,
@@ -26,109 +26,110 @@ suite! {
 
 const WINDOW: Duration = Duration::from_millis(900_001);
 
-fn charge(key: [u8; 32]) -> GuessCounter {
+fn counter(key: [u8; 32]) -> GuessCounter {
     GuessCounter { key, quota: GuessQuota { limit: 10, window: WINDOW } }
 }
 
-async fn charge_one(scene: &Scene<'_, impl Units<Unit: Attempts>>, key: [u8; 32]) -> GuessCount {
+async fn consume_one(scene: &Scene<'_, impl Units<Unit: Attempts>>, key: [u8; 32]) -> GuessCount {
     let now = scene.context.now();
-    let charged = scene.system(async |unit| unit.charge_attempts(&[charge(key)], now).await.unwrap()).await;
-    assert_eq!(charged.len(), 1);
-    charged[0]
+    let counted = scene.system(async |unit| unit.consume_attempts(&[counter(key)], now).await.unwrap()).await;
+    assert_eq!(counted.len(), 1);
+    counted[0]
 }
 
 #[track_caller]
-fn assert_charged(charged: GuessCount, count: u32, resets_at: Timestamp) {
-    assert_eq!((charged.count, charged.resets_at), (count, resets_at));
+fn assert_count(counted: GuessCount, count: u32, resets_at: Timestamp) {
+    assert_eq!((counted.count, counted.resets_at), (count, resets_at));
 }
 
 async fn a_counter_counts_from_one_until_its_window_ends(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
     let key = scene.context.random();
     let resets_at = scene.context.now().plus(WINDOW);
-    assert_charged(charge_one(scene, key).await, 1, resets_at);
+    assert_count(consume_one(scene, key).await, 1, resets_at);
     scene.later(1);
-    assert_charged(charge_one(scene, key).await, 2, resets_at);
+    assert_count(consume_one(scene, key).await, 2, resets_at);
     scene.clock.set(resets_at.minus(Duration::from_millis(1)));
-    assert_charged(charge_one(scene, key).await, 3, resets_at);
+    assert_count(consume_one(scene, key).await, 3, resets_at);
 
     scene.clock.set(resets_at);
-    assert_charged(charge_one(scene, key).await, 1, resets_at.plus(WINDOW));
+    assert_count(consume_one(scene, key).await, 1, resets_at.plus(WINDOW));
     let much_later = scene.later(86_400_000);
-    assert_charged(charge_one(scene, key).await, 1, much_later.plus(WINDOW));
+    assert_count(consume_one(scene, key).await, 1, much_later.plus(WINDOW));
     // A clock that jumps back never extends a window.
     scene.clock.set(resets_at);
-    assert_charged(charge_one(scene, key).await, 2, much_later.plus(WINDOW));
+    assert_count(consume_one(scene, key).await, 2, much_later.plus(WINDOW));
 }
 
-async fn answers_stand_in_the_order_of_the_charges(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
+async fn counts_are_in_the_order_of_the_counters(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
     let mut keys: [[u8; 32]; 3] = [scene.context.random(), scene.context.random(), scene.context.random()];
     keys.sort();
     let [low, middle, high] = keys;
     for _ in 0..2 {
-        charge_one(scene, high).await;
+        consume_one(scene, high).await;
     }
-    charge_one(scene, low).await;
+    consume_one(scene, low).await;
     let now = scene.context.now();
-    let charges = [charge(high), charge(middle), charge(low)];
-    let charged = scene.system(async |unit| unit.charge_attempts(&charges, now).await.unwrap()).await;
-    assert_eq!(charged.iter().map(|charged| charged.count).collect::<Vec<_>>(), [3, 1, 2]);
-    let none = scene.system(async |unit| unit.charge_attempts(&[], now).await.unwrap()).await;
+    let counters = [counter(high), counter(middle), counter(low)];
+    let counted = scene.system(async |unit| unit.consume_attempts(&counters, now).await.unwrap()).await;
+    assert_eq!(counted.iter().map(|counted| counted.count).collect::<Vec<_>>(), [3, 1, 2]);
+    let none = scene.system(async |unit| unit.consume_attempts(&[], now).await.unwrap()).await;
     assert!(none.is_empty());
 }
 
-async fn si2_fifty_parallel_charges_count_exactly(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
+async fn si2_fifty_parallel_attempts_count_exactly(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
     let key = scene.context.random();
     let mut counts: Vec<u32> =
-        join_all((0..50).map(|_| charge_one(scene, key))).await.iter().map(|charged| charged.count).collect();
+        join_all((0..50).map(|_| consume_one(scene, key))).await.iter().map(|counted| counted.count).collect();
     counts.sort_unstable();
     assert_eq!(counts, (1..=50).collect::<Vec<_>>());
 }
 
-async fn units_that_charge_in_other_orders_do_not_collide(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
+async fn units_that_consume_in_other_orders_do_not_collide(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
     let keys: [[u8; 32]; 2] = [scene.context.random(), scene.context.random()];
     let now = scene.context.now();
     let outcomes = join_all((0..40).map(|number| async move {
-        let charges = [charge(keys[number % 2]), charge(keys[(number + 1) % 2])];
-        let given_back = [keys[(number + 1) % 2], keys[number % 2]];
-        let charged =
-            scene.attempt(TestScope::System, async |unit| unit.charge_attempts(&charges, now).await.map(|_| ())).await;
-        charged.and(scene.attempt(TestScope::System, async |unit| unit.give_back_attempts(&given_back).await).await)
+        let counters = [counter(keys[number % 2]), counter(keys[(number + 1) % 2])];
+        let refunded = [keys[(number + 1) % 2], keys[number % 2]];
+        let counted = scene
+            .attempt(TestScope::System, async |unit| unit.consume_attempts(&counters, now).await.map(|_| ()))
+            .await;
+        counted.and(scene.attempt(TestScope::System, async |unit| unit.refund_attempts(&refunded).await).await)
     }))
     .await;
     for outcome in outcomes {
         outcome.unwrap();
     }
     for key in keys {
-        assert_eq!(charge_one(scene, key).await.count, 1, "everything was given back");
+        assert_eq!(consume_one(scene, key).await.count, 1, "everything was refunded");
     }
 }
 
-async fn what_is_given_back_is_taken_off(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
+async fn a_refund_decreases_the_count(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
     let (key, other) = (scene.context.random(), scene.context.random());
     for _ in 0..3 {
-        charge_one(scene, key).await;
+        consume_one(scene, key).await;
     }
-    charge_one(scene, other).await;
+    consume_one(scene, other).await;
     let resets_at = scene.context.now().plus(WINDOW);
     let unknown = scene.context.random();
     scene.later(10);
-    scene.system(async |unit| unit.give_back_attempts(&[unknown, key]).await.unwrap()).await;
-    assert_charged(charge_one(scene, key).await, 3, resets_at);
-    assert_charged(charge_one(scene, other).await, 2, resets_at);
+    scene.system(async |unit| unit.refund_attempts(&[unknown, key]).await.unwrap()).await;
+    assert_count(consume_one(scene, key).await, 3, resets_at);
+    assert_count(consume_one(scene, other).await, 2, resets_at);
     for _ in 0..5 {
-        scene.system(async |unit| unit.give_back_attempts(&[key]).await.unwrap()).await;
+        scene.system(async |unit| unit.refund_attempts(&[key]).await.unwrap()).await;
     }
-    assert_charged(charge_one(scene, key).await, 1, resets_at);
+    assert_count(consume_one(scene, key).await, 1, resets_at);
 }
 
-async fn a_dropped_unit_charges_nothing(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
+async fn a_dropped_unit_consumes_nothing(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
     let key = scene.context.random();
     let now = scene.context.now();
     {
         let mut unit = scene.units.begin(TestScope::System).await;
-        assert_eq!(unit.charge_attempts(&[charge(key)], now).await.unwrap()[0].count, 1);
+        assert_eq!(unit.consume_attempts(&[counter(key)], now).await.unwrap()[0].count, 1);
     }
-    assert_eq!(charge_one(scene, key).await.count, 1);
+    assert_eq!(consume_one(scene, key).await.count, 1);
 }
 
 async fn is_known(
@@ -173,19 +174,19 @@ async fn te5_account_and_source_do_not_change_places(scene: &Scene<'_, impl Unit
 
 async fn only_system_units_count(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
     let (key, source) = (scene.context.random(), scene.context.random());
-    charge_one(scene, key).await;
+    consume_one(scene, key).await;
     let now = scene.context.now();
     let (tenant, person) = (TenantId::new(&scene.context), UserId::new(&scene.context));
     for scope in [TestScope::Tenant { tenant, person }, TestScope::Person(person)] {
         scene
             .change(scope, async |unit| {
-                must_be!(unit.charge_attempts(&[charge(key)], now).await, Err(StoreError::Misuse(_)));
-                must_be!(unit.give_back_attempts(&[key]).await, Err(StoreError::Misuse(_)));
+                must_be!(unit.consume_attempts(&[counter(key)], now).await, Err(StoreError::Misuse(_)));
+                must_be!(unit.refund_attempts(&[key]).await, Err(StoreError::Misuse(_)));
                 must_be!(unit.is_known_source(key, source, now).await, Err(StoreError::Misuse(_)));
                 must_be!(unit.remember_source(key, source, now).await, Err(StoreError::Misuse(_)));
             })
             .await;
     }
     assert!(!is_known(scene, key, source, now).await);
-    assert_eq!(charge_one(scene, key).await.count, 2);
+    assert_eq!(consume_one(scene, key).await.count, 2);
 }

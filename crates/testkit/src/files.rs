@@ -20,7 +20,7 @@ suite! {
         all_pages_joined_are_the_whole_list,
         filters_leave_out_what_does_not_fit,
         a_file_is_deleted_once,
-        storage_is_taken_and_given_back,
+        storage_is_taken_and_released,
         fi3_fifty_at_once_never_take_more_than_there_is,
         records_are_told_from_what_is_not_recorded,
         te1_another_tenants_files_are_invisible_and_untouched,
@@ -139,7 +139,7 @@ async fn used(scene: &Scene<'_, impl Units<Unit: FilePorts>>, tenant: &SampleTen
     scene.look_as(tenant.scope(), async |unit| unit.storage_used(tenant.id()).await.unwrap()).await
 }
 
-async fn storage_is_taken_and_given_back(scene: &Scene<'_, impl Units<Unit: FilePorts>>) {
+async fn storage_is_taken_and_released(scene: &Scene<'_, impl Units<Unit: FilePorts>>) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     assert_eq!(used(scene, &acme).await, 0);
     assert!(!take(scene, &acme, 11, 10).await, "the first is held to the limit too");

@@ -33,30 +33,30 @@ fn tenant() -> TenantId {
     TenantId::new(&context::real())
 }
 
-/// Creates a charge whose quota refills so slowly that none of it returns during a test.
-fn charge(key: LimitKey, limit: u32) -> Consumption {
+/// Creates a consumption whose quota refills so slowly that none of it returns during a test.
+fn consumption(key: LimitKey, limit: u32) -> Consumption {
     Consumption { policy: Policy::Caller, key, quota: RateQuota { limit: number(limit), window: WINDOW * 60 } }
 }
 
-async fn charged(limiter: &dyn Limiter, charges: &[Consumption]) -> Consumed {
-    limiter.charge(charges, ONE).await.unwrap()
+async fn consumed(limiter: &dyn Limiter, consumptions: &[Consumption]) -> Consumed {
+    limiter.consume(consumptions, ONE).await.unwrap()
 }
 
-async fn admits(limiter: &dyn Limiter, charge: &Consumption) -> bool {
-    charged(limiter, std::slice::from_ref(charge)).await.is_admitted()
+async fn admits(limiter: &dyn Limiter, consumption: &Consumption) -> bool {
+    consumed(limiter, std::slice::from_ref(consumption)).await.is_admitted()
 }
 
 async fn a_quota_may_be_used_at_once_and_no_more(one: &dyn Limiter, other: &dyn Limiter) {
-    let charge = charge(LimitKey::Tenant(tenant()), 5);
+    let consumption = consumption(LimitKey::Tenant(tenant()), 5);
     for (limiter, remaining) in [one, other, one, other, one].into_iter().zip([4, 3, 2, 1, 0]) {
-        let charged = charged(limiter, std::slice::from_ref(&charge)).await;
-        assert!(charged.is_admitted() && !charged.has_forgotten);
-        assert_eq!(charged.standings[0].remaining, remaining);
+        let consumed = consumed(limiter, std::slice::from_ref(&consumption)).await;
+        assert!(consumed.is_admitted() && !consumed.has_forgotten);
+        assert_eq!(consumed.statuses[0].remaining, remaining);
     }
     for limiter in [one, other] {
-        let refused = charged(limiter, std::slice::from_ref(&charge)).await.standings[0];
+        let refused = consumed(limiter, std::slice::from_ref(&consumption)).await.statuses[0];
         let wait = refused.wait.expect("it is refused");
-        let step = charge.quota.step(ONE);
+        let step = consumption.quota.step(ONE);
         assert_eq!(refused.remaining, 0);
         assert!(wait <= step && wait > step - Duration::from_secs(10), "{wait:?} of {step:?}");
     }
@@ -64,15 +64,15 @@ async fn a_quota_may_be_used_at_once_and_no_more(one: &dyn Limiter, other: &dyn 
 
 async fn it_comes_back_evenly(limiter: &dyn Limiter, _: &dyn Limiter) {
     let quota = RateQuota { limit: number(5), window: Duration::from_secs(2) };
-    let charge = Consumption { policy: Policy::Caller, key: LimitKey::Tenant(tenant()), quota };
+    let consumption = Consumption { policy: Policy::Caller, key: LimitKey::Tenant(tenant()), quota };
     let began = Instant::now();
     let mut admitted = 0;
     while began.elapsed() < Duration::from_millis(2_100) {
-        let charged = charged(limiter, std::slice::from_ref(&charge)).await;
-        admitted += u32::from(charged.is_admitted());
-        if let Some(wait) = charged.standings[0].wait {
+        let consumed = consumed(limiter, std::slice::from_ref(&consumption)).await;
+        admitted += u32::from(consumed.is_admitted());
+        if let Some(wait) = consumed.statuses[0].wait {
             sleep(wait).await;
-            assert!(admits(limiter, &charge).await, "it was to be let through after {wait:?}");
+            assert!(admits(limiter, &consumption).await, "it was to be let through after {wait:?}");
             admitted += 1;
         }
     }
@@ -95,55 +95,55 @@ async fn te5_keys_are_apart(limiter: &dyn Limiter, _: &dyn Limiter) {
         LimitKey::Address(format!("{acme}")),
     ];
     for key in &keys {
-        assert!(admits(limiter, &charge(key.clone(), 1)).await, "{key}");
+        assert!(admits(limiter, &consumption(key.clone(), 1)).await, "{key}");
     }
     for key in keys {
-        assert!(!admits(limiter, &charge(key.clone(), 1)).await, "{key}");
+        assert!(!admits(limiter, &consumption(key.clone(), 1)).await, "{key}");
     }
 }
 
 async fn a_quota_that_changes_begins_anew(limiter: &dyn Limiter, _: &dyn Limiter) {
     let tenant = tenant();
-    let (small, great) = (charge(LimitKey::Tenant(tenant), 1), charge(LimitKey::Tenant(tenant), 3));
+    let (small, great) = (consumption(LimitKey::Tenant(tenant), 1), consumption(LimitKey::Tenant(tenant), 3));
     assert!(admits(limiter, &small).await && !admits(limiter, &small).await);
-    assert_eq!(charged(limiter, std::slice::from_ref(&great)).await.standings[0].remaining, 2);
+    assert_eq!(consumed(limiter, std::slice::from_ref(&great)).await.statuses[0].remaining, 2);
 }
 
 async fn the_first_that_is_refused_ends_it(limiter: &dyn Limiter, _: &dyn Limiter) {
-    let [first, narrow, last] = [10, 1, 10].map(|limit| charge(LimitKey::Tenant(tenant()), limit));
+    let [first, narrow, last] = [10, 1, 10].map(|limit| consumption(LimitKey::Tenant(tenant()), limit));
     let all = [first.clone(), narrow, last.clone()];
-    let charged_all = charged(limiter, &all).await;
-    assert!(charged_all.is_admitted());
-    assert_eq!(charged_all.standings.iter().map(|standing| standing.remaining).collect::<Vec<_>>(), [9, 0, 9]);
-    let refused = charged(limiter, &all).await;
-    assert_eq!(refused.standings.len(), 2);
-    assert!(refused.standings[0].wait.is_none() && refused.standings[1].wait.is_some());
-    assert_eq!(charged(limiter, &[first]).await.standings[0].remaining, 7, "what comes before has counted");
-    assert_eq!(charged(limiter, &[last]).await.standings[0].remaining, 8, "what comes after has not");
+    let consumed_all = consumed(limiter, &all).await;
+    assert!(consumed_all.is_admitted());
+    assert_eq!(consumed_all.statuses.iter().map(|status| status.remaining).collect::<Vec<_>>(), [9, 0, 9]);
+    let refused = consumed(limiter, &all).await;
+    assert_eq!(refused.statuses.len(), 2);
+    assert!(refused.statuses[0].wait.is_none() && refused.statuses[1].wait.is_some());
+    assert_eq!(consumed(limiter, &[first]).await.statuses[0].remaining, 7, "what comes before has counted");
+    assert_eq!(consumed(limiter, &[last]).await.statuses[0].remaining, 8, "what comes after has not");
 }
 
 async fn a_weight_divides_a_quota(limiter: &dyn Limiter, _: &dyn Limiter) {
-    let charge = charge(LimitKey::Tenant(tenant()), 10);
+    let consumption = consumption(LimitKey::Tenant(tenant()), 10);
     for remaining in [2, 1, 0] {
-        let charged = limiter.charge(std::slice::from_ref(&charge), number(3)).await.unwrap();
-        assert!(charged.is_admitted());
-        assert_eq!(charged.standings[0].remaining, remaining);
+        let consumed = limiter.consume(std::slice::from_ref(&consumption), number(3)).await.unwrap();
+        assert!(consumed.is_admitted());
+        assert_eq!(consumed.statuses[0].remaining, remaining);
     }
-    assert!(!limiter.charge(std::slice::from_ref(&charge), number(3)).await.unwrap().is_admitted());
-    assert!(admits(limiter, &charge).await, "one of ten is left");
-    assert!(!admits(limiter, &charge).await);
+    assert!(!limiter.consume(std::slice::from_ref(&consumption), number(3)).await.unwrap().is_admitted());
+    assert!(admits(limiter, &consumption).await, "one of ten is left");
+    assert!(!admits(limiter, &consumption).await);
 }
 
 async fn no_weight_is_more_than_the_whole_quota(limiter: &dyn Limiter, _: &dyn Limiter) {
-    let charge = charge(LimitKey::Tenant(tenant()), 2);
-    let heavy = limiter.charge(std::slice::from_ref(&charge), number(50)).await.unwrap();
+    let consumption = consumption(LimitKey::Tenant(tenant()), 2);
+    let heavy = limiter.consume(std::slice::from_ref(&consumption), number(50)).await.unwrap();
     assert!(heavy.is_admitted());
-    assert_eq!(heavy.standings[0].remaining, 0);
-    assert!(!admits(limiter, &charge).await);
+    assert_eq!(heavy.statuses[0].remaining, 0);
+    assert!(!admits(limiter, &consumption).await);
 }
 
 async fn fifty_at_once_count_exactly(one: &dyn Limiter, other: &dyn Limiter) {
-    let charge = charge(LimitKey::Tenant(tenant()), 20);
-    let tries = (0..50).map(|number| admits(if number % 2 == 0 { one } else { other }, &charge));
+    let consumption = consumption(LimitKey::Tenant(tenant()), 20);
+    let tries = (0..50).map(|number| admits(if number % 2 == 0 { one } else { other }, &consumption));
     assert_eq!(join_all(tries).await.into_iter().filter(|admitted| *admitted).count(), 20);
 }

@@ -178,7 +178,7 @@ async fn leave_rows(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>, of: &Sa
             unit.enqueue_job(&job).await.unwrap();
             assert!(unit.call_off_job(job.id, over).await.unwrap());
             unit.remember_answer(&keyed, &answer).await.unwrap();
-            unit.charge_attempts(&[GuessCounter { key, quota }], now).await.unwrap();
+            unit.consume_attempts(&[GuessCounter { key, quota }], now).await.unwrap();
             unit.remember_source(key, key, over).await.unwrap();
             unit.tenant_authority_changed(of.id()).await.unwrap();
             unit.put_schedule("sweeping", "* * * * *", now).await.unwrap();

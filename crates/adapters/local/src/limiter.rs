@@ -12,11 +12,11 @@ use std::{
     num::NonZeroU32,
     sync::{Arc, PoisonError, RwLock},
 };
-use tenantry_limits::{Consumed, Consumption, Limiter, LimiterError, RateLimitStatus, RateQuota, Twin};
+use tenantry_limits::{Consumed, Consumption, Limiter, LimiterError, LocalFallback, RateLimitStatus, RateQuota};
 
 /// Counts requests with governor's GCRA, one limiter per quota.
 ///
-/// It holds about 50 bytes per caller that called since the last [`Twin::forget_idle()`] and has not regained its whole
+/// It holds about 50 bytes per caller that called since the last [`LocalFallback::forget_idle()`] and has not regained its whole
 /// quota. The interval of those calls bounds the memory.
 #[derive(Debug, Default)]
 pub struct LocalLimiter {
@@ -43,14 +43,14 @@ impl LocalLimiter {
         limiters.entry(quota).or_insert_with(|| Arc::new(keyed(quota))).clone()
     }
 
-    fn charge_one(&self, charge: &Consumption, weight: NonZeroU32) -> RateLimitStatus {
-        let weight = weight.min(charge.quota.limit);
-        let limiter = self.limiter(charge.quota);
-        match limiter.check_key_n(&self.hasher.hash_one(&charge.key), weight) {
+    fn consume_one(&self, consumption: &Consumption, weight: NonZeroU32) -> RateLimitStatus {
+        let weight = weight.min(consumption.quota.limit);
+        let limiter = self.limiter(consumption.quota);
+        match limiter.check_key_n(&self.hasher.hash_one(&consumption.key), weight) {
             Ok(Ok(state)) => RateLimitStatus { remaining: state.remaining_burst_capacity() / weight, wait: None },
             Ok(Err(refused)) => RateLimitStatus { remaining: 0, wait: Some(refused.wait_time_from(self.clock.now())) },
             // Cannot happen: the weight never exceeds the limit.
-            Err(_) => RateLimitStatus { remaining: 0, wait: Some(charge.quota.window) },
+            Err(_) => RateLimitStatus { remaining: 0, wait: Some(consumption.quota.window) },
         }
     }
 }
@@ -62,17 +62,17 @@ fn keyed(quota: RateQuota) -> Keyed {
     RateLimiter::keyed(gcra.allow_burst(quota.limit)).with_middleware()
 }
 
-impl Twin for LocalLimiter {
-    fn charge(&self, charges: &[Consumption], weight: NonZeroU32) -> Consumed {
-        let mut standings = Vec::with_capacity(charges.len());
-        for charge in charges {
-            let standing = self.charge_one(charge, weight);
-            standings.push(standing);
-            if standing.wait.is_some() {
+impl LocalFallback for LocalLimiter {
+    fn consume(&self, consumptions: &[Consumption], weight: NonZeroU32) -> Consumed {
+        let mut statuses = Vec::with_capacity(consumptions.len());
+        for consumption in consumptions {
+            let status = self.consume_one(consumption, weight);
+            statuses.push(status);
+            if status.wait.is_some() {
                 break;
             }
         }
-        Consumed { standings, has_forgotten: false }
+        Consumed { statuses: statuses, has_forgotten: false }
     }
 
     fn forget_idle(&self) {
@@ -87,7 +87,7 @@ impl Twin for LocalLimiter {
 
 #[async_trait]
 impl Limiter for LocalLimiter {
-    async fn charge(&self, charges: &[Consumption], weight: NonZeroU32) -> Result<Consumed, LimiterError> {
-        Ok(Twin::charge(self, charges, weight))
+    async fn consume(&self, consumptions: &[Consumption], weight: NonZeroU32) -> Result<Consumed, LimiterError> {
+        Ok(LocalFallback::consume(self, consumptions, weight))
     }
 }

@@ -12,15 +12,15 @@ use tenantry_limits::{Consumed, Consumption, Limiter, LimiterError, RateLimitSta
 use crate::connection::Redis;
 
 /// Applies GCRA to each key in turn, by the server's clock, until one refuses. Keys: the time since which the server
-/// has kept its memory, then one key per charge. Arguments: for each charge the window and the time that this request
+/// has kept its memory, then one key per consumption. Arguments: for each consumption the window and the time that this request
 /// takes of it, in microseconds.
 ///
 /// A key holds the time at which the whole quota is available again and expires at that time. A time further ahead than
 /// the window, caused by a clock that was set back, counts as one window ahead. All numbers are whole and below 2^53.
 ///
-/// Returns the time since which the server has kept its memory, the current time, and for each charge the free part of
+/// Returns the time since which the server has kept its memory, the current time, and for each consumption the free part of
 /// the window after it and the wait of a refused request, or -1.
-const CHARGE: &str = "\
+const CONSUME: &str = "\
     local time = redis.call('TIME') \
     local now = time[1] * 1000000 + time[2] \
     local since = redis.call('GET', KEYS[1]) \
@@ -40,7 +40,7 @@ const CHARGE: &str = "\
 /// Key of the time since which the server has kept its counters.
 const SINCE: &str = "tenantry:limit:since";
 
-/// A rate limiter in Redis: one script for all charges of a request, in one round trip.
+/// A rate limiter in Redis: one script for all consumptions of a request, in one round trip.
 ///
 /// All requests share one pipelined connection, so no command waits for the answer to another.
 pub struct RedisLimiter {
@@ -65,11 +65,11 @@ impl RedisLimiter {
 
 #[async_trait]
 impl Limiter for RedisLimiter {
-    async fn charge(&self, charges: &[Consumption], weight: NonZeroU32) -> Result<Consumed, LimiterError> {
+    async fn consume(&self, consumptions: &[Consumption], weight: NonZeroU32) -> Result<Consumed, LimiterError> {
         if self.redis.is_bypassed() {
             return Err(LimiterError::Bypassed);
         }
-        let (shared, command) = (self.redis.shared(), limiter_command(charges, weight));
+        let (shared, command) = (self.redis.shared(), limiter_command(consumptions, weight));
         let asked = self.redis.on_thread(async move { shared.command_in_line::<Vec<i64>>(&command).await }).await;
         let answer = asked.map_err(|error| match error {
             CacheError::Bypassed => LimiterError::Bypassed,
@@ -77,32 +77,32 @@ impl Limiter for RedisLimiter {
         })?;
         let too_little = || LimiterError::Failed("it answers too little".to_owned());
         let numbers: Vec<u64> = answer.iter().map(|number| u64::try_from(*number).unwrap_or(0)).collect();
-        let (&[since, now], standings) = numbers.split_first_chunk().ok_or_else(too_little)?;
-        let window = charges.iter().map(|charge| charge.quota.window).max().unwrap_or_default();
-        let standings = standings.chunks_exact(2).zip(answer[2..].chunks_exact(2)).zip(charges);
-        let standings = standings.map(|((free, raw), charge)| RateLimitStatus {
-            remaining: u32::try_from(free[0] / step_micros(charge, weight)).unwrap_or(u32::MAX),
+        let (&[since, now], statuses) = numbers.split_first_chunk().ok_or_else(too_little)?;
+        let window = consumptions.iter().map(|consumption| consumption.quota.window).max().unwrap_or_default();
+        let statuses = statuses.chunks_exact(2).zip(answer[2..].chunks_exact(2)).zip(consumptions);
+        let statuses = statuses.map(|((free, raw), consumption)| RateLimitStatus {
+            remaining: u32::try_from(free[0] / step_micros(consumption, weight)).unwrap_or(u32::MAX),
             wait: (raw[1] >= 0).then(|| Duration::from_micros(free[1])),
         });
-        Ok(Consumed { standings: standings.collect(), has_forgotten: self.has_forgotten(since, now, window) })
+        Ok(Consumed { statuses: statuses.collect(), has_forgotten: self.has_forgotten(since, now, window) })
     }
 }
 
 /// Returns the microseconds that one request takes of the window, at least one.
-fn step_micros(charge: &Consumption, weight: NonZeroU32) -> u64 {
-    u64::try_from(charge.quota.step(weight).as_micros()).unwrap_or(u64::MAX).max(1)
+fn step_micros(consumption: &Consumption, weight: NonZeroU32) -> u64 {
+    u64::try_from(consumption.quota.step(weight).as_micros()).unwrap_or(u64::MAX).max(1)
 }
 
 /// Returns the command that counts a request: the script with its keys and arguments. Public so that a benchmark can
 /// measure its bare cost.
-pub fn limiter_command(charges: &[Consumption], weight: NonZeroU32) -> redis::Cmd {
+pub fn limiter_command(consumptions: &[Consumption], weight: NonZeroU32) -> redis::Cmd {
     let mut command = redis::cmd("EVAL");
-    command.arg(CHARGE).arg(charges.len() + 1).arg(SINCE);
-    for Consumption { key, quota, .. } in charges {
+    command.arg(CONSUME).arg(consumptions.len() + 1).arg(SINCE);
+    for Consumption { key, quota, .. } in consumptions {
         command.arg(format!("tenantry:limit:{key}:{}/{}", quota.limit, quota.window.as_secs()));
     }
-    for charge in charges {
-        command.arg(charge.quota.window.as_micros().to_string()).arg(step_micros(charge, weight));
+    for consumption in consumptions {
+        command.arg(consumption.quota.window.as_micros().to_string()).arg(step_micros(consumption, weight));
     }
     command
 }

@@ -51,7 +51,7 @@ struct Counter {
     resets_at: ChronoDateTimeUtc,
 }
 
-const CHARGE: &str = "\
+const CONSUME: &str = "\
     INSERT INTO attempts (key, count, resets_at) VALUES ($1, 1, $2) \
     ON CONFLICT (key) DO UPDATE SET \
         count = CASE WHEN attempts.resets_at <= $3 THEN 1 ELSE attempts.count + 1 END, \
@@ -60,32 +60,32 @@ const CHARGE: &str = "\
 
 #[async_trait]
 impl Attempts for Unit {
-    async fn charge_attempts(
+    async fn consume_attempts(
         &mut self,
-        charges: &[GuessCounter],
+        counters: &[GuessCounter],
         now: Timestamp,
     ) -> Result<Vec<GuessCount>, StoreError> {
         self.require_system()?;
         // Always in the order of the keys, so that two attempts cannot deadlock.
-        let mut order: Vec<usize> = (0..charges.len()).collect();
-        order.sort_by_key(|place| charges[*place].key);
-        let mut charged = vec![GuessCount { count: 0, resets_at: now }; charges.len()];
+        let mut order: Vec<usize> = (0..counters.len()).collect();
+        order.sort_by_key(|place| counters[*place].key);
+        let mut counted = vec![GuessCount { count: 0, resets_at: now }; counters.len()];
         for place in order {
-            let GuessCounter { key, quota } = charges[place];
+            let GuessCounter { key, quota } = counters[place];
             let resets_at = now.plus(quota.window);
             let values = [key.to_vec().into(), resets_at.utc().into(), now.utc().into()];
-            let row = self.run(self.transaction.query_one_raw(self.sql(CHARGE, values))).await?;
+            let row = self.run(self.transaction.query_one_raw(self.sql(CONSUME, values))).await?;
             let row = row.ok_or(StoreError::Inconsistent { table: "attempts", column: "(the row just written)" })?;
             let counter = Counter::from_query_result(&row, "").map_err(StatementError::from)?;
-            charged[place] = GuessCount {
+            counted[place] = GuessCount {
                 count: u32::try_from(counter.count).unwrap_or(u32::MAX),
                 resets_at: Timestamp::new(counter.resets_at),
             };
         }
-        Ok(charged)
+        Ok(counted)
     }
 
-    async fn give_back_attempts(&mut self, keys: &[[u8; 32]]) -> Result<(), StoreError> {
+    async fn refund_attempts(&mut self, keys: &[[u8; 32]]) -> Result<(), StoreError> {
         self.require_system()?;
         let mut keys = keys.to_vec();
         keys.sort_unstable();

@@ -49,7 +49,7 @@ pub enum GuessKind<'a> {
     /// An email to this mailbox, requested by a client that claims to own it.
     MailRequest(&'a EmailAddress),
     /// An email to this mailbox, caused by an authenticated user.
-    Letter(&'a EmailAddress),
+    Email(&'a EmailAddress),
 }
 
 /// A counter to increase.
@@ -73,7 +73,7 @@ pub struct GuessCount {
 /// The quota that a guess has consumed, to be refunded when the guess succeeds.
 #[derive(Debug, Clone)]
 pub struct ConsumedQuota {
-    charges: Vec<GuessCounter>,
+    counters: Vec<GuessCounter>,
     account_and_source: Option<([u8; 32], [u8; 32])>,
 }
 
@@ -88,15 +88,15 @@ pub struct TooManyAttempts {
 #[async_trait]
 pub trait Attempts: Send {
     /// Increases each counter by one; a counter whose window is over starts again. Returns the counters in the order of
-    /// the charges.
-    async fn charge_attempts(
+    /// the counters.
+    async fn consume_attempts(
         &mut self,
-        charges: &[GuessCounter],
+        counters: &[GuessCounter],
         now: Timestamp,
     ) -> Result<Vec<GuessCount>, StoreError>;
 
     /// Decreases each counter that is above zero by one.
-    async fn give_back_attempts(&mut self, keys: &[[u8; 32]]) -> Result<(), StoreError>;
+    async fn refund_attempts(&mut self, keys: &[[u8; 32]]) -> Result<(), StoreError>;
 
     /// Returns whether a user signed in to the account from the source at or after `since`.
     async fn is_known_source(
@@ -125,43 +125,43 @@ pub async fn consume(
         || GuessCounter { key: digest(&[b"registration", source.as_bytes()]), quota: policy.registrations_per_address };
     let mail_request =
         || GuessCounter { key: digest(&[b"mail request", source.as_bytes()]), quota: policy.mail_requests_per_address };
-    let letter = |to: &EmailAddress| GuessCounter {
+    let mail = |to: &EmailAddress| GuessCounter {
         key: digest(&[b"letter", to.as_str().as_bytes()]),
         quota: policy.mails_per_recipient,
     };
-    let (charges, account_and_source) = match guess {
+    let (counters, account_and_source) = match guess {
         GuessKind::Registration => (vec![registration()], None),
-        GuessKind::RegistrationByMail(to) => (vec![registration(), letter(to)], None),
-        GuessKind::MailRequest(to) => (vec![mail_request(), letter(to)], None),
-        GuessKind::Letter(to) => (vec![letter(to)], None),
+        GuessKind::RegistrationByMail(to) => (vec![registration(), mail(to)], None),
+        GuessKind::MailRequest(to) => (vec![mail_request(), mail(to)], None),
+        GuessKind::Email(to) => (vec![mail(to)], None),
         GuessKind::Password(email) => {
             let both = digest(&[b"account and source", email.as_str().as_bytes(), source.as_bytes()]);
             let (account_key, source_key) = account_and_source(email, &source);
-            let charges = vec![
+            let counters = vec![
                 GuessCounter { key: both, quota: policy.per_account_and_address },
                 GuessCounter { key: source_key, quota: policy.per_address },
                 GuessCounter { key: account_key, quota: policy.per_account },
             ];
-            (charges, Some((account_key, source_key)))
+            (counters, Some((account_key, source_key)))
         }
     };
-    let charged = unit.charge_attempts(&charges, now).await?;
+    let counted = unit.consume_attempts(&counters, now).await?;
     let mut wait = None;
-    for (charge, charged) in charges.iter().zip(&charged) {
-        if charged.count <= charge.quota.limit {
+    for (counter, counted) in counters.iter().zip(&counted) {
+        if counted.count <= counter.quota.limit {
             continue;
         }
-        if let Some((account, source)) = account_and_source.filter(|(account, _)| *account == charge.key) {
+        if let Some((account, source)) = account_and_source.filter(|(account, _)| *account == counter.key) {
             let since = now.minus(policy.known_address_for);
             if unit.is_known_source(account, source, since).await? {
                 continue;
             }
         }
-        wait = wait.max(Some(charged.resets_at.since(now)));
+        wait = wait.max(Some(counted.resets_at.since(now)));
     }
     Ok(match wait {
         Some(wait) => Err(TooManyAttempts { retry_after_seconds: wait.as_millis().div_ceil(1_000).max(1) as u64 }),
-        None => Ok(ConsumedQuota { charges, account_and_source }),
+        None => Ok(ConsumedQuota { counters, account_and_source }),
     })
 }
 
@@ -171,8 +171,8 @@ pub async fn refund(
     context: &Context,
     consumed: &ConsumedQuota,
 ) -> Result<(), StoreError> {
-    let keys: Vec<[u8; 32]> = consumed.charges.iter().map(|charge| charge.key).collect();
-    unit.give_back_attempts(&keys).await?;
+    let keys: Vec<[u8; 32]> = consumed.counters.iter().map(|counter| counter.key).collect();
+    unit.refund_attempts(&keys).await?;
     if let Some((account, source)) = consumed.account_and_source {
         unit.remember_source(account, source, context.now()).await?;
     }

@@ -157,7 +157,7 @@ impl Session {
         } else if rotation > self.rotation {
             RefreshOutcome::Unknown
         } else if is_predecessor && (in_grace || successor_unseen) {
-            RefreshOutcome::SpentJustNow
+            RefreshOutcome::JustRotated
         } else {
             RefreshOutcome::Replayed
         }
@@ -170,7 +170,7 @@ pub(crate) enum RefreshOutcome {
     /// The current token.
     Current,
     /// The direct predecessor of the current token, which may be presented again.
-    SpentJustNow,
+    JustRotated,
     /// A copy of an old token.
     Replayed,
     /// Ahead of the row: the database was restored from a backup. Such a token proves nothing and ends nothing.
@@ -372,7 +372,7 @@ pub async fn refresh_session(
         }
     }
     match session.judge(token.rotation, now, policy) {
-        RefreshOutcome::SpentJustNow => Ok(Refreshed::Session(Box::new(session))),
+        RefreshOutcome::JustRotated => Ok(Refreshed::Session(Box::new(session))),
         RefreshOutcome::Current | RefreshOutcome::Unknown => Err(IdentityError::TokenInvalid),
         RefreshOutcome::Replayed => {
             end_replayed(unit, &actor.of_session(&session), context, &session).await?;
@@ -527,10 +527,10 @@ mod tests {
         let table = [
             // rotation, seen, token, at, judgement
             (5, 5, 5, 9_999, Current),
-            (5, 5, 4, 1_005, SpentJustNow),
-            (5, 5, 4, 1_010, SpentJustNow),
+            (5, 5, 4, 1_005, JustRotated),
+            (5, 5, 4, 1_010, JustRotated),
             (5, 5, 4, 1_011, Replayed),
-            (5, 4, 4, 4_600, SpentJustNow),
+            (5, 4, 4, 4_600, JustRotated),
             (5, 4, 3, 1_001, Replayed),
             (5, 5, 0, 1_001, Replayed),
             (5, 5, 6, 1_001, Unknown),

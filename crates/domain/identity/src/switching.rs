@@ -120,7 +120,7 @@ pub async fn switch_tenant(
         return Err(Refusal::SessionEnded.into());
     }
     match session.judge(command.token.rotation, now, policy) {
-        RefreshOutcome::Current | RefreshOutcome::SpentJustNow => {}
+        RefreshOutcome::Current | RefreshOutcome::JustRotated => {}
         RefreshOutcome::Unknown => return Err(IdentityError::TokenInvalid),
         RefreshOutcome::Replayed => {
             end_replayed(unit, actor, context, &session).await?;

@@ -9,25 +9,30 @@ use crate::{Consumed, Consumption, DecidedBy, RateQuota};
 pub struct RateLimitDecision {
     /// The counter that decided.
     pub decided_by: DecidedBy,
-    charges: Vec<Consumption>,
-    charged: Consumed,
+    consumptions: Vec<Consumption>,
+    consumed: Consumed,
     weight: NonZeroU32,
 }
 
 impl RateLimitDecision {
-    pub(crate) fn new(charges: Vec<Consumption>, charged: Consumed, weight: NonZeroU32, decided_by: DecidedBy) -> Self {
-        Self { decided_by, charges, charged, weight }
+    pub(crate) fn new(
+        consumptions: Vec<Consumption>,
+        consumed: Consumed,
+        weight: NonZeroU32,
+        decided_by: DecidedBy,
+    ) -> Self {
+        Self { decided_by, consumptions, consumed, weight }
     }
 
     /// Returns whether the request is admitted.
     pub fn is_admitted(&self) -> bool {
-        self.charged.is_admitted()
+        self.consumed.is_admitted()
     }
 
-    /// Returns the first refused charge, if any.
+    /// Returns the first refused consumption, if any.
     pub fn refused(&self) -> Option<&Consumption> {
-        let place = self.charged.standings.iter().position(|standing| standing.wait.is_some())?;
-        self.charges.get(place)
+        let place = self.consumed.statuses.iter().position(|status| status.wait.is_some())?;
+        self.consumptions.get(place)
     }
 
     /// Returns the value of `RateLimit-Policy`: every policy with its quota `q` and its window `w` in seconds.
@@ -36,9 +41,9 @@ impl RateLimitDecision {
     /// draft-ietf-httpapi-ratelimit-headers-10.
     pub fn policy_field(&self) -> String {
         let mut field = String::with_capacity(64);
-        for charge in &self.charges {
+        for consumption in &self.consumptions {
             let separator = if field.is_empty() { "" } else { ", " };
-            let (name, RateQuota { limit, window }) = (charge.policy.name(), charge.quota);
+            let (name, RateQuota { limit, window }) = (consumption.policy.name(), consumption.quota);
             let _infallible = write!(field, "{separator}\"{name}\";q={limit};w={}", window.as_secs());
         }
         field
@@ -48,9 +53,9 @@ impl RateLimitDecision {
     /// more are available.
     pub fn field(&self) -> String {
         let mut field = String::with_capacity(64);
-        for (place, standing) in self.charged.standings.iter().enumerate() {
+        for (place, status) in self.consumed.statuses.iter().enumerate() {
             let separator = if field.is_empty() { "" } else { ", " };
-            let (name, remaining) = (self.charges[place].policy.name(), standing.remaining);
+            let (name, remaining) = (self.consumptions[place].policy.name(), status.remaining);
             let _infallible = write!(field, "{separator}\"{name}\";r={remaining};t={}", self.reset_seconds(place));
         }
         field
@@ -58,14 +63,14 @@ impl RateLimitDecision {
 
     /// Returns the seconds for `Retry-After`, never fewer than [`RateLimitDecision::field()`] states.
     pub fn retry_after_seconds(&self) -> u64 {
-        (0..self.charged.standings.len()).map(|place| self.reset_seconds(place)).max().unwrap_or(1)
+        (0..self.consumed.statuses.len()).map(|place| self.reset_seconds(place)).max().unwrap_or(1)
     }
 
     /// Returns the seconds until more requests are available: the wait of a refused request, or else at most the time
     /// that one request takes of the window.
     fn reset_seconds(&self, place: usize) -> u64 {
-        let step = self.charges[place].quota.step(self.weight);
-        whole_seconds(self.charged.standings[place].wait.unwrap_or(step))
+        let step = self.consumptions[place].quota.step(self.weight);
+        whole_seconds(self.consumed.statuses[place].wait.unwrap_or(step))
     }
 }
 
@@ -85,19 +90,19 @@ mod tests {
         NonZeroU32::new(number).expect("not zero")
     }
 
-    fn decision(standings: &[RateLimitStatus]) -> RateLimitDecision {
+    fn decision(statuses: &[RateLimitStatus]) -> RateLimitDecision {
         let quotas = PlanQuotas { caller: of(100), tenant: of(7) };
         let policies = Policies { without_plan: of(100), plans: vec![("starter", quotas)] };
         let id = Uuid::from_u128(1);
-        let charges = policies.of_member(TenantId::from_uuid(id), UserId::from_uuid(id), "starter");
-        let charged = Consumed { standings: standings.to_vec(), has_forgotten: false };
-        RateLimitDecision::new(charges, charged, NonZeroU32::MIN, DecidedBy::Twin)
+        let consumptions = policies.of_member(TenantId::from_uuid(id), UserId::from_uuid(id), "starter");
+        let consumed = Consumed { statuses: statuses.to_vec(), has_forgotten: false };
+        RateLimitDecision::new(consumptions, consumed, NonZeroU32::MIN, DecidedBy::LocalFallback)
     }
 
     #[test]
     fn what_remains_is_told_of_each_policy() {
-        let standing = |remaining| RateLimitStatus { remaining, wait: None };
-        let decision = decision(&[standing(99), standing(0)]);
+        let status = |remaining| RateLimitStatus { remaining, wait: None };
+        let decision = decision(&[status(99), status(0)]);
         assert!(decision.is_admitted() && decision.refused().is_none());
         assert_eq!(decision.policy_field(), r#""caller";q=100;w=60, "tenant";q=7;w=60"#);
         assert_eq!(decision.field(), r#""caller";r=99;t=1, "tenant";r=0;t=9"#);
@@ -113,6 +118,6 @@ mod tests {
         let refused = decision(&[RateLimitStatus { remaining: 5, wait: None }, RateLimitStatus { remaining: 0, wait }]);
         assert_eq!(refused.field(), r#""caller";r=5;t=1, "tenant";r=0;t=9"#);
         assert_eq!(refused.retry_after_seconds(), 9);
-        assert_eq!(refused.refused().map(|charge| charge.policy.name()), Some("tenant"));
+        assert_eq!(refused.refused().map(|consumption| consumption.policy.name()), Some("tenant"));
     }
 }

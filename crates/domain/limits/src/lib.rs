@@ -11,7 +11,7 @@ mod policies;
 mod processes;
 
 pub use fields::RateLimitDecision;
-pub use limiter::{Consumed, Consumption, LimitKey, Limiter, LimiterError, RateLimitStatus, RateQuota, Twin};
+pub use limiter::{Consumed, Consumption, LimitKey, Limiter, LimiterError, LocalFallback, RateLimitStatus, RateQuota};
 pub use limits::{DecidedBy, Limits};
 pub use policies::{PlanQuotas, Policies, Policy};
 pub use processes::{ProcessId, Processes};

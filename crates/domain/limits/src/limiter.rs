@@ -1,4 +1,4 @@
-//! The quota, the charges of a request and the ports of the counters.
+//! The quota, the consumptions of a request and the ports of the counters.
 
 use async_trait::async_trait;
 use std::{fmt, num::NonZeroU32, time::Duration};
@@ -60,7 +60,7 @@ pub struct Consumption {
     pub quota: RateQuota,
 }
 
-/// State of a counter after a charge.
+/// State of a counter after a consumption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimitStatus {
     /// Number of requests that may come at once now.
@@ -69,19 +69,19 @@ pub struct RateLimitStatus {
     pub wait: Option<Duration>,
 }
 
-/// Result of a list of charges.
+/// Result of a list of consumptions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consumed {
-    /// States in the order of the charges, up to the first refused one.
-    pub standings: Vec<RateLimitStatus>,
+    /// States in the order of the consumptions, up to the first refused one.
+    pub statuses: Vec<RateLimitStatus>,
     /// Whether the counter lost its memory less than a window ago and so admits too much.
     pub has_forgotten: bool,
 }
 
 impl Consumed {
-    /// Returns whether no charge was refused.
+    /// Returns whether no consumption was refused.
     pub fn is_admitted(&self) -> bool {
-        self.standings.iter().all(|standing| standing.wait.is_none())
+        self.statuses.iter().all(|status| status.wait.is_none())
     }
 }
 
@@ -98,18 +98,18 @@ pub enum LimiterError {
 
 /// Port: counts requests, for one process or for several.
 ///
-/// Charges are processed in order. The first refused charge ends the list: it and those after it count nothing, those
+/// Consumptions are processed in order. The first refused consumption ends the list: it and those after it count nothing, those
 /// before it have counted. With `weight` each request counts as that many, but never as more than its whole quota.
 #[async_trait]
 pub trait Limiter: Send + Sync {
     /// Counts a request under each policy.
-    async fn charge(&self, charges: &[Consumption], weight: NonZeroU32) -> Result<Consumed, LimiterError>;
+    async fn consume(&self, consumptions: &[Consumption], weight: NonZeroU32) -> Result<Consumed, LimiterError>;
 }
 
 /// Port: counts the requests of this process in memory. Keeps the promises of [`Limiter`] and cannot fail.
-pub trait Twin: Send + Sync {
+pub trait LocalFallback: Send + Sync {
     /// Counts a request under each policy.
-    fn charge(&self, charges: &[Consumption], weight: NonZeroU32) -> Consumed;
+    fn consume(&self, consumptions: &[Consumption], weight: NonZeroU32) -> Consumed;
 
     /// Forgets callers that have their whole quota again. Call it every few seconds, since this bounds the memory.
     fn forget_idle(&self);

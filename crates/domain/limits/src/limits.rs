@@ -9,7 +9,9 @@ use std::{
 };
 use tenantry_kernel::Timestamp;
 
-use crate::{Consumed, Consumption, Limiter, LimiterError, Policies, RateLimitDecision, RateLimitStatus, Twin};
+use crate::{
+    Consumed, Consumption, Limiter, LimiterError, LocalFallback, Policies, RateLimitDecision, RateLimitStatus,
+};
 
 /// The counter that decided about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +19,7 @@ pub enum DecidedBy {
     /// The counter shared by all processes.
     Shared,
     /// The counter of this process.
-    Twin,
+    LocalFallback,
     /// Both counters, because the shared one has recently lost its memory.
     Both,
 }
@@ -36,7 +38,7 @@ pub enum DecidedBy {
 pub struct Limits {
     policies: Policies,
     shared: Option<Arc<dyn Limiter>>,
-    twin: Arc<dyn Twin>,
+    local_fallback: Arc<dyn LocalFallback>,
     processes: AtomicU32,
     outage: Outage,
 }
@@ -70,8 +72,8 @@ impl Outage {
 
 impl Limits {
     /// Creates the limits of this process, with or without a shared counter.
-    pub fn new(policies: Policies, shared: Option<Arc<dyn Limiter>>, twin: Arc<dyn Twin>) -> Self {
-        Self { policies, shared, twin, processes: AtomicU32::new(1), outage: Outage::none() }
+    pub fn new(policies: Policies, shared: Option<Arc<dyn Limiter>>, local_fallback: Arc<dyn LocalFallback>) -> Self {
+        Self { policies, shared, local_fallback, processes: AtomicU32::new(1), outage: Outage::none() }
     }
 
     /// Returns the configured policies.
@@ -91,33 +93,37 @@ impl Limits {
 
     /// Forgets callers that have their whole quota again.
     pub fn forget_idle(&self) {
-        self.twin.forget_idle();
+        self.local_fallback.forget_idle();
     }
 
     /// Counts a request and decides about it. The error, if any, is that of the shared counter, for the log.
-    pub async fn charge(&self, charges: Vec<Consumption>, now: Timestamp) -> (RateLimitDecision, Option<LimiterError>) {
+    pub async fn consume(
+        &self,
+        consumptions: Vec<Consumption>,
+        now: Timestamp,
+    ) -> (RateLimitDecision, Option<LimiterError>) {
         let share = self.processes();
         let Some(shared) = &self.shared else {
-            let charged = self.twin.charge(&charges, share);
-            return (RateLimitDecision::new(charges, charged, share, DecidedBy::Twin), None);
+            let consumed = self.local_fallback.consume(&consumptions, share);
+            return (RateLimitDecision::new(consumptions, consumed, share, DecidedBy::LocalFallback), None);
         };
-        match shared.charge(&charges, NonZeroU32::MIN).await {
-            Ok(charged) if charged.has_forgotten => {
+        match shared.consume(&consumptions, NonZeroU32::MIN).await {
+            Ok(consumed) if consumed.has_forgotten => {
                 let weight = self.weight(share, now);
-                let both = stricter(&charged, &self.twin.charge(&charges, weight));
-                (RateLimitDecision::new(charges, both, weight, DecidedBy::Both), None)
+                let both = stricter(&consumed, &self.local_fallback.consume(&consumptions, weight));
+                (RateLimitDecision::new(consumptions, both, weight, DecidedBy::Both), None)
             }
-            Ok(charged) => {
-                if charged.is_admitted() {
+            Ok(consumed) => {
+                if consumed.is_admitted() {
                     // Only its count matters here, not its decision.
-                    self.twin.charge(&charges, share);
+                    self.local_fallback.consume(&consumptions, share);
                 }
-                (RateLimitDecision::new(charges, charged, NonZeroU32::MIN, DecidedBy::Shared), None)
+                (RateLimitDecision::new(consumptions, consumed, NonZeroU32::MIN, DecidedBy::Shared), None)
             }
             Err(error) => {
                 let weight = self.weight(share, now);
-                let charged = self.twin.charge(&charges, weight);
-                (RateLimitDecision::new(charges, charged, weight, DecidedBy::Twin), Some(error))
+                let consumed = self.local_fallback.consume(&consumptions, weight);
+                (RateLimitDecision::new(consumptions, consumed, weight, DecidedBy::LocalFallback), Some(error))
             }
         }
     }
@@ -130,12 +136,12 @@ impl Limits {
 
 const DOUBLE: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
 
-/// Combines two results for the same charges: for each policy, the stricter one.
+/// Combines two results for the same consumptions: for each policy, the stricter one.
 fn stricter(one: &Consumed, other: &Consumed) -> Consumed {
-    let pairs = one.standings.iter().zip(&other.standings);
-    let standings = pairs.map(|(one, other)| RateLimitStatus {
+    let pairs = one.statuses.iter().zip(&other.statuses);
+    let statuses = pairs.map(|(one, other)| RateLimitStatus {
         remaining: one.remaining.min(other.remaining),
         wait: one.wait.max(other.wait),
     });
-    Consumed { standings: standings.collect(), has_forgotten: true }
+    Consumed { statuses: statuses.collect(), has_forgotten: true }
 }

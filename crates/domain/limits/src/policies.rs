@@ -46,28 +46,28 @@ impl Policies {
     /// The window of every policy.
     pub const WINDOW: Duration = Duration::from_secs(60);
 
-    /// Returns the charges of a request from a network address whose caller is not yet known.
+    /// Returns the consumptions of a request from a network address whose caller is not yet known.
     pub fn of_address(&self, address: String) -> Vec<Consumption> {
-        vec![self.charge(Policy::Caller, LimitKey::Address(address), self.without_plan)]
+        vec![self.consumption(Policy::Caller, LimitKey::Address(address), self.without_plan)]
     }
 
-    /// Returns the charges of a request by a user in no tenant.
+    /// Returns the consumptions of a request by a user in no tenant.
     pub fn of_person(&self, user: UserId) -> Vec<Consumption> {
-        vec![self.charge(Policy::Caller, LimitKey::Person(None, user), self.without_plan)]
+        vec![self.consumption(Policy::Caller, LimitKey::Person(None, user), self.without_plan)]
     }
 
-    /// Returns the charges of a request by a user in a tenant on this plan. On an unknown plan a tenant has the quota
+    /// Returns the consumptions of a request by a user in a tenant on this plan. On an unknown plan a tenant has the quota
     /// of one user without a plan.
     pub fn of_member(&self, tenant: TenantId, user: UserId, plan: &str) -> Vec<Consumption> {
         let without_plan = PlanQuotas { caller: self.without_plan, tenant: self.without_plan };
         let quotas = self.plans.iter().find(|(name, _)| *name == plan).map_or(without_plan, |(_, quotas)| *quotas);
         vec![
-            self.charge(Policy::Caller, LimitKey::Person(Some(tenant), user), quotas.caller),
-            self.charge(Policy::Tenant, LimitKey::Tenant(tenant), quotas.tenant),
+            self.consumption(Policy::Caller, LimitKey::Person(Some(tenant), user), quotas.caller),
+            self.consumption(Policy::Tenant, LimitKey::Tenant(tenant), quotas.tenant),
         ]
     }
 
-    fn charge(&self, policy: Policy, key: LimitKey, limit: NonZeroU32) -> Consumption {
+    fn consumption(&self, policy: Policy, key: LimitKey, limit: NonZeroU32) -> Consumption {
         Consumption { policy, key, quota: RateQuota { limit, window: Self::WINDOW } }
     }
 }

@@ -17,7 +17,7 @@ const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// Rate limit headers of a response. Stored in the request's extensions.
 pub(super) struct RateLimitHeaders {
     policy: HeaderValue,
-    standing: HeaderValue,
+    status: HeaderValue,
     retry_after_seconds: u64,
 }
 
@@ -35,8 +35,8 @@ pub(super) async fn count_address(app: &App, request: &HttpRequest) -> Result<()
 
 fn judge(request: &HttpRequest, decision: RateLimitDecision) -> Result<(), Failure> {
     let retry_after_seconds = decision.retry_after_seconds();
-    if let (Ok(policy), Ok(standing)) = (decision.policy_field().try_into(), decision.field().try_into()) {
-        request.extensions_mut().insert(RateLimitHeaders { policy, standing, retry_after_seconds });
+    if let (Ok(policy), Ok(status)) = (decision.policy_field().try_into(), decision.field().try_into()) {
+        request.extensions_mut().insert(RateLimitHeaders { policy, status, retry_after_seconds });
     }
     if decision.is_admitted() {
         return Ok(());
@@ -53,9 +53,9 @@ impl RateLimitHeaders {
     /// Adds the headers to a response. Raises a `Retry-After` that another limit has set if it is shorter than this
     /// limit's.
     pub(super) fn add_to(self, headers: &mut HeaderMap) {
-        let Self { policy, standing, retry_after_seconds } = self;
+        let Self { policy, status, retry_after_seconds } = self;
         headers.insert(POLICY, policy);
-        headers.insert(LIMIT, standing);
+        headers.insert(LIMIT, status);
         let wait = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         if wait.is_some_and(|wait| wait < retry_after_seconds) {
             headers.insert(header::RETRY_AFTER, retry_after_seconds.into());

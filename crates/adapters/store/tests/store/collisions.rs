@@ -9,19 +9,19 @@ use tenantry_tenancy::{TenancyError, Tenants};
 
 use crate::support::{Opened, SYSTEM, postgres};
 
-/// Charges a counter, to which a test has added a trigger.
-pub(crate) async fn charge(unit: &mut Unit, opened: &Opened) -> Result<u32, StoreError> {
+/// Increases a counter, to which a test has added a trigger.
+pub(crate) async fn consume(unit: &mut Unit, opened: &Opened) -> Result<u32, StoreError> {
     let quota = GuessQuota { limit: 10, window: Duration::from_secs(60) };
-    let charge = GuessCounter { key: opened.context.random(), quota };
-    Ok(unit.charge_attempts(&[charge], opened.context.now()).await?[0].count)
+    let counter = GuessCounter { key: opened.context.random(), quota };
+    Ok(unit.consume_attempts(&[counter], opened.context.now()).await?[0].count)
 }
 
-/// Makes every charge of a counter run this statement first.
-pub(crate) async fn before_each_charge(opened: &Opened, statement: &str) -> PgConnection {
+/// Makes every increase of a counter run this statement first.
+pub(crate) async fn before_each_consume(opened: &Opened, statement: &str) -> PgConnection {
     let mut connection = opened.connect().await;
     let trigger = format!(
-        "CREATE OR REPLACE FUNCTION before_charge() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {statement}; RETURN NEW; END $$;
-         CREATE OR REPLACE TRIGGER before_charge BEFORE INSERT ON attempts FOR EACH ROW EXECUTE FUNCTION before_charge()"
+        "CREATE OR REPLACE FUNCTION before_consume() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {statement}; RETURN NEW; END $$;
+         CREATE OR REPLACE TRIGGER before_consume BEFORE INSERT ON attempts FOR EACH ROW EXECUTE FUNCTION before_consume()"
     );
     sqlx::raw_sql(AssertSqlSafe(trigger)).execute(&mut connection).await.unwrap();
     connection
@@ -62,16 +62,16 @@ async fn a_deadlock_is_a_collision_for_one_and_nothing_to_the_other() {
 #[tokio::test]
 async fn a_serialization_failure_is_a_collision() {
     let opened = postgres().await;
-    before_each_charge(&opened, "RAISE EXCEPTION 'try again' USING ERRCODE = 'serialization_failure'").await;
-    let refused = charge(&mut opened.store.begin(SYSTEM).await.unwrap(), &opened).await;
+    before_each_consume(&opened, "RAISE EXCEPTION 'try again' USING ERRCODE = 'serialization_failure'").await;
+    let refused = consume(&mut opened.store.begin(SYSTEM).await.unwrap(), &opened).await;
     assert!(matches!(refused, Err(StoreError::Collision(_))), "{refused:?}");
 }
 
 #[tokio::test]
 async fn any_other_failure_is_no_collision() {
     let opened = postgres().await;
-    before_each_charge(&opened, "RAISE EXCEPTION 'never'").await;
-    let refused = charge(&mut opened.store.begin(SYSTEM).await.unwrap(), &opened).await;
+    before_each_consume(&opened, "RAISE EXCEPTION 'never'").await;
+    let refused = consume(&mut opened.store.begin(SYSTEM).await.unwrap(), &opened).await;
     assert!(matches!(refused, Err(StoreError::Failed(_))), "{refused:?}");
 }
 

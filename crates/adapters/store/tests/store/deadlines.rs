@@ -9,7 +9,7 @@ use tenantry_tenancy::Tenants;
 use tokio::time::Instant;
 
 use crate::{
-    collisions::{before_each_charge, charge},
+    collisions::{before_each_consume, consume},
     proxy::Proxy,
     support::{Opened, SYSTEM, eventually, postgres, sqlite},
 };
@@ -85,12 +85,12 @@ async fn on_postgres_units_that_wait_for_a_lock_fail_by_the_deadline() {
 async fn on_postgres_a_slow_statement_fails_by_the_deadline() {
     let opened = postgres().await;
     let store = impatient(&opened, 2).await;
-    before_each_charge(&opened, "PERFORM pg_sleep(60)").await;
+    before_each_consume(&opened, "PERFORM pg_sleep(60)").await;
     for _ in 0..3 {
-        assert_late(async { charge(&mut store.begin(SYSTEM).await?, &opened).await }).await;
+        assert_late(async { consume(&mut store.begin(SYSTEM).await?, &opened).await }).await;
     }
-    before_each_charge(&opened, "NULL").await;
-    let count = eventually(async || charge(&mut store.begin(SYSTEM).await?, &opened).await).await;
+    before_each_consume(&opened, "NULL").await;
+    let count = eventually(async || consume(&mut store.begin(SYSTEM).await?, &opened).await).await;
     assert_eq!(count, 1);
 }
 
@@ -98,16 +98,16 @@ async fn on_postgres_a_slow_statement_fails_by_the_deadline() {
 async fn the_deadline_is_the_units_and_not_each_statements() {
     let opened = postgres().await;
     let store = impatient(&opened, 2).await;
-    before_each_charge(&opened, "PERFORM pg_sleep(0.15)").await;
+    before_each_consume(&opened, "PERFORM pg_sleep(0.15)").await;
     let began = Instant::now();
     let mut unit = store.begin(SYSTEM).await.unwrap();
-    let mut charged = 0;
+    let mut counted = 0;
     let error = loop {
-        match charge(&mut unit, &opened).await {
-            Ok(_) => charged += 1,
+        match consume(&mut unit, &opened).await {
+            Ok(_) => counted += 1,
             Err(error) => break error,
         }
-        assert!(charged < 10, "each is quick enough, and together they are not");
+        assert!(counted < 10, "each is quick enough, and together they are not");
     };
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
     assert!(began.elapsed() >= DEADLINE.mul_f32(0.9), "{:?}", began.elapsed());

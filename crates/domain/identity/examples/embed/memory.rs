@@ -141,12 +141,12 @@ impl Sessions for Memory {
 
 #[async_trait]
 impl Attempts for Memory {
-    async fn charge_attempts(&mut self, charges: &[GuessCounter], now: Timestamp) -> Done<Vec<GuessCount>> {
-        Ok(charges
+    async fn consume_attempts(&mut self, counters: &[GuessCounter], now: Timestamp) -> Done<Vec<GuessCount>> {
+        Ok(counters
             .iter()
-            .map(|charge| {
-                let fresh = GuessCount { count: 0, resets_at: now.plus(charge.quota.window) };
-                let counter = self.attempts.entry(charge.key).or_insert(fresh);
+            .map(|requested| {
+                let fresh = GuessCount { count: 0, resets_at: now.plus(requested.quota.window) };
+                let counter = self.attempts.entry(requested.key).or_insert(fresh);
                 if counter.resets_at <= now {
                     *counter = fresh
                 }
@@ -155,7 +155,7 @@ impl Attempts for Memory {
             })
             .collect())
     }
-    async fn give_back_attempts(&mut self, keys: &[[u8; 32]]) -> Done {
+    async fn refund_attempts(&mut self, keys: &[[u8; 32]]) -> Done {
         for key in keys {
             self.attempts.entry(*key).and_modify(|counter| counter.count = counter.count.saturating_sub(1));
         }

@@ -160,7 +160,7 @@ pub(crate) async fn change_email(app: App, caller: Authorized<ChangeEmail>, body
     let request = caller.change_request();
     let proof = app.proofs.password_of_session(caller.session()?, current, &request, caller.scope()).await?;
     // Counted after the password check, so that wrong guesses use up no quota of emails.
-    app.proofs.consume(GuessKind::Letter(&new_email), &caller.origin).await?;
+    app.proofs.consume(GuessKind::Email(&new_email), &caller.origin).await?;
     let command = ChangeEmail { proof, new_email };
     app.change(request, caller.scope(), async move |unit, actor, context| {
         request_email_change(unit, actor, context, command.clone()).await?;

@@ -50,7 +50,7 @@ pub(super) async fn fill(opened: &Opened) -> (TenantId, UserId) {
             seal_and_keep(opened, unit, tenant.id).await;
             unit.put_schedule("nightly", "0 3 * * *", now).await.unwrap();
             unit.insert_tick("nightly", now, now).await.unwrap();
-            unit.charge_attempts(&[GuessCounter { key: opened.context.random(), quota }], now).await.unwrap();
+            unit.consume_attempts(&[GuessCounter { key: opened.context.random(), quota }], now).await.unwrap();
             unit.remember_source(opened.context.random(), opened.context.random(), now).await.unwrap();
             unit.tenant_authority_changed(tenant.id).await.unwrap();
             unit.note_process(ProcessId::new(&opened.context), now).await.unwrap();
