@@ -104,7 +104,7 @@ on_both_databases! {
         assert_eq!(stats, wanted);
     }
 
-    async fn a_dead_letter_is_driven_again(server: Server) {
+    async fn a_dead_letter_is_retried(server: Server) {
         let (acme, id) = with_mail(&server).await;
         let retry = format!("/jobs/{id}/retry");
         acme.owner.post(&retry, json!({})).await.refused(409, "invalid_state");
@@ -122,7 +122,7 @@ on_both_databases! {
         assert_eq!((&died[0]["target"]["id"], &died[0]["outcome"]), (&json!(id), &json!("failed")));
     }
 
-    async fn what_waits_is_called_off(server: Server) {
+    async fn a_waiting_job_is_cancelled(server: Server) {
         let (acme, id) = with_mail(&server).await;
         let cancel = format!("/jobs/{id}/cancel");
         acme.owner.post(&cancel, json!({})).await.refused(409, "invalid_state");

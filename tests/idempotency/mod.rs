@@ -102,7 +102,7 @@ on_both_databases! {
         assert_eq!(ask(owner, Method::PATCH, &path, patch, "k").await.header("idempotency-replayed"), "true");
     }
 
-    async fn what_failed_is_tried_again(server: Server) {
+    async fn a_failed_request_is_retried(server: Server) {
         let tenant = server.tenant("acme").await;
         let owner = &tenant.owner;
         let taken = make_role(owner, "support", "first").await.is(201);

@@ -109,7 +109,7 @@ on_both_databases! {
         assert_eq!(member.get("/auth/me").await.is(200)["permissions"], json!([]));
     }
 
-    async fn deactivating_ends_sessions_and_activating_revives_none(server: Server) {
+    async fn deactivating_ends_sessions_and_activating_restores_none(server: Server) {
         let acme = server.tenant("acme").await;
         let member = server.member(&acme, "viewer").await;
         let path = format!("/users/{}", member.id);

@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     time::{Duration, Instant},
 };
-use tenantry_jobs::Worklist;
+use tenantry_jobs::JobClaims;
 use tenantry_kernel::StoreError;
 use tenantry_service::{AuthorityReader, SystemReason, Unit, listen_invalidations};
 use tokio::{

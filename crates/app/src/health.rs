@@ -20,7 +20,7 @@ use std::{
 };
 use tenantry_files::Blobs;
 use tenantry_http::{Check, Checks, HealthProbe, Status};
-use tenantry_jobs::Jobs;
+use tenantry_jobs::JobAdmin;
 use tenantry_kernel::Context;
 use tenantry_redis::Redis;
 use tenantry_store::{Scope, Store, SystemReason};

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 use tenantry_jobs::vocabulary::{CLEANUP_REQUESTED, JOB_CANCELLED, JOB_RETRIED};
 use tenantry_jobs::{
-    CancelJob, CleanUpTarget, JobFilter, JobId, JobStatus, Jobs, RetryJob, StartCleanUp, cancel_job, retry_job,
+    CancelJob, CleanUpTarget, JobAdmin, JobFilter, JobId, JobStatus, RetryJob, StartCleanUp, cancel_job, retry_job,
     start_clean_up,
 };
 use tenantry_kernel::{Direction, ErrorCode, MAX_LIMIT, PageRequest};
-use tenantry_service::{ServiceError, Swept};
+use tenantry_service::{RetentionCounts, ServiceError};
 use tenantry_tenancy::Tenant;
 
 use crate::{
@@ -24,7 +24,7 @@ impl Operator {
             JobsCommand::Retry(it) => retry(self, it).await,
             JobsCommand::Cancel(it) => cancel(self, it).await,
             JobsCommand::Stats(it) => stats(self, it).await,
-            JobsCommand::Cleanup(it) => sweep(self, it).await,
+            JobsCommand::Cleanup(it) => clean_up(self, it).await,
         }
     }
 }
@@ -130,7 +130,7 @@ async fn stats(operator: &Operator, output: OutputArgument) -> Result<String, Op
     Ok(table(["QUEUE", "READY", "SCHEDULED", "RUNNING", "DEAD", "OLDEST READY"], rows))
 }
 
-async fn sweep(operator: &Operator, command: CleanUpArguments) -> Result<String, OperatorError> {
+async fn clean_up(operator: &Operator, command: CleanUpArguments) -> Result<String, OperatorError> {
     let CleanUpArguments { tenant, targets, dry_run, output } = command;
     let tenant = named(operator, tenant).await?;
     let all = if tenant.is_some() { CleanUpTarget::OF_TENANT } else { CleanUpTarget::ALL };
@@ -146,12 +146,12 @@ async fn sweep(operator: &Operator, command: CleanUpArguments) -> Result<String,
             Ok(String::new())
         })
         .await?;
-    let swept = operator.cleaner.clean_up(tenant, &targets, dry_run).await?;
-    if output.json { Ok(json!(swept).to_string()) } else { Ok(counted(&swept, dry_run)) }
+    let counts = operator.cleaner.clean_up(tenant, &targets, dry_run).await?;
+    if output.json { Ok(json!(counts).to_string()) } else { Ok(counted(&counts, dry_run)) }
 }
 
-fn counted(swept: &Swept, dry_run: bool) -> String {
-    let rows = swept.iter().map(|(target, rows)| [(*target).to_owned(), rows.to_string()]);
+fn counted(counts: &RetentionCounts, dry_run: bool) -> String {
+    let rows = counts.iter().map(|(target, rows)| [(*target).to_owned(), rows.to_string()]);
     table(["TARGET", if dry_run { "WOULD BE DELETED" } else { "DELETED" }], rows)
 }
 

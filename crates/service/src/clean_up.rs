@@ -1,7 +1,7 @@
 //! Deletes expired rows in small units, after their retention times.
 
 use std::{collections::BTreeMap, time::Duration};
-use tenantry_jobs::{CleanUpTarget, Stale, Sweep, SweepMode, Sweeper};
+use tenantry_jobs::{CleanUpTarget, ExpiredRows, RetentionMode, RetentionPass, RetentionStore};
 use tenantry_kernel::{Context, StoreError, TenantId, Timestamp};
 use tenantry_store::{RowRetention, Scope, SystemReason, Unit, expiring};
 
@@ -11,7 +11,7 @@ use crate::{retention::JournalRetention, transactions::Transactions};
 const PORTION: u32 = 1_000;
 
 /// Number of rows per target, by the target's public name.
-pub type Swept = BTreeMap<&'static str, u64>;
+pub type RetentionCounts = BTreeMap<&'static str, u64>;
 
 /// Deletes expired rows. Cloning is cheap.
 #[derive(Clone)]
@@ -35,12 +35,12 @@ impl Cleaner {
         tenant: Option<TenantId>,
         targets: &[CleanUpTarget],
         dry_run: bool,
-    ) -> Result<Swept, StoreError> {
-        let (mut swept, mut failed) = (Swept::new(), None);
+    ) -> Result<RetentionCounts, StoreError> {
+        let (mut counts, mut failed) = (RetentionCounts::new(), None);
         for target in targets {
             match self.clean_up_target(tenant, *target, dry_run).await {
                 Ok(rows) => {
-                    swept.insert(target.name(), rows);
+                    counts.insert(target.name(), rows);
                 }
                 // A target that cannot be cleaned up does not stop the others.
                 Err(error) => {
@@ -49,8 +49,8 @@ impl Cleaner {
                 }
             }
         }
-        tracing::info!(tenant = tenant.map(|id| id.to_string()), dry_run, ?swept, "cleaned up");
-        failed.map_or(Ok(swept), Err)
+        tracing::info!(tenant = tenant.map(|id| id.to_string()), dry_run, ?counts, "cleaned up");
+        failed.map_or(Ok(counts), Err)
     }
 
     async fn clean_up_target(
@@ -65,7 +65,7 @@ impl Cleaner {
         };
         for expiring in expiring(target) {
             let before = self.context.now().minus(self.kept_for(expiring.kept));
-            rows += self.sweep(expiring.rows, tenant, before, dry_run).await?;
+            rows += self.apply_retention(expiring.rows, tenant, before, dry_run).await?;
         }
         Ok(rows)
     }
@@ -78,22 +78,23 @@ impl Cleaner {
         }
     }
 
-    async fn sweep(
+    async fn apply_retention(
         &self,
-        stale: Stale,
+        expired: ExpiredRows,
         tenant: Option<TenantId>,
         before: Timestamp,
         dry_run: bool,
     ) -> Result<u64, StoreError> {
         if dry_run {
             let mut unit = self.transactions.read(Scope::System(SystemReason::Worker)).await?;
-            return unit.sweep(stale, Sweep { tenant, before, mode: SweepMode::Count }).await;
+            return unit.apply_retention(expired, RetentionPass { tenant, before, mode: RetentionMode::Count }).await;
         }
         let mut rows = 0;
         loop {
-            let mode = SweepMode::Delete { at_most: PORTION };
-            let sweep = async |unit: &mut Unit| unit.sweep(stale, Sweep { tenant, before, mode }).await;
-            let portion: Result<u64, StoreError> = self.transactions.housekeeping(SystemReason::Worker, sweep).await;
+            let mode = RetentionMode::Delete { at_most: PORTION };
+            let delete =
+                async |unit: &mut Unit| unit.apply_retention(expired, RetentionPass { tenant, before, mode }).await;
+            let portion: Result<u64, StoreError> = self.transactions.housekeeping(SystemReason::Worker, delete).await;
             let portion = portion?;
             rows += portion;
             if portion < u64::from(PORTION) {

@@ -13,7 +13,7 @@ pub use emails::EmailSender;
 pub use seals::SealsJournal;
 
 use tenantry_identity::RegistrationRequested;
-use tenantry_jobs::{CleanUp, Done, JobAttempt, JobFailure, Jobs, Kind};
+use tenantry_jobs::{CleanUp, Done, JobAdmin, JobAttempt, JobFailure, Kind};
 use tenantry_mails::Email;
 use tenantry_store::{SystemReason, Unit};
 

@@ -29,7 +29,7 @@ pub use authority::Authenticator;
 pub use authority_cache::{AuthorityCache, AuthorityReader, CachedAuthority};
 pub use cached::AssignmentCounts;
 pub use changes::{ChangeRequest, Changes, CommitMode, Work};
-pub use clean_up::{Cleaner, Swept};
+pub use clean_up::{Cleaner, RetentionCounts};
 pub use committed::{Publisher, listen_invalidations};
 pub use error::{ServiceError, chain};
 pub use idempotency::IdempotentRequest;

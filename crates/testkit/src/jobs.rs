@@ -1,12 +1,12 @@
-//! The suite of [`JobQueue`], [`Worklist`] and [`Jobs`].
+//! The suite of [`JobQueue`], [`JobClaims`] and [`JobAdmin`].
 //!
 //! This suite does not test that units do not wait for each other's claims, since some stores have one writer at a
 //! time. Adapters with several writers test that themselves.
 
 use std::time::Duration;
 use tenantry_jobs::{
-    AttemptOutcome, Claim, ClaimJobs, Claimed, Enqueued, Job, JobId, JobQueue, Jobs, NewJob, SealedSecret, Settlement,
-    Turn, Worklist,
+    AttemptOutcome, Claim, ClaimJobs, Claimed, Enqueued, FairnessCursor, Job, JobAdmin, JobClaims, JobId, JobQueue,
+    NewJob, SealedSecret, Settlement,
 };
 use tenantry_kernel::{TenantId, Timestamp};
 
@@ -15,9 +15,10 @@ use crate::{
     units::Units,
 };
 
+mod admin;
 mod batches;
-mod board;
 mod claims;
+mod fairness;
 mod heartbeats;
 mod keys;
 mod leases;
@@ -25,14 +26,13 @@ mod outcomes;
 mod property;
 mod secrets;
 mod tenant_isolation;
-mod turns;
 mod untried;
 
 pub use property::{USUAL_ROUNDS, property};
 
 /// The ports of this suite: the queue, and the tenants that own the jobs.
-pub trait JobPorts: Directory + JobQueue + Worklist + Jobs {}
-impl<T: Directory + JobQueue + Worklist + Jobs + ?Sized> JobPorts for T {}
+pub trait JobPorts: Directory + JobQueue + JobClaims + JobAdmin {}
+impl<T: Directory + JobQueue + JobClaims + JobAdmin + ?Sized> JobPorts for T {}
 
 suite! {
     jobs(units: impl Units<Unit: JobPorts>) calls (&Scene::new(&units)) {
@@ -40,13 +40,13 @@ suite! {
         a_job_is_there_once_its_unit_is_committed,
         a_dropped_unit_leaves_no_job,
     }
-    board {
+    admin {
         a_job_is_shown_as_it_stands,
         pages_run_by_id_and_keep_to_their_filter,
         queues_are_counted_by_state,
-        a_dead_or_cancelled_job_is_revived_with_all_its_attempts,
-        a_job_is_not_revived_beside_a_live_one_of_its_key,
-        only_what_waits_is_called_off_and_its_secret_goes,
+        a_dead_or_cancelled_job_is_retried_with_all_its_attempts,
+        a_job_is_not_retried_beside_a_live_one_of_its_key,
+        only_a_waiting_job_is_cancelled_and_its_secret_is_blanked,
         te1_another_tenants_jobs_are_not_there,
     }
     claims {
@@ -94,7 +94,7 @@ suite! {
         te1_one_job_of_another_tenant_refuses_all,
         only_time_that_was_noted_makes_jobs_ready,
     }
-    turns {
+    fairness {
         fa13_tenants_take_turns_whatever_their_backlog,
         fa13_a_batch_is_shared,
         fa13_a_round_goes_on_where_it_was,
@@ -191,17 +191,17 @@ async fn enqueue(scene: &Scene<'_, impl Units<Unit: JobQueue>>, jobs: &[&NewJob]
 fn claiming(scene: &Scene<'_, impl Units>, limit: u32) -> (ClaimJobs<'static>, Timestamp) {
     let now = scene.context.now();
     let (token, until) = (scene.context.uuid_v7(), now.plus(LEASE));
-    (ClaimJobs { queue: QUEUE, limit, tenant_limit: None, after: Turn::default(), token, until }, now)
+    (ClaimJobs { queue: QUEUE, limit, tenant_limit: None, after: FairnessCursor::default(), token, until }, now)
 }
 
-async fn claim(scene: &Scene<'_, impl Units<Unit: Worklist>>, limit: u32) -> Vec<Claimed> {
+async fn claim(scene: &Scene<'_, impl Units<Unit: JobClaims>>, limit: u32) -> Vec<Claimed> {
     let (command, now) = claiming(scene, limit);
     claim_by(scene, command, now).await
 }
 
 /// Claims jobs after applying the transitions that depend on time alone.
 async fn claim_by(
-    scene: &Scene<'_, impl Units<Unit: Worklist>>,
+    scene: &Scene<'_, impl Units<Unit: JobClaims>>,
     command: ClaimJobs<'_>,
     now: Timestamp,
 ) -> Vec<Claimed> {
@@ -224,14 +224,14 @@ fn dead() -> AttemptOutcome {
 }
 
 /// Claims the only job that is due.
-async fn claim_one(scene: &Scene<'_, impl Units<Unit: Worklist>>) -> Claimed {
+async fn claim_one(scene: &Scene<'_, impl Units<Unit: JobClaims>>) -> Claimed {
     let mut claimed = claim(scene, 100).await;
     assert_eq!(claimed.len(), 1, "{claimed:?}");
     claimed.remove(0)
 }
 
 /// Claims until this number of jobs has been returned: a dropped unit may release its jobs a little later.
-async fn claim_once_let_go(scene: &Scene<'_, impl Units<Unit: Worklist>>, count: usize) -> Vec<Claimed> {
+async fn claim_once_let_go(scene: &Scene<'_, impl Units<Unit: JobClaims>>, count: usize) -> Vec<Claimed> {
     const PATIENCE: Duration = Duration::from_secs(20);
     let mut claimed = Vec::new();
     let all_have_come = async {
@@ -248,29 +248,29 @@ fn ids(claimed: &[Claimed]) -> Vec<JobId> {
     claimed.iter().map(|claimed| claimed.job.id).collect()
 }
 
-async fn has_due(scene: &Scene<'_, impl Units<Unit: Worklist>>) -> bool {
+async fn has_due(scene: &Scene<'_, impl Units<Unit: JobClaims>>) -> bool {
     let now = scene.context.now();
     scene.look(async |unit| unit.has_due_jobs(&[QUEUE], now).await.unwrap()).await
 }
 
-async fn complete(scene: &Scene<'_, impl Units<Unit: Worklist>>, claim: Claim) -> bool {
+async fn complete(scene: &Scene<'_, impl Units<Unit: JobClaims>>, claim: Claim) -> bool {
     let now = scene.context.now();
     scene.system(async |unit| unit.complete_job(claim, now).await.unwrap()).await
 }
 
-async fn fail(scene: &Scene<'_, impl Units<Unit: Worklist>>, claim: Claim, outcome: &AttemptOutcome) -> bool {
+async fn fail(scene: &Scene<'_, impl Units<Unit: JobClaims>>, claim: Claim, outcome: &AttemptOutcome) -> bool {
     let now = scene.context.now();
     let settlement = Settlement { claim, outcome: outcome.clone() };
     scene.system(async |unit| unit.settle_jobs(&[settlement], now).await.unwrap().is_empty()).await
 }
 
-async fn blank(scene: &Scene<'_, impl Units<Unit: Worklist>>) -> u64 {
+async fn blank(scene: &Scene<'_, impl Units<Unit: JobClaims>>) -> u64 {
     let now = scene.context.now();
     scene.system(async |unit| unit.blank_expired_secrets(now).await.unwrap()).await
 }
 
 /// Completes the jobs that other scenarios left, so that the queue is empty and no secret is stored.
-async fn clear(scene: &Scene<'_, impl Units<Unit: Worklist>>) {
+async fn clear(scene: &Scene<'_, impl Units<Unit: JobClaims>>) {
     scene.later(10 * 86_400_000);
     loop {
         let left = claim(scene, 100).await;

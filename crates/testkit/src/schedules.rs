@@ -4,8 +4,8 @@ use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::{collections::HashSet, time::Duration};
 use tenantry_jobs::{
-    ClaimJobs, JobQueue, Kind, RetryPolicy, Schedule, Schedules, Stale, SweepMode, Sweeper, Turn, Worklist,
-    fire_schedule, register_schedule,
+    ClaimJobs, ExpiredRows, FairnessCursor, JobClaims, JobQueue, Kind, RetentionMode, RetentionStore, RetryPolicy,
+    Schedule, Schedules, fire_schedule, register_schedule,
 };
 use tenantry_kernel::{StoreError, Timestamp};
 
@@ -17,8 +17,8 @@ use crate::{
 
 /// The ports of this suite: schedules, the queue that they enqueue to, the sweeper of their ticks, and tenants, which
 /// must not see them.
-pub trait SchedulePorts: Directory + Schedules + JobQueue + Worklist + Sweeper {}
-impl<T: Directory + Schedules + JobQueue + Worklist + Sweeper + ?Sized> SchedulePorts for T {}
+pub trait SchedulePorts: Directory + Schedules + JobQueue + JobClaims + RetentionStore {}
+impl<T: Directory + Schedules + JobQueue + JobClaims + RetentionStore + ?Sized> SchedulePorts for T {}
 
 suite! {
     schedules(units: impl Units<Unit: SchedulePorts>) calls (&Scene::new(&units)) {
@@ -35,9 +35,9 @@ suite! {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Sweep;
+struct DailyTask;
 
-impl Kind for Sweep {
+impl Kind for DailyTask {
     const NAME: &'static str = "sweep";
     const VERSION: i32 = 1;
     const QUEUE: &'static str = "sweeping";
@@ -50,7 +50,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const CRON: &str = "*/5 * * * *";
 
 fn schedule(scene: &Scene<'_, impl Units>, name: &'static str) -> Schedule {
-    Schedule::of(&scene.context, name, CRON.parse().unwrap(), &Sweep).unwrap()
+    Schedule::of(&scene.context, name, CRON.parse().unwrap(), &DailyTask).unwrap()
 }
 
 /// Returns a time this many minutes and milliseconds after one at which [`CRON`] fires.
@@ -75,15 +75,21 @@ async fn fire(scene: &Scene<'_, impl Units<Unit: SchedulePorts>>, schedule: &Sch
 async fn jobs(scene: &Scene<'_, impl Units<Unit: SchedulePorts>>) -> usize {
     let now = scene.context.now();
     let (token, until) = (scene.context.uuid_v7(), now.plus(MINUTE));
-    let limits =
-        ClaimJobs { queue: Sweep::QUEUE, limit: 100, tenant_limit: Some(100), after: Turn::default(), token, until };
+    let limits = ClaimJobs {
+        queue: DailyTask::QUEUE,
+        limit: 100,
+        tenant_limit: Some(100),
+        after: FairnessCursor::default(),
+        token,
+        until,
+    };
     scene
         .system(async |unit| {
             let claimed = unit.claim_jobs(limits, now).await.unwrap().jobs;
             for claimed in &claimed {
                 assert_eq!(
                     (claimed.job.kind.as_str(), claimed.job.tenant, claimed.job.run_at),
-                    (Sweep::NAME, None, now)
+                    (DailyTask::NAME, None, now)
                 );
                 assert!(unit.complete_job(claimed.claim, now).await.unwrap());
             }
@@ -170,8 +176,14 @@ async fn a_tick_fires_into_nothing_while_its_last_job_is_live(scene: &Scene<'_, 
     let now = scene.context.now();
     fire(scene, &other).await;
     let (token, until) = (scene.context.uuid_v7(), now.plus(MINUTE));
-    let all =
-        ClaimJobs { queue: Sweep::QUEUE, limit: 100, tenant_limit: Some(100), after: Turn::default(), token, until };
+    let all = ClaimJobs {
+        queue: DailyTask::QUEUE,
+        limit: 100,
+        tenant_limit: Some(100),
+        after: FairnessCursor::default(),
+        token,
+        until,
+    };
     let claimed = scene.system(async |unit| unit.claim_jobs(all, now).await.unwrap().jobs).await;
     assert_eq!(claimed.len(), 2, "one of each");
     for claimed in claimed {
@@ -201,8 +213,9 @@ async fn a_schedule_is_new_once(scene: &Scene<'_, impl Units<Unit: SchedulePorts
 
 async fn ticks_are_forgotten_but_for_the_last(scene: &Scene<'_, impl Units<Unit: SchedulePorts>>) {
     let forget = async |before| {
-        let sweep = tenantry_jobs::Sweep { tenant: None, before, mode: SweepMode::Delete { at_most: 1_000 } };
-        scene.system(async |unit| unit.sweep(Stale::ScheduleTicks, sweep).await.unwrap()).await
+        let pass =
+            tenantry_jobs::RetentionPass { tenant: None, before, mode: RetentionMode::Delete { at_most: 1_000 } };
+        scene.system(async |unit| unit.apply_retention(ExpiredRows::ScheduleTicks, pass).await.unwrap()).await
     };
     // What the other scenarios left.
     forget(at(99_999, 0)).await;

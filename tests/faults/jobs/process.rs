@@ -64,8 +64,8 @@ impl Queue {
         id
     }
 
-    pub(super) fn job<K: JobKind>(&self, tenant: Option<TenantId>, words: &K) -> NewJob {
-        NewJob::of(&self.context, tenant, words).unwrap()
+    pub(super) fn job<K: JobKind>(&self, tenant: Option<TenantId>, payload: &K) -> NewJob {
+        NewJob::of(&self.context, tenant, payload).unwrap()
     }
 
     pub(super) async fn enqueue(&self, jobs: &[NewJob]) {

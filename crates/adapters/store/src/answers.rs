@@ -7,7 +7,7 @@ use sea_orm::{
 use tenantry_idempotency::{
     Fingerprint, IdempotencyRecord, IdempotencyScope, IdempotencyStore, KeyState, REMEMBERED_FOR, StoredResponse,
 };
-use tenantry_jobs::{CleanUpTarget, Stale};
+use tenantry_jobs::{CleanUpTarget, ExpiredRows};
 use tenantry_kernel::{StoreError, TenantId, Timestamp};
 use uuid::Uuid;
 
@@ -72,7 +72,7 @@ pub(crate) const TABLE: Table = Table {
     of_person: Some("user_id = $1 AND lane = '00000000-0000-0000-0000-000000000000'"),
     expires: &[Expiry::CleanUp(ExpiringRows {
         target: CleanUpTarget::Answers,
-        rows: Stale::Answers,
+        rows: ExpiredRows::Answers,
         what: "answers kept for requests with an `Idempotency-Key`",
         over: "answered_at < $1",
         tenant: Some("lane"),

@@ -3,7 +3,7 @@
 use sea_orm::prelude::Uuid;
 use sqlx::{ConnectOptions, PgConnection, Row, SqliteConnection, postgres::PgRow};
 use std::collections::HashSet;
-use tenantry_jobs::{CleanUpTarget, Stale};
+use tenantry_jobs::{CleanUpTarget, ExpiredRows};
 use tenantry_kernel::{SessionId, StoreError, TenantId, UserId};
 
 use crate::{
@@ -21,7 +21,7 @@ pub(crate) const TABLE: Table = Table {
         // than the column.
         Expiry::CleanUp(ExpiringRows {
             target: CleanUpTarget::AuthorityChanges,
-            rows: Stale::AuthorityChanges,
+            rows: ExpiredRows::AuthorityChanges,
             what: "notes by which processes learn of changed rights",
             over: "(changed_at IS NULL OR changed_at < $1)",
             tenant: None,

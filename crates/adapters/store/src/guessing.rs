@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, FromQueryResult, prelude::ChronoDateTimeUtc};
 use tenantry_identity::{Attempts, GuessCount, GuessCounter, KNOWN_ADDRESS_FOR};
-use tenantry_jobs::{CleanUpTarget, Stale};
+use tenantry_jobs::{CleanUpTarget, ExpiredRows};
 use tenantry_kernel::{StoreError, Timestamp};
 
 use crate::{
@@ -18,7 +18,7 @@ pub(crate) const TABLE: Table = Table {
     of_person: None,
     expires: &[Expiry::CleanUp(ExpiringRows {
         target: CleanUpTarget::Attempts,
-        rows: Stale::Attempts,
+        rows: ExpiredRows::Attempts,
         what: "counters of attempts whose window is over",
         over: "resets_at < $1",
         tenant: None,
@@ -33,7 +33,7 @@ pub(crate) const SOURCES_TABLE: Table = Table {
     of_person: None,
     expires: &[Expiry::CleanUp(ExpiringRows {
         target: CleanUpTarget::Attempts,
-        rows: Stale::KnownSources,
+        rows: ExpiredRows::KnownSources,
         what: "addresses from which no sign-in came",
         over: "succeeded_at < $1",
         tenant: None,

@@ -6,7 +6,7 @@ use sea_orm::{
     entity::prelude::Expr,
     sea_query::{ExprTrait, Query},
 };
-use tenantry_jobs::{CleanUpTarget, Stale};
+use tenantry_jobs::{CleanUpTarget, ExpiredRows};
 use tenantry_kernel::{EmailAddress, Page, PageRequest, RoleId, StoreError, TenantId, Timestamp, UserId};
 use tenantry_tenancy::{Invitation, InvitationId, InvitationState, Invitations};
 
@@ -71,7 +71,7 @@ pub(crate) const TABLE: Table = Table {
         // An expired invitation can be sent again, and a list of the last month shows the outcome of each.
         Expiry::CleanUp(ExpiringRows {
             target: CleanUpTarget::ExpiredInvitations,
-            rows: Stale::Invitations,
+            rows: ExpiredRows::Invitations,
             what: "invitations that expired, whatever became of them",
             over: "expires_at < $1",
             tenant: Some("tenant_id"),

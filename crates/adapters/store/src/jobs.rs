@@ -1,15 +1,15 @@
 //! The job queue. This table is its only source of truth.
 
-mod board;
+mod admin;
 mod claims;
 mod enqueue;
+mod job_claims;
+mod retention;
 mod row;
 mod schedules;
 mod settle;
-mod sweep;
-mod worklist;
 
-use tenantry_jobs::{CleanUpTarget, JobState, Stale};
+use tenantry_jobs::{CleanUpTarget, ExpiredRows, JobState};
 
 use crate::{
     Unit,
@@ -23,7 +23,7 @@ pub(crate) const TABLE: Table = Table {
     expires: &[
         Expiry::CleanUp(ExpiringRows {
             target: CleanUpTarget::FinishedJobs,
-            rows: Stale::Jobs(JobState::Completed),
+            rows: ExpiredRows::Jobs(JobState::Completed),
             what: "completed jobs",
             over: "state = 'completed' AND finished_at < $1",
             tenant: Some("lane"),
@@ -31,7 +31,7 @@ pub(crate) const TABLE: Table = Table {
         }),
         Expiry::CleanUp(ExpiringRows {
             target: CleanUpTarget::FinishedJobs,
-            rows: Stale::Jobs(JobState::Cancelled),
+            rows: ExpiredRows::Jobs(JobState::Cancelled),
             what: "cancelled jobs",
             over: "state = 'cancelled' AND finished_at < $1",
             tenant: Some("lane"),
@@ -39,7 +39,7 @@ pub(crate) const TABLE: Table = Table {
         }),
         Expiry::CleanUp(ExpiringRows {
             target: CleanUpTarget::FinishedJobs,
-            rows: Stale::Jobs(JobState::Dead),
+            rows: ExpiredRows::Jobs(JobState::Dead),
             what: "dead letters",
             over: "state = 'dead' AND finished_at < $1",
             tenant: Some("lane"),
@@ -65,7 +65,7 @@ pub(crate) const TICKS_TABLE: Table = Table {
         // Nothing reads older ticks; a week of them shows whether schedules have fired.
         Expiry::CleanUp(ExpiringRows {
             target: CleanUpTarget::ScheduleTicks,
-            rows: Stale::ScheduleTicks,
+            rows: ExpiredRows::ScheduleTicks,
             what: "times at which schedules fired, except the last of each",
             over: "fired_at < $1 AND EXISTS (SELECT 1 FROM schedule_ticks AS later \
  WHERE later.schedule = schedule_ticks.schedule AND later.tick > schedule_ticks.tick)",

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sea_orm::{ColumnTrait, EntityTrait, Insert, IntoActiveModel, QueryFilter, sea_query::OnConflict};
 use tenantry_identity::{Link, LinkKind, Links};
-use tenantry_jobs::{CleanUpTarget, Stale};
+use tenantry_jobs::{CleanUpTarget, ExpiredRows};
 use tenantry_kernel::{EmailAddress, SessionId, StoreError, Timestamp, UserId};
 
 use crate::{
@@ -44,7 +44,7 @@ pub(crate) const TABLE: Table = Table {
         // The response to an expired link is the same without the row.
         Expiry::CleanUp(ExpiringRows {
             target: CleanUpTarget::ExpiredLinks,
-            rows: Stale::Links,
+            rows: ExpiredRows::Links,
             what: "links that expired unused",
             over: "expires_at < $1",
             tenant: None,

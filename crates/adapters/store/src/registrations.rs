@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, entity::prelude::Expr};
 use tenantry_identity::{PasswordHash, Register, Registration, RegistrationId, Registrations};
-use tenantry_jobs::{CleanUpTarget, Stale};
+use tenantry_jobs::{CleanUpTarget, ExpiredRows};
 use tenantry_kernel::{EmailAddress, Name, StoreError, Timestamp};
 use tenantry_tenancy::Slug;
 
@@ -53,7 +53,7 @@ pub(crate) const TABLE: Table = Table {
         // Unconfirmed registrations hold names and password hashes of users who never confirmed.
         Expiry::CleanUp(ExpiringRows {
             target: CleanUpTarget::ExpiredRegistrations,
-            rows: Stale::Registrations,
+            rows: ExpiredRows::Registrations,
             what: "registrations that expired unconfirmed",
             over: "expires_at < $1",
             tenant: None,

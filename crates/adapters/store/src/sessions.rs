@@ -7,7 +7,7 @@ use sea_orm::{
     sea_query::{ExprTrait, IntoCondition},
 };
 use tenantry_identity::{EndReason, Session, Sessions};
-use tenantry_jobs::{CleanUpTarget, Stale};
+use tenantry_jobs::{CleanUpTarget, ExpiredRows};
 use tenantry_kernel::{SessionId, SignInId, StoreError, TenantId, Timestamp, UserId};
 
 use crate::{
@@ -55,7 +55,7 @@ pub(crate) const TABLE: Table = Table {
         // The hour covers requests under way.
         Expiry::CleanUp(ExpiringRows {
             target: CleanUpTarget::EndedSessions,
-            rows: Stale::Sessions,
+            rows: ExpiredRows::Sessions,
             what: "sessions past their absolute end; until then a copied token is known by them",
             over: "expires_at < $1",
             tenant: Some("tenant_id"),

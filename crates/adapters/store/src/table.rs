@@ -1,8 +1,8 @@
-//! The form in which each table is declared, beside its rows: which units see the rows, when rows expire, and how erasure
-//! treats a user's personal data.
+//! The form in which each table is declared, beside its rows: which units see the rows, when rows expire, and how
+//! erasure treats a user's personal data.
 
 use std::time::Duration;
-use tenantry_jobs::{CleanUpTarget, Stale};
+use tenantry_jobs::{CleanUpTarget, ExpiredRows};
 
 use crate::TABLES;
 
@@ -45,7 +45,7 @@ pub struct ExpiringRows {
     /// The clean-up target that they belong to.
     pub target: CleanUpTarget,
     /// Their name in the domain.
-    pub rows: Stale,
+    pub rows: ExpiredRows,
     /// Description of the rows, for the documents.
     pub what: &'static str,
     /// The condition for a row to be expired at the time `$1`.

@@ -44,7 +44,7 @@ impl Handlers {
         let handler = Arc::new(handler);
         let run: Arc<Run> = Arc::new(move |of: JobAttempt| {
             let handler = handler.clone();
-            async move { handler.run(of.job.words::<K>()?, &of).await }.boxed()
+            async move { handler.run(of.job.parse_payload::<K>()?, &of).await }.boxed()
         });
         let entry = Entry { retry: K::RETRY, time_limit: K::TIME_LIMIT, run };
         assert!(self.0.insert(K::NAME, entry).is_none(), "two handlers for jobs of the kind {:?}", K::NAME);
@@ -57,13 +57,13 @@ impl Handlers {
         let known = self.0.get_key_value(claimed.job.kind.as_str());
         let (kind, retry) = known.map_or(("unknown", Self::OF_UNKNOWN_KIND), |(kind, entry)| (*kind, entry.retry));
         let done = match known {
-            None => Err(JobFailure::again("this program knows no job of that kind")),
+            None => Err(JobFailure::retry("this program knows no job of that kind")),
             Some((_, entry)) => {
                 let running = AssertUnwindSafe((entry.run)(JobAttempt::new(claimed, context.clone()))).catch_unwind();
                 match timeout(entry.time_limit, running).await {
                     Ok(Ok(done)) => done,
-                    Ok(Err(_)) => Err(JobFailure::again("it panicked")),
-                    Err(_) => Err(JobFailure::again("it took longer than it may")),
+                    Ok(Err(_)) => Err(JobFailure::retry("it panicked")),
+                    Err(_) => Err(JobFailure::retry("it took longer than it may")),
                 }
             }
         };
@@ -74,7 +74,7 @@ impl Handlers {
             Err(failure) => {
                 let error = account(&*failure.cause);
                 Some(match retry.wait(attempt, context).filter(|_| attempt < max_attempts) {
-                    _ if failure.is_hopeless => AttemptOutcome::Discarded { error },
+                    _ if failure.is_permanent => AttemptOutcome::Discarded { error },
                     Some(wait) => AttemptOutcome::RetryAt { at: context.now().plus(wait), error },
                     None => AttemptOutcome::Dead { error },
                 })

@@ -7,10 +7,10 @@
 
 mod config;
 mod handlers;
-mod jobs_in_hand;
-mod round;
+mod in_flight;
 mod schedules;
 mod store;
+mod tick;
 mod worker;
 
 pub use config::{QueueConfig, WorkerConfig};

@@ -1,13 +1,13 @@
 //! The port through which a worker opens units.
 
 use std::future::Future;
-use tenantry_jobs::{JobQueue, Schedules, Worklist};
+use tenantry_jobs::{JobClaims, JobQueue, Schedules};
 use tenantry_kernel::{Journal, StoreError};
 
 /// Port: a store with a queue. Its units see the jobs of every tenant.
 pub trait JobStore: Clone + Send + Sync + 'static {
     /// An open transaction. Dropping it rolls back.
-    type Unit: Worklist + Schedules + JobQueue + Journal + Send;
+    type Unit: JobClaims + Schedules + JobQueue + Journal + Send;
 
     /// Opens a unit for reading, which does not block writers.
     fn read(&self) -> impl Future<Output = Result<Self::Unit, StoreError>> + Send;

@@ -1,7 +1,7 @@
 //! The loop of a worker.
 
 use std::{sync::Arc, time::Duration};
-use tenantry_jobs::{Claimed, Job, Schedule, Turn, WakeUp, Worklist};
+use tenantry_jobs::{Claimed, FairnessCursor, Job, JobClaims, Schedule, WakeUp};
 use tenantry_kernel::{Context, StoreError, Timestamp, TraceContext};
 use tokio::{
     sync::{
@@ -15,9 +15,9 @@ use tracing::{Instrument, Span};
 
 use crate::{
     Handlers, JobStore, QueueConfig, WorkerConfig,
-    jobs_in_hand::{EndedAttempt, InHand, JobsInHand, StartGate},
-    round::{Agenda, Round, round},
+    in_flight::{EndedAttempt, InFlight, InFlightJob, StartGate},
     schedules::fire_until,
+    tick::{Tick, TickPlan, tick},
 };
 
 /// Runs jobs until it is told to stop.
@@ -79,10 +79,10 @@ impl<S: JobStore> Worker<S> {
 /// State of a running worker.
 struct Work<'w, S> {
     worker: &'w Worker<S>,
-    in_hand: JobsInHand,
+    in_flight: InFlight,
     /// For each queue, the slots for running jobs: some jobs are claimed before there is a slot for them.
     places: Vec<Arc<Semaphore>>,
-    turns: Vec<Turn>,
+    cursors: Vec<FairnessCursor>,
     /// For each queue, whether the last claim returned jobs. Then the next one may too, and beside a commit that
     /// happens anyway it costs little.
     is_busy: Vec<bool>,
@@ -101,10 +101,10 @@ impl<'w, S: JobStore> Work<'w, S> {
         let places = |queue: &QueueConfig| Arc::new(Semaphore::new(queue.concurrency as usize));
         Self {
             worker,
-            in_hand: JobsInHand::default(),
+            in_flight: InFlight::default(),
             places: worker.config.queues.iter().map(places).collect(),
             is_busy: vec![false; worker.config.queues.len()],
-            turns: vec![Turn::default(); worker.config.queues.len()],
+            cursors: vec![FairnessCursor::default(); worker.config.queues.len()],
             reports: unbounded_channel(),
             next_look: now,
             poll: worker.config.shortest_poll,
@@ -121,7 +121,7 @@ impl<'w, S: JobStore> Work<'w, S> {
                 biased;
                 () = stop.cancelled() => return,
                 Some(report) = self.reports.1.recv() => {
-                    self.in_hand.has_ended(report);
+                    self.in_flight.has_ended(report);
                     true
                 }
                 () = self.worker.wake_up.called(), if self.room().any(|room| room > 0) => {
@@ -135,16 +135,16 @@ impl<'w, S: JobStore> Work<'w, S> {
             let is_busy = self.is_busy.contains(&true);
             let renews = self.must_renew();
             if renews {
-                self.in_hand.hand_back_waiting();
+                self.in_flight.hand_back_waiting();
             }
             let asks = |is_busy: bool, room| if looks || is_busy { room } else { 0 };
-            let mut agenda = Agenda {
+            let mut plan = TickPlan {
                 renews,
                 advances: (looks || is_busy) && Instant::now() >= self.next_advance,
                 claims: self.is_busy.iter().zip(self.room()).map(|(is_busy, room)| asks(*is_busy, room)).collect(),
             };
             // Some stores have one writer, and an idle worker must not occupy it.
-            let is_idle = !has_reports && !is_busy && self.in_hand.reports().is_empty() && !agenda.renews;
+            let is_idle = !has_reports && !is_busy && self.in_flight.reports().is_empty() && !plan.renews;
             if is_idle && !self.is_failing {
                 match self.is_anything_due().await {
                     Ok(true) => {}
@@ -157,27 +157,27 @@ impl<'w, S: JobStore> Work<'w, S> {
                         continue;
                     }
                 }
-                agenda.advances = true;
+                plan.advances = true;
             }
-            if self.in_hand.reports().is_empty() && !agenda.asks_anything() {
+            if self.in_flight.reports().is_empty() && !plan.asks_anything() {
                 // Every slot is taken: polling is useless until one is free.
                 if looks {
                     self.rest();
                 }
                 continue;
             }
-            match self.round(&agenda).await {
-                Ok(round) => {
-                    for (queue, _) in agenda.claims.iter().enumerate().filter(|(_, limit)| **limit > 0) {
-                        self.is_busy[queue] = round.claimed.iter().any(|(of, _)| *of == queue);
+            match self.tick(&plan).await {
+                Ok(tick) => {
+                    for (queue, _) in plan.claims.iter().enumerate().filter(|(_, limit)| **limit > 0) {
+                        self.is_busy[queue] = tick.claimed.iter().any(|(of, _)| *of == queue);
                     }
-                    if round.claimed.is_empty() && looks {
+                    if tick.claimed.is_empty() && looks {
                         self.rest();
-                    } else if !round.claimed.is_empty() {
+                    } else if !tick.claimed.is_empty() {
                         self.poll = self.worker.config.shortest_poll;
                         self.next_look = Instant::now() + self.poll;
                     }
-                    self.take_up(round);
+                    self.take_up(tick);
                 }
                 Err(error) => self.note_failure(&error),
             }
@@ -186,32 +186,32 @@ impl<'w, S: JobStore> Work<'w, S> {
 
     /// Waits for running jobs until `hand_back`, then hands them back.
     async fn end(&mut self, hand_back: &CancellationToken) {
-        self.in_hand.hand_back_waiting();
+        self.in_flight.hand_back_waiting();
         loop {
             (self.worker.turned)();
-            let agenda = Agenda { renews: self.must_renew(), ..Agenda::default() };
-            if (agenda.renews || !self.in_hand.reports().is_empty())
-                && let Err(error) = self.round(&agenda).await.map(|round| self.take_up(round))
+            let plan = TickPlan { renews: self.must_renew(), ..TickPlan::default() };
+            if (plan.renews || !self.in_flight.reports().is_empty())
+                && let Err(error) = self.tick(&plan).await.map(|tick| self.take_up(tick))
             {
                 self.note_failure(&error);
             }
-            if self.in_hand.is_empty() {
+            if self.in_flight.is_empty() {
                 break;
             }
             tokio::select! {
                 biased;
                 () = hand_back.cancelled() => break,
-                Some(report) = self.reports.1.recv() => self.in_hand.has_ended(report),
+                Some(report) = self.reports.1.recv() => self.in_flight.has_ended(report),
                 () = tokio::time::sleep(self.worker.config.heartbeat) => {}
             }
         }
-        self.in_hand.hand_back();
+        self.in_flight.hand_back();
         for _ in 0..LAST_TRIES {
-            if self.in_hand.reports().is_empty() {
+            if self.in_flight.reports().is_empty() {
                 break;
             }
-            match self.round(&Agenda::default()).await {
-                Ok(round) => self.take_up(round),
+            match self.tick(&TickPlan::default()).await {
+                Ok(tick) => self.take_up(tick),
                 Err(error) => {
                     self.note_failure(&error);
                     tokio::time::sleep(self.worker.config.shortest_poll).await;
@@ -225,9 +225,9 @@ impl<'w, S: JobStore> Work<'w, S> {
         loop {
             tokio::task::yield_now().await;
             let Ok(report) = self.reports.1.try_recv() else { return };
-            self.in_hand.has_ended(report);
+            self.in_flight.has_ended(report);
             while let Ok(report) = self.reports.1.try_recv() {
-                self.in_hand.has_ended(report);
+                self.in_flight.has_ended(report);
             }
         }
     }
@@ -235,14 +235,14 @@ impl<'w, S: JobStore> Work<'w, S> {
     /// Returns how many more jobs of each queue to claim.
     fn room(&self) -> impl Iterator<Item = u32> {
         let queues = self.worker.config.queues.iter().enumerate();
-        queues.map(|(place, queue)| self.in_hand.room(place, queue.concurrency))
+        queues.map(|(place, queue)| self.in_flight.room(place, queue.concurrency))
     }
 
     /// Compares both clocks: the store uses the wall clock, which may jump.
     fn must_renew(&self) -> bool {
         let (heartbeat, now) = (self.worker.config.heartbeat, self.worker.context.now());
         let (at, by_wall_clock) = self.renewed;
-        !self.in_hand.is_empty()
+        !self.in_flight.is_empty()
             && (at.elapsed() >= heartbeat || now.since(by_wall_clock) >= heartbeat || now < by_wall_clock)
     }
 
@@ -266,25 +266,25 @@ impl<'w, S: JobStore> Work<'w, S> {
         self.next_look = Instant::now() + self.poll;
     }
 
-    async fn round(&mut self, agenda: &Agenda) -> Result<Round, StoreError> {
+    async fn tick(&mut self, plan: &TickPlan) -> Result<Tick, StoreError> {
         let Worker { store, context, config, .. } = self.worker;
         let (at, by_wall_clock) = (Instant::now(), context.now());
-        let round = round(store, context, config, &self.in_hand, &self.turns, agenda).await?;
+        let tick = tick(store, context, config, &self.in_flight, &self.cursors, plan).await?;
         self.is_failing = false;
-        if agenda.renews || self.in_hand.is_empty() {
+        if plan.renews || self.in_flight.is_empty() {
             self.renewed = (at, by_wall_clock);
         }
-        if agenda.advances {
+        if plan.advances {
             self.next_advance = at + ADVANCE;
         }
-        Ok(round)
+        Ok(tick)
     }
 
-    fn take_up(&mut self, round: Round) {
-        self.in_hand.noted(&round.refused);
-        self.in_hand.lose(&round.lost);
-        self.turns = round.turns;
-        for (queue, claimed) in round.claimed {
+    fn take_up(&mut self, tick: Tick) {
+        self.in_flight.noted(&tick.refused);
+        self.in_flight.lose(&tick.lost);
+        self.cursors = tick.cursors;
+        for (queue, claimed) in tick.claimed {
             self.begin(queue, claimed);
         }
     }
@@ -314,7 +314,7 @@ impl<'w, S: JobStore> Work<'w, S> {
             let _ = reports.send(EndedAttempt { claim, outcome: ended.outcome });
         };
         let task = tokio::spawn(run.instrument(span));
-        self.in_hand.take_up(claim, InHand { queue, job, task: task.abort_handle(), beginning });
+        self.in_flight.take_up(claim, InFlightJob { queue, job, task: task.abort_handle(), beginning });
     }
 }
 

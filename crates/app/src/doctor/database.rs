@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tenantry_crypto::{SystemClock, SystemEntropy};
-use tenantry_jobs::Jobs;
+use tenantry_jobs::JobAdmin;
 use tenantry_kernel::{Context, StoreError};
 use tenantry_store::{Scope, Store, SystemReason};
 use tokio::{net::TcpStream, time::timeout};

@@ -2,7 +2,7 @@
 
 use metrics::{counter, gauge};
 use std::time::Duration;
-use tenantry_jobs::{Jobs, QueueFigures};
+use tenantry_jobs::{JobAdmin, QueueFigures};
 use tenantry_store::{Scope, SystemReason};
 use tokio::time::timeout;
 

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use sqlx::{Connection, PgConnection, Row};
 use std::time::{Duration, Instant};
-use tenantry_jobs::{ClaimJobs, Turn, Worklist};
+use tenantry_jobs::{ClaimJobs, FairnessCursor, JobClaims};
 use uuid::Uuid;
 
 use super::place::{CONCURRENCY, Place, QUEUE, SYSTEM};
@@ -67,7 +67,7 @@ async fn drain(place: &Place, jobs: usize) -> Result<()> {
 }
 
 async fn our_claims(place: &Place, jobs: usize) -> Result<Duration> {
-    let (began, mut claimed, mut after) = (Instant::now(), 0, Turn::default());
+    let (began, mut claimed, mut after) = (Instant::now(), 0, FairnessCursor::default());
     while claimed < jobs {
         let now = place.context.now();
         let token = Uuid::from_bytes(place.context.random());
@@ -78,7 +78,7 @@ async fn our_claims(place: &Place, jobs: usize) -> Result<Duration> {
         unit.commit().await?;
         ensure!(!claims.jobs.is_empty(), "the queue was empty too early");
         claimed += claims.jobs.len();
-        after = claims.turn;
+        after = claims.cursor;
     }
     Ok(began.elapsed())
 }

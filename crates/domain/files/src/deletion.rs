@@ -66,8 +66,8 @@ pub async fn delete_file(
         return Err(FileError::NotFound);
     }
     unit.free_storage(file.tenant, file.bytes).await?;
-    let words = RemoveBlob { tenant: file.tenant, file: file.id };
-    unit.enqueue_job(&NewJob::of(context, Some(file.tenant), &words)?).await?;
+    let payload = RemoveBlob { tenant: file.tenant, file: file.id };
+    unit.enqueue_job(&NewJob::of(context, Some(file.tenant), &payload)?).await?;
     let event = Event::new(context, actor, FILE_DELETED).target(file.id, Some(file.name.as_str()));
     unit.append_event(event).await?;
     Ok(())

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use std::error::Error;
 use tenantry_kernel::{Context, StoreError, Timestamp};
 
-use crate::{Claim, Claimed, Job, Kind, PayloadError, SealError, Worklist};
+use crate::{Claim, Claimed, Job, JobClaims, Kind, PayloadError, SealError};
 
 /// Port: runs the jobs of one kind.
 ///
@@ -14,7 +14,7 @@ use crate::{Claim, Claimed, Job, Kind, PayloadError, SealError, Worklist};
 #[async_trait]
 pub trait Handler<K: Kind>: Send + Sync {
     /// Runs one job. The future may be dropped at any await point.
-    async fn run(&self, words: K, of: &JobAttempt) -> Result<Done, JobFailure>;
+    async fn run(&self, payload: K, of: &JobAttempt) -> Result<Done, JobFailure>;
 }
 
 /// An attempt to run a job.
@@ -46,7 +46,7 @@ pub struct JobFailure {
     /// The error.
     pub cause: Box<dyn Error + Send + Sync>,
     /// Whether a retry cannot succeed.
-    pub is_hopeless: bool,
+    pub is_permanent: bool,
 }
 
 /// The claim is no longer valid: another worker runs the job, or has completed it.
@@ -67,41 +67,41 @@ impl JobAttempt {
 
     /// Records the completion of the job in this unit, so that the unit's other effects happen exactly once. Fails when
     /// the lease was lost; drop the unit then.
-    pub async fn complete_in(&self, unit: &mut (impl Worklist + ?Sized)) -> Result<Done, JobFailure> {
+    pub async fn complete_in(&self, unit: &mut (impl JobClaims + ?Sized)) -> Result<Done, JobFailure> {
         if unit.complete_job(self.claim, self.context.now()).await? {
             Ok(Done::InUnit)
         } else {
-            Err(JobFailure::again(LeaseLost))
+            Err(JobFailure::retry(LeaseLost))
         }
     }
 }
 
 impl JobFailure {
     /// Creates a failure that a retry may fix.
-    pub fn again(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { cause: cause.into(), is_hopeless: false }
+    pub fn retry(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { cause: cause.into(), is_permanent: false }
     }
 
     /// Creates a permanent failure: the job becomes a dead letter at once.
-    pub fn hopeless(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { cause: cause.into(), is_hopeless: true }
+    pub fn permanent(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { cause: cause.into(), is_permanent: true }
     }
 }
 
 impl From<StoreError> for JobFailure {
     fn from(error: StoreError) -> Self {
-        Self::again(error)
+        Self::retry(error)
     }
 }
 
 impl From<PayloadError> for JobFailure {
     fn from(error: PayloadError) -> Self {
-        Self::hopeless(error)
+        Self::permanent(error)
     }
 }
 
 impl From<SealError> for JobFailure {
     fn from(error: SealError) -> Self {
-        Self::hopeless(error)
+        Self::permanent(error)
     }
 }

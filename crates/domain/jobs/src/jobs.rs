@@ -140,7 +140,7 @@ pub enum PayloadError {
 
 impl NewJob {
     /// Creates a job of this kind that may run at once.
-    pub fn of<K: Kind>(context: &Context, tenant: Option<TenantId>, words: &K) -> Result<Self, SealError> {
+    pub fn of<K: Kind>(context: &Context, tenant: Option<TenantId>, payload: &K) -> Result<Self, SealError> {
         let now = context.now();
         Ok(Self {
             id: JobId::new(context),
@@ -148,7 +148,7 @@ impl NewJob {
             queue: K::QUEUE,
             kind: K::NAME,
             version: K::VERSION,
-            payload: serde_json::to_string(words).map_err(SealError::new)?,
+            payload: serde_json::to_string(payload).map_err(SealError::new)?,
             secret: None,
             priority: 0,
             run_at: now,
@@ -193,7 +193,7 @@ impl NewJob {
 
 impl Job {
     /// Returns the payload if the job is of this kind.
-    pub fn words<K: Kind>(&self) -> Result<K, PayloadError> {
+    pub fn parse_payload<K: Kind>(&self) -> Result<K, PayloadError> {
         if self.kind != K::NAME {
             return Err(PayloadError::OtherKind);
         }

@@ -5,7 +5,7 @@
 //! report of a worker whose lease has ended is refused. A handler whose effect is in the same store completes its job
 //! in the unit of that effect, and so runs exactly once.
 
-mod board;
+mod admin;
 mod clean_up;
 mod deaths;
 mod error;
@@ -14,14 +14,14 @@ mod ids;
 mod jobs;
 mod management;
 mod queue;
+mod retention;
 mod retry;
 mod schedules;
 mod secrets;
-mod sweep;
 pub mod vocabulary;
 mod wake_up;
 
-pub use board::{JobFilter, JobStatus, Jobs, QueueFigures, QueueStats};
+pub use admin::{JobAdmin, JobFilter, JobStatus, QueueFigures, QueueStats};
 pub use clean_up::{CleanUp, CleanUpTarget, RequestCleanUp, StartCleanUp, request_clean_up, start_clean_up};
 pub use deaths::note_deaths;
 pub use error::JobError;
@@ -30,10 +30,11 @@ pub use ids::JobId;
 pub use jobs::{Job, JobState, Kind, NewJob, PayloadError};
 pub use management::{CancelJob, ReadJobs, RetryJob, cancel_job, retry_job};
 pub use queue::{
-    AttemptOutcome, Claim, ClaimJobs, Claimed, Claims, DeadLetter, Enqueued, JobQueue, Settlement, Turn, Worklist,
+    AttemptOutcome, Claim, ClaimJobs, Claimed, Claims, DeadLetter, Enqueued, FairnessCursor, JobClaims, JobQueue,
+    Settlement,
 };
+pub use retention::{ExpiredRows, RetentionMode, RetentionPass, RetentionStore};
 pub use retry::RetryPolicy;
 pub use schedules::{CronError, CronExpression, Schedule, Schedules, fire_schedule, register_schedule};
 pub use secrets::{JobSecret, SealError, SealedSecret, Sealer};
-pub use sweep::{Stale, Sweep, SweepMode, Sweeper};
 pub use wake_up::WakeUp;

@@ -3,7 +3,7 @@
 use tenantry_kernel::{Action, Actor, Authorities, Command, Context, Event, Journal, Requirement, authorize};
 
 use crate::{
-    JobError, JobId, JobStatus, Jobs,
+    JobAdmin, JobError, JobId, JobStatus,
     vocabulary::{JOB_CANCELLED, JOB_RETRIED, JOBS_MANAGE, JOBS_READ},
 };
 
@@ -43,14 +43,14 @@ impl Command for CancelJob {
 /// Makes a dead letter or a cancelled job ready again, with all its attempts left. When the secret of the job was
 /// blanked, its handler makes it a dead letter again.
 pub async fn retry_job(
-    unit: &mut (impl Jobs + Authorities + Journal + ?Sized),
+    unit: &mut (impl JobAdmin + Authorities + Journal + ?Sized),
     actor: &Actor,
     context: &Context,
     command: RetryJob,
 ) -> Result<(), JobError> {
     authorize::<RetryJob>(unit, actor, context).await?;
     let job = unit.job_by_id(command.id).await?.ok_or(JobError::NotFound)?;
-    if !unit.revive_job(job.id, context.now()).await? {
+    if !unit.retry_job(job.id, context.now()).await? {
         return Err(JobError::InvalidState);
     }
     unit.append_event(event(context, actor, JOB_RETRIED, &job)).await?;
@@ -59,14 +59,14 @@ pub async fn retry_job(
 
 /// Cancels a job that waits for its time or for a worker. Deletes the secret of the job.
 pub async fn cancel_job(
-    unit: &mut (impl Jobs + Authorities + Journal + ?Sized),
+    unit: &mut (impl JobAdmin + Authorities + Journal + ?Sized),
     actor: &Actor,
     context: &Context,
     command: CancelJob,
 ) -> Result<(), JobError> {
     authorize::<CancelJob>(unit, actor, context).await?;
     let job = unit.job_by_id(command.id).await?.ok_or(JobError::NotFound)?;
-    if !unit.call_off_job(job.id, context.now()).await? {
+    if !unit.cancel_job(job.id, context.now()).await? {
         return Err(JobError::InvalidState);
     }
     unit.append_event(event(context, actor, JOB_CANCELLED, &job)).await?;

@@ -16,7 +16,7 @@ pub enum Enqueued {
 }
 
 /// A worker's claim to a job. It is valid until the outcome of the attempt is recorded, or the end of its lease is
-/// ([`Worklist::advance_jobs`]).
+/// ([`JobClaims::advance_jobs`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// The job.
@@ -37,7 +37,7 @@ pub struct Claimed {
 /// Position in the rotation of claims: they rotate over the tenants that have ready jobs, and continue after this
 /// tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Turn(pub Option<Uuid>);
+pub struct FairnessCursor(pub Option<Uuid>);
 
 /// Parameters of a claim from one queue.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +50,7 @@ pub struct ClaimJobs<'a> {
     /// exceed it by what they claim. `None` means no limit, and nothing is counted.
     pub tenant_limit: Option<u32>,
     /// Position after the last claim.
-    pub after: Turn,
+    pub after: FairnessCursor,
     /// Token of the leases; a new random one for each call.
     pub token: Uuid,
     /// End of the leases.
@@ -65,7 +65,7 @@ pub struct Claims {
     /// Jobs whose rows no program can read; they have become dead letters.
     pub unreadable: Vec<DeadLetter>,
     /// Position for the next claim.
-    pub turn: Turn,
+    pub cursor: FairnessCursor,
 }
 
 /// A job that was given up.
@@ -138,9 +138,9 @@ pub trait JobQueue: Send {
 
 /// Port: the workers' view of the queue. Needs System units.
 #[async_trait]
-pub trait Worklist: Send {
+pub trait JobClaims: Send {
     /// Returns whether there is something to do now: a job of one of these queues to claim, or work for
-    /// [`Worklist::advance_jobs`].
+    /// [`JobClaims::advance_jobs`].
     async fn has_due_jobs(&mut self, queues: &[&str], now: Timestamp) -> Result<bool, StoreError>;
 
     /// Applies the passage of time: due scheduled jobs and jobs whose lease has ended become ready. A job whose lease
@@ -148,9 +148,9 @@ pub trait Worklist: Send {
     /// and skips jobs that another unit holds.
     async fn advance_jobs(&mut self, now: Timestamp) -> Result<Vec<DeadLetter>, StoreError>;
 
-    /// Claims ready jobs of a queue. Tenants with ready jobs take turns; the jobs without a tenant count as one tenant.
-    /// Of one tenant's jobs, the greatest priority goes first, then the oldest. Each claim counts an attempt. Two units
-    /// never claim the same job, and neither waits for the other's.
+    /// Claims ready jobs of a queue. The claims rotate over the tenants with ready jobs; the jobs without a tenant
+    /// count as one tenant. Of one tenant's jobs, the greatest priority goes first, then the oldest. Each claim counts
+    /// an attempt. Two units never claim the same job, and neither waits for the other's.
     async fn claim_jobs(&mut self, command: ClaimJobs<'_>, now: Timestamp) -> Result<Claims, StoreError>;
 
     /// Extends the leases of claims until this time, and returns the claims that are no longer valid.

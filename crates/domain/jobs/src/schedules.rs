@@ -65,9 +65,9 @@ impl Schedule {
         context: &Context,
         name: &'static str,
         cron: CronExpression,
-        words: &K,
+        payload: &K,
     ) -> Result<Self, SealError> {
-        let template = NewJob::of(context, None, words)?.unique(format!("schedule/{name}"));
+        let template = NewJob::of(context, None, payload)?.unique(format!("schedule/{name}"));
         Ok(Self { name, cron, template })
     }
 

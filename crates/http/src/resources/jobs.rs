@@ -4,7 +4,7 @@ use actix_web::web;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 use tenantry_jobs::{
-    CancelJob, CleanUpTarget, JobFilter, JobId, JobState, JobStatus, Jobs, QueueStats, ReadJobs, RequestCleanUp,
+    CancelJob, CleanUpTarget, JobAdmin, JobFilter, JobId, JobState, JobStatus, QueueStats, ReadJobs, RequestCleanUp,
     RetryJob, cancel_job as cancel, request_clean_up, retry_job as retry,
 };
 use tenantry_kernel::{Direction, ErrorCode, Page, Timestamp, Vocabulary};

@@ -77,19 +77,19 @@ impl From<StoreError> for NotDone {
 
 #[async_trait]
 impl<K: Prepare + 'static> Handler<K> for Accounts {
-    async fn run(&self, words: K, of: &JobAttempt) -> Result<Done, JobFailure> {
+    async fn run(&self, payload: K, of: &JobAttempt) -> Result<Done, JobFailure> {
         let trace = of.job.trace.as_deref().and_then(|trace| trace.parse::<TraceContext>().ok());
         let actor = Actor::system(trace.unwrap_or_else(|| RequestId::new(&self.context).into()));
         let mut tries = 1;
         loop {
             let work = async |unit: &mut Unit| {
-                words.clone().prepare(self, unit, &actor).await.map_err(NotDone::Unprepared)?;
+                payload.clone().prepare(self, unit, &actor).await.map_err(NotDone::Unprepared)?;
                 of.complete_in(unit).await.map_err(NotDone::Incomplete)
             };
             match self.transactions.housekeeping(SystemReason::Worker, work).await {
                 Ok(done) => return Ok(done),
                 Err(NotDone::Unprepared(error)) if error.is_collision() && tries < TRIES => tries += 1,
-                Err(NotDone::Unprepared(error)) => return Err(JobFailure::again(error)),
+                Err(NotDone::Unprepared(error)) => return Err(JobFailure::retry(error)),
                 Err(NotDone::Incomplete(failure)) => return Err(failure),
             }
         }

@@ -31,8 +31,8 @@ pub struct BlobKeeper {
 
 #[async_trait]
 impl Handler<RemoveBlob> for BlobKeeper {
-    async fn run(&self, words: RemoveBlob, _: &JobAttempt) -> Result<Done, JobFailure> {
-        self.blobs.delete(words.key()).await.map_err(JobFailure::again)?;
+    async fn run(&self, payload: RemoveBlob, _: &JobAttempt) -> Result<Done, JobFailure> {
+        self.blobs.delete(payload.key()).await.map_err(JobFailure::retry)?;
         Ok(Done::Outside)
     }
 }
@@ -40,7 +40,7 @@ impl Handler<RemoveBlob> for BlobKeeper {
 /// The findings of a sweep, stored as the result of its job.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Swept {
+struct BlobSweepResult {
     /// Number of removed objects that belonged to no record.
     removed: u64,
     /// Number of removed remains of interrupted uploads.
@@ -53,15 +53,15 @@ struct Swept {
 impl Handler<SweepBlobs> for BlobKeeper {
     async fn run(&self, _: SweepBlobs, of: &JobAttempt) -> Result<Done, JobFailure> {
         let before = self.context.now().minus(SweepBlobs::SPARED);
-        let swept = Swept {
-            removed: self.remove_unrecorded(before).await.map_err(JobFailure::again)?,
-            unfinished: self.blobs.remove_unfinished(before).await.map_err(JobFailure::again)?,
-            lost: self.count_lost().await.map_err(JobFailure::again)?,
+        let found = BlobSweepResult {
+            removed: self.remove_unrecorded(before).await.map_err(JobFailure::retry)?,
+            unfinished: self.blobs.remove_unfinished(before).await.map_err(JobFailure::retry)?,
+            lost: self.count_lost().await.map_err(JobFailure::retry)?,
         };
-        counter!("tenantry_blobs_swept_total").increment(swept.removed + swept.unfinished);
-        gauge!("tenantry_files_lost").set(swept.lost as f64);
-        tracing::info!(?swept, "swept the storage");
-        let result = serde_json::to_string(&swept).map_err(JobFailure::hopeless)?;
+        counter!("tenantry_blobs_swept_total").increment(found.removed + found.unfinished);
+        gauge!("tenantry_files_lost").set(found.lost as f64);
+        tracing::info!(?found, "swept the storage");
+        let result = serde_json::to_string(&found).map_err(JobFailure::permanent)?;
         complete_with_result(&self.transactions, of, &result).await
     }
 }

@@ -16,9 +16,9 @@ pub struct CleanUps {
 
 #[async_trait]
 impl Handler<CleanUp> for CleanUps {
-    async fn run(&self, words: CleanUp, of: &JobAttempt) -> Result<Done, JobFailure> {
-        let swept = self.cleaner.clean_up(of.job.tenant, &words.targets, words.dry_run).await?;
-        let result = serde_json::to_string(&swept).map_err(JobFailure::hopeless)?;
+    async fn run(&self, payload: CleanUp, of: &JobAttempt) -> Result<Done, JobFailure> {
+        let counts = self.cleaner.clean_up(of.job.tenant, &payload.targets, payload.dry_run).await?;
+        let result = serde_json::to_string(&counts).map_err(JobFailure::permanent)?;
         complete_with_result(&self.transactions, of, &result).await
     }
 }

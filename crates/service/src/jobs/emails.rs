@@ -31,17 +31,17 @@ impl Handler<Email> for EmailSender {
             None => None,
             Some(purpose) => {
                 let purpose = LinkPurpose::from_name(purpose);
-                let purpose = purpose.ok_or_else(|| JobFailure::hopeless("no page is known for its link"))?;
+                let purpose = purpose.ok_or_else(|| JobFailure::permanent("no page is known for its link"))?;
                 let secret = job.open_secret(&*self.secrets)?.filter(|secret| self.context.now() < secret.expires_at);
-                let secret = secret.ok_or_else(|| JobFailure::hopeless("the time of its link is over"))?;
+                let secret = secret.ok_or_else(|| JobFailure::permanent("the time of its link is over"))?;
                 Some(self.link_pages.link(purpose, &secret.text))
             }
         };
         let outgoing = OutgoingEmail { job: job.id, written_at: job.created_at, email, link };
         match self.mailer.send(&outgoing).await {
             Ok(()) => Ok(Done::Outside),
-            Err(error @ MailerError::Temporary(_)) => Err(JobFailure::again(error)),
-            Err(error @ MailerError::Permanent(_)) => Err(JobFailure::hopeless(error)),
+            Err(error @ MailerError::Temporary(_)) => Err(JobFailure::retry(error)),
+            Err(error @ MailerError::Permanent(_)) => Err(JobFailure::permanent(error)),
         }
     }
 }

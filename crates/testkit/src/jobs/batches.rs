@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use tenantry_jobs::{
-    AttemptOutcome, Claim, ClaimJobs, Claims, Enqueued, JobId, JobQueue, NewJob, Settlement, Worklist,
+    AttemptOutcome, Claim, ClaimJobs, Claims, Enqueued, JobClaims, JobId, JobQueue, NewJob, Settlement,
 };
 use tenantry_kernel::TenantId;
 

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use std::collections::HashSet;
-use tenantry_jobs::{JobId, NewJob, Worklist};
+use tenantry_jobs::{JobClaims, JobId, NewJob};
 
 use super::{
     JobPorts, LEASE, MILLISECOND, QUEUE, claim, claim_once_let_go, claim_one, claiming, clear, complete, enqueue,

@@ -1,6 +1,6 @@
 //! Tests of heartbeats: a worker that sends them keeps its jobs while it holds their claims.
 
-use tenantry_jobs::{Claim, NewJob, Worklist};
+use tenantry_jobs::{Claim, JobClaims, NewJob};
 use tenantry_kernel::Timestamp;
 
 use super::{
@@ -12,7 +12,7 @@ use crate::{
     units::{TestScope, Units},
 };
 
-async fn extend(scene: &Scene<'_, impl Units<Unit: Worklist>>, claims: &[Claim], until: Timestamp) -> Vec<Claim> {
+async fn extend(scene: &Scene<'_, impl Units<Unit: JobClaims>>, claims: &[Claim], until: Timestamp) -> Vec<Claim> {
     scene.system(async |unit| unit.extend_claims(claims, until).await.unwrap()).await
 }
 

@@ -1,7 +1,7 @@
 //! Tests of unique keys: at most one live job of a tenant and kind has a given key.
 
 use futures::future::join_all;
-use tenantry_jobs::{Enqueued, JobId, JobQueue, NewJob, Worklist};
+use tenantry_jobs::{Enqueued, JobClaims, JobId, JobQueue, NewJob};
 use tenantry_kernel::TenantId;
 use uuid::Uuid;
 

@@ -1,6 +1,6 @@
 //! Tests of job outcomes: completed, retried or given up.
 
-use tenantry_jobs::{AttemptOutcome, Claim, JobId, NewJob, Settlement, Worklist};
+use tenantry_jobs::{AttemptOutcome, Claim, JobClaims, JobId, NewJob, Settlement};
 
 use super::{
     JobPorts, LEASE, MILLISECOND, blank, claim, claim_once_let_go, claim_one, clear, complete, dead, enqueue, expected,

@@ -1,13 +1,13 @@
 //! Random histories of a queue, compared with a model. Workers may act, crash and report late; every committed job
 //! still runs as the ports promise and ends exactly once.
 
+mod actions;
 mod claims;
-mod deeds;
 mod entry;
+mod fairness;
 mod model;
 mod play;
 mod steps;
-mod turns;
 
 #[cfg(test)]
 mod objections;
@@ -34,7 +34,7 @@ const SHORTER: u32 = 200;
 /// Events that must occur; otherwise the histories prove nothing.
 const SIGHTS: [&str; 15] = [
     "added",
-    "called off",
+    "cancelled",
     "came back",
     "came due",
     "claimed",
@@ -45,7 +45,7 @@ const SIGHTS: [&str; 15] = [
     "late",
     "passed over",
     "renewed",
-    "revived",
+    "retried",
     "succeeded",
     "word taken",
 ];

@@ -1,6 +1,6 @@
 //! Tests of what units of a tenant and of a user must not see or do in the queue.
 
-use tenantry_jobs::{Enqueued, JobId, JobQueue, NewJob, Settlement, Worklist};
+use tenantry_jobs::{Enqueued, JobClaims, JobId, JobQueue, NewJob, Settlement};
 use tenantry_kernel::StoreError;
 
 use super::{

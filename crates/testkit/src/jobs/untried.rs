@@ -1,6 +1,6 @@
 //! Tests of uncounted attempts, and of jobs that fail permanently before their last attempt.
 
-use tenantry_jobs::{AttemptOutcome, JobId, NewJob, Worklist};
+use tenantry_jobs::{AttemptOutcome, JobClaims, JobId, NewJob};
 
 use super::{
     JobPorts, LEASE, MILLISECOND, blank, claim, claim_one, claiming, clear, complete, enqueue, expected, fail, has_due,

@@ -1,23 +1,23 @@
-//! Claims jobs in two steps: selects the lanes whose turn it is, then the jobs of each.
+//! Claims jobs in two steps: selects the tenant keys (column `lane`) that come next, then the jobs of each.
 
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde::Serialize;
 use std::cmp::Reverse;
-use tenantry_jobs::{Claim, ClaimJobs, Claimed, Claims, DeadLetter, Job, JobId, Turn};
+use tenantry_jobs::{Claim, ClaimJobs, Claimed, Claims, DeadLetter, FairnessCursor, Job, JobId};
 use tenantry_kernel::{StoreError, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::row::{COLUMNS, JobRow};
 use crate::{Unit, failure::StatementError};
 
-/// Selects the lanes that have ready jobs, from the one after `$2` on and round again.
+/// Selects the tenant keys that have ready jobs, from the one after `$2` on and then from the first.
 ///
-/// Each lane costs one index lookup: a lane with a hundred thousand jobs costs as much as one with a single job. No
-/// lookup is repeated, since PostgreSQL reads past all index entries of a lane that were claimed since the last vacuum.
-/// The query names the order of the whole index; otherwise a database might search for ready jobs among all jobs that a
-/// lane ever had. Every running job has a lease that ends; saying so leads SQLite to the index of running jobs, where
-/// it would else read the whole lane.
-const TURNS: &str = "\
+/// Each costs one index lookup: a tenant with a hundred thousand jobs costs as much as one with a single job. No lookup
+/// is repeated, since PostgreSQL reads past all index entries of a tenant that were claimed since the last vacuum. The
+/// query names the order of the whole index; otherwise a database might search for ready jobs among all jobs that a
+/// tenant ever had. Every running job has a lease that ends; saying so leads SQLite to the index of running jobs, where
+/// it would else read all jobs of the tenant.
+const READY_TENANTS: &str = "\
     WITH RECURSIVE ahead AS MATERIALIZED ( \
         SELECT (SELECT lane FROM jobs WHERE state = 'ready' AND queue = $1 AND lane > $2 \
                 ORDER BY lane, priority DESC, run_at, id LIMIT 1) AS lane \
@@ -54,38 +54,38 @@ const CLAIM: &str = "\
 const HIT_ON_POSTGRES: &str = "WHERE jobs.id = ANY (ARRAY (SELECT id FROM due))";
 const HIT_ON_SQLITE: &str = "FROM due WHERE jobs.id = due.id";
 
-const CHOSEN_OF_MANY_LANES: &str = "\
+const CHOSEN_OF_MANY_TENANTS: &str = "\
     SELECT chosen.id FROM jsonb_to_recordset($1::jsonb) AS shares (lane uuid, share bigint) \
     CROSS JOIN LATERAL ( \
         SELECT id FROM jobs WHERE state = 'ready' AND queue = $2 AND jobs.lane = shares.lane \
         ORDER BY priority DESC, run_at, id LIMIT shares.share FOR UPDATE SKIP LOCKED \
     ) AS chosen";
 
-const CHOSEN_OF_ONE_LANE: &str = "\
+const CHOSEN_OF_ONE_TENANT: &str = "\
     SELECT id FROM jobs WHERE state = 'ready' AND queue = $2 AND lane = $1 \
     ORDER BY priority DESC, run_at, id LIMIT $5";
 
-const BURY_UNREADABLE: &str = "\
+const DEAD_LETTER_UNREADABLE: &str = "\
     UPDATE jobs SET state = 'dead', lease_token = NULL, lease_expires_at = NULL, last_error = $2, finished_at = $3 \
     WHERE id = $1";
 
-/// Number of lanes to look at when all lanes of the first query are at their limit, so that other lanes need not wait
-/// for them.
-const MANY_LANES: u32 = 100;
+/// Number of tenant keys to look at when all tenants of the first query are at their limit, so that others need not
+/// wait for them.
+const MANY_TENANTS: u32 = 100;
 
 #[derive(FromQueryResult)]
-struct LaneRow {
+struct TenantKeyRow {
     lane: Uuid,
     running: i64,
 }
 
-/// A lane whose turn it is, and how many more of its jobs may run.
-struct LaneTurn {
+/// A tenant key with ready jobs, and how many more of them may run.
+struct ReadyTenant {
     lane: Uuid,
     room: u32,
 }
 
-/// The number of jobs that a lane gets.
+/// The number of jobs that a tenant gets.
 #[derive(Serialize)]
 struct Share {
     lane: Uuid,
@@ -95,30 +95,30 @@ struct Share {
 impl Unit {
     pub(super) async fn claim(&mut self, command: ClaimJobs<'_>, now: Timestamp) -> Result<Claims, StoreError> {
         if command.limit == 0 {
-            return Ok(Claims { turn: command.after, ..Claims::default() });
+            return Ok(Claims { cursor: command.after, ..Claims::default() });
         }
-        let mut turns = self.turns(&command, command.after, command.limit).await?;
-        let mut turn = turns.last().map_or(command.after, |last| Turn(Some(last.lane)));
-        if turns.len() == command.limit as usize && turns.iter().all(|turn| turn.room == 0) {
-            turns = self.turns(&command, turn, command.limit.max(MANY_LANES)).await?;
-            turn = turns.last().map_or(turn, |last| Turn(Some(last.lane)));
+        let mut ready = self.ready_tenants(&command, command.after, command.limit).await?;
+        let mut cursor = ready.last().map_or(command.after, |last| FairnessCursor(Some(last.lane)));
+        if ready.len() == command.limit as usize && ready.iter().all(|tenant| tenant.room == 0) {
+            ready = self.ready_tenants(&command, cursor, command.limit.max(MANY_TENANTS)).await?;
+            cursor = ready.last().map_or(cursor, |last| FairnessCursor(Some(last.lane)));
         }
-        let shares = shares(&turns, command.limit);
+        let shares = shares(&ready, command.limit);
         if shares.is_empty() {
-            return Ok(Claims { turn, ..Claims::default() });
+            return Ok(Claims { cursor, ..Claims::default() });
         }
         let mut rows = Vec::new();
         if self.is_postgres() {
             let shares = serde_json::to_string(&shares).map_err(|error| StoreError::Failed(Box::new(error)))?;
             let sql = CLAIM
-                .replace("{chosen}", CHOSEN_OF_MANY_LANES)
+                .replace("{chosen}", CHOSEN_OF_MANY_TENANTS)
                 .replace("{hit}", HIT_ON_POSTGRES)
                 .replace("{columns}", COLUMNS);
             let values = [shares.into(), command.queue.into(), command.token.into(), command.until.utc().into()];
             rows = self.run(self.transaction.query_all_raw(self.sql(&sql, values))).await?;
         } else {
             let sql = CLAIM
-                .replace("{chosen}", CHOSEN_OF_ONE_LANE)
+                .replace("{chosen}", CHOSEN_OF_ONE_TENANT)
                 .replace("{hit}", HIT_ON_SQLITE)
                 .replace("{columns}", COLUMNS);
             for Share { lane, share } in shares {
@@ -130,7 +130,7 @@ impl Unit {
         let rows: Result<Vec<JobRow>, _> = rows.iter().map(|row| JobRow::from_query_result(row, "")).collect();
         let mut rows = rows.map_err(StatementError::from)?;
         rows.sort_by_key(|row| (Reverse(row.priority), row.run_at, row.id));
-        let mut claims = Claims { turn, ..Claims::default() };
+        let mut claims = Claims { cursor, ..Claims::default() };
         for row in rows {
             match read(row) {
                 Ok(job) => claims.jobs.push(Claimed { claim: Claim { job: job.id, token: command.token }, job }),
@@ -139,39 +139,46 @@ impl Unit {
         }
         for letter in &claims.unreadable {
             let values = [letter.job.uuid().into(), letter.error.as_str().into(), now.utc().into()];
-            self.run(self.transaction.execute_raw(self.sql(BURY_UNREADABLE, values))).await?;
+            self.run(self.transaction.execute_raw(self.sql(DEAD_LETTER_UNREADABLE, values))).await?;
         }
         Ok(claims)
     }
 
-    /// Returns the lanes whose turn it is, up to the one that takes the last of the jobs to be claimed.
-    async fn turns(&self, command: &ClaimJobs<'_>, after: Turn, lanes: u32) -> Result<Vec<LaneTurn>, StoreError> {
-        // The lane of jobs without a tenant comes before every other. Without a cursor the round starts behind the last
-        // lane, so that this lane is included.
+    /// Returns the tenant keys that come next, up to the one that takes the last of the jobs to be claimed.
+    async fn ready_tenants(
+        &self,
+        command: &ClaimJobs<'_>,
+        after: FairnessCursor,
+        at_most: u32,
+    ) -> Result<Vec<ReadyTenant>, StoreError> {
+        // The tenant key of jobs without a tenant comes before every other. Without a cursor the rotation starts behind
+        // the last tenant key, so that it is included.
         let after = after.0.unwrap_or(Uuid::max());
         let counted = i64::from(command.tenant_limit.unwrap_or(0));
-        let values = [command.queue.into(), after.into(), (i64::from(lanes) + 1).into(), counted.into()];
-        let rows = self.run(self.transaction.query_all_raw(self.sql(TURNS, values))).await?;
-        let (mut turns, mut left) = (Vec::with_capacity(rows.len()), command.limit);
-        for row in rows.iter().take(lanes as usize) {
+        let values = [command.queue.into(), after.into(), (i64::from(at_most) + 1).into(), counted.into()];
+        let rows = self.run(self.transaction.query_all_raw(self.sql(READY_TENANTS, values))).await?;
+        let (mut ready, mut left) = (Vec::with_capacity(rows.len()), command.limit);
+        for row in rows.iter().take(at_most as usize) {
             if left == 0 {
                 break;
             }
-            let LaneRow { lane, running } = LaneRow::from_query_result(row, "").map_err(StatementError::from)?;
+            let TenantKeyRow { lane, running } =
+                TenantKeyRow::from_query_result(row, "").map_err(StatementError::from)?;
             let running = u32::try_from(running).unwrap_or(u32::MAX);
             let room = command.tenant_limit.map_or(u32::MAX, |limit| limit.saturating_sub(running));
             left -= u32::from(room > 0);
-            turns.push(LaneTurn { lane, room });
+            ready.push(ReadyTenant { lane, room });
         }
-        Ok(turns)
+        Ok(ready)
     }
 }
 
-/// Gives each lane an equal share, at most its room. The lanes with room are never more than the jobs to be claimed.
-fn shares(turns: &[LaneTurn], limit: u32) -> Vec<Share> {
-    let equal = (limit / u32::try_from(turns.len()).unwrap_or(u32::MAX).max(1)).max(1);
-    let share = |turn: &LaneTurn| Share { lane: turn.lane, share: equal.min(turn.room) };
-    turns.iter().map(share).filter(|share| share.share > 0).collect()
+/// Gives each tenant an equal share, at most its room. The tenants with room are never more than the jobs to be
+/// claimed.
+fn shares(ready: &[ReadyTenant], limit: u32) -> Vec<Share> {
+    let equal = (limit / u32::try_from(ready.len()).unwrap_or(u32::MAX).max(1)).max(1);
+    let share = |tenant: &ReadyTenant| Share { lane: tenant.lane, share: equal.min(tenant.room) };
+    ready.iter().map(share).filter(|share| share.share > 0).collect()
 }
 
 fn read(row: JobRow) -> Result<Job, DeadLetter> {

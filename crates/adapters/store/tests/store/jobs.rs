@@ -2,7 +2,9 @@
 
 use sqlx::{Connection, PgConnection, SqliteConnection};
 use std::{collections::HashSet, future::Future, time::Duration};
-use tenantry_jobs::{AttemptOutcome, Claim, ClaimJobs, Claimed, JobId, JobQueue, NewJob, Settlement, Turn, Worklist};
+use tenantry_jobs::{
+    AttemptOutcome, Claim, ClaimJobs, Claimed, FairnessCursor, JobClaims, JobId, JobQueue, NewJob, Settlement,
+};
 use tenantry_kernel::Timestamp;
 use tenantry_store::Unit;
 use tokio::time::timeout;
@@ -33,7 +35,8 @@ async fn enqueue(opened: &Opened, jobs: &[NewJob]) {
 
 async fn claim(opened: &Opened, unit: &mut Unit, limit: u32, now: Timestamp) -> Vec<Claimed> {
     let (token, until) = (opened.context.uuid_v7(), now.plus(LEASE));
-    let command = ClaimJobs { queue: "errands", limit, tenant_limit: None, after: Turn::default(), token, until };
+    let command =
+        ClaimJobs { queue: "errands", limit, tenant_limit: None, after: FairnessCursor::default(), token, until };
     at_once(unit.claim_jobs(command, now)).await.unwrap().jobs
 }
 
@@ -134,8 +137,14 @@ async fn fa8_a_job_whose_row_cannot_be_read_is_a_dead_letter_and_others_flow(ope
         opened.execute(&format!("UPDATE jobs SET {change} WHERE kind = 'poor' AND state = 'ready'")).await;
         let now = opened.context.now();
         let (token, until) = (opened.context.uuid_v7(), now.plus(LEASE));
-        let command =
-            ClaimJobs { queue: "errands", limit: 100, tenant_limit: Some(100), after: Turn::default(), token, until };
+        let command = ClaimJobs {
+            queue: "errands",
+            limit: 100,
+            tenant_limit: Some(100),
+            after: FairnessCursor::default(),
+            token,
+            until,
+        };
         let claims = opened.system(async |unit| unit.claim_jobs(command, now).await.unwrap()).await;
         assert_eq!(ids(&claims.jobs), HashSet::from([good.id]), "{column}");
         assert_eq!(claims.unreadable.iter().map(|letter| letter.job).collect::<Vec<_>>(), [poor.id], "{column}");

@@ -103,9 +103,9 @@ struct Delivery(mpsc::UnboundedSender<u32>);
 impl Handler<Bill> for Delivery {
     async fn run(&self, bill: Bill, of: &JobAttempt) -> Result<Done, JobFailure> {
         if of.job.attempt == 1 && bill.order == 3 {
-            return Err(JobFailure::again("the letter box was full"));
+            return Err(JobFailure::retry("the letter box was full"));
         }
-        self.0.send(bill.order).map_err(JobFailure::again)?;
+        self.0.send(bill.order).map_err(JobFailure::retry)?;
         Ok(Done::Outside)
     }
 }

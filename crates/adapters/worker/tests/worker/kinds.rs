@@ -75,7 +75,7 @@ where
     K: Kind + Send + 'static,
     F: Fn(K, JobAttempt) -> BoxFuture<'static, Result<Done, JobFailure>> + Send + Sync,
 {
-    async fn run(&self, words: K, of: &JobAttempt) -> Result<Done, JobFailure> {
-        (self.0)(words, of.clone()).await
+    async fn run(&self, payload: K, of: &JobAttempt) -> Result<Done, JobFailure> {
+        (self.0)(payload, of.clone()).await
     }
 }

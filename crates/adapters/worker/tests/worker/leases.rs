@@ -62,7 +62,7 @@ async fn fa7_the_word_of_a_worker_that_was_cut_off_is_refused() {
                 async move {
                     let _dropped = dropped;
                     goes_on.notified().await;
-                    Err(JobFailure::hopeless("what came too late"))
+                    Err(JobFailure::permanent("what came too late"))
                 }
                 .boxed()
             }
@@ -101,10 +101,10 @@ async fn fa7_the_word_of_a_worker_that_was_cut_off_is_refused() {
 async fn fa8_every_death_is_an_event() {
     let shop = Shop::open().await;
     let fails = shop.job(&Errand::to("nobody"));
-    let hopeless = shop.job(&Errand::to("hell"));
+    let permanent = shop.job(&Errand::to("hell"));
     let unreadable = shop.job(&Errand::to("a row that is broken"));
     let abandoned = NewJob { max_attempts: 1, ..shop.job(&Errand::to("somebody who never came")) };
-    shop.enqueue(&[fails.clone(), hopeless.clone(), unreadable.clone(), abandoned.clone(), shop.job(&Receipt {})])
+    shop.enqueue(&[fails.clone(), permanent.clone(), unreadable.clone(), abandoned.clone(), shop.job(&Receipt {})])
         .await;
     let of = |job: &NewJob| format!("id = X'{}'", job.id.uuid().simple());
     shop.execute(&format!("UPDATE jobs SET max_attempts = 4294967296 WHERE {}", of(&unreadable))).await;
@@ -112,13 +112,13 @@ async fn fa8_every_death_is_an_event() {
     shop.execute(&format!("UPDATE jobs SET {lease} WHERE {}", of(&abandoned))).await;
     let working = shop.work(Handlers::new().with::<Errand>(Does(|errand: Errand, _| {
         async move {
-            Err(if errand.to == "hell" { JobFailure::hopeless("no way") } else { JobFailure::again("no luck") })
+            Err(if errand.to == "hell" { JobFailure::permanent("no way") } else { JobFailure::retry("no luck") })
         }
         .boxed()
     })));
     shop.comes_to(4, "jobs WHERE state = 'dead'").await;
     for (job, error) in
-        [(&fails, "no luck"), (&hopeless, "no way"), (&unreadable, "%max_attempts%"), (&abandoned, "%lease%")]
+        [(&fails, "no luck"), (&permanent, "no way"), (&unreadable, "%max_attempts%"), (&abandoned, "%lease%")]
     {
         let dead = format!("jobs WHERE {} AND state = 'dead' AND last_error LIKE '{error}'", of(job));
         assert_eq!(shop.count(&dead).await, 1, "{error}");

@@ -145,8 +145,8 @@ impl Shop {
         SeverableStore { store: self.store.clone(), is_cut: Arc::default() }
     }
 
-    pub(crate) fn job<K: Kind>(&self, words: &K) -> NewJob {
-        NewJob::of(&self.context, None, words).unwrap()
+    pub(crate) fn job<K: Kind>(&self, payload: &K) -> NewJob {
+        NewJob::of(&self.context, None, payload).unwrap()
     }
 
     pub(crate) async fn enqueue(&self, jobs: &[NewJob]) {

@@ -130,10 +130,10 @@ async fn what_is_done_in_the_unit_of_its_job_is_done_once() {
             unit.enqueue_job(&NewJob::of(&context, None, &Receipt {})?).await?;
             of.complete_in(&mut unit).await?;
             if of.job.attempt == 1 {
-                return Err(JobFailure::again("cut off before the commit"));
+                return Err(JobFailure::retry("cut off before the commit"));
             }
             line.commit(unit).await?;
-            Err(JobFailure::again("cut off after the commit"))
+            Err(JobFailure::retry("cut off after the commit"))
         }
         .boxed()
     }));

@@ -9,8 +9,8 @@ use tenantry_kernel::Timestamp;
 
 use super::{
     entry::{Entry, Lease},
-    model::{Checked, Lane, Model, ensure},
-    turns::Shares,
+    fairness::Shares,
+    model::{Checked, Model, TenantKey, ensure},
 };
 use crate::jobs::{expected, shown};
 
@@ -29,8 +29,8 @@ impl Model {
         let (found, limit) = (claims.jobs.len(), usize::try_from(command.limit).unwrap());
         ensure(found <= limit, || format!("{found} jobs were claimed, of at most {limit}"))?;
         let able = self.able(command);
-        let mut got: BTreeMap<Lane, u32> = BTreeMap::new();
-        let mut last: BTreeMap<Lane, Place> = BTreeMap::new();
+        let mut got: BTreeMap<TenantKey, u32> = BTreeMap::new();
+        let mut last: BTreeMap<TenantKey, Place> = BTreeMap::new();
         for claimed in &claims.jobs {
             let (job, claim) = (&claimed.job, claimed.claim);
             let entry = self.jobs.get_mut(&job.id).ok_or_else(|| format!("nobody has committed {job:?}"))?;
@@ -49,23 +49,24 @@ impl Model {
             self.note("claimed");
         }
         self.check_order(command, &last)?;
-        for (lane, got) in &got {
-            let may = able.get(lane).copied().unwrap_or_default();
-            ensure(*got <= may, || format!("{lane:?} got {got} jobs and may have {may} more at the same time"))?;
+        for (tenant_key, got) in &got {
+            let may = able.get(tenant_key).copied().unwrap_or_default();
+            ensure(*got <= may, || format!("{tenant_key:?} got {got} jobs and may have {may} more at the same time"))?;
         }
         if limit > 0 {
-            let lanes = self.jobs.values().map(|entry| entry.job.tenant).collect::<BTreeSet<Lane>>().len();
+            let tenant_keys = self.jobs.values().map(|entry| entry.job.tenant).collect::<BTreeSet<TenantKey>>().len();
             let waits = self.waits.entry((*worker, command.queue)).or_default();
-            if waits.check(&Shares { able, got, limit, lanes })? {
+            if waits.check(&Shares { able, got, limit, tenant_keys })? {
                 self.note("passed over");
             }
         }
         Ok(())
     }
 
-    /// Returns how many jobs each lane can give: its ready jobs, limited by how many may run beside those that run.
-    fn able(&mut self, command: &ClaimJobs<'_>) -> BTreeMap<Lane, u32> {
-        let (mut ready, mut running): (BTreeMap<Lane, u32>, BTreeMap<Lane, u32>) = Default::default();
+    /// Returns how many jobs each tenant key can give: its ready jobs, limited by how many may run beside those that
+    /// run.
+    fn able(&mut self, command: &ClaimJobs<'_>) -> BTreeMap<TenantKey, u32> {
+        let (mut ready, mut running): (BTreeMap<TenantKey, u32>, BTreeMap<TenantKey, u32>) = Default::default();
         for entry in self.jobs.values() {
             match entry.state {
                 JobState::Ready if entry.job.queue == command.queue => *ready.entry(entry.job.tenant).or_default() += 1,
@@ -73,8 +74,8 @@ impl Model {
                 _ => {}
             }
         }
-        for (lane, ready) in &mut ready {
-            let running = running.get(lane).copied().unwrap_or_default();
+        for (tenant_key, ready) in &mut ready {
+            let running = running.get(tenant_key).copied().unwrap_or_default();
             let room = command.tenant_limit.map_or(u32::MAX, |limit| limit.saturating_sub(running));
             if room < *ready {
                 *ready = room;
@@ -85,8 +86,8 @@ impl Model {
         ready
     }
 
-    /// Checks that no remaining job precedes a claimed one in its lane.
-    fn check_order(&self, command: &ClaimJobs<'_>, last: &BTreeMap<Lane, Place>) -> Checked {
+    /// Checks that no remaining job precedes a claimed one in its tenant key.
+    fn check_order(&self, command: &ClaimJobs<'_>, last: &BTreeMap<TenantKey, Place>) -> Checked {
         let is_ready = |entry: &&Entry| entry.state == JobState::Ready && entry.job.queue == command.queue;
         for left in self.jobs.values().filter(is_ready) {
             let is_behind = last.get(&left.job.tenant).is_none_or(|last| place(left) >= *last);

@@ -81,7 +81,7 @@ impl Entry {
         }
     }
 
-    pub(super) fn revive(&mut self, now: Timestamp) {
+    pub(super) fn retry(&mut self, now: Timestamp) {
         (self.state, self.attempt, self.run_at, self.finished_at) = (JobState::Ready, 0, now, None);
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use tenantry_jobs::{AttemptOutcome, Claim, DeadLetter, Enqueued, JobId, JobState, JobStatus, NewJob, Settlement};
 use tenantry_kernel::{TenantId, Timestamp};
 
-use super::{entry::Entry, turns::Waits};
+use super::{entry::Entry, fairness::Waits};
 
 /// Result of a check; the error is the objection of the model.
 pub(super) type Checked<T = ()> = Result<T, String>;
@@ -14,17 +14,17 @@ pub(super) fn ensure(holds: bool, objection: impl FnOnce() -> String) -> Checked
     if holds { Ok(()) } else { Err(objection()) }
 }
 
-/// The tenant whose jobs take turns together; jobs without a tenant form one lane.
-pub(super) type Lane = Option<TenantId>;
+/// The tenant whose jobs take turns together; jobs without a tenant form one tenant key.
+pub(super) type TenantKey = Option<TenantId>;
 
 /// How often each event occurred.
 pub(super) type Seen = BTreeMap<&'static str, u32>;
 
-/// The state of every job, and the lanes that wait for a turn.
+/// The state of every job, and the tenant keys that wait for a turn.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Model {
     pub(super) jobs: BTreeMap<JobId, Entry>,
-    /// Waiting lanes by worker and queue.
+    /// Waiting tenant keys by worker and queue.
     pub(super) waits: HashMap<(usize, &'static str), Waits>,
     pub(super) seen: Seen,
 }
@@ -139,24 +139,24 @@ impl Model {
         Ok(good)
     }
 
-    pub(super) fn revive(&mut self, job: JobId, now: Timestamp, answer: bool) -> Checked {
+    pub(super) fn retry(&mut self, job: JobId, now: Timestamp, answer: bool) -> Checked {
         let entry = self.entry(job)?.clone();
         let may = matches!(entry.state, JobState::Dead | JobState::Cancelled) && !self.has_live_twin(&entry.job);
         ensure(answer == may, || format!("reviving {entry:?} was answered with {answer}"))?;
         if may {
-            self.entry(job)?.revive(now);
-            self.note("revived");
+            self.entry(job)?.retry(now);
+            self.note("retried");
         }
         Ok(())
     }
 
-    pub(super) fn call_off(&mut self, job: JobId, now: Timestamp, answer: bool) -> Checked {
+    pub(super) fn cancel(&mut self, job: JobId, now: Timestamp, answer: bool) -> Checked {
         let entry = self.entry(job)?;
         let may = matches!(entry.state, JobState::Scheduled | JobState::Ready);
         ensure(answer == may, || format!("calling {entry:?} off was answered with {answer}"))?;
         if may {
             entry.finish(JobState::Cancelled, now);
-            self.note("called off");
+            self.note("cancelled");
         }
         Ok(())
     }

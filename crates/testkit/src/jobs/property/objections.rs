@@ -5,7 +5,9 @@ mod claimed;
 mod said;
 
 use std::time::Duration;
-use tenantry_jobs::{Claim, ClaimJobs, Claimed, Claims, DeadLetter, Enqueued, JobId, JobStatus, NewJob, Turn};
+use tenantry_jobs::{
+    Claim, ClaimJobs, Claimed, Claims, DeadLetter, Enqueued, FairnessCursor, JobId, JobStatus, NewJob,
+};
 use tenantry_kernel::{Context, TenantId, Timestamp};
 
 use super::{
@@ -66,7 +68,7 @@ impl Told {
 
     fn asked(&self, limit: u32) -> Asked {
         let (token, until) = (self.context.uuid_v7(), self.now.plus(LEASE));
-        let (after, tenant_limit) = (Turn::default(), None);
+        let (after, tenant_limit) = (FairnessCursor::default(), None);
         Asked {
             worker: 0,
             command: ClaimJobs { queue: "errands", limit, tenant_limit, after, token, until },

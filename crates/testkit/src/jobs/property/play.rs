@@ -1,13 +1,15 @@
 //! Plays a history to a store and to the model.
 
 use std::time::Duration;
-use tenantry_jobs::{AttemptOutcome, Claim, JobFilter, JobId, JobState, Jobs, Settlement, Turn, Worklist};
+use tenantry_jobs::{
+    AttemptOutcome, Claim, FairnessCursor, JobAdmin, JobClaims, JobFilter, JobId, JobState, Settlement,
+};
 use tenantry_kernel::{Direction, PageRequest, StoreError, Timestamp};
 use uuid::Builder;
 
 use super::{
-    model::{Checked, Lane, Model, Seen, ensure},
-    steps::{LANES, QUEUES, Step, WORKERS},
+    model::{Checked, Model, Seen, TenantKey, ensure},
+    steps::{QUEUES, Step, TENANT_KEYS, WORKERS},
 };
 use crate::{
     jobs::JobPorts,
@@ -25,20 +27,20 @@ pub(super) struct Cast(Vec<SampleTenant>);
 impl Cast {
     pub(super) async fn of(scene: &Scene<'_, impl Units<Unit: JobPorts>>) -> Self {
         let mut tenants = Vec::new();
-        for _ in 1..LANES {
+        for _ in 1..TENANT_KEYS {
             tenants.push(scene.tenant().await);
         }
         tenants.sort_by_key(SampleTenant::id);
         Self(tenants)
     }
 
-    pub(super) fn lane(&self, lane: usize) -> Lane {
-        lane.checked_sub(1).map(|tenant| self.0[tenant].id())
+    pub(super) fn tenant_key(&self, tenant_key: usize) -> TenantKey {
+        tenant_key.checked_sub(1).map(|tenant| self.0[tenant].id())
     }
 
-    /// Returns the scope of a request that may enqueue jobs of this lane and of no other tenant.
-    pub(super) fn scope(&self, lane: usize) -> TestScope {
-        match lane.checked_sub(1) {
+    /// Returns the scope of a request that may enqueue jobs of this tenant key and of no other tenant.
+    pub(super) fn scope(&self, tenant_key: usize) -> TestScope {
+        match tenant_key.checked_sub(1) {
             Some(tenant) => self.0[tenant].scope(),
             None => TestScope::Person(self.0[0].owner.id),
         }
@@ -49,7 +51,7 @@ impl Cast {
 #[derive(Default)]
 pub(super) struct Worker {
     pub(super) held: Vec<Claim>,
-    pub(super) turns: [Turn; QUEUES.len()],
+    pub(super) cursors: [FairnessCursor; QUEUES.len()],
 }
 
 /// A history in progress.
@@ -69,7 +71,7 @@ impl<'p, 'u, U: Units<Unit: JobPorts>> Play<'p, 'u, U> {
     /// Starts on a queue without pending jobs.
     pub(super) async fn of(scene: &'p Scene<'u, U>, cast: &'p Cast) -> Self {
         scene.clock.advance(2 * DAY);
-        while !call_off_everything(scene).await {}
+        while !cancel_everything(scene).await {}
         let first =
             JobId::from_uuid(Builder::from_unix_timestamp_millis(millis(scene.context.now()), &[0; 10]).into_uuid());
         let workers = std::array::from_fn(|_| Worker::default());
@@ -188,7 +190,7 @@ fn millis(moment: Timestamp) -> u64 {
 }
 
 /// Cancels the jobs that earlier tests left, and returns whether there were none.
-async fn call_off_everything(scene: &Scene<'_, impl Units<Unit: JobPorts>>) -> bool {
+async fn cancel_everything(scene: &Scene<'_, impl Units<Unit: JobPorts>>) -> bool {
     let now = scene.context.now();
     scene
         .system(async |unit| {
@@ -199,7 +201,7 @@ async fn call_off_everything(scene: &Scene<'_, impl Units<Unit: JobPorts>>) -> b
                 let page = PageRequest { limit: PAGE, after: None, direction: Direction::Ascending };
                 for job in unit.page_jobs(&filter, page).await.unwrap().items {
                     is_clear = false;
-                    unit.call_off_job(job.id, now).await.unwrap();
+                    unit.cancel_job(job.id, now).await.unwrap();
                 }
             }
             is_clear

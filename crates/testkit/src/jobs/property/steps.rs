@@ -11,8 +11,8 @@ use std::ops::RangeInclusive;
 
 pub(super) const QUEUES: [&str; 2] = ["errands", "parcels"];
 pub(super) const KINDS: [&str; 2] = ["errand", "parcel"];
-/// Number of lanes: one without a tenant, and one per tenant.
-pub(super) const LANES: usize = 4;
+/// Number of tenant keys: one without a tenant, and one per tenant.
+pub(super) const TENANT_KEYS: usize = 4;
 pub(super) const WORKERS: usize = 3;
 
 /// Starts at zero, so that a failed history can shrink to a short one.
@@ -21,7 +21,7 @@ const STEPS: RangeInclusive<usize> = 0..=100;
 /// A job to enqueue; times are milliseconds from now.
 #[derive(Debug, Clone)]
 pub(super) struct Errand {
-    pub(super) lane: usize,
+    pub(super) tenant_key: usize,
     pub(super) queue: usize,
     pub(super) kind: usize,
     pub(super) key: Option<usize>,
@@ -95,27 +95,26 @@ pub(super) enum Step {
     Wait {
         millis: u64,
     },
-    Revive {
+    Retry {
         which: Index,
     },
-    CallOff {
+    Cancel {
         which: Index,
     },
 }
 
 fn errand() -> impl Strategy<Value = Errand> {
     let run_in = prop_oneof![4 => Just(0), 1 => -3_000..0_i64, 2 => 1..6_000_i64];
-    (0..LANES, 0..QUEUES.len(), 0..KINDS.len(), option::weighted(0.3, 0..2_usize), -1..=1, run_in, 1..=3_u32).prop_map(
-        |(lane, queue, kind, key, priority, run_in, max_attempts)| Errand {
-            lane,
+    (0..TENANT_KEYS, 0..QUEUES.len(), 0..KINDS.len(), option::weighted(0.3, 0..2_usize), -1..=1, run_in, 1..=3_u32)
+        .prop_map(|(tenant_key, queue, kind, key, priority, run_in, max_attempts)| Errand {
+            tenant_key,
             queue,
             kind,
             key,
             priority,
             run_in,
             max_attempts,
-        },
-    )
+        })
 }
 
 fn word() -> impl Strategy<Value = Word> {
@@ -143,7 +142,7 @@ fn lease() -> impl Strategy<Value = u64> {
 }
 
 fn claim() -> impl Strategy<Value = Step> {
-    // Often below the number of lanes, so that lanes have to wait for each other.
+    // Often below the number of tenant keys, so that tenant keys have to wait for each other.
     let limit = prop_oneof![2 => 1..=2_u32, 1 => 0..=6_u32];
     let tenant_limit = proptest::option::weighted(0.5, 1..=4_u32);
     (0..WORKERS, 0..QUEUES.len(), limit, tenant_limit, lease(), any::<bool>(), kept()).prop_map(
@@ -173,8 +172,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => succeed.prop_map(|(speaker, which, next, kept)| Step::Succeed { speaker, which, next, kept }),
         1 => (0..WORKERS).prop_map(|worker| Step::Crash { worker }),
         5 => millis.prop_map(|millis| Step::Wait { millis }),
-        1 => any::<Index>().prop_map(|which| Step::Revive { which }),
-        1 => any::<Index>().prop_map(|which| Step::CallOff { which }),
+        1 => any::<Index>().prop_map(|which| Step::Retry { which }),
+        1 => any::<Index>().prop_map(|which| Step::Cancel { which }),
     ]
 }
 

@@ -98,7 +98,7 @@ fn no_tenant_runs_more_than_it_may() {
 fn a_claim_is_shared() {
     let mut told = Told::nothing();
     let acme = told.tenant();
-    let [one, two, three, other] = [acme, acme, acme, None].map(|lane| told.job(lane));
+    let [one, two, three, other] = [acme, acme, acme, None].map(|tenant_key| told.job(tenant_key));
     told.enqueued(&[&one, &two, &three, &other]);
     objects_to(told.clone().claim(&[(&one, 1), (&two, 1)]).map(drop), "no equal share");
     told.claim(&[(&one, 1), (&other, 1)]).unwrap();
@@ -109,7 +109,7 @@ fn a_claim_is_shared() {
 fn nobody_has_its_turn_twice_while_another_waits() {
     let mut told = Told::nothing();
     let (acme, globex) = (told.tenant(), told.tenant());
-    let [one, two, other, third] = [acme, acme, globex, None].map(|lane| told.job(lane));
+    let [one, two, other, third] = [acme, acme, globex, None].map(|tenant_key| told.job(tenant_key));
     told.enqueued(&[&one, &two, &other, &third]);
     told.claim(&[(&one, 1)]).unwrap();
     objects_to(told.clone().claim(&[(&two, 1)]).map(drop), "twice while");

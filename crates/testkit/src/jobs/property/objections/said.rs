@@ -47,21 +47,21 @@ fn a_key_has_one_live_job_of_its_tenant_and_kind() {
     objects_to(told.clone().model.enqueue(std::slice::from_ref(&twin), &[]), "it said");
     told.model.enqueue(std::slice::from_ref(&twin), &[Enqueued::Duplicate]).unwrap();
     told.enqueued(&[&kind, &tenant]);
-    told.model.call_off(first.id, told.now, true).unwrap();
+    told.model.cancel(first.id, told.now, true).unwrap();
     told.enqueued(&[&twin]);
-    objects_to(told.clone().model.revive(first.id, told.now, true), "reviving");
-    told.model.revive(first.id, told.now, false).unwrap();
+    objects_to(told.clone().model.retry(first.id, told.now, true), "reviving");
+    told.model.retry(first.id, told.now, false).unwrap();
 }
 
 #[test]
-fn only_jobs_that_wait_are_called_off_and_only_those_that_are_over_are_revived() {
+fn only_waiting_jobs_are_cancelled_and_only_ended_ones_are_retried() {
     let mut told = Told::nothing();
     let job = told.job(None);
     told.enqueued(&[&job]);
-    objects_to(told.clone().model.call_off(job.id, told.now, false), "calling");
-    objects_to(told.clone().model.revive(job.id, told.now, true), "reviving");
+    objects_to(told.clone().model.cancel(job.id, told.now, false), "calling");
+    objects_to(told.clone().model.retry(job.id, told.now, true), "reviving");
     told.claim(&[(&job, 1)]).unwrap();
-    objects_to(told.clone().model.call_off(job.id, told.now, true), "calling");
+    objects_to(told.clone().model.cancel(job.id, told.now, true), "calling");
 }
 
 #[test]

@@ -84,7 +84,7 @@ impl QueueFigures {
 
 /// Port: reads and manages jobs. Methods see the unit's tenant only, or every job in System units.
 #[async_trait]
-pub trait Jobs: Send {
+pub trait JobAdmin: Send {
     /// Returns the job if the unit may see it.
     async fn job_by_id(&mut self, id: JobId) -> Result<Option<JobStatus>, StoreError>;
 
@@ -105,11 +105,11 @@ pub trait Jobs: Send {
 
     /// Makes a dead or cancelled job ready again with all its attempts. Returns `false` and changes nothing when the
     /// job is in another state, or when a live job of its tenant and kind has its unique key.
-    async fn revive_job(&mut self, id: JobId, now: Timestamp) -> Result<bool, StoreError>;
+    async fn retry_job(&mut self, id: JobId, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Cancels a scheduled or ready job and blanks its secret. Returns `false` and changes nothing when the job is in
     /// another state.
-    async fn call_off_job(&mut self, id: JobId, now: Timestamp) -> Result<bool, StoreError>;
+    async fn cancel_job(&mut self, id: JobId, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Stores the result of a job. Needs a System unit.
     async fn put_job_result(&mut self, id: JobId, result: &str) -> Result<(), StoreError>;

@@ -11,7 +11,7 @@ use tenantry_jobs::{AttemptOutcome, Claim, Claims, DeadLetter, Job, Settlement};
 use tokio::task::AbortHandle;
 
 /// A job that waits for a slot, runs, or has run and is not recorded yet.
-pub(crate) struct InHand {
+pub(crate) struct InFlightJob {
     pub(crate) queue: usize,
     pub(crate) job: Job,
     pub(crate) task: AbortHandle,
@@ -38,17 +38,17 @@ pub(crate) struct EndedAttempt {
 
 /// The jobs of a worker. A job keeps its slot until its outcome is recorded.
 #[derive(Default)]
-pub(crate) struct JobsInHand {
-    jobs: HashMap<Claim, InHand>,
+pub(crate) struct InFlight {
+    jobs: HashMap<Claim, InFlightJob>,
     reports: Vec<Settlement>,
 }
 
-impl JobsInHand {
+impl InFlight {
     pub(crate) fn is_empty(&self) -> bool {
         self.jobs.is_empty()
     }
 
-    pub(crate) fn take_up(&mut self, claim: Claim, job: InHand) {
+    pub(crate) fn take_up(&mut self, claim: Claim, job: InFlightJob) {
         self.jobs.insert(claim, job);
     }
 
@@ -97,7 +97,7 @@ impl JobsInHand {
     /// Removes the jobs whose outcomes have been recorded.
     pub(crate) fn noted(&mut self, refused: &[Claim]) {
         for settlement in self.reports.drain(..) {
-            let Some(InHand { job, .. }) = self.jobs.remove(&settlement.claim) else { continue };
+            let Some(InFlightJob { job, .. }) = self.jobs.remove(&settlement.claim) else { continue };
             if refused.contains(&settlement.claim) {
                 tracing::warn!(job = %job.id, kind = job.kind, "a job ended after its lease; the word on it was refused");
             } else {
@@ -109,7 +109,7 @@ impl JobsInHand {
     /// Drops jobs whose claim has passed to another worker.
     pub(crate) fn lose(&mut self, lost: &[Claim]) {
         for claim in lost {
-            let Some(InHand { job, task, .. }) = self.jobs.remove(claim) else { continue };
+            let Some(InFlightJob { job, task, .. }) = self.jobs.remove(claim) else { continue };
             task.abort();
             metrics::counter!("tenantry_job_heartbeats_lost_total").increment(1);
             tracing::warn!(job = %job.id, kind = job.kind, "the lease of a job was lost; somebody else does it");
@@ -119,7 +119,7 @@ impl JobsInHand {
     /// Hands back jobs that still wait for a slot: another worker may have one.
     pub(crate) fn hand_back_waiting(&mut self) {
         for claim in self.running() {
-            if let Some(InHand { task, beginning, .. }) = self.jobs.get(&claim)
+            if let Some(InFlightJob { task, beginning, .. }) = self.jobs.get(&claim)
                 && beginning.decide()
             {
                 task.abort();
@@ -131,7 +131,7 @@ impl JobsInHand {
     /// Stops running jobs and hands them back without counting an attempt.
     pub(crate) fn hand_back(&mut self) {
         for claim in self.running() {
-            if let Some(InHand { job, task, .. }) = self.jobs.get(&claim) {
+            if let Some(InFlightJob { job, task, .. }) = self.jobs.get(&claim) {
                 task.abort();
                 tracing::info!(job = %job.id, kind = job.kind, "a job is handed back");
             }

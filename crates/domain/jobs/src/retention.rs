@@ -5,9 +5,9 @@ use tenantry_kernel::{StoreError, TenantId, Timestamp};
 
 use crate::JobState;
 
-/// Kinds of rows that are deleted once they are stale.
+/// Kinds of rows that are deleted once they have expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stale {
+pub enum ExpiredRows {
     /// Invitations that expired before the given time, in any state. They belong to tenants.
     Invitations,
     /// Sessions that expired before the given time. Until then a copied token can be recognised by them. Sessions in a
@@ -33,18 +33,18 @@ pub enum Stale {
 
 /// The rows to delete or count.
 #[derive(Debug, Clone, Copy)]
-pub struct Sweep {
+pub struct RetentionPass {
     /// The tenant; `None` for every row, including those without a tenant.
     pub tenant: Option<TenantId>,
-    /// The time before which the rows became stale.
+    /// The time before which the rows expired.
     pub before: Timestamp,
     /// Whether the rows are counted or deleted.
-    pub mode: SweepMode,
+    pub mode: RetentionMode,
 }
 
-/// Whether stale rows are counted or deleted.
+/// Whether expired rows are counted or deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SweepMode {
+pub enum RetentionMode {
     /// Counts all of them and deletes none.
     Count,
     /// Deletes a portion.
@@ -54,10 +54,10 @@ pub enum SweepMode {
     },
 }
 
-/// Port: deletes stale rows. For System units only.
+/// Port: deletes expired rows. For System units only.
 #[async_trait]
-pub trait Sweeper: Send {
-    /// Deletes or counts stale rows, and returns their number. Fails with [`StoreError::Misuse`] when a tenant is named
-    /// for rows that belong to no tenant.
-    async fn sweep(&mut self, rows: Stale, sweep: Sweep) -> Result<u64, StoreError>;
+pub trait RetentionStore: Send {
+    /// Deletes or counts expired rows, and returns their number. Fails with [`StoreError::Misuse`] when a tenant is
+    /// named for rows that belong to no tenant.
+    async fn apply_retention(&mut self, rows: ExpiredRows, pass: RetentionPass) -> Result<u64, StoreError>;
 }

@@ -8,7 +8,9 @@ use tenantry_identity::{
     Attempts, GuessCounter, GuessQuota, Link, LinkKind, Links, PasswordHash, Register, Registration, RegistrationId,
     Registrations, Sessions,
 };
-use tenantry_jobs::{JobId, JobQueue, JobState, Jobs, NewJob, Schedules, Stale, Sweep, SweepMode, Sweeper};
+use tenantry_jobs::{
+    ExpiredRows, JobAdmin, JobId, JobQueue, JobState, NewJob, RetentionMode, RetentionPass, RetentionStore, Schedules,
+};
 use tenantry_kernel::{Authorities, StoreError, TenantId, Timestamp};
 use tenantry_tenancy::{Invitation, InvitationId, InvitationState, Invitations};
 
@@ -25,12 +27,12 @@ pub trait RetentionPorts:
     + Authorities
     + Invitations
     + JobQueue
-    + Jobs
+    + JobAdmin
     + Links
     + Registrations
     + Schedules
     + Sessions
-    + Sweeper
+    + RetentionStore
 {
 }
 impl<T> RetentionPorts for T where
@@ -40,29 +42,30 @@ impl<T> RetentionPorts for T where
         + Authorities
         + Invitations
         + JobQueue
-        + Jobs
+        + JobAdmin
         + Links
         + Registrations
         + Schedules
         + Sessions
-        + Sweeper
+        + RetentionStore
         + ?Sized
 {
 }
 
-const OF_TENANTS: [Stale; 4] = [Stale::Invitations, Stale::Sessions, Stale::Jobs(JobState::Cancelled), Stale::Answers];
-const OF_NO_TENANT: [Stale; 6] = [
-    Stale::Links,
-    Stale::Registrations,
-    Stale::Attempts,
-    Stale::KnownSources,
-    Stale::AuthorityChanges,
-    Stale::ScheduleTicks,
+const OF_TENANTS: [ExpiredRows; 4] =
+    [ExpiredRows::Invitations, ExpiredRows::Sessions, ExpiredRows::Jobs(JobState::Cancelled), ExpiredRows::Answers];
+const OF_NO_TENANT: [ExpiredRows; 6] = [
+    ExpiredRows::Links,
+    ExpiredRows::Registrations,
+    ExpiredRows::Attempts,
+    ExpiredRows::KnownSources,
+    ExpiredRows::AuthorityChanges,
+    ExpiredRows::ScheduleTicks,
 ];
 const HOUR: Duration = Duration::from_secs(3600);
 
 suite! {
-    sweeps(units: impl Units<Unit: RetentionPorts>) calls (&Scene::new(&units)) {
+    retention(units: impl Units<Unit: RetentionPorts>) calls (&Scene::new(&units)) {
         te1_a_tenants_sweep_leaves_every_other_row,
         everything_that_is_over_goes_a_portion_at_a_time,
         only_system_units_sweep,
@@ -93,12 +96,12 @@ impl Leftovers {
 
 async fn sweep(
     scene: &Scene<'_, impl Units<Unit: RetentionPorts>>,
-    rows: Stale,
+    rows: ExpiredRows,
     tenant: Option<TenantId>,
     before: Timestamp,
-    mode: SweepMode,
+    mode: RetentionMode,
 ) -> u64 {
-    scene.system(async |unit| unit.sweep(rows, Sweep { tenant, before, mode }).await.unwrap()).await
+    scene.system(async |unit| unit.apply_retention(rows, RetentionPass { tenant, before, mode }).await.unwrap()).await
 }
 
 /// Adds one row of every sort that expires after this time.
@@ -176,7 +179,7 @@ async fn leave_rows(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>, of: &Sa
             unit.put_link(&link).await.unwrap();
             unit.insert_registration(&registration).await.unwrap();
             unit.enqueue_job(&job).await.unwrap();
-            assert!(unit.call_off_job(job.id, over).await.unwrap());
+            assert!(unit.cancel_job(job.id, over).await.unwrap());
             unit.remember_answer(&keyed, &answer).await.unwrap();
             unit.consume_attempts(&[GuessCounter { key, quota }], now).await.unwrap();
             unit.remember_source(key, key, over).await.unwrap();
@@ -192,21 +195,21 @@ async fn leave_rows(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>, of: &Sa
 async fn te1_a_tenants_sweep_leaves_every_other_row(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>) {
     let Leftovers { acme, globex, over, later } = &Leftovers::of_two_tenants(scene).await;
     let (over, later) = (*over, *later);
-    let delete = SweepMode::Delete { at_most: 100 };
+    let delete = RetentionMode::Delete { at_most: 100 };
     for rows in OF_TENANTS {
         let of = |tenant: &SampleTenant| Some(tenant.id());
-        assert_eq!(sweep(scene, rows, of(acme), over, SweepMode::Count).await, 0, "{rows:?} are not over yet");
+        assert_eq!(sweep(scene, rows, of(acme), over, RetentionMode::Count).await, 0, "{rows:?} are not over yet");
         assert_eq!(sweep(scene, rows, of(acme), over, delete).await, 0, "{rows:?} are not over yet");
-        assert_eq!(sweep(scene, rows, of(acme), later, SweepMode::Count).await, 2, "{rows:?}");
+        assert_eq!(sweep(scene, rows, of(acme), later, RetentionMode::Count).await, 2, "{rows:?}");
         assert_eq!(sweep(scene, rows, of(acme), later, delete).await, 2, "{rows:?}: counting deletes nothing");
-        assert_eq!(sweep(scene, rows, of(acme), later, SweepMode::Count).await, 0, "{rows:?}");
-        assert_eq!(sweep(scene, rows, of(globex), later, SweepMode::Count).await, 2, "{rows:?}");
+        assert_eq!(sweep(scene, rows, of(acme), later, RetentionMode::Count).await, 0, "{rows:?}");
+        assert_eq!(sweep(scene, rows, of(globex), later, RetentionMode::Count).await, 2, "{rows:?}");
     }
     for rows in OF_NO_TENANT {
         scene
             .system(async |unit| {
-                let sweep = Sweep { tenant: Some(acme.id()), before: later, mode: SweepMode::Count };
-                must_be!(unit.sweep(rows, sweep).await, Err(StoreError::Misuse(_)));
+                let pass = RetentionPass { tenant: Some(acme.id()), before: later, mode: RetentionMode::Count };
+                must_be!(unit.apply_retention(rows, pass).await, Err(StoreError::Misuse(_)));
             })
             .await;
     }
@@ -214,16 +217,16 @@ async fn te1_a_tenants_sweep_leaves_every_other_row(scene: &Scene<'_, impl Units
 
 async fn everything_that_is_over_goes_a_portion_at_a_time(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>) {
     let Leftovers { over, later, .. } = Leftovers::of_two_tenants(scene).await;
-    let portion = SweepMode::Delete { at_most: 1 };
+    let portion = RetentionMode::Delete { at_most: 1 };
     for rows in OF_TENANTS.into_iter().chain(OF_NO_TENANT) {
         // The store's clock, which no scene controls, sets the time at which authority changed.
         const AGE: Duration = Duration::from_secs(100 * 365 * 86_400);
         let (over, later) = match rows {
-            Stale::AuthorityChanges => (over.minus(AGE), over.plus(AGE)),
+            ExpiredRows::AuthorityChanges => (over.minus(AGE), over.plus(AGE)),
             _ => (over, later),
         };
         assert_eq!(sweep(scene, rows, None, over, portion).await, 0, "{rows:?} are not over yet");
-        let left = sweep(scene, rows, None, later, SweepMode::Count).await;
+        let left = sweep(scene, rows, None, later, RetentionMode::Count).await;
         assert!(left >= 2, "{rows:?}: {left}");
         for _ in 0..left {
             assert_eq!(sweep(scene, rows, None, later, portion).await, 1, "{rows:?}");
@@ -237,8 +240,8 @@ async fn only_system_units_sweep(scene: &Scene<'_, impl Units<Unit: RetentionPor
     for rows in OF_TENANTS.into_iter().chain(OF_NO_TENANT) {
         scene
             .change(globex.scope(), async |unit| {
-                let sweep = Sweep { tenant: Some(globex.id()), before: later, mode: SweepMode::Count };
-                must_be!(unit.sweep(rows, sweep).await, Err(StoreError::Misuse(_)));
+                let pass = RetentionPass { tenant: Some(globex.id()), before: later, mode: RetentionMode::Count };
+                must_be!(unit.apply_retention(rows, pass).await, Err(StoreError::Misuse(_)));
             })
             .await;
     }

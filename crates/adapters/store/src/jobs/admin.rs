@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter, Value, prelude::ChronoDateTimeUtc};
-use tenantry_jobs::{JobFilter, JobId, JobState, JobStatus, Jobs, QueueFigures, QueueStats};
+use tenantry_jobs::{JobAdmin, JobFilter, JobId, JobState, JobStatus, QueueFigures, QueueStats};
 use tenantry_kernel::{Page, PageRequest, StoreError, TenantId, Timestamp};
 
 use crate::{
@@ -43,19 +43,19 @@ mod row {
 use row::Column;
 
 impl TenantTable for row::Entity {
-    // A tenant's lane is its id, and the indexes begin with it.
+    // The column `lane` is the tenant key: a tenant's id, and the indexes begin with it.
     const TENANT: Column = Column::Lane;
 }
 
 const LIVE_KEY: UniqueKey = UniqueKey { name: "jobs_unique", columns: "jobs.lane, jobs.kind, jobs.unique_key" };
 
-const REVIVE: &str = "\
+const RETRY: &str = "\
     UPDATE jobs SET state = 'ready', attempt = 0, run_at = $2, finished_at = NULL, result = NULL \
     WHERE id = $1 AND state IN ('dead', 'cancelled') AND ($3 OR lane = $4) AND NOT EXISTS \
         (SELECT 1 FROM jobs AS live WHERE live.lane = jobs.lane AND live.kind = jobs.kind \
          AND live.unique_key = jobs.unique_key AND live.state IN ('scheduled', 'ready', 'running'))";
 
-const CALL_OFF: &str = "\
+const CANCEL: &str = "\
     UPDATE jobs SET state = 'cancelled', finished_at = $2, secret = NULL, secret_key_id = NULL, secret_expires_at = NULL \
     WHERE id = $1 AND state IN ('scheduled', 'ready') AND ($3 OR lane = $4)";
 
@@ -143,7 +143,7 @@ impl TryFrom<QueueRow> for QueueStats {
 }
 
 #[async_trait]
-impl Jobs for Unit {
+impl JobAdmin for Unit {
     async fn job_by_id(&mut self, id: JobId) -> Result<Option<JobStatus>, StoreError> {
         let select = self.tenant_rows::<row::Entity>()?.filter(Column::Id.eq(id.uuid()));
         self.one(select).await?.map(JobStatus::try_from).transpose()
@@ -183,17 +183,17 @@ impl Jobs for Unit {
         Ok(self.queues(FIGURES, []).await?.into_iter().map(|stats| stats.figures).collect())
     }
 
-    async fn revive_job(&mut self, id: JobId, now: Timestamp) -> Result<bool, StoreError> {
-        let revived = match self.manage(REVIVE, id, now).await? {
+    async fn retry_job(&mut self, id: JobId, now: Timestamp) -> Result<bool, StoreError> {
+        let is_retried = match self.manage(RETRY, id, now).await? {
             Err(failure) if failure.violates(&LIVE_KEY) => false,
             outcome => outcome?,
         };
-        self.has_enqueued |= revived;
-        Ok(revived)
+        self.has_enqueued |= is_retried;
+        Ok(is_retried)
     }
 
-    async fn call_off_job(&mut self, id: JobId, now: Timestamp) -> Result<bool, StoreError> {
-        Ok(self.manage(CALL_OFF, id, now).await??)
+    async fn cancel_job(&mut self, id: JobId, now: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.manage(CANCEL, id, now).await??)
     }
 
     async fn put_job_result(&mut self, id: JobId, result: &str) -> Result<(), StoreError> {
@@ -208,8 +208,8 @@ impl Unit {
     /// Changes one job that the unit may manage, and returns whether the job's state allowed the change.
     async fn manage(&self, sql: &str, id: JobId, now: Timestamp) -> Result<Result<bool, StatementError>, StoreError> {
         let is_system = self.scope.is_system();
-        let lane = if is_system { sea_orm::prelude::Uuid::nil() } else { self.tenant()?.uuid() };
-        let values = [id.uuid().into(), now.utc().into(), is_system.into(), lane.into()];
+        let tenant_key = if is_system { sea_orm::prelude::Uuid::nil() } else { self.tenant()?.uuid() };
+        let values = [id.uuid().into(), now.utc().into(), is_system.into(), tenant_key.into()];
         let outcome = self.try_run(self.transaction.execute_raw(self.sql(sql, values))).await?;
         Ok(outcome.map(|done| done.rows_affected() == 1))
     }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use std::fmt::Write;
-use tenantry_jobs::{Claim, ClaimJobs, Claims, DeadLetter, JobId, Settlement, Worklist};
+use tenantry_jobs::{Claim, ClaimJobs, Claims, DeadLetter, JobClaims, JobId, Settlement};
 use tenantry_kernel::{StoreError, TenantId, Timestamp};
 use uuid::Uuid;
 
@@ -48,7 +48,7 @@ struct GivenUp {
 }
 
 #[async_trait]
-impl Worklist for Unit {
+impl JobClaims for Unit {
     async fn has_due_jobs(&mut self, queues: &[&str], now: Timestamp) -> Result<bool, StoreError> {
         self.require_system()?;
         let mut sql = DUE.to_owned();

@@ -2,7 +2,7 @@
 
 use proptest::sample::Index;
 use std::time::Duration;
-use tenantry_jobs::{AttemptOutcome, Claim, ClaimJobs, JobId, JobQueue, Jobs, NewJob, Settlement, Worklist};
+use tenantry_jobs::{AttemptOutcome, Claim, ClaimJobs, JobAdmin, JobClaims, JobId, JobQueue, NewJob, Settlement};
 use tenantry_kernel::{StoreError, Timestamp};
 
 use super::{
@@ -36,7 +36,7 @@ impl<U: Units<Unit: JobPorts>> Play<'_, '_, U> {
                     queue: QUEUES[*queue],
                     limit: *limit,
                     tenant_limit: *tenant_limit,
-                    after: self.workers[*worker].turns[*queue],
+                    after: self.workers[*worker].cursors[*queue],
                     token: self.scene.context.uuid_v7(),
                     until: now.plus(Duration::from_millis(*lease)),
                 };
@@ -73,17 +73,17 @@ impl<U: Units<Unit: JobPorts>> Play<'_, '_, U> {
                 self.scene.clock.advance(Duration::from_millis(*millis));
                 Ok(())
             }
-            Step::Revive { which } => {
+            Step::Retry { which } => {
                 let Some(job) = self.pick_job(which, |entry| !entry.is_live()) else { return Ok(()) };
                 self.unit(TestScope::System, true, async |unit, model| {
-                    model.revive(job, now, unit.revive_job(job, now).await.map_err(failed)?)
+                    model.retry(job, now, unit.retry_job(job, now).await.map_err(failed)?)
                 })
                 .await
             }
-            Step::CallOff { which } => {
+            Step::Cancel { which } => {
                 let Some(job) = self.pick_job(which, Entry::is_live) else { return Ok(()) };
                 self.unit(TestScope::System, true, async |unit, model| {
-                    model.call_off(job, now, unit.call_off_job(job, now).await.map_err(failed)?)
+                    model.cancel(job, now, unit.cancel_job(job, now).await.map_err(failed)?)
                 })
                 .await
             }
@@ -91,12 +91,12 @@ impl<U: Units<Unit: JobPorts>> Play<'_, '_, U> {
     }
 
     async fn enqueue(&mut self, errands: &[Errand], by_tenant: bool, kept: bool) -> Checked {
-        let (lane, mut jobs) = (errands[0].lane, Vec::new());
+        let (tenant_key, mut jobs) = (errands[0].tenant_key, Vec::new());
         for errand in errands {
-            let lane = if by_tenant { lane } else { errand.lane };
-            jobs.push(self.new_job(&Errand { lane, ..errand.clone() }));
+            let tenant_key = if by_tenant { tenant_key } else { errand.tenant_key };
+            jobs.push(self.new_job(&Errand { tenant_key, ..errand.clone() }));
         }
-        let scope = if by_tenant { self.cast.scope(lane) } else { TestScope::System };
+        let scope = if by_tenant { self.cast.scope(tenant_key) } else { TestScope::System };
         self.unit(scope, kept, async |unit, model| {
             model.enqueue(&jobs, &unit.enqueue_jobs(&jobs).await.map_err(failed)?)
         })
@@ -117,7 +117,7 @@ impl<U: Units<Unit: JobPorts>> Play<'_, '_, U> {
             .await?;
         if kept {
             let worker = &mut self.workers[worker];
-            worker.turns[queue] = claims.turn;
+            worker.cursors[queue] = claims.cursor;
             worker.held.extend(claims.jobs.iter().map(|claimed| claimed.claim));
             self.given.extend(claims.jobs.iter().map(|claimed| claimed.claim));
         }
@@ -162,7 +162,7 @@ impl<U: Units<Unit: JobPorts>> Play<'_, '_, U> {
             max_attempts: errand.max_attempts,
             unique_key: errand.key.map(|key| format!("key {key}")),
             id,
-            ..crate::jobs::new_job(self.scene, self.cast.lane(errand.lane))
+            ..crate::jobs::new_job(self.scene, self.cast.tenant_key(errand.tenant_key))
         }
     }
 

@@ -1,6 +1,6 @@
 //! Tests of how users see and manage jobs.
 
-use tenantry_jobs::{JobFilter, JobId, JobState, JobStatus, Jobs, NewJob};
+use tenantry_jobs::{JobAdmin, JobFilter, JobId, JobState, JobStatus, NewJob};
 use tenantry_kernel::{Direction, PageRequest, StoreError};
 
 use super::{JobPorts, LEASE, claim, claim_one, clear, complete, dead, enqueue, fail, ids, new_job, secret_until};
@@ -17,17 +17,17 @@ async fn state(scene: &Scene<'_, impl Units<Unit: JobPorts>>, id: JobId) -> JobS
     shown(scene, TestScope::System, id).await.unwrap().state
 }
 
-async fn revive(scene: &Scene<'_, impl Units<Unit: JobPorts>>, scope: TestScope, id: JobId) -> bool {
+async fn retry(scene: &Scene<'_, impl Units<Unit: JobPorts>>, scope: TestScope, id: JobId) -> bool {
     let now = scene.context.now();
-    scene.change(scope, async |unit| unit.revive_job(id, now).await.unwrap()).await
+    scene.change(scope, async |unit| unit.retry_job(id, now).await.unwrap()).await
 }
 
-async fn call_off(scene: &Scene<'_, impl Units<Unit: JobPorts>>, scope: TestScope, id: JobId) -> bool {
+async fn cancel(scene: &Scene<'_, impl Units<Unit: JobPorts>>, scope: TestScope, id: JobId) -> bool {
     let now = scene.context.now();
-    scene.change(scope, async |unit| unit.call_off_job(id, now).await.unwrap()).await
+    scene.change(scope, async |unit| unit.cancel_job(id, now).await.unwrap()).await
 }
 
-async fn bury(scene: &Scene<'_, impl Units<Unit: JobPorts>>, job: &NewJob) {
+async fn dead_letter(scene: &Scene<'_, impl Units<Unit: JobPorts>>, job: &NewJob) {
     enqueue(scene, &[job]).await;
     let claimed = claim_one(scene).await;
     assert!(fail(scene, claimed.claim, &dead()).await);
@@ -41,7 +41,7 @@ pub(super) async fn a_job_is_shown_as_it_stands(scene: &Scene<'_, impl Units<Uni
     clear(scene).await;
     let acme = scene.tenant().await;
     let job = NewJob { secret: Some(secret_until(scene.later(5))), ..new_job(scene, Some(acme.id())) };
-    bury(scene, &job).await;
+    dead_letter(scene, &job).await;
     let wanted = JobStatus {
         id: job.id,
         tenant: Some(acme.id()),
@@ -77,7 +77,7 @@ pub(super) async fn pages_run_by_id_and_keep_to_their_filter(scene: &Scene<'_, i
         jobs.push(NewJob { queue, kind, ..new_job(scene, Some(acme.id())) });
     }
     enqueue(scene, &jobs.iter().collect::<Vec<_>>()).await;
-    assert!(call_off(scene, acme.scope(), jobs[0].id).await);
+    assert!(cancel(scene, acme.scope(), jobs[0].id).await);
     let page = async |scope, filter: JobFilter, page| {
         let page = scene.look_as(scope, async |unit| unit.page_jobs(&filter, page).await.unwrap()).await;
         (page.items.into_iter().map(|job| job.id).collect::<Vec<_>>(), page.next)
@@ -95,20 +95,20 @@ pub(super) async fn pages_run_by_id_and_keep_to_their_filter(scene: &Scene<'_, i
     let of_tenant = JobFilter { tenant: Some(acme.id()), ..JobFilter::default() };
     assert_eq!(page(TestScope::System, of_tenant, newest(9, None)).await.0, all);
     for job in &jobs[1..] {
-        assert!(call_off(scene, acme.scope(), job.id).await);
+        assert!(cancel(scene, acme.scope(), job.id).await);
     }
 }
 
 pub(super) async fn queues_are_counted_by_state(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
-    let (done, buried) = (new_job(scene, Some(acme.id())), new_job(scene, Some(acme.id())));
+    let (done, dead) = (new_job(scene, Some(acme.id())), new_job(scene, Some(acme.id())));
     enqueue(scene, &[&done]).await;
     assert!(complete(scene, claim_one(scene).await.claim).await);
-    bury(scene, &buried).await;
+    dead_letter(scene, &dead).await;
     let running = new_job(scene, Some(acme.id()));
     enqueue(scene, &[&running]).await;
-    let in_hand = claim_one(scene).await;
+    let running = claim_one(scene).await;
     let (first, second) = (new_job(scene, Some(acme.id())), new_job(scene, Some(acme.id())));
     let since = scene.later(1);
     let waiting = NewJob { run_at: since.plus(LEASE), ..new_job(scene, Some(acme.id())) };
@@ -128,46 +128,46 @@ pub(super) async fn queues_are_counted_by_state(scene: &Scene<'_, impl Units<Uni
     assert!(of_all.dead >= 1 && of_all.oldest_ready == Some(first.run_at), "{of_all:?}");
     assert_eq!(of_all.next_scheduled, Some(waiting.run_at));
     scene.look_as(acme.scope(), async |unit| must_be!(unit.queue_figures().await, Err(StoreError::Misuse(_)))).await;
-    assert!(complete(scene, in_hand.claim).await);
+    assert!(complete(scene, running.claim).await);
 }
 
-pub(super) async fn a_dead_or_cancelled_job_is_revived_with_all_its_attempts(
+pub(super) async fn a_dead_or_cancelled_job_is_retried_with_all_its_attempts(
     scene: &Scene<'_, impl Units<Unit: JobPorts>>,
 ) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let job = new_job(scene, Some(acme.id()));
-    bury(scene, &job).await;
+    dead_letter(scene, &job).await;
     scene.later(7);
-    assert!(revive(scene, acme.scope(), job.id).await);
-    let revived = shown(scene, acme.scope(), job.id).await.unwrap();
-    assert_eq!((revived.state, revived.attempt, revived.finished_at), (JobState::Ready, 0, None));
-    assert_eq!(revived.run_at, scene.context.now());
-    assert!(!revive(scene, acme.scope(), job.id).await, "it is ready already");
-    assert!(call_off(scene, acme.scope(), job.id).await);
-    assert!(revive(scene, TestScope::System, job.id).await);
+    assert!(retry(scene, acme.scope(), job.id).await);
+    let retried = shown(scene, acme.scope(), job.id).await.unwrap();
+    assert_eq!((retried.state, retried.attempt, retried.finished_at), (JobState::Ready, 0, None));
+    assert_eq!(retried.run_at, scene.context.now());
+    assert!(!retry(scene, acme.scope(), job.id).await, "it is ready already");
+    assert!(cancel(scene, acme.scope(), job.id).await);
+    assert!(retry(scene, TestScope::System, job.id).await);
     let again = claim_one(scene).await;
     assert_eq!((again.job.id, again.job.attempt), (job.id, 1));
-    assert!(!revive(scene, acme.scope(), job.id).await, "it is under way");
+    assert!(!retry(scene, acme.scope(), job.id).await, "it is under way");
     assert!(complete(scene, again.claim).await);
-    assert!(!revive(scene, acme.scope(), job.id).await, "it is done");
+    assert!(!retry(scene, acme.scope(), job.id).await, "it is done");
     assert_eq!(state(scene, job.id).await, JobState::Completed);
 }
 
-pub(super) async fn a_job_is_not_revived_beside_a_live_one_of_its_key(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
+pub(super) async fn a_job_is_not_retried_beside_a_live_one_of_its_key(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let job = NewJob { unique_key: Some("report".to_owned()), ..new_job(scene, Some(acme.id())) };
-    bury(scene, &job).await;
+    dead_letter(scene, &job).await;
     let live = NewJob { id: JobId::new(&scene.context), ..job.clone() };
     enqueue(scene, &[&live]).await;
-    assert!(!revive(scene, acme.scope(), job.id).await);
+    assert!(!retry(scene, acme.scope(), job.id).await);
     assert_eq!(state(scene, job.id).await, JobState::Dead);
     assert!(complete(scene, claim_one(scene).await.claim).await);
-    assert!(revive(scene, acme.scope(), job.id).await);
+    assert!(retry(scene, acme.scope(), job.id).await);
 }
 
-pub(super) async fn only_what_waits_is_called_off_and_its_secret_goes(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
+pub(super) async fn only_what_waits_is_cancelled_and_its_secret_goes(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let now = scene.context.now();
@@ -176,31 +176,31 @@ pub(super) async fn only_what_waits_is_called_off_and_its_secret_goes(scene: &Sc
     let scheduled = NewJob { secret, run_at: now.plus(LEASE), ..new_job(scene, Some(acme.id())) };
     enqueue(scene, &[&ready, &scheduled]).await;
     for job in [&ready, &scheduled] {
-        assert!(call_off(scene, acme.scope(), job.id).await);
+        assert!(cancel(scene, acme.scope(), job.id).await);
         assert_eq!(state(scene, job.id).await, JobState::Cancelled);
-        assert!(!call_off(scene, acme.scope(), job.id).await, "it is called off already");
+        assert!(!cancel(scene, acme.scope(), job.id).await, "it is cancelled already");
     }
     scene.clock.advance(LEASE);
     assert_eq!(ids(&claim(scene, 100).await), []);
-    assert!(revive(scene, acme.scope(), ready.id).await);
+    assert!(retry(scene, acme.scope(), ready.id).await);
     let claimed = claim_one(scene).await;
     assert!(claimed.job.secret.is_none(), "its secret was blanked");
-    assert!(!call_off(scene, acme.scope(), ready.id).await, "it is under way");
+    assert!(!cancel(scene, acme.scope(), ready.id).await, "it is under way");
     assert!(complete(scene, claimed.claim).await);
-    assert!(!call_off(scene, acme.scope(), ready.id).await, "it is done");
+    assert!(!cancel(scene, acme.scope(), ready.id).await, "it is done");
 }
 
 pub(super) async fn te1_another_tenants_jobs_are_not_there(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     for tenant in [Some(globex.id()), None] {
-        let (waiting, buried) = (new_job(scene, tenant), new_job(scene, tenant));
-        bury(scene, &buried).await;
+        let (waiting, dead) = (new_job(scene, tenant), new_job(scene, tenant));
+        dead_letter(scene, &dead).await;
         enqueue(scene, &[&waiting]).await;
         for scope in [acme.scope(), acme.scope_of(globex.owner.id)] {
             assert_eq!(shown(scene, scope, waiting.id).await, None);
-            assert!(!call_off(scene, scope, waiting.id).await);
-            assert!(!revive(scene, scope, buried.id).await);
+            assert!(!cancel(scene, scope, waiting.id).await);
+            assert!(!retry(scene, scope, dead.id).await);
             let everything = JobFilter { tenant, ..JobFilter::default() };
             let seen =
                 scene.look_as(scope, async |unit| unit.page_jobs(&everything, newest(100, None)).await.unwrap()).await;
@@ -209,7 +209,7 @@ pub(super) async fn te1_another_tenants_jobs_are_not_there(scene: &Scene<'_, imp
             assert_eq!(stats, []);
         }
         assert_eq!(state(scene, waiting.id).await, JobState::Ready);
-        assert_eq!(state(scene, buried.id).await, JobState::Dead);
+        assert_eq!(state(scene, dead.id).await, JobState::Dead);
         assert!(complete(scene, claim_one(scene).await.claim).await);
     }
     nobody_without_a_tenant_looks(scene, &acme).await;
@@ -222,8 +222,8 @@ async fn nobody_without_a_tenant_looks(scene: &Scene<'_, impl Units<Unit: JobPor
     let now = scene.context.now();
     scene
         .change(scope, async |unit| {
-            must_be!(unit.revive_job(job.id, now).await, Err(StoreError::Misuse(_)));
-            must_be!(unit.call_off_job(job.id, now).await, Err(StoreError::Misuse(_)));
+            must_be!(unit.retry_job(job.id, now).await, Err(StoreError::Misuse(_)));
+            must_be!(unit.cancel_job(job.id, now).await, Err(StoreError::Misuse(_)));
         })
         .await;
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, FromQueryResult};
-use tenantry_jobs::{Stale, Sweep, SweepMode, Sweeper};
+use tenantry_jobs::{ExpiredRows, RetentionMode, RetentionPass, RetentionStore};
 use tenantry_kernel::StoreError;
 
 use crate::{
@@ -17,18 +17,18 @@ struct Counted {
 }
 
 /// Returns the table that declares these rows, and its declaration.
-fn declared(rows: Stale) -> Result<(&'static str, &'static ExpiringRows), StoreError> {
+fn declared(rows: ExpiredRows) -> Result<(&'static str, &'static ExpiringRows), StoreError> {
     let of = |table: &'static Table| table.expiring().find(|known| known.rows == rows).map(|found| (table.name, found));
     TABLES.iter().find_map(of).ok_or(StoreError::Misuse("no table declares these rows"))
 }
 
 #[async_trait]
-impl Sweeper for Unit {
-    async fn sweep(&mut self, rows: Stale, sweep: Sweep) -> Result<u64, StoreError> {
+impl RetentionStore for Unit {
+    async fn apply_retention(&mut self, rows: ExpiredRows, pass: RetentionPass) -> Result<u64, StoreError> {
         self.require_system()?;
         let (table, ExpiringRows { over, tenant: column, .. }) = declared(rows)?;
-        let mut values = vec![sweep.before.utc().into()];
-        let of_tenant = match (sweep.tenant, column) {
+        let mut values = vec![pass.before.utc().into()];
+        let of_tenant = match (pass.tenant, column) {
             (None, _) => String::new(),
             (Some(tenant), Some(column)) => {
                 values.push(tenant.uuid().into());
@@ -36,8 +36,8 @@ impl Sweeper for Unit {
             }
             (Some(_), None) => return Err(StoreError::Misuse("no tenant has rows of this table")),
         };
-        match sweep.mode {
-            SweepMode::Count => {
+        match pass.mode {
+            RetentionMode::Count => {
                 let sql = format!("SELECT count(*) AS count FROM {table} WHERE {over}{of_tenant}");
                 let inconsistent = || StoreError::Inconsistent { table, column: "(how many there are)" };
                 let row = self.run(self.transaction.query_one_raw(self.sql(&sql, values))).await?;
@@ -45,7 +45,7 @@ impl Sweeper for Unit {
                 let counted = Counted::from_query_result(&row, "").map_err(StatementError::from)?;
                 u64::try_from(counted.count).map_err(|_| inconsistent())
             }
-            SweepMode::Delete { at_most } => {
+            RetentionMode::Delete { at_most } => {
                 // On PostgreSQL a row that changes meanwhile gets another `ctid`, and is left for the next run.
                 let sql = if self.is_postgres() {
                     format!(
