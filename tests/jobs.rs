@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::process::{Command, Output};
 
 use crate::support::{
-    Place, ResourceFixture, Server, Settings, Tenant, eventually, fixture::id_of, routes::UNKNOWN_ID,
+    ResourceFixture, Server, ServerData, Settings, Tenant, eventually, fixture::id_of, routes::UNKNOWN_ID,
 };
 pub(crate) use walk::walk;
 
@@ -20,7 +20,7 @@ pub(crate) async fn fixture(tenant: &Tenant) -> ResourceFixture {
 }
 
 /// Runs a command about jobs on a server's data.
-fn run(place: &Place, arguments: &[&str]) -> Output {
+fn run(place: &ServerData, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tenantry"))
         .arg("jobs")
         .args(arguments)
@@ -32,14 +32,14 @@ fn run(place: &Place, arguments: &[&str]) -> Output {
 }
 
 /// Returns the output of a command that succeeds.
-fn said(place: &Place, arguments: &[&str]) -> String {
+fn said(place: &ServerData, arguments: &[&str]) -> String {
     let done = run(place, arguments);
     assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
     String::from_utf8(done.stdout).unwrap()
 }
 
 /// Returns the error output of a command that fails.
-fn complains(place: &Place, arguments: &[&str]) -> String {
+fn complains(place: &ServerData, arguments: &[&str]) -> String {
     let done = run(place, arguments);
     assert!(!done.status.success(), "{arguments:?}");
     String::from_utf8(done.stderr).unwrap()

@@ -17,7 +17,7 @@ use super::{
     process::{Process, settings},
     run,
 };
-use crate::support::{Client, Kind, Member, PASSWORD, Place, Settings, Sql, fetch};
+use crate::support::{Client, Kind, Member, PASSWORD, ServerData, Settings, Sql, fetch};
 use serde_json::json;
 
 /// Has room for two files of these tests, but not for three.
@@ -34,7 +34,7 @@ const FULL: Duration = Duration::from_secs(20);
 const REFUSALS: usize = 20;
 
 /// Starts the program in its own namespace, in which a small file system is mounted on the folder `small` of the place.
-fn launch(place: &Place, size: &str, arguments: &str, more: &Settings) -> Process {
+fn launch(place: &ServerData, size: &str, arguments: &str, more: &Settings) -> Process {
     let small = place.folder.path().join("small");
     fs::create_dir_all(&small).unwrap();
     let script = place.folder.path().join("start.sh");
@@ -64,7 +64,7 @@ fn stored(tenants: &Path) -> usize {
 
 on_each_database! {
     async fn fa6_a_full_disk_for_files_is_told_and_leaves_nothing_behind(kind: Kind) {
-        let place = Place::new(kind).await;
+        let place = ServerData::new(kind).await;
         let small = place.folder.path().join("small");
         let storage = settings().set("STORAGE_URL", &format!("file:{}", small.display()));
         let mut server = launch(&place, FILES, "", &storage);
@@ -99,7 +99,7 @@ on_each_database! {
 #[test]
 fn fa6_a_full_disk_for_sqlite_is_told_and_loses_nothing() {
     run(async {
-        let place = Place::new(Kind::Sqlite).await;
+        let place = ServerData::new(Kind::Sqlite).await;
         let small = place.folder.path().join("small");
         let database = settings().set("DATABASE_URL", &format!("sqlite:{}/tenantry.db", small.display()));
         // Without a worker, no process writes after the load, and the file can be copied.
@@ -122,7 +122,7 @@ fn fa6_a_full_disk_for_sqlite_is_told_and_loses_nothing() {
 fn fa6_a_full_disk_for_postgresql_is_told_and_loses_nothing() {
     run(async {
         let cluster = Cluster::start_on_a_small_disk().await;
-        let place = Place::new(Kind::Sqlite).await;
+        let place = ServerData::new(Kind::Sqlite).await;
         let settings = settings().set("DATABASE_URL", &cluster.url("tenantry"));
         let server = Process::start(&place, &settings).await;
         let books = fills_up_and_goes_on(&server, &seen_by(cluster.id(), &cluster.data())).await;
@@ -174,7 +174,7 @@ fn fill(file: &mut File) -> bool {
 }
 
 /// Checks that files whose rows could not be written left no bytes.
-async fn assert_no_orphan(place: &Place, sql: &Sql) {
+async fn assert_no_orphan(place: &ServerData, sql: &Sql) {
     let rows = sql.number("SELECT count(*) FROM files").await;
     assert_eq!(stored(&place.folder.path().join("files")), usize::try_from(rows).unwrap());
 }

@@ -17,7 +17,7 @@ use super::{
     process::{Process, settings},
     some_of,
 };
-use crate::support::{Client, Kind, PASSWORD, Place, Reply, Settings};
+use crate::support::{Client, Kind, PASSWORD, Reply, ServerData, Settings};
 
 /// Number of acknowledged requests before each kill, which follows at a random time.
 const BETWEEN_KILLS: usize = 15;
@@ -30,7 +30,7 @@ const MAKE_SIBLING: &str = "UPDATE sessions SET sign_in_id =
 
 on_each_database! {
     async fn fa1_killed_under_load(kind: Kind) {
-        let place = Place::new(kind).await;
+        let place = ServerData::new(kind).await;
         let mut server = Process::start(&place, &settings()).await;
         let load = Load::start(server.url());
         for _ in 0..kills() {
@@ -48,7 +48,7 @@ on_each_database! {
     }
 
     async fn fa2_whoever_lost_an_answer_asks_again_and_hears_the_first(kind: Kind) {
-        let place = Place::new(kind).await;
+        let place = ServerData::new(kind).await;
         let mut server = Process::start(&place, &settings()).await;
         let replays = Arc::new(AtomicUsize::new(0));
         let load = Load::of(server.url(), |books, stop| books.insist(stop, replays.clone()));
@@ -67,7 +67,7 @@ on_each_database! {
     }
 
     async fn se2_an_old_token_replayed_after_a_kill_ends_the_sign_in(kind: Kind) {
-        let place = Place::new(kind).await;
+        let place = ServerData::new(kind).await;
         let settings = without_grace();
         let server = Process::start(&place, &settings).await;
         let stolen_from = Person::register(&server, &place).await;
@@ -93,7 +93,7 @@ on_each_database! {
     }
 
     async fn se2_an_answer_lost_with_the_server_still_gets_its_successor(kind: Kind) {
-        let place = Place::new(kind).await;
+        let place = ServerData::new(kind).await;
         let settings = without_grace();
         let server = Process::start(&place, &settings).await;
         let person = Person::register(&server, &place).await;
@@ -123,7 +123,7 @@ struct Person {
 impl Person {
     const EMAIL: &str = "ada@example.com";
 
-    async fn register(server: &Process, place: &Place) -> Self {
+    async fn register(server: &Process, place: &ServerData) -> Self {
         let client = Client::new(server.url(), place.sql().await);
         let body = json!({
             "email": Self::EMAIL, "password": PASSWORD, "name": "Ada", "tenantName": "Acme", "tenantSlug": "acme"
@@ -133,7 +133,7 @@ impl Person {
     }
 
     /// Returns the same user at a restarted server.
-    async fn at(self, server: &Process, place: &Place) -> Self {
+    async fn at(self, server: &Process, place: &ServerData) -> Self {
         Self { client: Client::new(server.url(), place.sql().await), ..self }
     }
 

@@ -14,7 +14,7 @@ use super::{
     process::{Process, settings},
     run,
 };
-use crate::support::{Kind, PASSWORD, Place, Sample, fetch};
+use crate::support::{Kind, PASSWORD, Sample, ServerData, fetch};
 
 /// Requests that a caller may send per minute; the quota refills by one every two seconds.
 const LIMIT: usize = 30;
@@ -41,7 +41,7 @@ struct Three {
     http: reqwest::Client,
     token: String,
     answers: Vec<Answer>,
-    _place: Place,
+    _place: ServerData,
 }
 
 struct Answer {
@@ -52,7 +52,7 @@ struct Answer {
 
 impl Three {
     async fn start() -> Self {
-        let (redis, place) = (RedisServer::start(), Place::new(Kind::Postgres).await);
+        let (redis, place) = (RedisServer::start(), ServerData::new(Kind::Postgres).await);
         let settings = settings()
             .set("REDIS_URL", &redis.url())
             .set("RATE_LIMITS", "on")

@@ -8,7 +8,7 @@ use super::{
     process::{Process, settings},
     run,
 };
-use crate::support::{Kind, Place, fetch};
+use crate::support::{Kind, ServerData, fetch};
 
 /// Maximum time of a scrape: the time that the database has to respond, and a margin.
 const LIMIT: Duration = Duration::from_millis(1_500);
@@ -25,7 +25,7 @@ async fn scrape(address: &str) -> (String, Duration) {
 fn fa4_a_frozen_database_hangs_no_scrape() {
     run(async {
         let mut cluster = Cluster::start().await;
-        let place = Place::new(Kind::Sqlite).await;
+        let place = ServerData::new(Kind::Sqlite).await;
         let settings = settings().set("DATABASE_URL", &cluster.url("tenantry")).set("METRICS_ADDR", "127.0.0.1:0");
         let server = Process::start(&place, &settings).await;
         let address = server.entry("serving metrics").unwrap()["address"].as_str().unwrap().to_owned();

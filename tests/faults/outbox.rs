@@ -26,7 +26,7 @@ use super::{
     process::{Process, settings},
     some_of,
 };
-use crate::support::{Kind, PASSWORD, Place, Sql};
+use crate::support::{Kind, PASSWORD, ServerData, Sql};
 
 /// Number of acknowledged requests before each kill, which follows at a random time. Each client has completed about
 /// one round by then.
@@ -77,7 +77,7 @@ const MAILS: &[(&str, &str, &str)] = &[
 
 on_each_database! {
     async fn fa1_every_committed_change_has_its_mail_and_no_other_has_one(kind: Kind) {
-        let place = Place::new(kind).await;
+        let place = ServerData::new(kind).await;
         let mut redis = RedisServer::start();
         let settings = settings().set("REDIS_URL", &redis.url());
         let mut server = Process::start(&place, &settings).await;
@@ -235,7 +235,7 @@ async fn assert_every_job_was_done(sql: &Sql) {
 
 /// Returns the sent emails, by kind and mailbox. Checks that each job has one complete file, whose recipient and
 /// subject match the job.
-async fn sent(place: &Place, sql: &Sql) -> BTreeMap<(&'static str, String), usize> {
+async fn sent(place: &ServerData, sql: &Sql) -> BTreeMap<(&'static str, String), usize> {
     let id = match sql {
         Sql::Sqlite(_) => "lower(hex(id))",
         Sql::Postgres(_) => "replace(CAST(id AS text), '-', '')",

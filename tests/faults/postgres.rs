@@ -11,7 +11,7 @@ use super::{
     process::{Process, settings},
     run,
 };
-use crate::support::{Kind, Place, Sql, fetch};
+use crate::support::{Kind, ServerData, Sql, fetch};
 
 /// Number of requests that are acknowledged before a fault, and after it.
 const AT_WORK: usize = 20;
@@ -28,7 +28,7 @@ struct Patient {
     cluster: Cluster,
     server: Process,
     load: Load,
-    _place: Place,
+    _place: ServerData,
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn fa4_connections_terminated_every_second() {
 impl Patient {
     async fn at_work() -> Self {
         let cluster = Cluster::start().await;
-        let place = Place::new(Kind::Sqlite).await;
+        let place = ServerData::new(Kind::Sqlite).await;
         let server = Process::start(&place, &settings().set("DATABASE_URL", &cluster.url("tenantry"))).await;
         let load = Load::start(server.url());
         load.progress(AT_WORK).await;

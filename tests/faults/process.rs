@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::{HEALED, answer_within};
-use crate::support::{Place, Settings, fetch};
+use crate::support::{ServerData, Settings, fetch};
 
 /// Returns the settings of every server here: a readable log, durable commits, and a fixed address in tokens, which
 /// must not change with the port.
@@ -59,12 +59,12 @@ impl Process {
     }
 
     /// Starts a server with its data in this place, without waiting for it.
-    pub(super) fn launch(place: &Place, settings: &Settings) -> Self {
+    pub(super) fn launch(place: &ServerData, settings: &Settings) -> Self {
         Self::spawn(&["serve"], &place.settings(settings), place.folder.path())
     }
 
     /// Starts a server and waits until it is ready.
-    pub(super) async fn start(place: &Place, settings: &Settings) -> Self {
+    pub(super) async fn start(place: &ServerData, settings: &Settings) -> Self {
         let mut server = Self::launch(place, settings);
         server.becomes_ready().await;
         server

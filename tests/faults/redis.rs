@@ -20,7 +20,7 @@ use super::{
     process::{Process, settings},
     run,
 };
-use crate::support::{Kind, PASSWORD, Place};
+use crate::support::{Kind, PASSWORD, ServerData};
 
 /// Maximum time of 99 % of the requests while the breaker is open.
 const BAR: Duration = Duration::from_millis(150);
@@ -95,7 +95,7 @@ struct Patient {
     client: Client,
     ended: String,
     _server: Process,
-    _place: Place,
+    _place: ServerData,
 }
 
 #[derive(Clone)]
@@ -145,7 +145,7 @@ impl Patient {
     }
 
     async fn with(redis: RedisServer) -> Self {
-        let place = Place::new(Kind::Postgres).await;
+        let place = ServerData::new(Kind::Postgres).await;
         let server = Process::start(&place, &settings().set("REDIS_URL", &redis.url())).await;
         let http = reqwest::Client::builder().tls_certs_only([]).timeout(Duration::from_secs(10)).build().unwrap();
         let mut client = Client { http, url: server.url().to_owned(), token: String::new() };

@@ -8,10 +8,10 @@ use super::{
     process::{Process, ends, settings},
     run,
 };
-use crate::support::{Kind, Place, Settings};
+use crate::support::{Kind, ServerData, Settings};
 
 /// Starts a server that must refuse, and returns its error output.
-async fn refused(place: &Place, settings: &Settings, secrets: &[&str]) -> String {
+async fn refused(place: &ServerData, settings: &Settings, secrets: &[&str]) -> String {
     let (code, said) = ends(&["serve"], &place.settings(settings), place.folder.path()).await;
     assert!(matches!(code, Some(1 | 2)), "{code:?}: {said}");
     for secret in secrets {
@@ -41,7 +41,7 @@ fn production() -> Settings {
 #[test]
 fn production_refuses_unsafe_settings_all_at_once() {
     run(async {
-        let place = Place::without_database();
+        let place = ServerData::without_database();
         let settings = production()
             .set("SIGNING_KEYS", "")
             .set("SERVER_SECRETS", "")
@@ -76,7 +76,7 @@ fn production_refuses_unsafe_settings_all_at_once() {
 #[test]
 fn keys_that_are_none_are_refused_and_not_shown() {
     run(async {
-        let place = Place::new(Kind::Sqlite).await;
+        let place = ServerData::new(Kind::Sqlite).await;
         for variable in ["SIGNING_KEYS", "SERVER_SECRETS", "SEAL_KEYS"] {
             let said = refused(&place, &production().set(variable, "cGxhbnRlZA=="), &["cGxhbnRlZA", "planted"]).await;
             assert!(said.contains(variable), "{said}");
@@ -87,7 +87,7 @@ fn keys_that_are_none_are_refused_and_not_shown() {
 #[test]
 fn a_database_that_is_not_there_is_told_without_its_password() {
     run(async {
-        let place = Place::new(Kind::Sqlite).await;
+        let place = ServerData::new(Kind::Sqlite).await;
         let settings = production().set("DATABASE_URL", "postgres://tenantry:planted@127.0.0.1:1/tenantry");
         let said = refused(&place, &settings, &["planted"]).await;
         assert!(said.contains("DATABASE_URL"), "{said}");
@@ -98,7 +98,7 @@ fn a_database_that_is_not_there_is_told_without_its_password() {
 fn production_refuses_a_role_that_row_level_security_does_not_bind() {
     run(async {
         let cluster = Cluster::start().await;
-        let place = Place::new(Kind::Sqlite).await;
+        let place = ServerData::new(Kind::Sqlite).await;
         let settings = production().set("DATABASE_URL", &cluster.url("postgres"));
         let said = refused(&place, &settings, &[]).await;
         assert!(said.contains("row-level security") && said.contains("ALLOW_RLS_BYPASS"), "{said}");

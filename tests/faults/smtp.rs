@@ -11,7 +11,7 @@ use super::{
     answer_within, on_each_database,
     process::{Process, settings},
 };
-use crate::support::{Kind, PASSWORD, Place, Sql, fetch, http};
+use crate::support::{Kind, PASSWORD, ServerData, Sql, fetch, http};
 
 /// Maximum time of a response, independent of the mail server.
 const ANSWERED: Duration = Duration::from_secs(2);
@@ -23,12 +23,12 @@ const DELIVERED: Duration = Duration::from_secs(45);
 struct Post {
     server: Process,
     sql: Sql,
-    place: Place,
+    place: ServerData,
 }
 
 impl Post {
     async fn start(kind: Kind, mail_url: &str, authority: &str) -> Self {
-        let place = Place::new(kind).await;
+        let place = ServerData::new(kind).await;
         let file = place.folder.path().join("authority.pem");
         fs::write(&file, authority).unwrap();
         let server = Process::start(&place, &Self::settings(&place, mail_url)).await;
@@ -36,7 +36,7 @@ impl Post {
         Self { server, sql, place }
     }
 
-    fn settings(place: &Place, mail_url: &str) -> crate::support::Settings {
+    fn settings(place: &ServerData, mail_url: &str) -> crate::support::Settings {
         let file = place.folder.path().join("authority.pem");
         settings().set("MAIL_URL", mail_url).set("MAIL_CA_FILE", file.to_str().unwrap())
     }

@@ -11,7 +11,7 @@ use super::{
     run,
     stop::Hold,
 };
-use crate::support::{Kind, Place};
+use crate::support::{Kind, ServerData};
 
 /// Number of requests that are acknowledged before the lock, and after it.
 const AT_WORK: usize = 20;
@@ -25,7 +25,7 @@ const READS: Duration = Duration::from_millis(1500);
 #[test]
 fn fa5_sqlite_locked_by_another_writer() {
     run(async {
-        let place = Place::new(Kind::Sqlite).await;
+        let place = ServerData::new(Kind::Sqlite).await;
         let server = Process::start(&place, &settings()).await;
         let load = Load::start(server.url());
         load.progress(AT_WORK).await;

@@ -9,7 +9,7 @@ use super::{
     process::{Process, ends, settings},
     run, some_of,
 };
-use crate::support::{Client, Kind, PASSWORD, Place, Settings, Sql, fetch};
+use crate::support::{Client, Kind, PASSWORD, ServerData, Settings, Sql, fetch};
 
 /// Approximate time of a start, most of it for the schema.
 const A_START: Duration = Duration::from_millis(250);
@@ -18,7 +18,7 @@ const A_START: Duration = Duration::from_millis(250);
 fn fa11_two_servers_on_an_empty_postgresql_migrate_it_once() {
     run(async {
         let database = databases::postgres().await;
-        let place = Place::without_database();
+        let place = ServerData::without_database();
         let settings = settings().set("DATABASE_URL", database.url());
         let mut servers = [Process::launch(&place, &settings), Process::launch(&place, &settings)];
         for server in &mut servers {
@@ -37,7 +37,7 @@ fn fa11_two_servers_on_an_empty_postgresql_migrate_it_once() {
 #[test]
 fn fa11_a_second_server_on_one_sqlite_file_refuses() {
     run(async {
-        let place = Place::new(Kind::Sqlite).await;
+        let place = ServerData::new(Kind::Sqlite).await;
         let first = Process::start(&place, &settings()).await;
         let (code, said) = ends(&["serve"], &place.settings(&settings()), place.folder.path()).await;
         assert_ne!(code.expect("it ends by itself"), 0);
@@ -50,7 +50,7 @@ fn fa11_a_second_server_on_one_sqlite_file_refuses() {
 fn fa1_killed_while_it_starts_on_sqlite() {
     run(async {
         for _ in 0..kills() * 3 {
-            let place = Place::without_database();
+            let place = ServerData::without_database();
             let file = place.folder.path().join("tenantry.db");
             killed_while_it_starts(&place, &settings(), async || file.exists()).await;
         }
@@ -62,7 +62,7 @@ fn fa1_killed_while_it_starts_on_postgresql() {
     run(async {
         for _ in 0..kills() {
             let database = databases::postgres().await;
-            let place = Place::without_database();
+            let place = ServerData::without_database();
             let sql = Sql::postgres(database.url()).await;
             let connected = "SELECT count(*) FROM pg_stat_activity
                 WHERE datname = current_database() AND application_name = 'tenantry'";
@@ -73,7 +73,7 @@ fn fa1_killed_while_it_starts_on_postgresql() {
 }
 
 /// Kills a server some time after it has started to use its database, and checks that the next start succeeds.
-async fn killed_while_it_starts(place: &Place, settings: &Settings, mut has_begun: impl AsyncFnMut() -> bool) {
+async fn killed_while_it_starts(place: &ServerData, settings: &Settings, mut has_begun: impl AsyncFnMut() -> bool) {
     let server = Process::launch(place, settings);
     answer_within(HEALED, "it begins", async || has_begun().await.then_some(())).await;
     tokio::time::sleep(some_of(A_START)).await;

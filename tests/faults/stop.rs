@@ -12,7 +12,7 @@ use super::{
     on_each_database,
     process::{Process, settings},
 };
-use crate::support::{Kind, Place, Sql, fetch};
+use crate::support::{Kind, ServerData, Sql, fetch};
 
 /// Number of requests that are acknowledged before the stop.
 const AT_WORK: usize = 20;
@@ -30,7 +30,7 @@ const TAKING_HOLD: Duration = Duration::from_millis(1_500);
 
 on_each_database! {
     async fn fa10_a_stopping_server_finishes_what_it_has_begun(kind: Kind) {
-        let place = Place::new(kind).await;
+        let place = ServerData::new(kind).await;
         let settings = settings().set("STOP_DELAY", "8s").set("STOP_GRACE", "20s");
         let mut server = Process::start(&place, &settings).await;
         let load = Load::start(server.url());
@@ -74,7 +74,7 @@ on_each_database! {
     }
 
     async fn fa10_a_second_signal_quits_at_once(kind: Kind) {
-        let place = Place::new(kind).await;
+        let place = ServerData::new(kind).await;
         let settings = settings().set("STOP_DELAY", "20s").set("STOP_GRACE", "25s");
         let mut server = Process::start(&place, &settings).await;
         let load = Load::start(server.url());

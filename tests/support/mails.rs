@@ -4,7 +4,7 @@ use mail_parser::MessageParser;
 use serde_json::json;
 use std::{fs, time::Duration};
 
-use super::{Member, Place, Server, Tenant};
+use super::{Member, Server, ServerData, Tenant};
 
 /// Maximum time until an email is delivered.
 const DELIVERY: Duration = Duration::from_secs(20);
@@ -50,7 +50,7 @@ impl Mailed {
     }
 }
 
-impl Place {
+impl ServerData {
     /// Returns every sent email, oldest first.
     pub(crate) fn mails(&self) -> Vec<Mailed> {
         let Ok(folder) = fs::read_dir(self.mail_folder()) else { return Vec::new() };

@@ -34,7 +34,7 @@ pub(crate) use log::Log;
 pub(crate) use mails::Mailed;
 pub(crate) use people::{Member, PASSWORD, Tenant};
 pub(crate) use record::Record;
-pub(crate) use server::{Kind, Place, Server, Settings};
+pub(crate) use server::{Kind, Server, ServerData, Settings};
 pub(crate) use sql::Sql;
 pub(crate) use tenantry_testkit::rounds;
 pub(crate) use waiting::{eventually, within};

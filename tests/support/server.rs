@@ -59,18 +59,18 @@ pub(crate) struct Server {
     settings: Settings,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    pub(crate) place: Arc<Place>,
+    pub(crate) place: Arc<ServerData>,
 }
 
 /// The data of a server; several servers may share it.
-pub(crate) struct Place {
+pub(crate) struct ServerData {
     pub(crate) folder: TempDir,
     /// The emails that a test has opened.
     pub(super) opened: Mutex<HashSet<String>>,
     database: Option<TestDatabase>,
 }
 
-impl Place {
+impl ServerData {
     pub(crate) async fn new(kind: Kind) -> Self {
         let folder = TempDir::with_prefix("tenantry-e2e-").unwrap();
         let database = match kind {
@@ -159,7 +159,7 @@ impl Server {
 
     /// Starts a server with its own database.
     pub(crate) async fn start(kind: Kind, settings: Settings) -> Self {
-        Self::start_at(Arc::new(Place::new(kind).await), settings).await
+        Self::start_at(Arc::new(ServerData::new(kind).await), settings).await
     }
 
     /// Starts another server at the same place, which acts like a second process. SQLite allows only one. Tokens are
@@ -175,7 +175,7 @@ impl Server {
         Self::start_at(place, settings).await
     }
 
-    async fn start_at(place: Arc<Place>, settings: Settings) -> Self {
+    async fn start_at(place: Arc<ServerData>, settings: Settings) -> Self {
         let variables = place.settings(&settings);
         let (ready, started) = oneshot::channel();
         let (stop, stopped) = oneshot::channel::<()>();

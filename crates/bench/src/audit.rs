@@ -47,7 +47,7 @@ pub(crate) struct AuditOptions {
 }
 
 /// A server whose only tenant has a long log.
-struct Place {
+struct AuditServer {
     name: &'static str,
     server: Server,
     store: Store,
@@ -82,18 +82,18 @@ impl AuditOptions {
             }
         }
         if wants("sealing") {
-            figures.push(sealing::figure(&jobs::Place::postgres(&self.postgres, "bench_sealing").await?).await?);
+            figures.push(sealing::figure(&jobs::JobDatabase::postgres(&self.postgres, "bench_sealing").await?).await?);
         }
         Ok(figures)
     }
 
-    async fn sqlite(&self) -> Result<Place> {
+    async fn sqlite(&self) -> Result<AuditServer> {
         let folder = TempDir::with_prefix("tenantry-bench-")?;
         let store = Store::Sqlite(folder.path().join("tenantry.db"));
         self.place("SQLite", folder, store, &[]).await
     }
 
-    async fn postgres(&self) -> Result<Place> {
+    async fn postgres(&self) -> Result<AuditServer> {
         let mut connection = PgConnection::connect(&self.postgres).await?;
         for statement in ["DROP DATABASE IF EXISTS bench_audit", "CREATE DATABASE bench_audit"] {
             sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await?;
@@ -111,13 +111,13 @@ impl AuditOptions {
         folder: TempDir,
         store: Store,
         settings: &[(&str, &str)],
-    ) -> Result<Place> {
+    ) -> Result<AuditServer> {
         // Otherwise the server would seal a million entries while lists are read.
         let settings = [settings, &[("AUDIT_SEALS", "off")]].concat();
         let server = Server::tenantry(&self.tenantry, folder.path(), &settings)?;
         let owner = register(server.address, "auditor", 1).await?.remove(0);
         eprintln!("==> a log of {} entries on {name}", self.entries);
         fill::fill(&store, &owner.tenant, self.entries).await?;
-        Ok(Place { name, server, store, owner, _folder: folder })
+        Ok(AuditServer { name, server, store, owner, _folder: folder })
     }
 }

@@ -10,7 +10,7 @@ use anyhow::Result;
 use std::path::PathBuf;
 
 use crate::report::Figure;
-pub(crate) use place::Place;
+pub(crate) use place::JobDatabase;
 
 /// Options of a run.
 #[derive(Debug, Clone, clap::Args)]
@@ -53,7 +53,7 @@ impl JobsOptions {
             figures.extend(latency::figures(&self.postgres, &self.redis).await?);
         }
         if wants("cost") {
-            figures.push(cost::figure(&Place::postgres(&self.postgres, "bench_cost").await?).await?);
+            figures.push(cost::figure(&JobDatabase::postgres(&self.postgres, "bench_cost").await?).await?);
         }
         Ok(figures)
     }

@@ -48,7 +48,7 @@ pub(crate) struct MeasureOptions {
 }
 
 /// A database with its server and its users.
-struct Place {
+struct MeasuredServer {
     name: &'static str,
     server: Server,
     store: Store,
@@ -133,19 +133,19 @@ impl MeasureOptions {
         Duration::from_secs(self.seconds)
     }
 
-    async fn sqlite(&self) -> Result<Place> {
+    async fn sqlite(&self) -> Result<MeasuredServer> {
         let folder = TempDir::with_prefix("tenantry-bench-")?;
         let server = Server::tenantry(&self.tenantry, folder.path(), &[])?;
         let store = Store::Sqlite(folder.path().join("tenantry.db"));
-        Place::furnish("SQLite", server, store, folder).await
+        MeasuredServer::furnish("SQLite", server, store, folder).await
     }
 
-    async fn postgres(&self, database: &str) -> Result<Place> {
+    async fn postgres(&self, database: &str) -> Result<MeasuredServer> {
         let url = self.create_database(database).await?;
         let folder = TempDir::with_prefix("tenantry-bench-")?;
         let server = Server::tenantry(&self.tenantry, folder.path(), &[("DATABASE_URL", &url)])?;
         let store = Store::Postgres { url, pgbench: self.pgbench.clone() };
-        Place::furnish("PostgreSQL", server, store, folder).await
+        MeasuredServer::furnish("PostgreSQL", server, store, folder).await
     }
 
     async fn create_database(&self, name: &str) -> Result<String> {
@@ -199,7 +199,7 @@ impl MeasureOptions {
     }
 
     /// Measures the processor time of `GET /auth/me`, compared with a bare route that returns the same response.
-    async fn me(&self, places: &[Place; 2]) -> Result<Vec<Figure>> {
+    async fn me(&self, places: &[MeasuredServer; 2]) -> Result<Vec<Figure>> {
         let folder = TempDir::with_prefix("tenantry-bench-")?;
         let answer = folder.path().join("answer.json");
         let call = AsksMe(places[0].owners[0].clone()).next_call()?;
@@ -207,7 +207,7 @@ impl MeasureOptions {
         bare::write(&answer, &reply.headers, &reply.body)?;
         let bare = Server::bare(&answer)?;
         let with_redis = TempDir::with_prefix("tenantry-bench-")?;
-        let with_redis = Place::furnish(
+        let with_redis = MeasuredServer::furnish(
             "SQLite, counted in Redis",
             Server::tenantry(&self.tenantry, with_redis.path(), &[("REDIS_URL", &self.redis)])?,
             Store::Sqlite(with_redis.path().join("tenantry.db")),
@@ -216,7 +216,7 @@ impl MeasureOptions {
         .await?;
 
         let what = "`GET /auth/me`: processor time of a request, 32 connections";
-        let figure = |place: &Place, bar| Figure::new(what, place.name, "µs", bar).beside("bare actix");
+        let figure = |place: &MeasuredServer, bar| Figure::new(what, place.name, "µs", bar).beside("bare actix");
         let mut figures: Vec<Figure> = places.iter().map(|place| figure(place, Bar::RatioAtMost(2.0))).collect();
         figures.push(figure(&with_redis, Bar::None));
         let servers = [&bare, &places[0].server, &places[1].server, &with_redis.server];
@@ -237,10 +237,11 @@ impl MeasureOptions {
 
     /// Measures sign-ins per second, compared with hashing alone, while other users call `GET /auth/me` at a steady
     /// rate.
-    async fn sign_in(&self, places: &[Place; 2]) -> Result<Vec<Figure>> {
-        let rate =
-            |place: &Place| Figure::new("sign-ins", place.name, "/s", Bar::RatioAtLeast(0.85)).beside("Argon2 alone");
-        let latency = |place: &Place, what, bar| Figure::new(what, place.name, "ms", bar);
+    async fn sign_in(&self, places: &[MeasuredServer; 2]) -> Result<Vec<Figure>> {
+        let rate = |place: &MeasuredServer| {
+            Figure::new("sign-ins", place.name, "/s", Bar::RatioAtLeast(0.85)).beside("Argon2 alone")
+        };
+        let latency = |place: &MeasuredServer, what, bar| Figure::new(what, place.name, "ms", bar);
         let mut rates: Vec<Figure> = places.iter().map(rate).collect();
         let what = "meanwhile 500/s of `GET /auth/me`: 99th percentile";
         let mut slowest: Vec<Figure> = places.iter().map(|place| latency(place, what, Bar::Under(25.0))).collect();
@@ -275,7 +276,12 @@ impl MeasureOptions {
     }
 
     /// Measures changes per second, compared with their bare statements, and the server's processor time per change.
-    async fn change(&self, places: &mut [Place; 2], part: &'static str, script: &Script) -> Result<Vec<Figure>> {
+    async fn change(
+        &self,
+        places: &mut [MeasuredServer; 2],
+        part: &'static str,
+        script: &Script,
+    ) -> Result<Vec<Figure>> {
         let (cost, rate) = match part {
             "refresh" => ("refresh: processor time of a request", "refreshes, 10 connections"),
             _ => ("role creation: processor time of a request", "role creations, 10 connections"),
@@ -331,7 +337,7 @@ struct Load {
     cpu_micros: f64,
 }
 
-impl Place {
+impl MeasuredServer {
     async fn furnish(name: &'static str, server: Server, store: Store, folder: TempDir) -> Result<Self> {
         let address = server.address;
         let owners = register(address, "owner", POOL).await?;

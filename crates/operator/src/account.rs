@@ -16,7 +16,7 @@ use crate::{LinkArgument, Operator, OperatorError, SCOPE};
 #[derive(Clone)]
 pub(crate) enum Account {
     /// The account exists; its name and password stay as they are.
-    Known(Person),
+    Existing(Person),
     /// The account is to be created.
     New(NewPerson),
 }
@@ -44,7 +44,7 @@ impl Account {
         let found = operator.reader.open(SCOPE).await?.person_by_email(email).await?;
         match found {
             Some(person) if person.status == PersonStatus::Disabled => Err(OperatorError::Disabled(email.clone())),
-            Some(person) => Ok(Self::Known(person)),
+            Some(person) => Ok(Self::Existing(person)),
             None => {
                 let name = name.map_or_else(|| name_from(email), Ok)?;
                 Ok(Self::New(NewPerson { email: email.clone(), is_verified: false, name, hash: None }))
@@ -60,7 +60,7 @@ impl Account {
         context: &Context,
     ) -> Result<Person, ServiceError> {
         match self {
-            Self::Known(known) => {
+            Self::Existing(known) => {
                 let person = unit.lock_person(known.id).await?;
                 let person = person.filter(|person| person.status == PersonStatus::Enabled);
                 Ok(person.ok_or(IdentityError::NotFound)?)
@@ -79,7 +79,7 @@ impl Account {
         tenant: &Tenant,
         offer: &FirstPassword,
     ) -> Result<String, ServiceError> {
-        if let Self::Known(_) = self {
+        if let Self::Existing(_) = self {
             return Ok(String::new());
         }
         let FirstPassword { secrets, pages, by_mail } = offer;

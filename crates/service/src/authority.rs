@@ -95,15 +95,15 @@ impl Authenticator {
     async fn look_up(&self, claims: &AccessClaims, now: Timestamp) -> Result<Arc<CachedAuthority>, ServiceError> {
         let cache = &*self.0.cache;
         let stamp = cache.stamp(claims.session, claims.user, claims.tenant);
-        let vouched_for = cache.is_vouched_for();
-        if vouched_for
+        let is_fresh = cache.is_fresh();
+        if is_fresh
             && let Some(known) = cache.entries.get(&claims.session)
             && known.stamp == stamp
         {
             cache.looked_up.hit.increment(1);
             return Ok(known);
         }
-        if vouched_for { &cache.looked_up.missed } else { &cache.looked_up.bypassed }.increment(1);
+        if is_fresh { &cache.looked_up.missed } else { &cache.looked_up.bypassed }.increment(1);
         let mut unit = self.0.transactions.read(Scope::System(SystemReason::Authority)).await?;
         let authority = unit.authority_of(claims.session, now).await?;
         let authority = authority.ok_or_else(|| ServiceError::new(ErrorCode::SESSION_ENDED))?;
@@ -123,7 +123,7 @@ impl Authenticator {
             used_minute: AtomicI64::new(0),
         });
         // Do not cache before the first successful read of changes: an earlier change would never be reported.
-        if vouched_for {
+        if is_fresh {
             cache.entries.insert(claims.session, known.clone());
         }
         Ok(known)

@@ -2,7 +2,7 @@
 //!
 //! | use | what | lives | forgotten when |
 //! |---|---|---|---|
-//! | `role-holders` | how many members hold each of some roles | 1 s | any role assignment of the tenant changes (`Committed::holdings`) |
+//! | `role-holders` | how many members hold each of some roles | 1 s | any role assignment of the tenant changes (`Committed::role_assignment_changes`) |
 //!
 //! No decision depends on a cached value: only [`crate::authority`] decides what a user may do. A user who changes a
 //! value sees the change at the next request to the same process. Other processes learn of it through the cache that

@@ -171,7 +171,7 @@ impl Changes {
         }
         let mode = work(unit, &request.actor, context).await?;
         if let CommitMode::Done(answer) = &mode {
-            idempotency.remember(idempotent, unit, answer).await?;
+            idempotency.store(idempotent, unit, answer).await?;
         }
         Ok(mode)
     }

@@ -24,9 +24,9 @@ impl Publisher {
     /// Publishes the changes of a unit: to this process at once, and to other processes by messages where there are
     /// any.
     pub fn publish_changes(&self, committed: &Committed) {
-        self.authority.forget(&committed.power);
-        self.invalidation.publish(&messages(&committed.power));
-        for tenant in &committed.holdings {
+        self.authority.forget(&committed.authority_changes);
+        self.invalidation.publish(&messages(&committed.authority_changes));
+        for tenant in &committed.role_assignment_changes {
             self.assignment_counts.forget(*tenant);
         }
         if committed.has_enqueued {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use tenantry_crypto::{Purpose, ServerSecrets};
 use tenantry_idempotency::vocabulary::{IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_MISMATCH};
 use tenantry_idempotency::{
-    Fingerprint, IdempotencyRecord, IdempotencyScope, IdempotencyStore, KeyState, REMEMBERED_FOR, Request,
+    Fingerprint, IdempotencyRecord, IdempotencyScope, IdempotencyStore, KeyState, RESPONSE_RETENTION, Request,
     StoredResponse,
 };
 use tenantry_kernel::Context;
@@ -38,9 +38,9 @@ impl Idempotency {
         idempotent: &IdempotentRequest,
         unit: &mut Unit,
     ) -> Result<Option<Reply>, ServiceError> {
-        let since = self.context.now().minus(REMEMBERED_FOR);
-        let answer = unit.answer_of(&idempotent.scope, since).await?;
-        answer.map(|answer| self.replay(idempotent, answer)).transpose()
+        let since = self.context.now().minus(RESPONSE_RETENTION);
+        let record = unit.stored_response(&idempotent.scope, since).await?;
+        record.map(|record| self.replay(idempotent, record)).transpose()
     }
 
     /// Acquires the key of the request until the unit ends. Returns the stored response where there is one. Fails when
@@ -50,16 +50,16 @@ impl Idempotency {
         idempotent: &IdempotentRequest,
         unit: &mut Unit,
     ) -> Result<Option<Reply>, ServiceError> {
-        let since = self.context.now().minus(REMEMBERED_FOR);
+        let since = self.context.now().minus(RESPONSE_RETENTION);
         match unit.acquire_key(&idempotent.scope, since).await? {
             KeyState::First => Ok(None),
             KeyState::Running => Err(ServiceError::new(IDEMPOTENCY_IN_PROGRESS)),
-            KeyState::Answered(answer) => self.replay(idempotent, answer).map(Some),
+            KeyState::Answered(record) => self.replay(idempotent, record).map(Some),
         }
     }
 
     /// Stores the response in the unit of its change.
-    pub async fn remember(
+    pub async fn store(
         &self,
         idempotent: &IdempotentRequest,
         unit: &mut Unit,
@@ -67,22 +67,22 @@ impl Idempotency {
     ) -> Result<(), ServiceError> {
         let (secret_id, key) = self.secrets.current(Purpose::Fingerprints);
         let headers = answer.headers.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
-        let answer = IdempotencyRecord {
+        let record = IdempotencyRecord {
             secret_id: secret_id.to_owned(),
             fingerprint: Fingerprint::of(&idempotent.request, key),
-            given: StoredResponse { status: answer.status, headers, body: answer.body.to_vec() },
+            response: StoredResponse { status: answer.status, headers, body: answer.body.to_vec() },
             answered_at: self.context.now(),
         };
-        Ok(unit.remember_answer(&idempotent.scope, &answer).await?)
+        Ok(unit.store_response(&idempotent.scope, &record).await?)
     }
 
-    fn replay(&self, idempotent: &IdempotentRequest, answer: IdempotencyRecord) -> Result<Reply, ServiceError> {
+    fn replay(&self, idempotent: &IdempotentRequest, record: IdempotencyRecord) -> Result<Reply, ServiceError> {
         // Without the secret that made the fingerprint the requests cannot be compared.
-        let key = self.secrets.by_id(Purpose::Fingerprints, &answer.secret_id);
-        if key.is_none_or(|key| Fingerprint::of(&idempotent.request, key) != answer.fingerprint) {
+        let key = self.secrets.by_id(Purpose::Fingerprints, &record.secret_id);
+        if key.is_none_or(|key| Fingerprint::of(&idempotent.request, key) != record.fingerprint) {
             return Err(ServiceError::new(IDEMPOTENCY_MISMATCH));
         }
-        let StoredResponse { status, headers, body } = answer.given;
+        let StoredResponse { status, headers, body } = record.response;
         let mut headers: Vec<_> = headers.into_iter().map(|(name, value)| (name.into(), value)).collect();
         headers.push(("Idempotency-Replayed".into(), "true".to_owned()));
         Ok(Reply { status, headers, body: body.into() })

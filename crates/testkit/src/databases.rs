@@ -30,10 +30,10 @@ const REMOVE_LIMIT: Duration = Duration::from_secs(10);
 #[must_use = "the database goes when its guard is dropped"]
 pub struct TestDatabase {
     url: String,
-    place: Place,
+    place: Location,
 }
 
-enum Place {
+enum Location {
     /// Held for its `Drop`.
     Folder {
         _folder: TempDir,
@@ -59,7 +59,7 @@ impl TestDatabase {
 pub fn sqlite() -> TestDatabase {
     let folder = TempDir::with_prefix("tenantry-sqlite-").expect("a temporary folder can be made");
     let url = sqlite_url(&folder.path().join("test.db"));
-    TestDatabase { url, place: Place::Folder { _folder: folder } }
+    TestDatabase { url, place: Location::Folder { _folder: folder } }
 }
 
 /// Returns a copy of the SQLite database that `prepare` creates once, like [`postgres_from_template`] for PostgreSQL.
@@ -74,7 +74,7 @@ pub async fn sqlite_from_template<E: fmt::Debug>(
     let folder = TempDir::with_prefix("tenantry-sqlite-").expect("a temporary folder can be made");
     let file = folder.path().join("test.db");
     copy_sqlite_template(name, prepare, &file).await;
-    TestDatabase { url: sqlite_url(&file), place: Place::Folder { _folder: folder } }
+    TestDatabase { url: sqlite_url(&file), place: Location::Folder { _folder: folder } }
 }
 
 /// Copies the SQLite database that `prepare` creates once to the path `to`, whose folder exists.
@@ -184,7 +184,7 @@ impl Server {
             attempt += 1;
             tokio::time::sleep(COPY_PAUSE).await;
         }
-        TestDatabase { url: self.url_of(&name), place: Place::Server { server: self, name } }
+        TestDatabase { url: self.url_of(&name), place: Location::Server { server: self, name } }
     }
 
     /// Removes a database and ends all connections to it.
@@ -203,7 +203,7 @@ impl Server {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        let Place::Server { server, name } = &self.place else { return };
+        let Location::Server { server, name } = &self.place else { return };
         // This thread may belong to a runtime already, in which no other runtime can be started.
         let removed = thread::scope(|scope| scope.spawn(|| server.remove(name)).join());
         // The test has its result already, and may have stopped the server on purpose.

@@ -25,7 +25,6 @@ mod must;
 #[macro_use]
 mod suite;
 
-pub mod answers;
 pub mod attempts;
 pub mod authorities;
 pub mod blobs;
@@ -35,6 +34,7 @@ pub mod credentials;
 pub mod databases;
 pub mod erasure;
 pub mod files;
+pub mod idempotency;
 pub mod invalidation;
 pub mod invitations;
 pub mod jobs;

@@ -10,9 +10,9 @@ use crate::{
     units::{TestScope, Units},
 };
 
-mod holdings;
 mod listing;
 mod owners;
+mod role_assignments;
 mod tenant_isolation;
 
 suite! {
@@ -26,7 +26,7 @@ suite! {
         a_persons_tenants_come_in_order_of_their_names,
         a_member_is_known_by_the_address,
     }
-    holdings {
+    role_assignments {
         a_member_holds_exactly_the_roles_that_were_given,
         roles_are_held_in_one_tenant,
         roles_of_many_members_are_told_apart,

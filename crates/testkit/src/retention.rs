@@ -1,4 +1,4 @@
-//! The suite of [`Sweeper`].
+//! The suite of [`RetentionStore`].
 
 use std::time::Duration;
 use tenantry_idempotency::{
@@ -167,7 +167,7 @@ async fn leave_rows(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>, of: &Sa
     let answer = IdempotencyRecord {
         secret_id: "k1".to_owned(),
         fingerprint: Fingerprint::from_bytes(scene.context.random()),
-        given: StoredResponse { status: 204, headers: vec![], body: vec![] },
+        response: StoredResponse { status: 204, headers: vec![], body: vec![] },
         answered_at: over,
     };
     let key = scene.context.random();
@@ -180,7 +180,7 @@ async fn leave_rows(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>, of: &Sa
             unit.insert_registration(&registration).await.unwrap();
             unit.enqueue_job(&job).await.unwrap();
             assert!(unit.cancel_job(job.id, over).await.unwrap());
-            unit.remember_answer(&keyed, &answer).await.unwrap();
+            unit.store_response(&keyed, &answer).await.unwrap();
             unit.consume_attempts(&[GuessCounter { key, quota }], now).await.unwrap();
             unit.remember_source(key, key, over).await.unwrap();
             unit.tenant_authority_changed(of.id()).await.unwrap();

@@ -62,7 +62,7 @@ const NOT_OF_HTTP: &[&str] = &["clap", "config", "sea-orm", "sqlx"];
 
 /// Where in the house a crate lives, which decides what it may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Layer {
     Domain,
     Adapter,
     Service,
@@ -76,7 +76,7 @@ enum Place {
     Xtask,
 }
 
-impl Place {
+impl Layer {
     /// Returns the place of a crate by its folder, relative to the workspace; `None` for a folder that no rule covers.
     fn of(folder: &str) -> Option<Self> {
         match folder.split('/').collect::<Vec<_>>()[..] {
@@ -140,20 +140,20 @@ fn members() -> Result<Vec<Member>> {
 fn violations(workspace: &[Member]) -> Vec<String> {
     let mut found = Vec::new();
     for member in workspace {
-        let Some(place) = Place::of(&member.folder) else {
+        let Some(place) = Layer::of(&member.folder) else {
             found.push(format!(
                 "{} lives in `{}`, a folder that the dependency rule does not know.",
                 member.name, member.folder
             ));
             continue;
         };
-        if place == Place::Domain && allowed_domain(&member.name).is_none() {
+        if place == Layer::Domain && allowed_domain(&member.name).is_none() {
             found.push(format!("{} is a domain crate without an entry in DOMAIN of dependency_rule.rs.", member.name));
             continue;
         }
         for dependency in &member.dependencies {
             let inside = workspace.iter().find(|other| other.name == dependency.name);
-            let refusal = match inside.map(|other| Place::of(&other.folder)) {
+            let refusal = match inside.map(|other| Layer::of(&other.folder)) {
                 Some(Some(target)) => refusal_inside(member, place, dependency, target),
                 // The target's own violation says more.
                 Some(None) => None,
@@ -166,95 +166,95 @@ fn violations(workspace: &[Member]) -> Vec<String> {
 }
 
 /// Returns why one workspace crate may not use another; `None` when it may.
-fn refusal_inside(member: &Member, place: Place, dependency: &Dependency, target: Place) -> Option<&'static str> {
+fn refusal_inside(member: &Member, place: Layer, dependency: &Dependency, target: Layer) -> Option<&'static str> {
     match (place, target) {
-        (Place::Xtask, _) => Some("it is built before everything else and has to stay small"),
-        (Place::Bench, Place::Domain | Place::Adapter) => None,
-        (Place::Bench, _) => Some("it measures the server from outside, as any client would"),
+        (Layer::Xtask, _) => Some("it is built before everything else and has to stay small"),
+        (Layer::Bench, Layer::Domain | Layer::Adapter) => None,
+        (Layer::Bench, _) => Some("it measures the server from outside, as any client would"),
 
-        (_, Place::Testkit) if dependency.development => None,
-        (_, Place::Testkit) => Some("the test kit is for tests, as a dev-dependency"),
+        (_, Layer::Testkit) if dependency.development => None,
+        (_, Layer::Testkit) => Some("the test kit is for tests, as a dev-dependency"),
 
-        (Place::Domain, Place::Domain) => {
+        (Layer::Domain, Layer::Domain) => {
             let allowed = allowed_domain(&member.name).is_some_and(|names| names.contains(&dependency.name.as_str()));
             (!allowed).then_some(
                 "domain crates form a DAG, the table DOMAIN of dependency_rule.rs, and this edge is not in it",
             )
         }
-        (Place::Example, Place::Domain) => None,
-        (Place::Example, Place::Adapter) if dependency.development => None,
-        (Place::Example, Place::Adapter) => Some("it stands for a domain crate: adapters are for its tests"),
-        (Place::Example, Place::Service | Place::Operator | Place::Http) => {
+        (Layer::Example, Layer::Domain) => None,
+        (Layer::Example, Layer::Adapter) if dependency.development => None,
+        (Layer::Example, Layer::Adapter) => Some("it stands for a domain crate: adapters are for its tests"),
+        (Layer::Example, Layer::Service | Layer::Operator | Layer::Http) => {
             Some("it stands for a domain crate, which declares ports and knows no service")
         }
-        (Place::Example, Place::Migration) => Some("the schema is the affair of `store` alone"),
+        (Layer::Example, Layer::Migration) => Some("the schema is the affair of `store` alone"),
 
-        (Place::Domain, _) => Some("a domain crate declares ports, and the crates outside implement them"),
+        (Layer::Domain, _) => Some("a domain crate declares ports, and the crates outside implement them"),
 
-        (Place::Adapter | Place::Testkit, Place::Domain) => None,
-        (Place::Adapter, Place::Adapter) => {
+        (Layer::Adapter | Layer::Testkit, Layer::Domain) => None,
+        (Layer::Adapter, Layer::Adapter) => {
             let allowed =
                 dependency.development && TRIED_WITH.contains(&(member.name.as_str(), dependency.name.as_str()));
             (!allowed).then_some("adapters never see each other; what joins them is `app`")
         }
-        (Place::Adapter, Place::Service | Place::Operator | Place::Http) => {
+        (Layer::Adapter, Layer::Service | Layer::Operator | Layer::Http) => {
             Some("the services use adapters, never the reverse")
         }
-        (Place::Adapter, Place::App) => Some("`app` uses adapters, never the reverse"),
-        (Place::Adapter, Place::Migration) => {
+        (Layer::Adapter, Layer::App) => Some("`app` uses adapters, never the reverse"),
+        (Layer::Adapter, Layer::Migration) => {
             let allowed = ADAPTER_EXTRAS.contains(&(member.name.as_str(), dependency.name.as_str()));
             (!allowed).then_some("the schema is the affair of `store` alone")
         }
 
-        (Place::Service, Place::Domain | Place::Service) => None,
-        (Place::Service, Place::Adapter) => {
+        (Layer::Service, Layer::Domain | Layer::Service) => None,
+        (Layer::Service, Layer::Adapter) => {
             let allowed = OF_SERVICE.contains(&dependency.name.as_str());
             (!allowed)
                 .then_some("the services are built on `store` and `crypto`, and other adapters reach them as ports")
         }
-        (Place::Service, Place::Migration) => Some("the schema is the affair of `store` alone"),
-        (Place::Service, Place::Operator | Place::Http) => Some("these use the services, never the reverse"),
+        (Layer::Service, Layer::Migration) => Some("the schema is the affair of `store` alone"),
+        (Layer::Service, Layer::Operator | Layer::Http) => Some("these use the services, never the reverse"),
 
-        (Place::Operator, Place::Domain | Place::Service | Place::Operator) => None,
-        (Place::Operator, Place::Adapter) => {
+        (Layer::Operator, Layer::Domain | Layer::Service | Layer::Operator) => None,
+        (Layer::Operator, Layer::Adapter) => {
             let allowed = OF_OPERATOR.contains(&dependency.name.as_str());
             (!allowed).then_some("the operator's commands go through the services, and open no unit of their own")
         }
-        (Place::Operator, Place::Migration) => Some("the schema is the affair of `store` alone"),
-        (Place::Operator, Place::Http) => Some("the command line and the HTTP API know nothing of each other"),
+        (Layer::Operator, Layer::Migration) => Some("the schema is the affair of `store` alone"),
+        (Layer::Operator, Layer::Http) => Some("the command line and the HTTP API know nothing of each other"),
 
-        (Place::Http, Place::Domain | Place::Service | Place::Http) => None,
-        (Place::Http, Place::Adapter) => {
+        (Layer::Http, Layer::Domain | Layer::Service | Layer::Http) => None,
+        (Layer::Http, Layer::Adapter) => {
             let allowed = OF_HTTP.contains(&dependency.name.as_str());
             (!allowed).then_some("handlers go through the services and ports, and open no unit of their own")
         }
-        (Place::Http, Place::Migration) => Some("the schema is the affair of `store` alone"),
-        (Place::Http, Place::Operator) => Some("the command line and the HTTP API know nothing of each other"),
+        (Layer::Http, Layer::Migration) => Some("the schema is the affair of `store` alone"),
+        (Layer::Http, Layer::Operator) => Some("the command line and the HTTP API know nothing of each other"),
 
-        (Place::App, Place::Domain | Place::Adapter | Place::Service | Place::Operator | Place::Http) => None,
-        (Place::App, Place::Migration) if dependency.development => None,
-        (Place::App, Place::Migration) => {
+        (Layer::App, Layer::Domain | Layer::Adapter | Layer::Service | Layer::Operator | Layer::Http) => None,
+        (Layer::App, Layer::Migration) if dependency.development => None,
+        (Layer::App, Layer::Migration) => {
             Some("the schema is the affair of `store` alone, and `app` reaches it through `store`")
         }
 
-        (Place::Migration, _) => {
+        (Layer::Migration, _) => {
             Some("a migration must mean the same for ever, so it uses nothing of ours that may change")
         }
-        (Place::Testkit, _) => Some("the test kit knows ports, so that every adapter can be tried with it"),
-        (_, Place::App | Place::Bench | Place::Example | Place::Xtask) => {
+        (Layer::Testkit, _) => Some("the test kit knows ports, so that every adapter can be tried with it"),
+        (_, Layer::App | Layer::Bench | Layer::Example | Layer::Xtask) => {
             Some("it is a program or an example, and nothing builds on it")
         }
     }
 }
 
 /// Returns why a workspace crate may not use an external crate; `None` when it may.
-fn refusal_outside(place: Place, dependency: &Dependency) -> Option<&'static str> {
+fn refusal_outside(place: Layer, dependency: &Dependency) -> Option<&'static str> {
     let name = dependency.name.as_str();
     match place {
-        Place::Domain if !dependency.development && !PURE.contains(&name) => Some(
+        Layer::Domain if !dependency.development && !PURE.contains(&name) => Some(
             "a domain crate uses only what computes, and does no I/O (if this one is such a crate, add it to PURE of dependency_rule.rs)",
         ),
-        Place::Http if NOT_OF_HTTP.contains(&name) => {
+        Layer::Http if NOT_OF_HTTP.contains(&name) => {
             Some("the HTTP API gets its settings and services from `app`, and reads no database of its own")
         }
         _ => None,

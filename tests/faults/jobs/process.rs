@@ -16,7 +16,7 @@ use tenantry_store::{Database, Scope, Store, StoreConfig, Synchronous, SystemRea
 use tenantry_tenancy::{Plan, Slug, Tenant, Tenants};
 
 use super::super::answer_within;
-use crate::support::{Kind, Place, Sql};
+use crate::support::{Kind, ServerData, Sql};
 
 /// A migrated database without a server.
 pub(super) struct Queue {
@@ -24,14 +24,14 @@ pub(super) struct Queue {
     pub(super) sql: Sql,
     pub(super) context: Context,
     address: String,
-    _place: Place,
+    _place: ServerData,
 }
 
 impl Queue {
     const SCOPE: Scope = Scope::System(SystemReason::Maintenance);
 
     pub(super) async fn new(kind: Kind) -> Self {
-        let place = Place::new(kind).await;
+        let place = ServerData::new(kind).await;
         let (database, address) = match kind {
             Kind::Sqlite => {
                 let file = place.folder.path().join("tenantry.db");

@@ -24,11 +24,11 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Objects {
     store: Arc<dyn ObjectStore>,
-    place: Place,
+    place: Location,
 }
 
 #[derive(Debug, Clone)]
-enum Place {
+enum Location {
     Disk { folder: PathBuf },
     S3 { prefix: Path, signer: Arc<dyn Signer> },
 }
@@ -37,20 +37,20 @@ impl Objects {
     /// Stores files in this folder, which is created if it is missing. An acknowledged write is on the disk.
     pub fn on_disk(folder: PathBuf) -> Result<Self, OpenError> {
         let store = disk::open(&folder)?;
-        Ok(Self { store: Arc::new(store), place: Place::Disk { folder } })
+        Ok(Self { store: Arc::new(store), place: Location::Disk { folder } })
     }
 
     /// Stores files in a bucket. Sends no request yet.
     pub fn in_s3(config: &S3Config) -> Result<Self, OpenError> {
         let store = Arc::new(s3::open(config)?);
         let prefix = Path::parse(&config.prefix).map_err(OpenError::prefix)?;
-        Ok(Self { store: store.clone(), place: Place::S3 { prefix, signer: store } })
+        Ok(Self { store: store.clone(), place: Location::S3 { prefix, signer: store } })
     }
 
     fn prefix(&self) -> Path {
         match &self.place {
-            Place::Disk { .. } => Path::default(),
-            Place::S3 { prefix, .. } => prefix.clone(),
+            Location::Disk { .. } => Path::default(),
+            Location::S3 { prefix, .. } => prefix.clone(),
         }
     }
 
@@ -67,8 +67,8 @@ impl Objects {
 impl Blobs for Objects {
     async fn begin(&self, key: BlobKey) -> Result<Box<dyn BlobWriter>, BlobError> {
         let part_bytes = match self.place {
-            Place::Disk { .. } => disk::PART_BYTES,
-            Place::S3 { .. } => s3::PART_BYTES,
+            Location::Disk { .. } => disk::PART_BYTES,
+            Location::S3 { .. } => s3::PART_BYTES,
         };
         Ok(Box::new(Writer::new(self.store.clone(), self.path(key), part_bytes)))
     }
@@ -96,9 +96,9 @@ impl Blobs for Objects {
 
     async fn remove_unfinished(&self, before: Timestamp) -> Result<u64, BlobError> {
         match &self.place {
-            Place::Disk { folder } => disk::remove_unfinished(folder.clone(), before).await,
+            Location::Disk { folder } => disk::remove_unfinished(folder.clone(), before).await,
             // The bucket's lifecycle rule `AbortIncompleteMultipartUpload` removes them: a listing does not show them
-            Place::S3 { .. } => Ok(0),
+            Location::S3 { .. } => Ok(0),
         }
     }
 
@@ -108,7 +108,7 @@ impl Blobs for Objects {
         lasts: Duration,
         presentation: &Presentation,
     ) -> Result<Option<String>, BlobError> {
-        let Place::S3 { signer, .. } = &self.place else { return Ok(None) };
+        let Location::S3 { signer, .. } = &self.place else { return Ok(None) };
         let options = SignedUrlOptions::default().with_query([
             ("response-content-type", presentation.content_type),
             ("response-content-disposition", presentation.content_disposition.as_str()),
@@ -120,9 +120,9 @@ impl Blobs for Objects {
 
     async fn check(&self) -> Result<(), BlobError> {
         match &self.place {
-            Place::Disk { folder } => disk::check(folder.clone()).await,
+            Location::Disk { folder } => disk::check(folder.clone()).await,
             // Lists, because a request for an object cannot tell a missing bucket from a missing object.
-            Place::S3 { .. } => {
+            Location::S3 { .. } => {
                 let none = self.prefix().join(PathPart::from("check"));
                 self.store.list(Some(&none)).next().await.transpose().map(|_| ()).map_err(write_error)
             }

@@ -155,7 +155,7 @@ impl Unit {
         );
         let statement = self.sql(&sql, [session.into(), user.into(), tenant.into()]);
         self.run(self.transaction.execute_raw(statement)).await?;
-        self.announce(change);
+        self.publish_on_commit(change);
         Ok(())
     }
 }

@@ -34,10 +34,10 @@ pub(crate) const TABLE: Table = Table {
 /// Reads `authority_changes` from where the last read ended, each row once. Reconnects after a failure.
 pub struct AuthorityFeed {
     config: StoreConfig,
-    place: Place,
+    place: Position,
 }
 
-enum Place {
+enum Position {
     Sqlite { connection: Option<SqliteConnection>, last_id: Option<i64> },
     Postgres { connection: Option<PgConnection>, horizon: Option<i64>, applied: HashSet<i64> },
 }
@@ -46,8 +46,8 @@ impl AuthorityFeed {
     /// Returns a feed that reports the changes after its first read.
     pub fn new(config: StoreConfig) -> Self {
         let place = match config.database {
-            Database::Sqlite(_) => Place::Sqlite { connection: None, last_id: None },
-            Database::Postgres(_) => Place::Postgres { connection: None, horizon: None, applied: HashSet::new() },
+            Database::Sqlite(_) => Position::Sqlite { connection: None, last_id: None },
+            Database::Postgres(_) => Position::Postgres { connection: None, horizon: None, applied: HashSet::new() },
         };
         Self { config, place }
     }
@@ -55,7 +55,7 @@ impl AuthorityFeed {
     /// Returns the changes since the previous read. After an error the next read continues from the same position.
     pub async fn read(&mut self) -> Result<Vec<AuthorityChange>, ConnectError> {
         match (&mut self.place, &self.config.database) {
-            (Place::Sqlite { connection, last_id }, Database::Sqlite(file)) => {
+            (Position::Sqlite { connection, last_id }, Database::Sqlite(file)) => {
                 let mut open = match connection.take() {
                     Some(open) => open,
                     None => {
@@ -67,7 +67,7 @@ impl AuthorityFeed {
                 *connection = Some(open);
                 Ok(changes)
             }
-            (Place::Postgres { connection, horizon, applied }, Database::Postgres(url)) => {
+            (Position::Postgres { connection, horizon, applied }, Database::Postgres(url)) => {
                 let mut open = match connection.take() {
                     Some(open) => open,
                     None => {

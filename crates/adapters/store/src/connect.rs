@@ -210,7 +210,7 @@ impl Store {
             StoreError::Unavailable(Box::new(error))
         })?;
         let unit = Unit::new(transaction, scope, deadline, self.clone());
-        unit.announce_scope().await?;
+        unit.apply_session_scope().await?;
         Ok(unit)
     }
 

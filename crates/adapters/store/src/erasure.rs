@@ -35,7 +35,7 @@ impl Erasure for Unit {
         self.require_system()?;
         let id = Value::from(person.id.uuid());
         let tenants = self.ids("SELECT tenant_id AS id FROM memberships WHERE user_id = $1", vec![id.clone()]).await?;
-        self.holdings.extend(tenants.into_iter().map(TenantId::from_uuid));
+        self.role_assignment_changes.extend(tenants.into_iter().map(TenantId::from_uuid));
         let address = Value::from(person.email.as_str());
         // With its quotes: without them the address would match the end of a longer address.
         let in_json = Value::from(serde_json::Value::from(person.email.as_str()).to_string());

@@ -2,7 +2,6 @@
 //!
 //! SQLite serves as the second implementation, so no other one has to be kept in step.
 
-mod answers;
 mod audit_policies;
 mod authority;
 mod authority_feed;
@@ -12,6 +11,7 @@ mod erasure;
 mod failure;
 mod files;
 mod guessing;
+mod idempotency;
 mod invitations;
 mod jobs;
 mod journal;

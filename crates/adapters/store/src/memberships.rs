@@ -11,7 +11,7 @@ use tenantry_kernel::{
     DefaultRole, EmailAddress, Page, PageRequest, RoleId, StoreError, TenantId, Timestamp, UserId, upper_bound,
 };
 use tenantry_tenancy::{
-    MemberFilter, MemberKey, MemberKeys, MemberOrder, Membership, MembershipStatus, Memberships, Role, RoleHolding,
+    MemberFilter, MemberKey, MemberKeys, MemberOrder, Membership, MembershipStatus, Memberships, Role, RoleAssignment,
     TenancyError, Tenant,
 };
 
@@ -48,7 +48,7 @@ pub(crate) mod row {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-pub(crate) mod holding {
+pub(crate) mod role_assignment {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -94,8 +94,8 @@ impl TenantTable for row::Entity {
     const TENANT: Column = Column::TenantId;
 }
 
-impl TenantTable for holding::Entity {
-    const TENANT: holding::Column = holding::Column::TenantId;
+impl TenantTable for role_assignment::Entity {
+    const TENANT: role_assignment::Column = role_assignment::Column::TenantId;
 }
 
 impl TryFrom<row::Model> for Membership {
@@ -209,24 +209,24 @@ impl Memberships for Unit {
         Ok(Page::from_lookahead(rows?, page.limit, |(_, key)| key.clone()))
     }
 
-    async fn roles_of(&mut self, users: &[UserId]) -> Result<Vec<RoleHolding>, StoreError> {
+    async fn roles_of(&mut self, users: &[UserId]) -> Result<Vec<RoleAssignment>, StoreError> {
         if users.is_empty() {
             return Ok(Vec::new());
         }
         let select = self
-            .tenant_rows::<holding::Entity>()?
-            .filter(holding::Column::UserId.is_in(users.iter().map(|user| user.uuid())));
-        let holdings = self.all(select).await?;
-        let ids = holdings.iter().map(|holding| holding.role_id);
+            .tenant_rows::<role_assignment::Entity>()?
+            .filter(role_assignment::Column::UserId.is_in(users.iter().map(|user| user.uuid())));
+        let assignments = self.all(select).await?;
+        let ids = assignments.iter().map(|assignment| assignment.role_id);
         let select = self
             .tenant_rows::<roles::row::Entity>()?
             .filter(roles::row::Column::Id.is_in(ids))
             .order_by_asc(roles::row::Column::NameKey);
-        let mut held = Vec::with_capacity(holdings.len());
+        let mut held = Vec::with_capacity(assignments.len());
         for role in self.all(select).await? {
             let role = role.into_role(self.vocabulary())?;
-            let holders = holdings.iter().filter(|holding| holding.role_id == role.id.uuid());
-            held.extend(holders.map(|h| RoleHolding { user: UserId::from_uuid(h.user_id), role: role.clone() }));
+            let holders = assignments.iter().filter(|assignment| assignment.role_id == role.id.uuid());
+            held.extend(holders.map(|h| RoleAssignment { user: UserId::from_uuid(h.user_id), role: role.clone() }));
         }
         Ok(held)
     }
@@ -235,28 +235,30 @@ impl Memberships for Unit {
         if self.scope.tenant().is_some() || !self.is_own(user) {
             return Err(StoreError::Misuse("a person's roles were asked for by another, or inside a tenant"));
         }
-        let held = self.all(holding::Entity::find().filter(holding::Column::UserId.eq(user.uuid()))).await?;
+        let held =
+            self.all(role_assignment::Entity::find().filter(role_assignment::Column::UserId.eq(user.uuid()))).await?;
         if held.is_empty() {
             return Ok(Vec::new());
         }
         let select = roles::row::Entity::find()
-            .filter(roles::row::Column::Id.is_in(held.iter().map(|holding| holding.role_id)))
+            .filter(roles::row::Column::Id.is_in(held.iter().map(|assignment| assignment.role_id)))
             .order_by_asc(roles::row::Column::NameKey);
         self.all(select).await?.into_iter().map(|row| row.into_role(self.vocabulary())).collect()
     }
 
     async fn replace_roles(&mut self, tenant: TenantId, user: UserId, roles: &[RoleId]) -> Result<(), StoreError> {
         self.require_tenant(tenant)?;
-        let delete = holding::Entity::delete_many()
-            .filter(holding::Column::TenantId.eq(tenant.uuid()))
-            .filter(holding::Column::UserId.eq(user.uuid()));
+        let delete = role_assignment::Entity::delete_many()
+            .filter(role_assignment::Column::TenantId.eq(tenant.uuid()))
+            .filter(role_assignment::Column::UserId.eq(user.uuid()));
         self.run(delete.exec(&self.transaction)).await?;
-        self.holdings.push(tenant);
+        self.role_assignment_changes.push(tenant);
         if roles.is_empty() {
             return Ok(());
         }
         let rows = roles.iter().map(|role| {
-            holding::Model { tenant_id: tenant.uuid(), user_id: user.uuid(), role_id: role.uuid() }.into_active_model()
+            role_assignment::Model { tenant_id: tenant.uuid(), user_id: user.uuid(), role_id: role.uuid() }
+                .into_active_model()
         });
         let insert = Insert::many(rows);
         self.run(insert.exec_without_returning(&self.transaction)).await?;
@@ -276,7 +278,7 @@ impl Memberships for Unit {
 
     async fn delete_membership(&mut self, user: UserId) -> Result<(), StoreError> {
         let tenant = self.tenant()?;
-        self.holdings.push(tenant);
+        self.role_assignment_changes.push(tenant);
         let delete = row::Entity::delete_many()
             .filter(Column::TenantId.eq(tenant.uuid()))
             .filter(Column::UserId.eq(user.uuid()));
@@ -292,10 +294,10 @@ impl Memberships for Unit {
             .and_where(roles::row::Column::System.eq(DefaultRole::Owner.name()))
             .to_owned();
         let holders = Query::select()
-            .column(holding::Column::UserId)
-            .from(holding::Entity)
-            .and_where(holding::Column::TenantId.eq(tenant.uuid()))
-            .and_where(holding::Column::RoleId.in_subquery(owner_role))
+            .column(role_assignment::Column::UserId)
+            .from(role_assignment::Entity)
+            .and_where(role_assignment::Column::TenantId.eq(tenant.uuid()))
+            .and_where(role_assignment::Column::RoleId.in_subquery(owner_role))
             .to_owned();
         let enabled = Query::select()
             .column(people::row::Column::Id)
@@ -326,10 +328,13 @@ fn filtered(select: Select<row::Entity>, filter: &MemberFilter) -> Select<row::E
     }
     if let Some(role) = filter.role {
         let holders = Query::select()
-            .column(holding::Column::UserId)
-            .from(holding::Entity)
-            .and_where(Expr::col((holding::Entity, holding::Column::TenantId)).equals((row::Entity, Column::TenantId)))
-            .and_where(holding::Column::RoleId.eq(role.uuid()))
+            .column(role_assignment::Column::UserId)
+            .from(role_assignment::Entity)
+            .and_where(
+                Expr::col((role_assignment::Entity, role_assignment::Column::TenantId))
+                    .equals((row::Entity, Column::TenantId)),
+            )
+            .and_where(role_assignment::Column::RoleId.eq(role.uuid()))
             .to_owned();
         select = select.filter(Column::UserId.in_subquery(holders));
     }

@@ -167,14 +167,14 @@ impl Roles for Unit {
     }
 
     async fn count_holders(&mut self, ids: &[RoleId]) -> Result<Vec<(RoleId, u64)>, StoreError> {
-        use crate::memberships::holding;
+        use crate::memberships::role_assignment;
         let select = self
-            .tenant_rows::<holding::Entity>()?
+            .tenant_rows::<role_assignment::Entity>()?
             .select_only()
-            .column(holding::Column::RoleId)
-            .column_as(holding::Column::UserId.count(), "holders")
-            .filter(holding::Column::RoleId.is_in(ids.iter().map(|id| id.uuid())))
-            .group_by(holding::Column::RoleId)
+            .column(role_assignment::Column::RoleId)
+            .column_as(role_assignment::Column::UserId.count(), "holders")
+            .filter(role_assignment::Column::RoleId.is_in(ids.iter().map(|id| id.uuid())))
+            .group_by(role_assignment::Column::RoleId)
             .into_tuple::<(uuid::Uuid, i64)>();
         let counts = self.run(select.all(&self.transaction)).await?;
         Ok(counts.into_iter().map(|(id, n)| (RoleId::from_uuid(id), u64::try_from(n).unwrap_or(0))).collect())

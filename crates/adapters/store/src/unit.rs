@@ -16,20 +16,20 @@ pub struct Unit {
     pub(crate) scope: Scope,
     deadline: Instant,
     store: Store,
-    announced: Vec<AuthorityChange>,
+    authority_changes: Vec<AuthorityChange>,
     pub(crate) has_enqueued: bool,
-    pub(crate) holdings: Vec<TenantId>,
+    pub(crate) role_assignment_changes: Vec<TenantId>,
 }
 
 /// The changes to publish after a unit was committed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Committed {
     /// The changes of authority.
-    pub power: Vec<AuthorityChange>,
+    pub authority_changes: Vec<AuthorityChange>,
     /// Whether the unit enqueued jobs.
     pub has_enqueued: bool,
     /// The tenants in which role assignments changed.
-    pub holdings: Vec<TenantId>,
+    pub role_assignment_changes: Vec<TenantId>,
 }
 
 /// A table whose rows belong to tenants.
@@ -40,7 +40,15 @@ pub(crate) trait TenantTable: EntityTrait {
 
 impl Unit {
     pub(crate) fn new(transaction: DatabaseTransaction, scope: Scope, deadline: Instant, store: Store) -> Self {
-        Self { transaction, scope, deadline, store, announced: Vec::new(), has_enqueued: false, holdings: Vec::new() }
+        Self {
+            transaction,
+            scope,
+            deadline,
+            store,
+            authority_changes: Vec::new(),
+            has_enqueued: false,
+            role_assignment_changes: Vec::new(),
+        }
     }
 
     /// Commits the unit, and returns the changes to publish.
@@ -48,7 +56,11 @@ impl Unit {
         self.store.count_statement();
         let committed = timeout_at(self.deadline, self.transaction.commit()).await;
         self.store.watch(committed)?.map_err(StatementError::from)?;
-        Ok(Committed { power: self.announced, has_enqueued: self.has_enqueued, holdings: self.holdings })
+        Ok(Committed {
+            authority_changes: self.authority_changes,
+            has_enqueued: self.has_enqueued,
+            role_assignment_changes: self.role_assignment_changes,
+        })
     }
 
     /// Rolls the unit back and releases its locks. Dropping the unit does the same, a little later.
@@ -59,7 +71,7 @@ impl Unit {
     }
 
     /// Passes the scope to PostgreSQL, for its policies. The settings end with the transaction.
-    pub(crate) async fn announce_scope(&self) -> Result<(), StoreError> {
+    pub(crate) async fn apply_session_scope(&self) -> Result<(), StoreError> {
         if !self.is_postgres() {
             return Ok(());
         }
@@ -178,8 +190,8 @@ impl Unit {
         Ok(outcome.map(|_| ()))
     }
 
-    pub(crate) fn announce(&mut self, change: AuthorityChange) {
-        self.announced.push(change);
+    pub(crate) fn publish_on_commit(&mut self, change: AuthorityChange) {
+        self.authority_changes.push(change);
     }
 }
 

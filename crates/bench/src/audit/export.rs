@@ -7,13 +7,13 @@ use std::{
 };
 use tokio::time::sleep;
 
-use super::{AuditOptions, Place, Store};
+use super::{AuditOptions, AuditServer, Store};
 use crate::{
     load::Client,
     report::{Bar, Figure},
 };
 
-pub(super) async fn figures(run: &AuditOptions, place: &Place) -> Result<Vec<Figure>> {
+pub(super) async fn figures(run: &AuditOptions, place: &AuditServer) -> Result<Vec<Figure>> {
     let bar = match place.store {
         Store::Postgres(_) => Bar::RatioAtLeast(1.0 / 3.0),
         Store::Sqlite(_) => Bar::None,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep_until;
 
 use super::{
-    AuditOptions, Place, Store,
+    AuditOptions, AuditServer, Store,
     fill::{ACTOR, BEGIN_MILLIS, TARGET},
 };
 use crate::{
@@ -27,7 +27,7 @@ struct Page {
     sql: String,
 }
 
-pub(super) async fn figures(run: &AuditOptions, place: &Place) -> Result<Vec<Figure>> {
+pub(super) async fn figures(run: &AuditOptions, place: &AuditServer) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for page in pages(run, place).await? {
         eprintln!("==> {} on {}", page.what, place.name);
@@ -52,7 +52,7 @@ pub(super) async fn figures(run: &AuditOptions, place: &Place) -> Result<Vec<Fig
     Ok(figures)
 }
 
-async fn pages(run: &AuditOptions, place: &Place) -> Result<Vec<Page>> {
+async fn pages(run: &AuditOptions, place: &AuditServer) -> Result<Vec<Page>> {
     let page = |what, query: String, sql: String| Page { what, query, sql };
     let id = |id: &str| match place.store {
         Store::Postgres(_) => format!("'{id}'::uuid"),
@@ -101,7 +101,7 @@ enum Connection {
 }
 
 impl Bare {
-    async fn open(place: &Place, filter: &str) -> Result<Self> {
+    async fn open(place: &AuditServer, filter: &str) -> Result<Self> {
         let tenant = &place.owner.tenant;
         let (connection, id) = match &place.store {
             Store::Postgres(url) => {

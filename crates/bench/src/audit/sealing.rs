@@ -8,13 +8,13 @@ use tenantry_kernel::{Actor, RequestId};
 use tenantry_store::{Scope, SystemReason};
 
 use crate::{
-    jobs::{Place, cost},
+    jobs::{JobDatabase, cost},
     report::{Bar, Figure},
 };
 
 const PAIRS: usize = 10;
 
-pub(super) async fn figure(place: &Place) -> Result<Figure> {
+pub(super) async fn figure(place: &JobDatabase) -> Result<Figure> {
     eprintln!("==> cost of sealing");
     let actor = cost::owner(place).await?;
     let postmaster = cost::postmaster(place).await?;
@@ -41,7 +41,7 @@ pub(super) async fn figure(place: &Place) -> Result<Figure> {
     Ok(figure)
 }
 
-async fn seal(place: &Place, keys: &SealSigningKeys) -> Result<()> {
+async fn seal(place: &JobDatabase, keys: &SealSigningKeys) -> Result<()> {
     const SCOPE: Scope = Scope::System(SystemReason::Worker);
     let mut after = None;
     while let Some(chain) = place.store.read(SCOPE).await?.next_unsealed_chain(after).await? {

@@ -14,7 +14,7 @@ use tenantry_kernel::{Actor, Authorities, EmailAddress, Name, Origin, Permission
 use tenantry_store::{Scope, SystemReason};
 use tenantry_tenancy::{CreateRole, Description, Grantable, RoleName, create_role};
 
-use super::place::{Nothing, Place};
+use super::place::{JobDatabase, Nothing};
 
 use crate::report::{Bar, Figure};
 
@@ -22,7 +22,7 @@ const PAIRS: usize = 10;
 /// Number of consecutive changes of each kind.
 pub(crate) const CHANGES: usize = 1_000;
 
-pub(super) async fn figure(place: &Place) -> Result<Figure> {
+pub(super) async fn figure(place: &JobDatabase) -> Result<Figure> {
     eprintln!("==> cost of an enqueuing");
     let actor = owner(place).await?;
     let postmaster = postmaster(place).await?;
@@ -45,7 +45,7 @@ pub(super) async fn figure(place: &Place) -> Result<Figure> {
 }
 
 /// Creates roles, each in its own unit.
-pub(crate) async fn changes(place: &Place, actor: &Actor, enqueues: bool) -> Result<()> {
+pub(crate) async fn changes(place: &JobDatabase, actor: &Actor, enqueues: bool) -> Result<()> {
     let (tenant, person) = (actor.tenant.context("an owner")?, actor.user().context("an owner")?);
     for _ in 0..CHANGES {
         let mut unit = place.store.begin(Scope::Tenant { tenant, person }).await?;
@@ -62,7 +62,7 @@ pub(crate) async fn changes(place: &Place, actor: &Actor, enqueues: bool) -> Res
 }
 
 /// Returns an actor who may create roles.
-pub(crate) async fn owner(place: &Place) -> Result<Actor> {
+pub(crate) async fn owner(place: &JobDatabase) -> Result<Actor> {
     let context = &place.context;
     let secrets = ServerSecrets::parse(&[ServerSecrets::generate_one(&SystemEntropy)])?;
     let hour = Duration::from_secs(3_600);
@@ -83,7 +83,7 @@ pub(crate) async fn owner(place: &Place) -> Result<Actor> {
 }
 
 /// Returns the process id of the postmaster, the parent of the database's other processes.
-pub(crate) async fn postmaster(place: &Place) -> Result<u32> {
+pub(crate) async fn postmaster(place: &JobDatabase) -> Result<u32> {
     let mut connection = PgConnection::connect(place.url.as_deref().context("it is measured on PostgreSQL")?).await?;
     let backend: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await?;
     let (parent, _) = parent_and_ticks(u32::try_from(backend)?).context("the server runs on another machine")?;

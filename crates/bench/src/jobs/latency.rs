@@ -10,7 +10,7 @@ use std::{
 use tenantry_redis::{Redis, RedisTimeouts, RedisWakeUp};
 use tokio::time::sleep;
 
-use super::place::{Place, Working};
+use super::place::{JobDatabase, Working};
 use crate::{
     load::quantile,
     report::{Bar, Figure},
@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(40);
 
 pub(super) async fn figures(url: &str, redis: &str) -> Result<Vec<Figure>> {
     eprintln!("==> latency");
-    let here = Place::postgres(url, "bench_latency").await?;
+    let here = JobDatabase::postgres(url, "bench_latency").await?;
     let commit = commits(&here).await?;
     let mut times = one_at_a_time(&here).await?;
     times.sort();
@@ -41,9 +41,9 @@ pub(super) async fn figures(url: &str, redis: &str) -> Result<Vec<Figure>> {
         let redis = Redis::open(SecretString::from(redis), RedisTimeouts::default(), context.clone());
         Ok(RedisWakeUp::new(&redis.with_context(|| format!("no Redis for the {name}"))?))
     };
-    let there = Place::postgres(url, "bench_redis").await?;
-    let there = Place { wake_up: Arc::new(waking("worker")?), ..there };
-    let caller = Place { wake_up: Arc::new(waking("caller")?), ..there.clone() };
+    let there = JobDatabase::postgres(url, "bench_redis").await?;
+    let there = JobDatabase { wake_up: Arc::new(waking("worker")?), ..there };
+    let caller = JobDatabase { wake_up: Arc::new(waking("caller")?), ..there.clone() };
     // Until both are connected to Redis.
     sleep(Duration::from_secs(2)).await;
     let mut by_redis = Figure::new(
@@ -54,7 +54,7 @@ pub(super) async fn figures(url: &str, redis: &str) -> Result<Vec<Figure>> {
     );
     by_redis.add(millis(until_start(&there, &caller, true, SAMPLES, PAUSE).await?), None);
 
-    let alone = Place::postgres(url, "bench_poll").await?;
+    let alone = JobDatabase::postgres(url, "bench_poll").await?;
     let mut by_poll = Figure::new("the same by looking at the table alone", "PostgreSQL", "ms", Bar::Under(600.0));
     by_poll.add(millis(until_start(&alone, &alone, false, BY_POLL, Duration::from_millis(700)).await?), None);
     Ok(vec![median, slowest, by_redis, by_poll])
@@ -65,7 +65,7 @@ fn millis(time: Duration) -> f64 {
 }
 
 /// Returns the median duration of a commit of one row.
-async fn commits(place: &Place) -> Result<Duration> {
+async fn commits(place: &JobDatabase) -> Result<Duration> {
     let mut connection = PgConnection::connect(place.url.as_deref().context("it is measured on PostgreSQL")?).await?;
     sqlx::raw_sql("CREATE TABLE one_row (n bigint); INSERT INTO one_row VALUES (0)").execute(&mut connection).await?;
     let mut times = Vec::with_capacity(SAMPLES);
@@ -79,7 +79,7 @@ async fn commits(place: &Place) -> Result<Duration> {
     Ok(quantile(&times, 0.5))
 }
 
-async fn one_at_a_time(place: &Place) -> Result<Vec<Duration>> {
+async fn one_at_a_time(place: &JobDatabase) -> Result<Vec<Duration>> {
     let mut working = place.work();
     let mut commits = place.commits.subscribe();
     let mut times = Vec::with_capacity(SAMPLES);
@@ -96,7 +96,13 @@ async fn one_at_a_time(place: &Place) -> Result<Vec<Duration>> {
     Ok(times)
 }
 
-async fn until_start(place: &Place, caller: &Place, calls: bool, samples: usize, pause: Duration) -> Result<Duration> {
+async fn until_start(
+    place: &JobDatabase,
+    caller: &JobDatabase,
+    calls: bool,
+    samples: usize,
+    pause: Duration,
+) -> Result<Duration> {
     let mut working = place.work();
     let mut times = Vec::with_capacity(samples);
     for _ in 0..samples {
@@ -110,7 +116,7 @@ async fn until_start(place: &Place, caller: &Place, calls: bool, samples: usize,
 }
 
 /// Enqueues a job and waits until it begins.
-async fn start(place: &Place, caller: &Place, working: &mut Working, calls: bool) -> Result<Instant> {
+async fn start(place: &JobDatabase, caller: &JobDatabase, working: &mut Working, calls: bool) -> Result<Instant> {
     working.begun.borrow_and_update();
     place.enqueue(1).await?;
     if calls {

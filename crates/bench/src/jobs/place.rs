@@ -44,7 +44,7 @@ impl Kind for Nothing {
 
 /// A migrated database.
 #[derive(Clone)]
-pub(crate) struct Place {
+pub(crate) struct JobDatabase {
     pub(crate) store: Store,
     pub(crate) context: Context,
     pub(super) wake_up: Arc<dyn WakeUp>,
@@ -55,7 +55,7 @@ pub(crate) struct Place {
     pub(super) _folder: Arc<TempDir>,
 }
 
-impl Place {
+impl JobDatabase {
     pub(crate) async fn postgres(url: &str, name: &str) -> Result<Self> {
         let mut connection = PgConnection::connect(url).await?;
         for statement in [format!("DROP DATABASE IF EXISTS {name}"), format!("CREATE DATABASE {name}")] {
@@ -157,7 +157,7 @@ impl Working {
     }
 }
 
-impl JobStore for Place {
+impl JobStore for JobDatabase {
     type Unit = Unit;
 
     async fn read(&self) -> Result<Unit, StoreError> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tenantry_jobs::{ClaimJobs, FairnessCursor, JobClaims};
 use uuid::Uuid;
 
-use super::place::{CONCURRENCY, Place, QUEUE, SYSTEM};
+use super::place::{CONCURRENCY, JobDatabase, QUEUE, SYSTEM};
 use crate::report::{Bar, Figure};
 
 /// Rate of BullMQ 6 on Redis in one Node process on such a machine, without our durability.
@@ -31,7 +31,7 @@ pub(super) async fn figures(url: &str, jobs: usize, rounds: usize) -> Result<Vec
     let mut small = Figure::new("bulk enqueue, then process", "SQLite", "/s", Bar::Over(5_000.0));
     for round in 1..=rounds {
         eprintln!("==> throughput, round {round} of {rounds}");
-        let place = Place::postgres(url, "bench_jobs").await?;
+        let place = JobDatabase::postgres(url, "bench_jobs").await?;
         let began = Instant::now();
         place.enqueue(jobs).await?;
         let enqueued = began.elapsed();
@@ -39,12 +39,12 @@ pub(super) async fn figures(url: &str, jobs: usize, rounds: usize) -> Result<Vec
         let drained = began.elapsed() - enqueued;
         let a_second = |time: Duration| jobs as f64 / time.as_secs_f64();
         let raw = {
-            let place = Place::postgres(url, "bench_raw").await?;
+            let place = JobDatabase::postgres(url, "bench_raw").await?;
             place.enqueue(jobs).await?;
             raw_claims(&place, jobs).await?
         };
         let ours = {
-            let place = Place::postgres(url, "bench_claims").await?;
+            let place = JobDatabase::postgres(url, "bench_claims").await?;
             place.enqueue(jobs).await?;
             our_claims(&place, jobs).await?
         };
@@ -53,7 +53,7 @@ pub(super) async fn figures(url: &str, jobs: usize, rounds: usize) -> Result<Vec
         both.add(a_second(enqueued + drained), None);
         claims.add(a_second(ours), Some(a_second(raw)));
 
-        let place = Place::sqlite().await?;
+        let place = JobDatabase::sqlite().await?;
         let began = Instant::now();
         place.enqueue(jobs).await?;
         drain(&place, jobs).await?;
@@ -62,11 +62,11 @@ pub(super) async fn figures(url: &str, jobs: usize, rounds: usize) -> Result<Vec
     Ok(vec![enqueues, drains, both, claims, small])
 }
 
-async fn drain(place: &Place, jobs: usize) -> Result<()> {
+async fn drain(place: &JobDatabase, jobs: usize) -> Result<()> {
     place.work().finish(jobs).await
 }
 
-async fn our_claims(place: &Place, jobs: usize) -> Result<Duration> {
+async fn our_claims(place: &JobDatabase, jobs: usize) -> Result<Duration> {
     let (began, mut claimed, mut after) = (Instant::now(), 0, FairnessCursor::default());
     while claimed < jobs {
         let now = place.context.now();
@@ -84,7 +84,7 @@ async fn our_claims(place: &Place, jobs: usize) -> Result<Duration> {
 }
 
 /// Measures the minimum of a claim: one statement in the order of the index, one commit.
-async fn raw_claims(place: &Place, jobs: usize) -> Result<Duration> {
+async fn raw_claims(place: &JobDatabase, jobs: usize) -> Result<Duration> {
     let url = place.url.as_deref().context("raw claims are measured on PostgreSQL")?;
     let mut connection = PgConnection::connect(url).await?;
     sqlx::raw_sql("SELECT set_config('app.system', 'on', false)").execute(&mut connection).await?;

@@ -28,7 +28,7 @@ pub enum InvalidatedSessions {
 
 /// The text is not a known change; another release may understand it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this is no change of power")]
+#[error("this is not an invalidation")]
 pub struct UnknownInvalidation;
 
 impl fmt::Display for InvalidatedSessions {

@@ -107,7 +107,7 @@ pub struct AcceptInvitation {
 #[derive(Debug, Clone)]
 pub enum Acceptor {
     /// The user of the address, by this proof.
-    Known(Proof),
+    Existing(Proof),
     /// A new user, or the owner of a mailbox for which another client has created an unverified account.
     New {
         /// The user's name.
@@ -230,7 +230,7 @@ async fn newcomer(
     }
     let proved = known.clone().filter(|person| person.email_verified_at.is_some());
     match (as_whom, proved) {
-        (Acceptor::Known(proof), Some(person)) => {
+        (Acceptor::Existing(proof), Some(person)) => {
             let origin_session = match proof.proven {
                 Proven::Session { session, .. } => {
                     let session = unit.session_by_id(session).await?;

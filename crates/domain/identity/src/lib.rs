@@ -57,7 +57,7 @@ pub use registration::{
 };
 pub use sessions::{
     EndOwnSessions, EndReason, LogOut, MAX_LIVE_SESSIONS, OwnSessions, Refresh, Refreshed, Session, SessionPolicy,
-    Sessions, Which, end_own_sessions, log_out, refresh_session,
+    SessionSelector, Sessions, end_own_sessions, log_out, refresh_session,
 };
 pub use sign_in::{SignIn, SignedIn, SigningIn, complete_sign_in, default_tenant};
 pub use switching::{

@@ -178,7 +178,8 @@ async fn exchange(
     take: Option<&Role>,
     give: &Role,
 ) -> Result<(), IdentityError> {
-    let before: Vec<Role> = unit.roles_of(&[member.user]).await?.into_iter().map(|holding| holding.role).collect();
+    let before: Vec<Role> =
+        unit.roles_of(&[member.user]).await?.into_iter().map(|assignment| assignment.role).collect();
     let mut after = before.clone();
     after.retain(|role| take.is_none_or(|taken| taken.id != role.id));
     if after.iter().all(|role| role.id != give.id) {
@@ -249,7 +250,7 @@ async fn member_to_change<C: Command>(
     let authority = authorize::<C>(unit, actor, context).await?;
     let member = unit.membership_of(user).await?.ok_or(TenancyError::NotFound)?;
     let roles = unit.roles_of(&[user]).await?;
-    if roles.iter().any(|holding| holding.role.system == Some(DefaultRole::Owner)) {
+    if roles.iter().any(|assignment| assignment.role.system == Some(DefaultRole::Owner)) {
         ensure_owner_touches_owner(authority.active_tenant()?)?;
     }
     match expected_version {

@@ -179,7 +179,7 @@ pub(crate) enum RefreshOutcome {
 
 /// Selects sessions of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub enum SessionSelector {
     /// This session.
     One(SessionId),
     /// All sessions except the acting one.
@@ -256,7 +256,7 @@ impl Command for OwnSessions {
 #[derive(Debug, Clone, Copy)]
 pub struct EndOwnSessions {
     /// The sessions to end.
-    pub which: Which,
+    pub which: SessionSelector,
 }
 
 impl Command for EndOwnSessions {
@@ -276,13 +276,13 @@ pub async fn end_own_sessions(
     let now = context.now();
     let reason = EndReason::Revoked;
     let ended = match command.which {
-        Which::One(id) => {
+        SessionSelector::One(id) => {
             let session = unit.session_by_id(id).await?.filter(|session| session.user == user);
             session.filter(|session| session.ended.is_none()).ok_or(IdentityError::NotFound)?;
             unit.end_session(id, reason, now).await?
         }
-        Which::Others => unit.end_sessions_of_user(user, Some(current), reason, now).await?,
-        Which::All => unit.end_sessions_of_user(user, None, reason, now).await?,
+        SessionSelector::Others => unit.end_sessions_of_user(user, Some(current), reason, now).await?,
+        SessionSelector::All => unit.end_sessions_of_user(user, None, reason, now).await?,
     };
     note_ended(unit, actor, context, &ended, reason).await
 }

@@ -13,9 +13,9 @@ pub use error::TenancyError;
 pub use ids::InvitationId;
 pub use invitations::{Invitation, InvitationState, Invitations, ListInvitations, RevokeInvitation, revoke_invitation};
 pub use memberships::{
-    AssignRoles, GiveRole, ListMembers, MemberFilter, MemberKey, MemberKeys, MemberOrder, Membership, MembershipStatus,
-    Memberships, RoleHolding, TakeRole, assign_roles, ensure_owner_remains, ensure_owner_touches_owner, give_role,
-    take_role, wanted_roles,
+    AssignRole, AssignRoles, ListMembers, MemberFilter, MemberKey, MemberKeys, MemberOrder, Membership,
+    MembershipStatus, Memberships, RoleAssignment, UnassignRole, assign_role, assign_roles, ensure_owner_remains,
+    ensure_owner_touches_owner, unassign_role, wanted_roles,
 };
 pub use plans::{PLANS, Plan, UnknownPlan};
 pub use roles::{

@@ -109,7 +109,7 @@ pub struct MemberFilter {
 
 /// An assignment of a role to a member.
 #[derive(Debug, Clone)]
-pub struct RoleHolding {
+pub struct RoleAssignment {
     /// The member.
     pub user: UserId,
     /// The role.
@@ -147,7 +147,7 @@ pub trait Memberships: Send {
     ) -> Result<Page<(Membership, MemberKey), MemberKey>, StoreError>;
 
     /// Returns the role assignments of these members.
-    async fn roles_of(&mut self, users: &[UserId]) -> Result<Vec<RoleHolding>, StoreError>;
+    async fn roles_of(&mut self, users: &[UserId]) -> Result<Vec<RoleAssignment>, StoreError>;
 
     /// Returns every role that the user holds, in any tenant, by name. For System units, and for users outside any
     /// tenant.
@@ -194,14 +194,14 @@ impl Command for AssignRoles {
 
 /// Assign one more role to a member.
 #[derive(Debug, Clone, Copy)]
-pub struct GiveRole {
+pub struct AssignRole {
     /// The member.
     pub user: UserId,
     /// The role.
     pub role: RoleId,
 }
 
-impl Command for GiveRole {
+impl Command for AssignRole {
     const REQUIRES: Requirement = AssignRoles::REQUIRES;
     const EVENTS: &'static [Action] = AssignRoles::EVENTS;
     const LOCKS_TENANT: bool = true;
@@ -209,7 +209,7 @@ impl Command for GiveRole {
 
 /// Unassign a role from a member.
 #[derive(Debug, Clone, Copy)]
-pub struct TakeRole {
+pub struct UnassignRole {
     /// The member.
     pub user: UserId,
     /// The role.
@@ -218,7 +218,7 @@ pub struct TakeRole {
     pub expected_version: Option<i64>,
 }
 
-impl Command for TakeRole {
+impl Command for UnassignRole {
     const REQUIRES: Requirement = AssignRoles::REQUIRES;
     const EVENTS: &'static [Action] = AssignRoles::EVENTS;
     const LOCKS_TENANT: bool = true;
@@ -252,13 +252,13 @@ pub async fn wanted_roles(unit: &mut (impl Roles + ?Sized), ids: &[RoleId]) -> R
 }
 
 /// Assigns one more role to a member; changes nothing when the member already holds it.
-pub async fn give_role(
+pub async fn assign_role(
     unit: &mut (impl Memberships + Roles + Authorities + Journal + ?Sized),
     actor: &Actor,
     context: &Context,
-    command: GiveRole,
+    command: AssignRole,
 ) -> Result<(), TenancyError> {
-    let authority = authorize::<GiveRole>(unit, actor, context).await?;
+    let authority = authorize::<AssignRole>(unit, actor, context).await?;
     let held = authority.active_tenant()?;
     let member = Member::load(unit, command.user).await?;
     let role = unit.role_by_id(command.role).await?.ok_or(TenancyError::NotFound)?;
@@ -270,13 +270,13 @@ pub async fn give_role(
 }
 
 /// Unassigns a role from a member. Fails with [`TenancyError::NotFound`] when the member does not hold it.
-pub async fn take_role(
+pub async fn unassign_role(
     unit: &mut (impl Memberships + Roles + Authorities + Journal + ?Sized),
     actor: &Actor,
     context: &Context,
-    command: TakeRole,
+    command: UnassignRole,
 ) -> Result<(), TenancyError> {
-    let authority = authorize::<TakeRole>(unit, actor, context).await?;
+    let authority = authorize::<UnassignRole>(unit, actor, context).await?;
     let held = authority.active_tenant()?;
     let member = Member::load(unit, command.user).await?;
     let wanted: Vec<Role> = member.roles.iter().filter(|role| role.id != command.role).cloned().collect();
@@ -294,7 +294,7 @@ struct Member {
 impl Member {
     async fn load(unit: &mut (impl Memberships + ?Sized), user: UserId) -> Result<Self, TenancyError> {
         let membership = unit.membership_of(user).await?.ok_or(TenancyError::NotFound)?;
-        let roles = unit.roles_of(&[user]).await?.into_iter().map(|holding| holding.role).collect();
+        let roles = unit.roles_of(&[user]).await?.into_iter().map(|assignment| assignment.role).collect();
         Ok(Self { membership, roles })
     }
 }

@@ -13,7 +13,7 @@ use crate::{App, Failure};
 
 use super::{
     app::app_of,
-    idempotency::{KeyedRequest, require_place},
+    idempotency::{IdempotentRequestParts, require_place},
     limits::{count_address, count_person},
     origin::origin_of,
 };
@@ -22,7 +22,7 @@ use super::{
 pub(crate) struct Authorized<C> {
     pub(crate) known: Arc<CachedAuthority>,
     pub(crate) origin: Origin,
-    keyed: Option<KeyedRequest>,
+    keyed: Option<IdempotentRequestParts>,
     command: PhantomData<C>,
 }
 
@@ -57,7 +57,7 @@ impl<C: Command> Authorized<C> {
     /// Creates the request for the change in the caller's name. Call it after the body has been read: the idempotent
     /// request holds the body's digest.
     pub(crate) fn change_request(&self) -> ChangeRequest {
-        let idempotent = self.keyed.as_ref().map(KeyedRequest::request);
+        let idempotent = self.keyed.as_ref().map(IdempotentRequestParts::request);
         ChangeRequest { actor: self.actor(), action: action_of::<C>(), idempotent }
     }
 }
@@ -87,7 +87,7 @@ impl<C: Command + 'static> FromRequest for Authorized<C> {
                 app.changes.note_denial(&caller.change_request(), &failure).await;
                 return Err(failure);
             }
-            caller.keyed = KeyedRequest::of(&request, &caller.known)?;
+            caller.keyed = IdempotentRequestParts::of(&request, &caller.known)?;
             Ok(caller)
         })
     }

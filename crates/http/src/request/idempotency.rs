@@ -52,13 +52,13 @@ impl ReadBody {
 }
 
 /// A request with a key. Its body may still be unread.
-pub(crate) struct KeyedRequest {
+pub(crate) struct IdempotentRequestParts {
     scope: IdempotencyScope,
     request: Request,
     body: ReadBody,
 }
 
-impl KeyedRequest {
+impl IdempotentRequestParts {
     /// Returns the keyed request of this caller; `None` without a key. Fails with `idempotency_key_invalid` when the
     /// key is malformed or given twice, or the operation takes none.
     pub(super) fn of(request: &HttpRequest, caller: &CachedAuthority) -> Result<Option<Self>, Failure> {

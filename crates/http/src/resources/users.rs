@@ -8,8 +8,8 @@ use tenantry_kernel::{Direction, ErrorCode, Page, RoleId, UserId, Vocabulary, bo
 use tenantry_service::Unit;
 use tenantry_tenancy::vocabulary::{LAST_OWNER, ROLE_ESCALATION};
 use tenantry_tenancy::{
-    AssignRoles, GiveRole, ListMembers, MemberFilter, MemberKey, MemberOrder, Membership, MembershipStatus,
-    Memberships, RoleHolding, TakeRole, assign_roles, give_role as give, take_role as take,
+    AssignRole, AssignRoles, ListMembers, MemberFilter, MemberKey, MemberOrder, Membership, MembershipStatus,
+    Memberships, RoleAssignment, UnassignRole, assign_role as assign, assign_roles, unassign_role as unassign,
 };
 use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
@@ -30,8 +30,8 @@ pub(crate) fn resource() -> Resource {
         .operation(handler!(change_user), Contract::of::<ChangeMemberStatus>(&[LAST_OWNER]).versioned())
         .operation(handler!(remove_user), Contract::of::<RemoveMember>(&[LAST_OWNER]))
         .operation(handler!(set_roles), Contract::of::<AssignRoles>(&[ROLE_ESCALATION, LAST_OWNER]).versioned())
-        .operation(handler!(give_role), Contract::of::<GiveRole>(&[ROLE_ESCALATION]))
-        .operation(handler!(take_role), Contract::of::<TakeRole>(&[LAST_OWNER]))
+        .operation(handler!(give_role), Contract::of::<AssignRole>(&[ROLE_ESCALATION]))
+        .operation(handler!(take_role), Contract::of::<UnassignRole>(&[LAST_OWNER]))
 }
 
 /// A member of the tenant.
@@ -59,14 +59,14 @@ pub(crate) struct MemberView {
 }
 
 impl MemberView {
-    fn new(member: &Membership, person: &Person, holdings: &[RoleHolding]) -> Self {
-        let own = holdings.iter().filter(|holding| holding.user == member.user);
+    fn new(member: &Membership, person: &Person, assignments: &[RoleAssignment]) -> Self {
+        let own = assignments.iter().filter(|assignment| assignment.user == member.user);
         Self {
             id: member.user.to_string(),
             email: person.email.to_string(),
             name: person.name.to_string(),
             status: member.status.name(),
-            roles: own.map(|holding| RoleReference::from(&holding.role)).collect(),
+            roles: own.map(|assignment| RoleReference::from(&assignment.role)).collect(),
             joined_at: member.joined_at.to_string(),
             last_seen_at: member.last_seen_at.map(|at| at.to_minute().to_string()),
         }
@@ -178,8 +178,8 @@ async fn views(unit: &mut Unit, members: &[Membership]) -> Result<Vec<MemberView
     let ids: Vec<UserId> = members.iter().map(|member| member.user).collect();
     let people = unit.people_by_ids(&ids).await?;
     let people: HashMap<UserId, Person> = people.into_iter().map(|person| (person.id, person)).collect();
-    let holdings = unit.roles_of(&ids).await?;
-    let view = |member: &Membership| people.get(&member.user).map(|p| MemberView::new(member, p, &holdings));
+    let assignments = unit.roles_of(&ids).await?;
+    let view = |member: &Membership| people.get(&member.user).map(|p| MemberView::new(member, p, &assignments));
     Ok(members.iter().filter_map(view).collect())
 }
 
@@ -294,12 +294,12 @@ pub(crate) async fn set_roles(
 )]
 pub(crate) async fn give_role(
     app: App,
-    caller: Authorized<GiveRole>,
+    caller: Authorized<AssignRole>,
     path: web::Path<(String, String)>,
 ) -> Result<Answer, Failure> {
-    let command = GiveRole { user: path_id(&path.0)?, role: path_id(&path.1)? };
+    let command = AssignRole { user: path_id(&path.0)?, role: path_id(&path.1)? };
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
-        give(unit, actor, context, command).await?;
+        assign(unit, actor, context, command).await?;
         Ok(Answer::no_content())
     })
     .await
@@ -315,13 +315,13 @@ pub(crate) async fn give_role(
 )]
 pub(crate) async fn take_role(
     app: App,
-    caller: Authorized<TakeRole>,
+    caller: Authorized<UnassignRole>,
     path: web::Path<(String, String)>,
     if_match: IfMatch,
 ) -> Result<Answer, Failure> {
-    let command = TakeRole { user: path_id(&path.0)?, role: path_id(&path.1)?, expected_version: if_match.0 };
+    let command = UnassignRole { user: path_id(&path.0)?, role: path_id(&path.1)?, expected_version: if_match.0 };
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
-        take(unit, actor, context, command).await?;
+        unassign(unit, actor, context, command).await?;
         Ok(Answer::no_content())
     })
     .await

@@ -167,7 +167,9 @@ pub(super) async fn a_job_is_not_retried_beside_a_live_one_of_its_key(scene: &Sc
     assert!(retry(scene, acme.scope(), job.id).await);
 }
 
-pub(super) async fn only_what_waits_is_cancelled_and_its_secret_goes(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
+pub(super) async fn only_a_waiting_job_is_cancelled_and_its_secret_is_blanked(
+    scene: &Scene<'_, impl Units<Unit: JobPorts>>,
+) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let now = scene.context.now();

@@ -56,7 +56,7 @@ pub(super) async fn te1_another_tenants_members_are_untouched(scene: &Scene<'_, 
         assert_eq!(stored(scene, globex.id(), agent.id).await.as_ref(), Some(&before), "{scope:?}");
         assert_eq!(stored(scene, globex.id(), stranger.id).await, None, "{scope:?}");
         let held = scene.look_as(globex.scope(), async |unit| unit.roles_of(&[agent.id]).await.unwrap()).await;
-        assert_eq!(held.iter().map(|holding| holding.role.id).collect::<Vec<_>>(), [clerk.id], "{scope:?}");
+        assert_eq!(held.iter().map(|assignment| assignment.role.id).collect::<Vec<_>>(), [clerk.id], "{scope:?}");
     }
 }
 
@@ -72,7 +72,7 @@ pub(super) async fn te1_a_member_cannot_hold_another_tenants_role(scene: &Scene<
                 .is_err()
         );
         let held = scene.look_as(acme.scope(), async |unit| unit.roles_of(&[member.id]).await.unwrap()).await;
-        let held: Vec<_> = held.iter().map(|holding| holding.role.system).collect();
+        let held: Vec<_> = held.iter().map(|assignment| assignment.role.system).collect();
         assert_eq!(held, [Some(DefaultRole::Member)], "{scope:?}");
     }
 }

@@ -27,14 +27,14 @@ fn user(opened: &Opened) -> UserId {
     UserId::new(&opened.context)
 }
 
-/// Creates a unit that has announced a change and is not committed.
+/// Creates a unit that has published a change and is not committed.
 async fn announcing(store: &Store, user: UserId) -> Unit {
     let mut unit = store.begin(Scope::Person(user)).await.unwrap();
     unit.user_authority_changed(user).await.unwrap();
     unit
 }
 
-async fn announce(store: &Store, user: UserId) {
+async fn publish(store: &Store, user: UserId) {
     announcing(store, user).await.commit().await.unwrap();
 }
 
@@ -42,7 +42,7 @@ async fn users(feed: &mut AuthorityFeed) -> Vec<UserId> {
     let changes = feed.read().await.unwrap();
     let user = |change: &AuthorityChange| match change {
         AuthorityChange::User(user) => *user,
-        other => panic!("not announced: {other:?}"),
+        other => panic!("not published: {other:?}"),
     };
     let mut users: Vec<UserId> = changes.iter().map(user).collect();
     users.sort();
@@ -65,24 +65,24 @@ async fn a_feed_sees_the_changes_of_another_store_each_once(opened: Opened) {
         assert!(changes.contains(&change), "{change:?}");
     }
     assert_eq!(feed.read().await.unwrap(), []);
-    announce(&other, user).await;
+    publish(&other, user).await;
     assert_eq!(users(&mut feed).await, [user], "the same again is another change");
     assert_eq!(users(&mut feed).await, []);
 }
 
 async fn a_feed_begins_with_its_first_reading(opened: Opened) {
-    announce(&opened.store, user(&opened)).await;
+    publish(&opened.store, user(&opened)).await;
     let mut feed = AuthorityFeed::new(opened.config.clone());
     assert_eq!(users(&mut feed).await, []);
     let later = user(&opened);
-    announce(&opened.store, later).await;
+    publish(&opened.store, later).await;
     assert_eq!(users(&mut feed).await, [later]);
 }
 
 async fn two_feeds_see_the_same(opened: Opened) {
     let (mut one, mut other) = (feed(&opened).await, feed(&opened).await);
     let changed = user(&opened);
-    announce(&opened.store, changed).await;
+    publish(&opened.store, changed).await;
     assert_eq!(users(&mut one).await, [changed]);
     assert_eq!(users(&mut other).await, [changed]);
 }
@@ -93,7 +93,7 @@ async fn what_is_rolled_back_was_never_changed(opened: Opened) {
     assert_eq!(users(&mut feed).await, [], "nor before the commit");
     drop(unit);
     let changed = user(&opened);
-    announce(&opened.store, changed).await;
+    publish(&opened.store, changed).await;
     assert_eq!(users(&mut feed).await, [changed]);
 }
 
@@ -104,9 +104,9 @@ async fn a_change_that_began_before_others_and_is_committed_after_them_is_seen()
     let mut feed = feed(&opened).await;
     let [early, between, late] = [user(&opened), user(&opened), user(&opened)];
     let first = announcing(&opened.store, early).await;
-    announce(&opened.store, between).await;
+    publish(&opened.store, between).await;
     assert_eq!(users(&mut feed).await, [between]);
-    announce(&opened.store, late).await;
+    publish(&opened.store, late).await;
     assert_eq!(users(&mut feed).await, [late]);
     assert_eq!(users(&mut feed).await, []);
     first.commit().await.unwrap();
@@ -130,14 +130,14 @@ async fn a_change_under_way_at_the_first_reading_is_seen() {
 async fn a_feed_begins_with_its_first_reading_whoever_else_is_at_work() {
     let opened = postgres().await;
     let older = announcing(&opened.store, user(&opened)).await;
-    announce(&opened.store, user(&opened)).await;
+    publish(&opened.store, user(&opened)).await;
     let mut feed = AuthorityFeed::new(opened.config.clone());
     assert_eq!(users(&mut feed).await, []);
     drop(older);
     assert_eq!(users(&mut feed).await, []);
 }
 
-/// Twelve units announce changes and commit in another order, with a read after each step.
+/// Twelve units publish changes and commit in another order, with a read after each step.
 #[tokio::test]
 async fn in_whatever_order_changes_are_committed_each_is_seen_once() {
     const UNITS: usize = 12;
@@ -145,10 +145,10 @@ async fn in_whatever_order_changes_are_committed_each_is_seen_once() {
     // 5, 7 and 11 have no divisor in common with 12, so that each stride visits every unit.
     for stride in [5, 7, 11] {
         let mut feed = feed(&opened).await;
-        let announced: Vec<UserId> = (0..UNITS).map(|_| user(&opened)).collect();
+        let published: Vec<UserId> = (0..UNITS).map(|_| user(&opened)).collect();
         let mut seen = Vec::new();
         let mut open = Vec::new();
-        for user in &announced {
+        for user in &published {
             open.push(Some(announcing(&opened.store, *user).await));
             // The feed is read while the units are open.
             seen.extend(users(&mut feed).await);
@@ -156,11 +156,11 @@ async fn in_whatever_order_changes_are_committed_each_is_seen_once() {
         for step in 0..UNITS {
             open[step * stride % UNITS].take().unwrap().commit().await.unwrap();
             let now = users(&mut feed).await;
-            assert_eq!(now, [announced[step * stride % UNITS]]);
+            assert_eq!(now, [published[step * stride % UNITS]]);
             seen.extend(now);
         }
         assert_eq!(seen.len(), UNITS);
-        assert_eq!(seen.iter().collect::<HashSet<_>>(), announced.iter().collect());
+        assert_eq!(seen.iter().collect::<HashSet<_>>(), published.iter().collect());
         assert_eq!(users(&mut feed).await, []);
     }
 }
@@ -172,11 +172,11 @@ async fn fa4_a_feed_goes_on_where_it_was_after_its_connection_was_terminated() {
     let mut connection = opened.connect().await;
     for _ in 0..3 {
         let [before, meanwhile, after] = [user(&opened), user(&opened), user(&opened)];
-        announce(&opened.store, before).await;
+        publish(&opened.store, before).await;
         assert_eq!(users(&mut feed).await, [before]);
         let open = announcing(&opened.store, meanwhile).await;
         terminate(&mut connection, "tenantry authority feed").await;
-        announce(&opened.store, after).await;
+        publish(&opened.store, after).await;
         assert!(feed.read().await.is_err(), "the reading says that it failed");
         assert_eq!(users(&mut feed).await, [after], "and the next one misses nothing and repeats nothing");
         open.commit().await.unwrap();

@@ -44,9 +44,9 @@ async fn a_commit_says_whose_power_has_changed(opened: Opened) {
     unit.user_authority_changed(owner.id).await.unwrap();
     unit.session_authority_changed(session.id).await.unwrap();
     unit.tenant_authority_changed(tenant.id).await.unwrap();
-    let power =
+    let authority_changes =
         vec![AuthorityChange::User(owner.id), AuthorityChange::Session(session.id), AuthorityChange::Tenant(tenant.id)];
-    assert_eq!(unit.commit().await.unwrap(), Committed { power, ..Committed::default() });
+    assert_eq!(unit.commit().await.unwrap(), Committed { authority_changes, ..Committed::default() });
     let nothing = Committed::default();
     assert_eq!(opened.store.begin(SYSTEM).await.unwrap().commit().await.unwrap(), nothing);
 }

@@ -12,7 +12,8 @@ use tenantry_kernel::{
     TenantAuthority, TenantId, Timestamp, UserId,
 };
 use tenantry_tenancy::{
-    MemberFilter, MemberKey, MemberKeys, MemberOrder, Membership, Memberships, Role, RoleHolding, TenancyError, Tenant,
+    MemberFilter, MemberKey, MemberKeys, MemberOrder, Membership, Memberships, Role, RoleAssignment, TenancyError,
+    Tenant,
 };
 
 type Done<T = ()> = Result<T, StoreError>;
@@ -191,7 +192,7 @@ impl Memberships for Memory {
     async fn lock_membership(&mut self, _: TenantId, _: UserId) -> Done<Option<Membership>> {
         Ok(None)
     }
-    async fn roles_of(&mut self, _: &[UserId]) -> Done<Vec<RoleHolding>> {
+    async fn roles_of(&mut self, _: &[UserId]) -> Done<Vec<RoleAssignment>> {
         Ok(Vec::new())
     }
     async fn active_owners(&mut self, _: TenantId) -> Done<Vec<UserId>> {

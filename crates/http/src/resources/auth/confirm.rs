@@ -20,7 +20,7 @@ use crate::{
 
 use super::{
     register::RegisteredView,
-    tokens::{Issued, Transport},
+    tokens::{IssuedTokens, Transport},
 };
 
 pub(crate) const OPERATION: Contract = Contract::public(
@@ -82,7 +82,7 @@ pub(crate) async fn confirm_registration(
     let issuer = app.issuer.clone();
     app.change(by, SCOPE, async move |unit, actor, context| {
         let made = confirm(unit, actor, context, issuer.secrets(), issuer.policy(), command.clone()).await?;
-        RegisteredView::answer(&made, &Issued::new(&issuer, &made.session, transport)?)
+        RegisteredView::answer(&made, &IssuedTokens::new(&issuer, &made.session, transport)?)
     })
     .await
 }

@@ -17,7 +17,7 @@ use crate::{
     resources::views::{TenantReference, TenantView, UserView},
 };
 
-use super::tokens::{Issued, TokensView, Transport};
+use super::tokens::{IssuedTokens, TokensView, Transport};
 
 const SCOPE: Scope = Scope::System(SystemReason::SignIn);
 
@@ -115,7 +115,7 @@ async fn sign_in(app: &App, origin: &Origin, wanted: &LoginInput) -> Result<Answ
     let issuer = app.issuer.clone();
     app.change(by, SCOPE, async move |unit, actor, context| {
         let done = complete_sign_in(unit, actor, context, issuer.secrets(), issuer.policy(), command.clone()).await?;
-        let issued = Issued::new(&issuer, &done.session, transport)?;
+        let issued = IssuedTokens::new(&issuer, &done.session, transport)?;
         let answer = Answer::ok(&SignedInView {
             user: UserView::from(&done.person),
             tenant: done.tenant.as_ref().map(TenantView::from),

@@ -14,7 +14,7 @@ mod sessions;
 mod switch;
 mod tokens;
 
-pub(super) use tokens::{Issued, TokensView, Transport};
+pub(super) use tokens::{IssuedTokens, TokensView, Transport};
 
 use crate::request::{Resource, handler};
 

@@ -12,7 +12,7 @@ use crate::{
     vocabulary::ORIGIN_NOT_ALLOWED,
 };
 
-use super::tokens::{Issued, PresentedToken, TokensView, presented};
+use super::tokens::{IssuedTokens, PresentedToken, TokensView, presented};
 
 pub(crate) const OPERATION: Contract = Contract::public(
     Refresh::EVENTS,
@@ -43,7 +43,7 @@ pub(crate) async fn refresh(app: App, _: Anonymous, request: HttpRequest, body: 
         let command = Refresh { token };
         match refresh_session(unit, actor, context, issuer.secrets(), issuer.policy(), command).await? {
             Refreshed::Session(session) => {
-                let issued = Issued::new(&issuer, &session, transport)?;
+                let issued = IssuedTokens::new(&issuer, &session, transport)?;
                 Ok(issued.on(Answer::ok(&issued.view)?).into())
             }
             Refreshed::Replayed => Ok(CommitMode::RefusedAndKept(IdentityError::Replayed.into())),

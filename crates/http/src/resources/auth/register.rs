@@ -21,7 +21,7 @@ use crate::{
     settings::RegistrationPolicy,
 };
 
-use super::tokens::{Issued, TokensView, Transport};
+use super::tokens::{IssuedTokens, TokensView, Transport};
 
 pub(crate) const OPERATION: Contract = Contract::public(
     Register::EVENTS,
@@ -110,7 +110,7 @@ pub(crate) struct RegisteredView {
 
 impl RegisteredView {
     /// Creates the response with the new user, their tenant and the tokens of their session.
-    pub(super) fn answer(made: &Registered, issued: &Issued) -> Result<Answer, Failure> {
+    pub(super) fn answer(made: &Registered, issued: &IssuedTokens) -> Result<Answer, Failure> {
         let view = Self {
             user: UserView::from(&made.person),
             tenant: TenantView::from(&made.tenant),
@@ -162,7 +162,7 @@ pub(crate) async fn register(app: App, _: Anonymous, request: HttpRequest, body:
             return Answer::accepted();
         }
         let made = make(unit, actor, context, issuer.secrets(), issuer.policy(), command.clone()).await?;
-        RegisteredView::answer(&made, &Issued::new(&issuer, &made.session, transport)?)
+        RegisteredView::answer(&made, &IssuedTokens::new(&issuer, &made.session, transport)?)
     })
     .await
 }

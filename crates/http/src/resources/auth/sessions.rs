@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, web};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use tenantry_identity::{EndOwnSessions, OwnSessions, Session, Sessions, Which, end_own_sessions};
+use tenantry_identity::{EndOwnSessions, OwnSessions, Session, SessionSelector, Sessions, end_own_sessions};
 use tenantry_kernel::{FieldError, TenantId};
 use tenantry_service::Scope;
 use tenantry_tenancy::{Memberships, Tenant};
@@ -83,7 +83,7 @@ pub(crate) async fn end_session(
     caller: Authorized<EndOwnSessions>,
     id: web::Path<String>,
 ) -> Result<Answer, Failure> {
-    let which = Which::One(path_id(&id)?);
+    let which = SessionSelector::One(path_id(&id)?);
     end(&app, &caller, which).await
 }
 
@@ -111,8 +111,8 @@ pub(crate) async fn end_sessions(
 ) -> Result<Answer, Failure> {
     let query: ScopeQuery = parse_query(&request)?;
     let which = match query.scope.as_deref() {
-        Some("others") => Which::Others,
-        Some("all") => Which::All,
+        Some("others") => SessionSelector::Others,
+        Some("all") => SessionSelector::All,
         Some(_) => return Err(scope_failure("invalid", "This must be others or all.")),
         None => return Err(scope_failure("required", "This is required: others or all.")),
     };
@@ -123,7 +123,7 @@ fn scope_failure(code: &'static str, message: &str) -> Failure {
     Failure::invalid(vec![FieldError::new("scope", code, message)])
 }
 
-async fn end(app: &App, caller: &Authorized<EndOwnSessions>, which: Which) -> Result<Answer, Failure> {
+async fn end(app: &App, caller: &Authorized<EndOwnSessions>, which: SessionSelector) -> Result<Answer, Failure> {
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
         end_own_sessions(unit, actor, context, EndOwnSessions { which }).await?;
         Ok(Answer::no_content())

@@ -16,7 +16,7 @@ use crate::{
     vocabulary::ORIGIN_NOT_ALLOWED,
 };
 
-use super::tokens::{Issued, TokensView, Transport, presented};
+use super::tokens::{IssuedTokens, TokensView, Transport, presented};
 
 pub(crate) const OPERATION: Contract =
     Contract::of::<SwitchTenant>(&[ErrorCode::TENANT_SUSPENDED, ORIGIN_NOT_ALLOWED]).with_cookie();
@@ -107,7 +107,7 @@ pub(crate) async fn switch_tenant(
             Switched::There(done) => done,
             Switched::Replayed => return Ok(CommitMode::RefusedAndKept(IdentityError::Replayed.into())),
         };
-        let issued = Issued::new(&issuer, &done.session, transport)?;
+        let issued = IssuedTokens::new(&issuer, &done.session, transport)?;
         let view = SwitchedView {
             user: UserView::from(&done.person),
             tenant: TenantView::from(&done.tenant),

@@ -59,12 +59,12 @@ pub(crate) struct TokensView {
 }
 
 /// Tokens of a session at its current rotation, and the cookie if the refresh token is sent in one.
-pub(crate) struct Issued {
+pub(crate) struct IssuedTokens {
     pub(crate) view: TokensView,
     cookie: Option<String>,
 }
 
-impl Issued {
+impl IssuedTokens {
     /// Issues the tokens of a session.
     pub(crate) fn new(issuer: &TokenIssuer, session: &Session, transport: Transport) -> Result<Self, Failure> {
         let tokens = issuer.issue(session)?;

@@ -18,7 +18,7 @@ use crate::{
     Answer, App, Failure,
     request::{Anonymous, Body, Contract, FieldErrors, IntoCommand, MaybeAuthenticated, Of, origin_of},
     resources::{
-        auth::{Issued, TokensView, Transport},
+        auth::{IssuedTokens, TokensView, Transport},
         views::{TenantReference, TenantView, UserView},
     },
 };
@@ -181,7 +181,7 @@ pub(crate) async fn accept_invitation(
     let issuer = app.issuer.clone();
     app.change(ChangeRequest::new(actor, INVITATION_ACCEPTED), LINK, async move |unit, actor, context| {
         let joined = accept(unit, actor, context, issuer.secrets(), issuer.policy(), command.clone()).await?;
-        let issued = Issued::new(&issuer, &joined.session, transport)?;
+        let issued = IssuedTokens::new(&issuer, &joined.session, transport)?;
         let view = JoinedView {
             user: UserView::from(&joined.person),
             tenant: TenantView::from(&joined.tenant),
@@ -205,7 +205,7 @@ async fn acceptor(
         return new_acceptor(app, offer, accepted).await;
     }
     if let Some(known) = caller {
-        return Ok(Acceptor::Known(Proof::of_session(known.authority.session()?)));
+        return Ok(Acceptor::Existing(Proof::of_session(known.authority.session()?)));
     }
     let password = accepted.password.ok_or_else(|| Failure::invalid(vec![required("password")]))?;
     let email = &offer.invitation.email;
@@ -214,7 +214,7 @@ async fn acceptor(
         let attempt = LoginAttempt { email: email.clone(), slug: Some(Ok(offer.tenant.slug.clone())) };
         app.proofs.note_wrong_password(failure, origin, attempt);
     });
-    Ok(Acceptor::Known(proof?))
+    Ok(Acceptor::Existing(proof?))
 }
 
 async fn new_acceptor(app: &App, offer: &Offer, accepted: AcceptedOffer) -> Result<Acceptor, Failure> {

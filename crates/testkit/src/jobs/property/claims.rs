@@ -30,7 +30,7 @@ impl Model {
         ensure(found <= limit, || format!("{found} jobs were claimed, of at most {limit}"))?;
         let able = self.able(command);
         let mut got: BTreeMap<TenantKey, u32> = BTreeMap::new();
-        let mut last: BTreeMap<TenantKey, Place> = BTreeMap::new();
+        let mut last: BTreeMap<TenantKey, Rank> = BTreeMap::new();
         for claimed in &claims.jobs {
             let (job, claim) = (&claimed.job, claimed.claim);
             let entry = self.jobs.get_mut(&job.id).ok_or_else(|| format!("nobody has committed {job:?}"))?;
@@ -87,7 +87,7 @@ impl Model {
     }
 
     /// Checks that no remaining job precedes a claimed one in its tenant key.
-    fn check_order(&self, command: &ClaimJobs<'_>, last: &BTreeMap<TenantKey, Place>) -> Checked {
+    fn check_order(&self, command: &ClaimJobs<'_>, last: &BTreeMap<TenantKey, Rank>) -> Checked {
         let is_ready = |entry: &&Entry| entry.state == JobState::Ready && entry.job.queue == command.queue;
         for left in self.jobs.values().filter(is_ready) {
             let is_behind = last.get(&left.job.tenant).is_none_or(|last| place(left) >= *last);
@@ -98,8 +98,8 @@ impl Model {
 }
 
 /// Sort key of a job: higher priority first, then older.
-type Place = (Reverse<i32>, Timestamp);
+type Rank = (Reverse<i32>, Timestamp);
 
-fn place(entry: &Entry) -> Place {
+fn place(entry: &Entry) -> Rank {
     (Reverse(entry.job.priority), entry.run_at)
 }

@@ -56,7 +56,7 @@ pub(super) async fn fill(opened: &Opened) -> (TenantId, UserId) {
             unit.note_process(ProcessId::new(&opened.context), now).await.unwrap();
             for tenant in [Some(tenant.id), None] {
                 let (keyed, answer) = answer(tenant, person.id, now);
-                unit.remember_answer(&keyed, &answer).await.unwrap();
+                unit.store_response(&keyed, &answer).await.unwrap();
             }
             let file = File {
                 id: FileId::new(&opened.context),
@@ -120,7 +120,7 @@ fn answer(tenant: Option<TenantId>, person: UserId, now: Timestamp) -> (Idempote
     let answer = IdempotencyRecord {
         secret_id: "k1".to_owned(),
         fingerprint: Fingerprint::from_bytes([0; 32]),
-        given: StoredResponse { status: 204, headers: vec![], body: vec![] },
+        response: StoredResponse { status: 204, headers: vec![], body: vec![] },
         answered_at: now,
     };
     (IdempotencyScope { tenant, person, route: "POST /errands".to_owned(), key }, answer)

@@ -5,7 +5,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, Insert, IntoActiveModel, QueryFilter, Select, sea_query::OnConflict,
 };
 use tenantry_idempotency::{
-    Fingerprint, IdempotencyRecord, IdempotencyScope, IdempotencyStore, KeyState, REMEMBERED_FOR, StoredResponse,
+    Fingerprint, IdempotencyRecord, IdempotencyScope, IdempotencyStore, KeyState, RESPONSE_RETENTION, StoredResponse,
 };
 use tenantry_jobs::{CleanUpTarget, ExpiredRows};
 use tenantry_kernel::{StoreError, TenantId, Timestamp};
@@ -46,23 +46,23 @@ mod row {
 
 use row::Column;
 
-fn lane(keyed: &IdempotencyScope) -> Uuid {
-    keyed.tenant.map(TenantId::uuid).unwrap_or_default()
+fn tenant_key(scope: &IdempotencyScope) -> Uuid {
+    scope.tenant.map(TenantId::uuid).unwrap_or_default()
 }
 
-fn row_of(keyed: &IdempotencyScope, answer: &IdempotencyRecord) -> Result<row::Model, StoreError> {
-    let StoredResponse { status, headers, body } = &answer.given;
+fn row_of(scope: &IdempotencyScope, record: &IdempotencyRecord) -> Result<row::Model, StoreError> {
+    let StoredResponse { status, headers, body } = &record.response;
     Ok(row::Model {
-        lane: lane(keyed),
-        user_id: keyed.person.uuid(),
-        route: keyed.route.clone(),
-        key: keyed.key.as_str().to_owned(),
-        secret_id: answer.secret_id.clone(),
-        fingerprint: answer.fingerprint.bytes().to_vec(),
+        lane: tenant_key(scope),
+        user_id: scope.person.uuid(),
+        route: scope.route.clone(),
+        key: scope.key.as_str().to_owned(),
+        secret_id: record.secret_id.clone(),
+        fingerprint: record.fingerprint.bytes().to_vec(),
         status: (*status).into(),
         headers: serde_json::to_string(headers).map_err(|error| StoreError::Failed(Box::new(error)))?,
         body: body.clone(),
-        answered_at: answer.answered_at.utc(),
+        answered_at: record.answered_at.utc(),
     })
 }
 
@@ -76,7 +76,7 @@ pub(crate) const TABLE: Table = Table {
         what: "answers kept for requests with an `Idempotency-Key`",
         over: "answered_at < $1",
         tenant: Some("lane"),
-        kept: RowRetention::For(REMEMBERED_FOR),
+        kept: RowRetention::For(RESPONSE_RETENTION),
     })],
     personal: &[
         PersonalColumn::new("user_id", ColumnErasure::DeleteById),
@@ -93,7 +93,7 @@ impl TryFrom<row::Model> for IdempotencyRecord {
         Ok(Self {
             secret_id: row.secret_id,
             fingerprint: Fingerprint::from_bytes(fingerprint),
-            given: StoredResponse {
+            response: StoredResponse {
                 status: u16::try_from(row.status).map_err(|_| inconsistent("status"))?,
                 headers: serde_json::from_str(&row.headers).map_err(|_| inconsistent("headers"))?,
                 body: row.body,
@@ -105,55 +105,51 @@ impl TryFrom<row::Model> for IdempotencyRecord {
 
 impl Unit {
     /// Fails unless the key belongs to the unit's user, in the unit's tenant.
-    fn require_keyed(&self, keyed: &IdempotencyScope) -> Result<(), StoreError> {
-        self.require_own(keyed.person)?;
-        match keyed.tenant {
+    fn require_key_scope(&self, scope: &IdempotencyScope) -> Result<(), StoreError> {
+        self.require_own(scope.person)?;
+        match scope.tenant {
             Some(tenant) => self.require_tenant(tenant),
             None if self.scope.tenant().is_none() => Ok(()),
             None => Err(StoreError::Misuse("a key of no tenant was used in one")),
         }
     }
 
-    fn answer_rows(keyed: &IdempotencyScope, since: Timestamp) -> Select<row::Entity> {
+    fn record_rows(scope: &IdempotencyScope, since: Timestamp) -> Select<row::Entity> {
         row::Entity::find()
-            .filter(Column::Lane.eq(lane(keyed)))
-            .filter(Column::UserId.eq(keyed.person.uuid()))
-            .filter(Column::Route.eq(&keyed.route))
-            .filter(Column::Key.eq(keyed.key.as_str()))
+            .filter(Column::Lane.eq(tenant_key(scope)))
+            .filter(Column::UserId.eq(scope.person.uuid()))
+            .filter(Column::Route.eq(&scope.route))
+            .filter(Column::Key.eq(scope.key.as_str()))
             .filter(Column::AnsweredAt.gte(since.utc()))
     }
 }
 
 #[async_trait]
 impl IdempotencyStore for Unit {
-    async fn acquire_key(&mut self, keyed: &IdempotencyScope, since: Timestamp) -> Result<KeyState, StoreError> {
-        self.require_keyed(keyed)?;
+    async fn acquire_key(&mut self, scope: &IdempotencyScope, since: Timestamp) -> Result<KeyState, StoreError> {
+        self.require_key_scope(scope)?;
         // On SQLite this unit is the only writer.
         if self.is_postgres() {
-            let name = format!("{} {} {} {}", lane(keyed), keyed.person, keyed.route, keyed.key.as_str());
+            let name = format!("{} {} {} {}", tenant_key(scope), scope.person, scope.route, scope.key.as_str());
             let lock = "SELECT 1 WHERE pg_try_advisory_xact_lock(hashtextextended($1, 0))";
             if self.run(self.transaction.query_one_raw(self.sql(lock, [name.into()]))).await?.is_none() {
                 return Ok(KeyState::Running);
             }
         }
-        Ok(self.answer_of(keyed, since).await?.map_or(KeyState::First, KeyState::Answered))
+        Ok(self.stored_response(scope, since).await?.map_or(KeyState::First, KeyState::Answered))
     }
 
-    async fn answer_of(
+    async fn stored_response(
         &mut self,
-        keyed: &IdempotencyScope,
+        scope: &IdempotencyScope,
         since: Timestamp,
     ) -> Result<Option<IdempotencyRecord>, StoreError> {
-        self.require_keyed(keyed)?;
-        self.one(Self::answer_rows(keyed, since)).await?.map(IdempotencyRecord::try_from).transpose()
+        self.require_key_scope(scope)?;
+        self.one(Self::record_rows(scope, since)).await?.map(IdempotencyRecord::try_from).transpose()
     }
 
-    async fn remember_answer(
-        &mut self,
-        keyed: &IdempotencyScope,
-        answer: &IdempotencyRecord,
-    ) -> Result<(), StoreError> {
-        self.require_keyed(keyed)?;
+    async fn store_response(&mut self, scope: &IdempotencyScope, record: &IdempotencyRecord) -> Result<(), StoreError> {
+        self.require_key_scope(scope)?;
         let replace = OnConflict::columns([Column::Lane, Column::UserId, Column::Route, Column::Key])
             .update_columns([
                 Column::SecretId,
@@ -164,7 +160,7 @@ impl IdempotencyStore for Unit {
                 Column::AnsweredAt,
             ])
             .to_owned();
-        let insert = Insert::one(row_of(keyed, answer)?.into_active_model()).on_conflict(replace);
+        let insert = Insert::one(row_of(scope, record)?.into_active_model()).on_conflict(replace);
         self.run(insert.exec_without_returning(&self.transaction)).await?;
         Ok(())
     }

@@ -22,7 +22,7 @@ pub trait IdempotencyPorts: Directory + IdempotencyStore {}
 impl<T> IdempotencyPorts for T where T: Directory + IdempotencyStore + ?Sized {}
 
 suite! {
-    answers(units: impl Units<Unit: IdempotencyPorts>) calls (&Scene::new(&units)) {
+    idempotency(units: impl Units<Unit: IdempotencyPorts>) calls (&Scene::new(&units)) {
         an_answer_reads_back_as_it_was_given,
         what_is_not_committed_was_not_answered,
         an_answer_is_forgotten_in_time_and_another_takes_its_place,
@@ -32,26 +32,26 @@ suite! {
     }
 }
 
-async fn keyed(scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>) -> (TestScope, IdempotencyScope) {
+async fn key_scope(scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>) -> (TestScope, IdempotencyScope) {
     let tenant = scene.tenant().await;
-    let keyed = IdempotencyScope {
+    let key_scope = IdempotencyScope {
         tenant: Some(tenant.id()),
         person: tenant.owner.id,
         route: "POST /api/v1/roles".to_owned(),
         key: key(&scene.context.uuid_v7().to_string()),
     };
-    (tenant.scope(), keyed)
+    (tenant.scope(), key_scope)
 }
 
 fn key(text: &str) -> IdempotencyKey {
     IdempotencyKey::parse(text.as_bytes()).unwrap()
 }
 
-fn answer(scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>, body: &str) -> IdempotencyRecord {
+fn record(scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>, body: &str) -> IdempotencyRecord {
     IdempotencyRecord {
         secret_id: "k1".to_owned(),
         fingerprint: Fingerprint::from_bytes(scene.context.random()),
-        given: StoredResponse {
+        response: StoredResponse {
             status: 201,
             headers: vec![
                 ("Location".to_owned(), "/api/v1/roles/1".to_owned()),
@@ -63,16 +63,20 @@ fn answer(scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>, body: &str) -> 
     }
 }
 
-async fn remember(
+async fn store(
     scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>,
     scope: TestScope,
-    keyed: &IdempotencyScope,
-    answer: &IdempotencyRecord,
+    key_scope: &IdempotencyScope,
+    record: &IdempotencyRecord,
 ) {
     scene
         .change(scope, async |unit| {
-            assert_eq!(unit.acquire_key(keyed, answer.answered_at).await.unwrap(), KeyState::First, "{keyed:?}");
-            unit.remember_answer(keyed, answer).await.unwrap();
+            assert_eq!(
+                unit.acquire_key(key_scope, record.answered_at).await.unwrap(),
+                KeyState::First,
+                "{key_scope:?}"
+            );
+            unit.store_response(key_scope, record).await.unwrap();
         })
         .await;
 }
@@ -82,12 +86,12 @@ async fn remember(
 async fn claim_when_free(
     scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>,
     scope: TestScope,
-    keyed: &IdempotencyScope,
+    key_scope: &IdempotencyScope,
     since: Timestamp,
 ) -> KeyState {
     let asked = Instant::now();
     loop {
-        let claim = scene.change(scope, async |unit| unit.acquire_key(keyed, since).await.unwrap()).await;
+        let claim = scene.change(scope, async |unit| unit.acquire_key(key_scope, since).await.unwrap()).await;
         if claim != KeyState::Running {
             return claim;
         }
@@ -95,72 +99,72 @@ async fn claim_when_free(
     }
 }
 
-async fn known(
+async fn stored(
     scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>,
     scope: TestScope,
-    keyed: &IdempotencyScope,
+    key_scope: &IdempotencyScope,
     since: Timestamp,
 ) -> Option<IdempotencyRecord> {
-    let read = scene.look_as(scope, async |unit| unit.answer_of(keyed, since).await.unwrap()).await;
-    let claimed = claim_when_free(scene, scope, keyed, since).await;
+    let read = scene.look_as(scope, async |unit| unit.stored_response(key_scope, since).await.unwrap()).await;
+    let claimed = claim_when_free(scene, scope, key_scope, since).await;
     assert_eq!(claimed, read.clone().map_or(KeyState::First, KeyState::Answered));
     read
 }
 
 async fn an_answer_reads_back_as_it_was_given(scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>) {
-    let (scope, of_tenant) = keyed(scene).await;
+    let (scope, of_tenant) = key_scope(scene).await;
     let person = scene.person().await.id;
     let of_nobody = IdempotencyScope { tenant: None, person, ..of_tenant.clone() };
-    for (scope, keyed) in [(scope, of_tenant), (TestScope::Person(person), of_nobody)] {
+    for (scope, key_scope) in [(scope, of_tenant), (TestScope::Person(person), of_nobody)] {
         let began = scene.context.now();
-        assert_eq!(known(scene, scope, &keyed, began).await, None);
-        let first = answer(scene, "{\"größe\":\"\u{1F980}\0\"}");
-        remember(scene, scope, &keyed, &first).await;
-        assert_eq!(known(scene, scope, &keyed, began).await, Some(first.clone()));
-        let system = scene.look(async |unit| unit.answer_of(&keyed, began).await.unwrap()).await;
+        assert_eq!(stored(scene, scope, &key_scope, began).await, None);
+        let first = record(scene, "{\"größe\":\"\u{1F980}\0\"}");
+        store(scene, scope, &key_scope, &first).await;
+        assert_eq!(stored(scene, scope, &key_scope, began).await, Some(first.clone()));
+        let system = scene.look(async |unit| unit.stored_response(&key_scope, began).await.unwrap()).await;
         assert_eq!(system, Some(first));
 
-        let empty = IdempotencyScope { key: key("empty"), ..keyed };
+        let empty = IdempotencyScope { key: key("empty"), ..key_scope };
         let given = StoredResponse { status: 204, headers: vec![], body: vec![] };
-        let nothing = IdempotencyRecord { given, ..answer(scene, "") };
-        remember(scene, scope, &empty, &nothing).await;
-        assert_eq!(known(scene, scope, &empty, began).await, Some(nothing));
+        let nothing = IdempotencyRecord { response: given, ..record(scene, "") };
+        store(scene, scope, &empty, &nothing).await;
+        assert_eq!(stored(scene, scope, &empty, began).await, Some(nothing));
     }
 }
 
 async fn what_is_not_committed_was_not_answered(scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>) {
-    let (scope, keyed) = keyed(scene).await;
+    let (scope, key_scope) = key_scope(scene).await;
     let began = scene.context.now();
-    let lost = answer(scene, "lost");
+    let lost = record(scene, "lost");
     {
         let mut unit = scene.units.begin(scope).await;
-        assert_eq!(unit.acquire_key(&keyed, began).await.unwrap(), KeyState::First);
-        unit.remember_answer(&keyed, &lost).await.unwrap();
-        assert_eq!(unit.answer_of(&keyed, began).await.unwrap(), Some(lost));
+        assert_eq!(unit.acquire_key(&key_scope, began).await.unwrap(), KeyState::First);
+        unit.store_response(&key_scope, &lost).await.unwrap();
+        assert_eq!(unit.stored_response(&key_scope, began).await.unwrap(), Some(lost));
     }
-    assert_eq!(known(scene, scope, &keyed, began).await, None);
+    assert_eq!(stored(scene, scope, &key_scope, began).await, None);
 }
 
 async fn an_answer_is_forgotten_in_time_and_another_takes_its_place(
     scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>,
 ) {
-    let (scope, keyed) = keyed(scene).await;
+    let (scope, key_scope) = key_scope(scene).await;
     let began = scene.context.now();
-    let first = answer(scene, "first");
-    remember(scene, scope, &keyed, &first).await;
+    let first = record(scene, "first");
+    store(scene, scope, &key_scope, &first).await;
     let at = first.answered_at;
-    assert_eq!(known(scene, scope, &keyed, at).await, Some(first));
-    assert_eq!(known(scene, scope, &keyed, at.plus(Duration::from_millis(1))).await, None);
-    let second = answer(scene, "second");
-    remember(scene, scope, &keyed, &second).await;
-    assert_eq!(known(scene, scope, &keyed, began).await, Some(second));
+    assert_eq!(stored(scene, scope, &key_scope, at).await, Some(first));
+    assert_eq!(stored(scene, scope, &key_scope, at.plus(Duration::from_millis(1))).await, None);
+    let second = record(scene, "second");
+    store(scene, scope, &key_scope, &second).await;
+    assert_eq!(stored(scene, scope, &key_scope, began).await, Some(second));
 }
 
 async fn te5_every_part_of_a_key_counts_and_none_runs_into_the_next(
     scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>,
 ) {
-    let (scope, one) = keyed(scene).await;
-    let (other_scope, other) = keyed(scene).await;
+    let (scope, one) = key_scope(scene).await;
+    let (other_scope, other) = key_scope(scene).await;
     let one = IdempotencyScope { key: key("a"), route: "POST /x".to_owned(), ..one };
     let alike = [
         (scope, IdempotencyScope { key: key("aa"), ..one.clone() }),
@@ -171,30 +175,30 @@ async fn te5_every_part_of_a_key_counts_and_none_runs_into_the_next(
         (TestScope::Person(one.person), IdempotencyScope { tenant: None, ..one.clone() }),
     ];
     let began = scene.context.now();
-    remember(scene, scope, &one, &answer(scene, "one")).await;
-    for (scope, keyed) in &alike {
-        assert_eq!(known(scene, *scope, keyed, began).await, None, "{keyed:?}");
+    store(scene, scope, &one, &record(scene, "one")).await;
+    for (scope, key_scope) in &alike {
+        assert_eq!(stored(scene, *scope, key_scope, began).await, None, "{key_scope:?}");
     }
-    for (place, (scope, keyed)) in alike.iter().enumerate() {
-        remember(scene, *scope, keyed, &answer(scene, &place.to_string())).await;
+    for (place, (scope, key_scope)) in alike.iter().enumerate() {
+        store(scene, *scope, key_scope, &record(scene, &place.to_string())).await;
     }
-    for (place, (scope, keyed)) in alike.iter().enumerate() {
-        let told = known(scene, *scope, keyed, began).await.unwrap();
-        assert_eq!(told.given.body, place.to_string().into_bytes());
+    for (place, (scope, key_scope)) in alike.iter().enumerate() {
+        let told = stored(scene, *scope, key_scope, began).await.unwrap();
+        assert_eq!(told.response.body, place.to_string().into_bytes());
     }
-    assert_eq!(known(scene, scope, &one, began).await.unwrap().given.body, b"one");
+    assert_eq!(stored(scene, scope, &one, began).await.unwrap().response.body, b"one");
 }
 
 /// Of many units that claim a key at once, one does the work. Each other unit waits for it or learns that it runs.
 async fn one_unit_at_a_time_holds_a_key<U: Units<Unit: IdempotencyPorts>>(scene: &Scene<'_, U>) {
-    let (scope, keyed) = keyed(scene).await;
+    let (scope, key_scope) = key_scope(scene).await;
     let began = scene.context.now();
-    let answers: Arc<[IdempotencyRecord]> = (0..8).map(|place| answer(scene, &format!("answer {place}"))).collect();
-    let tries = answers.iter().map(async |answer| {
+    let records: Arc<[IdempotencyRecord]> = (0..8).map(|place| record(scene, &format!("answer {place}"))).collect();
+    let tries = records.iter().map(async |record| {
         let mut unit = scene.units.begin(scope).await;
-        let claim = unit.acquire_key(&keyed, began).await.unwrap();
+        let claim = unit.acquire_key(&key_scope, began).await.unwrap();
         if claim == KeyState::First {
-            unit.remember_answer(&keyed, answer).await.unwrap();
+            unit.store_response(&key_scope, record).await.unwrap();
         }
         U::commit(unit).await.unwrap();
         claim
@@ -202,8 +206,8 @@ async fn one_unit_at_a_time_holds_a_key<U: Units<Unit: IdempotencyPorts>>(scene:
     let claims = futures::future::join_all(tries).await;
     let firsts: Vec<usize> = (0..claims.len()).filter(|place| claims[*place] == KeyState::First).collect();
     assert_eq!(firsts.len(), 1, "{claims:?}");
-    let done = &answers[firsts[0]];
-    assert_eq!(known(scene, scope, &keyed, began).await.as_ref(), Some(done));
+    let done = &records[firsts[0]];
+    assert_eq!(stored(scene, scope, &key_scope, began).await.as_ref(), Some(done));
     for claim in claims {
         assert!(
             claim == KeyState::First || claim == KeyState::Running || claim == KeyState::Answered(done.clone()),
@@ -212,7 +216,7 @@ async fn one_unit_at_a_time_holds_a_key<U: Units<Unit: IdempotencyPorts>>(scene:
     }
 
     // A unit that held the key and gave up leaves it free.
-    let other = IdempotencyScope { key: key("given-up"), ..keyed };
+    let other = IdempotencyScope { key: key("given-up"), ..key_scope };
     let mut unit = scene.units.begin(scope).await;
     assert_eq!(unit.acquire_key(&other, began).await.unwrap(), KeyState::First);
     drop(unit);
@@ -220,37 +224,37 @@ async fn one_unit_at_a_time_holds_a_key<U: Units<Unit: IdempotencyPorts>>(scene:
 }
 
 async fn nobody_reads_or_writes_answers_of_others(scene: &Scene<'_, impl Units<Unit: IdempotencyPorts>>) {
-    let (scope, keyed) = keyed(scene).await;
+    let (scope, key_scope) = key_scope(scene).await;
     let began = scene.context.now();
-    let given = answer(scene, "mine");
-    remember(scene, scope, &keyed, &given).await;
+    let given = record(scene, "mine");
+    store(scene, scope, &key_scope, &given).await;
     let (tenant, stranger) = (scene.tenant().await, scene.person().await.id);
-    let own = keyed.tenant.unwrap();
+    let own = key_scope.tenant.unwrap();
     let others = [
         tenant.scope(),
         TestScope::Tenant { tenant: own, person: stranger },
-        TestScope::Tenant { tenant: tenant.id(), person: keyed.person },
-        TestScope::Person(keyed.person),
+        TestScope::Tenant { tenant: tenant.id(), person: key_scope.person },
+        TestScope::Person(key_scope.person),
         TestScope::Person(stranger),
     ];
     for scope in others {
         scene
             .look_as(scope, async |unit| {
-                must_be!(unit.answer_of(&keyed, began).await, Err(StoreError::Misuse(_)));
+                must_be!(unit.stored_response(&key_scope, began).await, Err(StoreError::Misuse(_)));
             })
             .await;
         scene
             .change(scope, async |unit| {
-                must_be!(unit.acquire_key(&keyed, began).await, Err(StoreError::Misuse(_)));
-                must_be!(unit.remember_answer(&keyed, &given).await, Err(StoreError::Misuse(_)));
+                must_be!(unit.acquire_key(&key_scope, began).await, Err(StoreError::Misuse(_)));
+                must_be!(unit.store_response(&key_scope, &given).await, Err(StoreError::Misuse(_)));
             })
             .await;
     }
-    let of_none = IdempotencyScope { tenant: None, ..keyed.clone() };
+    let of_none = IdempotencyScope { tenant: None, ..key_scope.clone() };
     scene
         .look_as(scope, async |unit| {
-            must_be!(unit.answer_of(&of_none, began).await, Err(StoreError::Misuse(_)));
+            must_be!(unit.stored_response(&of_none, began).await, Err(StoreError::Misuse(_)));
         })
         .await;
-    assert_eq!(known(scene, scope, &keyed, began).await, Some(given));
+    assert_eq!(stored(scene, scope, &key_scope, began).await, Some(given));
 }

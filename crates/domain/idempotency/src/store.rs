@@ -5,7 +5,7 @@ use tenantry_kernel::{StoreError, Timestamp};
 use crate::{Fingerprint, IdempotencyScope};
 
 /// Retention of stored responses.
-pub const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+pub const RESPONSE_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A stored response. It holds no secret: routes whose responses show a secret once accept no key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct IdempotencyRecord {
     /// Identifies the request.
     pub fingerprint: Fingerprint,
     /// The response.
-    pub given: StoredResponse,
+    pub response: StoredResponse,
     /// Time of the response.
     pub answered_at: Timestamp,
 }
@@ -47,16 +47,15 @@ pub enum KeyState {
 pub trait IdempotencyStore: Send {
     /// Acquires a key until the unit ends. Of several open units one gets [`KeyState::First`]; the others wait for its end
     /// or get [`KeyState::Running`]. Responses stored before `since` are ignored.
-    async fn acquire_key(&mut self, keyed: &IdempotencyScope, since: Timestamp) -> Result<KeyState, StoreError>;
+    async fn acquire_key(&mut self, scope: &IdempotencyScope, since: Timestamp) -> Result<KeyState, StoreError>;
 
     /// Returns the response of this key stored at or after `since`, without acquiring the key.
-    async fn answer_of(
+    async fn stored_response(
         &mut self,
-        keyed: &IdempotencyScope,
+        scope: &IdempotencyScope,
         since: Timestamp,
     ) -> Result<Option<IdempotencyRecord>, StoreError>;
 
     /// Stores the response of a key that this unit holds, replacing an expired one.
-    async fn remember_answer(&mut self, keyed: &IdempotencyScope, answer: &IdempotencyRecord)
-    -> Result<(), StoreError>;
+    async fn store_response(&mut self, scope: &IdempotencyScope, record: &IdempotencyRecord) -> Result<(), StoreError>;
 }

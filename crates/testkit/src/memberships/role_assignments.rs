@@ -16,8 +16,9 @@ async fn held(
     tenant: &SampleTenant,
     users: &[UserId],
 ) -> Vec<(UserId, Role)> {
-    let holdings = scene.look_as(tenant.scope(), async |unit| unit.roles_of(users).await.unwrap()).await;
-    let mut held: Vec<(UserId, Role)> = holdings.into_iter().map(|holding| (holding.user, holding.role)).collect();
+    let assignments = scene.look_as(tenant.scope(), async |unit| unit.roles_of(users).await.unwrap()).await;
+    let mut held: Vec<(UserId, Role)> =
+        assignments.into_iter().map(|assignment| (assignment.user, assignment.role)).collect();
     held.sort_by_key(|(user, role)| (*user, role.id));
     held
 }
