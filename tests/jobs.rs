@@ -82,7 +82,7 @@ async fn clean_up(acme: &Tenant, body: Value) -> Value {
 }
 
 on_both_databases! {
-    async fn a_job_is_shown_without_its_words(server: Server) {
+    async fn a_job_is_shown_without_its_payload(server: Server) {
         let (acme, id) = with_mail(&server).await;
         let reply = acme.owner.get(&format!("/jobs/{id}")).await;
         let text = reply.text.clone();

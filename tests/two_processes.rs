@@ -19,7 +19,7 @@ struct Two([Server; 2]);
 impl Two {
     fn run<F: Future<Output = ()>>(test: impl FnOnce(Self) -> F) {
         Server::run(Kind::Postgres, settings!(PUBLIC_URL = "http://api.tenantry.test"), async |one| {
-            let two = one.twin().await;
+            let two = one.peer().await;
             test(Self([one, two])).await;
         });
     }
@@ -61,7 +61,7 @@ impl Drop for Propagation {
     /// Prints the promised figure.
     #[expect(clippy::print_stdout, reason = "tests are reported there")]
     fn drop(&mut self) {
-        println!("felt {} times, after {:?} at the latest", self.times, self.latest);
+        println!("took effect {} times, after {:?} at the latest", self.times, self.latest);
     }
 }
 
@@ -108,7 +108,7 @@ fn se2_a_successor_seen_at_one_process_makes_a_replay_at_the_other() {
         Kind::Postgres,
         settings!(PUBLIC_URL = "http://api.tenantry.test", REFRESH_GRACE = "0s"),
         async |one| {
-            let two = one.twin().await;
+            let two = one.peer().await;
             let owner = one.tenant("acme").await.owner;
             owner.at(&two).get("/auth/me").await.is(200);
             let body = json!({ "refreshToken": owner.refresh_token });
@@ -127,7 +127,7 @@ fn se2_a_successor_seen_at_one_process_makes_a_replay_at_the_other() {
 }
 
 #[test]
-fn se4_a_demotion_is_felt_at_the_other_process() {
+fn se4_a_demotion_takes_effect_at_the_other_process() {
     Two::run(async |two| {
         let acme = two.0[0].tenant("acme").await;
         let bob = two.0[0].member(&acme, "admin").await;
@@ -147,7 +147,7 @@ fn se4_a_demotion_is_felt_at_the_other_process() {
 }
 
 #[test]
-fn se4_a_deactivation_is_felt_at_the_other_process() {
+fn se4_a_deactivation_takes_effect_at_the_other_process() {
     Two::run(async |two| {
         let acme = two.0[0].tenant("acme").await;
         let admin = two.0[0].member(&acme, "admin").await;
@@ -167,7 +167,7 @@ fn se4_a_deactivation_is_felt_at_the_other_process() {
 }
 
 #[test]
-fn se4_an_ended_session_is_felt_at_the_other_process() {
+fn se4_an_ended_session_ends_at_the_other_process_too() {
     Two::run(async |two| {
         let owner = two.0[0].tenant("acme").await.owner;
         let mut propagation = Propagation::default();

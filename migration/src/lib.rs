@@ -83,7 +83,7 @@ async fn run_on_postgres(manager: &SchemaManager<'_>, statements: &[&str]) -> Re
 }
 
 /// Forces row-level security on tables of PostgreSQL and creates these policies.
-async fn wall(manager: &SchemaManager<'_>, tables: &[&str], policies: &[&str]) -> Result<(), DbErr> {
+async fn isolate_tenants(manager: &SchemaManager<'_>, tables: &[&str], policies: &[&str]) -> Result<(), DbErr> {
     for table in tables {
         let enable = format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY");
         let force = format!("ALTER TABLE {table} FORCE ROW LEVEL SECURITY");

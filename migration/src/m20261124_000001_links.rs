@@ -9,7 +9,7 @@ pub(crate) struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         crate::run(manager, UP).await?;
-        crate::wall(manager, &["links", "registrations", "invitations", "invitation_roles"], POLICIES).await
+        crate::isolate_tenants(manager, &["links", "registrations", "invitations", "invitation_roles"], POLICIES).await
     }
 }
 

@@ -20,7 +20,7 @@ impl MigrationTrait for Migration {
         crate::run(manager, &["ALTER TABLE jobs RENAME TO jobs_before", create.as_str()]).await?;
         crate::run(manager, MOVE_AND_INDEX).await?;
         crate::run_on_postgres(manager, ON_POSTGRES).await?;
-        crate::wall(manager, &["jobs", "schedules", "schedule_ticks"], POLICIES).await
+        crate::isolate_tenants(manager, &["jobs", "schedules", "schedule_ticks"], POLICIES).await
     }
 }
 

@@ -9,7 +9,7 @@ pub(crate) struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         crate::run(manager, UP).await?;
-        crate::wall(manager, &["files", "storage_usage"], POLICIES).await
+        crate::isolate_tenants(manager, &["files", "storage_usage"], POLICIES).await
     }
 }
 

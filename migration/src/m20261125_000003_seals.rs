@@ -23,7 +23,7 @@ impl MigrationTrait for Migration {
         crate::run(manager, &[waiting.as_str()]).await?;
         crate::run_on_postgres(manager, &["SELECT set_config('app.system', '', true)"]).await?;
         crate::run_on_postgres(manager, ON_POSTGRES).await?;
-        crate::wall(manager, &["journal_unsealed", "journal_segments", "audit_policies"], POLICIES).await
+        crate::isolate_tenants(manager, &["journal_unsealed", "journal_segments", "audit_policies"], POLICIES).await
     }
 }
 

@@ -35,7 +35,7 @@ on_both_databases! {
         let invited = json!({ "email": longer, "roleIds": [role_of(&acme).await] });
         acme.owner.post("/invitations", invited).await.is(201);
         let waiting = format!("SELECT count(*) FROM jobs WHERE payload LIKE '%\"{longer}\"%'");
-        let letters = server.sql.number(&waiting).await;
+        let emails = server.sql.number(&waiting).await;
         let path = format!("/users/{}", member.id);
         let keyed = acme.owner.raw(reqwest::Method::PATCH, &path).header("idempotency-key", "k");
         let keyed = keyed.json(&json!({ "status": "active" }));
@@ -55,7 +55,7 @@ on_both_databases! {
                 assert!(!row.contains(&email) && !row.contains(name), "{table}: {row}");
             }
         }
-        assert_eq!(server.sql.number(&waiting).await, letters);
+        assert_eq!(server.sql.number(&waiting).await, emails);
         assert_eq!(server.sql.number(ANSWERS).await, 0);
         let login = json!({ "email": email, "password": PASSWORD });
         server.client().post("/auth/login", login).await.refused(401, "invalid_credentials");

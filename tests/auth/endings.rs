@@ -81,7 +81,7 @@ on_both_databases! {
         is_signed_in(&server, &server.sign_in(&bob.email, "acme").await).await;
     }
 
-    async fn se4_a_lost_role_is_felt_on_the_next_request(server: Server) {
+    async fn se4_a_lost_role_takes_effect_on_the_next_request(server: Server) {
         let acme = server.tenant("acme").await;
         let bob = server.member(&acme, "admin").await;
         for _ in 0..5 {

@@ -52,7 +52,7 @@ fn nothing_is_public_that_is_not_meant_to_be() {
 }
 
 #[test]
-fn what_can_be_refused_for_power_leaves_an_event_of_its_own() {
+fn every_refusable_operation_leaves_an_event_of_its_own() {
     for route in routes().iter().filter(|route| !route.is_public() && route.method != Method::GET) {
         assert!(
             WITHOUT_EVENTS.contains(&route.id) || !route.operation().contract.events.is_empty(),

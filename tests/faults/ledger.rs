@@ -159,15 +159,15 @@ pub(super) async fn assert_clean(books: &Books, sql: &Sql) {
     for (what, query) in FOUND {
         let found = sql.texts(query).await;
         assert_eq!(
-            books.ledger.judge(what, found.iter().map(|pair| split(pair))),
+            books.ledger.compare(what, found.iter().map(|pair| split(pair))),
             Discrepancies::default(),
             "{what} by SQL"
         );
         let done = books.lines(RequestOutcome::Acknowledged).iter().any(|line| line.what == *what);
         assert!(done, "the load made no {what}");
     }
-    assert_eq!(books.ledger.judge("role", roles_by_api(books).await), Discrepancies::default(), "roles by the API");
-    assert_eq!(books.ledger.judge("file", files_by_api(books).await), Discrepancies::default(), "files by the API");
+    assert_eq!(books.ledger.compare("role", roles_by_api(books).await), Discrepancies::default(), "roles by the API");
+    assert_eq!(books.ledger.compare("file", files_by_api(books).await), Discrepancies::default(), "files by the API");
     assert_eq!(*books.misdeeds.read().unwrap(), [""; 0]);
     for (what, query) in PARTIAL {
         assert_eq!(sql.number(query).await, 0, "{what}");
@@ -184,7 +184,7 @@ pub(super) async fn assert_clean(books: &Books, sql: &Sql) {
 pub(super) async fn assert_done_once(books: &Books, sql: &Sql) {
     let (_, query) = FOUND.iter().find(|(what, _)| *what == "role").unwrap();
     let found = sql.texts(query).await;
-    assert_eq!(books.ledger.judge("role", found.iter().map(|pair| split(pair))), Discrepancies::default());
+    assert_eq!(books.ledger.compare("role", found.iter().map(|pair| split(pair))), Discrepancies::default());
     let asked = books.lines(RequestOutcome::Acknowledged).iter().filter(|line| line.what == "role").count();
     assert_eq!(found.len(), asked, "everybody asked until they heard an answer");
     for (what, query) in PARTIAL {

@@ -198,9 +198,9 @@ impl Books {
         let made = self.change("role", home, &name, home.call(Method::POST, "/roles", role)).await?;
         let role = made["data"]["id"].as_str()?.to_owned();
 
-        let twin = self.ledger.canary();
-        let again = json!({ "name": name, "description": twin, "permissions": [] });
-        self.change("role", home, &twin, home.call(Method::POST, "/roles", again)).await;
+        let duplicate = self.ledger.canary();
+        let again = json!({ "name": name, "description": duplicate, "permissions": [] });
+        self.change("role", home, &duplicate, home.call(Method::POST, "/roles", again)).await;
 
         let new_name = self.ledger.canary();
         let path = format!("/roles/{role}");

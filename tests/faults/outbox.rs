@@ -146,8 +146,9 @@ async fn live(books: &Books, sql: &Sql, stop: &AtomicBool) -> Option<()> {
     // A user who never verifies the address.
     let unproved = register(books, &new()).await?;
     let (late, slug) = (new(), unproved.slug());
-    let twin = json!({ "email": late, "password": PASSWORD, "name": "Late", "tenantName": slug, "tenantSlug": slug });
-    ask(books, &[("welcome", &late)], stranger.post("/auth/register", twin)).await;
+    let duplicate =
+        json!({ "email": late, "password": PASSWORD, "name": "Late", "tenantName": slug, "tenantSlug": slug });
+    ask(books, &[("welcome", &late)], stranger.post("/auth/register", duplicate)).await;
     let again = json!({ "email": unproved.email, "password": PASSWORD, "name": "Again", "tenantName": "Again" });
     ask(books, &[], stranger.post("/auth/register", again)).await;
     let resend = unproved.post("/auth/email/resend", Value::Null);
@@ -288,7 +289,7 @@ async fn assert_sent_is_what_was_told(books: &Books, sent: &BTreeMap<(&'static s
     for (mail, _, effect) in MAILS {
         let found = sent.iter().filter(|((name, _), _)| name == mail);
         let found = found.flat_map(|((_, to), count)| vec![(to.clone(), to.clone()); *count]);
-        assert_eq!(books.ledger.judge(mail, found), Discrepancies::default(), "{mail}");
+        assert_eq!(books.ledger.compare(mail, found), Discrepancies::default(), "{mail}");
         for line in lines.iter().filter(|line| line.what == *mail) {
             let count = sent.get(&(*mail, line.canary.clone())).copied().unwrap_or_default();
             let effect = effect.replace("{to}", &line.canary).replace("{user}", &id_of(sql, &line.canary).await);

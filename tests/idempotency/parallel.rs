@@ -50,7 +50,7 @@ fn a_hundred_at_once_have_one_effect_sqlite() {
 #[test]
 fn a_hundred_at_once_at_two_servers_have_one_effect_postgres() {
     Server::run(Kind::Postgres, settings!(PUBLIC_URL = "http://api.tenantry.test"), async |one| {
-        let two = one.twin().await;
+        let two = one.peer().await;
         let tenant = one.tenant("acme").await;
         let there = two.client().with_token(tenant.owner.access_token.as_deref().unwrap());
         assert_done_once(&[&tenant.owner, &there], &one.sql).await;

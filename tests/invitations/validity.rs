@@ -144,7 +144,7 @@ on_both_databases! {
         server.client().post("/invitations/accept", acceptance(&token)).await.is(201);
     }
 
-    async fn te3_a_clerk_invites_to_and_resends_only_what_they_hold(server: Server) {
+    async fn te3_a_member_invites_to_and_resends_only_what_they_hold(server: Server) {
         let inviter = Inviter::hire(&server, "acme").await;
         let owner = &inviter.acme.owner;
         server.verify(owner).await;

@@ -88,10 +88,10 @@ on_both_databases! {
         assert_eq!(admitted(&acme.owner, 8).await, 6);
         let quota = |reply: &Reply| told(reply, "ratelimit-policy", "caller", "q");
         server.order_plan(&acme, Plan::named("pro").unwrap()).await;
-        eventually("the greater plan is felt", async || quota(&acme.owner.get("/auth/me").await) == 40).await;
+        eventually("the greater plan takes effect", async || quota(&acme.owner.get("/auth/me").await) == 40).await;
         acme.owner.get("/auth/me").await.is(200);
         server.order_plan(&acme, Plan::first()).await;
-        eventually("the smaller plan is felt", async || quota(&acme.owner.get("/auth/me").await) == 6).await;
+        eventually("the smaller plan takes effect", async || quota(&acme.owner.get("/auth/me").await) == 6).await;
         let reply = acme.owner.get("/auth/me").await;
         assert_eq!(reply.body["data"]["tenant"]["plan"].as_str().unwrap_or("starter"), "starter");
         assert!(admitted(&acme.owner, 8).await <= 6);

@@ -9,18 +9,18 @@ use crate::support::{
 /// Checks the properties of every response that was counted.
 #[track_caller]
 fn tells_of_limits(reply: &Reply, policies: &[&str]) {
-    let (policy, standing) = (parsed(reply, "ratelimit-policy"), parsed(reply, "ratelimit"));
+    let (policy, status) = (parsed(reply, "ratelimit-policy"), parsed(reply, "ratelimit"));
     assert_eq!(policy.keys().collect::<Vec<_>>(), policies, "{}", reply.text);
     for parameters in policy.values() {
         assert!(parameters["q"] >= 1 && parameters["w"] == 60, "{policy:?}");
     }
-    for (name, parameters) in &standing {
-        assert!(parameters["r"] < policy[name]["q"] && parameters["t"] >= 1, "{standing:?} of {policy:?}");
+    for (name, parameters) in &status {
+        assert!(parameters["r"] < policy[name]["q"] && parameters["t"] >= 1, "{status:?} of {policy:?}");
     }
-    let latest = standing.values().map(|parameters| parameters["t"]).max().unwrap();
+    let latest = status.values().map(|parameters| parameters["t"]).max().unwrap();
     let retry_after = reply.header("retry-after");
     if reply.status == 429 || !retry_after.is_empty() {
-        assert!(retry_after.parse::<u64>().unwrap() >= latest, "Retry-After {retry_after}, but {standing:?}");
+        assert!(retry_after.parse::<u64>().unwrap() >= latest, "Retry-After {retry_after}, but {status:?}");
     }
 }
 

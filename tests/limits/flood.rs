@@ -39,7 +39,7 @@ fn quantile(times: &[Duration], percent: usize) -> Duration {
 async fn a_flood_of_requests_of_one_tenant_does_not_slow_another(server: Server) {
     let (acme, globex) = (server.tenant("acme").await, server.tenant("globex").await);
     server.order_plan(&globex, tenantry_tenancy::Plan::named("pro").unwrap()).await;
-    crate::support::eventually("the other plan is felt", async || {
+    crate::support::eventually("the other plan takes effect", async || {
         globex.owner.get("/users").await.header("ratelimit-policy").contains("q=1000000")
     })
     .await;

@@ -108,11 +108,11 @@ on_both_databases! {
         let all_lost = format!("DELETE FROM membership_roles WHERE user_id = {limited}");
         for path in office.paths() {
             server.sql.execute(&regained).await;
-            let holdings = server.sql.number("SELECT count(*) FROM membership_roles").await;
+            let assignments = server.sql.number("SELECT count(*) FROM membership_roles").await;
             // The limited member has the permission when the request starts, and no longer when it gets the lock.
             let reply = while_held(&server, &office, &path, &lost).await;
             reply.refused(403, "role_escalation");
-            assert_eq!(server.sql.number("SELECT count(*) FROM membership_roles").await, holdings, "{}", path.name);
+            assert_eq!(server.sql.number("SELECT count(*) FROM membership_roles").await, assignments, "{}", path.name);
         }
         for path in office.paths() {
             server.sql.execute(&regained).await;
@@ -157,7 +157,7 @@ on_both_databases! {
 
 /// Sends the request while the lock of the tenant is held, changes something under the lock, and then releases it.
 async fn while_held(server: &Server, office: &Office, path: &Path, change: &str) -> Reply {
-    let mut held = server.sql.hold_power(&office.acme.id).await;
+    let mut held = server.sql.hold_authority(&office.acme.id).await;
     let asking = async {
         let reply = path.take(&office.limited).await;
         assert!(reply.status.is_client_error(), "{}: {}", path.name, reply.text);

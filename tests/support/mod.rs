@@ -1,5 +1,6 @@
 //! Building blocks of the tests: servers, clients, users in tenants.
 
+mod authority_lock;
 mod browser;
 mod client;
 mod contract;
@@ -14,7 +15,6 @@ mod operator;
 pub(crate) mod pages;
 pub(crate) mod pair;
 mod people;
-mod power;
 pub(crate) mod record;
 pub(crate) mod routes;
 mod server;

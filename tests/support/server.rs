@@ -164,7 +164,7 @@ impl Server {
 
     /// Starts another server at the same place, which acts like a second process. SQLite allows only one. Tokens are
     /// valid at both if `PUBLIC_URL` is set.
-    pub(crate) async fn twin(&self) -> Self {
+    pub(crate) async fn peer(&self) -> Self {
         Self::start_at(self.place.clone(), self.settings.clone()).await
     }
 

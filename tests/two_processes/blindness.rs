@@ -22,7 +22,7 @@ async fn remembers(server: &Server, client: &Client) -> bool {
 
 /// Ends a cached session at one server in every round and waits until it takes effect at the other. Meanwhile both
 /// serve a bystander.
-async fn ends_are_felt(two: &Two, owner: &Member) {
+async fn ends_take_effect(two: &Two, owner: &Member) {
     for round in 0..rounds(5) {
         let (here, there) = two.in_round(round);
         let victim = there.sign_in(&owner.email, "acme").await;
@@ -50,15 +50,15 @@ fn se4_a_server_whose_reader_fails_trusts_no_memory() {
         // Writes do not name the column and continue; reads fail.
         sql.execute("ALTER TABLE authority_changes RENAME COLUMN xid TO hidden").await;
         eventually("the memory is not trusted", async || !remembers(&two.0[1], &owner.at(&two.0[1])).await).await;
-        ends_are_felt(&two, &owner).await;
+        ends_take_effect(&two, &owner).await;
         sql.execute("ALTER TABLE authority_changes RENAME COLUMN hidden TO xid").await;
         both_heal(&two, &owner).await;
-        ends_are_felt(&two, &owner).await;
+        ends_take_effect(&two, &owner).await;
     });
 }
 
 #[test]
-fn se4_what_happens_as_the_reader_fails_is_felt_too() {
+fn se4_a_change_while_the_reader_fails_takes_effect_too() {
     Two::run(async |two| {
         let owner = two.0[0].tenant("acme").await.owner;
         for round in 0..rounds(5) {
@@ -121,7 +121,7 @@ fn se4_a_reader_that_is_cut_off_again_and_again_misses_nothing() {
             times
         };
         let ends = async {
-            ends_are_felt(&two, &owner).await;
+            ends_take_effect(&two, &owner).await;
             done.store(true, Ordering::Relaxed);
         };
         let (times, ()) = futures::future::join(cut, ends).await;

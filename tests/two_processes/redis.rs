@@ -16,7 +16,7 @@ fn run<F: Future<Output = ()>>(test: impl FnOnce(Two, RedisServer) -> F) {
     let redis = RedisServer::start();
     let settings = Settings::default().set("PUBLIC_URL", "http://api.tenantry.test").set("REDIS_URL", &redis.url());
     Server::run(Kind::Postgres, settings, async |one| {
-        let two = one.twin().await;
+        let two = one.peer().await;
         let channels = "PUBSUB NUMSUB tenantry:authority";
         eventually("both listen", async || redis.ask(channels).trim_end().ends_with(":2")).await;
         test(Two([one, two]), redis).await;
@@ -24,7 +24,7 @@ fn run<F: Future<Output = ()>>(test: impl FnOnce(Two, RedisServer) -> F) {
 }
 
 #[test]
-fn se4_a_role_change_is_felt_at_the_other_process_within_100_ms_with_redis() {
+fn se4_a_role_change_takes_effect_at_the_other_process_within_100_ms_with_redis() {
     run(async |two, _redis| {
         let acme = two.0[0].tenant("acme").await;
         let bob = two.0[0].member(&acme, "admin").await;

@@ -87,7 +87,7 @@ on_both_databases! {
         }
     }
 
-    async fn roles_are_given_and_taken_in_three_forms(server: Server) {
+    async fn roles_are_assigned_and_unassigned_in_three_forms(server: Server) {
         let acme = server.tenant("acme").await;
         let member = server.member(&acme, "viewer").await;
         let role = acme.owner.post("/roles", json!({ "name": "support", "permissions": [] })).await.is(201)["id"].clone();

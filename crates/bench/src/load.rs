@@ -89,20 +89,20 @@ pub(crate) trait LoadClient {
     }
 }
 
-/// Each visitor sends its next request after the response to the last one, until the time is over. Returns the number
+/// Each client sends its next request after the response to the last one, until the time is over. Returns the number
 /// of responses and the elapsed time.
 pub(crate) async fn closed_loop(
     address: SocketAddr,
-    visitors: &mut [impl LoadClient],
+    clients: &mut [impl LoadClient],
     duration: Duration,
 ) -> Result<(u32, Duration)> {
-    let connections = try_join_all(visitors.iter().map(|_| Client::open(address))).await?;
+    let connections = try_join_all(clients.iter().map(|_| Client::open(address))).await?;
     let began = Instant::now();
-    let visits = visitors.iter_mut().zip(connections).map(async |(visitor, mut connection)| {
+    let visits = clients.iter_mut().zip(connections).map(async |(client, mut connection)| {
         let mut count = 0;
         while began.elapsed() < duration {
-            let reply = connection.succeed(visitor.next_call()?).await?;
-            visitor.read(&reply)?;
+            let reply = connection.succeed(client.next_call()?).await?;
+            client.read(&reply)?;
             count += 1;
         }
         anyhow::Ok(count)
@@ -114,13 +114,13 @@ pub(crate) async fn closed_loop(
 /// Sends `times` requests, each after the response to the last one. Returns the sorted latencies.
 pub(crate) async fn one_by_one(
     address: SocketAddr,
-    visitor: &mut impl LoadClient,
+    client: &mut impl LoadClient,
     times: usize,
 ) -> Result<Vec<Duration>> {
     let mut connection = Client::open(address).await?;
     let mut latencies = Vec::with_capacity(times);
     for _ in 0..times {
-        let call = visitor.next_call()?;
+        let call = client.next_call()?;
         let began = Instant::now();
         connection.succeed(call).await?;
         latencies.push(began.elapsed());
@@ -129,24 +129,24 @@ pub(crate) async fn one_by_one(
     Ok(latencies)
 }
 
-/// Sends requests at a steady rate, however slow the responses are; the visitors take turns. Returns the sorted
+/// Sends requests at a steady rate, however slow the responses are; the clients take turns. Returns the sorted
 /// latencies, counted from the scheduled time of each request.
 pub(crate) async fn open_loop(
     address: SocketAddr,
-    visitors: &mut [impl LoadClient],
+    clients: &mut [impl LoadClient],
     per_second: u32,
     duration: Duration,
 ) -> Result<Vec<Duration>> {
-    let connections = try_join_all(visitors.iter().map(|_| Client::open(address))).await?;
+    let connections = try_join_all(clients.iter().map(|_| Client::open(address))).await?;
     let interval = Duration::from_secs(1) / per_second;
-    let turns = u32::try_from(visitors.len())?;
+    let turns = u32::try_from(clients.len())?;
     let began = Instant::now() + interval;
-    let visits = visitors.iter_mut().zip(connections).zip(0..).map(async |((visitor, mut connection), turn)| {
+    let visits = clients.iter_mut().zip(connections).zip(0..).map(async |((client, mut connection), turn)| {
         let mut latencies = Vec::new();
         let mut intended = began + interval * turn;
         while intended < began + duration {
             sleep_until(intended).await;
-            connection.succeed(visitor.next_call()?).await?;
+            connection.succeed(client.next_call()?).await?;
             latencies.push(intended.elapsed());
             intended += interval * turns;
         }

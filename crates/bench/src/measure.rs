@@ -225,8 +225,8 @@ impl MeasureOptions {
             self.say("me", round);
             let measured = in_turn(round, 4, |turn| {
                 Box::pin(async move {
-                    let mut visitors = asks_me(owners[turn], CONNECTIONS);
-                    Ok(self.load(servers[turn], &mut visitors).await?.cpu_micros)
+                    let mut clients = asks_me(owners[turn], CONNECTIONS);
+                    Ok(self.load(servers[turn], &mut clients).await?.cpu_micros)
                 })
             });
             let measured = measured.await?;
@@ -302,24 +302,24 @@ impl MeasureOptions {
                     } else if part == "refresh" {
                         ours = Some(self.load(&place.server, &mut refreshing).await?);
                     } else {
-                        let visitor = |person: &SignedInOwner| MakesRoles(person.clone());
-                        let mut visitors: Vec<MakesRoles> = place.owners.iter().map(visitor).collect();
-                        ours = Some(self.load(&place.server, &mut visitors).await?);
+                        let client = |person: &SignedInOwner| MakesRoles(person.clone());
+                        let mut clients: Vec<MakesRoles> = place.owners.iter().map(client).collect();
+                        ours = Some(self.load(&place.server, &mut clients).await?);
                     }
                 }
                 let ours = ours.context("each round has both turns")?;
                 cost.add(ours.cpu_micros, None);
                 rate.add(ours.per_second, alone);
             }
-            place.owners = refreshing.into_iter().map(|visitor| visitor.0).collect();
+            place.owners = refreshing.into_iter().map(|client| client.0).collect();
             figures.extend([cost, rate]);
         }
         Ok(figures)
     }
 
-    async fn load(&self, server: &Server, visitors: &mut [impl LoadClient]) -> Result<Load> {
+    async fn load(&self, server: &Server, clients: &mut [impl LoadClient]) -> Result<Load> {
         let before = server.cpu()?;
-        let (count, took) = closed_loop(server.address, visitors, self.duration()).await?;
+        let (count, took) = closed_loop(server.address, clients, self.duration()).await?;
         let cpu = server.cpu()? - before;
         let count = f64::from(count);
         Ok(Load { per_second: count / took.as_secs_f64(), cpu_micros: cpu.as_secs_f64() * 1e6 / count })

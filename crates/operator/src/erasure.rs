@@ -72,7 +72,7 @@ async fn erase_log(
     for trace in traces {
         let mut after = None;
         loop {
-            let erase = async |unit: &mut Unit| unit.erase_parts(log, trace, after, ENTRIES_AT_ONCE).await;
+            let erase = async |unit: &mut Unit| unit.delete_personal_parts(log, trace, after, ENTRIES_AT_ONCE).await;
             let erased_now: Result<_, StoreError> = operator.transactions.housekeeping(REASON, erase).await;
             let (parts, last) = erased_now?;
             erased += parts;

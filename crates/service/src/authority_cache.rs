@@ -121,7 +121,7 @@ impl AuthorityCache {
         [generation(session.uuid()), generation(user.uuid()), tenant.map_or(0, |tenant| generation(tenant.uuid()))]
     }
 
-    pub(crate) fn is_vouched_for(&self) -> bool {
+    pub(crate) fn is_fresh(&self) -> bool {
         self.feed_age().is_some_and(|age| age < Self::VOUCHED)
     }
 

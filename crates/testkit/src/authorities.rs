@@ -38,11 +38,11 @@ suite! {
     locking {
         what_is_locked_is_what_is_held_now,
         nothing_is_locked_without_a_session,
-        te3_changes_of_power_in_a_tenant_come_one_after_the_other,
-        changes_are_announced_from_every_scope,
+        te3_changes_of_authority_in_a_tenant_come_one_after_the_other,
+        changes_are_published_from_every_scope,
     }
     tenant_isolation {
-        te1_power_in_one_tenant_is_none_in_another,
+        te1_authority_in_one_tenant_is_none_in_another,
         te1_a_scope_sees_its_own_authorities,
         te1_another_tenant_is_not_locked,
     }

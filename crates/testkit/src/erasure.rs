@@ -61,7 +61,8 @@ async fn parts_go_by_trace_in_portions(scene: &Scene<'_, impl Units<Unit: Direct
     for trace in traces {
         let mut after: Option<EventId> = None;
         loop {
-            let (parts, last) = scene.system(async |unit| unit.erase_parts(log, trace, after, 2).await.unwrap()).await;
+            let (parts, last) =
+                scene.system(async |unit| unit.delete_personal_parts(log, trace, after, 2).await.unwrap()).await;
             erased += parts;
             if last.is_none() {
                 break;
@@ -83,7 +84,7 @@ async fn parts_go_by_trace_in_portions(scene: &Scene<'_, impl Units<Unit: Direct
         assert!(!is_erased(event).await);
     }
     let trace = Trace::Actor(ada.owner.id);
-    let (parts, _) = scene.system(async |unit| unit.erase_parts(None, trace, None, 10).await.unwrap()).await;
+    let (parts, _) = scene.system(async |unit| unit.delete_personal_parts(None, trace, None, 10).await.unwrap()).await;
     assert_eq!((parts, is_erased(&of_nobody).await), (1, true));
 }
 

@@ -26,7 +26,7 @@ mod outcomes;
 mod property;
 mod secrets;
 mod tenant_isolation;
-mod untried;
+mod unattempted;
 
 pub use property::{USUAL_ROUNDS, property};
 
@@ -74,14 +74,14 @@ suite! {
     }
     outcomes {
         a_job_is_done_once_and_its_secret_goes,
-        a_failed_job_is_tried_again_at_its_time,
+        a_failed_job_is_retried_at_its_time,
         a_dead_letter_is_never_tried_again_and_keeps_its_secret,
         only_the_claim_that_was_made_is_good,
         any_text_may_be_a_cause,
         a_dropped_unit_has_done_nothing,
     }
-    untried {
-        a_snoozed_job_waits_and_has_spent_no_attempt,
+    unattempted {
+        a_snoozed_job_waits_and_has_consumed_no_attempt,
         a_job_that_was_handed_back_is_ready_at_once_and_has_spent_no_attempt,
         a_discarded_job_is_a_dead_letter_without_its_secret,
         fa7_what_is_said_late_is_refused,

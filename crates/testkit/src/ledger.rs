@@ -1,7 +1,7 @@
 //! Compares the responses that a client got with the stored state, while a test injects faults.
 //!
 //! The client adds a line before each request and completes it with the response. After recovery, the test reads the
-//! stored state and lets the [`Ledger`] judge it: an acknowledged item must exist once, and nowhere else; a refused
+//! stored state and lets the [`Ledger`] compare it: an acknowledged item must exist once, and nowhere else; a refused
 //! item must not exist. A request without a response may have taken effect or not, but never twice.
 //!
 //! ```
@@ -12,8 +12,8 @@
 //! let request = ledger.before("role", "acme", &canary);
 //! ledger.after(request, 201, "the id of the request");
 //! let found = [("acme".to_owned(), canary)];
-//! assert!(ledger.judge("role", found).is_clean());
-//! assert!(!ledger.judge("role", []).is_clean());
+//! assert!(ledger.compare("role", found).is_clean());
+//! assert!(!ledger.compare("role", []).is_clean());
 //! ```
 
 use std::{
@@ -132,7 +132,7 @@ impl Ledger {
     }
 
     /// Compares all stored items of one kind, as pairs of tenant and canary, with the responses that the client got.
-    pub fn judge(&self, what: &'static str, found: impl IntoIterator<Item = (String, String)>) -> Discrepancies {
+    pub fn compare(&self, what: &'static str, found: impl IntoIterator<Item = (String, String)>) -> Discrepancies {
         let mut places: HashMap<String, Vec<String>> = HashMap::new();
         for (tenant, canary) in found {
             places.entry(canary).or_default().push(tenant);
@@ -168,7 +168,8 @@ impl Ledger {
 mod tests {
     use super::*;
 
-    /// Creates a ledger with one request of each outcome for `acme`, canaries 0 to 3 in the order of [`RequestOutcome`].
+    /// Creates a ledger with one request of each outcome for `acme`, canaries 0 to 3 in the order of
+    /// [`RequestOutcome`].
     fn ledger() -> Ledger {
         let ledger = Ledger::default();
         for status in [None, Some(201), Some(409), Some(503)] {
@@ -181,37 +182,37 @@ mod tests {
         ledger
     }
 
-    fn judged(found: &[(&str, u64)]) -> Discrepancies {
-        ledger().judge("role", found.iter().map(|(tenant, n)| ((*tenant).to_owned(), format!("canary-{n}"))))
+    fn compared(found: &[(&str, u64)]) -> Discrepancies {
+        ledger().compare("role", found.iter().map(|(tenant, n)| ((*tenant).to_owned(), format!("canary-{n}"))))
     }
 
     #[test]
     fn what_was_acknowledged_must_be_there_and_the_unknown_may() {
-        assert!(judged(&[("acme", 1)]).is_clean());
-        assert!(judged(&[("acme", 0), ("acme", 1), ("acme", 3)]).is_clean());
-        assert_eq!(judged(&[]).lost.len(), 1);
+        assert!(compared(&[("acme", 1)]).is_clean());
+        assert!(compared(&[("acme", 0), ("acme", 1), ("acme", 3)]).is_clean());
+        assert_eq!(compared(&[]).lost.len(), 1);
     }
 
     #[test]
     fn what_was_refused_or_never_asked_for_must_not_be_there() {
-        assert_eq!(judged(&[("acme", 1), ("acme", 2)]).phantoms.len(), 1);
-        assert_eq!(judged(&[("acme", 1), ("acme", 9)]).phantoms.len(), 1);
+        assert_eq!(compared(&[("acme", 1), ("acme", 2)]).phantoms.len(), 1);
+        assert_eq!(compared(&[("acme", 1), ("acme", 9)]).phantoms.len(), 1);
     }
 
     #[test]
     fn nothing_is_there_twice_or_elsewhere() {
-        assert_eq!(judged(&[("acme", 1), ("acme", 1)]).duplicates.len(), 1);
-        assert_eq!(judged(&[("acme", 1), ("acme", 0), ("acme", 0)]).duplicates.len(), 1);
-        let leaked = judged(&[("acme", 1), ("globex", 1)]);
+        assert_eq!(compared(&[("acme", 1), ("acme", 1)]).duplicates.len(), 1);
+        assert_eq!(compared(&[("acme", 1), ("acme", 0), ("acme", 0)]).duplicates.len(), 1);
+        let leaked = compared(&[("acme", 1), ("globex", 1)]);
         assert_eq!((leaked.leaks.len(), leaked.lost.len()), (1, 0));
-        let moved = judged(&[("globex", 1)]);
+        let moved = compared(&[("globex", 1)]);
         assert_eq!((moved.leaks.len(), moved.lost.len()), (1, 1));
     }
 
     #[test]
     fn kinds_are_judged_apart() {
         let ledger = ledger();
-        assert!(ledger.judge("name", []).is_clean());
+        assert!(ledger.compare("name", []).is_clean());
         assert_eq!(ledger.lines(RequestOutcome::Refused).len(), 1);
         assert_eq!(ledger.count(RequestOutcome::Failed), 1);
     }

@@ -39,9 +39,9 @@ pub trait Outbox: Sync {
 suite! {
     mailer(adapter: (impl Mailer, impl Outbox)) calls (&adapter.0, &adapter.1, &context()) {
         what_cannot_be_sent_is_permanent_and_leaves_nothing,
-        a_letter_has_gone_to_its_mailbox_when_sending_returns,
+        an_email_has_reached_its_mailbox_when_sending_returns,
         a_repeat_is_told_by_its_id,
-        many_letters_at_once_all_go,
+        many_emails_at_once_are_all_sent,
     }
 }
 
@@ -90,7 +90,7 @@ async fn what_cannot_be_sent_is_permanent_and_leaves_nothing(
     assert_eq!(outbox.sent().await, []);
 }
 
-async fn a_letter_has_gone_to_its_mailbox_when_sending_returns(
+async fn an_email_has_reached_its_mailbox_when_sending_returns(
     mailer: &impl Mailer,
     outbox: &impl Outbox,
     context: &Context,
@@ -106,8 +106,8 @@ async fn a_letter_has_gone_to_its_mailbox_when_sending_returns(
 
 async fn a_repeat_is_told_by_its_id(mailer: &impl Mailer, outbox: &impl Outbox, context: &Context) {
     let (first, second) = (note(context, "twice@example.com", "Ada"), note(context, "twice@example.com", "Ada"));
-    for letter in [&first, &second, &first] {
-        mailer.send(letter).await.unwrap();
+    for email in [&first, &second, &first] {
+        mailer.send(email).await.unwrap();
     }
     let mut sent = sent_to(outbox, "twice@example.com").await;
     assert!(matches!(sent.len(), 2 | 3), "{sent:?}");
@@ -115,22 +115,21 @@ async fn a_repeat_is_told_by_its_id(mailer: &impl Mailer, outbox: &impl Outbox, 
     sent.dedup();
     assert_eq!(sent.len(), 2, "{sent:?}");
     assert_ne!(sent[0].id, sent[1].id);
-    for letter in [first, second] {
-        let job = letter.job.to_string();
+    for email in [first, second] {
+        let job = email.job.to_string();
         assert!(sent.iter().any(|sent| sent.id.contains(&job)), "{job} is in no id of {sent:?}");
     }
 }
 
-async fn many_letters_at_once_all_go(mailer: &impl Mailer, outbox: &impl Outbox, context: &Context) {
+async fn many_emails_at_once_are_all_sent(mailer: &impl Mailer, outbox: &impl Outbox, context: &Context) {
     const MANY: usize = 20;
-    let letters: Vec<OutgoingEmail> =
-        (0..MANY).map(|n| note(context, &format!("many{n}@example.com"), "Ada")).collect();
-    for sent in futures::future::join_all(letters.iter().map(|letter| mailer.send(letter))).await {
+    let emails: Vec<OutgoingEmail> = (0..MANY).map(|n| note(context, &format!("many{n}@example.com"), "Ada")).collect();
+    for sent in futures::future::join_all(emails.iter().map(|email| mailer.send(email))).await {
         sent.unwrap();
     }
-    for letter in letters {
-        let sent = sent_to(outbox, &letter.email.to).await;
-        assert_eq!(sent.len(), 1, "{} in {sent:?}", letter.email.to);
-        assert!(sent[0].id.contains(&letter.job.to_string()));
+    for email in emails {
+        let sent = sent_to(outbox, &email.email.to).await;
+        assert_eq!(sent.len(), 1, "{} in {sent:?}", email.email.to);
+        assert!(sent[0].id.contains(&email.job.to_string()));
     }
 }

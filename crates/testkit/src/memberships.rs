@@ -27,7 +27,7 @@ suite! {
         a_member_is_known_by_the_address,
     }
     role_assignments {
-        a_member_holds_exactly_the_roles_that_were_given,
+        a_member_has_exactly_the_assigned_roles,
         roles_are_held_in_one_tenant,
         roles_of_many_members_are_told_apart,
         giving_roles_leaves_the_membership_alone,

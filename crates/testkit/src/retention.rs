@@ -66,9 +66,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 suite! {
     retention(units: impl Units<Unit: RetentionPorts>) calls (&Scene::new(&units)) {
-        te1_a_tenants_sweep_leaves_every_other_row,
+        te1_retention_of_a_tenant_leaves_every_other_row,
         everything_that_is_over_goes_a_portion_at_a_time,
-        only_system_units_sweep,
+        only_system_units_apply_retention,
     }
 }
 
@@ -94,7 +94,7 @@ impl Leftovers {
     }
 }
 
-async fn sweep(
+async fn apply_retention(
     scene: &Scene<'_, impl Units<Unit: RetentionPorts>>,
     rows: ExpiredRows,
     tenant: Option<TenantId>,
@@ -192,18 +192,26 @@ async fn leave_rows(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>, of: &Sa
         .await;
 }
 
-async fn te1_a_tenants_sweep_leaves_every_other_row(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>) {
+async fn te1_retention_of_a_tenant_leaves_every_other_row(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>) {
     let Leftovers { acme, globex, over, later } = &Leftovers::of_two_tenants(scene).await;
     let (over, later) = (*over, *later);
     let delete = RetentionMode::Delete { at_most: 100 };
     for rows in OF_TENANTS {
         let of = |tenant: &SampleTenant| Some(tenant.id());
-        assert_eq!(sweep(scene, rows, of(acme), over, RetentionMode::Count).await, 0, "{rows:?} are not over yet");
-        assert_eq!(sweep(scene, rows, of(acme), over, delete).await, 0, "{rows:?} are not over yet");
-        assert_eq!(sweep(scene, rows, of(acme), later, RetentionMode::Count).await, 2, "{rows:?}");
-        assert_eq!(sweep(scene, rows, of(acme), later, delete).await, 2, "{rows:?}: counting deletes nothing");
-        assert_eq!(sweep(scene, rows, of(acme), later, RetentionMode::Count).await, 0, "{rows:?}");
-        assert_eq!(sweep(scene, rows, of(globex), later, RetentionMode::Count).await, 2, "{rows:?}");
+        assert_eq!(
+            apply_retention(scene, rows, of(acme), over, RetentionMode::Count).await,
+            0,
+            "{rows:?} are not over yet"
+        );
+        assert_eq!(apply_retention(scene, rows, of(acme), over, delete).await, 0, "{rows:?} are not over yet");
+        assert_eq!(apply_retention(scene, rows, of(acme), later, RetentionMode::Count).await, 2, "{rows:?}");
+        assert_eq!(
+            apply_retention(scene, rows, of(acme), later, delete).await,
+            2,
+            "{rows:?}: counting deletes nothing"
+        );
+        assert_eq!(apply_retention(scene, rows, of(acme), later, RetentionMode::Count).await, 0, "{rows:?}");
+        assert_eq!(apply_retention(scene, rows, of(globex), later, RetentionMode::Count).await, 2, "{rows:?}");
     }
     for rows in OF_NO_TENANT {
         scene
@@ -225,17 +233,17 @@ async fn everything_that_is_over_goes_a_portion_at_a_time(scene: &Scene<'_, impl
             ExpiredRows::AuthorityChanges => (over.minus(AGE), over.plus(AGE)),
             _ => (over, later),
         };
-        assert_eq!(sweep(scene, rows, None, over, portion).await, 0, "{rows:?} are not over yet");
-        let left = sweep(scene, rows, None, later, RetentionMode::Count).await;
+        assert_eq!(apply_retention(scene, rows, None, over, portion).await, 0, "{rows:?} are not over yet");
+        let left = apply_retention(scene, rows, None, later, RetentionMode::Count).await;
         assert!(left >= 2, "{rows:?}: {left}");
         for _ in 0..left {
-            assert_eq!(sweep(scene, rows, None, later, portion).await, 1, "{rows:?}");
+            assert_eq!(apply_retention(scene, rows, None, later, portion).await, 1, "{rows:?}");
         }
-        assert_eq!(sweep(scene, rows, None, later, portion).await, 0, "{rows:?}");
+        assert_eq!(apply_retention(scene, rows, None, later, portion).await, 0, "{rows:?}");
     }
 }
 
-async fn only_system_units_sweep(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>) {
+async fn only_system_units_apply_retention(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>) {
     let Leftovers { globex, later, .. } = Leftovers::of_two_tenants(scene).await;
     for rows in OF_TENANTS.into_iter().chain(OF_NO_TENANT) {
         scene

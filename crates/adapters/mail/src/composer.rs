@@ -28,7 +28,7 @@ impl Composer {
         let OutgoingEmail { email, link, .. } = outgoing;
         recipient(email)?;
         if email.link.is_some() && link.is_none() {
-            return Err(MailerError::Permanent("the link of the letter is lost".into()));
+            return Err(MailerError::Permanent("the link of the email is lost".into()));
         }
         let link = link.as_ref().map(|link| link.expose_secret());
         let rendered = self.templates.render(email, link, &self.settings.product);

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_letter_is_shown_with_its_subject_and_text() {
+    async fn an_email_is_shown_with_its_subject_and_text() {
         let screen = Screen::default();
         mailer(screen.clone()).send(&outgoing("account_exists", json!({ "name": "Ada" }))).await.unwrap();
         let shown = String::from_utf8(screen.0.lock().unwrap().clone()).unwrap();

@@ -65,16 +65,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_letter_is_one_file_however_often_it_is_sent() {
+    async fn an_email_is_one_file_however_often_it_is_sent() {
         let temporary = TempDir::new().unwrap();
         let folder = temporary.path().join("made/here");
-        let letter = outgoing("account_exists", json!({ "name": "Ada" }));
+        let email = outgoing("account_exists", json!({ "name": "Ada" }));
         let mailer = mailer(&folder);
-        mailer.send(&letter).await.unwrap();
-        mailer.send(&letter).await.unwrap();
+        mailer.send(&email).await.unwrap();
+        mailer.send(&email).await.unwrap();
         assert_eq!(names(&folder), [format!("{JOB}.eml")]);
         let written = fs::read(folder.join(format!("{JOB}.eml"))).unwrap();
-        assert_eq!(written, composer().compose(&letter).unwrap().formatted());
+        assert_eq!(written, composer().compose(&email).unwrap().formatted());
     }
 
     #[cfg(unix)]

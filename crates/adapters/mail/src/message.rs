@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_has_the_headers_of_its_letter_and_no_other() {
+    fn a_message_has_the_headers_of_its_email_and_no_other() {
         let message = formatted(&outgoing("account_exists", json!({ "name": "Ada" })));
         assert_eq!(
             headers(&message),
@@ -119,8 +119,8 @@ mod tests {
 
     #[test]
     fn a_repeat_is_the_same_to_the_byte() {
-        let letter = outgoing("account_exists", json!({ "name": "Ada" }));
-        assert_eq!(formatted(&letter), formatted(&letter));
+        let email = outgoing("account_exists", json!({ "name": "Ada" }));
+        assert_eq!(formatted(&email), formatted(&email));
     }
 
     #[test]
@@ -134,9 +134,9 @@ mod tests {
     #[test]
     fn re6_words_of_people_never_make_a_header() {
         for word in HOSTILE {
-            let mut letter = outgoing("invitation", json!({ "tenant": word, "inviter": word }));
-            letter.link = Some("https://app.example.com/invite#x".into());
-            let headers = headers(&formatted(&letter));
+            let mut email = outgoing("invitation", json!({ "tenant": word, "inviter": word }));
+            email.link = Some("https://app.example.com/invite#x".into());
+            let headers = headers(&formatted(&email));
             let names: Vec<&str> = headers.iter().map(|line| line.split_once(':').unwrap().0).collect();
             let known =
                 ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"];
@@ -178,16 +178,16 @@ mod tests {
     #[test]
     fn a_moment_that_no_date_can_hold_does_not_panic() {
         for millis in [-1, i64::MAX / 2_000] {
-            let mut letter = to("ada@example.com");
-            letter.written_at = Timestamp::from_unix_millis(millis).unwrap();
-            assert!(composer().compose(&letter).is_ok());
+            let mut email = to("ada@example.com");
+            email.written_at = Timestamp::from_unix_millis(millis).unwrap();
+            assert!(composer().compose(&email).is_ok());
         }
     }
 
     #[test]
-    fn a_letter_without_its_link_is_not_sent() {
-        let mut letter = outgoing("reset_password", json!({ "name": "Ada" }));
-        letter.email.link = Some("reset".to_owned());
-        assert!(matches!(composer().compose(&letter), Err(MailerError::Permanent(_))));
+    fn an_email_without_its_link_is_not_sent() {
+        let mut email = outgoing("reset_password", json!({ "name": "Ada" }));
+        email.email.link = Some("reset".to_owned());
+        assert!(matches!(composer().compose(&email), Err(MailerError::Permanent(_))));
     }
 }

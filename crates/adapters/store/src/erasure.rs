@@ -87,7 +87,7 @@ impl Erasure for Unit {
         Ok(ids)
     }
 
-    async fn erase_parts(
+    async fn delete_personal_parts(
         &mut self,
         log: Option<TenantId>,
         trace: Trace,

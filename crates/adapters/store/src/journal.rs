@@ -105,7 +105,7 @@ pub(crate) const PARTS_TABLE: Table = Table {
     personal: &[
         PersonalColumn::new(
             "part",
-            ColumnErasure::By { function: "Erasure::erase_parts", leaves: "nothing: the row is deleted" },
+            ColumnErasure::By { function: "Erasure::delete_personal_parts", leaves: "nothing: the row is deleted" },
         ),
         PersonalColumn::new("actor_id", ColumnErasure::WithRow),
     ],

@@ -142,8 +142,8 @@ impl InFlight {
 
 /// Logs rows that could not be read as jobs.
 pub(crate) fn log_unreadable(claims: &Claims) {
-    for letter in &claims.unreadable {
-        tracing::error!(job = %letter.job, kind = letter.kind, error = letter.error, "a job cannot be read");
+    for dead_letter in &claims.unreadable {
+        tracing::error!(job = %dead_letter.job, kind = dead_letter.kind, error = dead_letter.error, "a job cannot be read");
     }
 }
 

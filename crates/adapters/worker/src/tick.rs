@@ -54,8 +54,8 @@ pub(crate) async fn tick<S: JobStore>(
     }
     if plan.advances {
         let dead = unit.advance_jobs(now).await?;
-        for letter in &dead {
-            tracing::error!(job = %letter.job, kind = letter.kind, error = letter.error, "a job was given up");
+        for dead_letter in &dead {
+            tracing::error!(job = %dead_letter.job, kind = dead_letter.kind, error = dead_letter.error, "a job was given up");
         }
         note_deaths(&mut unit, context, &dead).await?;
     }

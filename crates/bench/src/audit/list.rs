@@ -36,14 +36,14 @@ pub(super) async fn figures(run: &AuditOptions, place: &AuditServer) -> Result<V
         let mut middle =
             Figure::new("the same, one after the other: median", place.name, "ms", Bar::None).beside("its query alone");
         for _ in 0..run.rounds {
-            let mut visitors = [ReadsPath(place.owner.clone(), format!("/audit-logs?{}", page.query))];
+            let mut clients = [ReadsPath(place.owner.clone(), format!("/audit-logs?{}", page.query))];
             let mut bare = Bare::open(place, &page.sql).await?;
             let duration = Duration::from_secs(run.seconds);
-            let ours = open_loop(place.server.address, &mut visitors, RATE, duration).await?;
+            let ours = open_loop(place.server.address, &mut clients, RATE, duration).await?;
             let alone = bare.at_a_rate(duration).await?;
             tail.add(millis(quantile(&ours, 0.99)), Some(millis(quantile(&alone, 0.99))));
-            let [visitor] = &mut visitors;
-            let ours = one_by_one(place.server.address, visitor, TIMES).await?;
+            let [client] = &mut clients;
+            let ours = one_by_one(place.server.address, client, TIMES).await?;
             let alone = bare.one_by_one().await?;
             middle.add(millis(quantile(&ours, 0.5)), Some(millis(quantile(&alone, 0.5))));
         }

@@ -46,7 +46,7 @@ pub trait Erasure: Send {
     /// Deletes the personal parts, and their salts, of the next entries after `after`, in a tenant's log or in the log
     /// without a tenant. Seals stay valid, because they cover commitments only. Returns the number of deleted parts,
     /// and the last entry examined if there may be more.
-    async fn erase_parts(
+    async fn delete_personal_parts(
         &mut self,
         log: Option<TenantId>,
         trace: Trace,
@@ -76,9 +76,9 @@ impl Command for ErasePerson {
 }
 
 /// Removes a user from every tenant and deletes their account, by an operator. The personal data in the journal is
-/// deleted afterwards, log by log: see [`Erasure::erase_invitations`] and [`Erasure::erase_parts`]. Without `force` it
-/// fails with [`TenancyError::LastOwner`](tenantry_tenancy::TenancyError::LastOwner) when a tenant would be left
-/// without an active owner. A user who was erased before stays unchanged.
+/// deleted afterwards, log by log: see [`Erasure::erase_invitations`] and [`Erasure::delete_personal_parts`]. Without
+/// `force` it fails with [`TenancyError::LastOwner`](tenantry_tenancy::TenancyError::LastOwner) when a tenant would be
+/// left without an active owner. A user who was erased before stays unchanged.
 pub async fn erase_person(
     unit: &mut (impl People + Erasure + Memberships + Authorities + Journal + ?Sized),
     actor: &Actor,

@@ -150,22 +150,22 @@ pub async fn transfer_ownership(
     let tenant = authority.active_tenant()?;
     let owner = authority.session()?;
     let unknown = || IdentityError::Unknown { field: "userId" };
-    let heir = unit.membership_of(command.user).await?.ok_or_else(unknown)?;
-    let person = unit.person_by_id(heir.user).await?.ok_or_else(unknown)?;
-    let may_own = heir.status == MembershipStatus::Active && person.status == PersonStatus::Enabled;
-    if !may_own || heir.user == owner.user {
+    let new_owner = unit.membership_of(command.user).await?.ok_or_else(unknown)?;
+    let person = unit.person_by_id(new_owner.user).await?.ok_or_else(unknown)?;
+    let may_own = new_owner.status == MembershipStatus::Active && person.status == PersonStatus::Enabled;
+    if !may_own || new_owner.user == owner.user {
         return Err(TenancyError::InvalidState.into());
     }
     let missing = || StoreError::Inconsistent { table: "roles", column: "(a default role of the tenant)" };
     let owner_role = unit.default_role(tenant.id, DefaultRole::Owner).await?.ok_or_else(missing)?;
     let admin_role = unit.default_role(tenant.id, DefaultRole::Admin).await?.ok_or_else(missing)?;
-    let giver = unit.membership_of(owner.user).await?.ok_or(Refusal::SessionEnded)?;
+    let former_owner = unit.membership_of(owner.user).await?.ok_or(Refusal::SessionEnded)?;
     let event = Event::new(context, actor, TENANT_OWNERSHIP_TRANSFERRED)
         .target(tenant.id, Some(tenant.name.as_str()))
-        .set("owner", heir.user.to_string());
+        .set("owner", new_owner.user.to_string());
     unit.append_event(event).await?;
-    exchange(unit, actor, context, &heir, Some(person.name.as_str()), None, &owner_role).await?;
-    exchange(unit, actor, context, &giver, Some(owner.name.as_str()), Some(&owner_role), &admin_role).await
+    exchange(unit, actor, context, &new_owner, Some(person.name.as_str()), None, &owner_role).await?;
+    exchange(unit, actor, context, &former_owner, Some(owner.name.as_str()), Some(&owner_role), &admin_role).await
 }
 
 /// Assigns a role to a member and unassigns another one.
@@ -175,15 +175,15 @@ async fn exchange(
     context: &Context,
     member: &Membership,
     name: Option<&str>,
-    take: Option<&Role>,
-    give: &Role,
+    removed: Option<&Role>,
+    added: &Role,
 ) -> Result<(), IdentityError> {
     let before: Vec<Role> =
         unit.roles_of(&[member.user]).await?.into_iter().map(|assignment| assignment.role).collect();
     let mut after = before.clone();
-    after.retain(|role| take.is_none_or(|taken| taken.id != role.id));
-    if after.iter().all(|role| role.id != give.id) {
-        after.push(give.clone());
+    after.retain(|role| removed.is_none_or(|removed| removed.id != role.id));
+    if after.iter().all(|role| role.id != added.id) {
+        after.push(added.clone());
     }
     if after == before {
         return Ok(());

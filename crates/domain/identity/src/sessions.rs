@@ -148,7 +148,7 @@ impl Session {
     /// Decides what a token of the given rotation is valid for. The direct predecessor of the current token gets the
     /// same successor again within the grace time, or later as long as no client has presented that successor. So
     /// parallel tabs and lost responses do no harm. Any older token can only be a copy.
-    pub(crate) fn judge(&self, rotation: u32, now: Timestamp, policy: &SessionPolicy) -> RefreshOutcome {
+    pub(crate) fn refresh_outcome(&self, rotation: u32, now: Timestamp, policy: &SessionPolicy) -> RefreshOutcome {
         let is_predecessor = rotation.checked_add(1) == Some(self.rotation);
         let successor_unseen = self.seen_rotation < self.rotation;
         let in_grace = now.since(self.rotated_at) <= policy.grace;
@@ -359,7 +359,7 @@ pub async fn refresh_session(
     if !session.is_live(now, policy) {
         return Err(Refusal::SessionEnded.into());
     }
-    if session.judge(token.rotation, now, policy) == RefreshOutcome::Current {
+    if session.refresh_outcome(token.rotation, now, policy) == RefreshOutcome::Current {
         if unit.rotate_session(session.id, session.rotation, now).await? {
             session.seen_rotation = session.seen_rotation.max(session.rotation);
             session.rotation += 1;
@@ -371,7 +371,7 @@ pub async fn refresh_session(
             return Err(Refusal::SessionEnded.into());
         }
     }
-    match session.judge(token.rotation, now, policy) {
+    match session.refresh_outcome(token.rotation, now, policy) {
         RefreshOutcome::JustRotated => Ok(Refreshed::Session(Box::new(session))),
         RefreshOutcome::Current | RefreshOutcome::Unknown => Err(IdentityError::TokenInvalid),
         RefreshOutcome::Replayed => {
@@ -522,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_judged_by_its_place_the_time_and_what_was_seen() {
+    fn a_token_is_classified_by_its_rotation_the_time_and_what_was_seen() {
         use RefreshOutcome::*;
         let table = [
             // rotation, seen, token, at, judgement
@@ -538,7 +538,7 @@ mod tests {
         ];
         for (rotation, seen, token, now, expected) in table {
             assert_eq!(
-                session(rotation, seen).judge(token, at(now), &POLICY),
+                session(rotation, seen).refresh_outcome(token, at(now), &POLICY),
                 expected,
                 "{rotation} {seen} {token} {now}"
             );

@@ -119,7 +119,7 @@ pub async fn switch_tenant(
     if !session.is_live(now, policy) {
         return Err(Refusal::SessionEnded.into());
     }
-    match session.judge(command.token.rotation, now, policy) {
+    match session.refresh_outcome(command.token.rotation, now, policy) {
         RefreshOutcome::Current | RefreshOutcome::JustRotated => {}
         RefreshOutcome::Unknown => return Err(IdentityError::TokenInvalid),
         RefreshOutcome::Replayed => {

@@ -18,13 +18,13 @@ pub async fn note_deaths(
     context: &Context,
     dead: &[DeadLetter],
 ) -> Result<(), StoreError> {
-    for letter in dead {
+    for dead_letter in dead {
         let actor = Actor::system(RequestId::new(context));
         let died = Event::new(context, &actor, JOB_DIED)
-            .within(letter.tenant)
-            .target(letter.job, Some(&letter.kind))
+            .within(dead_letter.tenant)
+            .target(dead_letter.job, Some(&dead_letter.kind))
             .outcome(Outcome::Failed)
-            .set("kind", letter.kind.as_str());
+            .set("kind", dead_letter.kind.as_str());
         unit.append_event(died).await?;
     }
     Ok(())

@@ -13,22 +13,22 @@ use crate::{App, Failure};
 
 use super::{
     app::app_of,
-    idempotency::{IdempotentRequestParts, require_place},
+    idempotency::{IdempotentRequestParts, require_operation_with_key},
     limits::{count_address, count_person},
     origin::origin_of,
 };
 
 /// A signed-in caller who is authorized to issue the command `C`.
 pub(crate) struct Authorized<C> {
-    pub(crate) known: Arc<CachedAuthority>,
+    pub(crate) cached: Arc<CachedAuthority>,
     pub(crate) origin: Origin,
-    keyed: Option<IdempotentRequestParts>,
+    idempotent: Option<IdempotentRequestParts>,
     command: PhantomData<C>,
 }
 
 impl<C: Command> Authorized<C> {
     pub(crate) fn authority(&self) -> &Authority {
-        &self.known.authority
+        &self.cached.authority
     }
 
     /// Returns the scope of the caller's tenant, or of the caller's own data.
@@ -37,7 +37,7 @@ impl<C: Command> Authorized<C> {
     }
 
     pub(crate) fn user(&self) -> UserId {
-        self.known.user
+        self.cached.user
     }
 
     /// Returns the caller's session. Fails for every other principal.
@@ -57,7 +57,7 @@ impl<C: Command> Authorized<C> {
     /// Creates the request for the change in the caller's name. Call it after the body has been read: the idempotent
     /// request holds the body's digest.
     pub(crate) fn change_request(&self) -> ChangeRequest {
-        let idempotent = self.keyed.as_ref().map(IdempotentRequestParts::request);
+        let idempotent = self.idempotent.as_ref().map(IdempotentRequestParts::request);
         ChangeRequest { actor: self.actor(), action: action_of::<C>(), idempotent }
     }
 }
@@ -75,19 +75,19 @@ impl<C: Command + 'static> FromRequest for Authorized<C> {
         let request = request.clone();
         Box::pin(async move {
             let app = app_of(&request);
-            let known = match bearer(&request) {
+            let cached = match bearer(&request) {
                 Some(token) => identified(app, &request, token).await?,
                 None => {
                     return Err(refused_and_counted(app, &request, Failure::new(ErrorCode::UNAUTHENTICATED)).await);
                 }
             };
-            let mut caller = Self { known, origin: origin_of(&request), keyed: None, command: PhantomData };
+            let mut caller = Self { cached, origin: origin_of(&request), idempotent: None, command: PhantomData };
             if let Err(refusal) = C::REQUIRES.check(caller.authority()) {
                 let failure = Failure::from(refusal);
                 app.changes.note_denial(&caller.change_request(), &failure).await;
                 return Err(failure);
             }
-            caller.keyed = IdempotentRequestParts::of(&request, &caller.known)?;
+            caller.idempotent = IdempotentRequestParts::of(&request, &caller.cached)?;
             Ok(caller)
         })
     }
@@ -107,9 +107,9 @@ impl FromRequest for MaybeAuthenticated {
             let app = app_of(&request);
             match bearer(&request) {
                 Some(token) => {
-                    let known = identified(app, &request, token).await?;
-                    require_place(&request)?;
-                    Ok(Self(Some(known)))
+                    let cached = identified(app, &request, token).await?;
+                    require_operation_with_key(&request)?;
+                    Ok(Self(Some(cached)))
                 }
                 None => Anonymous::of(&request).await.map(|Anonymous| Self(None)),
             }
@@ -133,7 +133,7 @@ impl FromRequest for Anonymous {
 impl Anonymous {
     async fn of(request: &HttpRequest) -> Result<Self, Failure> {
         count_address(app_of(request), request).await?;
-        require_place(request)?;
+        require_operation_with_key(request)?;
         Ok(Self)
     }
 }
@@ -141,10 +141,10 @@ impl Anonymous {
 /// Returns the authority of the user of an access token. The request counts against the user's limit.
 async fn identified(app: &App, request: &HttpRequest, token: &str) -> Result<Arc<CachedAuthority>, Failure> {
     match app.authenticator.authority_of(token, Sha256::digest(token).into()).await {
-        Ok(known) => {
-            log_context::identify(known.user, known.authority.tenant_id());
-            count_person(app, request, &known).await?;
-            Ok(known)
+        Ok(cached) => {
+            log_context::identify(cached.user, cached.authority.tenant_id());
+            count_person(app, request, &cached).await?;
+            Ok(cached)
         }
         Err(failure) => Err(refused_and_counted(app, request, failure.into()).await),
     }

@@ -14,13 +14,13 @@ use super::operation::{Operation, operation_of};
 pub(super) const HEADER: &str = "idempotency-key";
 
 /// Fails with `idempotency_key_invalid` when the request has a key and its operation takes none.
-pub(super) fn require_place(request: &HttpRequest) -> Result<(), Failure> {
-    keyed_operation(request).map(|_| ())
+pub(super) fn require_operation_with_key(request: &HttpRequest) -> Result<(), Failure> {
+    operation_with_key(request).map(|_| ())
 }
 
 /// Returns the operation of a request with a key; `None` without a key. Fails with `idempotency_key_invalid` when the
 /// operation takes none.
-fn keyed_operation(request: &HttpRequest) -> Result<Option<&'static Operation>, Failure> {
+fn operation_with_key(request: &HttpRequest) -> Result<Option<&'static Operation>, Failure> {
     if !request.headers().contains_key(HEADER) {
         return Ok(None);
     }
@@ -62,7 +62,7 @@ impl IdempotentRequestParts {
     /// Returns the keyed request of this caller; `None` without a key. Fails with `idempotency_key_invalid` when the
     /// key is malformed or given twice, or the operation takes none.
     pub(super) fn of(request: &HttpRequest, caller: &CachedAuthority) -> Result<Option<Self>, Failure> {
-        let Some(operation) = keyed_operation(request)? else { return Ok(None) };
+        let Some(operation) = operation_with_key(request)? else { return Ok(None) };
         let Some(body) = ReadBody::of(request) else { return Ok(None) };
         let invalid = || Failure::new(IDEMPOTENCY_KEY_INVALID);
         let mut keys = request.headers().get_all(HEADER);

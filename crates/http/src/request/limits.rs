@@ -24,16 +24,16 @@ pub(super) struct RateLimitHeaders {
 /// Counts a request of a signed-in user. Fails when the user's limit is exceeded.
 pub(super) async fn count_person(app: &App, request: &HttpRequest, caller: &CachedAuthority) -> Result<(), Failure> {
     let Some(limits) = &app.limits else { return Ok(()) };
-    judge(request, limits.count_person(caller).await)
+    apply_decision(request, limits.count_person(caller).await)
 }
 
 /// Counts a request of an address. Fails when the address's limit is exceeded.
 pub(super) async fn count_address(app: &App, request: &HttpRequest) -> Result<(), Failure> {
     let Some(limits) = &app.limits else { return Ok(()) };
-    judge(request, limits.count_address(ip_of(request)).await)
+    apply_decision(request, limits.count_address(ip_of(request)).await)
 }
 
-fn judge(request: &HttpRequest, decision: RateLimitDecision) -> Result<(), Failure> {
+fn apply_decision(request: &HttpRequest, decision: RateLimitDecision) -> Result<(), Failure> {
     let retry_after_seconds = decision.retry_after_seconds();
     if let (Ok(policy), Ok(status)) = (decision.policy_field().try_into(), decision.field().try_into()) {
         request.extensions_mut().insert(RateLimitHeaders { policy, status, retry_after_seconds });

@@ -65,7 +65,7 @@ async fn count_roles(unit: &mut (impl Roles + ?Sized)) -> usize {
 }
 
 /// Each unit may add a role while there are few. Without the lock, several units would count before any adds.
-pub(super) async fn te3_changes_of_power_in_a_tenant_come_one_after_the_other(
+pub(super) async fn te3_changes_of_authority_in_a_tenant_come_one_after_the_other(
     scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>,
 ) {
     const UNITS: usize = 10;
@@ -97,7 +97,7 @@ pub(super) async fn te3_changes_of_power_in_a_tenant_come_one_after_the_other(
     assert_eq!(after, before + ROOM);
 }
 
-pub(super) async fn changes_are_announced_from_every_scope(scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>) {
+pub(super) async fn changes_are_published_from_every_scope(scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>) {
     let acme = scene.tenant().await;
     let session = signed_in(scene, &acme.owner, Some(&acme)).await;
     for scope in [acme.scope(), TestScope::Person(acme.owner.id), TestScope::System] {

@@ -10,7 +10,9 @@ use crate::{
     units::{TestScope, Units},
 };
 
-pub(super) async fn te1_power_in_one_tenant_is_none_in_another(scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>) {
+pub(super) async fn te1_authority_in_one_tenant_is_none_in_another(
+    scene: &Scene<'_, impl Units<Unit: AuthorityPorts>>,
+) {
     let (acme, globex) = (scene.tenant().await, scene.tenant().await);
     let person = scene.person().await;
     let reads = PermissionSet::of(&[INVITATIONS_READ]);

@@ -63,11 +63,11 @@ pub(super) async fn open_invitations_are_counted_until_their_time_is_over(
         assert_eq!(invitation.is_open(now), is_counted);
     }
 
-    let withdrawn = Invitation { state: InvitationState::Revoked, ..both.clone() };
+    let revoked = Invitation { state: InvitationState::Revoked, ..both.clone() };
     let renewed = Invitation { roles: vec![three], expires_at: ends.plus(MILLISECOND), ..short.clone() };
     scene
         .change(acme.scope(), async |unit| {
-            unit.update_invitation(&withdrawn).await.unwrap();
+            unit.update_invitation(&revoked).await.unwrap();
             unit.update_invitation(&renewed).await.unwrap();
         })
         .await;

@@ -17,20 +17,20 @@ fn keyed(scene: &Scene<'_, impl Units>, tenant: Option<TenantId>, kind: &'static
 
 /// Tries to enqueue another job of the same key.
 async fn another(scene: &Scene<'_, impl Units<Unit: JobPorts>>, job: &NewJob) -> Enqueued {
-    let twin = NewJob { id: JobId::new(&scene.context), payload: "{}".to_owned(), ..job.clone() };
-    scene.system(async |unit| unit.enqueue_job(&twin).await.unwrap()).await
+    let duplicate = NewJob { id: JobId::new(&scene.context), payload: "{}".to_owned(), ..job.clone() };
+    scene.system(async |unit| unit.enqueue_job(&duplicate).await.unwrap()).await
 }
 
 pub(super) async fn a_live_job_keeps_its_key(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let job = keyed(scene, Some(acme.id()), "report", "weekly");
-    let twin = NewJob { id: JobId::new(&scene.context), payload: "{}".to_owned(), ..job.clone() };
+    let duplicate = NewJob { id: JobId::new(&scene.context), payload: "{}".to_owned(), ..job.clone() };
     let unlike = NewJob { priority: -1, ..keyed(scene, Some(acme.id()), "report", "daily") };
     scene
         .change(acme.scope(), async |unit| {
             assert_eq!(unit.enqueue_job(&job).await.unwrap(), Enqueued::Added);
-            assert_eq!(unit.enqueue_job(&twin).await.unwrap(), Enqueued::Duplicate);
+            assert_eq!(unit.enqueue_job(&duplicate).await.unwrap(), Enqueued::Duplicate);
             assert_eq!(unit.enqueue_job(&unlike).await.unwrap(), Enqueued::Added, "the unit is usable still");
         })
         .await;
@@ -130,8 +130,8 @@ async fn assert_only_free(scene: &Scene<'_, impl Units<Unit: JobPorts>>, jobs: &
         .system(async |unit| {
             for job in jobs {
                 let expected = if Some(job.id) == free { Enqueued::Added } else { Enqueued::Duplicate };
-                let twin = NewJob { id: JobId::new(&scene.context), ..job.clone() };
-                let enqueued = unit.enqueue_job(&twin).await.unwrap();
+                let duplicate = NewJob { id: JobId::new(&scene.context), ..job.clone() };
+                let enqueued = unit.enqueue_job(&duplicate).await.unwrap();
                 assert_eq!(enqueued, expected, "{:?} {} {:?}", job.tenant, job.kind, job.unique_key);
             }
         })

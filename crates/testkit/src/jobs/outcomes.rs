@@ -31,7 +31,7 @@ pub(super) async fn a_job_is_done_once_and_its_secret_goes(scene: &Scene<'_, imp
     assert_eq!(claim_one(scene).await.job.id, other.id, "what is done is never claimed again");
 }
 
-pub(super) async fn a_failed_job_is_tried_again_at_its_time(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
+pub(super) async fn a_failed_job_is_retried_at_its_time(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let acme = scene.tenant().await;
     let secret = Some(secret_until(scene.context.now().plus(99 * LEASE)));

@@ -26,8 +26,8 @@ pub(super) async fn every_scope_enqueues_its_own(scene: &Scene<'_, impl Units<Un
         let job = NewJob { unique_key: Some("one".to_owned()), ..new_job(scene, tenant) };
         let enqueued = scene.change(scope, async |unit| unit.enqueue_job(&job).await.unwrap()).await;
         assert_eq!(enqueued, Enqueued::Added, "{scope:?}");
-        let twin = NewJob { id: JobId::new(&scene.context), ..job.clone() };
-        let enqueued = scene.change(scope, async |unit| unit.enqueue_job(&twin).await.unwrap()).await;
+        let duplicate = NewJob { id: JobId::new(&scene.context), ..job.clone() };
+        let enqueued = scene.change(scope, async |unit| unit.enqueue_job(&duplicate).await.unwrap()).await;
         assert_eq!(enqueued, Enqueued::Duplicate, "{scope:?}");
         let claimed = claim_one(scene).await;
         assert_eq!(shown(&claimed.job), expected(&job, 1), "{scope:?}");

@@ -15,17 +15,17 @@ pub(super) async fn te1_another_tenants_log_is_invisible(scene: &Scene<'_, impl 
     let (own, theirs) = (Log::new(scene), Log::new(scene));
     // Equal in everything but the tenant: user, target, time.
     let event = own.event(scene, ROLE_CREATED).target(own.person, Some("Ada"));
-    let twin = Event {
+    let duplicate = Event {
         id: EventId::from_uuid(scene.context.uuid_v7_at(event.occurred_at)),
         ..event.clone().within(Some(theirs.tenant))
     };
     let nobodys =
         Event { id: EventId::from_uuid(scene.context.uuid_v7_at(event.occurred_at)), ..event.clone().within(None) };
     appended(scene, own, &event).await;
-    appended(scene, theirs, &twin).await;
+    appended(scene, theirs, &duplicate).await;
     scene.system(async |unit| unit.append_event(nobodys.clone()).await.unwrap()).await;
 
-    assert!(entry(scene, own.scope(), twin.id).await.is_none());
+    assert!(entry(scene, own.scope(), duplicate.id).await.is_none());
     assert!(entry(scene, own.scope(), nobodys.id).await.is_none());
     let filters = [
         EntryFilter::default(),

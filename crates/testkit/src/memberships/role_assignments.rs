@@ -28,7 +28,7 @@ fn sorted(mut expected: Vec<(UserId, Role)>) -> Vec<(UserId, Role)> {
     expected
 }
 
-pub(super) async fn a_member_holds_exactly_the_roles_that_were_given(scene: &Scene<'_, impl Units<Unit: Directory>>) {
+pub(super) async fn a_member_has_exactly_the_assigned_roles(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let acme = scene.tenant().await;
     let person = scene.person().await;
     scene.join(&acme, &person, &[]).await;

@@ -54,9 +54,9 @@ impl Write for Screen {
 impl Outbox for Screen {
     async fn sent(&self) -> Vec<Sent> {
         let shown = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let letters = shown.split("---------- mail ").skip(1);
-        let sent = letters.map(|letter| {
-            let (id, rest) = letter.split_once("\nTo: ").unwrap();
+        let emails = shown.split("---------- mail ").skip(1);
+        let sent = emails.map(|email| {
+            let (id, rest) = email.split_once("\nTo: ").unwrap();
             let (to, text) = rest.split_once('\n').unwrap();
             Sent { id: id.to_owned(), to: to.to_owned(), text: text.to_owned() }
         });

@@ -9,7 +9,7 @@ use tenantry_testkit::{
     smtp::{self, Fault, FaultStep, Security, SmtpOptions},
 };
 
-use crate::support::{context, letter_to, mailer_to, only_mail, permanent, settings, templates, temporary};
+use crate::support::{context, email_to, mailer_to, only_mail, permanent, settings, templates, temporary};
 
 const ADA: &str = "ada@example.com";
 const TOKEN: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
@@ -36,7 +36,7 @@ fn assert_secret(server: &smtp::SmtpServer) {
 async fn mails_and_passwords_go_by_tls() {
     for security in [Security::Tls, Security::StartTls] {
         let (server, _folder, authority) = server(security).await;
-        mailer_to(&server.url(), Some(&authority)).send(&letter_to(ADA)).await.unwrap();
+        mailer_to(&server.url(), Some(&authority)).send(&email_to(ADA)).await.unwrap();
         only_mail(&server);
         assert_secret(&server);
         assert!(server.heard().iter().any(|heard| heard.line.starts_with("AUTH") && heard.is_encrypted));
@@ -47,7 +47,7 @@ async fn mails_and_passwords_go_by_tls() {
 async fn fa9_a_certificate_of_nobody_known_is_temporary_and_gets_nothing() {
     for security in [Security::Tls, Security::StartTls] {
         let (server, _folder, _) = server(security).await;
-        let told = temporary(mailer_to(&server.url(), None).send(&letter_to(ADA)).await);
+        let told = temporary(mailer_to(&server.url(), None).send(&email_to(ADA)).await);
         assert!(told.contains("certificate") && told.contains("UnknownIssuer"), "{told}");
         assert_secret(&server);
         assert_eq!(server.mails(), []);
@@ -62,7 +62,7 @@ async fn fa9_a_certificate_for_another_name_is_temporary_and_gets_nothing() {
     let folder = TempDir::new().unwrap();
     let authority = folder.path().join("authority.pem");
     fs::write(&authority, server.authority_pem()).unwrap();
-    let told = temporary(mailer_to(&server.url(), Some(&authority)).send(&letter_to(ADA)).await);
+    let told = temporary(mailer_to(&server.url(), Some(&authority)).send(&email_to(ADA)).await);
     assert!(told.contains("not valid for name") || told.contains("NotValidForName"), "{told}");
     assert_eq!(server.mails(), []);
 }
@@ -71,13 +71,13 @@ async fn fa9_a_certificate_for_another_name_is_temporary_and_gets_nothing() {
 async fn fa9_a_server_without_starttls_gets_nothing_where_tls_is_required() {
     let (server, _folder, authority) = server(Security::None).await;
     let url = server.url().replace("?tls=none", "");
-    let told = temporary(mailer_to(&url, Some(&authority)).send(&letter_to(ADA)).await);
+    let told = temporary(mailer_to(&url, Some(&authority)).send(&email_to(ADA)).await);
     assert!(told.contains("does not offer STARTTLS"), "{told}");
     assert_secret(&server);
     // The server offers TLS and then refuses it.
     let (server, _folder, authority) = self::server(Security::StartTls).await;
     server.fail(Fault::answer(FaultStep::StartTls, "454 4.7.0 not now"));
-    let told = temporary(mailer_to(&server.url(), Some(&authority)).send(&letter_to(ADA)).await);
+    let told = temporary(mailer_to(&server.url(), Some(&authority)).send(&email_to(ADA)).await);
     assert!(told.contains("454"), "{told}");
     assert_secret(&server);
 }
@@ -86,18 +86,18 @@ async fn fa9_a_server_without_starttls_gets_nothing_where_tls_is_required() {
 async fn opportunistic_tls_takes_what_there_is_and_shows_no_password() {
     let (encrypting, _folder, authority) = server(Security::StartTls).await;
     let url = format!("{}?tls=opportunistic", encrypting.url());
-    mailer_to(&url, Some(&authority)).send(&letter_to(ADA)).await.unwrap();
+    mailer_to(&url, Some(&authority)).send(&email_to(ADA)).await.unwrap();
     assert_secret(&encrypting);
 
     let (open, _folder, _) = server(Security::None).await;
     let url = open.url().replace("?tls=none", "?tls=opportunistic");
-    let told = temporary(mailer_to(&url, None).send(&letter_to(ADA)).await);
+    let told = temporary(mailer_to(&url, None).send(&email_to(ADA)).await);
     assert!(told.contains("STARTTLS"), "{told}");
     assert_secret(&open);
 
     let free = smtp::SmtpServer::start().await;
     let url = free.url().replace("?tls=none", "?tls=opportunistic");
-    mailer_to(&url, None).send(&letter_to(ADA)).await.unwrap();
+    mailer_to(&url, None).send(&email_to(ADA)).await.unwrap();
     only_mail(&free);
 }
 
@@ -106,12 +106,12 @@ async fn fa9_a_wrong_password_is_temporary_and_not_told() {
     let (server, _folder, authority) = server(Security::Tls).await;
     let url = server.url().replace("planted-password", "planted-mistake");
     let mailer = mailer_to(&url, Some(&authority));
-    let told = temporary(mailer.send(&letter_to(ADA)).await);
+    let told = temporary(mailer.send(&email_to(ADA)).await);
     assert!(told.contains("MAIL_URL") && told.ends_with(": 535"), "{told}");
     // A server may repeat the credentials.
     let given = server.heard().iter().find_map(|heard| heard.line.strip_prefix("AUTH PLAIN ").map(str::to_owned));
     server.fail(Fault::answer(FaultStep::Auth, &format!("535 no {} planted-mistake", given.unwrap())));
-    let told = temporary(mailer.send(&letter_to(ADA)).await);
+    let told = temporary(mailer.send(&email_to(ADA)).await);
     assert!(told.ends_with(": 535"), "{told}");
     let told = mailer.check().await.unwrap_err().to_string();
     assert!(told.ends_with(": 535"), "{told}");
@@ -121,9 +121,9 @@ async fn fa9_a_wrong_password_is_temporary_and_not_told() {
 async fn tk4_a_token_that_a_mail_server_repeats_is_not_told() {
     let server = smtp::SmtpServer::start().await;
     let link = format!("https://app.example.com/links/reset#{TOKEN}");
-    let letter = note_with_link(&context(), ADA, "Ada", &link);
+    let email = note_with_link(&context(), ADA, "Ada", &link);
     server.fail(Fault::answer(FaultStep::Message, &format!("554 5.7.1 {link} is not liked here")));
-    let told = permanent(mailer_to(&server.url(), None).send(&letter).await);
+    let told = permanent(mailer_to(&server.url(), None).send(&email).await);
     assert!(told.contains("is not liked here") && !told.contains(TOKEN), "{told}");
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn context() -> Context {
     Context::new(TestClock::at(Timestamp::from_unix_millis(1_795_527_697_123).unwrap()), TestEntropy)
 }
 
-pub(crate) fn letter_to(address: &str) -> OutgoingEmail {
+pub(crate) fn email_to(address: &str) -> OutgoingEmail {
     note(&context(), address, "Ada")
 }
 

@@ -134,11 +134,11 @@ impl Unit {
         for row in rows {
             match read(row) {
                 Ok(job) => claims.jobs.push(Claimed { claim: Claim { job: job.id, token: command.token }, job }),
-                Err(letter) => claims.unreadable.push(letter),
+                Err(dead_letter) => claims.unreadable.push(dead_letter),
             }
         }
-        for letter in &claims.unreadable {
-            let values = [letter.job.uuid().into(), letter.error.as_str().into(), now.utc().into()];
+        for dead_letter in &claims.unreadable {
+            let values = [dead_letter.job.uuid().into(), dead_letter.error.as_str().into(), now.utc().into()];
             self.run(self.transaction.execute_raw(self.sql(DEAD_LETTER_UNREADABLE, values))).await?;
         }
         Ok(claims)

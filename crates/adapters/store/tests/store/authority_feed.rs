@@ -28,14 +28,14 @@ fn user(opened: &Opened) -> UserId {
 }
 
 /// Creates a unit that has published a change and is not committed.
-async fn announcing(store: &Store, user: UserId) -> Unit {
+async fn publishing(store: &Store, user: UserId) -> Unit {
     let mut unit = store.begin(Scope::Person(user)).await.unwrap();
     unit.user_authority_changed(user).await.unwrap();
     unit
 }
 
 async fn publish(store: &Store, user: UserId) {
-    announcing(store, user).await.commit().await.unwrap();
+    publishing(store, user).await.commit().await.unwrap();
 }
 
 async fn users(feed: &mut AuthorityFeed) -> Vec<UserId> {
@@ -89,7 +89,7 @@ async fn two_feeds_see_the_same(opened: Opened) {
 
 async fn what_is_rolled_back_was_never_changed(opened: Opened) {
     let mut feed = feed(&opened).await;
-    let unit = announcing(&opened.store, user(&opened)).await;
+    let unit = publishing(&opened.store, user(&opened)).await;
     assert_eq!(users(&mut feed).await, [], "nor before the commit");
     drop(unit);
     let changed = user(&opened);
@@ -103,7 +103,7 @@ async fn a_change_that_began_before_others_and_is_committed_after_them_is_seen()
     let opened = postgres().await;
     let mut feed = feed(&opened).await;
     let [early, between, late] = [user(&opened), user(&opened), user(&opened)];
-    let first = announcing(&opened.store, early).await;
+    let first = publishing(&opened.store, early).await;
     publish(&opened.store, between).await;
     assert_eq!(users(&mut feed).await, [between]);
     publish(&opened.store, late).await;
@@ -119,7 +119,7 @@ async fn a_change_that_began_before_others_and_is_committed_after_them_is_seen()
 async fn a_change_under_way_at_the_first_reading_is_seen() {
     let opened = postgres().await;
     let early = user(&opened);
-    let first = announcing(&opened.store, early).await;
+    let first = publishing(&opened.store, early).await;
     let mut feed = feed(&opened).await;
     first.commit().await.unwrap();
     assert_eq!(users(&mut feed).await, [early]);
@@ -129,7 +129,7 @@ async fn a_change_under_way_at_the_first_reading_is_seen() {
 #[tokio::test]
 async fn a_feed_begins_with_its_first_reading_whoever_else_is_at_work() {
     let opened = postgres().await;
-    let older = announcing(&opened.store, user(&opened)).await;
+    let older = publishing(&opened.store, user(&opened)).await;
     publish(&opened.store, user(&opened)).await;
     let mut feed = AuthorityFeed::new(opened.config.clone());
     assert_eq!(users(&mut feed).await, []);
@@ -149,7 +149,7 @@ async fn in_whatever_order_changes_are_committed_each_is_seen_once() {
         let mut seen = Vec::new();
         let mut open = Vec::new();
         for user in &published {
-            open.push(Some(announcing(&opened.store, *user).await));
+            open.push(Some(publishing(&opened.store, *user).await));
             // The feed is read while the units are open.
             seen.extend(users(&mut feed).await);
         }
@@ -174,7 +174,7 @@ async fn fa4_a_feed_goes_on_where_it_was_after_its_connection_was_terminated() {
         let [before, meanwhile, after] = [user(&opened), user(&opened), user(&opened)];
         publish(&opened.store, before).await;
         assert_eq!(users(&mut feed).await, [before]);
-        let open = announcing(&opened.store, meanwhile).await;
+        let open = publishing(&opened.store, meanwhile).await;
         terminate(&mut connection, "tenantry authority feed").await;
         publish(&opened.store, after).await;
         assert!(feed.read().await.is_err(), "the reading says that it failed");

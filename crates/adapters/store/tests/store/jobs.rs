@@ -147,7 +147,11 @@ async fn fa8_a_job_whose_row_cannot_be_read_is_a_dead_letter_and_others_flow(ope
         };
         let claims = opened.system(async |unit| unit.claim_jobs(command, now).await.unwrap()).await;
         assert_eq!(ids(&claims.jobs), HashSet::from([good.id]), "{column}");
-        assert_eq!(claims.unreadable.iter().map(|letter| letter.job).collect::<Vec<_>>(), [poor.id], "{column}");
+        assert_eq!(
+            claims.unreadable.iter().map(|dead_letter| dead_letter.job).collect::<Vec<_>>(),
+            [poor.id],
+            "{column}"
+        );
         assert!(claims.unreadable[0].error.contains(column), "{}", claims.unreadable[0].error);
         assert!(written(&opened, "poor").await.starts_with("dead, "), "{column}");
         let claimed = &claims.jobs[0];
@@ -220,7 +224,7 @@ async fn fa7_nobody_waits_for_what_another_unit_gives_up_or_completes() {
     assert!(settle(&mut late, claimed[1].claim, snow(), later).await);
     let mut one = opened.store.begin(SYSTEM).await.unwrap();
     let given_up = at_once(one.advance_jobs(later)).await.unwrap();
-    assert_eq!(given_up.iter().map(|letter| letter.job).collect::<Vec<_>>(), [claimed[2].job.id]);
+    assert_eq!(given_up.iter().map(|dead_letter| dead_letter.job).collect::<Vec<_>>(), [claimed[2].job.id]);
     let new = opened.new_job(None);
     enqueue(&opened, std::slice::from_ref(&new)).await;
     let mut other = opened.store.begin(SYSTEM).await.unwrap();

@@ -10,7 +10,7 @@ use crate::support::{Opened, SYSTEM};
 
 on_both_databases! {
     statements_are_counted
-    a_commit_says_whose_power_has_changed
+    a_commit_reports_changes_of_authority
     a_commit_says_whether_there_is_work
     the_database_answers_and_says_what_it_is
     te6_the_role_of_the_application_is_held_by_row_level_security
@@ -37,7 +37,7 @@ async fn statements_are_counted(opened: Opened) {
     assert_eq!(opened.store.statements() - before, 1 + scope + 2 + 1);
 }
 
-async fn a_commit_says_whose_power_has_changed(opened: Opened) {
+async fn a_commit_reports_changes_of_authority(opened: Opened) {
     let (tenant, owner) = opened.tenant().await;
     let session = opened.session(owner.id, Some(tenant.id)).await;
     let mut unit = opened.store.begin(SYSTEM).await.unwrap();
@@ -53,8 +53,8 @@ async fn a_commit_says_whose_power_has_changed(opened: Opened) {
 
 async fn a_commit_says_whether_there_is_work(opened: Opened) {
     let job = NewJob { unique_key: Some("one".to_owned()), ..opened.new_job(None) };
-    let twin = NewJob { id: JobId::new(&opened.context), ..job.clone() };
-    for (jobs, has_enqueued) in [(vec![&job, &twin], true), (vec![&twin], false)] {
+    let duplicate = NewJob { id: JobId::new(&opened.context), ..job.clone() };
+    for (jobs, has_enqueued) in [(vec![&job, &duplicate], true), (vec![&duplicate], false)] {
         let mut unit = opened.store.begin(SYSTEM).await.unwrap();
         for job in jobs {
             unit.enqueue_job(job).await.unwrap();

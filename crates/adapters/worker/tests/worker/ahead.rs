@@ -59,7 +59,7 @@ async fn until_more_are_claimed_than_run(shop: &Shop) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_claimed_too_early_is_given_back_untried_and_runs_elsewhere() {
+async fn a_job_claimed_too_early_is_returned_unattempted_and_runs_elsewhere() {
     let shop = Shop::open().await;
     let config = WorkerConfig { lease: Duration::from_secs(8), heartbeat: Duration::from_secs(2), ..config() };
     let (first, other) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -78,7 +78,7 @@ async fn what_was_claimed_too_early_is_given_back_untried_and_runs_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fa10_a_stopping_worker_gives_back_at_once_what_has_not_begun() {
+async fn fa10_a_stopping_worker_returns_waiting_jobs_at_once() {
     let shop = Shop::open().await;
     let config = WorkerConfig { lease: Duration::from_secs(80), heartbeat: Duration::from_secs(20), ..config() };
     let begun = Arc::new(AtomicUsize::new(0));

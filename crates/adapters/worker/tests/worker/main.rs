@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly, and so may what helps it")]
 
 mod ahead;
+mod attempts;
 #[path = "../../examples/embed/main.rs"]
 mod embed;
 mod kinds;
@@ -11,7 +12,6 @@ mod pulse;
 mod schedules;
 mod shop;
 mod stop;
-mod tries;
 mod wake_up;
 
 #[test]

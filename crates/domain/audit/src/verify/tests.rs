@@ -128,7 +128,7 @@ impl Log {
 
 /// A manipulation of a log, and the expected finding.
 #[derive(Debug, Clone, Copy)]
-enum Deed {
+enum Manipulation {
     Change,
     ChangePersonalPart,
     Drop,
@@ -143,22 +143,22 @@ enum Deed {
     Empty,
 }
 
-const DEEDS: &[Deed] = &[
-    Deed::Change,
-    Deed::ChangePersonalPart,
-    Deed::Drop,
-    Deed::Add,
-    Deed::Repeat,
-    Deed::Swap,
-    Deed::ChangeList,
-    Deed::ChangeWithList,
-    Deed::ChangeSeal,
-    Deed::DropSegment,
-    Deed::SwapSegments,
-    Deed::Empty,
+const MANIPULATIONS: &[Manipulation] = &[
+    Manipulation::Change,
+    Manipulation::ChangePersonalPart,
+    Manipulation::Drop,
+    Manipulation::Add,
+    Manipulation::Repeat,
+    Manipulation::Swap,
+    Manipulation::ChangeList,
+    Manipulation::ChangeWithList,
+    Manipulation::ChangeSeal,
+    Manipulation::DropSegment,
+    Manipulation::SwapSegments,
+    Manipulation::Empty,
 ];
 
-impl Deed {
+impl Manipulation {
     /// Applies the manipulation at some place; `None` when the log has no such place.
     fn done(self, log: &mut Log, place: Index, other: Index) -> Option<Finding> {
         let segments = log.0.len();
@@ -253,11 +253,11 @@ proptest! {
     }
 
     #[test]
-    fn one_deed_is_named_where_it_was_done(
-        sizes in sizes(), deed in prop::sample::select(DEEDS), place: Index, other: Index,
+    fn one_manipulation_is_named_where_it_was_done(
+        sizes in sizes(), manipulation in prop::sample::select(MANIPULATIONS), place: Index, other: Index,
     ) {
         let mut log = Log::sealed(&sizes, &Key(1));
-        if let Some(finding) = deed.done(&mut log, place, other) {
+        if let Some(finding) = manipulation.done(&mut log, place, other) {
             prop_assert_eq!(log.verify(&Keys(vec![Key(1)]), None), Err(finding));
         }
     }

@@ -87,12 +87,12 @@ impl IntoCommand for ChangedMe {
     responses((status = 200, description = "The caller.", body = Of<MeView>))
 )]
 pub(crate) async fn get_me(app: App, caller: Authorized<ReadOwnProfile>) -> Result<HttpResponse, Failure> {
-    let (known, session) = (&caller.known, caller.session()?);
-    let body = match known.me.get() {
+    let (cached, session) = (&caller.cached, caller.session()?);
+    let body = match cached.me.get() {
         Some(body) => body.clone(),
         None => {
-            let view = || MeView::new(session, &known.authority, &app.vocabulary);
-            known
+            let view = || MeView::new(session, &cached.authority, &app.vocabulary);
+            cached
                 .me
                 .get_or_init(|| Answer::ok(&view()).map(|answer| answer.into_inner().body).unwrap_or_default())
                 .clone()

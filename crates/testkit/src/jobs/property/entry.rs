@@ -40,8 +40,8 @@ impl Entry {
 
     /// Returns whether a unit that replaces `other` with this entry changes anything.
     pub(super) fn differs(&self, other: &Self) -> bool {
-        let standing = |entry: &Self| (entry.state, entry.attempt, entry.run_at, entry.lease, entry.finished_at);
-        standing(self) != standing(other)
+        let state = |entry: &Self| (entry.state, entry.attempt, entry.run_at, entry.lease, entry.finished_at);
+        state(self) != state(other)
     }
 
     pub(super) fn get_ready(&mut self) {

@@ -97,7 +97,10 @@ impl Model {
             };
             *self.seen.entry(what).or_default() += 1;
         }
-        let told: HashSet<_> = letters.iter().map(|letter| (letter.job, letter.tenant, letter.kind.as_str())).collect();
+        let told: HashSet<_> = letters
+            .iter()
+            .map(|dead_letter| (dead_letter.job, dead_letter.tenant, dead_letter.kind.as_str()))
+            .collect();
         ensure(told == expected && told.len() == letters.len(), || {
             format!("dead letters should be {expected:?} and were {letters:?}")
         })

@@ -20,7 +20,7 @@ const LEASE: Duration = Duration::from_secs(60);
 
 /// A model, and the responses of a correct store.
 #[derive(Clone)]
-struct Told {
+struct Expected {
     model: Model,
     context: Context,
     now: Timestamp,
@@ -31,7 +31,7 @@ fn objects_to(answer: Checked, objection: &str) {
     assert!(found.contains(objection), "expected {objection:?}, found {found:?}");
 }
 
-impl Told {
+impl Expected {
     fn nothing() -> Self {
         let context = test_context().0;
         let now = context.now();
@@ -97,7 +97,7 @@ impl Told {
         self.now = self.now.plus(LEASE);
     }
 
-    fn letter(job: &NewJob) -> DeadLetter {
+    fn dead_letter(job: &NewJob) -> DeadLetter {
         DeadLetter { job: job.id, tenant: job.tenant, kind: job.kind.to_owned(), error: String::new() }
     }
 

@@ -2,12 +2,12 @@
 
 use tenantry_jobs::{Claims, NewJob};
 
-use super::{LEASE, Told, objects_to};
+use super::{Expected, LEASE, objects_to};
 use crate::jobs::MILLISECOND;
 
 #[test]
 fn each_job_is_claimed_by_one_at_a_time() {
-    let mut told = Told::nothing();
+    let mut told = Expected::nothing();
     let job = told.job(None);
     told.enqueued(&[&job]);
     objects_to(told.clone().claim(&[(&job, 1), (&job, 2)]).map(drop), "not to be claimed");
@@ -21,7 +21,7 @@ fn each_job_is_claimed_by_one_at_a_time() {
 
 #[test]
 fn each_claim_counts_one_attempt() {
-    let mut told = Told::nothing();
+    let mut told = Expected::nothing();
     let job = told.job(None);
     told.enqueued(&[&job]);
     for attempt in [0, 2] {
@@ -32,7 +32,7 @@ fn each_claim_counts_one_attempt() {
 
 #[test]
 fn only_what_is_ready_and_committed_is_claimed_as_it_was_enqueued() {
-    let mut told = Told::nothing();
+    let mut told = Expected::nothing();
     let job = told.job(None);
     let later = NewJob { run_at: told.now.plus(MILLISECOND), ..told.job(None) };
     let parcel = NewJob { queue: "parcels", ..told.job(None) };
@@ -53,23 +53,23 @@ fn only_what_is_ready_and_committed_is_claimed_as_it_was_enqueued() {
 
 #[test]
 fn a_claim_brings_no_more_than_was_asked_for_and_by_its_own_token() {
-    let mut told = Told::nothing();
+    let mut told = Expected::nothing();
     let jobs = [told.job(None), told.job(None)];
     told.enqueued(&[&jobs[0], &jobs[1]]);
     let asked = told.asked(1);
-    let both = Told::brought(&asked, &[(&jobs[0], 1), (&jobs[1], 1)]);
+    let both = Expected::brought(&asked, &[(&jobs[0], 1), (&jobs[1], 1)]);
     objects_to(told.clone().model.claim(&asked, &both), "of at most 1");
-    let mut foreign = Told::brought(&asked, &[(&jobs[0], 1)]);
+    let mut foreign = Expected::brought(&asked, &[(&jobs[0], 1)]);
     foreign.jobs[0].claim.token = told.context.uuid_v7();
     objects_to(told.clone().model.claim(&asked, &foreign), "no right");
-    let unreadable = Claims { unreadable: vec![Told::letter(&jobs[0])], ..Claims::default() };
+    let unreadable = Claims { unreadable: vec![Expected::dead_letter(&jobs[0])], ..Claims::default() };
     objects_to(told.clone().model.claim(&asked, &unreadable), "unreadable");
-    told.model.claim(&asked, &Told::brought(&asked, &[(&jobs[0], 1)])).unwrap();
+    told.model.claim(&asked, &Expected::brought(&asked, &[(&jobs[0], 1)])).unwrap();
 }
 
 #[test]
 fn greater_priority_goes_first_and_then_the_oldest() {
-    let mut told = Told::nothing();
+    let mut told = Expected::nothing();
     let young = told.job(None);
     let old = NewJob { run_at: told.now.minus(LEASE), ..told.job(None) };
     let urgent = NewJob { priority: 1, ..told.job(None) };
@@ -82,13 +82,13 @@ fn greater_priority_goes_first_and_then_the_oldest() {
 
 #[test]
 fn no_tenant_runs_more_than_it_may() {
-    let mut told = Told::nothing();
+    let mut told = Expected::nothing();
     let jobs = [told.job(None), NewJob { queue: "parcels", ..told.job(None) }];
     told.enqueued(&[&jobs[0], &jobs[1]]);
     told.claim(&[(&jobs[0], 1)]).unwrap();
     let mut asked = told.asked(1);
     (asked.command.queue, asked.command.tenant_limit) = ("parcels", Some(1));
-    let brought = Told::brought(&asked, &[(&jobs[1], 1)]);
+    let brought = Expected::brought(&asked, &[(&jobs[1], 1)]);
     objects_to(told.clone().model.claim(&asked, &brought), "may have 0 more");
     asked.command.tenant_limit = Some(2);
     told.model.claim(&asked, &brought).unwrap();
@@ -96,7 +96,7 @@ fn no_tenant_runs_more_than_it_may() {
 
 #[test]
 fn a_claim_is_shared() {
-    let mut told = Told::nothing();
+    let mut told = Expected::nothing();
     let acme = told.tenant();
     let [one, two, three, other] = [acme, acme, acme, None].map(|tenant_key| told.job(tenant_key));
     told.enqueued(&[&one, &two, &three, &other]);
@@ -107,7 +107,7 @@ fn a_claim_is_shared() {
 
 #[test]
 fn nobody_has_its_turn_twice_while_another_waits() {
-    let mut told = Told::nothing();
+    let mut told = Expected::nothing();
     let (acme, globex) = (told.tenant(), told.tenant());
     let [one, two, other, third] = [acme, acme, globex, None].map(|tenant_key| told.job(tenant_key));
     told.enqueued(&[&one, &two, &other, &third]);
@@ -120,7 +120,7 @@ fn nobody_has_its_turn_twice_while_another_waits() {
 
 #[test]
 fn nobody_waits_for_more_than_one_round() {
-    let mut told = Told::nothing();
+    let mut told = Expected::nothing();
     let [job, other] = [told.job(None), told.job(told.tenant())];
     told.enqueued(&[&job, &other]);
     objects_to(told.clone().model.claim(&told.asked(2), &Claims::default()), "more than one round");

@@ -3,12 +3,12 @@
 
 use tenantry_jobs::{AttemptOutcome, DeadLetter, Enqueued, JobState, JobStatus, NewJob, Settlement};
 
-use super::{LEASE, Told, objects_to};
+use super::{Expected, LEASE, objects_to};
 use crate::jobs::MILLISECOND;
 
 #[test]
 fn a_late_word_is_refused_and_a_good_one_is_not() {
-    let mut told = Told::nothing();
+    let mut told = Expected::nothing();
     let job = told.job(None);
     told.enqueued(&[&job]);
     let late = told.claim(&[(&job, 1)]).unwrap();
@@ -37,25 +37,25 @@ fn a_late_word_is_refused_and_a_good_one_is_not() {
 
 #[test]
 fn a_key_has_one_live_job_of_its_tenant_and_kind() {
-    let mut told = Told::nothing();
-    let keyed = |told: &Told| NewJob { unique_key: Some("weekly".to_owned()), ..told.job(None) };
-    let (first, twin) = (keyed(&told), keyed(&told));
+    let mut told = Expected::nothing();
+    let keyed = |told: &Expected| NewJob { unique_key: Some("weekly".to_owned()), ..told.job(None) };
+    let (first, duplicate) = (keyed(&told), keyed(&told));
     let (kind, tenant) = (NewJob { kind: "parcel", ..keyed(&told) }, NewJob { tenant: told.tenant(), ..keyed(&told) });
     objects_to(told.clone().model.enqueue(std::slice::from_ref(&first), &[Enqueued::Duplicate]), "should be Added");
     told.enqueued(&[&first]);
-    objects_to(told.clone().model.enqueue(std::slice::from_ref(&twin), &[Enqueued::Added]), "should be Duplicate");
-    objects_to(told.clone().model.enqueue(std::slice::from_ref(&twin), &[]), "it said");
-    told.model.enqueue(std::slice::from_ref(&twin), &[Enqueued::Duplicate]).unwrap();
+    objects_to(told.clone().model.enqueue(std::slice::from_ref(&duplicate), &[Enqueued::Added]), "should be Duplicate");
+    objects_to(told.clone().model.enqueue(std::slice::from_ref(&duplicate), &[]), "it said");
+    told.model.enqueue(std::slice::from_ref(&duplicate), &[Enqueued::Duplicate]).unwrap();
     told.enqueued(&[&kind, &tenant]);
     told.model.cancel(first.id, told.now, true).unwrap();
-    told.enqueued(&[&twin]);
+    told.enqueued(&[&duplicate]);
     objects_to(told.clone().model.retry(first.id, told.now, true), "reviving");
     told.model.retry(first.id, told.now, false).unwrap();
 }
 
 #[test]
 fn only_waiting_jobs_are_cancelled_and_only_ended_ones_are_retried() {
-    let mut told = Told::nothing();
+    let mut told = Expected::nothing();
     let job = told.job(None);
     told.enqueued(&[&job]);
     objects_to(told.clone().model.cancel(job.id, told.now, false), "calling");
@@ -66,30 +66,30 @@ fn only_waiting_jobs_are_cancelled_and_only_ended_ones_are_retried() {
 
 #[test]
 fn deaths_are_told_of_exactly_those_whose_lease_ended_at_the_last_attempt() {
-    let mut told = Told::nothing();
+    let mut told = Expected::nothing();
     let [deadly, again, other] = [1, 2, 1].map(|max_attempts| NewJob { max_attempts, ..told.job(None) });
     told.enqueued(&[&deadly, &again]);
     told.claim(&[(&deadly, 1), (&again, 1)]).unwrap();
     told.enqueued(&[&other]);
-    let letter = Told::letter(&deadly);
-    objects_to(told.clone().model.advance(told.now, std::slice::from_ref(&letter)), "dead letters");
+    let dead_letter = Expected::dead_letter(&deadly);
+    objects_to(told.clone().model.advance(told.now, std::slice::from_ref(&dead_letter)), "dead letters");
     told.lease_ends();
-    let anothers = DeadLetter { tenant: told.tenant(), ..letter.clone() };
+    let anothers = DeadLetter { tenant: told.tenant(), ..dead_letter.clone() };
     for wrong in [
         vec![],
-        vec![letter.clone(), letter.clone()],
-        vec![letter.clone(), Told::letter(&again)],
-        vec![letter.clone(), Told::letter(&other)],
+        vec![dead_letter.clone(), dead_letter.clone()],
+        vec![dead_letter.clone(), Expected::dead_letter(&again)],
+        vec![dead_letter.clone(), Expected::dead_letter(&other)],
         vec![anothers],
     ] {
         objects_to(told.clone().model.advance(told.now, &wrong), "dead letters");
     }
-    told.model.advance(told.now, &[letter]).unwrap();
+    told.model.advance(told.now, &[dead_letter]).unwrap();
 }
 
 #[test]
 fn every_job_is_there_once_as_it_stands() {
-    let mut told = Told::nothing();
+    let mut told = Expected::nothing();
     let job = told.job(None);
     told.enqueued(&[&job]);
     let (right, dropped) = (told.status(), JobStatus { id: told.job(None).id, ..told.status() });
@@ -111,7 +111,7 @@ fn every_job_is_there_once_as_it_stands() {
 
 #[test]
 fn what_is_due_is_known() {
-    let mut told = Told::nothing();
+    let mut told = Expected::nothing();
     let later = NewJob { run_at: told.now.plus(LEASE), ..told.job(None) };
     told.enqueued(&[&later]);
     assert!(!told.model.has_due("errands", told.now));

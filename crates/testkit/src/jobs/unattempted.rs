@@ -18,7 +18,7 @@ fn full_job(scene: &Scene<'_, impl Units>) -> NewJob {
     NewJob { secret, unique_key: Some("report".to_owned()), max_attempts: 2, ..new_job(scene, None) }
 }
 
-pub(super) async fn a_snoozed_job_waits_and_has_spent_no_attempt(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
+pub(super) async fn a_snoozed_job_waits_and_has_consumed_no_attempt(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let job = full_job(scene);
     enqueue(scene, &[&job]).await;

@@ -12,7 +12,7 @@ pub(crate) enum Held {
 
 impl Sql {
     /// Takes the lock, as a change of authority does.
-    pub(crate) async fn hold_power(&self, tenant: &str) -> Held {
+    pub(crate) async fn hold_authority(&self, tenant: &str) -> Held {
         match self {
             Self::Sqlite(pool) => {
                 let mut connection = pool.acquire().await.unwrap();

@@ -100,7 +100,7 @@ async fn fa8_a_payload_that_cannot_be_read_is_discarded() {
 
 /// A newer program may have enqueued the job, and may be there to run it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_of_an_unknown_kind_is_tried_again_later() {
+async fn a_job_of_an_unknown_kind_is_retried_later() {
     let shop = Shop::open().await;
     let working = shop.work(Handlers::new());
     let before = shop.context.now();
@@ -149,7 +149,7 @@ async fn what_is_done_in_the_unit_of_its_job_is_done_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_snoozed_job_comes_back_and_has_spent_no_attempt() {
+async fn a_snoozed_job_comes_back_and_has_consumed_no_attempt() {
     let shop = Shop::open().await;
     let (context, tries) = (shop.context.clone(), Arc::new(AtomicUsize::new(0)));
     let working = shop.work(Handlers::new().with::<Errand>(Does({
