@@ -30,14 +30,14 @@ pub struct CachedAuthority {
     pub(crate) expires_at: Timestamp,
     /// The response to `GET /auth/me`, created at the first request.
     pub me: OnceLock<Bytes>,
-    pub(crate) stamp: Stamp,
+    pub(crate) stamp: AuthorityStamp,
     pub(crate) seen_rotation: AtomicU32,
     pub(crate) marking: AtomicBool,
     pub(crate) used_minute: AtomicI64,
 }
 
 /// The generations of everything that an authority depends on, read before the look-up.
-pub(crate) type Stamp = [u64; 3];
+pub(crate) type AuthorityStamp = [u64; 3];
 
 /// A cache whose entries are valid while none of the generations that they depend on has changed.
 ///
@@ -116,7 +116,7 @@ impl AuthorityCache {
         &self.generations[place]
     }
 
-    pub(crate) fn stamp(&self, session: SessionId, user: UserId, tenant: Option<TenantId>) -> Stamp {
+    pub(crate) fn stamp(&self, session: SessionId, user: UserId, tenant: Option<TenantId>) -> AuthorityStamp {
         let generation = |key: Uuid| self.generation(key).load(Ordering::Acquire);
         [generation(session.uuid()), generation(user.uuid()), tenant.map_or(0, |tenant| generation(tenant.uuid()))]
     }

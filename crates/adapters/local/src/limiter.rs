@@ -72,7 +72,7 @@ impl LocalFallback for LocalLimiter {
                 break;
             }
         }
-        Consumed { statuses: statuses, has_forgotten: false }
+        Consumed { statuses, has_forgotten: false }
     }
 
     fn forget_idle(&self) {
