@@ -70,8 +70,8 @@ macro_rules! store_contract_tests {
     (on $adapters:tt) => {
         $crate::contract_tests! {
             on $adapters
-            answers attempts authorities credentials erasure files invitations jobs journal links memberships people
-            processes registrations roles schedules seals sessions sweeps tenants units
+            attempts authorities credentials erasure files idempotency invitations jobs journal links memberships people
+            processes registrations retention roles schedules seals sessions tenants units
         }
     };
 }

@@ -43,7 +43,7 @@ pub use unit::{Committed, Unit};
 /// and `docs/data.md` read them. Erasure deletes in this order.
 pub const TABLES: &[Table] = &[
     people::TABLE,
-    answers::TABLE,
+    idempotency::TABLE,
     passwords::TABLE,
     links::TABLE,
     sessions::TABLE,

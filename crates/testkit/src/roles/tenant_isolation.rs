@@ -88,5 +88,5 @@ pub(super) async fn te5_two_tenants_may_use_one_name(scene: &Scene<'_, impl Unit
     scene.join(&globex, &agent, &[theirs.id]).await;
     scene.change(acme.scope(), async |unit| unit.delete_role(own.id).await.unwrap()).await;
     let held = scene.look_as(globex.scope(), async |unit| unit.roles_of(&[agent.id]).await.unwrap()).await;
-    assert_eq!(held.iter().map(|holding| holding.role.id).collect::<Vec<_>>(), [theirs.id]);
+    assert_eq!(held.iter().map(|assignment| assignment.role.id).collect::<Vec<_>>(), [theirs.id]);
 }
