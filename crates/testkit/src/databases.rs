@@ -22,6 +22,9 @@ const VARIABLE: &str = "TEST_DATABASE_URL";
 /// five seconds.
 const COPY_ATTEMPTS: u32 = 10;
 const COPY_PAUSE: Duration = Duration::from_millis(100);
+/// Version of PostgreSQL that by default writes every page of a copy into its log. Copying the files instead takes half
+/// the time, as in older versions, which do not have the option.
+const COPIES_BY_PAGE_SINCE: u32 = 150_000;
 
 /// Maximum time of dropping a guard: a test may have stopped the server on purpose.
 const REMOVE_LIMIT: Duration = Duration::from_secs(10);
@@ -175,6 +178,9 @@ impl Server {
     async fn create(self, connection: &mut PgConnection, template: Option<&Template>) -> TestDatabase {
         let name = unique_name();
         let statement = match template {
+            Some(template) if connection.server_version_num() >= Some(COPIES_BY_PAGE_SINCE) => {
+                format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+            }
             Some(template) => format!("CREATE DATABASE {name} TEMPLATE {template}"),
             None => format!("CREATE DATABASE {name}"),
         };
