@@ -1,8 +1,8 @@
-"""Holds what is in this folder to its own rules, by the parsers of its forms: `cargo xtask check` runs it.
+"""Checks the files of this folder: `cargo xtask check` runs this program.
 
-compose.yaml must be one by the Compose specification. Beside that every service must be pinned to a version, run without
-root on a file system that it cannot write, hold no capability, and be given only settings that the program knows. The
-Dockerfile is hadolint's affair and the scripts are shellcheck's.
+compose.yaml must follow the Compose specification. Each service must be pinned to a version, run without root on a
+read-only file system, have no capability, and receive only settings that the program knows. hadolint checks the
+Dockerfile, and shellcheck the scripts.
 """
 
 import json
@@ -15,14 +15,14 @@ import yaml
 from compose_spec import PyCompose
 
 HERE = Path(__file__).resolve().parent
-# What the program is told beside its settings.
+# Variables of the program that are not settings.
 BESIDE_SETTINGS = {"TENANTRY_CONFIG"}
 OWN_IMAGES = ("tenantry:", "tenantry-secrets:")
 VARIABLE = re.compile(r"\$\{(\w+)(?::?-([^}]*))?\}")
 
 
 def interpolated(value):
-    """The value as it is where nothing is set."""
+    """Returns the value with the defaults of all variables."""
     if isinstance(value, str):
         return VARIABLE.sub(lambda found: found[2] or "", value).replace("$$", "$")
     if isinstance(value, list):
@@ -33,7 +33,7 @@ def interpolated(value):
 
 
 def known_settings():
-    """Every setting of the program: a test holds this file to the code."""
+    """Returns every setting of the program. A test compares .env.example with the code."""
     lines = (HERE.parent / ".env.example").read_text().splitlines()
     found = (re.fullmatch(r"# ([A-Z0-9_]+)=.*", line) for line in lines)
     return {setting[1] for setting in found if setting}
@@ -53,20 +53,20 @@ def mistakes_of_service(name, service, settings):
     mounts = [str(volume) for volume in service.get("volumes", [])]
     return [
         *said(re.search(r"\d", tag) and tag != "latest", f"its image is not pinned to a version: {image}"),
-        *said(re.fullmatch(r"[1-9]\d*:[1-9]\d*", user), f"it runs as {user or 'whoever its image says'}"),
+        *said(re.fullmatch(r"[1-9]\d*:[1-9]\d*", user), f"it runs as {user or 'the user of its image'}"),
         *said(service.get("read_only") is True, "its file system can be written"),
         *said(service.get("cap_drop") == ["ALL"], "it keeps capabilities"),
         *said("cap_add" not in service and not service.get("privileged"), "it is given capabilities"),
-        *said("no-new-privileges:true" in service.get("security_opt", []), "its programs may gain rights"),
+        *said("no-new-privileges:true" in service.get("security_opt", []), "its programs may gain privileges"),
         *said("mem_limit" in service and "pids_limit" in service, "it has no limits"),
-        *said(service.get("restart") in ("no", "unless-stopped"), "it is not said whether it starts again"),
+        *said(service.get("restart") in ("no", "unless-stopped"), "it has no restart policy"),
         *said(runs_once or "healthcheck" in service, "it has no health check"),
         *said(all(port.startswith("127.0.0.1:") for port in bound), f"it is open to the network: {bound}"),
-        *said(not unknown, f"it is told what the program does not know: {sorted(unknown)}"),
-        *said("docker.sock" not in " ".join(mounts), "it may command the engine"),
+        *said(not unknown, f"it receives settings that the program does not know: {sorted(unknown)}"),
+        *said("docker.sock" not in " ".join(mounts), "it can control the container engine"),
         *said(
             all(m.endswith(":ro") for m in mounts if m.startswith("./") or ":/secrets" in m and name != "secrets"),
-            f"what it only reads is not read-only: {mounts}",
+            f"a mount that it only reads is not read-only: {mounts}",
         ),
     ]
 
@@ -80,11 +80,11 @@ def mistakes_of_compose():
     for name, service in services.items():
         mistakes += mistakes_of_service(name, service, settings)
         for awaited in service.get("depends_on", {}):
-            mistakes += [] if awaited in services else [f"{name}: it waits for {awaited}, which is not there"]
+            mistakes += [] if awaited in services else [f"{name}: it depends on {awaited}, which does not exist"]
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
             is_there = (HERE / source).exists() if source.startswith("./") else source in composed["volumes"]
-            mistakes += [] if is_there else [f"{name}: there is no {source}"]
+            mistakes += [] if is_there else [f"{name}: {source} does not exist"]
     wanted = {"secrets", "postgres", "redis", "minio", "bucket", "mailpit", "migrate", "api", "worker"}
     missing = wanted - set(services)
     return mistakes + ([f"missing: {sorted(missing)}"] if missing else [])
@@ -104,7 +104,7 @@ def main():
     try:
         mistakes = mistakes_of_compose()
     except (ValueError, TypeError, yaml.YAMLError) as error:
-        mistakes = [f"compose.yaml is none: {error}"]
+        mistakes = [f"compose.yaml is not valid: {error}"]
     mistakes += mistakes_of_sources()
     for mistake in mistakes:
         print(f"deploy: {mistake}", file=sys.stderr)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the files of this folder by the parsers of their forms. Nothing is started.
+# Checks the files of this folder without starting a service.
 set -euo pipefail
 folder=$(dirname "${BASH_SOURCE[0]}")
 tools=$("$folder/tools.sh")

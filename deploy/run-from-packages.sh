@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The services of compose.yaml as plain processes of this machine, for where there is no container engine:
+# Runs the services of compose.yaml as processes of this machine, for machines without a container engine:
 #
 #   deploy/run-from-packages.sh [--smoke] [PROGRAM]
 #
-# PostgreSQL and Redis come from the distribution, an S3 server and an SMTP server from PyPI. Everything listens on free
-# ports of the loopback address, has the settings of production, keeps its data in a temporary folder, and ends with this
-# script. With --smoke it walks through registration, mail, sign-in and files, and ends with 0 if all of that works.
-# PROGRAM is a tenantry that is built already.
+# PostgreSQL and Redis come from the distribution, an S3 server and an SMTP server from PyPI. All of them listen on free
+# ports of the loopback address, have production settings, keep their data in a temporary folder, and end with this script.
+# With --smoke the script tests registration, email, sign-in and files, and exits with 0 if all of them work. PROGRAM is a
+# tenantry that is already built.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -19,7 +19,7 @@ program=${1:-}
 say() { echo "==> $*" >&2; }
 fail() { echo "error: $*" >&2; exit 1; }
 
-# --- What is needed of the machine ---
+# --- Requirements ---
 
 postgres_folder() {
     local found
@@ -51,13 +51,13 @@ if [ -z "$program" ]; then
     cargo build --workspace --bin tenantry
     program=${CARGO_TARGET_DIR:-target}/debug/tenantry
 fi
-[ -x "$program" ] || fail "there is no program $program"
+[ -x "$program" ] || fail "$program does not exist"
 
-# --- What is started, and its end ---
+# --- Start and stop of the servers ---
 
 run=$(mktemp -d)
 names=() pids=() signals=()
-# NAME SIGNAL COMMAND…: the signal is what ends it in order.
+# NAME SIGNAL COMMAND…: the signal stops the server cleanly.
 start() {
     local name=$1 signal=$2
     shift 2
@@ -67,7 +67,7 @@ start() {
 end() {
     local code=$? place
     trap - EXIT INT TERM
-    # The last that was started first: who uses a server ends before it.
+    # Reverse order of the start: the clients of a server end before the server.
     for ((place = ${#pids[@]} - 1; place >= 0; place--)); do
         if kill "-${signals[$place]}" "${pids[$place]}" 2> /dev/null; then
             wait "${pids[$place]}" 2> /dev/null || true
@@ -80,7 +80,7 @@ end() {
 trap end EXIT
 trap 'exit 0' INT TERM
 
-# Until a command succeeds, half a minute at most.
+# Waits until a command succeeds, at most 30 s.
 until_works() {
     local what=$1 tries
     shift
@@ -88,10 +88,10 @@ until_works() {
         "$@" > /dev/null 2>&1 && return
         sleep 0.2
     done
-    fail "$what does not come up"
+    fail "$what does not start"
 }
 
-# SeaweedFS takes a second port, 10,000 above each of its own.
+# SeaweedFS also uses the port that is 10,000 above each of its own.
 mapfile -t ports < <("$tools/python" - << 'PYTHON'
 import random
 import socket
@@ -119,7 +119,7 @@ PYTHON
 postgres_port=${ports[0]} redis_port=${ports[1]} s3_port=${ports[2]} smtp_port=${ports[3]} api_port=${ports[4]}
 metrics_port=${ports[5]} master_port=${ports[6]} volume_port=${ports[7]} filer_port=${ports[8]} s3=http://127.0.0.1:$s3_port
 
-say "making secrets"
+say "creating secrets"
 POSTGRES=127.0.0.1:$postgres_port REDIS=127.0.0.1:$redis_port S3=$s3 deploy/secrets.sh "$run/secrets" >&2
 secret() { cat "$run/secrets/$1"; }
 
@@ -162,7 +162,7 @@ as_superuser=(psql --host 127.0.0.1 --port "$postgres_port" --username postgres 
 until_works PostgreSQL "${as_superuser[@]}" --command 'SELECT 1'
 "${as_superuser[@]}" -v ON_ERROR_STOP=1 -v owner_password="$(secret postgres/owner)" \
     -v app_password="$(secret postgres/app)" --file deploy/postgres/roles.sql >&2
-# A try that was answered too late has made it all the same (409).
+# An earlier attempt whose response came too late has created the bucket (409).
 make_bucket() {
     curl --silent --request PUT --aws-sigv4 aws:amz:us-east-1:s3 --output /dev/null --write-out '%{http_code}' \
         --user "$(secret minio/root-user):$(secret minio/root-password)" "$s3/tenantry" | grep -qE '^(200|409)$'
@@ -171,20 +171,20 @@ until_works "the S3 server" make_bucket
 
 # --- Tenantry, as compose.yaml has it ---
 
-# Nothing of the environment; the secrets come from one of two files.
+# No variables of the environment; the secrets come from one of two files.
 settings=(TENANTRY_ENV=production PUBLIC_URL=https://api.tenantry.example PORT="$api_port" DATA_DIR="$run/data"
     REGISTRATION=verified MAIL_URL="smtp://127.0.0.1:$smtp_port?tls=none"
     MAIL_FROM='Tenantry <no-reply@tenantry.example>' LOG_FORMAT=json)
 as_owner=(env --ignore-environment "${settings[@]}" TENANTRY_CONFIG="$run/secrets/migrate/tenantry.toml")
 as_app=(env --ignore-environment "${settings[@]}" TENANTRY_CONFIG="$run/secrets/app/tenantry.toml")
-say "bringing the schema up to date, as its owner"
+say "migrating the schema, as its owner"
 "${as_owner[@]}" "$program" migrate >&2
 say "starting the API and a worker, as the role that row-level security binds"
 start api TERM "${as_app[@]}" "$program" serve --no-worker
 start worker TERM "${as_app[@]}" METRICS_ADDR="127.0.0.1:$metrics_port" "$program" worker
 until_works "the API" "${as_app[@]}" "$program" healthcheck
 until_works "the worker" "${as_app[@]}" "$program" healthcheck "http://127.0.0.1:$metrics_port/livez"
-"${as_app[@]}" "$program" doctor >&2 || fail "the doctor finds a problem"
+"${as_app[@]}" "$program" doctor >&2 || fail "tenantry doctor reports a problem"
 api=http://127.0.0.1:$api_port
 say "the API is at $api, mails arrive in $run/maildir/new"
 
@@ -194,12 +194,12 @@ if [ "$smoke" = no ]; then
     fail "one of the services has ended"
 fi
 
-# --- The walk ---
+# --- Smoke test ---
 
 call() { curl --silent --show-error --fail-with-body --max-time 20 "$@"; }
 post() { call "$api/api/v1$1" --header 'Content-Type: application/json' --data "$2" "${@:3}"; }
 field() { sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p"; }
-# The token of the link in a mail, whose line is folded (quoted-printable).
+# Prints the token of the link in an email, whose line is folded (quoted-printable).
 link_token() {
     cat "$run"/maildir/new/* 2> /dev/null | tr -d '\r' | sed -e :a -e '/=$/N; s/=\n//; ta' \
         | sed -n "s|.*/links/$1#\([A-Za-z0-9_-]*\).*|\1|p" | grep -m 1 .
@@ -210,14 +210,14 @@ post /auth/register "{\"email\":\"ada@tenantry.example\",\"password\":\"$passwor
 until_works "the mail" link_token confirm
 answer=$(post /auth/register/confirm "{\"token\":\"$(link_token confirm)\",\"password\":\"$password\"}")
 bearer="Authorization: Bearer $(field accessToken <<< "$answer")"
-call "$api/api/v1/auth/me" --header "$bearer" | grep -q '"email":"ada@tenantry.example"' || fail "who am I?"
-say "registered, mailed and signed in"
+call "$api/api/v1/auth/me" --header "$bearer" | grep -q '"email":"ada@tenantry.example"' || fail "/auth/me does not return the user"
+say "registered, confirmed by email and signed in"
 
 printf 'name,engine\nAda,analytical\n' > "$run/list.csv"
 uploaded=$(call "$api/api/v1/files/upload" --header "$bearer" --form "file=@$run/list.csv;type=text/csv")
 file=$(grep -o '"id":"[^"]*"' <<< "$uploaded" | head -n 1 | cut -d '"' -f 4)
 call "$api/api/v1/files/$file/download" --header "$bearer" --output "$run/copy.csv"
-cmp "$run/list.csv" "$run/copy.csv" || fail "the file came back different"
+cmp "$run/list.csv" "$run/copy.csv" || fail "the downloaded file differs"
 say "uploaded and downloaded"
 
 token=$(sed -n 's/^health_token = "\(.*\)"$/\1/p' "$run/secrets/app/tenantry.toml")
@@ -225,4 +225,4 @@ health=$(call "$api/health" --header "Authorization: Bearer $token") || fail "he
 for check in database redis queue storage mail disk; do
     grep -q "\"$check\":{\"status\":\"pass\"" <<< "$health" || fail "$check: $health"
 done
-say "everything is well"
+say "all checks passed"

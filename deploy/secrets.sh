@@ -1,10 +1,10 @@
 #!/bin/sh
-# Makes every secret of an installation, once: make-secrets FOLDER. A second run changes nothing.
+# Creates every secret of an installation: make-secrets FOLDER. A second run changes nothing.
 #
-# Each program gets a folder of its own, and so sees only what is for it:
+# Each program gets its own folder, so that it sees only its own secrets:
 #   migrate/tenantry.toml   settings of the step that changes the schema, with the role that owns it
 #   app/tenantry.toml       settings of server and worker, with the role that row-level security binds
-#   postgres/ redis/ minio/ what these servers are set up with
+#   postgres/ redis/ minio/ passwords and configuration of these servers
 # The addresses are those of compose.yaml unless POSTGRES, REDIS, S3 or BUCKET say otherwise.
 set -eu
 
@@ -14,15 +14,15 @@ redis=${REDIS:-redis:6379}
 s3=${S3:-http://minio:9000}
 bucket=${BUCKET:-tenantry}
 
-# Written last: with it everything is there.
+# Written last: if this file exists, all others do.
 done=$folder/app/tenantry.toml
 if [ -e "$done" ]; then
-    echo "the secrets are there already"
+    echo "the secrets already exist"
     exit 0
 fi
 
 hex() { head -c "$1" /dev/urandom | od -An -v -tx1 | tr -d ' \n'; }
-# An Ed25519 private key in PKCS#8 (RFC 8410): what comes before the 32 random bytes is always the same.
+# An Ed25519 private key in PKCS#8 (RFC 8410): the bytes before the 32 random ones are always the same.
 ed25519() {
     { printf '\060\056\002\001\000\060\005\006\003\053\145\160\004\042\004\040'; head -c 32 /dev/urandom; } | base64 -w0
 }
@@ -32,7 +32,7 @@ superuser=$(hex 24) owner=$(hex 24) app=$(hex 24) redis_password=$(hex 24)
 minio_root=$(hex 8) minio_root_password=$(hex 24) s3_key=$(hex 10) s3_secret=$(hex 24)
 signing_key=$(ed25519) seal_key=$(ed25519) server_secret=$(head -c 32 /dev/urandom | base64 -w0) health_token=$(hex 24)
 
-# Readable for whoever the volume is mounted for, whose user differs from image to image.
+# Readable by all users: the user that reads the volume differs between images.
 umask 022
 mkdir -p "$folder/migrate" "$folder/app" "$folder/postgres" "$folder/redis" "$folder/minio"
 
@@ -71,4 +71,4 @@ SETTINGS
 settings tenantry_owner "$owner" > "$folder/migrate/tenantry.toml"
 settings tenantry "$app" > "$done.part"
 mv "$done.part" "$done"
-echo "the secrets are made"
+echo "the secrets are created"

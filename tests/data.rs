@@ -76,7 +76,7 @@ fn then(erasure: ColumnErasure) -> String {
         ColumnErasure::DeleteByAddressInText | ColumnErasure::DeleteByAddressInBytes => {
             "rows that contain the person's address are deleted".to_owned()
         }
-        ColumnErasure::WithRow => "goes with its row".to_owned(),
+        ColumnErasure::WithRow => "deleted with its row".to_owned(),
         ColumnErasure::By { function, leaves } => format!("`{function}` leaves {leaves}"),
         ColumnErasure::Stays(reason) => format!("stays: {reason}"),
     }

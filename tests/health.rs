@@ -103,7 +103,7 @@ on_both_databases! {
         let told = server.client().get("//health").await;
         assert_eq!((told.status.as_u16(), &told.body["status"]), (200, &Value::from("pass")));
         assert_eq!(told.body["checks"]["database"]["status"], "pass");
-        assert_eq!(told.body["checks"]["redis"]["observed"], "none is configured");
+        assert_eq!(told.body["checks"]["redis"]["observed"], "not configured");
         assert!(!told.headers.contains_key("strict-transport-security"), "the public address is no https one");
     }
 
@@ -238,7 +238,7 @@ fn the_program_asks_a_server_whether_it_is_ready() {
         let (code, said) = ask(&[&format!("{}/nothing", server.url())], port);
         assert!(code == Some(1) && said.contains("answers 404"), "{said}");
         let (code, said) = ask(&[], 1);
-        assert!(code == Some(1) && said.contains("does not answer: see that it runs"), "{said}");
+        assert!(code == Some(1) && said.contains("does not answer: check that the server runs"), "{said}");
     });
 }
 
@@ -249,7 +249,7 @@ struct Away {
 }
 
 impl Away {
-    #[expect(clippy::disallowed_methods, reason = "the one variable by which tests are told of a server")]
+    #[expect(clippy::disallowed_methods, reason = "the one variable that gives the tests a server")]
     async fn send(server: &Server) -> Self {
         let database = server.sql.texts("SELECT current_database()::text").await.remove(0);
         let mut connection = PgConnection::connect(&std::env::var("TEST_DATABASE_URL").unwrap()).await.unwrap();

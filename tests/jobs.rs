@@ -117,7 +117,7 @@ on_both_databases! {
         // Its link was blanked when the email was sent: the handler gives it up again, and that is an event.
         eventually("it is a dead letter again", async || state(&acme, &id).await == "dead").await;
         let job = acme.owner.get(&format!("/jobs/{id}")).await.is(200);
-        assert_eq!((&job["attempt"], &job["lastError"]), (&json!(1), &json!("the time of its link is over")));
+        assert_eq!((&job["attempt"], &job["lastError"]), (&json!(1), &json!("its link has expired")));
         let died = acme.owner.get("/audit-logs?action=job.died").await.is(200);
         assert_eq!((&died[0]["target"]["id"], &died[0]["outcome"]), (&json!(id), &json!("failed")));
     }
@@ -194,7 +194,7 @@ on_both_databases! {
         assert!(said(place, &["stats"]).contains("SCHEDULED"));
         assert!(said(place, &["show", &id]).contains("state: scheduled"));
         assert!(complains(place, &["retry", &id]).contains("is scheduled"));
-        assert!(said(place, &["cancel", &id]).contains("called job"));
+        assert!(said(place, &["cancel", &id]).contains("cancelled job"));
         assert_eq!(state(&acme, &id).await, "cancelled");
         assert!(said(place, &["retry", &id]).contains("ready again"));
         for action in ["job.cancelled", "job.retried"] {

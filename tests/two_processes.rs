@@ -59,7 +59,7 @@ impl Propagation {
 
 impl Drop for Propagation {
     /// Prints the promised figure.
-    #[expect(clippy::print_stdout, reason = "tests are reported there")]
+    #[expect(clippy::print_stdout, reason = "the test runner prints standard output")]
     fn drop(&mut self) {
         println!("took effect {} times, after {:?} at the latest", self.times, self.latest);
     }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run once by the image of PostgreSQL, when its volume is new.
+# The image of PostgreSQL runs this script once, when its volume is new.
 set -eu
 psql --username "$POSTGRES_USER" --dbname postgres --no-psqlrc -v ON_ERROR_STOP=1 \
     -v owner_password="$(cat /secrets/owner)" -v app_password="$(cat /secrets/app)" \

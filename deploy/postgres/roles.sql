@@ -1,6 +1,6 @@
--- Two roles for one database, to be run once by a superuser: psql -v ON_ERROR_STOP=1 -v owner_password=… -v app_password=…
--- tenantry_owner changes the schema and nothing else does. tenantry, which the server and the worker use, reads and writes
--- rows: it can neither lift row-level security nor pass by it.
+-- Creates two roles for one database. A superuser runs it once: psql -v ON_ERROR_STOP=1 -v owner_password=… -v app_password=…
+-- Only tenantry_owner changes the schema. The server and the worker use tenantry, which reads and writes rows and can neither
+-- turn off nor bypass row-level security.
 
 CREATE ROLE tenantry_owner LOGIN PASSWORD :'owner_password'
     NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION;

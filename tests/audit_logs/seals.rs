@@ -103,10 +103,10 @@ on_both_databases! {
         let said = server.audit(&["verify"]).whole();
         let entries: i64 = seals.iter().map(|seal| number(seal, "count")).sum();
         assert!(said.contains(&format!("tenant acme ({}): whole: {entries} entries in 3 segments", acme.id)), "{said}");
-        assert!(said.contains("what belongs to no tenant: whole"), "{said}");
+        assert!(said.contains("entries without a tenant: whole"), "{said}");
         assert!(!said.contains("not yet sealed"), "{said}");
         // A log without new entries is not sealed again: the event of sealing is in its own last segment.
-        assert!(server.audit(&["seal"]).whole().contains("nothing waited"));
+        assert!(server.audit(&["seal"]).whole().contains("no entries to seal"));
         let listed = acme.owner.get("/audit-logs?action=audit.sealed").await.is(200);
         assert_eq!(listed.as_array().map(Vec::len), Some(3));
         assert_eq!(listed[0]["actor"]["type"], "system");
@@ -223,7 +223,7 @@ on_both_databases! {
             server.app.sealer.seal_journal(reason).await.unwrap()
         };
         let ((), sealed) = tokio::join!(writing, sealing);
-        assert_eq!(sealed.segments, 2, "one of the tenant's log and one of what belongs to no tenant: {sealed:?}");
+        assert_eq!(sealed.segments, 2, "one of the tenant's log and one of the entries without a tenant: {sealed:?}");
     }
 
     async fn a_head_shows_what_was_cut_off_or_written_anew(server: Server) {
@@ -308,13 +308,13 @@ on_both_databases! {
         verify(&lines[..=before], &["--head", &first, "--head", head.trim()]).broken("it was truncated");
         let other = head.replace(&acme.id, "none");
         let said = verify(&lines, &["--head", other.trim()]);
-        assert!(said.code == 2 && said.text.contains("of another log"), "{}: {}", said.code, said.text);
+        assert!(said.code == 2 && said.text.contains("belongs to another log"), "{}: {}", said.code, said.text);
         let said = server.audit(&["verify", "--tenant", "acme", "--head", other.trim()]);
-        assert!(said.code == 2 && said.text.contains("of another log"), "{}: {}", said.code, said.text);
+        assert!(said.code == 2 && said.text.contains("belongs to another log"), "{}: {}", said.code, said.text);
 
         std::fs::write(&file, "{}\n").unwrap();
         let said = server.audit(&["verify", "--export", file.to_str().unwrap()]);
-        assert!(said.code == 2 && said.text.contains("is no export"), "{}: {}", said.code, said.text);
+        assert!(said.code == 2 && said.text.contains("is not an export"), "{}: {}", said.code, said.text);
     }
 
     async fn an_export_says_nothing_beside_what_was_verified(server: Server) {
@@ -339,7 +339,7 @@ on_both_databases! {
             format!("{}{zeros}{}", &whole[..digest], &whole[listed..]),
         ] {
             assert_ne!(forged, whole);
-            verify(&forged).broken("is not as an export writes it");
+            verify(&forged).broken("does not have the form of an export");
         }
     }
 

@@ -70,7 +70,7 @@ on_both_databases! {
             ("a disabled person, right tenant", off.email.as_str(), PASSWORD, Some("acme")),
             ("a disabled person's wrong password", off.email.as_str(), "wrong-wrong-wrong", None),
             ("a deactivated membership", out.email.as_str(), PASSWORD, Some("acme")),
-            ("somebody else's tenant", owner, PASSWORD, Some(other.slug.as_str())),
+            ("another user's tenant", owner, PASSWORD, Some(other.slug.as_str())),
             ("an unknown tenant", owner, PASSWORD, Some("nowhere")),
             ("no slug at all", owner, PASSWORD, Some("No Slug!")),
             ("a password too short to be one", owner, "short", None),

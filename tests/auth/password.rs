@@ -27,7 +27,7 @@ on_both_databases! {
         let acme = server.tenant("acme").await;
         let owner = &acme.owner;
         let reply = change(owner, "wrong-wrong-wrong", NEW).await;
-        assert!(!reply.header("www-authenticate").contains("invalid_token"), "the token is good");
+        assert!(!reply.header("www-authenticate").contains("invalid_token"), "the token is valid");
         reply.refused(401, "invalid_credentials");
         change(owner, "short", NEW).await.refused(401, "invalid_credentials");
         sign_in(&server.client(), &owner.email, PASSWORD).await.is(200);

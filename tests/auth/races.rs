@@ -124,7 +124,7 @@ on_both_databases! {
             for reply in signed_in {
                 assert!(matches!(reply.status.as_u16(), 200 | 401), "{}", reply.text);
             }
-            assert_eq!(server.sql.number(&live).await, 0, "somebody survived round {round}");
+            assert_eq!(server.sql.number(&live).await, 0, "a session survived round {round}");
             server.enable(&bob).await;
             acme.owner.patch(&path, json!({ "status": "active" })).await.is(200);
         }

@@ -93,7 +93,7 @@ async fn measure(server: &Server, status: u16, ask: &impl Fn(bool) -> RequestBui
 }
 
 /// Fails when every measurement distinguishes known from unknown.
-#[expect(clippy::print_stdout, reason = "the figures of a run that was asked for more rounds")]
+#[expect(clippy::print_stdout, reason = "the figures of a run with more rounds")]
 async fn assert_same_time(server: &Server, what: &str, status: u16, ask: impl Fn(bool) -> RequestBuilder) {
     let mut told = Vec::new();
     for _ in 0..MEASUREMENTS {
@@ -111,7 +111,7 @@ async fn assert_same_time(server: &Server, what: &str, status: u16, ask: impl Fn
         }
         told.push(figures);
     }
-    panic!("the time tells: {told:#?}");
+    panic!("the response time reveals the account: {told:#?}");
 }
 
 on_both_databases! {

@@ -112,7 +112,7 @@ on_both_databases! {
             is_invalid(&server.client(), &theirs.sign(&header, &claims), field).await;
             is_invalid(&server.client(), &ours.sign(&header, &claims), field).await;
         }
-        assert_eq!(elsewhere.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "somebody was called");
+        assert_eq!(elsewhere.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "a server was called");
     }
 
     async fn tk2_every_claim_is_there_and_of_its_type(server: Server) {

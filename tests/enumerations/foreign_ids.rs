@@ -95,7 +95,7 @@ on_both_databases! {
             let foreign = put(json!([known, id])).await;
             assert_eq!(bytes(&foreign), bytes(&unknown), "{id}");
             let error = foreign.refused(422, "validation_failed");
-            let detail = json!({ "field": "roleIds[1]", "code": "not_found", "message": "There is no such role." });
+            let detail = json!({ "field": "roleIds[1]", "code": "not_found", "message": "This role does not exist." });
             assert_eq!(error["details"], json!([detail]));
         }
         for garbage in ["", "x", "ABC", "../roles", "' OR 1=1 --"] {

@@ -216,7 +216,7 @@ fn id(which: &str, name: &str) -> Option<u32> {
 }
 
 /// Returns the folder of the server's programs: on the `PATH`, else the newest one of Debian.
-#[expect(clippy::disallowed_methods, reason = "programs are found by the PATH")]
+#[expect(clippy::disallowed_methods, reason = "PATH lists the folders of programs")]
 fn programs() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&path).filter_map(|folder| folder.join("postgres").canonicalize().ok());

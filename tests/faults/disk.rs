@@ -85,7 +85,7 @@ on_each_database! {
             let used = sql.number("SELECT CAST(sum(bytes) AS bigint) FROM storage_usage").await;
             assert_eq!(used, 2 * i64::try_from(FILE_BYTES).unwrap());
         }
-        assert!(owner.get(&format!("/files/{first}/download")).await.bytes == table, "what is there is served");
+        assert!(owner.get(&format!("/files/{first}/download")).await.bytes == table, "existing data is served");
         owner.patch("/auth/me", json!({ "name": "Ada L." })).await.is(200);
 
         owner.delete(&format!("/files/{first}")).await.is(204);
@@ -143,7 +143,7 @@ async fn fills_up_and_goes_on(server: &Process, disk: &Path) -> Books {
     let mut refused = async || {
         // Also fills space that was freed meanwhile.
         while fill(&mut filling) {}
-        assert_eq!(home.sees_roles(books).await.unwrap().status, 200, "what is there is served");
+        assert_eq!(home.sees_roles(books).await.unwrap().status, 200, "existing data is served");
         assert_eq!(fetch(format!("{}/livez", server.url())).await.unwrap().status(), 200);
         let answer = home.makes_role(books).await.unwrap();
         assert!(matches!(answer.status.as_u16(), 201 | 503), "{answer:?}");

@@ -42,7 +42,7 @@ on_each_database! {
         }
         load.progress(BETWEEN_KILLS).await;
         let books = load.finish().await;
-        assert_ne!(*books.unanswered.read().unwrap(), [""; 0], "no kill came while somebody waited for an answer");
+        assert_ne!(*books.unanswered.read().unwrap(), [""; 0], "no kill came while a client waited for an answer");
         report("FA1", &books);
         assert_clean(&books, &place.sql().await).await;
     }

@@ -186,7 +186,7 @@ pub(super) async fn assert_done_once(books: &Books, sql: &Sql) {
     let found = sql.texts(query).await;
     assert_eq!(books.ledger.compare("role", found.iter().map(|pair| split(pair))), Discrepancies::default());
     let asked = books.lines(RequestOutcome::Acknowledged).iter().filter(|line| line.what == "role").count();
-    assert_eq!(found.len(), asked, "everybody asked until they heard an answer");
+    assert_eq!(found.len(), asked, "every client repeated its request until it got an answer");
     for (what, query) in PARTIAL {
         assert_eq!(sql.number(query).await, 0, "{what}");
     }
@@ -195,13 +195,13 @@ pub(super) async fn assert_done_once(books: &Books, sql: &Sql) {
     assert_eq!(*books.misdeeds.read().unwrap(), [""; 0]);
 }
 
-#[expect(clippy::print_stdout, reason = "the figure of a run that was asked for more rounds")]
+#[expect(clippy::print_stdout, reason = "the figure of a run with more rounds")]
 pub(super) fn report_replays(replays: usize) {
     println!("FA2: {replays} answers were lost with a killed server and given again");
 }
 
 /// Prints how the requests ended, in one line, to show that requests took place.
-#[expect(clippy::print_stdout, reason = "the figures of a run that was asked for more rounds")]
+#[expect(clippy::print_stdout, reason = "the figures of a run with more rounds")]
 pub(super) fn report(test: &str, books: &Books) {
     let count = |outcome| books.ledger.count(outcome);
     println!(

@@ -197,7 +197,7 @@ fn fa3_limits_hold_without_redis_within_twice_in_the_first_window_and_a_fifth_af
             three.p99_since(lost)
         );
         assert!(at_once <= LIMIT + 2, "{at_once}");
-        assert!(first > at_once, "everybody is refused");
+        assert!(first > at_once, "every client is refused");
         assert!(first <= LIMIT * 2, "{first}");
         assert!(second <= LIMIT * 12 / 10, "{second}");
         assert!(three.p99_since(lost) < usual + BAR, "{:?}, and usually {usual:?}", three.p99_since(lost));

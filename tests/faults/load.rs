@@ -21,7 +21,7 @@ use crate::support::PASSWORD;
 
 /// Number of clients, each of one tenant, that work at the same time.
 const HANDS: usize = 4;
-/// Number of roles after which a client registers anew.
+/// Number of roles after which a client registers again.
 const ROLES_EACH: usize = 8;
 /// Time after which the client gives up on a request.
 const PATIENCE: Duration = Duration::from_secs(10);

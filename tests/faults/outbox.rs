@@ -221,7 +221,7 @@ async fn settles(sql: &Sql) {
     answer_within(SETTLED, "every job is done", async || (sql.number(open).await == 0).then_some(())).await;
 }
 
-#[expect(clippy::print_stdout, reason = "the figures of a run that was asked for more rounds")]
+#[expect(clippy::print_stdout, reason = "the figures of a run with more rounds")]
 async fn assert_every_job_was_done(sql: &Sql) {
     let undone = "SELECT kind || ' ' || state || ' ' || COALESCE(last_error, '') FROM jobs WHERE state <> 'completed'";
     assert_eq!(sql.texts(undone).await, [""; 0]);
@@ -264,7 +264,7 @@ async fn sent(place: &ServerData, sql: &Sql) -> BTreeMap<(&'static str, String),
         assert_eq!(job["to"], to, "{name}");
         let subject = mail.subject().unwrap();
         let known = MAILS.iter().find(|(mail, ..)| job["mail"] == **mail);
-        let (mail, begins, _) = known.unwrap_or_else(|| panic!("nobody caused {job}"));
+        let (mail, begins, _) = known.unwrap_or_else(|| panic!("no request caused {job}"));
         assert!(subject.starts_with(begins), "{mail} is about {subject}");
         *sent.entry((*mail, to.to_owned())).or_default() += 1;
     }
@@ -305,7 +305,7 @@ async fn assert_sent_is_what_was_told(books: &Books, sent: &BTreeMap<(&'static s
     tell(unanswered, sent.len());
 }
 
-#[expect(clippy::print_stdout, reason = "the figures of a run that was asked for more rounds")]
+#[expect(clippy::print_stdout, reason = "the figures of a run with more rounds")]
 fn tell([without, with]: [usize; 2], mails: usize) {
     println!(
         "FA1 (mails): {mails} sent; of what had no answer, {with} were done and mailed, {without} neither (or never arrived)"

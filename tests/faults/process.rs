@@ -130,7 +130,7 @@ impl Process {
 }
 
 impl Drop for Process {
-    #[expect(clippy::print_stdout, reason = "a failing test shows what its server said")]
+    #[expect(clippy::print_stdout, reason = "a failed test prints the log of its server")]
     fn drop(&mut self) {
         self.end();
         if std::thread::panicking() {

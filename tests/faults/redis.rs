@@ -227,7 +227,7 @@ struct Seen(Vec<Noted>);
 
 impl Seen {
     /// Checks that every response was good, and that while the breaker was open 99 % of them came in time.
-    #[expect(clippy::print_stdout, reason = "the figure that is promised, for whoever looks at the output")]
+    #[expect(clippy::print_stdout, reason = "the promised figure, for readers of the output")]
     fn hold(&self, opened: Instant, over: Instant) {
         let bad: Vec<_> = self.0.iter().filter(|(_, _, status)| *status != 200).collect();
         assert!(bad.is_empty(), "{bad:?}");

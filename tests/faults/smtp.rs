@@ -90,7 +90,7 @@ impl Post {
 
     /// Waits until the only email to that address is a dead letter, and returns its last error.
     async fn died(&self, email: &str) -> String {
-        let what = format!("the mail to {email} is given up");
+        let what = format!("the email to {email} is a dead letter");
         let dead =
             async || self.jobs_to(email).await.into_iter().find_map(|job| Some(job.strip_prefix("dead ")?.to_owned()));
         answer_within(DELIVERED, &what, dead).await.0
@@ -153,7 +153,7 @@ on_each_database! {
         assert!(smtp.mails_to("gone@example.com").is_empty());
         let events = "SELECT count(*) FROM journal WHERE action = 'job.died' AND outcome = 'failed'";
         assert_eq!(post.sql.number(events).await, 1);
-        let given_up = post.server.entry("a job was given up").unwrap();
+        let given_up = post.server.entry("a job became a dead letter").unwrap();
         assert!(given_up["error"].as_str().unwrap().ends_with("550 5.1.1 no such user"), "{given_up}");
     }
 

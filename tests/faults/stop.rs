@@ -50,11 +50,11 @@ on_each_database! {
         let begins = told + DELAY - MARGIN;
         tokio::time::sleep_until((begins - TAKING_HOLD).into()).await;
         let held = Hold::all_writers(&sql).await;
-        assert!(Instant::now() < begins, "the writer was not to be had in time");
+        assert!(Instant::now() < begins, "the writer was not available in time");
         tokio::time::sleep_until(begins.into()).await;
         let under_way = async { home.makes_role(books).await.unwrap() };
         let released = async {
-            answer_within(DELAY, "nobody is accepted", async || status(&server, "livez").await.is_none().then_some(())).await;
+            answer_within(DELAY, "no connection is accepted", async || status(&server, "livez").await.is_none().then_some(())).await;
             held.release().await;
         };
         let (answer, ()) = tokio::join!(under_way, released);

@@ -72,7 +72,7 @@ fn downloads_are_sent_on_to_s3_where_it_is_configured() {
         for (client, path) in [(&owner.client, format!("{path}/download")), (&server.client(), signed)] {
             let sent_on = client.get(&path).await;
             assert_eq!(sent_on.status, 302);
-            assert_eq!(server.sql.events_of(sent_on.request_id()).await.len(), 1, "it is noted before");
+            assert_eq!(server.sql.events_of(sent_on.request_id()).await.len(), 1, "it is recorded before");
             let got = fetch(sent_on.header("location")).await.unwrap();
             assert_eq!(got.headers()["content-disposition"], "attachment; filename=\"logo.png\"");
             assert_eq!(got.headers()["content-type"], "image/png");

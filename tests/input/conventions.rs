@@ -180,7 +180,7 @@ on_both_databases! {
             let shape: String = bytes.iter().map(|b| if b.is_ascii_digit() { '0' } else { char::from(*b) }).collect();
             assert_eq!(shape, "0000-00-00T00:00:00.000Z", "{path}");
             if path.ends_with("lastUsedAt") || path.ends_with("lastSeenAt") {
-                assert!(text.ends_with(":00.000Z"), "{path} is told to the minute");
+                assert!(text.ends_with(":00.000Z"), "{path} is rounded to the minute");
             }
         }
     }
@@ -202,7 +202,7 @@ on_both_databases! {
         for path in ["//livez", "/nothing", "/roles", "//docs", "//openapi.json"] {
             let ask = async || server.client().send(Method::GET, path, None, &[("x-request-id", UNKNOWN_ID)]).await;
             for reply in [ask().await, ask().await] {
-                assert_ne!(reply.header("x-request-id"), UNKNOWN_ID, "nobody is trusted to choose it");
+                assert_ne!(reply.header("x-request-id"), UNKNOWN_ID, "no client may choose it");
                 assert!(seen.insert(reply.request_id()), "{path}");
             }
         }

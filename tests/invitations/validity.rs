@@ -71,7 +71,7 @@ const ENDS: [&str; 10] = [
     "expired",
     "the inviter holds no role",
     "the inviter may not invite",
-    "the inviter has lost what is given",
+    "the inviter has lost the permissions of the invitation",
     "the role gives more than the inviter holds",
     "the inviter is deactivated",
     "the inviter is removed",
@@ -89,7 +89,7 @@ async fn end(server: &Server, inviter: &Inviter, way: &str) {
             owner.put(&format!("{limited}/roles"), json!({ "roleIds": [] })).await.is(200);
         }
         "the inviter may not invite" => inviter.edit(&LIMITED[1..]).await,
-        "the inviter has lost what is given" => inviter.edit(&LIMITED[..2]).await,
+        "the inviter has lost the permissions of the invitation" => inviter.edit(&LIMITED[..2]).await,
         "the role gives more than the inviter holds" => {
             let body = json!({ "permissions": ["audit:read", "roles:read"] });
             owner.patch(&format!("/roles/{}", inviter.given), body).await.is(200);

@@ -35,7 +35,7 @@ fn quantile(times: &[Duration], percent: usize) -> Duration {
     times[(times.len() * percent / 100).min(times.len() - 1)]
 }
 
-#[expect(clippy::print_stdout, reason = "the figure that is promised, for whoever looks at the output")]
+#[expect(clippy::print_stdout, reason = "the promised figure, for readers of the output")]
 async fn a_flood_of_requests_of_one_tenant_does_not_slow_another(server: Server) {
     let (acme, globex) = (server.tenant("acme").await, server.tenant("globex").await);
     server.order_plan(&globex, tenantry_tenancy::Plan::named("pro").unwrap()).await;

@@ -8,7 +8,7 @@ use crate::support::{Browser, Member, PASSWORD, Server, Tenant};
 /// Vera's new password after a reset.
 const NEW: &str = "plank-vivid-other-8";
 const WRONG: &str = "wrong-wrong-wrong";
-const GONE: &str = "This link is not valid any more";
+const GONE: &str = "This link is no longer valid";
 const TENANT: &str = "the-vs";
 
 on_both_databases! {
@@ -28,7 +28,7 @@ on_both_databases! {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "what is left out is said")]
+#[expect(clippy::print_stderr, reason = "the missing input is named")]
 fn left_out() {
     eprintln!("WARNING: TEST_BROWSER=off, so the pages of mailed links WERE NOT OPENED: this test has shown nothing");
 }
@@ -105,7 +105,7 @@ impl Walk {
             page.enter(field, PASSWORD).await;
         }
         page.press("submit").await;
-        self.is_gone("If you still need a new password, ask for another link.").await;
+        self.is_gone("If you still need a new password, request another link.").await;
         self.sign_in("vera@example.com", NEW).await;
     }
 
@@ -123,14 +123,14 @@ impl Walk {
         assert_eq!(vera.get("/auth/me").await.is(200)["user"]["email"], "vera@example.com");
         page.enter("password", NEW).await;
         page.press("submit").await;
-        self.is_done("Your e-mail address is confirmed.").await;
+        self.is_done("Your email address is confirmed.").await;
         let me = self.sign_in("vera@new.example", NEW).await.get("/auth/me").await.is(200);
         assert_eq!((&me["user"]["email"], &me["user"]["emailVerified"]), (&json!("vera@new.example"), &json!(true)));
 
         self.open("verify", &link).await;
         page.enter("password", NEW).await;
         page.press("submit").await;
-        self.is_gone("sign in and ask for another link").await;
+        self.is_gone("sign in and request another link").await;
     }
 
     async fn invite_somebody_new(&self, tenant: &Tenant) {
@@ -153,7 +153,7 @@ impl Walk {
         assert_eq!(me["tenant"]["slug"], TENANT, "{me}");
 
         self.open("invite", &link).await;
-        self.is_gone("If you have not joined yet, ask whoever invited you for another one.").await;
+        self.is_gone("If you have not joined yet, ask for another invitation.").await;
     }
 
     async fn invite_somebody_known(&self, tenant: &Tenant) {
@@ -167,7 +167,7 @@ impl Walk {
         page.until_says("offer", "Vera Verified invites kim@example.com to join The Vs.").await;
         page.until_shown("password").await;
         for field in ["name", "password-again"] {
-            assert!(!page.shows(field).await, "#{field} is asked of somebody known");
+            assert!(!page.shows(field).await, "#{field} is shown to an existing user");
         }
         page.picture("invite-known").await;
         page.enter("password", PASSWORD).await;
@@ -180,12 +180,12 @@ impl Walk {
         assert_eq!(slugs, BTreeSet::from([TENANT, "kims-own"]), "{tenants}");
 
         self.open("invite", &link).await;
-        self.is_gone("If you have not joined yet, ask whoever invited you for another one.").await;
+        self.is_gone("If you have not joined yet, ask for another invitation.").await;
     }
 
     async fn open_half_a_link(&self) {
         self.browser.follow(&format!("{}/links/reset", self.server.url())).await;
-        self.browser.until_says("result", "This page needs the whole link that you were sent.").await;
+        self.browser.until_says("result", "This page needs the complete link from the email.").await;
         assert!(!self.browser.shows("form").await);
     }
 

@@ -51,14 +51,14 @@ impl Office {
             path("make a role", Method::POST, "/roles".to_owned(), Some(role)),
             path("edit a role", Method::PATCH, format!("/roles/{}", self.free_role), Some(all)),
             path("edit the own role", Method::PATCH, format!("/roles/{}", self.limited_role), Some(own_role)),
-            path("set somebody's roles", Method::PUT, format!("/users/{other}/roles"), Some(set)),
+            path("set the roles of another member", Method::PUT, format!("/users/{other}/roles"), Some(set)),
             path(
                 "set the own roles",
                 Method::PUT,
                 format!("/users/{own}/roles"),
                 Some(json!({ "roleIds": [self.limited_role, auditors] })),
             ),
-            path("give somebody a role", Method::POST, format!("/users/{other}/roles/{auditors}"), None),
+            path("assign a role to another member", Method::POST, format!("/users/{other}/roles/{auditors}"), None),
             path("give oneself a role", Method::POST, format!("/users/{own}/roles/{auditors}"), None),
         ]
     }
@@ -136,7 +136,7 @@ on_both_databases! {
             demoted.is(200);
             let steps = authority_changes(&server, &office).await;
             if given.status == 204 {
-                assert_eq!(steps, ["given", "demoted"], "the gift came after the demotion");
+                assert_eq!(steps, ["given", "demoted"], "the assignment came after the demotion");
             } else {
                 given.refused(403, "role_escalation");
                 assert_eq!(steps, ["demoted"]);

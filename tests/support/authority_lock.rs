@@ -39,7 +39,7 @@ impl Sql {
             }
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
-        panic!("nobody waits for the lock");
+        panic!("no session waits for the lock");
     }
 }
 

@@ -167,7 +167,7 @@ impl Browser {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the two variables by which tests are told of a browser")]
+#[expect(clippy::disallowed_methods, reason = "the two variables that give the tests a browser")]
 fn named(variable: &str) -> PathBuf {
     let value = std::env::var_os(variable).unwrap_or_else(|| {
         panic!(

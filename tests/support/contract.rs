@@ -46,7 +46,7 @@ pub(crate) fn tells_nothing_of_the_inside(reply: &Reply) {
         error_codes().into_iter().find(|known| known.name() == code).unwrap_or_else(|| panic!("{code} is no code"));
     assert_eq!(error["message"], known.sentence());
     for word in INTERNAL {
-        assert!(!text.contains(word), "a failure tells of {word:?}: {text}");
+        assert!(!text.contains(word), "a failure reveals {word:?}: {text}");
     }
     for detail in error["details"].as_array().into_iter().flatten() {
         let message = detail["message"].as_str().unwrap();

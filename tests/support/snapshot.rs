@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 const BEGIN: &str = "<!-- generated: UPDATE_SNAPSHOTS=1 cargo xtask test -E 'binary(e2e)' -->";
-const END: &str = "<!-- end of what is generated -->";
+const END: &str = "<!-- end of the generated part -->";
 
 /// Returns a path of the repository.
 pub(crate) fn repository(path: &str) -> PathBuf {
@@ -44,7 +44,7 @@ fn hold(path: &str, found: &str, wanted: &str) {
     );
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one switch by which a developer accepts what the code makes")]
+#[expect(clippy::disallowed_methods, reason = "the one switch with which a developer accepts the generated files")]
 fn is_updating() -> bool {
     std::env::var_os("UPDATE_SNAPSHOTS").is_some_and(|value| value == "1")
 }

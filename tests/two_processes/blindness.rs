@@ -37,7 +37,7 @@ async fn ends_take_effect(two: &Two, owner: &Member) {
 async fn both_heal(two: &Two, owner: &Member) {
     for server in &two.0 {
         let owner = owner.at(server);
-        eventually("the server remembers again", async || remembers(server, &owner).await).await;
+        eventually("the server uses its cache again", async || remembers(server, &owner).await).await;
     }
 }
 
@@ -49,7 +49,7 @@ fn se4_a_server_whose_reader_fails_trusts_no_memory() {
         both_heal(&two, &owner).await;
         // Writes do not name the column and continue; reads fail.
         sql.execute("ALTER TABLE authority_changes RENAME COLUMN xid TO hidden").await;
-        eventually("the memory is not trusted", async || !remembers(&two.0[1], &owner.at(&two.0[1])).await).await;
+        eventually("the cache is bypassed", async || !remembers(&two.0[1], &owner.at(&two.0[1])).await).await;
         ends_take_effect(&two, &owner).await;
         sql.execute("ALTER TABLE authority_changes RENAME COLUMN hidden TO xid").await;
         both_heal(&two, &owner).await;

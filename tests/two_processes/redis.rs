@@ -70,10 +70,10 @@ fn fa3_counts_are_right_at_once_here_and_soon_there_whatever_becomes_of_redis() 
             assert_eq!((viewers(here).await, viewers(there).await), (1, 1), "round {round}");
             acme.owner.at(here).put(&path, json!({ "roleIds": [admin] })).await.is(200);
             assert_eq!(viewers(here).await, 0, "round {round}: one's own change");
-            within(COUNTED, "the other process counts anew", async || viewers(there).await == 0).await;
+            within(COUNTED, "the other process counts again", async || viewers(there).await == 0).await;
             acme.owner.at(here).put(&path, json!({ "roleIds": [viewer] })).await.is(200);
             assert_eq!(viewers(here).await, 1, "round {round}: one's own change");
-            within(COUNTED, "the other process counts anew", async || viewers(there).await == 1).await;
+            within(COUNTED, "the other process counts again", async || viewers(there).await == 1).await;
         }
         redis.thaw();
     });

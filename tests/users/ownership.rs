@@ -287,7 +287,7 @@ on_both_databases! {
             let done: Vec<Action> = done.map(|(action, _)| *action).collect();
             assert!(!done.is_empty(), "{what}: neither was done");
             let owners = active_owners(&server, &trio.tenant).await;
-            assert!(owners >= 1, "{what}: {done:?} left nobody");
+            assert!(owners >= 1, "{what}: {done:?} left no owner");
             for (half, query) in HALF {
                 assert_eq!(server.sql.number(query).await, 0, "{what}: {half}");
             }
@@ -305,7 +305,7 @@ on_both_databases! {
                 let member = Member::new(&server.client(), &reply.is(200));
                 let me = member.get("/auth/me").await.is(200);
                 let is_owner = me["roles"].as_array().unwrap().iter().any(|role| role["name"] == "owner");
-                assert!(heirs == 0 || is_owner || person.id != people[2].id, "{what}: the gift is lost");
+                assert!(heirs == 0 || is_owner || person.id != people[2].id, "{what}: the assignment is lost");
                 assert_eq!(member.get("/auth/sessions").await.status, 200);
                 kept += i64::from(is_owner);
             }
@@ -320,7 +320,7 @@ on_both_databases! {
 }
 
 /// Prints how the actions ended, in one line, to show that they overlapped.
-#[expect(clippy::print_stdout, reason = "the figures of a run that was asked for more rounds")]
+#[expect(clippy::print_stdout, reason = "the figures of a run with more rounds")]
 fn tell(ends: &BTreeMap<String, u32>) {
     println!("TE4: {ends:?}");
 }

@@ -116,11 +116,11 @@ impl Application {
         tokio::select! {
             stopped = timeout(grace, stop_in_order(&app, &handle, worker, counting.as_ref())) => {
                 if stopped.is_err() {
-                    tracing::warn!("not everything ended within the grace");
+                    tracing::warn!("some tasks did not end within STOP_GRACE");
                 }
             }
-            _ = terminate.recv() => tracing::warn!("a second signal: stopping at once"),
-            _ = interrupt.recv() => tracing::warn!("a second signal: stopping at once"),
+            _ = terminate.recv() => tracing::warn!("received a second signal: stopping immediately"),
+            _ = interrupt.recv() => tracing::warn!("received a second signal: stopping immediately"),
         }
         watching.abort();
         housekeeping.abort();
@@ -158,11 +158,11 @@ pub async fn run_worker(config: Config) -> Result<(), StartError> {
     tokio::select! {
         stopped = timeout(app.config.stop.grace, worker.end(app.config.stop.grace.saturating_sub(LAST_WORDS))) => {
             if stopped.is_err() {
-                tracing::warn!("not everything ended within the grace");
+                tracing::warn!("some tasks did not end within STOP_GRACE");
             }
         }
-        _ = terminate.recv() => tracing::warn!("a second signal: stopping at once"),
-        _ = interrupt.recv() => tracing::warn!("a second signal: stopping at once"),
+        _ = terminate.recv() => tracing::warn!("received a second signal: stopping immediately"),
+        _ = interrupt.recv() => tracing::warn!("received a second signal: stopping immediately"),
     }
     watching.abort();
     housekeeping.abort();
@@ -233,6 +233,6 @@ async fn blank_secrets(app: &Composition) {
     let blank = async |unit: &mut Unit| unit.blank_expired_secrets(app.context.now()).await;
     let blanked: Result<_, StoreError> = app.transactions.housekeeping(SystemReason::Worker, blank).await;
     if let Err(error) = blanked {
-        tracing::warn!(%error, "expired secrets could not be blanked");
+        tracing::warn!(%error, "expired secrets could not be erased");
     }
 }

@@ -10,12 +10,12 @@ Settings come from the environment, from .env in development, from the file of -
 docs/configuration.md lists them; `tenantry doctor` checks them.
 
 Examples:
-  tenantry serve                              Try it: SQLite in ./data, on http://127.0.0.1:3000
+  tenantry serve                              Try it out: SQLite in ./data, on http://127.0.0.1:3000
   PORT=0 LOG_LEVEL=debug tenantry serve       The same on a free port, with a longer log
   tenantry --config config/production.toml migrate
                                               Prepare the database before the new version starts";
 
-/// A backend for business-to-business products: tenants, people, roles, sessions and an audit log.
+/// A backend for business-to-business products: tenants, users, roles, sessions and an audit log.
 #[derive(Debug, Parser)]
 #[command(name = "tenantry", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
 pub struct Cli {
@@ -30,7 +30,7 @@ pub struct Cli {
 /// The commands of the program.
 #[derive(Debug, Subcommand)]
 pub enum CliCommand {
-    /// Serve the API until the process is told to stop.
+    /// Serve the API until the process receives a signal to stop.
     ///
     /// Migrates the database first. On SIGTERM or Ctrl-C the server reports that it is not ready, finishes requests and
     /// jobs in progress, and exits with 0.
@@ -41,11 +41,11 @@ Environment:
   TENANTRY_ENV     development or production (development)
   LOG_LEVEL        Least severe level to log (info)")]
     Serve {
-        /// Leave jobs, including mails, to other processes
+        /// Leave jobs, including emails, to other processes
         #[arg(long)]
         no_worker: bool,
     },
-    /// Run jobs, including mails, without serving the API.
+    /// Run jobs, including emails, without serving the API.
     ///
     /// `serve` also runs jobs. On SQLite one process does both; on PostgreSQL there may be many workers. On SIGTERM or
     /// Ctrl-C the worker takes no more jobs, finishes those in progress, and exits with 0.
@@ -59,18 +59,18 @@ Environment:
     Openapi,
     /// Check the settings and the services that the program uses, and say what to fix.
     ///
-    /// Checks the keys, the folders and the disk, the storage of files, the mail, the database and its queue, and Redis.
+    /// Checks the keys, the folders and the disk, the storage of files, the mail server, the database and its queue, and Redis.
     /// Exits with 1 if there is a problem; a warning is not a problem.
     Doctor,
-    /// Ask a running server whether it is ready, for containers; exits with 0 if it is.
+    /// Check whether a running server is ready, for containers; exits with 0 if it is.
     ///
-    /// Without an address the command asks `/readyz` at HOST and PORT of the settings.
+    /// Without an address the command requests `/readyz` at HOST and PORT of the settings.
     #[command(after_help = "Examples:\n  tenantry healthcheck\n  tenantry healthcheck http://127.0.0.1:9464/livez")]
     Healthcheck {
-        /// Address to ask instead, for example /livez at METRICS_ADDR of a worker
+        /// Address to request instead, for example /livez at METRICS_ADDR of a worker
         url: Option<Url>,
     },
-    /// Manage tenants, people and keys as the operator of the installation.
+    /// Manage tenants, users and keys as the operator of the installation.
     ///
     /// These commands work on the database directly, beside a running server, which applies the changes within a second.
     Admin {
@@ -99,7 +99,7 @@ Environment:
 /// The commands of the operator of an installation.
 #[derive(Debug, Subcommand)]
 pub enum AdminCommand {
-    /// The commands for tenants and people.
+    /// The commands for tenants and users.
     #[command(flatten)]
     Operator(OperatorCommand),
     /// Take the next step of rotating the signing keys and server secrets, and print what to do next.
@@ -214,7 +214,7 @@ mod tests {
         for (line, hint) in [
             ("tenantry admin set-plan --tenant acme --plan gold", "possible values: starter, pro, enterprise"),
             ("tenantry admin suspend-tenant --tenant A", "3 to 63 lower-case letters"),
-            ("tenantry admin enable-user --email ada", "is not an e-mail address"),
+            ("tenantry admin enable-user --email ada", "is not an email address"),
             ("tenantry admin add-member --tenant acme", "--role <ROLE>"),
             ("tenantry migrat", "'migrate'"),
         ] {

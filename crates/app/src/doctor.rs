@@ -108,11 +108,11 @@ pub async fn run_doctor(loaded: Result<Config, ConfigErrors>) -> Report {
 
 fn look_at_folder(folder: &Path, report: &mut Report) {
     const MEND: &str =
-        "give this user the right, or set DATA_DIR, DATABASE_URL, STORAGE_URL or MAIL_URL to another place";
+        "grant this user the right, or set DATA_DIR, DATABASE_URL, STORAGE_URL or MAIL_URL to another place";
     let shown = folder.display();
     match try_folder(folder) {
         Ok(true) => report.fine("folder", format!("{shown} can be written")),
-        Ok(false) => report.fine("folder", format!("{shown} does not exist yet; it is made when it is needed")),
+        Ok(false) => report.fine("folder", format!("{shown} does not exist yet; the server creates it")),
         Err(error @ FolderError::File(_)) => {
             report.problem("folder", format!("{error}: remove it, or name another folder"));
         }
@@ -123,8 +123,7 @@ fn look_at_folder(folder: &Path, report: &mut Report) {
 /// Checks a bucket within its time limits. A storage folder is checked with the other folders.
 async fn look_at_storage(config: &Config, report: &mut Report) {
     let StoragePlace::S3(_) = &config.storage.place else { return };
-    const MEND: &str =
-        "check that STORAGE_URL names the right bucket and AWS_ENDPOINT_URL its server, and that the key may use it";
+    const MEND: &str = "check that STORAGE_URL names the right bucket and AWS_ENDPOINT_URL its server, and that the key has access to it";
     match storage(config) {
         Ok(blobs) => report.judged("storage", judge_storage(&config.storage.place, &*blobs).await, MEND),
         Err(error) => report.problem("storage", format!("{error}: {MEND}")),
@@ -151,7 +150,7 @@ async fn look_at_mail(config: &Config, report: &mut Report) {
                     report.fine("mail", format!("from {from}, to the SMTP server at {place}, which answers in {took}"));
                 }
                 Err(why) => {
-                    let mend = "check that it runs, and that MAIL_URL names its host, port, TLS, user and password";
+                    let mend = "check that it runs, and that MAIL_URL has its host, port, TLS, user and password";
                     report.problem("mail", format!("the SMTP server at {place} cannot be used ({why}): {mend}"));
                 }
             }
@@ -167,7 +166,7 @@ fn took(began: Instant) -> String {
 
 async fn look_at_redis(config: &Config, report: &mut Report) {
     let Some(url) = &config.general.redis else { return };
-    const MEND: &str = "start it or correct REDIS_URL; until then requests are served without it";
+    const MEND: &str = "start Redis or correct REDIS_URL; until then requests are served without it";
     let redis = Redis::open(url.clone(), RedisTimeouts::default(), Context::new(SystemClock, SystemEntropy));
     let began = Instant::now();
     let asked = match redis {
@@ -219,7 +218,7 @@ fn look_at_list(
     report: &mut Report,
 ) {
     match keys.map(|keys| (keys.len(), parse(keys))) {
-        None => report.fine(thing, "not made yet; the first start makes them in DATA_DIR"),
+        None => report.fine(thing, "not created yet; the first start creates them in DATA_DIR"),
         Some((1, Ok(()))) => report.fine(thing, "1 key"),
         Some((count, Ok(()))) => report.fine(thing, format!("{count} keys")),
         Some((_, Err(error))) => report.problem(thing, format!("cannot be used: {error}: correct or remove the entry")),

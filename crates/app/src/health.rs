@@ -141,7 +141,7 @@ impl Health {
 
     async fn check_redis(&self) -> Check {
         let Some(redis) = &self.sources.redis else {
-            let observed = "none is configured".to_owned();
+            let observed = "not configured".to_owned();
             return Check { status: Status::Pass, latency: Duration::ZERO, observed };
         };
         check(&self.sources.limits, Status::Warn, async {
@@ -158,7 +158,7 @@ impl Health {
             let figures = async { self.sources.store.read(SCOPE).await?.queue_figures().await }.await;
             match figures {
                 Ok(figures) => judge_queue(&figures, self.sources.context.now(), &self.sources.limits),
-                Err(_) => (Status::Fail, "the database does not tell".to_owned()),
+                Err(_) => (Status::Fail, "the database does not report it".to_owned()),
             }
         })
         .await
@@ -172,7 +172,7 @@ impl Health {
         let (folders, limits) = (self.sources.folders.clone(), self.sources.limits.clone());
         check(&self.sources.limits, Status::Fail, async move {
             let looked = tokio::task::spawn_blocking(move || judge_space(&folders, &limits)).await;
-            looked.unwrap_or_else(|_| (Status::Fail, "it cannot be looked at".to_owned()))
+            looked.unwrap_or_else(|_| (Status::Fail, "it cannot be inspected".to_owned()))
         })
         .await
     }

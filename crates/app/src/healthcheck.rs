@@ -24,7 +24,7 @@ pub enum HealthcheckError {
         status: StatusCode,
     },
     /// The server does not respond.
-    #[error("{url} does not answer: see that it runs, and that this is its address")]
+    #[error("{url} does not answer: check that the server runs, and that this is its address")]
     Silent {
         /// The requested URL.
         url: Url,
@@ -32,10 +32,10 @@ pub enum HealthcheckError {
         source: reqwest::Error,
     },
     /// The HTTP client cannot be created.
-    #[error("no request can be made")]
+    #[error("no request can be sent")]
     Client(#[source] reqwest::Error),
     /// `HOST` and `PORT` make no address.
-    #[error("HOST and PORT make no address")]
+    #[error("HOST and PORT are no address")]
     Address(#[from] url::ParseError),
 }
 

@@ -75,7 +75,7 @@ impl Keys {
             },
         };
         made.write(&file)?;
-        tracing::info!(file = %file.display(), "made keys for development");
+        tracing::info!(file = %file.display(), "created keys for development");
         Ok(made)
     }
 

@@ -33,7 +33,7 @@ pub enum LoggingError {
     #[error("LOG_LEVEL must be a level or a list of TARGET=LEVEL, separated by commas")]
     Level,
     /// This process has set up a log already.
-    #[error("the log of this process is set up already")]
+    #[error("the log of this process is already set up")]
     Twice(#[from] TryInitError),
 }
 
@@ -212,11 +212,11 @@ mod tests {
             futures::executor::block_on(
                 tenantry_service::log_context::LogContext::new(trace).around(async { info!(port = 3000, "told") }),
             );
-            info!("told outside");
+            info!("logged outside");
         };
         let text = logged("info", LogFormat::Pretty, false, log);
         let context = format!(" port=3000 request_id={ID} trace_id=0192f0c123457abc8def0123456789ab\n");
-        assert!(text.contains(&context) && text.ends_with("told outside\n"), "{text}");
+        assert!(text.contains(&context) && text.ends_with("logged outside\n"), "{text}");
         let coloured = logged("info", LogFormat::Pretty, true, log);
         assert!(coloured.contains("\u{1b}[") && coloured.contains(&format!("request_id={ID}")), "{coloured}");
         let text = logged("info", LogFormat::Json, false, log);

@@ -128,12 +128,14 @@ fn cannot_listen(address: SocketAddr, source: io::Error) -> IoFailure {
     let what = match source.kind() {
         ErrorKind::AddrInUse => {
             format!(
-                "port {port} of {host} is taken: stop the program that has it, or set PORT to another; 0 takes a free one"
+                "port {port} of {host} is in use: stop the program that uses it, or set PORT to another one; 0 takes a free port"
             )
         }
-        ErrorKind::PermissionDenied => format!("port {port} may not be used: set PORT to one above 1023"),
-        ErrorKind::AddrNotAvailable => format!("{host} is no address of this machine: set HOST to one that is"),
-        _ => format!("{address} cannot be listened on: check HOST and PORT"),
+        ErrorKind::PermissionDenied => format!("port {port} is not permitted: set PORT to a number above 1023"),
+        ErrorKind::AddrNotAvailable => {
+            format!("{host} is not an address of this machine: set HOST to one of its addresses")
+        }
+        _ => format!("the server cannot listen on {address}: check HOST and PORT"),
     };
     IoFailure { what, source }
 }

@@ -52,9 +52,9 @@ impl Composition {
         bring_up_to_date(&store, &config).await?;
         store.close().await;
         Ok(if was_up_to_date {
-            format!("the database is up to date; nothing was to be done ({version})")
+            format!("the database is already up to date ({version})")
         } else {
-            format!("the database has been brought up to date ({version})")
+            format!("the database was migrated ({version})")
         })
     }
 }

@@ -17,13 +17,13 @@ pub enum StartError {
         error: KeyListError,
     },
     /// The key file made in development holds no keys.
-    #[error("{} holds no keys: remove it to have new ones made, or set SIGNING_KEYS, SERVER_SECRETS and SEAL_KEYS", .0.display())]
+    #[error("{} holds no keys: remove the file, so that the server creates new keys, or set SIGNING_KEYS, SERVER_SECRETS and SEAL_KEYS", .0.display())]
     KeyFile(PathBuf),
     /// A file or folder of the server cannot be used.
     #[error("{}: {}; set DATA_DIR to a folder that can be written", .0.display(), .1)]
     Files(PathBuf, #[source] std::io::Error),
     /// Another process serves from this SQLite file.
-    #[error("another process serves from {}: SQLite is for one; use PostgreSQL for more", .0.display())]
+    #[error("another process serves from {}: SQLite supports one process; use PostgreSQL for several", .0.display())]
     Locked(PathBuf),
     /// The storage of files cannot be used.
     #[error("STORAGE_URL cannot be used: {0}")]
@@ -38,7 +38,7 @@ pub enum StartError {
     #[error(transparent)]
     Cron(#[from] tenantry_jobs::CronError),
     /// The job of a schedule cannot be serialized.
-    #[error("the job of a schedule cannot be written: {0}")]
+    #[error("the job of a schedule cannot be serialized: {0}")]
     ScheduledJob(#[from] tenantry_jobs::SealError),
     /// The sender of emails is not a valid mailbox.
     #[error("MAIL_FROM cannot be used: {0}")]
@@ -53,14 +53,14 @@ pub enum StartError {
     #[error(transparent)]
     Hasher(#[from] Argon2Error),
     /// The database cannot be used.
-    #[error("{0}; check DATABASE_URL, or ask `tenantry doctor`")]
+    #[error("{0}; check DATABASE_URL, or run `tenantry doctor`")]
     Database(#[from] ConnectError),
     /// A look-up at start-up failed.
-    #[error("{0}; check DATABASE_URL, or ask `tenantry doctor`")]
+    #[error("{0}; check DATABASE_URL, or run `tenantry doctor`")]
     Store(#[from] StoreError),
     /// The database role bypasses row-level security.
     #[error(
-        "the PostgreSQL role could by-pass row-level security: use a role that is neither superuser nor BYPASSRLS, or set ALLOW_RLS_BYPASS=on"
+        "the PostgreSQL role can bypass row-level security: use a role that is neither superuser nor BYPASSRLS, or set ALLOW_RLS_BYPASS=on"
     )]
     RowLevelSecurity,
     /// Two crates declare the same name.

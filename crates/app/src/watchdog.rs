@@ -41,11 +41,11 @@ impl Pulse {
     fn look(&self) {
         if self.has_beaten.swap(false, Ordering::Relaxed) {
             if self.is_wedged() {
-                tracing::info!(who = self.name, "it turns again");
+                tracing::info!(who = self.name, "a loop runs again");
             }
             self.missed.store(0, Ordering::Relaxed);
         } else if self.missed.fetch_add(1, Ordering::Relaxed) + 1 == self.patience {
-            tracing::error!(who = self.name, looks = self.patience, "it does not turn any more");
+            tracing::error!(who = self.name, looks = self.patience, "a loop is stuck");
         }
     }
 }
@@ -150,7 +150,7 @@ mod tests {
             }
         });
         eventually("it is noticed", || watchdog.wedged() == Some("a runtime"));
-        release.send(()).expect("somebody waits");
+        release.send(()).expect("a client waits");
         eventually("it has recovered", || watchdog.wedged().is_none());
         runtime.join().expect("the runtime ends well");
         assert_eq!(watchdog.wedged(), None, "who has ended is not watched");
@@ -205,7 +205,7 @@ mod tests {
         let began = Instant::now();
         // A request that the stuck worker gets is not answered; a request that the other worker gets is.
         while livez().await != Some(503) {
-            assert!(began.elapsed() < LONG, "nobody tells");
+            assert!(began.elapsed() < LONG, "no heartbeat");
         }
         release.send(()).expect("a worker waits");
         assert_eq!(wedging.await.expect("a task").expect("an answer").status(), 204);

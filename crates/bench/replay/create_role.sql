@@ -1,4 +1,4 @@
--- The statements of the making of one role. The bench compares them with what the server sends.
+-- The statements that create one role. The bench compares them with those that the server sends.
 \if :fresh
 SELECT session, tenant, person FROM replay_targets WHERE client = :client_id \gset
 \set fresh 0

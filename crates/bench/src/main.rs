@@ -2,7 +2,7 @@
 //! statements without a server. Measures the queue as an embedding service uses it. `cargo xtask bench` builds and runs
 //! this program.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program says what it found")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program prints its results")]
 
 mod audit;
 mod bare;

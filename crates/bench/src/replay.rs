@@ -276,7 +276,7 @@ impl Slot {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a replay makes up its rows, as pgbench does by gen_random_uuid()")]
+#[expect(clippy::disallowed_methods, reason = "a replay generates ids, as pgbench does with gen_random_uuid()")]
 fn new_id() -> Uuid {
     Uuid::new_v4()
 }

@@ -1,4 +1,4 @@
-//! Servers as processes of their own: started on a free port, watched by what the kernel says of them, and ended.
+//! Servers as separate processes: starts each on a free port, reads its figures from the kernel, and stops it.
 
 use anyhow::{Context, Result, bail};
 use rustix::{
@@ -15,24 +15,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a server may take until it answers, and until it has ended.
+/// Maximum time until a server answers, and until it has ended.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// A running server. It is asked to end when this is dropped.
+/// A running server. Dropping the value stops it.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
-    /// How long it took from its start to the first answer.
+    /// Time from the start to the first answer.
     pub(crate) started_in: Duration,
 }
 
 impl Server {
-    /// `tenantry serve` with limits that nobody comes to, metrics, and else its defaults, and its log and mails in files of the folder that holds its data.
+    /// Starts `tenantry serve` with its defaults, with metrics, and with limits that no client reaches. Its log and emails
+    /// go to files in its data folder.
     pub(crate) fn tenantry(binary: &Path, folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         Self::serve(&["serve"], binary, folder, settings)
     }
 
-    /// The same without a worker, which looks for work whether anybody asks for something or not.
+    /// Starts the same server without a worker, because a worker polls for jobs even without requests.
     pub(crate) fn without_worker(binary: &Path, folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         Self::serve(&["serve", "--no-worker"], binary, folder, settings)
     }
@@ -40,7 +41,7 @@ impl Server {
     fn serve(arguments: &[&str], binary: &Path, folder: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let mut command = Command::new(path::absolute(binary)?);
         command.args(arguments).current_dir(folder).env_clear().envs(settings.iter().copied());
-        // Requests are counted, but nobody comes to a limit; and they are measured, as where somebody looks on.
+        // Requests are counted, but no client reaches a limit. Metrics are on, as in a monitored installation.
         let plenty = "caller=1000000,tenant=1000000";
         command.env("RATE_LIMIT_PER_MINUTE", "1000000").env("RATE_LIMIT_PLANS_STARTER", plenty);
         command.env("METRICS_ADDR", "127.0.0.1:0");
@@ -49,14 +50,14 @@ impl Server {
         Self::start(command, "/livez").with_context(|| fs::read_to_string(folder.join("log")).unwrap_or_default())
     }
 
-    /// The bare route of [`crate::bare`], which answers as the file says.
+    /// Starts the bare route of [`crate::bare`] that returns the response of the file.
     pub(crate) fn bare(answer: &Path) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("bare").arg(answer);
         Self::start(command, crate::bare::PATH)
     }
 
-    /// The bare route of [`crate::bare`] that serves this file.
+    /// Starts the bare route of [`crate::bare`] that serves this file.
     pub(crate) fn bare_file(file: &Path) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("bare-file").arg(file);
@@ -82,28 +83,28 @@ impl Server {
         Ok(server)
     }
 
-    /// The processor time that it has used so far, in user and in kernel mode.
+    /// Returns the processor time used so far, in user and kernel mode.
     pub(crate) fn cpu(&self) -> Result<Duration> {
-        // The second field is the program's name, which may hold anything but ends with the last parenthesis.
+        // The second field is the program's name. It may contain any character, and ends with the last parenthesis.
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let ticks = |place: usize| fields.get(place).and_then(|field| field.parse::<u64>().ok());
-        let (user, system) = ticks(11).zip(ticks(12)).context("/proc does not tell of processor time")?;
+        let (user, system) = ticks(11).zip(ticks(12)).context("/proc does not report the processor time")?;
         Ok(Duration::from_secs(user + system) / u32::try_from(clock_ticks_per_second())?)
     }
 
-    /// The memory that it holds at this moment, in bytes.
+    /// Returns the resident memory in bytes.
     pub(crate) fn memory(&self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-        Ok(kib.context("/proc does not tell of memory")? * 1024)
+        Ok(kib.context("/proc does not report the memory")? * 1024)
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It fails when the server has ended, which is as good.
+        // Fails when the server has already ended.
         let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
         let asked = Instant::now();
         while matches!(self.child.try_wait(), Ok(None)) {
@@ -115,7 +116,7 @@ impl Drop for Server {
     }
 }
 
-/// A port that nobody uses at this moment.
+/// Returns a port that no process uses now.
 fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

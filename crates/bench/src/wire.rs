@@ -1,4 +1,4 @@
-//! Listening between the server and PostgreSQL, so that what is replayed is what is sent.
+//! A proxy between the server and PostgreSQL that records the statements, to compare them with the replayed ones.
 
 use anyhow::{Context, Result};
 use std::{
@@ -16,7 +16,7 @@ use tokio::{
     time::sleep,
 };
 
-/// The statements that were sent since somebody last asked, in order.
+/// The statements sent since the last call, in order.
 #[derive(Clone, Default)]
 pub(crate) struct SentStatements(Arc<Mutex<Vec<String>>>);
 
@@ -25,7 +25,7 @@ impl SentStatements {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits until nothing has been sent for a while, and forgets what was.
+    /// Waits until no statement has been sent for a while, and discards the recorded ones.
     pub(crate) async fn wait_for_silence(&self) {
         const SILENCE: Duration = Duration::from_secs(1);
         while !self.take().is_empty() {
@@ -38,8 +38,8 @@ impl SentStatements {
     }
 }
 
-/// Passes on every connection to a port of ours, without TLS, and notes what clients send; that of the feed of authority
-/// changes is left out, since it serves no request.
+/// Forwards each connection to a port of this process, without TLS, and records what clients send. Leaves out the
+/// connection of the feed of authority changes, which serves no request.
 pub(crate) async fn listen(server: SocketAddr) -> Result<(SocketAddr, SentStatements)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let (address, heard) = (listener.local_addr()?, SentStatements::default());
@@ -48,7 +48,7 @@ pub(crate) async fn listen(server: SocketAddr) -> Result<(SocketAddr, SentStatem
         async move {
             while let Ok((client, _)) = listener.accept().await {
                 let heard = heard.clone();
-                // either end may close at any time; whoever waits for an answer hears of it
+                // either end may close at any time; the caller that waits for a response receives the error
                 tokio::spawn(async move { pass_on(client, server, heard).await });
             }
         }
@@ -66,7 +66,7 @@ async fn pass_on(client: TcpStream, server: SocketAddr, heard: SentStatements) -
     note_statements(from_client, to_server, heard).await
 }
 
-/// Follows the messages of a client (PostgreSQL's documentation, 55.7).
+/// Parses the messages of a client (PostgreSQL's documentation, 55.7).
 async fn note_statements(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, heard: SentStatements) -> Result<()> {
     let start = pass_message(&mut client, &mut server).await?;
     let is_feed = String::from_utf8_lossy(&start).contains("authority feed");
@@ -93,7 +93,7 @@ async fn note_statements(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, 
     }
 }
 
-/// Passes on one message after its kind, and returns it without its length.
+/// Forwards one message after its kind, and returns it without its length.
 async fn pass_message(client: &mut OwnedReadHalf, server: &mut OwnedWriteHalf) -> Result<Vec<u8>> {
     const LENGTH_BYTES: u32 = 4;
     let length = client.read_u32().await?;

@@ -1,4 +1,4 @@
-//! `/links/{purpose}`: pages that mailed links lead to when the installation has no application of its own for them.
+//! `/links/{purpose}`: pages that emailed links open when the installation has no application of its own for them.
 //! The token is in the fragment of the link, which browsers do not send. The page's script reads the token, asks the
 //! user for the required input and calls the API.
 
@@ -56,20 +56,19 @@ fn words(purpose: LinkPurpose) -> Words {
     match purpose {
         LinkPurpose::Confirm => Words {
             title: "Confirm your registration",
-            lead: "Enter the password that you chose when you registered. It shows that it was you who registered.",
+            lead: "Enter the password that you chose when you registered. It proves that you have registered.",
         },
         LinkPurpose::Verify => Words {
             title: "Confirm your address",
-            lead: "Enter the password of your account. It shows that the account is yours, and not the mailbox alone.",
+            lead: "Enter the password of your account. It proves that the account is yours, in addition to the mailbox.",
         },
         LinkPurpose::Reset => Words {
             title: "Choose a new password",
-            lead: "When it is set, every device that is signed in to your account is signed out.",
+            lead: "Your new password signs out every device that is signed in to your account.",
         },
-        LinkPurpose::Invite => Words {
-            title: "Accept an invitation",
-            lead: "If you do not want to join, close this page: nothing happens then.",
-        },
+        LinkPurpose::Invite => {
+            Words { title: "Accept an invitation", lead: "If you do not want to join, close this page." }
+        }
     }
 }
 

@@ -85,7 +85,7 @@ impl Account {
         let FirstPassword { secrets, pages, by_mail } = offer;
         let token = offer_first_password(unit, actor, context, &**secrets, person, tenant, *by_mail).await?;
         if *by_mail {
-            return Ok(", whose account was created; a link for the first password is sent by mail".to_owned());
+            return Ok(", whose account was created; an email has a link to choose the first password".to_owned());
         }
         let link = pages.link(LinkPurpose::Reset, token.text());
         Ok(format!(

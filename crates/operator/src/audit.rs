@@ -66,7 +66,7 @@ impl Operator {
     pub async fn seal(&self) -> Result<AuditAnswer, OperatorError> {
         let sealed = self.sealer.seal_journal(REASON).await?;
         let told = match sealed.segments {
-            0 => "nothing waited to be sealed".to_owned(),
+            0 => "no entries to seal".to_owned(),
             segments => format!("sealed {} entries in {}", sealed.entries, counted(segments, "segment")),
         };
         Ok(told.into())
@@ -205,7 +205,7 @@ fn verify_file(path: &Path, keys: &TrustedSealKeys, heads: &[Head]) -> Result<Ve
         let Some(line) = lines.next().transpose().map_err(unreadable)? else { return Ok(None) };
         EvidenceLine::read(&line)
             .map(Some)
-            .map_err(|_| OperatorError::Broken(format!("line {number} is not as an export writes it")))
+            .map_err(|_| OperatorError::Broken(format!("line {number} does not have the form of an export")))
     };
     let header = match next(1) {
         Ok(Some(EvidenceLine::Header(header))) => header,
@@ -222,7 +222,7 @@ fn verify_file(path: &Path, keys: &TrustedSealKeys, heads: &[Head]) -> Result<Ve
             match next(number)? {
                 None => return Ok(verifier.rest(&found)?),
                 Some(EvidenceLine::Header(_)) => {
-                    return Err(OperatorError::Broken(format!("line {number} begins another log")));
+                    return Err(OperatorError::Broken(format!("line {number} starts another log")));
                 }
                 Some(EvidenceLine::Entry(evidence)) => {
                     // A segment never has more entries. If the file has more, entries were added, and the report does
@@ -261,7 +261,7 @@ fn answer(verified: &[Verified], as_json: bool) -> AuditAnswer {
 impl Verified {
     fn name(&self) -> String {
         match (self.chain.0, &self.slug) {
-            (None, _) => "what belongs to no tenant".to_owned(),
+            (None, _) => "entries without a tenant".to_owned(),
             (Some(id), None) => format!("tenant {id}"),
             (Some(id), Some(slug)) => format!("tenant {slug} ({id})"),
         }

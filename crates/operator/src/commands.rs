@@ -12,18 +12,18 @@ use tenantry_kernel::{EmailAddress, Name, TenantId, UserId};
 use tenantry_tenancy::{PLANS, Plan, RoleName, Slug};
 
 const CREATE_TENANT_HELP: &str = "\
-If the owner's address has no account yet, the command creates one. The server or the worker mails a link to choose the
+If the owner's address has no account yet, the command creates one. The server or the worker emails a link to choose the
 first password; it is valid for three days. With --print-link the command prints the link instead, for you to pass on.
-An existing account keeps its password, and no mail is sent.
+An existing account keeps its password, and no email is sent.
 
 Example:
   tenantry admin create-tenant \\
     --name 'Acme Ltd' --owner-email ada@acme.example --owner-name 'Ada Byron'";
 
 const ADD_MEMBER_HELP: &str = "\
-If the address has no account yet, the command creates one. The server or the worker mails a link to choose the first
+If the address has no account yet, the command creates one. The server or the worker emails a link to choose the first
 password; it is valid for three days. With --print-link the command prints the link instead, for you to pass on.
-An existing account keeps its name and its password, and no mail is sent.
+An existing account keeps its name and its password, and no email is sent.
 
 Example:
   tenantry admin add-member \\
@@ -31,7 +31,7 @@ Example:
 
 const VERIFY_HELP: &str = "\
 Entries since the last seal, of the last three minutes at most, are not protected yet. Only with --head does the command
-detect that the end of a log was cut off, or that a holder of the key wrote the log anew.
+detect that the end of a log was cut off, or that a holder of the key rewrote the log.
 
 Examples:
   tenantry audit verify
@@ -48,7 +48,7 @@ pub enum AuditCommand {
     Verify(Verify),
     /// Print the head of each log, to be stored apart from the log.
     ///
-    /// With a head, `tenantry audit verify` also detects that a log was cut off or written anew.
+    /// With a head, `tenantry audit verify` also detects that a log was cut off or rewritten.
     Head(HeadOf),
     /// Print the public keys of the seals, for `tenantry audit verify --key` elsewhere.
     Keys,
@@ -101,7 +101,7 @@ pub enum JobsCommand {
     Show(ShowJob),
     /// Retry a dead or cancelled job, with all its attempts again.
     Retry(JobArgument),
-    /// Cancel a job that has not begun.
+    /// Cancel a job that is not running yet.
     Cancel(JobArgument),
     /// Show the number of waiting jobs in each queue.
     Stats(OutputArgument),
@@ -178,13 +178,13 @@ pub struct CleanUpArguments {
     pub output: OutputArgument,
 }
 
-/// The operator's commands for tenants and people.
+/// The operator's commands for tenants and users.
 #[derive(Debug, Subcommand)]
 pub enum OperatorCommand {
     /// Create a tenant with its default roles and its owner.
     #[command(after_help = CREATE_TENANT_HELP)]
     CreateTenant(CreateTenantArguments),
-    /// Add a person to a tenant with one role.
+    /// Add a user to a tenant with one role.
     #[command(after_help = ADD_MEMBER_HELP)]
     AddMember(AddMemberArguments),
     /// Suspend a tenant: its members are refused until it is resumed.
@@ -193,15 +193,15 @@ pub enum OperatorCommand {
     ResumeTenant(TenantArgument),
     /// Change the plan of a tenant.
     SetPlan(SetPlan),
-    /// Disable a person in every tenant and end all their sessions.
+    /// Disable a user in every tenant and end all of the user's sessions.
     DisableUser(DisableUser),
-    /// Erase a person: their account, their memberships, and their personal data in every audit log.
+    /// Erase a user: the account, the memberships, and the personal data in every audit log.
     ///
-    /// This cannot be undone. The entries stay in the audit logs under the person's id, without name, email and network
+    /// This cannot be undone. The entries stay in the audit logs under the user's id, without name, email and network
     /// address, and the seals of the logs stay valid. If the command is interrupted, repeat it with --id.
     #[command(group = ArgGroup::new("person").required(true).args(["email", "id"]))]
     EraseUser(EraseUser),
-    /// Let a disabled person sign in again.
+    /// Let a disabled user sign in again.
     EnableUser(EmailArgument),
 }
 
@@ -217,7 +217,7 @@ pub struct CreateTenantArguments {
     /// The name of a new owner (default: the part of the address before the @)
     #[arg(long, value_name = "NAME", value_parser = Name::parse)]
     pub owner_name: Option<Name>,
-    /// The short name of the tenant, 3 to 63 of a-z, 0-9 and single hyphens (default: made from the name)
+    /// The short name of the tenant, 3 to 63 of a-z, 0-9 and single hyphens (default: derived from the name)
     #[arg(long, value_parser = Slug::parse)]
     pub slug: Option<Slug>,
     /// The plan of the tenant (default: the smallest)
@@ -228,27 +228,27 @@ pub struct CreateTenantArguments {
     pub link: LinkArgument,
 }
 
-/// A person to add to a tenant.
+/// A user to add to a tenant.
 #[derive(Debug, Args)]
 pub struct AddMemberArguments {
     /// The tenant.
     #[command(flatten)]
     pub tenant: TenantArgument,
-    /// The email address of the person
+    /// The email address of the user
     #[arg(long, value_parser = EmailAddress::parse)]
     pub email: EmailAddress,
-    /// The name of a new person, 1 to 120 characters
+    /// The name of a new user, 1 to 120 characters
     #[arg(long, value_parser = Name::parse)]
     pub name: Name,
     /// The role to assign: owner, admin, member, viewer, or a role of the tenant
     #[arg(long, value_parser = RoleName::parse)]
     pub role: RoleName,
-    /// How a new person gets the link for a password.
+    /// How a new user gets the link for a password.
     #[command(flatten)]
     pub link: LinkArgument,
 }
 
-/// How a new person gets the link to choose a first password.
+/// How a new user gets the link to choose a first password.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct LinkArgument {
     /// Print the link for a first password instead of mailing it
@@ -267,27 +267,27 @@ pub struct SetPlan {
     pub plan: &'static Plan,
 }
 
-/// A person to disable.
+/// A user to disable.
 #[derive(Debug, Args)]
 pub struct DisableUser {
-    /// The person.
+    /// The user.
     #[command(flatten)]
     pub user: EmailArgument,
-    /// Go on even if a tenant is left without an active owner
+    /// Continue even if a tenant is left without an active owner
     #[arg(long)]
     pub force: bool,
 }
 
-/// A person to erase.
+/// A user to erase.
 #[derive(Debug, Args)]
 pub struct EraseUser {
-    /// The email address of the person
+    /// The email address of the user
     #[arg(long, value_parser = EmailAddress::parse)]
     pub email: Option<EmailAddress>,
-    /// The id of the person
+    /// The id of the user
     #[arg(long)]
     pub id: Option<UserId>,
-    /// Go on even if a tenant is left without an active owner
+    /// Continue even if a tenant is left without an active owner
     #[arg(long)]
     pub force: bool,
 }
@@ -300,10 +300,10 @@ pub struct TenantArgument {
     pub tenant: TenantSelector,
 }
 
-/// A person.
+/// A user.
 #[derive(Debug, Args)]
 pub struct EmailArgument {
-    /// The email address of the person
+    /// The email address of the user
     #[arg(long, value_parser = EmailAddress::parse)]
     pub email: EmailAddress,
 }
@@ -324,12 +324,12 @@ fn plan_parser() -> impl TypedValueParser<Value = &'static Plan> {
 
 fn state_parser() -> impl TypedValueParser<Value = JobState> {
     PossibleValuesParser::new(JobState::ALL.iter().map(|state| state.name()))
-        .try_map(|name| JobState::from_name(&name).ok_or("is no state"))
+        .try_map(|name| JobState::from_name(&name).ok_or("is not a state of jobs"))
 }
 
 fn target_parser() -> impl TypedValueParser<Value = CleanUpTarget> {
     PossibleValuesParser::new(CleanUpTarget::ALL.iter().map(|target| target.name()))
-        .try_map(|name| CleanUpTarget::from_name(&name).ok_or("is no target"))
+        .try_map(|name| CleanUpTarget::from_name(&name).ok_or("is not a clean-up target"))
 }
 
 impl TenantSelector {

@@ -21,7 +21,7 @@ pub(crate) async fn erase(operator: &Operator, command: EraseUser) -> Result<Str
     let person = match (email, id) {
         (Some(email), _) => find(operator, &email).await?,
         (None, Some(id)) => find_by_id(operator, id).await?,
-        (None, None) => unreachable!("the command line demands one of them"),
+        (None, None) => unreachable!("the command line requires one of them"),
     };
     let id = person.id;
     let done = operator.change(USER_ERASED, async move |unit, actor, context| {

@@ -13,7 +13,7 @@ pub enum OperatorError {
     UnknownTenant(String),
     /// The tenant has no role with this name.
     #[error(
-        "tenant {tenant} has no role called {role}: name owner, admin, member, viewer, or one that the tenant has made"
+        "tenant {tenant} has no role {role}: name owner, admin, member, viewer, or a role that the tenant has created"
     )]
     UnknownRole {
         /// The tenant.
@@ -35,7 +35,7 @@ pub enum OperatorError {
         possible: &'static str,
     },
     /// Tenants have no rows of this kind.
-    #[error("no tenant has rows of its own of {0}: leave out --tenant, or name another --target")]
+    #[error("tenants have no rows of {0}: omit --tenant, or name another --target")]
     NotOfTenant(&'static str),
     /// No account has this email address.
     #[error("no account has the address {0}")]
@@ -47,7 +47,7 @@ pub enum OperatorError {
     #[error("{0} is disabled: enable the account first with `tenantry admin enable-user --email {0}`")]
     Disabled(EmailAddress),
     /// The user is already a member of the tenant and has roles there.
-    #[error("{email} is a member of tenant {tenant} already: an administrator of the tenant can change the roles")]
+    #[error("{email} is already a member of tenant {tenant}: an administrator of the tenant can change the roles")]
     AlreadyMember {
         /// The email address of the user.
         email: EmailAddress,
@@ -55,13 +55,15 @@ pub enum OperatorError {
         tenant: Slug,
     },
     /// A client registered with the email address at the same time.
-    #[error("the address {0} was registered at the same moment: run the command again to use that account")]
+    #[error("the address {0} was registered at the same time: run the command again to use that account")]
     Registered(EmailAddress),
     /// Another tenant has the requested slug.
-    #[error("another tenant has the slug {0}: name another one with --slug, or none to have one made from the name")]
+    #[error(
+        "another tenant has the slug {0}: choose another one with --slug, or omit --slug to derive one from the name"
+    )]
     SlugTaken(Slug),
     /// No free slug was found for the name.
-    #[error("no free slug could be made from the name: name one with --slug")]
+    #[error("no free slug can be derived from the name: choose one with --slug")]
     NoFreeSlug,
     /// Tenants would be left without an active owner.
     #[error("{email} is the last active owner of {}: make another member an owner there first, or repeat with --force", list(.tenants))]
@@ -80,13 +82,13 @@ pub enum OperatorError {
         error: std::io::Error,
     },
     /// The file is no export with seals.
-    #[error("{} is no export with seals: make one with GET /audit-logs/export?format=ndjson&seals=true", file.display())]
+    #[error("{} is not an export with seals: create one with GET /audit-logs/export?format=ndjson&seals=true", file.display())]
     NoExport {
         /// The path of the file.
         file: PathBuf,
     },
     /// A head belongs to another log than the verified one.
-    #[error("the head {0} is of another log than the one that is verified")]
+    #[error("the head {0} belongs to another log")]
     OtherHead(Head),
     /// A log was changed after it was sealed.
     #[error("{0}")]
@@ -109,7 +111,7 @@ impl From<ServiceError> for OperatorError {
             ErrorKind::Unavailable => {
                 "the database does not answer: run `tenantry doctor`, and check whether the change was made before you try again"
             }
-            ErrorKind::NotFound | ErrorKind::Stale => "it was changed at the same moment: try again",
+            ErrorKind::NotFound | ErrorKind::Stale => "it was changed at the same time: try again",
             ErrorKind::Internal => "the command failed, and nothing was changed",
             _ => failure.code.sentence(),
         };

@@ -50,7 +50,7 @@ async fn list(operator: &Operator, command: ListJobs) -> Result<String, Operator
         return Ok(Value::from(jobs.iter().map(as_json).collect::<Vec<_>>()).to_string());
     }
     if jobs.is_empty() {
-        return Ok("there is no such job".to_owned());
+        return Ok("the job does not exist".to_owned());
     }
     let rows = jobs.iter().map(|job| {
         let tenant = job.tenant.map_or_else(|| "-".to_owned(), |tenant| tenant.to_string());
@@ -101,7 +101,7 @@ async fn retry(operator: &Operator, JobArgument { id }: JobArgument) -> Result<S
 async fn cancel(operator: &Operator, JobArgument { id }: JobArgument) -> Result<String, OperatorError> {
     let done = operator.change(JOB_CANCELLED, async move |unit, actor, context| {
         cancel_job(unit, actor, context, CancelJob { id }).await?;
-        Ok(format!("called job {id} off"))
+        Ok(format!("cancelled job {id}"))
     });
     told(operator, id, done.await, "only a scheduled or ready job can be cancelled").await
 }
@@ -119,7 +119,7 @@ async fn stats(operator: &Operator, output: OutputArgument) -> Result<String, Op
         return Ok(Value::from(queues.collect::<Vec<_>>()).to_string());
     }
     if queues.is_empty() {
-        return Ok("no job waits, and there is no dead letter".to_owned());
+        return Ok("there are no waiting jobs and no dead letters".to_owned());
     }
     let rows = queues.iter().map(|queue| {
         let oldest = queue.oldest_ready_seconds(now).map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));

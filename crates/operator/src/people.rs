@@ -50,7 +50,7 @@ pub(crate) async fn add_member(operator: &Operator, command: AddMemberArguments)
 pub(crate) async fn disable(operator: &Operator, command: DisableUser) -> Result<String, OperatorError> {
     let person = find(operator, &command.user.email).await?;
     if person.status == PersonStatus::Disabled {
-        return Ok(format!("{} is disabled already; nothing was changed", named(&person)));
+        return Ok(format!("{} is already disabled; nothing was changed", named(&person)));
     }
     let (id, force) = (person.id, command.force);
     let who = named(&person);
@@ -76,11 +76,11 @@ pub(crate) async fn disable(operator: &Operator, command: DisableUser) -> Result
 pub(crate) async fn enable(operator: &Operator, argument: EmailArgument) -> Result<String, OperatorError> {
     let person = find(operator, &argument.email).await?;
     if person.status == PersonStatus::Enabled {
-        return Ok(format!("{} is enabled already; nothing was changed", named(&person)));
+        return Ok(format!("{} is already enabled; nothing was changed", named(&person)));
     }
     let done = operator.change(USER_ENABLED, async move |unit, actor, context| {
         enable_person(unit, actor, context, EnablePerson { user: person.id }).await?;
-        Ok(format!("enabled {}, who may sign in again", named(&person)))
+        Ok(format!("enabled {}; the user can sign in again", named(&person)))
     });
     Ok(done.await?)
 }

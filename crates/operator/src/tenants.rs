@@ -67,7 +67,7 @@ pub(crate) async fn set_status(
     let done = operator.change(action, async move |unit, actor, context| {
         let tenant = change_tenant_status(unit, actor, context, command).await?;
         Ok(match tenant.version == before.version {
-            true => format!("tenant {} is {} already; nothing was changed", named(&tenant), status.name()),
+            true => format!("tenant {} is already {}; nothing was changed", named(&tenant), status.name()),
             false => format!("{verb} tenant {}", named(&tenant)),
         })
     });
@@ -82,7 +82,7 @@ pub(crate) async fn set_plan(operator: &Operator, command: SetPlan) -> Result<St
     let done = operator.change(TENANT_PLAN_CHANGED, async move |unit, actor, context| {
         let tenant = change_plan(unit, actor, context, command).await?;
         Ok(match tenant.version == before.version {
-            true => format!("tenant {} is on plan {} already; nothing was changed", named(&tenant), plan.name),
+            true => format!("tenant {} is already on plan {}; nothing was changed", named(&tenant), plan.name),
             false => format!("moved tenant {} from plan {} to {}", named(&tenant), before.plan.name, plan.name),
         })
     });

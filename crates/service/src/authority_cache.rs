@@ -186,16 +186,16 @@ async fn read_changes(cache: &AuthorityCache, mut feed: AuthorityFeed) {
                 cache.forget(&changes);
                 cache.mark_fresh(began);
                 if failing {
-                    tracing::info!("changes of authority are being read again");
+                    tracing::info!("the feed of authority changes is read again");
                 }
                 failing = false;
             }
             Ok(Err(error)) if !failing => {
-                tracing::warn!(%error, "changes of authority cannot be read; every request looks its own up");
+                tracing::warn!(%error, "the feed of authority changes cannot be read; the cache is bypassed");
                 failing = true;
             }
             Err(_) if !failing => {
-                tracing::warn!("changes of authority are not read in time; every request looks its own up");
+                tracing::warn!("the feed of authority changes is not read in time; the cache is bypassed");
                 failing = true;
             }
             Ok(Err(_)) | Err(_) => {}

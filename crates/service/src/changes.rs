@@ -145,7 +145,7 @@ impl Changes {
                 if request.idempotent.is_some()
                     && let Err(error) = unit.roll_back().await
                 {
-                    tracing::debug!(%error, "a unit was not rolled back, and ends with its connection");
+                    tracing::debug!(%error, "a unit was not rolled back; it ends with its connection");
                 }
                 return Err(failure);
             }

@@ -44,7 +44,7 @@ impl Cleaner {
                 }
                 // A target that cannot be cleaned up does not stop the others.
                 Err(error) => {
-                    tracing::error!(target = target.name(), %error, "was not cleaned up");
+                    tracing::error!(target = target.name(), %error, "a clean-up target failed");
                     failed = Some(error);
                 }
             }

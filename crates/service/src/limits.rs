@@ -72,7 +72,7 @@ impl RequestLimits {
     async fn count(&self, consumptions: Vec<Consumption>) -> RateLimitDecision {
         let (decision, error) = self.limits.consume(consumptions, self.context.now()).await;
         if let Some(error) = error {
-            tracing::debug!(%error, "requests are counted by this process alone");
+            tracing::debug!(%error, "requests are counted in this process alone");
         }
         self.note(&decision);
         decision
@@ -109,7 +109,7 @@ impl ServingProcesses {
                 }
                 Err(error) => {
                     if !failing {
-                        tracing::warn!(%error, processes = limits.processes(), "the processes that serve cannot be counted");
+                        tracing::warn!(%error, processes = limits.processes(), "the serving processes cannot be counted");
                     }
                     failing = true;
                 }
@@ -133,7 +133,7 @@ impl ServingProcesses {
         let remove = async |unit: &mut Unit| unit.remove_process(self.process).await;
         let left: Result<(), StoreError> = self.transactions.housekeeping(SystemReason::Maintenance, remove).await;
         if let Err(error) = left {
-            tracing::debug!(%error, "this process could not be taken off the list of those that serve");
+            tracing::debug!(%error, "this process could not be removed from the list of serving processes");
         }
     }
 }

@@ -116,7 +116,7 @@ impl Refusals {
             return false;
         }
         if running.len() >= Self::KINDS {
-            tracing::warn!(kinds = Self::KINDS, "more kinds of refusals in a minute than are noted");
+            tracing::warn!(kinds = Self::KINDS, "more kinds of refusals in a minute than are recorded");
             return false;
         }
         running.insert(refused.kind(), Counted { since: now, more: 0, refused: refused.clone() });
@@ -127,7 +127,7 @@ impl Refusals {
         let append = async |unit: &mut Unit| unit.append_event(event).await;
         let appended: Result<(), StoreError> = self.transactions.housekeeping(SystemReason::Refusal, append).await;
         if let Err(error) = appended {
-            tracing::warn!(%error, "a refusal could not be noted");
+            tracing::warn!(%error, "a refusal could not be recorded");
         }
     }
 }

@@ -32,7 +32,7 @@ impl JournalRetention {
                 Ok(entries) => removed += entries,
                 // A damaged log does not stop the clean-up of the others.
                 Err(error) => {
-                    tracing::error!(%chain, %error, "nothing more was removed from a log");
+                    tracing::error!(%chain, %error, "the retention of a log failed");
                     failed = Some(error);
                 }
             }

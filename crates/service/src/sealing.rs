@@ -53,7 +53,7 @@ impl JournalSealer {
         let read = async || self.transactions.read(Scope::System(reason)).await;
         while let Some(chain) = read().await?.next_unsealed_chain(after).await? {
             if let Err(error) = self.seal_chain(reason, chain, &mut sealed).await {
-                tracing::error!(%chain, %error, "a log was not sealed");
+                tracing::error!(%chain, %error, "the sealing of a log failed");
                 failed = Some(error);
             }
             after = Some(chain);

@@ -34,7 +34,7 @@ impl Usage {
     pub async fn settle(&self) {
         let used: Vec<SessionId> = self.used.lock().unwrap_or_else(PoisonError::into_inner).drain().collect();
         if let Err(error) = self.write(&used).await {
-            tracing::warn!(%error, sessions = used.len(), "the last use of sessions could not be written");
+            tracing::warn!(%error, sessions = used.len(), "the last use of sessions could not be stored");
         }
     }
 

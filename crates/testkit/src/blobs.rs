@@ -30,7 +30,7 @@ suite! {
 
 async fn a_storage_of_its_own_answers_and_is_empty(blobs: &dyn Blobs, _: &Context) {
     blobs.check().await.unwrap();
-    assert!(list(blobs, None).await.is_empty(), "the suite wants a storage of its own");
+    assert!(list(blobs, None).await.is_empty(), "the suite needs a storage of its own");
 }
 
 fn key(context: &Context) -> BlobKey {
@@ -175,7 +175,7 @@ async fn unfinished_writes_can_be_removed(blobs: &dyn Blobs, context: &Context) 
     let mut writer = blobs.begin(begun).await.unwrap();
     writer.write(sample(LARGE)).await.unwrap();
     let long_ago = context.now().minus(Duration::from_secs(3600 * 24 * 365 * 50));
-    assert_eq!(blobs.remove_unfinished(long_ago).await.unwrap(), 0, "what is younger is spared");
+    assert_eq!(blobs.remove_unfinished(long_ago).await.unwrap(), 0, "younger blobs are kept");
     assert_eq!(read_all(blobs, whole, 10).await, sample(10));
     writer.abort().await.unwrap();
 }
@@ -195,5 +195,5 @@ async fn an_address_is_signed_or_not_to_be_had(blobs: &dyn Blobs, context: &Cont
     assert_eq!(header("content-disposition"), presentation.content_disposition);
     assert!(answer.bytes().await.unwrap() == bytes);
     let other = url.replace(&key.file.to_string(), &FileId::new(context).to_string());
-    assert!(client.get(other).send().await.unwrap().status().is_client_error(), "it is good for one file");
+    assert!(client.get(other).send().await.unwrap().status().is_client_error(), "the URL is valid for one file");
 }

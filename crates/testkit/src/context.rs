@@ -73,7 +73,7 @@ pub fn test_context() -> (Context, TestClock) {
 struct RealClock;
 
 impl Clock for RealClock {
-    #[expect(clippy::disallowed_methods, reason = "here is where a test looks at the machine's clock")]
+    #[expect(clippy::disallowed_methods, reason = "the one place where tests read the machine's clock")]
     fn now(&self) -> Timestamp {
         Timestamp::new(chrono::Utc::now())
     }

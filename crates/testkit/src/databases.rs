@@ -142,7 +142,7 @@ struct Server {
 }
 
 impl Server {
-    #[expect(clippy::disallowed_methods, reason = "the one variable by which tests are told of a server")]
+    #[expect(clippy::disallowed_methods, reason = "the one variable that gives the tests a server")]
     fn from_environment() -> Self {
         let Ok(url) = std::env::var(VARIABLE) else {
             panic!("{VARIABLE} is not set: run the tests by `cargo xtask test`, or set it to a PostgreSQL for tests");
@@ -213,10 +213,7 @@ impl Drop for TestDatabase {
         // This thread may belong to a runtime already, in which no other runtime can be started.
         let removed = thread::scope(|scope| scope.spawn(|| server.remove(name)).join());
         // The test has its result already, and may have stopped the server on purpose.
-        #[expect(
-            clippy::print_stderr,
-            reason = "the test's output is where somebody looks who finds the database left over"
-        )]
+        #[expect(clippy::print_stderr, reason = "the test's output explains a database that was left over")]
         if !matches!(removed, Ok(Ok(()))) {
             eprintln!("the database {name} could not be removed: {removed:?}");
         }
@@ -255,7 +252,7 @@ fn has_code(error: &sqlx::Error, expected: &str) -> bool {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "several programs make databases on one server, and no test looks at the names"
+    reason = "several programs create databases on one server, and no test reads their names"
 )]
 fn unique_name() -> String {
     format!("tenantry_test_{}", Uuid::new_v4().simple())

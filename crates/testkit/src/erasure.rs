@@ -74,7 +74,7 @@ async fn parts_go_by_trace_in_portions(scene: &Scene<'_, impl Units<Unit: Direct
     let is_erased = async |event: &Event| {
         let entry = scene.look(async |unit| unit.entry_by_id(event.id).await.unwrap()).await.unwrap();
         let commitment = event.personal.commitment(&event.salt).unwrap();
-        assert_eq!(entry.commitment, commitment, "what is sealed stays");
+        assert_eq!(entry.commitment, commitment, "sealed entries stay");
         entry.personal == PersonalPart::default()
     };
     for event in own.iter().chain([&to_her]) {

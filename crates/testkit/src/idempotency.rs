@@ -95,7 +95,7 @@ async fn claim_when_free(
         if claim != KeyState::Running {
             return claim;
         }
-        assert!(asked.elapsed() < FREED, "the key is held for ever");
+        assert!(asked.elapsed() < FREED, "the key is held without end");
     }
 }
 

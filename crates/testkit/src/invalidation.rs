@@ -87,7 +87,7 @@ async fn is_not_told(member: &dyn Invalidation, changes: &[InvalidatedSessions])
     let told = async {
         loop {
             let heard = member.received().await;
-            assert!(!heard.iter().any(|change| changes.contains(change)), "it heard itself: {heard:?}");
+            assert!(!heard.iter().any(|change| changes.contains(change)), "it received its own message: {heard:?}");
         }
     };
     assert!(timeout(QUIET, told).await.is_err());

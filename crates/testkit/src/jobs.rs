@@ -327,7 +327,7 @@ async fn a_job_is_there_once_its_unit_is_committed(scene: &Scene<'_, impl Units<
     scene
         .system(async |unit| {
             unit.enqueue_job(&job).await.unwrap();
-            assert!(!has_due(scene).await, "nobody else sees it yet");
+            assert!(!has_due(scene).await, "no other unit sees it yet");
         })
         .await;
     assert!(has_due(scene).await);

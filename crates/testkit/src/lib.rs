@@ -18,7 +18,7 @@
 //! evaluated for each case, so that each has its own store. The store reads permissions by [`vocabulary()`], or by a
 //! vocabulary that contains its declarations.
 
-#![expect(clippy::unwrap_used, reason = "what tests are made of may fail loudly")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 #[macro_use]
 mod must;

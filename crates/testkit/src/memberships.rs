@@ -100,7 +100,7 @@ async fn a_second_membership_is_refused_and_leaves_the_unit_usable(scene: &Scene
         })
         .await;
     assert_eq!(stored(scene, acme.id(), member.id).await, first);
-    assert_eq!(stored(scene, acme.id(), newcomer.id).await, Some(other), "the same unit took in somebody else");
+    assert_eq!(stored(scene, acme.id(), newcomer.id).await, Some(other), "the same unit admitted another user");
 }
 
 async fn an_update_writes_the_status_and_moves_the_version_on(scene: &Scene<'_, impl Units<Unit: Directory>>) {

@@ -34,7 +34,7 @@ async fn a_process_lives_as_long_as_it_says_so(scene: &Scene<'_, impl Units<Unit
     note(scene, one).await;
     note(scene, other).await;
     note(scene, one).await;
-    assert_eq!(live(scene, began).await, 2, "whoever says it again is not another");
+    assert_eq!(live(scene, began).await, 2, "a repeated report adds no process");
     let later = scene.later(1);
     assert_eq!(live(scene, later).await, 0);
     assert_eq!(note(scene, one).await, later);
@@ -60,7 +60,7 @@ async fn the_silent_are_taken_off(scene: &Scene<'_, impl Units<Unit: Processes>>
     let later = scene.later(1);
     note(scene, ProcessId::new(&scene.context)).await;
     let removed = scene.system(async |unit| unit.remove_silent_processes(later).await.unwrap()).await;
-    assert!(removed >= 1, "those of before, and nobody else");
+    assert!(removed >= 1, "the earlier ones, and no others");
     assert_eq!(live(scene, began).await, 1);
     let removed = scene.system(async |unit| unit.remove_silent_processes(later).await.unwrap()).await;
     assert_eq!(removed, 0);

@@ -16,7 +16,7 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 /// # Panics
 ///
 /// Panics when `TEST_REDIS_URL` is not set.
-#[expect(clippy::disallowed_methods, reason = "where the servers of the tests are is said by the environment")]
+#[expect(clippy::disallowed_methods, reason = "environment variables give the addresses of the test servers")]
 pub fn shared_url() -> String {
     std::env::var("TEST_REDIS_URL").expect(
         "TEST_REDIS_URL names no Redis: run the tests by `cargo xtask test`, which starts one, or set it to one that runs, \

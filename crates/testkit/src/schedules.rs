@@ -106,7 +106,7 @@ async fn fa12_a_new_schedule_waits_for_its_next_tick(scene: &Scene<'_, impl Unit
     scene.clock.set(at(5, 0));
     assert_eq!((fire(scene, &schedule).await, jobs(scene).await), (Some(at(5, 0)), 1));
     assert_eq!((fire(scene, &schedule).await, jobs(scene).await), (Some(at(5, 0)), 0), "once");
-    // A restart of the program does not register it anew.
+    // A restart of the program does not register it again.
     scene.clock.set(at(10, 1));
     scene.system(async |unit| register_schedule(unit, &scene.context, &schedule).await.unwrap()).await;
     assert_eq!((fire(scene, &schedule).await, jobs(scene).await), (Some(at(10, 0)), 1), "it was missed");

@@ -130,7 +130,7 @@ async fn what_was_committed_waits_until_it_is_sealed(scene: &Scene<'_, impl Unit
         .await;
     assert!(chains.is_sorted() && chains.contains(&chain) && chains[0] == Chain(None), "{chains:?}");
     let segment = seal(scene, chain).await.unwrap();
-    assert_eq!((segment.seal.count, waiting(scene, chain).await), (4, 0), "with the one that tells of the sealing");
+    assert_eq!((segment.seal.count, waiting(scene, chain).await), (4, 0), "with the entry of the sealing");
     assert_eq!(waiting(scene, Chain(None)).await, 1);
     assert_eq!(seal(scene, chain).await, None, "a quiet log is not sealed again");
     seal(scene, Chain(None)).await.unwrap();

@@ -38,12 +38,12 @@ macro_rules! suite_with_dollar {
         macro_rules! $suite {
             ($d($d name:ident: $d open:expr),+ $d(,)?) => {
                 mod $suite {
-                    #[allow(unused_imports, reason = "only what opens an adapter may need them")]
+                    #[allow(unused_imports, reason = "only the code that opens an adapter may need them")]
                     use super::*;
 
                     $(
                         mod $case {
-                            #[allow(unused_imports, reason = "only what opens an adapter may need them")]
+                            #[allow(unused_imports, reason = "only the code that opens an adapter may need them")]
                             use super::*;
 
                             $d(
@@ -56,7 +56,7 @@ macro_rules! suite_with_dollar {
                     )*
                     $($(
                         mod $inner {
-                            #[allow(unused_imports, reason = "only what opens an adapter may need them")]
+                            #[allow(unused_imports, reason = "only the code that opens an adapter may need them")]
                             use super::*;
 
                             $d(

@@ -24,7 +24,7 @@ async fn a_call_by_another_handle_is_heard(one: &dyn WakeUp, other: &dyn WakeUp)
             }
         }
     };
-    timeout(ARRIVES, called).await.expect("a call from elsewhere is heard");
+    timeout(ARRIVES, called).await.expect("a call from another process is received");
 }
 
 async fn a_call_is_not_lost_and_many_are_one_or_two(wake_up: &dyn WakeUp, _: &dyn WakeUp) {

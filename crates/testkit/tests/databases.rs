@@ -1,6 +1,6 @@
 //! Tests that throw-away databases are fresh, separate, and removed afterwards.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly, and so may what helps it")]
+#![expect(clippy::unwrap_used, reason = "tests and their helpers may panic")]
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, SqliteConnection};
 use std::{

@@ -170,7 +170,7 @@ fn refusal_inside(member: &Member, place: Layer, dependency: &Dependency, target
     match (place, target) {
         (Layer::Xtask, _) => Some("it is built before everything else and has to stay small"),
         (Layer::Bench, Layer::Domain | Layer::Adapter) => None,
-        (Layer::Bench, _) => Some("it measures the server from outside, as any client would"),
+        (Layer::Bench, _) => Some("it measures the server from outside, as a client does"),
 
         (_, Layer::Testkit) if dependency.development => None,
         (_, Layer::Testkit) => Some("the test kit is for tests, as a dev-dependency"),
@@ -187,7 +187,7 @@ fn refusal_inside(member: &Member, place: Layer, dependency: &Dependency, target
         (Layer::Example, Layer::Service | Layer::Operator | Layer::Http) => {
             Some("it stands for a domain crate, which declares ports and knows no service")
         }
-        (Layer::Example, Layer::Migration) => Some("the schema is the affair of `store` alone"),
+        (Layer::Example, Layer::Migration) => Some("only `store` uses the schema"),
 
         (Layer::Domain, _) => Some("a domain crate declares ports, and the crates outside implement them"),
 
@@ -203,7 +203,7 @@ fn refusal_inside(member: &Member, place: Layer, dependency: &Dependency, target
         (Layer::Adapter, Layer::App) => Some("`app` uses adapters, never the reverse"),
         (Layer::Adapter, Layer::Migration) => {
             let allowed = ADAPTER_EXTRAS.contains(&(member.name.as_str(), dependency.name.as_str()));
-            (!allowed).then_some("the schema is the affair of `store` alone")
+            (!allowed).then_some("only `store` uses the schema")
         }
 
         (Layer::Service, Layer::Domain | Layer::Service) => None,
@@ -212,7 +212,7 @@ fn refusal_inside(member: &Member, place: Layer, dependency: &Dependency, target
             (!allowed)
                 .then_some("the services are built on `store` and `crypto`, and other adapters reach them as ports")
         }
-        (Layer::Service, Layer::Migration) => Some("the schema is the affair of `store` alone"),
+        (Layer::Service, Layer::Migration) => Some("only `store` uses the schema"),
         (Layer::Service, Layer::Operator | Layer::Http) => Some("these use the services, never the reverse"),
 
         (Layer::Operator, Layer::Domain | Layer::Service | Layer::Operator) => None,
@@ -220,7 +220,7 @@ fn refusal_inside(member: &Member, place: Layer, dependency: &Dependency, target
             let allowed = OF_OPERATOR.contains(&dependency.name.as_str());
             (!allowed).then_some("the operator's commands go through the services, and open no unit of their own")
         }
-        (Layer::Operator, Layer::Migration) => Some("the schema is the affair of `store` alone"),
+        (Layer::Operator, Layer::Migration) => Some("only `store` uses the schema"),
         (Layer::Operator, Layer::Http) => Some("the command line and the HTTP API know nothing of each other"),
 
         (Layer::Http, Layer::Domain | Layer::Service | Layer::Http) => None,
@@ -228,17 +228,17 @@ fn refusal_inside(member: &Member, place: Layer, dependency: &Dependency, target
             let allowed = OF_HTTP.contains(&dependency.name.as_str());
             (!allowed).then_some("handlers go through the services and ports, and open no unit of their own")
         }
-        (Layer::Http, Layer::Migration) => Some("the schema is the affair of `store` alone"),
+        (Layer::Http, Layer::Migration) => Some("only `store` uses the schema"),
         (Layer::Http, Layer::Operator) => Some("the command line and the HTTP API know nothing of each other"),
 
         (Layer::App, Layer::Domain | Layer::Adapter | Layer::Service | Layer::Operator | Layer::Http) => None,
         (Layer::App, Layer::Migration) if dependency.development => None,
         (Layer::App, Layer::Migration) => {
-            Some("the schema is the affair of `store` alone, and `app` reaches it through `store`")
+            Some("only `store` uses the schema, and `app` reaches the schema through `store`")
         }
 
         (Layer::Migration, _) => {
-            Some("a migration must mean the same for ever, so it uses nothing of ours that may change")
+            Some("a migration must always mean the same, so it uses none of our crates, which may change")
         }
         (Layer::Testkit, _) => Some("the test kit knows ports, so that every adapter can be tried with it"),
         (_, Layer::App | Layer::Bench | Layer::Example | Layer::Xtask) => {
@@ -387,7 +387,7 @@ mod tests {
     fn adapters_stand_alone() {
         assert_refused("tenantry-crypto", "tenantry-store", "never see each other");
         assert_refused("tenantry-store", "tenantry-app", "never the reverse");
-        assert_refused("tenantry-crypto", "tenantry-migration", "`store` alone");
+        assert_refused("tenantry-crypto", "tenantry-migration", "only `store`");
         assert_refused("tenantry-store", "tenantry-testkit", "for tests");
     }
 
@@ -397,7 +397,7 @@ mod tests {
             assert_refused("tenantry-service", adapter, "reach them as ports");
         }
         assert_refused("tenantry-service", "tenantry-app", "is a program");
-        assert_refused("tenantry-service", "tenantry-migration", "`store` alone");
+        assert_refused("tenantry-service", "tenantry-migration", "only `store`");
         assert_refused("tenantry-service", "tenantry-operator", "never the reverse");
         assert_refused("tenantry-store", "tenantry-service", "never the reverse");
         assert_refused("tenantry-identity", "tenantry-service", "declares ports");
@@ -431,7 +431,7 @@ mod tests {
         assert_refused("tenantry-app", "tenantry-testkit", "for tests");
         assert_refused("tenantry-app", "xtask", "is a program");
         assert_refused("tenantry-testkit", "tenantry-store", "knows ports");
-        assert_refused("tenantry-migration", "tenantry-kernel", "the same for ever");
+        assert_refused("tenantry-migration", "tenantry-kernel", "always mean the same");
         assert_refused("xtask", "tenantry-kernel", "stay small");
         assert_refused("tenantry-bench", "tenantry-app", "from outside");
         assert_refused("tenantry-example-invoices", "tenantry-store", "for its tests");

@@ -1,7 +1,7 @@
 //! The workspace's own commands: `cargo xtask check | test | bench`. Each command has a module. What several commands
 //! need (programs that end with this process, a private PostgreSQL) has modules of its own.
 
-#![expect(clippy::print_stderr, reason = "a command line program says on stderr what it does")]
+#![expect(clippy::print_stderr, reason = "a command line program reports its progress on stderr")]
 
 mod bench;
 mod check;

@@ -138,7 +138,7 @@ impl Drop for Group {
 
 /// Returns a command for the cargo that runs this program, so that a chosen toolchain is kept; else for the one on the
 /// `PATH`.
-#[expect(clippy::disallowed_methods, reason = "cargo tells its subcommands through the environment")]
+#[expect(clippy::disallowed_methods, reason = "cargo passes settings to its subcommands through the environment")]
 pub(crate) fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);

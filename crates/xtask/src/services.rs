@@ -44,7 +44,7 @@ impl Postgres {
     pub(crate) fn start(runner: &mut Runner, durable: bool) -> Result<Self> {
         let programs = Programs::find_or_install(runner)?;
         let cluster = Cluster::start(runner, &programs, durable)?;
-        eprintln!("==> started {} for us alone: {}", programs.version(), cluster.url());
+        eprintln!("==> started {} for these tests: {}", programs.version(), cluster.url());
         Ok(Self { url: cluster.url(), own: Some((programs, cluster)) })
     }
 
@@ -63,7 +63,7 @@ impl Postgres {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one variable by which a developer names a server for the tests")]
+#[expect(clippy::disallowed_methods, reason = "the one variable with which a developer names a server for the tests")]
 fn environment_url() -> Result<Option<String>> {
     match std::env::var(VARIABLE) {
         Ok(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => Ok(Some(url)),

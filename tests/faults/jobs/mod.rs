@@ -78,7 +78,7 @@ on_each_database! {
             assert_eq!(queue.count(&format!("state = 'dead' AND {dead}")).await, 1, "{what}");
         }
         let events = "SELECT count(*) FROM journal WHERE action = 'job.died'";
-        assert_eq!(queue.sql.number(events).await, 3, "somebody is to look at each");
+        assert_eq!(queue.sql.number(events).await, 3, "an operator must inspect each");
     }
 
     async fn fa13_a_job_begins_at_once_beside_a_flood(kind: Kind) {
@@ -110,7 +110,7 @@ on_each_database! {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "figures are of use even where they are within their bounds")]
+#[expect(clippy::print_stdout, reason = "figures within their bounds are printed too")]
 fn measured(figure: &str) {
     println!("{figure}");
 }
@@ -147,7 +147,7 @@ fn fa7_the_late_word_of_a_frozen_worker_is_refused() {
 
         frozen.signal(Signal::CONT);
         frozen.says(&format!("refused {}", in_unit.id), PATIENCE).await;
-        frozen.says("the word on it was refused", PATIENCE).await;
+        frozen.says("its result was refused", PATIENCE).await;
         assert_eq!(queue.count(done).await, 2, "what was done stays done");
         assert_eq!(queue.count("kind = 'receipt'").await, 1, "once");
         // The worker is usable again.

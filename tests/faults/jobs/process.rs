@@ -129,7 +129,7 @@ impl JobWorker {
 }
 
 impl Drop for JobWorker {
-    #[expect(clippy::print_stdout, reason = "a failing test shows what its workers said")]
+    #[expect(clippy::print_stdout, reason = "a failed test prints the logs of its workers")]
     fn drop(&mut self) {
         // Fails when the process has ended already, which is fine.
         let _ = self.child.kill();

@@ -35,7 +35,7 @@ fn numbers(round: u32) -> Vec<u32> {
 struct Story(Vec<String>);
 
 impl Drop for Story {
-    #[expect(clippy::print_stderr, reason = "a failing test shows what led there")]
+    #[expect(clippy::print_stderr, reason = "a failed test prints the steps before the failure")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("{}", self.0.join("\n"));

@@ -64,7 +64,7 @@ impl Rights {
             id("role_id")
         );
         for row in rows(select).await {
-            let member = members.get_mut(&hyphenated(&row[0])).expect("whoever holds a role is a member");
+            let member = members.get_mut(&hyphenated(&row[0])).expect("every holder of a role is a member");
             member.roles.insert(hyphenated(&row[1]));
             member.names.extend(roles[&hyphenated(&row[1])].iter().cloned());
         }
@@ -108,7 +108,7 @@ pub(super) fn objection(before: &Rights, after: &Rights, giver: &str, succeeded:
             return Some(format!("the role {role} has come to {lacking:?}, which {giver} did not hold"));
         }
     }
-    after.owners().is_empty().then(|| "nobody owns the tenant any more".to_owned())
+    after.owners().is_empty().then(|| "the tenant has no owner".to_owned())
 }
 
 #[cfg(test)]

@@ -8,7 +8,10 @@ use tenantry_kernel::{Clock, Entropy, Timestamp};
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else takes as an argument")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one clock of the program, which all other code takes as an argument"
+    )]
     fn now(&self) -> Timestamp {
         Timestamp::new(Utc::now())
     }
@@ -27,7 +30,7 @@ impl Entropy for SystemEntropy {
     /// keys would be guessable. On supported systems this can happen only early during boot.
     fn fill(&self, bytes: &mut [u8]) {
         if let Err(error) = getrandom::fill(bytes) {
-            panic!("the operating system gives no random bytes: {error}");
+            panic!("the operating system returned no random bytes: {error}");
         }
     }
 }

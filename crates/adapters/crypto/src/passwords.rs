@@ -51,10 +51,10 @@ impl Argon2Parameters {
 #[derive(Debug, thiserror::Error)]
 pub enum Argon2Error {
     /// Less than 8 KiB of memory, or no pass.
-    #[error("argon2 cannot work with these parameters: {0}")]
+    #[error("argon2 does not support these parameters: {0}")]
     Parameters(argon2::Error),
     /// The operating system refuses to create a thread.
-    #[error("no thread to hash passwords on")]
+    #[error("no thread for password hashes could be started")]
     Thread(#[from] io::Error),
 }
 
@@ -217,7 +217,7 @@ fn work(jobs: &Mutex<Receiver<Job>>, usual: usize) {
 #[cfg(target_os = "linux")]
 fn yield_to_other_threads() {
     if let Err(error) = rustix::process::nice(10) {
-        tracing::debug!(%error, "password hashes run at the usual priority");
+        tracing::debug!(%error, "password hashes run at normal priority");
     }
 }
 
@@ -285,7 +285,7 @@ struct Stored {
 
 impl Stored {
     /// Largest memory in KiB that a stored hash may request, unless the current parameters request more. A row that was
-    /// tampered with must not exhaust memory or block a thread for ever.
+    /// tampered with must not exhaust memory or block a thread forever.
     const MAX_MEMORY_KIB: u32 = 1 << 20;
     const MAX_ITERATIONS: u32 = 1_000;
     const MAX_LANES: u32 = 64;
@@ -301,7 +301,7 @@ impl Stored {
             || params.t_cost() > Self::MAX_ITERATIONS.max(today.t_cost())
             || params.p_cost() > Self::MAX_LANES
         {
-            return Err(HasherError::Failed("the stored hash asks for too much work".into()));
+            return Err(HasherError::Failed("the parameters of the stored hash are too expensive".into()));
         }
         let (salt, output) = phc.salt.zip(phc.hash).ok_or_else(broken)?;
         Ok(Self { params, salt: salt.to_vec(), output: output.as_bytes().to_vec() })

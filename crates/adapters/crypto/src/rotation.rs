@@ -184,7 +184,7 @@ fn advice(list: KeyList, action: RotationAction, good_for: Duration) -> String {
     let variable = list.variable();
     let deploy = format!("Give {variable} its new value in every process and restart them all.");
     match action {
-        RotationAction::Made => format!("A first key was made. {deploy}"),
+        RotationAction::Made => format!("A first key was created. {deploy}"),
         RotationAction::Added => {
             let wait = match spoken(list.until_known()) {
                 None => "as soon as the last of them has started".to_owned(),
@@ -194,12 +194,12 @@ fn advice(list: KeyList, action: RotationAction, good_for: Duration) -> String {
         }
         RotationAction::Moved => format!(
             "Step 2 of 3: the new key moved to the front. {deploy} Run this again {} after the last of them has started: \
-             by then nothing that the old key made is good any more.",
+             by then everything that the old key made has expired.",
             spoken(good_for).unwrap_or_else(|| "a moment".to_owned()),
         ),
         RotationAction::Dropped => format!("Step 3 of 3: the old key was dropped. {deploy} The rotation is done."),
         RotationAction::Marked => format!(
-            "A key behind the first carried no mark, so it is held for old from now on. {deploy} Run this again in {}.",
+            "A key behind the first carried no mark, so it counts as old from now on. {deploy} Run this again in {}.",
             spoken(good_for).unwrap_or_else(|| "a moment".to_owned()),
         ),
         RotationAction::Waiting(until) => format!(

@@ -83,7 +83,7 @@ impl AccessTokens for JwtTokens {
             exp: claims.expires_at,
         };
         let token = jsonwebtoken::encode(&header, &claims, &key.private);
-        SecretString::from(token.expect("a key that has been parsed signs, and these claims are always JSON"))
+        SecretString::from(token.expect("a parsed key can sign, and these claims are always JSON"))
     }
 
     fn verify(&self, token: &str) -> Result<AccessClaims, TokenError> {

@@ -29,7 +29,7 @@ use pool::Pool;
 
 pub use server::{SmtpLogin, SmtpSecurity, SmtpServerConfig};
 
-/// Time limits for a server. lettre waits for ever for a server that accepts a connection and sends nothing.
+/// Time limits for a server. lettre waits forever for a server that accepts a connection and sends nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct SmtpTimeouts {
     /// For the connection, including TLS and the sign-in.

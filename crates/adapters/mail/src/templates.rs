@@ -40,7 +40,7 @@ pub enum TemplateError {
     #[error("{} cannot be read", .0.display())]
     Unreadable(PathBuf, #[source] io::Error),
     /// A file that would have no effect, because no template has its name.
-    #[error("{} has not the name of a template", .0.display())]
+    #[error("{} is not the name of a template", .0.display())]
     Unknown(PathBuf),
     /// Two crates declare an email of this name, or it is the name of the layout.
     #[error("the email {0:?} is declared twice")]
@@ -143,7 +143,7 @@ impl Templates {
                 return wrong("txt", "the subject is empty");
             }
             if mail.html.contains(examples::MARKUP) {
-                return wrong("html", "words are shown without escaping");
+                return wrong("html", "a value is shown without escaping");
             }
             for (ending, part) in [("txt", &mail.text), ("html", &mail.html)] {
                 if link.is_some() && !part.contains(examples::TOKEN) {
@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn re6_a_template_that_does_not_escape_is_refused() {
-        let told = "welcome.html: words are shown without escaping";
+        let told = "welcome.html: a value is shown without escaping";
         assert_eq!(refused(&[("welcome.html", "{{ link }}{{ name | safe }}")]), told);
         assert_eq!(refused(&[("welcome.html", "{{ link }}{% autoescape false %}{{ name }}{% endautoescape %}")]), told);
     }
@@ -361,8 +361,8 @@ mod tests {
 
     #[test]
     fn a_file_without_effect_is_refused() {
-        assert_eq!(refused(&[("wellcome.txt", "")]), "wellcome.txt has not the name of a template");
-        assert_eq!(refused(&[("welcome.txt~", "")]), "welcome.txt~ has not the name of a template");
+        assert_eq!(refused(&[("wellcome.txt", "")]), "wellcome.txt is not the name of a template");
+        assert_eq!(refused(&[("welcome.txt~", "")]), "welcome.txt~ is not the name of a template");
     }
 
     #[test]

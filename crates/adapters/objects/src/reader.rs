@@ -44,7 +44,7 @@ fn read_chunk(mut file: File, left: u64) -> io::Result<(File, u64, Bytes)> {
     let mut chunk = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());
     let read = (&mut file).take(wanted).read_to_end(&mut chunk)? as u64;
     if read < wanted {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter than it was"));
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file has become shorter"));
     }
     Ok((file, left - read, chunk.into()))
 }

@@ -62,7 +62,7 @@ impl Writer {
         if let Some(part) = self.under_way.take()
             && let Ok(Err(error)) = part.await
         {
-            tracing::debug!(%error, "the last part of an upload that was given up could not be written");
+            tracing::debug!(%error, "the last part of an aborted upload could not be written");
         }
         match &mut self.upload {
             Some(upload) => upload.abort().await.map_err(blob_error),
@@ -88,7 +88,7 @@ impl BlobWriter for Writer {
         if finished.is_err()
             && let Err(error) = self.remove_parts().await
         {
-            tracing::warn!(%error, "what was written of an upload that failed could not be removed");
+            tracing::warn!(%error, "the parts of a failed upload could not be deleted");
         }
         finished
     }

@@ -119,7 +119,7 @@ impl Redis {
         });
         let info = info.await?;
         let version = info.lines().find_map(|line| line.strip_prefix("redis_version:"));
-        version.map(str::to_owned).ok_or_else(|| CacheError::Failed("it does not tell its version".to_owned()))
+        version.map(str::to_owned).ok_or_else(|| CacheError::Failed("it does not report its version".to_owned()))
     }
 
     /// Sends `PING` as any command: fails without sending it while the breaker is open.
@@ -221,7 +221,7 @@ impl Shared {
     fn note_opening(&self, opened: bool, error: &CacheError) {
         if opened {
             gauge!("tenantry_redis_breaker_open").set(1.0);
-            tracing::warn!(%error, "Redis does not answer; it is not asked until it does");
+            tracing::warn!(%error, "Redis does not answer; the circuit breaker is open");
         }
     }
 

@@ -38,7 +38,7 @@ impl RedisInvalidation {
             // Unknown words of a newer release are skipped: the database reports those changes.
             let changes: Vec<InvalidatedSessions> = text.split(' ').filter_map(|word| word.parse().ok()).collect();
             if !changes.is_empty() && heard.try_send(changes).is_err() {
-                tracing::debug!("messages come faster than they are read; the database tells of the rest");
+                tracing::debug!("messages arrive faster than they are read; the feed in the database has the rest");
             }
         }));
         Self { outgoing, incoming: Mutex::new(incoming), _redis: redis.clone() }
@@ -50,7 +50,7 @@ impl Invalidation for RedisInvalidation {
     fn publish(&self, changes: &[InvalidatedSessions]) {
         for change in changes {
             if self.outgoing.try_send(*change).is_err() {
-                tracing::debug!("changes come faster than they are sent; the database tells of the rest");
+                tracing::debug!("changes arrive faster than they are sent; the feed in the database has the rest");
                 return;
             }
         }

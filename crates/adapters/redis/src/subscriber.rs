@@ -1,7 +1,7 @@
 //! Receives messages, and resubscribes after Redis was down.
 //!
 //! A silent subscription does not reveal a frozen server, so the subscriber sends pings. A failed subscriber is dropped
-//! and created anew: fred does not remember a subscription that failed while the server was down.
+//! and created again: fred does not remember a subscription that failed while the server was down.
 
 use fred::{
     clients::SubscriberClient,
@@ -41,7 +41,7 @@ pub(crate) async fn listen(
                     tracing::warn!(
                         channel,
                         error,
-                        "messages of other processes are not heard; the database tells of changes"
+                        "messages of other processes are not received; the feed in the database has the changes"
                     );
                 }
                 was_heard = false;

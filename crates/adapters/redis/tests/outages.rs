@@ -64,7 +64,7 @@ async fn fa3_nobody_waits_for_a_frozen_redis_and_it_recovers() {
         asked += 1;
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert!(longest < WAITED, "somebody waited {longest:?}");
+    assert!(longest < WAITED, "a request waited {longest:?}");
     assert!(asked > 100, "most did not wait at all: {asked}");
     assert_eq!(cache.get(&a_key()).await, Err(CacheError::Bypassed));
     server.thaw();
@@ -183,5 +183,5 @@ async fn hears(sender: &RedisInvalidation, receiver: &RedisInvalidation) {
             }
         }
     };
-    timeout(RECOVERY, heard).await.expect("the message is heard");
+    timeout(RECOVERY, heard).await.expect("the message is received");
 }

@@ -46,7 +46,7 @@ impl AuditPolicies for Unit {
 
     async fn put_audit_policy(&mut self, tenant: TenantId, policy: AuditPolicy) -> Result<(), StoreError> {
         self.require_tenant(tenant)?;
-        let too_long = |_| StoreError::Misuse("entries are kept for at most a hundred years");
+        let too_long = |_| StoreError::Misuse("entries are kept for at most 100 years");
         let row = row::Model {
             tenant_id: tenant.uuid(),
             retention_days: policy.retention_days.map(i32::try_from).transpose().map_err(too_long)?,

@@ -22,13 +22,13 @@ pub(crate) const TABLE: Table = Table {
         Expiry::CleanUp(ExpiringRows {
             target: CleanUpTarget::AuthorityChanges,
             rows: ExpiredRows::AuthorityChanges,
-            what: "notes by which processes learn of changed rights",
+            what: "notices that tell processes of changed authority",
             over: "(changed_at IS NULL OR changed_at < $1)",
             tenant: None,
             kept: RowRetention::For(HOUR),
         }),
     ],
-    personal: &[PersonalColumn::stays("user_id", "an id, for an hour")],
+    personal: &[PersonalColumn::stays("user_id", "an id, which is deleted after an hour")],
 };
 
 /// Reads `authority_changes` from where the last read ended, each row once. Reconnects after a failure.
@@ -82,7 +82,7 @@ impl AuthorityFeed {
                 *connection = Some(open);
                 Ok(changes)
             }
-            _ => Err(StoreError::Misuse("a feed keeps to the database that it was made for").into()),
+            _ => Err(StoreError::Misuse("a feed can only be used with its own database").into()),
         }
     }
 }

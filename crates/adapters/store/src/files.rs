@@ -69,7 +69,7 @@ pub(crate) const TABLE: Table = Table {
     personal: &[
         PersonalColumn::stays("name", "the file belongs to the tenant"),
         PersonalColumn::stays("name_key", "the file belongs to the tenant"),
-        PersonalColumn::stays("uploaded_by", "what a person did stays, under their id"),
+        PersonalColumn::stays("uploaded_by", "records of the person's actions keep their id"),
     ],
 };
 

@@ -19,7 +19,7 @@ pub(crate) const TABLE: Table = Table {
     expires: &[Expiry::CleanUp(ExpiringRows {
         target: CleanUpTarget::Attempts,
         rows: ExpiredRows::Attempts,
-        what: "counters of attempts whose window is over",
+        what: "counters of attempts whose window has passed",
         over: "resets_at < $1",
         tenant: None,
         kept: RowRetention::For(HOUR),
@@ -34,7 +34,7 @@ pub(crate) const SOURCES_TABLE: Table = Table {
     expires: &[Expiry::CleanUp(ExpiringRows {
         target: CleanUpTarget::Attempts,
         rows: ExpiredRows::KnownSources,
-        what: "addresses from which no sign-in came",
+        what: "addresses from which no account has signed in since",
         over: "succeeded_at < $1",
         tenant: None,
         kept: RowRetention::For(KNOWN_ADDRESS_FOR),

@@ -73,7 +73,7 @@ pub(crate) const TABLE: Table = Table {
     expires: &[Expiry::CleanUp(ExpiringRows {
         target: CleanUpTarget::Answers,
         rows: ExpiredRows::Answers,
-        what: "answers kept for requests with an `Idempotency-Key`",
+        what: "responses stored for requests with an `Idempotency-Key`",
         over: "answered_at < $1",
         tenant: Some("lane"),
         kept: RowRetention::For(RESPONSE_RETENTION),
@@ -110,7 +110,7 @@ impl Unit {
         match scope.tenant {
             Some(tenant) => self.require_tenant(tenant),
             None if self.scope.tenant().is_none() => Ok(()),
-            None => Err(StoreError::Misuse("a key of no tenant was used in one")),
+            None => Err(StoreError::Misuse("a key without a tenant was used in a tenant")),
         }
     }
 

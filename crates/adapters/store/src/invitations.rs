@@ -72,7 +72,7 @@ pub(crate) const TABLE: Table = Table {
         Expiry::CleanUp(ExpiringRows {
             target: CleanUpTarget::ExpiredInvitations,
             rows: ExpiredRows::Invitations,
-            what: "invitations that expired, whatever became of them",
+            what: "expired invitations, in every state",
             over: "expires_at < $1",
             tenant: Some("tenant_id"),
             kept: RowRetention::For(DAY.saturating_mul(30)),
@@ -86,7 +86,7 @@ pub(crate) const TABLE: Table = Table {
                 leaves: "a placeholder; an open invitation is revoked",
             },
         ),
-        PersonalColumn::stays("invited_by", "what a person did stays, under their id"),
+        PersonalColumn::stays("invited_by", "records of the person's actions keep their id"),
     ],
 };
 

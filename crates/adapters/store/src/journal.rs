@@ -84,13 +84,13 @@ pub(crate) const TABLE: Table = Table {
     of_person: None,
     expires: &[Expiry::By {
         function: "remove_oldest_segment",
-        rows: "the oldest segment of a log, once its newest entry is past retention (target `journal_segments`)",
+        rows: "the oldest segment of a log, when its newest entry is past retention (target `journal_segments`)",
     }],
     personal: &[
         PersonalColumn::stays("actor_type", "the kind of actor"),
-        PersonalColumn::stays("actor_id", "what a person did stays, under their id"),
-        PersonalColumn::stays("on_behalf_of", "what a person did stays, under their id"),
-        PersonalColumn::stays("target_id", "what was done to a person stays, under their id"),
+        PersonalColumn::stays("actor_id", "records of the person's actions keep their id"),
+        PersonalColumn::stays("on_behalf_of", "records of the person's actions keep their id"),
+        PersonalColumn::stays("target_id", "records of actions on the person keep their id"),
     ],
 };
 
@@ -100,7 +100,7 @@ pub(crate) const PARTS_TABLE: Table = Table {
     of_person: None,
     expires: &[Expiry::By {
         function: "remove_oldest_segment",
-        rows: "the oldest segment of a log, once its newest entry is past retention (target `journal_segments`)",
+        rows: "the oldest segment of a log, when its newest entry is past retention (target `journal_segments`)",
     }],
     personal: &[
         PersonalColumn::new(
@@ -115,7 +115,7 @@ pub(crate) const UNSEALED_TABLE: Table = Table {
     name: "journal_unsealed",
     of_tenant: None,
     of_person: None,
-    expires: &[Expiry::By { function: "seal_next_segment", rows: "an entry, once it is sealed" }],
+    expires: &[Expiry::By { function: "seal_next_segment", rows: "an entry, when it is sealed" }],
     personal: &[],
 };
 
@@ -168,6 +168,6 @@ impl Unit {
             (Scope::Person(_), Some(_)) => false,
             (Scope::Tenant { person, .. } | Scope::Person(person), None) => event.actor_id == Some(person),
         };
-        if own { Ok(()) } else { Err(StoreError::Misuse("a unit was asked to write into another's log")) }
+        if own { Ok(()) } else { Err(StoreError::Misuse("a unit cannot write to the log of another tenant")) }
     }
 }

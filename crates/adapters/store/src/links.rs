@@ -45,7 +45,7 @@ pub(crate) const TABLE: Table = Table {
         Expiry::CleanUp(ExpiringRows {
             target: CleanUpTarget::ExpiredLinks,
             rows: ExpiredRows::Links,
-            what: "links that expired unused",
+            what: "expired links",
             over: "expires_at < $1",
             tenant: None,
             kept: RowRetention::For(DAY),

@@ -168,7 +168,7 @@ impl Memberships for Unit {
 
     async fn tenants_of(&mut self, user: UserId) -> Result<Vec<(Membership, Tenant)>, StoreError> {
         if self.scope.tenant().is_some() || !self.is_own(user) {
-            return Err(StoreError::Misuse("a person's tenants were asked for by another, or inside a tenant"));
+            return Err(StoreError::Misuse("a unit can read only the tenants of its own person, outside any tenant"));
         }
         let own = row::Entity::find().filter(Column::UserId.eq(user.uuid()));
         let memberships = self.all(own).await?;
@@ -233,7 +233,7 @@ impl Memberships for Unit {
 
     async fn roles_held_by(&mut self, user: UserId) -> Result<Vec<Role>, StoreError> {
         if self.scope.tenant().is_some() || !self.is_own(user) {
-            return Err(StoreError::Misuse("a person's roles were asked for by another, or inside a tenant"));
+            return Err(StoreError::Misuse("a unit can read only the roles of its own person, outside any tenant"));
         }
         let held =
             self.all(role_assignment::Entity::find().filter(role_assignment::Column::UserId.eq(user.uuid()))).await?;

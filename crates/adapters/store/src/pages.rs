@@ -35,7 +35,7 @@ pub(crate) fn keyset<E: EntityTrait, const N: usize>(
 }
 
 /// Returns a `LIMIT` of one row more than the page, which shows whether another page follows. The number is part of the
-/// statement's text: with a bound limit both databases plan the statement anew at every execution.
+/// statement's text: with a bound limit both databases plan the statement at every execution.
 pub(crate) fn lookahead(limit: u32) -> String {
     format!("LIMIT {}", u64::from(limit) + 1)
 }

@@ -17,7 +17,7 @@ pub(crate) const TABLE: Table = Table {
     of_person: None,
     expires: &[Expiry::By {
         function: "Processes::remove_silent_processes",
-        rows: "a process that has noted nothing for a minute",
+        rows: "a process that has not reported for a minute",
     }],
     personal: &[],
 };

@@ -54,7 +54,7 @@ pub(crate) const TABLE: Table = Table {
         Expiry::CleanUp(ExpiringRows {
             target: CleanUpTarget::ExpiredRegistrations,
             rows: ExpiredRows::Registrations,
-            what: "registrations that expired unconfirmed",
+            what: "expired registrations",
             over: "expires_at < $1",
             tenant: None,
             kept: RowRetention::For(DAY),

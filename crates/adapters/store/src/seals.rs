@@ -250,7 +250,7 @@ impl Seals for Unit {
         };
         match self.insert(row).await? {
             Err(failure) if failure.violates(&NUMBER) => {
-                Err(StoreError::Collision("another worker has sealed the segment meanwhile".into()))
+                Err(StoreError::Collision("another worker has sealed the segment in the meantime".into()))
             }
             inserted => Ok(inserted?),
         }

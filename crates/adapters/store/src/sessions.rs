@@ -56,7 +56,7 @@ pub(crate) const TABLE: Table = Table {
         Expiry::CleanUp(ExpiringRows {
             target: CleanUpTarget::EndedSessions,
             rows: ExpiredRows::Sessions,
-            what: "sessions past their absolute end; until then a copied token is known by them",
+            what: "sessions past their absolute end; until then the row reveals a copied token",
             over: "expires_at < $1",
             tenant: Some("tenant_id"),
             kept: RowRetention::For(HOUR),
@@ -130,7 +130,7 @@ impl Sessions for Unit {
     async fn insert_session(&mut self, session: &Session) -> Result<(), StoreError> {
         let in_own_tenant = self.scope.tenant().is_some() && session.tenant == self.scope.tenant();
         if !in_own_tenant && !self.is_own(session.user) {
-            return Err(StoreError::Misuse("a unit was asked to begin a session of another person in another tenant"));
+            return Err(StoreError::Misuse("a unit cannot start a session of another person in another tenant"));
         }
         Ok(self.insert(row::Model::from(session)).await??)
     }

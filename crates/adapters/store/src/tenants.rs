@@ -41,7 +41,7 @@ pub(crate) const TABLE: Table = Table {
     of_tenant: Some("id = $1"),
     of_person: Some("id IN (SELECT tenant_id FROM memberships WHERE user_id = $1)"),
     expires: &[],
-    personal: &[PersonalColumn::stays("name", "the name of an organisation")],
+    personal: &[PersonalColumn::stays("name", "the name of a tenant")],
 };
 
 impl TenantTable for row::Entity {

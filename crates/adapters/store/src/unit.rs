@@ -113,7 +113,7 @@ impl Unit {
         match self.scope {
             Scope::Tenant { tenant, .. } => Ok(Condition::all().add(E::TENANT.eq(tenant.uuid()))),
             Scope::System(_) => Ok(Condition::all()),
-            Scope::Person(_) => Err(StoreError::Misuse("a tenant's rows were asked for outside any tenant")),
+            Scope::Person(_) => Err(StoreError::Misuse("a unit outside any tenant cannot read a tenant's rows")),
         }
     }
 
@@ -123,9 +123,7 @@ impl Unit {
         match self.scope {
             Scope::System(_) => Ok(()),
             Scope::Tenant { tenant: own, .. } if own == tenant => Ok(()),
-            Scope::Tenant { .. } | Scope::Person(_) => {
-                Err(StoreError::Misuse("a unit was asked to change another tenant"))
-            }
+            Scope::Tenant { .. } | Scope::Person(_) => Err(StoreError::Misuse("a unit cannot change another tenant")),
         }
     }
 
@@ -136,20 +134,20 @@ impl Unit {
 
     /// Fails unless the unit may change the user's own data: no other user may.
     pub(crate) fn require_own(&self, user: UserId) -> Result<(), StoreError> {
-        if self.is_own(user) {
-            Ok(())
-        } else {
-            Err(StoreError::Misuse("a unit was asked to change what is another's own"))
-        }
+        if self.is_own(user) { Ok(()) } else { Err(StoreError::Misuse("a unit cannot change rows of another person")) }
     }
 
     /// Returns the unit's tenant.
     pub(crate) fn tenant(&self) -> Result<TenantId, StoreError> {
-        self.scope.tenant().ok_or(StoreError::Misuse("a tenant was needed outside any tenant"))
+        self.scope.tenant().ok_or(StoreError::Misuse("the operation needs a unit of a tenant"))
     }
 
     pub(crate) fn require_system(&self) -> Result<(), StoreError> {
-        if self.scope.is_system() { Ok(()) } else { Err(StoreError::Misuse("only a System unit may ask this")) }
+        if self.scope.is_system() {
+            Ok(())
+        } else {
+            Err(StoreError::Misuse("the operation needs a unit of the system"))
+        }
     }
 
     /// Waits for a statement until the unit's deadline.

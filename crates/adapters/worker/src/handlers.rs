@@ -47,7 +47,7 @@ impl Handlers {
             async move { handler.run(of.job.parse_payload::<K>()?, &of).await }.boxed()
         });
         let entry = Entry { retry: K::RETRY, time_limit: K::TIME_LIMIT, run };
-        assert!(self.0.insert(K::NAME, entry).is_none(), "two handlers for jobs of the kind {:?}", K::NAME);
+        assert!(self.0.insert(K::NAME, entry).is_none(), "two handlers for the job kind {:?}", K::NAME);
         self
     }
 
@@ -57,13 +57,13 @@ impl Handlers {
         let known = self.0.get_key_value(claimed.job.kind.as_str());
         let (kind, retry) = known.map_or(("unknown", Self::OF_UNKNOWN_KIND), |(kind, entry)| (*kind, entry.retry));
         let done = match known {
-            None => Err(JobFailure::retry("this program knows no job of that kind")),
+            None => Err(JobFailure::retry("this program has no handler for this kind of job")),
             Some((_, entry)) => {
                 let running = AssertUnwindSafe((entry.run)(JobAttempt::new(claimed, context.clone()))).catch_unwind();
                 match timeout(entry.time_limit, running).await {
                     Ok(Ok(done)) => done,
                     Ok(Err(_)) => Err(JobFailure::retry("it panicked")),
-                    Err(_) => Err(JobFailure::retry("it took longer than it may")),
+                    Err(_) => Err(JobFailure::retry("it exceeded its time limit")),
                 }
             }
         };

@@ -99,7 +99,7 @@ impl InFlight {
         for settlement in self.reports.drain(..) {
             let Some(InFlightJob { job, .. }) = self.jobs.remove(&settlement.claim) else { continue };
             if refused.contains(&settlement.claim) {
-                tracing::warn!(job = %job.id, kind = job.kind, "a job ended after its lease; the word on it was refused");
+                tracing::warn!(job = %job.id, kind = job.kind, "a job ended after its lease had expired; its result was refused");
             } else {
                 log(&job, &settlement.outcome);
             }
@@ -112,7 +112,7 @@ impl InFlight {
             let Some(InFlightJob { job, task, .. }) = self.jobs.remove(claim) else { continue };
             task.abort();
             metrics::counter!("tenantry_job_heartbeats_lost_total").increment(1);
-            tracing::warn!(job = %job.id, kind = job.kind, "the lease of a job was lost; somebody else does it");
+            tracing::warn!(job = %job.id, kind = job.kind, "the lease of a job was lost; another worker runs the job");
         }
     }
 
@@ -133,7 +133,7 @@ impl InFlight {
         for claim in self.running() {
             if let Some(InFlightJob { job, task, .. }) = self.jobs.get(&claim) {
                 task.abort();
-                tracing::info!(job = %job.id, kind = job.kind, "a job is handed back");
+                tracing::info!(job = %job.id, kind = job.kind, "a job is released");
             }
             self.reports.push(Settlement { claim, outcome: AttemptOutcome::HandedBack });
         }
@@ -143,21 +143,21 @@ impl InFlight {
 /// Logs rows that could not be read as jobs.
 pub(crate) fn log_unreadable(claims: &Claims) {
     for dead_letter in &claims.unreadable {
-        tracing::error!(job = %dead_letter.job, kind = dead_letter.kind, error = dead_letter.error, "a job cannot be read");
+        tracing::error!(job = %dead_letter.job, kind = dead_letter.kind, error = dead_letter.error, "the payload of a job cannot be read");
     }
 }
 
 fn log(job: &Job, outcome: &AttemptOutcome) {
     let (id, kind, attempt) = (job.id, job.kind.as_str(), job.attempt);
     match outcome {
-        AttemptOutcome::Completed => tracing::debug!(job = %id, kind, "a job was done"),
-        AttemptOutcome::Snoozed { until } => tracing::debug!(job = %id, kind, %until, "a job waits"),
+        AttemptOutcome::Completed => tracing::debug!(job = %id, kind, "a job completed"),
+        AttemptOutcome::Snoozed { until } => tracing::debug!(job = %id, kind, %until, "a job was deferred"),
         AttemptOutcome::HandedBack => {}
         AttemptOutcome::RetryAt { at, error } => {
             tracing::warn!(job = %id, kind, attempt, error, retry_at = %at, "a job failed");
         }
         AttemptOutcome::Dead { error } | AttemptOutcome::Discarded { error } => {
-            tracing::error!(job = %id, kind, attempt, error, "a job was given up");
+            tracing::error!(job = %id, kind, attempt, error, "a job became a dead letter");
         }
     }
 }

@@ -39,7 +39,7 @@ pub(crate) async fn fire_until<S: JobStore>(
             Ok(()) => is_failing = false,
             Err(error) => {
                 if !is_failing {
-                    tracing::warn!(%error, "schedules cannot be fired; the last tick of each will be");
+                    tracing::warn!(%error, "schedules cannot be fired; the last tick of each fires later");
                 }
                 is_failing = true;
             }

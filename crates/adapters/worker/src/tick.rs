@@ -55,7 +55,7 @@ pub(crate) async fn tick<S: JobStore>(
     if plan.advances {
         let dead = unit.advance_jobs(now).await?;
         for dead_letter in &dead {
-            tracing::error!(job = %dead_letter.job, kind = dead_letter.kind, error = dead_letter.error, "a job was given up");
+            tracing::error!(job = %dead_letter.job, kind = dead_letter.kind, error = dead_letter.error, "a job became a dead letter");
         }
         note_deaths(&mut unit, context, &dead).await?;
     }

@@ -71,7 +71,7 @@ impl<S: JobStore> Worker<S> {
         work.until(&stop).await;
         work.end(&hand_back).await;
         if schedules.await.is_err() {
-            tracing::error!("the schedules of the worker panicked");
+            tracing::error!("the schedule loop of the worker panicked");
         }
     }
 }

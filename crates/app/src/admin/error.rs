@@ -10,7 +10,7 @@ pub enum AdminError {
     #[error(transparent)]
     Start(#[from] StartError),
     /// The SQLite file does not exist, or is in another place.
-    #[error("there is no database at {}: run `tenantry migrate` to make it, or set DATA_DIR or DATABASE_URL to where it is", .0.display())]
+    #[error("there is no database at {}: run `tenantry migrate` to create one, or set DATA_DIR or DATABASE_URL to an existing one", .0.display())]
     NoDatabase(PathBuf),
     /// The schema is older than this program.
     #[error("the database is not up to date: run `tenantry migrate` first")]

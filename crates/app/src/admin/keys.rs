@@ -28,7 +28,7 @@ fn rotate_at(config: &Config, now: Timestamp) -> Result<String, StartError> {
     if kept.text() != before {
         let file = Keys::file(config);
         kept.write(&file)?;
-        lines.push(format!("# {} has the new values; a server reads them when it starts.", file.display()));
+        lines.push(format!("# {} has the new values. A server reads them at its start.", file.display()));
     }
     Ok(lines.join("\n"))
 }

@@ -70,7 +70,7 @@ async fn ask(config: &Config, store: &Store, place: &str, report: &mut Report) {
         Ok(false) => {
             report.problem("schema", "not up to date: run `tenantry migrate`, or start the server, which does it")
         }
-        Err(why) => report.problem("schema", format!("cannot be looked at ({why}): run `tenantry migrate`")),
+        Err(why) => report.problem("schema", format!("cannot be inspected ({why}): run `tenantry migrate`")),
     }
     if let Database::Postgres(_) = config.database.url {
         look_at_role(config, store, report).await;
@@ -79,14 +79,14 @@ async fn ask(config: &Config, store: &Store, place: &str, report: &mut Report) {
 
 /// Checks that jobs are being done. No server need run for this check.
 async fn look_at_queue(config: &Config, store: &Store, report: &mut Report) {
-    const MEND: &str = "see that a server or a worker runs and what it logs; `tenantry jobs list --state dead` shows what was given up";
+    const MEND: &str = "check that a server or a worker runs, and read its log; `tenantry jobs list --state dead` shows the dead letters";
     let figures = async { store.read(Scope::System(SystemReason::Maintenance)).await?.queue_figures().await };
     match limited::<_, StoreError>(figures).await {
         Ok(figures) => {
             let now = Context::new(SystemClock, SystemEntropy).now();
             report.judged("queue", judge_queue(&figures, now, &config.health), MEND);
         }
-        Err(why) => report.problem("queue", format!("cannot be looked at ({why}): run `tenantry migrate`")),
+        Err(why) => report.problem("queue", format!("cannot be inspected ({why}): run `tenantry migrate`")),
     }
 }
 
@@ -100,8 +100,8 @@ async fn look_at_role(config: &Config, store: &Store, report: &mut Report) {
             let mend = "use a role with NOSUPERUSER NOBYPASSRLS, or set ALLOW_RLS_BYPASS=on";
             report.problem(thing, format!("does not bind this role, which production refuses: {mend}"));
         }
-        Ok(true) => report.fine(thing, "does not bind this role; production would refuse it"),
-        Err(why) => report.problem(thing, format!("cannot be looked at ({why}): let this role read pg_roles")),
+        Ok(true) => report.fine(thing, "does not bind this role; production refuses it"),
+        Err(why) => report.problem(thing, format!("cannot be inspected ({why}): let this role read pg_roles")),
     }
 }
 
@@ -109,13 +109,15 @@ async fn look_at_role(config: &Config, store: &Store, report: &mut Report) {
 fn look_at_file(file: &Path, report: &mut Report) -> Option<String> {
     let place = file.display().to_string();
     if !file.exists() {
-        report.fine("database", format!("{place} does not exist yet; `tenantry migrate` or the server makes it"));
+        report.fine("database", format!("{place} does not exist yet; `tenantry migrate` or the server creates it"));
         return None;
     }
     match is_served(file) {
         Ok(true) => report.fine("server", format!("one serves from {place}; a second one would be refused")),
         Ok(false) => report.fine("server", format!("none serves from {place}")),
-        Err(error) => report.problem("server", format!("its lock cannot be looked at ({error}): run this as its user")),
+        Err(error) => {
+            report.problem("server", format!("its lock cannot be inspected ({error}): run this command as its user"))
+        }
     }
     Some(place)
 }

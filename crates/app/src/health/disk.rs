@@ -15,7 +15,7 @@ use super::Observation;
 /// The reason why a folder cannot be written to.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FolderError {
-    #[error("{} cannot be looked for", .0.display())]
+    #[error("{} cannot be inspected", .0.display())]
     Unseen(PathBuf),
     #[error("{} is a file", .0.display())]
     File(PathBuf),
@@ -71,9 +71,9 @@ fn existing(folder: &Path) -> Option<&Path> {
 /// Judges by the file system with the least free space, in bytes or in inodes.
 pub(crate) fn judge_space(folders: &[PathBuf], limits: &HealthConfig) -> Observation {
     let looked = folders.iter().map(|folder| Space::at(folder)).collect::<Option<Vec<_>>>();
-    let Some(spaces) = looked else { return (Status::Fail, "it cannot be looked at".to_owned()) };
+    let Some(spaces) = looked else { return (Status::Fail, "it cannot be inspected".to_owned()) };
     let Some(least) = spaces.into_iter().min_by_key(Space::percent) else {
-        return (Status::Pass, "nothing of ours is written to a disk".to_owned());
+        return (Status::Pass, "this process writes to no disk".to_owned());
     };
     let percent = least.percent();
     let status = if percent < u64::from(limits.disk_fail_percent) {

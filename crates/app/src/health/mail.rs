@@ -39,11 +39,7 @@ impl LastMailCheck {
         match timeout(TIME_LIMIT, asking).await {
             Ok(Ok(check)) => check,
             _ => self.seen().map_or_else(
-                || Check {
-                    status: Status::Warn,
-                    latency: TIME_LIMIT,
-                    observed: "no answer yet; it is being asked".to_owned(),
-                },
+                || Check { status: Status::Warn, latency: TIME_LIMIT, observed: "no answer yet".to_owned() },
                 |(_, check)| check,
             ),
         }
@@ -74,18 +70,18 @@ impl LastMailCheck {
 /// Checks the transport. No request waits for an email, so the result is at worst a warning.
 async fn look(outbox: &ConfiguredMailer) -> Observation {
     match outbox {
-        ConfiguredMailer::Console(_) => (Status::Pass, "mails are printed to standard output".to_owned()),
+        ConfiguredMailer::Console(_) => (Status::Pass, "emails are printed to standard output".to_owned()),
         ConfiguredMailer::File(_, folder) => {
             let folder = folder.clone();
             let tried = tokio::task::spawn_blocking(move || try_folder(&folder)).await;
             match tried {
                 Ok(Ok(_)) => (Status::Pass, "the folder can be written".to_owned()),
-                Ok(Err(_)) | Err(_) => (Status::Warn, "the folder cannot be written; mails wait".to_owned()),
+                Ok(Err(_)) | Err(_) => (Status::Warn, "the folder cannot be written; emails wait".to_owned()),
             }
         }
         ConfiguredMailer::Smtp(mailer) => match mailer.check().await {
             Ok(()) => (Status::Pass, "the SMTP server answers".to_owned()),
-            Err(_) => (Status::Warn, "the SMTP server cannot be used; mails wait".to_owned()),
+            Err(_) => (Status::Warn, "the SMTP server cannot be used; emails wait".to_owned()),
         },
     }
 }

@@ -30,7 +30,7 @@ impl Coded for AuditError {
         match self {
             Self::Refused(refusal) => refusal.details(),
             Self::RetentionTooShort { least } => {
-                let message = format!("Must not be less than the {least} days of the organisation's plan.");
+                let message = format!("Must not be less than the {least} days of the tenant's plan.");
                 vec![FieldError::new("retentionDays", "too_short", message)]
             }
             _ => Vec::new(),

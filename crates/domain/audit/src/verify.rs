@@ -152,7 +152,7 @@ pub enum Finding {
         expected: i64,
     },
     /// A segment is not linked to the previous one.
-    #[error("segment {number} does not follow from the one before it")]
+    #[error("segment {number} does not follow from the previous one")]
     Unlinked {
         /// Number of the segment.
         number: i64,
@@ -171,7 +171,7 @@ pub enum Finding {
     },
     /// The segment of the head differs from the one for which the head was taken.
     #[error(
-        "segment {number} is not the one of the head: the log was written anew, from this segment or an earlier one on"
+        "segment {number} is not the one of the head: the log was rewritten, from this segment or an earlier one on"
     )]
     Rewritten {
         /// Number of the segment.

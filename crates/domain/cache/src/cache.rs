@@ -44,7 +44,7 @@ pub struct Stamp(pub String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CacheError {
     /// The cache was not asked, because it has recently failed to answer.
-    #[error("the cache is by-passed")]
+    #[error("the cache is bypassed")]
     Bypassed,
     /// The cache returned an error or no answer in time.
     #[error("the cache failed: {0}")]

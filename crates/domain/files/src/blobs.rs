@@ -60,7 +60,7 @@ pub struct BlobEntry {
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
     /// No bytes are stored under the key.
-    #[error("the storage has no such bytes")]
+    #[error("the storage does not have the bytes")]
     NotFound,
     /// The storage is full.
     #[error("the storage is full")]

@@ -13,7 +13,7 @@ pub enum FileError {
     #[error("not found")]
     NotFound,
     /// The file exceeds the storage quota of the tenant's plan.
-    #[error("the plan has no room for it")]
+    #[error("the plan's storage is full")]
     QuotaExceeded,
     /// The type of the file is not accepted.
     #[error(transparent)]

@@ -30,7 +30,7 @@ pub enum TypeError {
     #[error("the type is not allowed")]
     NotAllowed,
     /// Name, declared type and bytes do not agree, or the bytes are not well-formed.
-    #[error("name, declared type and bytes do not agree")]
+    #[error("the name, the declared type and the bytes do not match")]
     Mismatch,
 }
 
@@ -41,10 +41,10 @@ impl TypeError {
             Self::NotAllowed => FieldError::new(
                 "file",
                 "type_not_allowed",
-                "Files may be PNG, JPEG, GIF or WebP images, PDF, CSV and JSON.",
+                "Upload a PNG, JPEG, GIF or WebP image, a PDF, or a CSV or JSON file.",
             ),
             Self::Mismatch => {
-                FieldError::new("file", "type_mismatch", "The name, the declared type and the bytes do not agree.")
+                FieldError::new("file", "type_mismatch", "The file name, the declared type and the bytes must match.")
             }
         }
     }

@@ -18,7 +18,7 @@ pub enum IdentityError {
     #[error("the credentials are wrong")]
     InvalidCredentials,
     /// The token was not created by this server.
-    #[error("the token is not one of ours")]
+    #[error("the token is not valid")]
     TokenInvalid,
     /// An old refresh token was presented: every session of the sign-in has been ended.
     #[error("a refresh token was replayed")]
@@ -27,13 +27,13 @@ pub enum IdentityError {
     #[error("the address is taken")]
     EmailTaken,
     /// The password is too easy to guess.
-    #[error("the password is guessable")]
+    #[error("the password is too easy to guess")]
     WeakPassword,
     /// The link was used, replaced or revoked, or has expired.
-    #[error("the link is not valid any more")]
+    #[error("the link is no longer valid")]
     LinkInvalid,
     /// An object named in the request does not exist.
-    #[error("{field} names nothing that is there")]
+    #[error("{field} does not exist")]
     Unknown {
         /// The field that names the object.
         field: &'static str,
@@ -42,7 +42,7 @@ pub enum IdentityError {
     #[error("not found")]
     NotFound,
     /// The row has another version than the one that the caller has read.
-    #[error("the version has moved on")]
+    #[error("the version has changed")]
     VersionConflict,
     /// A rule of the tenant forbids the change.
     #[error(transparent)]
@@ -87,7 +87,7 @@ impl Coded for IdentityError {
         match self {
             Self::Refused(refusal) => refusal.details(),
             Self::Tenancy(error) => error.details(),
-            Self::Unknown { field } => vec![FieldError::new(*field, "not_found", "There is no such thing.")],
+            Self::Unknown { field } => vec![FieldError::new(*field, "not_found", "It does not exist.")],
             _ => Vec::new(),
         }
     }

@@ -113,7 +113,10 @@ pub async fn resend_invitation(
 }
 
 /// Gives the invitation a new link with the acting user as inviter, stores it and mails it.
-#[expect(clippy::too_many_arguments, reason = "the last steps of two use cases, with everything that they have found")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the last steps of two use cases, with all the values that they have looked up"
+)]
 async fn send(
     unit: &mut (impl Inviting + ?Sized),
     actor: &Actor,

@@ -202,7 +202,7 @@ pub(crate) async fn require_no_other_tenant(
     locked: &[TenantId],
 ) -> Result<(), IdentityError> {
     if unit.tenants_of(id).await?.iter().any(|(m, _)| !locked.contains(&m.tenant)) {
-        return Err(StoreError::Collision("the person has joined another tenant meanwhile".into()).into());
+        return Err(StoreError::Collision("the person has joined another tenant in the meantime".into()).into());
     }
     Ok(())
 }

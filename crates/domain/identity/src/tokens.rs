@@ -31,7 +31,7 @@ pub struct AccessClaims {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// Not signed by a live key of this server, or malformed.
-    #[error("the token is not one of ours")]
+    #[error("the token is not valid")]
     Invalid,
     /// Expired.
     #[error("the token has expired")]

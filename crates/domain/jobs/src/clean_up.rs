@@ -30,15 +30,15 @@ macro_rules! targets {
 }
 
 targets! {
-    ExpiredInvitations "expired_invitations" "Invitations whose time is over.";
-    EndedSessions "ended_sessions" "Sessions whose last moment has passed.";
-    FinishedJobs "finished_jobs" "Jobs that were completed, given up or called off.";
-    JournalSegments "journal_segments" "Entries of the audit log that were kept for as long as they had to be.";
-    ExpiredLinks "expired_links" "Mailed links of persons whose time is over.";
-    ExpiredRegistrations "expired_registrations" "Registrations that nobody confirmed.";
-    Attempts "attempts" "Counters of tries whose window is over, and addresses long unused.";
-    Answers "answers" "Answers kept for requests with an idempotency key, once their time is over.";
-    AuthorityChanges "authority_changes" "Notes that somebody's power has changed, which every process has read.";
+    ExpiredInvitations "expired_invitations" "Expired invitations.";
+    EndedSessions "ended_sessions" "Sessions past their absolute end.";
+    FinishedJobs "finished_jobs" "Completed jobs, dead letters and cancelled jobs.";
+    JournalSegments "journal_segments" "Audit entries past their retention.";
+    ExpiredLinks "expired_links" "Expired links from emails.";
+    ExpiredRegistrations "expired_registrations" "Expired registrations without confirmation.";
+    Attempts "attempts" "Counters of attempts whose window has passed, and addresses without a recent sign-in.";
+    Answers "answers" "Expired responses stored for requests with an `Idempotency-Key`.";
+    AuthorityChanges "authority_changes" "Notices of changed authority that every process has read.";
     ScheduleTicks "schedule_ticks" "Times at which schedules have fired.";
 }
 

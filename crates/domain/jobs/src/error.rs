@@ -12,7 +12,7 @@ pub enum JobError {
     #[error("not found")]
     NotFound,
     /// The job's state does not allow this, or another job has its unique key.
-    #[error("not in a state that allows this")]
+    #[error("the state does not allow this")]
     InvalidState,
     /// The payload of a new job could not be serialized.
     #[error(transparent)]

@@ -51,7 +51,7 @@ pub struct JobFailure {
 
 /// The claim is no longer valid: another worker runs the job, or has completed it.
 #[derive(Debug, thiserror::Error)]
-#[error("its lease had ended")]
+#[error("its lease had expired")]
 pub struct LeaseLost;
 
 impl JobAttempt {

@@ -132,7 +132,7 @@ pub trait JobQueue: Send {
     /// Adds one job.
     async fn enqueue_job(&mut self, job: &NewJob) -> Result<Enqueued, StoreError> {
         let enqueued = self.enqueue_jobs(std::slice::from_ref(job)).await?;
-        enqueued.first().copied().ok_or(StoreError::Misuse("the queue did not say what became of a job"))
+        enqueued.first().copied().ok_or(StoreError::Misuse("the queue did not report the result of a job"))
     }
 }
 

@@ -23,7 +23,7 @@ impl Action {
     ///
     /// Panics when the name is not a group, a dot and more parts in snake case. In a constant this is a compile error.
     pub const fn declared(name: &'static str) -> Self {
-        assert!(Self::is_name(name), "an action is named like thing.done");
+        assert!(Self::is_name(name), "an action is named like resource.verb");
         Self(name)
     }
 

@@ -6,7 +6,7 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 /// The text is not an accepted email address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is not an e-mail address")]
+#[error("is not an email address")]
 pub struct EmailError;
 
 /// A mailbox, `local@domain`: NFC, lower-case, at most 254 bytes, without comments, quotes, lists or a trailing dot.

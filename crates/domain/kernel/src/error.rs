@@ -61,7 +61,10 @@ impl ErrorCode {
     /// error.
     pub const fn declared(name: &'static str, kind: ErrorKind, sentence: &'static str) -> Self {
         assert!(names::is_snake_case(name), "the name of a code is written in snake case");
-        assert!(matches!(sentence.as_bytes(), [b'A'..=b'Z', .., b'.']), "a code says a sentence");
+        assert!(
+            matches!(sentence.as_bytes(), [b'A'..=b'Z', .., b'.']),
+            "the sentence of a code starts with a capital letter and ends with a full stop"
+        );
         Self { name, kind, sentence }
     }
 
@@ -170,13 +173,13 @@ impl FieldError {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A concurrent change interfered; the whole unit may be retried.
-    #[error("the change collided with another")]
+    #[error("the change conflicts with a concurrent one")]
     Collision(#[source] Box<dyn Error + Send + Sync>),
     /// The store does not answer, or not in time.
     #[error("the store is not available")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
     /// A row cannot be converted to an entity, or a statement did not change the rows that it must change.
-    #[error("{table}.{column} holds what no entity can hold")]
+    #[error("{table}.{column} holds an invalid value")]
     Inconsistent {
         /// The table of the row.
         table: &'static str,

@@ -89,7 +89,7 @@ impl Consumed {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LimiterError {
     /// The limiter was not asked, because it has recently failed to answer.
-    #[error("the limiter is by-passed")]
+    #[error("the limiter is bypassed")]
     Bypassed,
     /// The limiter returned an error or no answer in time.
     #[error("the limiter failed: {0}")]

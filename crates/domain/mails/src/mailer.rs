@@ -25,10 +25,10 @@ pub struct OutgoingEmail {
 #[derive(Debug, thiserror::Error)]
 pub enum MailerError {
     /// A later attempt may succeed.
-    #[error("the mail could not be sent now")]
+    #[error("the email could not be sent now")]
     Temporary(#[source] Box<dyn Error + Send + Sync>),
     /// No attempt will succeed.
-    #[error("the mail cannot be sent")]
+    #[error("the email cannot be sent")]
     Permanent(#[source] Box<dyn Error + Send + Sync>),
 }
 

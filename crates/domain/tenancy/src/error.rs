@@ -11,10 +11,10 @@ pub enum TenancyError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The actor would confer permissions that they do not hold.
-    #[error("would confer {0:?}")]
+    #[error("would grant {0:?}")]
     Escalation(Vec<Permission>),
     /// A custom role would hold ownership, which only the owner's role holds.
-    #[error("ownership is no part of a custom role")]
+    #[error("a custom role cannot contain ownership")]
     OwnershipInCustomRole,
     /// The tenant has no such role, member or invitation.
     #[error("not found")]
@@ -26,7 +26,7 @@ pub enum TenancyError {
         field: String,
     },
     /// The row has another version than the one that the caller expects.
-    #[error("the version has moved on")]
+    #[error("the version has changed")]
     VersionConflict,
     /// Another tenant has the slug.
     #[error("the slug is taken")]
@@ -41,13 +41,13 @@ pub enum TenancyError {
     #[error("the role is a default role")]
     RoleIsSystem,
     /// The tenant would lose its last active owner.
-    #[error("the last owner stays")]
+    #[error("the last owner cannot be removed")]
     LastOwner,
     /// The user is already a member.
-    #[error("is a member already")]
+    #[error("is already a member")]
     AlreadyMember,
     /// The state does not allow this.
-    #[error("not in a state that allows this")]
+    #[error("the state does not allow this")]
     InvalidState,
     /// The store failed.
     #[error(transparent)]
@@ -81,7 +81,7 @@ impl Coded for TenancyError {
                 vec![FieldError::new("permissions", "reserved", "Only the owner role holds tenant:own.")]
             }
             Self::UnknownRole { field } => {
-                vec![FieldError::new(field.as_str(), "not_found", "There is no such role.")]
+                vec![FieldError::new(field.as_str(), "not_found", "This role does not exist.")]
             }
             _ => Vec::new(),
         }

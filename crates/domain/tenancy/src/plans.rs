@@ -11,14 +11,14 @@ pub struct Plan {
 
 /// All plans, the smallest first. New tenants start on the first.
 pub const PLANS: &[Plan] = &[
-    Plan { name: "starter", description: "For a small team that tries the product." },
-    Plan { name: "pro", description: "For a company that works with it every day." },
-    Plan { name: "enterprise", description: "For an organisation with obligations of its own." },
+    Plan { name: "starter", description: "For a small team that evaluates the product." },
+    Plan { name: "pro", description: "For a company that uses the product every day." },
+    Plan { name: "enterprise", description: "For an organisation with compliance requirements." },
 ];
 
 /// No plan has this name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("there is no such plan; the plans are starter, pro and enterprise")]
+#[error("this plan does not exist; the plans are starter, pro and enterprise")]
 pub struct UnknownPlan;
 
 impl Plan {

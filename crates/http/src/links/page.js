@@ -1,16 +1,16 @@
-// The script of the pages that mailed links lead to. The token of a link stands in the fragment, which browsers send to
-// nobody: it is taken out of the address bar, and goes to the API of this origin with what the person enters. No
-// cookie is sent or kept, and nothing is stored.
+// The script of the pages that emailed links open. The token of a link is in the fragment, which browsers do not send.
+// The script removes the token from the address bar, and sends it to the API of this origin with the user's input. It
+// sends and stores no cookie, and stores nothing else.
 
 const [form, questions, submit, offer, result, username, name, password, again, show] =
   ["form", "questions", "submit", "offer", "result", "username", "name", "password", "password-again", "show"]
     .map((id) => document.getElementById(id));
 const inputs = { name, password, "password-again": again };
 
-const GONE = "This link is not valid any more: it was used, replaced or withdrawn, or its time is over.";
+const GONE = "This link is no longer valid: it was used, replaced or revoked, or it has expired.";
 const SIGN_IN = "You can sign in now.";
 
-/** For each page: what comes first, where the answers go, and what is said of the outcome. */
+/** For each page: its first step, the operation that it calls, and its texts for the outcome. */
 const purposes = {
   confirm: {
     prepare: () => ask({ label: "Password" }),
@@ -19,7 +19,7 @@ const purposes = {
     done: `Done. ${SIGN_IN}`,
     refusals: {
       invalid_credentials: "This is not the password that was chosen at the registration.",
-      slug_taken: "Another organisation has taken the short name that you chose. Register again with another one.",
+      slug_taken: "Another organisation has the short name that you chose. Register again with another one.",
       link_invalid: `${GONE} If you have confirmed the registration, sign in; otherwise register again.`,
     },
   },
@@ -27,11 +27,11 @@ const purposes = {
     prepare: () => ask({ label: "Password of your account" }),
     path: "auth/email/verify",
     button: "Confirm the address",
-    done: "Done. Your e-mail address is confirmed.",
+    done: "Done. Your email address is confirmed.",
     refusals: {
       invalid_credentials: "This is not the password of the account.",
-      email_taken: "Another account has this e-mail address by now, so it cannot become yours.",
-      link_invalid: `${GONE} If your address is not confirmed yet, sign in and ask for another link.`,
+      email_taken: "Another account has this email address now. Use a different address.",
+      link_invalid: `${GONE} If your address is not confirmed yet, sign in and request another link.`,
     },
   },
   reset: {
@@ -39,7 +39,7 @@ const purposes = {
     path: "auth/password/reset",
     button: "Set the new password",
     done: `Done. Your new password is set, and every device is signed out. ${SIGN_IN}`,
-    refusals: { link_invalid: `${GONE} If you still need a new password, ask for another link.` },
+    refusals: { link_invalid: `${GONE} If you still need a new password, request another link.` },
   },
   invite: {
     prepare: lookUp,
@@ -48,29 +48,29 @@ const purposes = {
     done: `Done. ${SIGN_IN}`,
     refusals: {
       invalid_credentials: "This is not the password of your account.",
-      tenant_suspended: "The organisation is suspended, so nobody can join it now. Open the link again later.",
-      already_member: `You are a member of this organisation already. ${SIGN_IN}`,
-      link_invalid: `${GONE} If you have not joined yet, ask whoever invited you for another one.`,
+      tenant_suspended: "The organisation is suspended and accepts no members now. Open the link again later.",
+      already_member: `You are already a member of this organisation. ${SIGN_IN}`,
+      link_invalid: `${GONE} If you have not joined yet, ask for another invitation.`,
     },
   },
 };
 
-/** What every page says of a refusal, unless it has words of its own. */
+/** Texts for a refusal, unless the page has its own. */
 const refusals = {
   rate_limited: (wait) => `There were too many attempts. Try again ${wait}.`,
-  unavailable: (wait) => `The service cannot answer right now. Try again ${wait}.`,
+  unavailable: (wait) => `The service is temporarily unavailable. Try again ${wait}.`,
   unreachable: () => "The server could not be reached. Check your connection and try again.",
-  weak_password: () => "This password is too easy to guess. Take a longer one, or one made of unrelated words.",
+  weak_password: () => "This password is too easy to guess. Choose a longer one, or one of several unrelated words.",
 };
 const OF_PASSWORD = ["invalid_credentials", "weak_password"];
-/** Refusals that nothing which can be entered here would change. */
+/** Refusals that no other input on this page can change. */
 const FINAL =
   ["link_invalid", "slug_taken", "email_taken", "already_member", "tenant_suspended", "registration_closed"];
 
 const purpose = purposes[document.documentElement.dataset.purpose];
 const token = location.hash.slice(1);
 history.replaceState(null, "", location.pathname);
-// A link that is opened in this tab again changes the fragment and loads nothing.
+// A second link opened in this tab changes only the fragment, so the browser does not load the page again.
 addEventListener("hashchange", () => location.reload());
 
 show.addEventListener("change", reveal);
@@ -79,9 +79,9 @@ form.addEventListener("submit", (event) => {
   run(questions.hidden ? purpose.prepare : send);
 });
 if (token) run(purpose.prepare);
-else say("bad", "This page needs the whole link that you were sent. Open it from the mail again.");
+else say("bad", "This page needs the complete link from the email. Open the link in the email again.");
 
-/** Takes one step at a time, however often the button is pressed. */
+/** Runs one step at a time, however often the button is pressed. */
 async function run(step) {
   if (submit.disabled) return;
   submit.disabled = true;
@@ -135,14 +135,14 @@ async function send() {
   if (asked.includes(name)) answers.name = name.value;
   const answer = await call(purpose.path, answers);
   if (!answer.success) return refuse(answer);
-  // Nobody is to stay signed in by having opened a mail.
+  // Opening an email must not leave the user signed in.
   const refreshToken = answer.data?.refreshToken;
   if (refreshToken) await call("auth/logout", { refreshToken }, 5_000);
   end();
   say("good", purpose.done);
 }
 
-/** Says why it was not done. */
+/** Shows why the request was refused. */
 function refuse({ status, error, wait, requestId }) {
   if (status === 401) password.value = "";
   if (OF_PASSWORD.includes(error.code)) password.ariaInvalid = "true";
@@ -157,7 +157,7 @@ function refuse({ status, error, wait, requestId }) {
   say("bad", ...lines);
 }
 
-/** Posts to the API. No answer, or what is none of the API's, comes back as a refusal too. */
+/** Posts to the API. Without a response of the API it returns a refusal too. */
 async function call(path, body, timeoutMs = 30_000) {
   try {
     const response = await fetch(`/api/v1/${path}`, {
@@ -177,16 +177,16 @@ async function call(path, body, timeoutMs = 30_000) {
   }
 }
 
-/** The envelope in an answer, or one in place of what something on the way has answered. */
+/** Returns the envelope of a response, or a substitute if the response comes from a proxy. */
 function understood(text, status) {
   try {
     const answer = JSON.parse(text);
     if (answer.success || answer.error.code) return answer;
   } catch {
-    // It is none of the API's.
+    // The response does not come from the API.
   }
   const code = status === 429 ? "rate_limited" : "";
-  return { error: { code, message: `The answer (status ${status}) is not one that this page understands.` } };
+  return { error: { code, message: `The server sent a response that this page cannot read (status ${status}).` } };
 }
 
 function waiting(seconds) {
@@ -195,7 +195,7 @@ function waiting(seconds) {
   return `in ${count} ${unit}${count === 1 ? "" : "s"}`;
 }
 
-/** Writes at a field what is wrong with it. `false` when it is not asked for. */
+/** Shows an error at a field. Returns `false` if the page does not show the field. */
 function mark(input, message) {
   if (input.closest(".field").hidden) return false;
   input.ariaInvalid = message ? "true" : null;
@@ -209,7 +209,7 @@ function say(kind, ...lines) {
   result.focus();
 }
 
-/** A name of somebody's choosing: one that runs from right to left must not turn the text around it. */
+/** Isolates a name that a user has chosen: a right-to-left name must not reorder the text around it. */
 function named(text) {
   return element("bdi", text);
 }
@@ -222,7 +222,7 @@ function reveal() {
   password.type = again.type = show.checked ? "text" : "password";
 }
 
-/** Nothing is left to be done here, so nothing that was entered stays. */
+/** Ends the page: removes the form and all input. */
 function end() {
   form.reset();
   form.hidden = true;

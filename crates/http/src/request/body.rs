@@ -177,11 +177,11 @@ pub(crate) fn misfit(path: &str, said: &str) -> FieldError {
     if said.starts_with("missing field") {
         FieldError::new(beside, "required", "This field is required.")
     } else if said.starts_with("unknown field") {
-        FieldError::new(beside, "unknown", "There is no such field.")
+        FieldError::new(beside, "unknown", "This field does not exist.")
     } else if said.starts_with("duplicate field") {
         FieldError::new(beside, "duplicate", "This field may be given only once.")
     } else {
-        FieldError::new(bounded, "invalid_type", "This is not of the type that the field has.")
+        FieldError::new(bounded, "invalid_type", "This value has the wrong type.")
     }
 }
 

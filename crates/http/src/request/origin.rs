@@ -83,7 +83,7 @@ fn warn_of_unused_header(request: &HttpRequest) {
         && !WARNED.swap(true, Ordering::Relaxed)
     {
         tracing::warn!(
-            "a request has X-Forwarded-For, but TRUSTED_PROXIES is not set: everyone behind that proxy shares one address"
+            "a request has X-Forwarded-For, but TRUSTED_PROXIES is not set: all clients behind that proxy share one address"
         );
     }
 }

@@ -141,7 +141,7 @@ pub(crate) fn parse_role_ids(texts: &[String], errors: &mut FieldErrors) -> Vec<
             Ok(_) => {}
             Err(_) => {
                 let field = format!("roleIds[{place}]");
-                errors.add(FieldError::new(field, "not_found", "There is no such role."));
+                errors.add(FieldError::new(field, "not_found", "This role does not exist."));
             }
         }
     }

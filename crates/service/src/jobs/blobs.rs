@@ -60,7 +60,7 @@ impl Handler<SweepBlobs> for BlobKeeper {
         };
         counter!("tenantry_blobs_swept_total").increment(found.removed + found.unfinished);
         gauge!("tenantry_files_lost").set(found.lost as f64);
-        tracing::info!(?found, "swept the storage");
+        tracing::info!(?found, "finished the sweep of the storage");
         let result = serde_json::to_string(&found).map_err(JobFailure::permanent)?;
         complete_with_result(&self.transactions, of, &result).await
     }
@@ -87,7 +87,7 @@ impl BlobKeeper {
                 self.transactions.read(SCOPE).await?.recorded_blobs(&old).await?.into_iter().collect();
             for key in old.into_iter().filter(|key| !recorded.contains(key)) {
                 self.blobs.delete(key).await?;
-                tracing::info!(%key, "removed bytes that belonged to no file");
+                tracing::info!(%key, "deleted a blob without a file");
                 removed += 1;
             }
         }
@@ -111,7 +111,7 @@ impl BlobKeeper {
                 if !files.contains(&key.file) && self.is_lost(key).await? {
                     lost += 1;
                     if lost <= NAMED {
-                        tracing::error!(%key, "a file has lost its bytes");
+                        tracing::error!(%key, "the bytes of a file are missing");
                     }
                 }
             }

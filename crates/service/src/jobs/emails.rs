@@ -31,9 +31,9 @@ impl Handler<Email> for EmailSender {
             None => None,
             Some(purpose) => {
                 let purpose = LinkPurpose::from_name(purpose);
-                let purpose = purpose.ok_or_else(|| JobFailure::permanent("no page is known for its link"))?;
+                let purpose = purpose.ok_or_else(|| JobFailure::permanent("no page is configured for its link"))?;
                 let secret = job.open_secret(&*self.secrets)?.filter(|secret| self.context.now() < secret.expires_at);
-                let secret = secret.ok_or_else(|| JobFailure::permanent("the time of its link is over"))?;
+                let secret = secret.ok_or_else(|| JobFailure::permanent("its link has expired"))?;
                 Some(self.link_pages.link(purpose, &secret.text))
             }
         };

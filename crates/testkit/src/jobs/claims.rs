@@ -57,7 +57,7 @@ pub(super) async fn a_job_waits_for_its_time(scene: &Scene<'_, impl Units<Unit: 
     assert!(has_due(scene).await);
     let second = claim_one(scene).await;
     assert_eq!((second.job.id, second.job.attempt), (later.id, 1), "waiting has cost no attempt");
-    assert!(!has_due(scene).await, "somebody has it");
+    assert!(!has_due(scene).await, "another worker has it");
     assert!(complete(scene, second.claim).await);
     assert!(!has_due(scene).await, "it is done");
 }

@@ -92,7 +92,7 @@ pub(super) async fn fa13_tenants_take_turns_whatever_their_backlog(scene: &Scene
         assert_eq!(
             claimer.claimed_by_tenant(scene, 10).await,
             counts([(flood, 10)]),
-            "nobody waits for those that have nothing"
+            "no tenant waits for tenants without jobs"
         );
         backlog(scene, &[(small, 1)]).await;
         assert_eq!(claimer.claimed_by_tenant(scene, 2).await, counts([(flood, 1), (small, 1)]), "a tenant comes back");
@@ -108,7 +108,7 @@ pub(super) async fn fa13_a_batch_is_shared(scene: &Scene<'_, impl Units<Unit: Jo
     assert_eq!(
         Claimer::by(9).claimed_by_tenant(scene, 1).await,
         counts([(acme, 3), (globex, 3), (None, 3)]),
-        "nobody is a tenant"
+        "jobs without a tenant count as a tenant"
     );
     clear(scene).await;
     backlog(scene, &[(acme, 40), (globex, 1)]).await;
@@ -166,7 +166,7 @@ pub(super) async fn fa13_a_tenant_runs_no_more_than_it_may(scene: &Scene<'_, imp
     let of =
         |tenant_key: TenantKey| first.iter().filter(|claimed| claimed.job.tenant == tenant_key).collect::<Vec<_>>();
     assert_eq!((of(acme).len(), of(globex).len(), of(None).len()), (3, 2, 3));
-    assert_eq!(claimer.claimed_by_tenant(scene, 3).await, counts([]), "what is left waits, whoever asks");
+    assert_eq!(claimer.claimed_by_tenant(scene, 3).await, counts([]), "the rest waits for every claimer");
 
     let [done, failed, left] = of(acme)[..] else { panic!("three were claimed") };
     assert!(complete(scene, done.claim).await);

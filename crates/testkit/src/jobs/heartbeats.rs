@@ -38,7 +38,7 @@ pub(super) async fn fa7_a_claim_that_was_extended_lasts_until_then(scene: &Scene
         (jobs[0].id, 2),
         "giving word cost no attempt, and the other is dead"
     );
-    assert_eq!(extend(scene, &claims, scene.context.now().plus(LEASE)).await.len(), 2, "neither is good any more");
+    assert_eq!(extend(scene, &claims, scene.context.now().plus(LEASE)).await.len(), 2, "neither is valid");
     assert_eq!(extend(scene, &[], scene.context.now()).await, []);
 }
 
@@ -78,11 +78,7 @@ pub(super) async fn fa7_the_claims_that_are_not_good_any_more_are_told(scene: &S
     }
     assert_eq!(lost, expected);
     scene.clock.set(until);
-    assert_eq!(
-        ids(&claim(scene, 100).await),
-        [other.job.id],
-        "the new lease was not made longer, and the good one was"
-    );
+    assert_eq!(ids(&claim(scene, 100).await), [other.job.id], "the new lease was not extended, and the valid one was");
 }
 
 pub(super) async fn fa7_only_the_right_claim_extends(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {

@@ -46,14 +46,14 @@ pub(super) async fn fa7_the_word_of_a_worker_that_was_replaced_is_refused(
     assert!(!has_due(scene).await, "it is not tried again, whatever was said");
     scene.clock.advance(LEASE);
     let third = claim_one(scene).await;
-    assert_eq!(shown(&third.job), expected(&job, 3), "nor done, nor given up, and its secret is there");
-    assert!(!complete(scene, good).await, "what was good is late in its turn");
+    assert_eq!(shown(&third.job), expected(&job, 3), "neither completed nor given up, and its secret is there");
+    assert!(!complete(scene, good).await, "a valid claim is late in its turn");
     assert!(complete(scene, third.claim).await);
     for claim in [late, good, third.claim] {
         assert!(!complete(scene, claim).await);
         assert!(!fail(scene, claim, &retry_at(now)).await);
     }
-    assert!(!has_due(scene).await, "what is done stays done");
+    assert!(!has_due(scene).await, "a completed job stays completed");
 }
 
 pub(super) async fn fa7_a_claim_is_good_until_another_replaces_it(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
@@ -64,7 +64,7 @@ pub(super) async fn fa7_a_claim_is_good_until_another_replaces_it(scene: &Scene<
     let until = scene.context.now().plus(LEASE);
     scene.clock.set(until.plus(LEASE));
     let now = scene.context.now();
-    assert!(complete(scene, claimed[0].claim).await, "nobody has come in between");
+    assert!(complete(scene, claimed[0].claim).await, "no other worker has claimed it");
     assert!(fail(scene, claimed[1].claim, &retry_at(now)).await);
     assert!(fail(scene, claimed[2].claim, &dead()).await);
     let again = claim_one(scene).await;
@@ -113,7 +113,7 @@ pub(super) async fn fa7_the_last_attempt_may_end_within_its_lease(scene: &Scene<
     let until = scene.context.now().plus(LEASE);
     let claimed = claim_one(scene).await;
     scene.clock.set(until.minus(MILLISECOND));
-    assert!(claim(scene, 100).await.is_empty(), "whoever looks for work does not give it up");
+    assert!(claim(scene, 100).await.is_empty(), "a claim does not give it up");
     assert!(complete(scene, claimed.claim).await);
 }
 

@@ -28,7 +28,7 @@ pub(super) async fn a_job_is_done_once_and_its_secret_goes(scene: &Scene<'_, imp
     assert_eq!(shown(&claim_one(scene).await.job), expected(&other, 2), "another's claim and secret stay");
     scene.clock.set(ends);
     assert_eq!(blank(scene).await, 1, "the secret of the other alone was there to be blanked");
-    assert_eq!(claim_one(scene).await.job.id, other.id, "what is done is never claimed again");
+    assert_eq!(claim_one(scene).await.job.id, other.id, "a completed job is never claimed again");
 }
 
 pub(super) async fn a_failed_job_is_retried_at_its_time(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {

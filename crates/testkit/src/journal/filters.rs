@@ -155,7 +155,7 @@ pub(super) async fn each_filter_leaves_what_it_names(scene: &Scene<'_, impl Unit
     }
     for filter in &filters {
         let found = assert_finds(scene, record, filter, &[5, 100]).await;
-        assert!(found > 0 && found < record.events.len(), "the filter tells something apart: {filter:?}");
+        assert!(found > 0 && found < record.events.len(), "the filter distinguishes entries: {filter:?}");
     }
     let nobody = UserId::new(&scene.context);
     for filter in [
@@ -191,7 +191,7 @@ pub(super) async fn filters_are_joined_by_and(scene: &Scene<'_, impl Units<Unit:
             }
         }
     }
-    assert!(fruitful > 30, "most combinations find something, so that this test tells something: {fruitful}");
+    assert!(fruitful > 30, "most combinations find entries, so that the test is meaningful: {fruitful}");
 }
 
 pub(super) async fn in1_actions_are_compared_literally(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {

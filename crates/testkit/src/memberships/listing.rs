@@ -225,7 +225,7 @@ pub(super) async fn filters_are_joined_by_and(scene: &Scene<'_, impl Units<Unit:
             }
         }
     }
-    assert!(found > 20, "most combinations find somebody, so that this test tells something: {found}");
+    assert!(found > 20, "most combinations find members, so that the test is meaningful: {found}");
 }
 
 pub(super) async fn a_page_may_begin_at_somebody_who_has_gone(scene: &Scene<'_, impl Units<Unit: Directory>>) {

@@ -93,7 +93,7 @@ pub(super) async fn every_role_of_a_person_comes_in_order_of_the_names(scene: &S
     let left_out = scene.tenant().await;
     let person = scene.person().await;
     let nothing = scene.look(async |unit| unit.roles_held_by(person.id).await.unwrap()).await;
-    assert_eq!(nothing, [], "of somebody in no tenant");
+    assert_eq!(nothing, [], "of a user without a tenant");
     let mut expected = vec![scene.default_role(&acme, DefaultRole::Member).await];
     for called in ["zebra", "Ärzte", "CLERK"] {
         expected.push(scene.role(&acme, called, every_permission()).await);

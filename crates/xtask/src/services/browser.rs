@@ -37,7 +37,10 @@ impl Browser {
             return Ok(found);
         }
         if browser.is_some() || driver.is_some() {
-            bail!("{}", help("what TEST_BROWSER and TEST_CHROMEDRIVER name is none, or of two versions"));
+            bail!(
+                "{}",
+                help("TEST_BROWSER and TEST_CHROMEDRIVER do not name a browser and a driver of the same version")
+            );
         }
         if !packages::are_ours_to_install() {
             bail!("{}", help("none were found"));
@@ -45,7 +48,7 @@ impl Browser {
         packages::install(runner, "Chromium", &["chromium", "chromium-driver"])
             .with_context(|| help("they could not be installed"))?;
         Self::find(None, None)
-            .context("apt-get has installed Chromium, and yet there is none that a chromedriver can lead")
+            .context("apt-get has installed Chromium, but no browser and driver of the same version were found")
     }
 
     /// Finds the named programs, and those that are not named on the `PATH`.
@@ -83,7 +86,7 @@ fn help(why: &str) -> String {
     )
 }
 
-#[expect(clippy::disallowed_methods, reason = "the two variables by which a developer names a browser for the tests")]
+#[expect(clippy::disallowed_methods, reason = "the two variables with which a developer names a browser for the tests")]
 fn named(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
 }

@@ -1,4 +1,4 @@
-# Runs a server and ends it when standard input closes, which the kernel does for whoever started us, however they end.
+# Runs a server and ends it when standard input closes. The kernel closes it when the parent process ends for any reason.
 # Arguments: the signal that ends the server at once, the folder to remove afterwards, then the server's command line.
 
 signal=$1
@@ -9,8 +9,8 @@ exec 3<&0
 "$@" 3<&- &
 server=$!
 
-# The data is thrown away, so nothing need be written first. A shell's background program ignores SIGQUIT unless it says
-# otherwise itself, as PostgreSQL does.
+# The data is deleted, so the server need not write it first. Programs in the background of a shell ignore SIGQUIT unless
+# they install a handler, as PostgreSQL does.
 { cat <&3 >/dev/null; kill -s "$signal" "$server"; } &
 watch=$!
 

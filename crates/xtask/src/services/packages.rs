@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Returns the programs of this name on the `PATH`, in its order.
-#[expect(clippy::disallowed_methods, reason = "programs are found by the PATH")]
+#[expect(clippy::disallowed_methods, reason = "PATH lists the folders of programs")]
 pub(super) fn on_path(program: &str) -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path);

@@ -54,7 +54,7 @@ impl RedisService {
             bail!("Redis did not start:\n{}", log.read());
         }
         let url = format!("redis://127.0.0.1:{port}");
-        eprintln!("==> started a Redis for us alone: {url}");
+        eprintln!("==> started a Redis for these tests: {url}");
         Ok(Self { url, own: Some(own) })
     }
 
@@ -113,7 +113,7 @@ fn answers(port: u16) -> bool {
     ask().unwrap_or(false)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one variable by which a developer names a Redis for the tests")]
+#[expect(clippy::disallowed_methods, reason = "the one variable with which a developer names a Redis for the tests")]
 fn named() -> Result<Option<String>> {
     match std::env::var(RedisService::VARIABLE) {
         Ok(url) if url.starts_with("redis://") => Ok(Some(url)),

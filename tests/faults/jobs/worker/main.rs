@@ -4,7 +4,7 @@
 //! `job_worker DATABASE LEASE_MILLIS HEARTBEAT_MILLIS`, where the database is a `postgres://` URL or a file. It reports
 //! its actions on standard output.
 
-#![allow(clippy::print_stdout, reason = "what it says is how the tests follow it")]
+#![allow(clippy::print_stdout, reason = "tests follow the server by its output")]
 
 #[path = "../kinds.rs"]
 mod kinds;

@@ -106,13 +106,13 @@ impl Connection {
         let mut options = Vec::new();
         if has_wide_address {
             if !server.supports_feature(Extension::SmtpUtfEight) {
-                return Err(SmtpFailure::impossible(SmtpStep::Recipient, "the server takes addresses in ASCII only"));
+                return Err(SmtpFailure::impossible(SmtpStep::Recipient, "the server accepts addresses only in ASCII"));
             }
             options.push(MailParameter::SmtpUtfEight);
         }
         if !text.is_ascii() {
             if !server.supports_feature(Extension::EightBitMime) {
-                return Err(SmtpFailure::impossible(SmtpStep::Recipient, "the server takes mails in ASCII only"));
+                return Err(SmtpFailure::impossible(SmtpStep::Recipient, "the server accepts emails only in ASCII"));
             }
             options.push(MailParameter::Body(MailBodyParameter::EightBitMime));
         }

@@ -31,12 +31,12 @@ impl SmtpStep {
     const fn told(self) -> &'static str {
         match self {
             Self::Connecting => "the mail server could not be reached",
-            Self::Securing => "no TLS with the mail server",
-            Self::SigningIn => "the mail server did not let us in with the user and password of MAIL_URL",
-            Self::Sender => "the mail server did not take MAIL_FROM as a sender",
-            Self::Recipient => "the mail server did not take the recipient",
-            Self::Data => "the mail server did not want the mail",
-            Self::Message => "the mail server gave no receipt for the mail",
+            Self::Securing => "TLS with the mail server failed",
+            Self::SigningIn => "the mail server refused the user and password of MAIL_URL",
+            Self::Sender => "the mail server refused MAIL_FROM as the sender",
+            Self::Recipient => "the mail server refused the recipient",
+            Self::Data => "the mail server refused the email",
+            Self::Message => "the mail server did not confirm the email",
         }
     }
 }
@@ -68,7 +68,7 @@ impl SmtpFailure {
             Some(code) if step == SmtpStep::SigningIn => Why::Answer { code: code.into(), text: String::new() },
             Some(code) => Why::Answer { code: code.into(), text: one_line(&told, MAX_ANSWER_CHARS) },
             None if step == SmtpStep::SigningIn && error.is_response() => {
-                Why::Other("it did not answer in SMTP".to_owned())
+                Why::Other("its response is not SMTP".to_owned())
             }
             None => Why::Other(one_line(&told, MAX_ANSWER_CHARS)),
         };
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn fa9_what_is_told_says_where_and_why() {
         let told = answered(SmtpStep::Recipient, 550).to_string();
-        assert_eq!(told, "the mail server did not take the recipient: 550 5.1.1 no such user");
+        assert_eq!(told, "the mail server refused the recipient: 550 5.1.1 no such user");
         let told = SmtpFailure::silence(SmtpStep::Connecting, Duration::from_millis(2500)).to_string();
         assert_eq!(told, "the mail server could not be reached: no answer within 2500 ms");
     }

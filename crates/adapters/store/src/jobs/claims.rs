@@ -42,7 +42,7 @@ const READY_TENANTS: &str = "\
                                         AND jobs.lease_expires_at IS NOT NULL LIMIT $4) AS held) AS running \
     FROM turns WHERE place = 1 OR lane <> first ORDER BY place";
 
-/// Selects the rows once, before any is changed: PostgreSQL may evaluate a plain subquery anew for each row, and then
+/// Selects the rows once, before any is changed: PostgreSQL may evaluate a plain subquery again for each row, and then
 /// the limit has no effect.
 const CLAIM: &str = "\
     WITH due AS MATERIALIZED ({chosen}) \

@@ -80,7 +80,7 @@ impl Unit {
         match job.tenant {
             Some(tenant) => self.require_tenant(tenant),
             None if self.scope.is_system() || self.scope.person().is_some() => Ok(()),
-            None => Err(StoreError::Misuse("a unit of nobody was asked to enqueue a job")),
+            None => Err(StoreError::Misuse("a job without a tenant needs a unit of a person or of the system")),
         }
     }
 }

@@ -34,7 +34,7 @@ impl RetentionStore for Unit {
                 values.push(tenant.uuid().into());
                 format!(" AND {column} = $2")
             }
-            (Some(_), None) => return Err(StoreError::Misuse("no tenant has rows of this table")),
+            (Some(_), None) => return Err(StoreError::Misuse("the table has no column for a tenant")),
         };
         match pass.mode {
             RetentionMode::Count => {

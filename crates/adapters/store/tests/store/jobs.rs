@@ -20,7 +20,7 @@ const LEASE: Duration = Duration::from_secs(60);
 
 /// Limits the work to far less time than a wait for a lock would take.
 async fn at_once<T>(work: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(5), work).await.expect("nobody waits for another's unit")
+    timeout(Duration::from_secs(5), work).await.expect("no unit waits for another")
 }
 
 async fn enqueue(opened: &Opened, jobs: &[NewJob]) {
@@ -220,7 +220,7 @@ async fn fa7_nobody_waits_for_what_another_unit_gives_up_or_completes() {
     let later = now.plus(LEASE);
 
     let mut late = opened.store.begin(SYSTEM).await.unwrap();
-    assert!(late.complete_job(claimed[0].claim, later).await.unwrap(), "nobody has given it up yet");
+    assert!(late.complete_job(claimed[0].claim, later).await.unwrap(), "no unit has given it up yet");
     assert!(settle(&mut late, claimed[1].claim, snow(), later).await);
     let mut one = opened.store.begin(SYSTEM).await.unwrap();
     let given_up = at_once(one.advance_jobs(later)).await.unwrap();

@@ -2,7 +2,7 @@
 //!
 //! `TEST_DATABASE_URL` names the PostgreSQL server; `cargo xtask test` finds or starts it.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly, and so may what helps it")]
+#![expect(clippy::unwrap_used, reason = "tests and their helpers may panic")]
 
 /// Declares one test per database for a function that takes the [`support::Opened`] store.
 macro_rules! on_both_databases {

@@ -3,7 +3,7 @@
 //!
 //! `cargo run -p tenantry-worker --example embed`
 
-#![allow(clippy::print_stdout, reason = "an example shows what happens")]
+#![allow(clippy::print_stdout, reason = "an example prints its results")]
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -103,7 +103,7 @@ struct Delivery(mpsc::UnboundedSender<u32>);
 impl Handler<Bill> for Delivery {
     async fn run(&self, bill: Bill, of: &JobAttempt) -> Result<Done, JobFailure> {
         if of.job.attempt == 1 && bill.order == 3 {
-            return Err(JobFailure::retry("the letter box was full"));
+            return Err(JobFailure::retry("the mailbox was full"));
         }
         self.0.send(bill.order).map_err(JobFailure::retry)?;
         Ok(Done::Outside)

@@ -62,7 +62,7 @@ async fn a_try_ends_at_the_time_limit_of_its_kind() {
         }));
     let working = shop.work(handlers);
     shop.enqueue(&[shop.job(&Brief {}), shop.job(&Errand::to("somebody slow"))]).await;
-    let late = "kind = 'brief' AND state = 'dead' AND attempt = 3 AND last_error = 'it took longer than it may'";
+    let late = "kind = 'brief' AND state = 'dead' AND attempt = 3 AND last_error = 'it exceeded its time limit'";
     let took = shop.comes_to(1, &format!("jobs WHERE {late}")).await;
     assert!(took >= 3 * Brief::LIMIT, "{took:?}");
     shop.comes_to(1, "jobs WHERE kind = 'errand' AND state = 'completed' AND attempt = 1").await;

@@ -1,6 +1,6 @@
 //! Tests of the worker with a real queue on SQLite.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly, and so may what helps it")]
+#![expect(clippy::unwrap_used, reason = "tests and their helpers may panic")]
 
 mod ahead;
 mod attempts;

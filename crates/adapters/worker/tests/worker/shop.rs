@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct WallClock;
 
 impl Clock for WallClock {
-    #[expect(clippy::disallowed_methods, reason = "a worker's leases and its sleeps go by the same time")]
+    #[expect(clippy::disallowed_methods, reason = "the leases and the sleeps of a worker use the same clock")]
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
         moment(i64::try_from(since.as_millis()).unwrap())

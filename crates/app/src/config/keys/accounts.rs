@@ -31,21 +31,21 @@ settings! {
         /// Keep it in the environment rather than in a file.
         SIGNING_KEYS => signing_keys: Option<Secrets> {
             takes: "Ed25519 private keys (PKCS#8 DER in base64), separated by commas",
-            unset: "made on first start; production needs them",
+            unset: "created on first start; production needs them",
             parse: values::secrets
         }
-        /// Secrets from which refresh tokens, links and cursors are derived: the first makes new ones, all verify.
+        /// Secrets from which refresh tokens, links and cursors are derived: the first derives new ones, all verify.
         /// `tenantry admin rotate-keys` prints the next value. Keep it in the environment rather than in a file.
         SERVER_SECRETS => server_secrets: Option<Secrets> {
             takes: "secrets of at least 32 bytes, each BASE64 or ID:BASE64, separated by commas",
-            unset: "made on first start; production needs them",
+            unset: "created on first start; production needs them",
             parse: values::secrets
         }
         /// Keys that sign the seals of the audit log: the first signs, all are trusted. Keep a key as long as any entry that
         /// it has sealed. Keep it in the environment rather than in a file.
         SEAL_KEYS => seal_keys: Option<Secrets> {
             takes: "Ed25519 private keys (PKCS#8 DER in base64), separated by commas",
-            unset: "made on first start; production needs them",
+            unset: "created on first start; production needs them",
             parse: values::secrets
         }
         /// The `aud` claim of access tokens.
@@ -113,7 +113,7 @@ settings! {
             default: "on",
             parse: values::switch
         }
-        /// Requests per minute from one address (IPv6: one /64) that is not signed in, and of a person who is in no tenant.
+        /// Requests per minute from one address (IPv6: one /64) without sign-in, and of a user without a tenant.
         RATE_LIMIT_PER_MINUTE => without_plan: NonZeroU32 {
             takes: "a number from 1 to 1000000",
             default: "100",
@@ -141,7 +141,7 @@ settings! {
 
     /// Limits on guesses and registrations.
     #[derive(Debug, Clone)]
-    pub struct GuessingLimits titled "Limits on guessing and on mail" {
+    pub struct GuessingLimits titled "Limits on guessing and on email" {
         /// Wrong passwords for one account from one address.
         GUESS_PER_ACCOUNT_AND_ADDRESS => per_account_and_address: Limit {
             takes: "a number and a time, NUMBER/TIME",
@@ -167,7 +167,7 @@ settings! {
             default: "20/1h",
             parse: values::limit
         }
-        /// Mails to one mailbox that other people can cause: password resets, links sent again, invitations, and
+        /// Emails to one mailbox that other users can cause: password resets, links sent again, invitations, and
         /// registrations to confirm.
         MAILS_PER_RECIPIENT => mails_per_recipient: Limit {
             takes: "a number and a time, NUMBER/TIME",

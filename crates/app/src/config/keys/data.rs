@@ -51,7 +51,7 @@ settings! {
             default: "10",
             parse: |text| values::number(text, 1..=1000)
         }
-        /// Milliseconds after which a unit of work is given up.
+        /// Milliseconds after which a unit of work is aborted.
         DATABASE_DEADLINE_MS => deadline: Duration {
             takes: "a number from 100 to 60000",
             default: "2000",
@@ -79,7 +79,7 @@ settings! {
 
     /// The configured storage, before the settings of AWS are read.
     pub(in crate::config) struct StorageAddress titled "Storage" {
-        /// Where the bytes of files are kept: in a folder, which all processes must share, or in a bucket of S3.
+        /// Storage of the files' bytes: a folder, which all processes must share, or a bucket of S3.
         STORAGE_URL => url: StorageUrl {
             takes: "file:FOLDER or s3://BUCKET[/PREFIX]",
             example: "s3://acme-files",

@@ -42,22 +42,22 @@ settings! {
                 _ => None,
             }
         }
-        /// Folder of the SQLite file, of stored files, and of the keys that development makes.
+        /// Folder of the SQLite file, of stored files, and of the keys that the server creates in development.
         DATA_DIR => data_dir: PathBuf {
             takes: "a folder",
             default: "./data",
             parse: values::path
         }
-        /// A Redis that all processes share. They count rate limits in it together, share cached counts, and tell each other
-        /// of changed permissions and new jobs. The server also runs while Redis is down.
+        /// A Redis that all processes share. They count rate limits in it together, share cached counts, and notify each
+        /// other of changed permissions and new jobs. The server also runs while Redis is down.
         REDIS_URL => redis: Option<SecretString> {
             takes: "redis://[USER:PASSWORD@]HOST[:PORT][/NUMBER], with special characters of the password percent-encoded",
             example: "redis://127.0.0.1:6379",
             unset: "none; each process works alone",
             parse: values::redis
         }
-        /// Who may register: everyone (`open`), everyone who confirms their email address by a mailed link (`verified`), or
-        /// no one (`closed`). When closed, only `tenantry admin` creates tenants and people.
+        /// Registration of new users: `open` for every client, `verified` with a link sent to the email address, or `closed`.
+        /// With `closed`, only `tenantry admin` creates tenants, and new users need an invitation.
         REGISTRATION => registration: RegistrationPolicy {
             takes: "open, verified or closed",
             example: "closed",

@@ -29,16 +29,16 @@ settings! {
     /// Sender, transport and links of emails.
     #[derive(Debug, Clone)]
     pub struct MailConfig titled "Mail" checked by check_mail {
-        /// Name of the product in mails.
+        /// Name of the product in emails.
         PRODUCT_NAME => product: String {
             takes: "1 to 80 characters on one line",
             example: "Acme Cloud",
             default: "Tenantry",
             parse: product_name
         }
-        /// Where mails go: to an SMTP server (`smtp:` with STARTTLS, port 587; `smtps:` with TLS from the start, port 465),
-        /// into a folder as one .eml file each, or to standard output (`console:`). Production refuses `console:`. Keep a
-        /// password in the environment rather than in a file.
+        /// Destination of emails: an SMTP server (`smtp:` with STARTTLS, port 587; `smtps:` with TLS from the start, port
+        /// 465), a folder with one .eml file each, or standard output (`console:`). Production refuses `console:`. Keep
+        /// a password in the environment rather than in a file.
         MAIL_URL => transport: MailTransport {
             takes: "smtp://USER:PASSWORD@HOST:PORT?tls=required (or opportunistic, or none), smtps://USER:PASSWORD@HOST:PORT, file:FOLDER or console:; with special characters of user and password percent-encoded, and both and the port only where they are needed",
             example: "file:./data/mail",
@@ -52,21 +52,21 @@ settings! {
             unset: "the authorities of the operating system",
             parse: values::path
         }
-        /// Sender of mails. Production needs an address of its own.
+        /// Sender of emails. Production needs an address of its own.
         MAIL_FROM => from: String {
-            takes: "an e-mail address, with or without a name",
+            takes: "an email address, with or without a name",
             example: "Acme <no-reply@acme.example>",
             default: "Tenantry <no-reply@localhost.localdomain>",
             parse: sender
         }
-        /// Folder of templates that replace the built-in mail templates of the same file name.
+        /// Folder of templates that replace the built-in email templates of the same file name.
         MAIL_TEMPLATES => templates: Option<PathBuf> {
             takes: "a folder",
             example: "./mail-templates",
             unset: "the built-in ones",
             parse: values::path
         }
-        /// Address of the web application that mailed links open. Production needs https. Without it the links open small
+        /// Address of the web application that emailed links open. Production needs https. Without it the links open small
         /// pages of the server.
         APP_URL => app_url: Option<Url> {
             takes: "an http or https address without path, query or trailing slash",
@@ -82,7 +82,7 @@ settings! {
 
     /// The path of each emailed link, with `{token}` in the place of the token.
     #[derive(Debug, Clone)]
-    pub struct LinkPaths titled "Links in mails" {
+    pub struct LinkPaths titled "Links in emails" {
         /// Page behind `APP_URL` that confirms a registration. A token behind `#` never reaches a server.
         LINK_PATH_CONFIRM => confirm: String {
             takes: "a path with {token} in it",

@@ -3,7 +3,7 @@
 //!
 //! `cargo run -p tenantry-identity --example embed`
 
-#![allow(clippy::print_stdout, reason = "an example shows what happens")]
+#![allow(clippy::print_stdout, reason = "an example prints its results")]
 
 mod memory;
 
@@ -187,7 +187,7 @@ async fn tell() -> Result<(), Failure> {
     println!("Once its successor is spent, the first token can only be a copy: {replayed}.");
     let ended = service.refresh(&third).await.expect_err("ended");
     assert!(matches!(ended.downcast_ref(), Some(IdentityError::Refused(Refusal::SessionEnded))), "{ended}");
-    println!("So the newest one is worth nothing either: {ended}.");
+    println!("So the newest token is not valid either: {ended}.");
     println!("And she is warned by a mail: {}.", service.memory.jobs[0].payload);
 
     let actions: Vec<_> = service.memory.journal.iter().map(|event| event.action.name()).collect();

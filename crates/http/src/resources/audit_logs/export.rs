@@ -138,7 +138,7 @@ pub(crate) async fn export_entries(
 /// Logs the error that breaks off an export. A response that has begun can only be broken off, without a reason.
 fn told(body: impl Stream<Item = Result<Bytes, ExportError>>) -> impl Stream<Item = Result<Bytes, io::Error>> {
     body.map_err(|error| {
-        tracing::error!(cause = chain(&error), "an export broke off");
+        tracing::error!(cause = chain(&error), "an export was cut off");
         io::Error::other(error)
     })
 }

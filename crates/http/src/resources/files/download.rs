@@ -245,7 +245,7 @@ fn answer(file: &File, part: Option<Range<u64>>, source: Source) -> HttpResponse
         match reader.next().await {
             Ok(next) => Ok(next.map(|bytes| (bytes, reader))),
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a download broke off");
+                tracing::warn!(error = &error as &dyn std::error::Error, "a download was cut off");
                 Err(error)
             }
         }

@@ -110,7 +110,7 @@ enum NotStored {
 impl From<NotStored> for Failure {
     fn from(why: NotStored) -> Self {
         match why {
-            NotStored::GivenUp => Self::internal("an upload was given up"),
+            NotStored::GivenUp => Self::internal("an upload was aborted"),
             NotStored::Type(error) => Self::invalid(vec![error.detail()]),
             NotStored::Blob(error) => error.into(),
             NotStored::Defect(panic) => Self::internal(panic),
@@ -134,7 +134,7 @@ async fn store(
         }
         Err(why) => {
             if let Err(error) = writer.abort().await {
-                tracing::warn!(error = &error as &dyn std::error::Error, %key, "an upload that was given up is left to the sweep");
+                tracing::warn!(error = &error as &dyn std::error::Error, %key, "the bytes of an aborted upload are left to the sweep");
             }
             Err(why)
         }
@@ -205,11 +205,11 @@ async fn publish(app: &App, upload: Upload, content: Content) -> Result<Answer, 
     match (&answer, seen.get()) {
         (Ok(_), Progress::Made) => {}
         (Err(_), Progress::Made) => {
-            tracing::warn!(%key, "whether an upload was published is not known; its bytes are left to the sweep");
+            tracing::warn!(%key, "the commit of an upload has an unknown result; its bytes are left to the sweep");
         }
         _ => {
             if let Err(error) = app.blobs.delete(key).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, %key, "an upload that was refused is left to the sweep");
+                tracing::warn!(error = &error as &dyn std::error::Error, %key, "the bytes of a refused upload are left to the sweep");
             }
         }
     }

@@ -33,7 +33,7 @@ impl Model {
         let mut last: BTreeMap<TenantKey, Rank> = BTreeMap::new();
         for claimed in &claims.jobs {
             let (job, claim) = (&claimed.job, claimed.claim);
-            let entry = self.jobs.get_mut(&job.id).ok_or_else(|| format!("nobody has committed {job:?}"))?;
+            let entry = self.jobs.get_mut(&job.id).ok_or_else(|| format!("no unit has committed {job:?}"))?;
             ensure(entry.state == JobState::Ready && entry.job.queue == command.queue && entry.run_at <= *now, || {
                 format!("not to be claimed is {entry:?}")
             })?;

@@ -35,7 +35,7 @@ impl Model {
     }
 
     fn entry(&mut self, job: JobId) -> Checked<&mut Entry> {
-        self.jobs.get_mut(&job).ok_or_else(|| format!("nobody has enqueued {job}"))
+        self.jobs.get_mut(&job).ok_or_else(|| format!("no unit has enqueued {job}"))
     }
 
     fn has_live_twin(&self, job: &NewJob) -> bool {
@@ -168,7 +168,7 @@ impl Model {
     pub(super) fn compare(&self, found: &[JobStatus]) -> Checked {
         let mut missing: HashSet<JobId> = self.jobs.keys().copied().collect();
         for status in found {
-            let entry = self.jobs.get(&status.id).ok_or_else(|| format!("nobody has committed {status:?}"))?;
+            let entry = self.jobs.get(&status.id).ok_or_else(|| format!("no unit has committed {status:?}"))?;
             ensure(missing.remove(&status.id), || format!("twice there is {status:?}"))?;
             entry.compare(status)?;
         }

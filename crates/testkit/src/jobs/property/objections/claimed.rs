@@ -42,7 +42,7 @@ fn only_what_is_ready_and_committed_is_claimed_as_it_was_enqueued() {
     for (wrong, objection) in [
         (&later, "not to be claimed"),
         (&parcel, "not to be claimed"),
-        (&dropped, "nobody has committed"),
+        (&dropped, "no unit has committed"),
         (&altered, "should be"),
         (&moved, "should be"),
     ] {

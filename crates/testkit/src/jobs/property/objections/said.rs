@@ -95,7 +95,7 @@ fn every_job_is_there_once_as_it_stands() {
     let (right, dropped) = (told.status(), JobStatus { id: told.job(None).id, ..told.status() });
     objects_to(told.model.compare(&[]), "lost");
     objects_to(told.model.compare(&[right.clone(), right.clone()]), "twice");
-    objects_to(told.model.compare(&[right.clone(), dropped]), "nobody has committed");
+    objects_to(told.model.compare(&[right.clone(), dropped]), "no unit has committed");
     for wrong in [
         JobStatus { tenant: told.tenant(), ..right.clone() },
         JobStatus { state: JobState::Completed, ..right.clone() },
