@@ -137,12 +137,12 @@ const WITHOUT_PAGES: &[&str] = &["job_stats", "list_permissions", "list_sessions
 
 #[test]
 fn lists_are_paged_alike() {
-    let is_list = |route: &Route| {
+    let is_list = |route: &&Route| {
         let data = route.response(200).map(|response| &response["content"]["application/json"]["schema"]);
         data.is_some_and(|schema| resolved(&resolved(schema)["properties"]["data"])["type"] == "array")
     };
-    let paged: Vec<_> = routes().into_iter().filter(|r| r.documented_codes().contains("invalid_cursor")).collect();
-    let lists = routes().into_iter().filter(is_list).map(|route| route.id);
+    let paged: Vec<_> = routes().iter().filter(|r| r.documented_codes().contains("invalid_cursor")).collect();
+    let lists = routes().iter().filter(is_list).map(|route| route.id);
     assert_eq!(
         paged.iter().map(|route| route.id).chain(WITHOUT_PAGES.iter().copied()).collect::<BTreeSet<_>>(),
         lists.collect::<BTreeSet<_>>()

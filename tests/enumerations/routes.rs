@@ -97,7 +97,7 @@ on_both_databases! {
     async fn every_operation_asks_who_calls(server: Server) {
         let nobody = server.client();
         let before = server.sql.dump().await;
-        for route in routes().into_iter().filter(|route| !route.is_public()) {
+        for route in routes().iter().filter(|route| !route.is_public()) {
             let (path, body) = (route.unknown_path(), route.example_body());
             let reply = route.ask(&nobody, &path, body.clone(), &[]).await;
             assert_eq!(reply.header("www-authenticate"), "Bearer realm=\"tenantry\"");

@@ -33,12 +33,12 @@ async fn filled_everywhere(server: &Server) -> Tenant {
 }
 
 /// Returns the lists of the document: operations with a cursor.
-fn lists() -> Vec<Route> {
-    let takes_cursor = |route: &Route| {
+fn lists() -> Vec<&'static Route> {
+    let takes_cursor = |route: &&Route| {
         let parameters = route.shape["parameters"].as_array();
         parameters.is_some_and(|list| list.iter().any(|parameter| parameter["name"] == "cursor"))
     };
-    routes().into_iter().filter(takes_cursor).collect()
+    routes().iter().filter(takes_cursor).collect()
 }
 
 /// Returns queries that differ in one parameter: none, and two values of each documented parameter.

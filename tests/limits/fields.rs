@@ -106,7 +106,7 @@ pub(crate) async fn of_every_operation(kind: Kind, record: &Record) {
     let server = Server::start(kind, scarce()).await;
     let acme = Fixture::of(&server, "acme").await;
     let (owner, nobody) = (&acme.tenant.owner, server.client());
-    let limited: Vec<Route> = routes().into_iter().filter(|route| route.template.starts_with("/api/v1/")).collect();
+    let limited: Vec<&Route> = routes().iter().filter(|route| route.template.starts_with("/api/v1/")).collect();
     assert!(limited.len() > 40, "{}", limited.len());
     for route in &limited {
         // The quota refills by one every two or three seconds.

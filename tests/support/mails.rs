@@ -56,10 +56,13 @@ impl ServerData {
         let Ok(folder) = fs::read_dir(self.mail_folder()) else { return Vec::new() };
         let files = folder.map(|file| file.unwrap().path());
         let mails = files.filter(|file| file.extension().is_some_and(|extension| extension == "eml"));
+        // A mail is written once and never changed. Each is parsed once, because tests poll this function.
+        let mut parsed = self.parsed.lock().unwrap();
         let mut mails: Vec<Mailed> = mails
             .map(|file| {
                 let id = file.file_stem().unwrap().to_str().unwrap().to_owned();
-                Mailed::read(id, &fs::read(&file).unwrap())
+                let read = || Mailed::read(id.clone(), &fs::read(&file).unwrap());
+                parsed.entry(id.clone()).or_insert_with(read).clone()
             })
             .collect();
         mails.sort_by(|one, other| one.id.cmp(&other.id));

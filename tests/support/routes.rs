@@ -28,7 +28,12 @@ pub(crate) struct Route {
 }
 
 /// Returns every documented operation.
-pub(crate) fn routes() -> Vec<Route> {
+pub(crate) fn routes() -> &'static [Route] {
+    static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(read_routes);
+    &ROUTES
+}
+
+fn read_routes() -> Vec<Route> {
     let paths = document()["paths"].as_object().unwrap().iter();
     let routes = paths.flat_map(|(template, item)| {
         item.as_object().unwrap().iter().filter(|(_, shape)| shape.get("operationId").is_some()).map(
@@ -44,8 +49,8 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 /// Returns the operation of that id.
-pub(crate) fn route(id: &str) -> Route {
-    routes().into_iter().find(|route| route.id == id).unwrap_or_else(|| panic!("no operation {id}"))
+pub(crate) fn route(id: &str) -> &'static Route {
+    routes().iter().find(|route| route.id == id).unwrap_or_else(|| panic!("no operation {id}"))
 }
 
 impl Route {

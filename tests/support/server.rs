@@ -1,7 +1,7 @@
 //! A server of one test, with its own database, in this process.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     future::Future,
     net::{SocketAddr, TcpListener},
     path::PathBuf,
@@ -18,7 +18,7 @@ use tenantry_store::{Database, Store, StoreConfig, Synchronous};
 use tenantry_testkit::databases::{self, TestDatabase};
 use tokio::sync::oneshot;
 
-use super::{Client, http, sql::Sql};
+use super::{Client, Mailed, http, sql::Sql};
 
 /// The database that a server runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,8 @@ pub(crate) struct ServerData {
     pub(crate) folder: TempDir,
     /// The emails that a test has opened.
     pub(super) opened: Mutex<HashSet<String>>,
+    /// The emails that were parsed, by id.
+    pub(super) parsed: Mutex<HashMap<String, Mailed>>,
     database: Option<TestDatabase>,
 }
 
@@ -80,13 +82,13 @@ impl ServerData {
             }
             Kind::Postgres => Some(databases::postgres_from_template("e2e", migrate).await),
         };
-        Self { folder, opened: Mutex::default(), database }
+        Self { folder, opened: Mutex::default(), parsed: Mutex::default(), database }
     }
 
     /// Creates a place without a SQLite database: the first server creates it.
     pub(crate) fn without_database() -> Self {
         let folder = TempDir::with_prefix("tenantry-e2e-").unwrap();
-        Self { folder, opened: Mutex::default(), database: None }
+        Self { folder, opened: Mutex::default(), parsed: Mutex::default(), database: None }
     }
 
     /// Returns the settings of a server that stores its data here.
