@@ -36,8 +36,7 @@ fn foreign_paths(route: &Route, own: &Fixture, other: &Fixture) -> Vec<(String, 
 /// Returns the reads of authenticated callers without an id in the path, and the parameters of each. Reads that require
 /// a parameter are left out.
 fn reads() -> impl Iterator<Item = (String, Vec<&'static Value>)> {
-    let reads =
-        routes().iter().filter(|route| route.method == Method::GET && !route.is_public() && route.ids() == 0);
+    let reads = routes().iter().filter(|route| route.method == Method::GET && !route.is_public() && route.ids() == 0);
     let with_parameters = reads.map(|route| {
         let parameters = route.shape["parameters"].as_array().into_iter().flatten().collect::<Vec<_>>();
         (route.unknown_path(), parameters)

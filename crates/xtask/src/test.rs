@@ -5,7 +5,12 @@ use crate::{
     services::{Browser, Postgres, RedisService},
 };
 use anyhow::{Result, bail};
-use std::process::{ExitCode, ExitStatus};
+use std::{
+    env,
+    num::NonZeroUsize,
+    process::{ExitCode, ExitStatus},
+    thread,
+};
 
 /// Every test of the workspace, with a PostgreSQL, a Redis and a browser that are found, started or installed for them.
 ///
@@ -38,6 +43,9 @@ pub(crate) fn run(runner: &mut Runner, options: &TestOptions) -> Result<ExitCode
             .env("TEST_DATABASE_URL", postgres.url())
             .env(RedisService::VARIABLE, redis.url())
             .envs(browser.variables());
+        if env::var_os(TEST_THREADS).is_none() {
+            command.env(TEST_THREADS, test_threads().to_string());
+        }
         let status = runner.run(&mut command)?;
         if !status.success() && outcome == ExitCode::SUCCESS {
             outcome = code(status);
@@ -60,6 +68,14 @@ fn programs(arguments: &[String], nextest: bool) -> Vec<Vec<String>> {
         programs.push(command("test --workspace --no-fail-fast --doc"));
     }
     programs
+}
+
+/// Number of tests that nextest runs at once. A command line argument takes precedence over it.
+const TEST_THREADS: &str = "NEXTEST_TEST_THREADS";
+
+/// Returns two tests per core, because a test waits for half of its time: for a timeout, a disk or another process.
+fn test_threads() -> usize {
+    2 * thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 /// Fails on `-p`. Cargo ignores it beside `--workspace`; alone it would rebuild most dependencies with the features of
