@@ -36,8 +36,10 @@ pub use authority::AuthorityChange;
 pub use authority_feed::AuthorityFeed;
 pub use connect::{ConnectError, Database, PoolFigures, Store, StoreConfig, Synchronous};
 pub use scope::{Scope, SystemReason};
-pub use table::{ColumnErasure, ExpiringRows, Expiry, PersonalColumn, RowRetention, Table, expiring};
+pub use table::{ColumnErasure, ExpiringRows, Expiry, PersonalColumn, RowRetention, Table};
 pub use unit::{Committed, Unit};
+
+use tenantry_jobs::CleanUpTarget;
 
 /// The declaration of every table except the one of the migrations. Clean-up, erasure, the tests of row-level security
 /// and `docs/data.md` read them. Erasure deletes in this order.
@@ -69,3 +71,8 @@ pub const TABLES: &[Table] = &[
     authority_feed::TABLE,
     processes::TABLE,
 ];
+
+/// Returns the rows that clean-up deletes for a target, in the order of the tables.
+pub fn expiring(target: CleanUpTarget) -> impl Iterator<Item = &'static ExpiringRows> {
+    TABLES.iter().flat_map(Table::expiring).filter(move |rows| rows.target == target)
+}

@@ -4,8 +4,6 @@
 use std::time::Duration;
 use tenantry_jobs::{CleanUpTarget, ExpiredRows};
 
-use crate::TABLES;
-
 pub(crate) const HOUR: Duration = Duration::from_secs(60 * 60);
 pub(crate) const DAY: Duration = HOUR.saturating_mul(24);
 
@@ -119,9 +117,4 @@ impl Table {
             Expiry::By { .. } => None,
         })
     }
-}
-
-/// Returns the rows that clean-up deletes for a target, in the order of the tables.
-pub fn expiring(target: CleanUpTarget) -> impl Iterator<Item = &'static ExpiringRows> {
-    TABLES.iter().flat_map(Table::expiring).filter(move |rows| rows.target == target)
 }

@@ -35,7 +35,7 @@ const GIVE_UP: &str = "\
     UPDATE jobs SET state = 'dead', lease_token = NULL, lease_expires_at = NULL, finished_at = $1, last_error = $3 \
     FROM ended WHERE jobs.id = ended.id RETURNING jobs.id, jobs.tenant_id, jobs.kind";
 
-const GAVE_NO_WORD: &str = "the last attempt did not end within its lease";
+const LEASE_ENDED: &str = "the last attempt did not end within its lease";
 
 const BLANK: &str = "\
     UPDATE jobs SET secret = NULL, secret_key_id = NULL, secret_expires_at = NULL WHERE secret_expires_at <= $1";
@@ -67,7 +67,7 @@ impl JobClaims for Unit {
             let statement = self.sql(&sql.replace("{lock}", lock), [now.utc().into(), BATCH.into()]);
             self.run(self.transaction.execute_raw(statement)).await?;
         }
-        let values = [now.utc().into(), BATCH.into(), GAVE_NO_WORD.into()];
+        let values = [now.utc().into(), BATCH.into(), LEASE_ENDED.into()];
         let give_up = self.sql(&GIVE_UP.replace("{lock}", lock), values);
         let rows = self.run(self.transaction.query_all_raw(give_up)).await?;
         let mut dead = Vec::with_capacity(rows.len());
@@ -77,7 +77,7 @@ impl JobClaims for Unit {
                 job: JobId::from_uuid(row.id),
                 tenant: row.tenant_id.map(TenantId::from_uuid),
                 kind: row.kind,
-                error: GAVE_NO_WORD.to_owned(),
+                error: LEASE_ENDED.to_owned(),
             });
         }
         Ok(dead)

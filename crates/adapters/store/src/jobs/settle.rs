@@ -12,7 +12,8 @@ const COMPLETE: &str = "\
     state = 'completed', lease_token = NULL, lease_expires_at = NULL, finished_at = $2, last_error = NULL, \
     secret = NULL, secret_key_id = NULL, secret_expires_at = NULL";
 const RETRY: &str = "state = 'scheduled', lease_token = NULL, lease_expires_at = NULL, run_at = $2, last_error = $3";
-const BURY: &str = "state = 'dead', lease_token = NULL, lease_expires_at = NULL, finished_at = $2, last_error = $3";
+const MAKE_DEAD_LETTER: &str =
+    "state = 'dead', lease_token = NULL, lease_expires_at = NULL, finished_at = $2, last_error = $3";
 const DISCARD: &str = "\
     state = 'dead', lease_token = NULL, lease_expires_at = NULL, finished_at = $2, last_error = $3, \
     secret = NULL, secret_key_id = NULL, secret_expires_at = NULL";
@@ -41,7 +42,7 @@ impl Unit {
             let (change, at, error) = match outcome {
                 AttemptOutcome::Completed | AttemptOutcome::HandedBack => continue,
                 AttemptOutcome::RetryAt { at, error } => (RETRY, *at, Some(error.as_str())),
-                AttemptOutcome::Dead { error } => (BURY, now, Some(error.as_str())),
+                AttemptOutcome::Dead { error } => (MAKE_DEAD_LETTER, now, Some(error.as_str())),
                 AttemptOutcome::Discarded { error } => (DISCARD, now, Some(error.as_str())),
                 AttemptOutcome::Snoozed { until } => (SNOOZE, *until, None),
             };

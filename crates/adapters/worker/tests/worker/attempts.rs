@@ -105,7 +105,7 @@ async fn a_job_of_an_unknown_kind_is_retried_later() {
     let working = shop.work(Handlers::new());
     let before = shop.context.now();
     shop.enqueue(&[shop.job(&Errand::to("somebody")), NewJob { max_attempts: 1, ..shop.job(&Parcel {}) }]).await;
-    let waits = "state = 'scheduled' AND attempt = 1 AND last_error LIKE '%no job of that kind%'";
+    let waits = "state = 'scheduled' AND attempt = 1 AND last_error LIKE '%no handler for this kind of job%'";
     shop.comes_to(1, &format!("jobs WHERE kind = 'errand' AND {waits}")).await;
     shop.comes_to(1, "jobs WHERE kind = 'parcel' AND state = 'dead'").await;
     assert_eq!((shop.deaths("errand").await, shop.deaths("parcel").await), (0, 1));
