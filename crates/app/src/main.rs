@@ -184,7 +184,7 @@ mod tests {
         let taken = listen(([127, 0, 0, 1], 0).into()).expect("a free port");
         let address = taken.local_addr().expect("an address");
         let told = sentence(&cannot_listen(address, listen(address).expect_err("a taken port")));
-        assert!(told.contains(&format!("port {} of 127.0.0.1 is taken", address.port())), "{told}");
+        assert!(told.contains(&format!("port {} of 127.0.0.1 is in use", address.port())), "{told}");
         assert!(told.contains("PORT"), "{told}");
     }
 }
