@@ -6,7 +6,6 @@ use crate::{
 };
 use anyhow::{Result, bail};
 use std::{
-    env,
     num::NonZeroUsize,
     process::{ExitCode, ExitStatus},
     thread,
@@ -42,10 +41,8 @@ pub(crate) fn run(runner: &mut Runner, options: &TestOptions) -> Result<ExitCode
         command
             .env("TEST_DATABASE_URL", postgres.url())
             .env(RedisService::VARIABLE, redis.url())
-            .envs(browser.variables());
-        if env::var_os(TEST_THREADS).is_none() {
-            command.env(TEST_THREADS, test_threads().to_string());
-        }
+            .envs(browser.variables())
+            .env(TEST_THREADS, test_threads().to_string());
         let status = runner.run(&mut command)?;
         if !status.success() && outcome == ExitCode::SUCCESS {
             outcome = code(status);
@@ -70,7 +67,7 @@ fn programs(arguments: &[String], nextest: bool) -> Vec<Vec<String>> {
     programs
 }
 
-/// Number of tests that nextest runs at once. A command line argument takes precedence over it.
+/// Number of tests that nextest runs at once. `--test-threads` takes precedence over it.
 const TEST_THREADS: &str = "NEXTEST_TEST_THREADS";
 
 /// Returns two tests per core, because a test waits for half of its time: for a timeout, a disk or another process.
