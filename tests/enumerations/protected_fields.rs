@@ -24,8 +24,8 @@ on_both_databases! {
         let before = server.sql.dump().await;
         let mut tried = 0;
         for route in routes() {
-            let Some(mut body) = acme.body_for(&route) else { continue };
-            let path = route.path(&acme.ids_for(&route));
+            let Some(mut body) = acme.body_for(route) else { continue };
+            let path = route.path(&acme.ids_for(route));
             let fields = body.as_object_mut().unwrap().clone();
             for name in PROTECTED.into_iter().filter(|name| !fields.contains_key(*name)) {
                 let mut fields = fields.clone();

@@ -32,7 +32,7 @@ pub(crate) async fn of_every_shape(kind: Kind, record: &Record) {
     let keys = SigningKeys::parse(&[key]).unwrap();
     let callers = Callers::of(&server, &acme, keys).await;
     for route in routes() {
-        let one = OneRoute { server: &server, record, acme: &acme, route: &route };
+        let one = OneRoute { server: &server, record, acme: &acme, route };
         if route.is_public() {
             one.refuses_bad_tokens(&callers).await;
         } else {

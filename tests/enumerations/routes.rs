@@ -122,7 +122,7 @@ on_both_databases! {
             let others: Vec<&str> =
                 catalogue.iter().copied().filter(|p| *p != "tenant:own" && wanted.iter().all(|w| w != p)).collect();
             let limited = server.member_with(&acme.tenant, &others).await;
-            let (path, body) = (route.path(&acme.ids_for(&route)), acme.body_for(&route));
+            let (path, body) = (route.path(&acme.ids_for(route)), acme.body_for(route));
             let before = server.sql.dump().await;
             let reply = route.ask(&limited, &path, body, &[]).await;
             let request = reply.request_id();

@@ -62,7 +62,7 @@ on_both_databases! {
             if !takes_key || matches!(route.id, "leave_tenant" | "transfer_tenant") {
                 continue;
             }
-            let (path, body) = (route.path(&acme.ids_for(&route)), acme.body_for(&route));
+            let (path, body) = (route.path(&acme.ids_for(route)), acme.body_for(route));
             let owner = &acme.tenant.owner;
             let first = ask(owner, route.method.clone(), &path, body.clone(), "once").await;
             if !first.status.is_success() {

@@ -105,7 +105,7 @@ on_both_databases! {
         let acme = filled_everywhere(&server).await;
         let runner = &mut TestRunner::deterministic();
         for list in lists() {
-            let (path, queries) = (list.path(&[]), queries_of(&list, runner));
+            let (path, queries) = (list.path(&[]), queries_of(list, runner));
             for from in &queries {
                 let first = acme.owner.get(&format!("{path}?limit=1{from}")).await;
                 let cursor = first.body["meta"]["nextCursor"].as_str().map(str::to_owned);
