@@ -5,11 +5,7 @@ use crate::{
     services::{Browser, Postgres, RedisService},
 };
 use anyhow::{Result, bail};
-use std::{
-    num::NonZeroUsize,
-    process::{ExitCode, ExitStatus},
-    thread,
-};
+use std::process::{ExitCode, ExitStatus};
 
 /// Every test of the workspace, with a PostgreSQL, a Redis and a browser that are found, started or installed for them.
 ///
@@ -41,8 +37,7 @@ pub(crate) fn run(runner: &mut Runner, options: &TestOptions) -> Result<ExitCode
         command
             .env("TEST_DATABASE_URL", postgres.url())
             .env(RedisService::VARIABLE, redis.url())
-            .envs(browser.variables())
-            .env(TEST_THREADS, test_threads().to_string());
+            .envs(browser.variables());
         let status = runner.run(&mut command)?;
         if !status.success() && outcome == ExitCode::SUCCESS {
             outcome = code(status);
@@ -65,14 +60,6 @@ fn programs(arguments: &[String], nextest: bool) -> Vec<Vec<String>> {
         programs.push(command("test --workspace --no-fail-fast --doc"));
     }
     programs
-}
-
-/// Number of tests that nextest runs at once. `--test-threads` takes precedence over it.
-const TEST_THREADS: &str = "NEXTEST_TEST_THREADS";
-
-/// Returns two tests per core, because a test waits for half of its time: for a timeout, a disk or another process.
-fn test_threads() -> usize {
-    2 * thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 /// Fails on `-p`. Cargo ignores it beside `--workspace`; alone it would rebuild most dependencies with the features of
