@@ -1,4 +1,4 @@
-//! Tests of what ends sessions besides signing out: it takes effect on the next request, and ended sessions stay ended.
+//! Tests of the changes that end sessions, besides signing out. They take effect on the next request, and last.
 
 use serde_json::{Value, json};
 use std::time::Duration;

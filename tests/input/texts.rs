@@ -1,5 +1,4 @@
-//! Tests of the texts of failures, and of what they must not reveal. `support/contract.rs` checks in every test that
-//! failures reveal no internals.
+//! Tests of the texts of failures. `support/contract.rs` checks in every test that failures reveal no internals.
 
 use serde_json::{Value, json};
 

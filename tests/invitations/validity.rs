@@ -1,4 +1,4 @@
-//! Tests of what ends an invitation: lookup and acceptance give the same response.
+//! Tests of the changes that end an invitation: lookup and acceptance give the same response.
 
 use serde_json::{Value, json};
 use tenantry_kernel::TenantStatus;

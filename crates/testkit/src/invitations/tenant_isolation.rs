@@ -1,4 +1,4 @@
-//! Tests of what one tenant's unit must not see or do with another's invitations.
+//! Tests that a unit of one tenant neither sees nor changes the invitations of another.
 
 use tenantry_kernel::{Direction, PageRequest, PermissionSet, StoreError};
 use tenantry_tenancy::{Invitation, InvitationState, Invitations};

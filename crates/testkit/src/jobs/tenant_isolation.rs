@@ -1,4 +1,4 @@
-//! Tests of what units of a tenant and of a user must not see or do in the queue.
+//! Tests that units of a tenant or of a user neither see nor change the jobs of others.
 
 use tenantry_jobs::{Enqueued, JobClaims, JobId, JobQueue, NewJob, Settlement};
 use tenantry_kernel::StoreError;

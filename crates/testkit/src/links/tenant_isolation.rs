@@ -1,4 +1,4 @@
-//! Tests of what other users' units must not see or do with a user's links.
+//! Tests that a unit of one user neither sees nor changes the links of another.
 
 use tenantry_identity::{Link, LinkKind, Links};
 use tenantry_kernel::StoreError;

@@ -1,4 +1,4 @@
-//! Tests of what one tenant's unit must not see or do with another's members.
+//! Tests that a unit of one tenant neither sees nor changes the members of another.
 
 use tenantry_kernel::{DefaultRole, Direction, PageRequest, PermissionSet, StoreError};
 use tenantry_tenancy::{MemberFilter, MemberKey, MemberOrder, Membership, MembershipStatus, Memberships};

@@ -1,4 +1,4 @@
-//! Tests of what units of a tenant and of a user must not see or do with other users.
+//! Tests that units of a tenant or of a user neither see nor change other users.
 
 use tenantry_identity::{People, Person};
 use tenantry_kernel::{StoreError, UserId};

@@ -1,4 +1,4 @@
-//! Tests of what one tenant's unit must not see or do with another's roles.
+//! Tests that a unit of one tenant neither sees nor changes the roles of another.
 
 use tenantry_kernel::{DefaultRole, Direction, PageRequest, PermissionSet};
 use tenantry_tenancy::{Memberships, Role, Roles};

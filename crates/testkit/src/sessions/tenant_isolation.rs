@@ -1,4 +1,4 @@
-//! Tests of what units of a tenant and of a user must not see or do with other sessions.
+//! Tests that units of a tenant or of a user neither see nor change the sessions of others.
 
 use tenantry_identity::{EndReason, Session, Sessions};
 use tenantry_kernel::SessionId;

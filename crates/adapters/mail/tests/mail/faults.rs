@@ -9,6 +9,15 @@ use crate::support::{email_to, mailer_to, only_mail, permanent, temporary};
 const ADA: &str = "ada@example.com";
 /// Longer than an email may take in these tests.
 const LONG: Duration = Duration::from_secs(5);
+/// The steps of sending an email without `STARTTLS` and `AUTH`.
+const STEPS: [FaultStep; 6] = [
+    FaultStep::Greeting,
+    FaultStep::Hello,
+    FaultStep::Sender,
+    FaultStep::Recipient,
+    FaultStep::Data,
+    FaultStep::Message,
+];
 
 #[tokio::test]
 async fn fa9_a_refused_connection_is_temporary() {
@@ -70,14 +79,7 @@ async fn fa9_what_is_refused_for_good_is_permanent() {
 
 #[tokio::test]
 async fn fa9_a_server_that_hangs_holds_nobody_for_long() {
-    for step in [
-        FaultStep::Greeting,
-        FaultStep::Hello,
-        FaultStep::Sender,
-        FaultStep::Recipient,
-        FaultStep::Data,
-        FaultStep::Message,
-    ] {
+    for step in STEPS {
         let server = SmtpServer::start().await;
         server.fail(Fault::hang(step).times(1));
         let (mailer, email) = (mailer_to(&server.url(), None), email_to(ADA));
@@ -90,14 +92,7 @@ async fn fa9_a_server_that_hangs_holds_nobody_for_long() {
 
 #[tokio::test]
 async fn fa9_a_server_that_hangs_up_is_temporary() {
-    for step in [
-        FaultStep::Greeting,
-        FaultStep::Hello,
-        FaultStep::Sender,
-        FaultStep::Recipient,
-        FaultStep::Data,
-        FaultStep::Message,
-    ] {
+    for step in STEPS {
         let server = SmtpServer::start().await;
         server.fail(Fault::drop(step).times(1));
         let (mailer, email) = (mailer_to(&server.url(), None), email_to(ADA));

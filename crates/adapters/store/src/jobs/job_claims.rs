@@ -27,7 +27,7 @@ const COME_BACK: &str = "\
          LIMIT $2 {lock}) \
     UPDATE jobs SET state = 'ready', lease_token = NULL, lease_expires_at = NULL FROM ended WHERE jobs.id = ended.id";
 
-/// Gives up jobs whose lease ended at the last attempt: such a job may be what ends its workers.
+/// Gives up jobs whose lease ended at the last attempt: such a job may crash its workers.
 const GIVE_UP: &str = "\
     WITH ended AS MATERIALIZED \
         (SELECT id FROM jobs WHERE state = 'running' AND lease_expires_at <= $1 AND attempt >= max_attempts \
