@@ -13,7 +13,7 @@ use tenantry_redis::{Redis, RedisTimeouts};
 use crate::{
     composition::storage,
     config::{Config, ConfigErrors, MailTransport, StoragePlace},
-    health::{FolderError, Observation, folders, judge_space, judge_storage, try_folder},
+    health::{FolderError, Observation, check_space, check_storage, folders, try_folder},
     keys::Keys,
     mail::ConfiguredMailer,
 };
@@ -49,7 +49,7 @@ impl Report {
     }
 
     /// Adds the finding of a check that `/health` shares, and the advice for a finding that is not well.
-    fn judged(&mut self, thing: &str, (status, observed): Observation, mend: &str) {
+    fn observed(&mut self, thing: &str, (status, observed): Observation, mend: &str) {
         match status {
             Status::Pass => self.fine(thing, observed),
             Status::Warn => self.warning(thing, format!("{observed}: {mend}")),
@@ -97,7 +97,7 @@ pub async fn run_doctor(loaded: Result<Config, ConfigErrors>) -> Report {
     for folder in &folders {
         look_at_folder(folder, &mut report);
     }
-    report.judged("disk", judge_space(&folders, &config.health), MAKE_ROOM);
+    report.observed("disk", check_space(&folders, &config.health), MAKE_ROOM);
     look_at_keys(&config, &mut report);
     look_at_storage(&config, &mut report).await;
     look_at_mail(&config, &mut report).await;
@@ -125,7 +125,7 @@ async fn look_at_storage(config: &Config, report: &mut Report) {
     let StoragePlace::S3(_) = &config.storage.place else { return };
     const MEND: &str = "check that STORAGE_URL names the right bucket and AWS_ENDPOINT_URL its server, and that the key has access to it";
     match storage(config) {
-        Ok(blobs) => report.judged("storage", judge_storage(&config.storage.place, &*blobs).await, MEND),
+        Ok(blobs) => report.observed("storage", check_storage(&config.storage.place, &*blobs).await, MEND),
         Err(error) => report.problem("storage", format!("{error}: {MEND}")),
     }
 }

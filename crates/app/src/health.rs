@@ -32,10 +32,10 @@ use crate::{
     watchdog::Watchdog,
 };
 
-pub(crate) use disk::{FolderError, folders, judge_space, try_folder};
+pub(crate) use disk::{FolderError, check_space, folders, try_folder};
 pub(crate) use mail::LastMailCheck;
-pub(crate) use queue::judge_queue;
-pub(crate) use storage::judge_storage;
+pub(crate) use queue::check_queue;
+pub(crate) use storage::check_storage;
 
 const SCOPE: Scope = Scope::System(SystemReason::Maintenance);
 /// Time limit of each check.
@@ -73,9 +73,10 @@ pub(crate) struct Health {
 /// Runs a check within the time limit. A slow result is at least a warning.
 async fn check(limits: &HealthConfig, late: Status, look: impl Future<Output = Observation>) -> Check {
     let began = Instant::now();
-    let judged = timeout(TIME_LIMIT, look).await;
+    let observation = timeout(TIME_LIMIT, look).await;
     let latency = began.elapsed();
-    let (status, observed) = judged.unwrap_or_else(|_| (late, format!("no answer within {} s", TIME_LIMIT.as_secs())));
+    let (status, observed) =
+        observation.unwrap_or_else(|_| (late, format!("no answer within {} s", TIME_LIMIT.as_secs())));
     let is_slow = status == Status::Pass && latency > limits.latency_warn;
     match is_slow {
         true => Check { status: Status::Warn, latency, observed: format!("{observed}, slowly") },
@@ -157,7 +158,7 @@ impl Health {
         check(&self.sources.limits, Status::Fail, async {
             let figures = async { self.sources.store.read(SCOPE).await?.queue_figures().await }.await;
             match figures {
-                Ok(figures) => judge_queue(&figures, self.sources.context.now(), &self.sources.limits),
+                Ok(figures) => check_queue(&figures, self.sources.context.now(), &self.sources.limits),
                 Err(_) => (Status::Fail, "the database does not report it".to_owned()),
             }
         })
@@ -165,13 +166,13 @@ impl Health {
     }
 
     async fn check_storage(&self) -> Check {
-        check(&self.sources.limits, Status::Fail, judge_storage(&self.sources.place, &*self.sources.blobs)).await
+        check(&self.sources.limits, Status::Fail, check_storage(&self.sources.place, &*self.sources.blobs)).await
     }
 
     async fn check_disk(&self) -> Check {
         let (folders, limits) = (self.sources.folders.clone(), self.sources.limits.clone());
         check(&self.sources.limits, Status::Fail, async move {
-            let looked = tokio::task::spawn_blocking(move || judge_space(&folders, &limits)).await;
+            let looked = tokio::task::spawn_blocking(move || check_space(&folders, &limits)).await;
             looked.unwrap_or_else(|_| (Status::Fail, "it cannot be inspected".to_owned()))
         })
         .await

@@ -19,7 +19,7 @@ use url::Url;
 use crate::{
     composition::store_config,
     config::{Config, Database},
-    health::judge_queue,
+    health::check_queue,
     schema::serve_lock_of,
 };
 
@@ -84,7 +84,7 @@ async fn look_at_queue(config: &Config, store: &Store, report: &mut Report) {
     match limited::<_, StoreError>(figures).await {
         Ok(figures) => {
             let now = Context::new(SystemClock, SystemEntropy).now();
-            report.judged("queue", judge_queue(&figures, now, &config.health), MEND);
+            report.observed("queue", check_queue(&figures, now, &config.health), MEND);
         }
         Err(why) => report.problem("queue", format!("cannot be inspected ({why}): run `tenantry migrate`")),
     }

@@ -69,7 +69,7 @@ fn existing(folder: &Path) -> Option<&Path> {
 }
 
 /// Judges by the file system with the least free space, in bytes or in inodes.
-pub(crate) fn judge_space(folders: &[PathBuf], limits: &HealthConfig) -> Observation {
+pub(crate) fn check_space(folders: &[PathBuf], limits: &HealthConfig) -> Observation {
     let looked = folders.iter().map(|folder| Space::at(folder)).collect::<Option<Vec<_>>>();
     let Some(spaces) = looked else { return (Status::Fail, "it cannot be inspected".to_owned()) };
     let Some(least) = spaces.into_iter().min_by_key(Space::percent) else {
@@ -180,14 +180,14 @@ mod tests {
     #[test]
     fn the_limits_decide() {
         let folder = [TempDir::new().expect("a folder").path().join("not/yet")];
-        let judged = |warn: &str, fail: &str| {
+        let check = |warn: &str, fail: &str| {
             let limits = config(&[("HEALTH_DISK_WARN_PERCENT", warn), ("HEALTH_DISK_FAIL_PERCENT", fail)]).health;
-            judge_space(&folder, &limits)
+            check_space(&folder, &limits)
         };
-        assert_eq!(judged("0", "0").0, Status::Pass);
-        assert_eq!(judged("100", "0").0, Status::Warn);
-        assert_eq!(judged("100", "100").0, Status::Fail);
-        assert!(judged("0", "0").1.contains("MiB"), "{}", judged("0", "0").1);
-        assert_eq!(judge_space(&[], &config(&[]).health).0, Status::Pass);
+        assert_eq!(check("0", "0").0, Status::Pass);
+        assert_eq!(check("100", "0").0, Status::Warn);
+        assert_eq!(check("100", "100").0, Status::Fail);
+        assert!(check("0", "0").1.contains("MiB"), "{}", check("0", "0").1);
+        assert_eq!(check_space(&[], &config(&[]).health).0, Status::Pass);
     }
 }

@@ -10,7 +10,7 @@ use crate::config::HealthConfig;
 use super::Observation;
 
 /// Judges by the longest delay: of a ready job that waits for a worker, or of a due job that no worker has noticed.
-pub(crate) fn judge_queue(figures: &[QueueFigures], now: Timestamp, limits: &HealthConfig) -> Observation {
+pub(crate) fn check_queue(figures: &[QueueFigures], now: Timestamp, limits: &HealthConfig) -> Observation {
     let longest = |of: fn(&QueueFigures) -> Option<Timestamp>| {
         figures.iter().filter_map(of).map(|since| now.since(since)).max().unwrap_or_default()
     };
@@ -66,8 +66,8 @@ mod tests {
         let settings =
             [("HEALTH_QUEUE_AGE_WARN", "10s"), ("HEALTH_QUEUE_AGE_FAIL", "60s"), ("HEALTH_DEAD_LETTERS_WARN", "3")];
         let limits = Config::load(Sources::from_environment(settings)).expect("good").health;
-        let judge = |queues: &[QueueFigures]| judge_queue(queues, at(100), &limits);
-        assert_eq!(judge(&[]).0, Status::Pass);
+        let check = |queues: &[QueueFigures]| check_queue(queues, at(100), &limits);
+        assert_eq!(check(&[]).0, Status::Pass);
         for (queues, wanted) in [
             (vec![queue(Some(91), Some(5_000), 2)], Status::Pass),
             (vec![queue(Some(99), None, 0), queue(Some(90), None, 0)], Status::Warn),
@@ -76,9 +76,9 @@ mod tests {
             (vec![queue(Some(99), Some(40), 0)], Status::Fail),
             (vec![queue(None, None, 2), queue(None, None, 1)], Status::Warn),
         ] {
-            assert_eq!(judge(&queues).0, wanted, "{queues:?}");
+            assert_eq!(check(&queues).0, wanted, "{queues:?}");
         }
-        let (_, told) = judge(&[queue(Some(91), Some(5_000), 2), queue(None, Some(97), 0)]);
+        let (_, told) = check(&[queue(Some(91), Some(5_000), 2), queue(None, Some(97), 0)]);
         assert_eq!(told, "1 ready, the oldest for 9 s; 2 scheduled, late by 3 s; 0 running; 2 dead");
     }
 }

@@ -8,7 +8,7 @@ use crate::config::StoragePlace;
 use super::{Observation, try_folder};
 
 /// Writes to a storage folder, but only checks the access to a bucket: a write each second would cost money.
-pub(crate) async fn judge_storage(place: &StoragePlace, blobs: &dyn Blobs) -> Observation {
+pub(crate) async fn check_storage(place: &StoragePlace, blobs: &dyn Blobs) -> Observation {
     match place {
         StoragePlace::Disk(folder) => {
             let folder = folder.clone();

@@ -525,7 +525,7 @@ mod tests {
     fn a_token_is_classified_by_its_rotation_the_time_and_what_was_seen() {
         use RefreshOutcome::*;
         let table = [
-            // rotation, seen, token, at, judgement
+            // rotation, seen, token, at, outcome
             (5, 5, 5, 9_999, Current),
             (5, 5, 4, 1_005, JustRotated),
             (5, 5, 4, 1_010, JustRotated),

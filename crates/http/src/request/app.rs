@@ -17,10 +17,7 @@ use tenantry_service::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::{
-    Answer, Failure,
-    {health::HealthProbe, settings::ApiSettings},
-};
+use crate::{Answer, Failure, health::HealthProbe, settings::ApiSettings};
 
 use super::metrics::HttpMetrics;
 
