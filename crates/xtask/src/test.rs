@@ -31,12 +31,15 @@ pub(crate) fn run(runner: &mut Runner, options: &TestOptions) -> Result<ExitCode
     let browser = Browser::find_or_install(runner)?;
     let postgres = Postgres::find_or_start(runner)?;
     let redis = RedisService::find_or_start(runner)?;
+    // Most tests take two threads, see .config/nextest.toml.
+    let threads = 2 * std::thread::available_parallelism()?.get();
     let mut outcome = ExitCode::SUCCESS;
     for program in programs {
         let mut command = cargo(&program);
         command
             .env("TEST_DATABASE_URL", postgres.url())
             .env(RedisService::VARIABLE, redis.url())
+            .env("NEXTEST_TEST_THREADS", threads.to_string())
             .envs(browser.variables());
         let status = runner.run(&mut command)?;
         if !status.success() && outcome == ExitCode::SUCCESS {

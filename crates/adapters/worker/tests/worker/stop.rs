@@ -3,32 +3,36 @@
 use futures::FutureExt;
 use std::time::{Duration, Instant};
 use tenantry_jobs::Done;
-use tenantry_worker::Handlers;
+use tenantry_worker::{Handlers, WorkerConfig};
 
 use crate::{
     kinds::{Does, Errand},
-    shop::Shop,
+    shop::{Shop, config},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fa10_a_stopping_worker_ends_what_it_can_and_hands_back_the_rest() {
     const SHORT: Duration = Duration::from_millis(600);
+    const LEASE: Duration = Duration::from_secs(3);
     let shop = Shop::open().await;
-    let working = shop.work(Handlers::new().with::<Errand>(Does(|errand: Errand, _| {
+    // Long enough that a busy machine does not let it expire.
+    let config = WorkerConfig { lease: LEASE, ..config() };
+    let handlers = Handlers::new().with::<Errand>(Does(|errand: Errand, _| {
         let span = if errand.to == "short" { SHORT } else { Duration::from_secs(600) };
         async move {
             tokio::time::sleep(span).await;
             Ok(Done::Outside)
         }
         .boxed()
-    })));
+    }));
+    let working = shop.work_by(shop.line(), handlers, Vec::new(), config);
     shop.enqueue(&["short", "long", "long"].map(|to| shop.job(&Errand::to(to)))).await;
     shop.comes_to(3, "jobs WHERE state = 'running'").await;
     working.stop.cancel();
     shop.enqueue(&[shop.job(&Errand::to("late"))]).await;
     // Longer than a lease, so that the jobs it waits for must still be its own.
     shop.comes_to(1, "jobs WHERE state = 'completed'").await;
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    tokio::time::sleep(LEASE + Duration::from_millis(500)).await;
     assert_eq!(shop.count("jobs WHERE state = 'running' AND attempt = 1").await, 2, "it has patience");
     assert_eq!(shop.count("jobs WHERE state = 'ready' AND attempt = 0").await, 1, "it takes no more");
     working.hand_back.cancel();
