@@ -56,7 +56,7 @@ on_both_databases! {
         assert_eq!(bob["tenant"]["slug"], "acme-ltd");
         server.sql.settled().await;
         let subjects: Vec<_> = server.place.mails().into_iter().map(|mail| mail.subject).collect();
-        assert_eq!(subjects, ["Your password has changed"]);
+        assert_eq!(subjects, ["Your password was changed"]);
     }
 
     async fn whoever_has_an_account_keeps_their_password_and_gets_no_link(server: Server) {

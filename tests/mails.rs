@@ -76,7 +76,7 @@ on_both_databases! {
         is_plain(&server.forgets(&ada.email).await, &[PERSON]);
         // Nor is this one.
         has_no_words(&server.wants(&ada, "new@ada.example").await);
-        is_plain(&server.mail(&ada.email, "A new e-mail address").await, &[PERSON]);
+        is_plain(&server.mail(&ada.email, "Email address change requested").await, &[PERSON]);
     }
 
     async fn re6_a_client_that_calls_itself_markup_is_shown_so(server: Server) {
@@ -89,7 +89,7 @@ on_both_databases! {
         let next = refresh(&ada.refresh_token).await.is(200);
         refresh(next["refreshToken"].as_str().unwrap()).await.is(200);
         refresh(&ada.refresh_token).await.refused(401, "session_ended");
-        is_plain(&server.mail(&ada.email, "We ended one of your sign-ins").await, &[agent]);
+        is_plain(&server.mail(&ada.email, "We ended one of your sessions").await, &[agent]);
     }
 
     async fn re6_a_name_is_one_line(server: Server) {

@@ -34,7 +34,7 @@ on_both_databases! {
         let elsewhere = server.sign_in(old, "second").await;
         let reset = server.forgets(old).await;
         let mail = server.wants(asking, NEW).await;
-        assert!(server.mail(old, "A new e-mail address for your account").await.text.contains(NEW));
+        assert!(server.mail(old, "Email address change requested").await.text.contains(NEW));
         // The change has not taken effect yet.
         assert!(may_sign_in(&server, old).await && !may_sign_in(&server, NEW).await);
         other.get("/auth/me").await.is(200);
@@ -45,7 +45,7 @@ on_both_databases! {
         let me = asking.get("/auth/me").await.is(200);
         assert_eq!((&me["user"]["email"], &me["user"]["emailVerified"]), (&json!(NEW), &json!(true)));
         assert!(!may_sign_in(&server, old).await && may_sign_in(&server, NEW).await);
-        assert!(server.mail(old, "The e-mail address of your account has changed").await.text.contains(NEW));
+        assert!(server.mail(old, "The email address of your account has changed").await.text.contains(NEW));
         // The older link would give the owner of the old mailbox access.
         let body = json!({ "token": reset.token(), "password": CHOSEN });
         server.client().post("/auth/password/reset", body).await.refused(422, "link_invalid");
@@ -79,8 +79,8 @@ on_both_databases! {
             (reply.status, reply.body)
         };
         let taken = ask(&holder.email.to_uppercase()).await;
-        server.mail(&holder.email, "Somebody wanted to use your e-mail address").await;
-        server.mail(&acme.owner.email, "A new e-mail address").await;
+        server.mail(&holder.email, "Request to use your email address").await;
+        server.mail(&acme.owner.email, "Email address change requested").await;
         server.sql.settled().await;
         assert_eq!(server.sql.number("SELECT count(*) FROM links").await, 0);
         assert_eq!(ask("free@acme.example").await, taken);

@@ -45,7 +45,7 @@ async fn asked_for_with_lies(server: &Server) -> [Mailed; 5] {
     let id = server.sql.id(&owner.id);
     server.sql.execute(&format!("UPDATE users SET email_verified_at = NULL WHERE id = {id}")).await;
     lie(&owner, "/auth/email/resend", json!({})).await;
-    let verify = server.mail(&owner.email, "Confirm your e-mail address").await;
+    let verify = server.mail(&owner.email, "Confirm your email address").await;
     [confirm, verify, change, reset, invite]
 }
 

@@ -35,7 +35,7 @@ on_both_databases! {
         let data = server.client().post("/auth/login", sign_in(CHOSEN)).await.is(200);
         // A user who reads the mailbox has verified the address.
         assert_eq!(data["user"]["emailVerified"], true);
-        server.mail(&bob.email, "Your password has changed").await;
+        server.mail(&bob.email, "Your password was changed").await;
     }
 
     async fn se4_a_reset_ends_every_other_link_of_the_person(server: Server) {

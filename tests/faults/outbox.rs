@@ -45,7 +45,7 @@ const MAILS: &[(&str, &str, &str)] = &[
     ("invitation", "canary-", "SELECT count(*) FROM invitations WHERE email = '{to}'"),
     (
         "password_changed",
-        "Your password has changed",
+        "Your password was changed",
         "SELECT count(*) FROM credentials c JOIN users u ON u.id = c.user_id WHERE u.email = '{to}' AND c.version = 2",
     ),
     (
@@ -55,22 +55,22 @@ const MAILS: &[(&str, &str, &str)] = &[
     ),
     (
         "verify_address",
-        "Confirm your e-mail address",
+        "Confirm your email address",
         "SELECT count(*) FROM jobs WHERE kind = 'verification' AND payload LIKE '%\"{user}\"%'",
     ),
     (
         "confirm_new_address",
-        "Confirm your new e-mail address",
+        "Confirm your new email address",
         "SELECT count(*) FROM jobs WHERE kind = 'email_change' AND payload LIKE '%\"{to}\"%'",
     ),
     (
         "address_change_requested",
-        "A new e-mail address for your account",
+        "Email address change requested",
         "SELECT count(*) FROM jobs WHERE kind = 'email_change' AND payload LIKE '%\"{user}\"%'",
     ),
     (
         "address_in_use",
-        "Somebody wanted to use your e-mail address",
+        "Request to use your email address",
         "SELECT count(*) FROM jobs WHERE kind = 'email_change' AND payload LIKE '%\"{to}\"%'",
     ),
 ];

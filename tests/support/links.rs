@@ -79,7 +79,7 @@ impl Server {
     pub(crate) async fn wants(&self, member: &Member, new_email: &str) -> Mailed {
         let body = json!({ "currentPassword": PASSWORD, "newEmail": new_email });
         member.post("/auth/email/change", body).await.is(202);
-        self.mail(new_email, "Confirm your new e-mail address").await
+        self.mail(new_email, "Confirm your new email address").await
     }
 
     /// Marks the address as unverified, requests another verification link, and returns the email.
@@ -87,7 +87,7 @@ impl Server {
         let id = self.sql.id(&member.id);
         self.sql.execute(&format!("UPDATE users SET email_verified_at = NULL WHERE id = {id}")).await;
         member.post("/auth/email/resend", json!({})).await.is(202);
-        self.mail(&member.email, "Confirm your e-mail address").await
+        self.mail(&member.email, "Confirm your email address").await
     }
 
     /// Creates one link of each kind, each for another user, where addresses have to be confirmed.

@@ -11,7 +11,7 @@ use crate::{
     MailSettings, Templates,
     composer::{Composer, blocking},
     templates::Rendered,
-    words::turns_direction,
+    values::turns_direction,
 };
 
 /// Shows the recipient, the subject and the text of every email.

@@ -13,7 +13,7 @@ mod message;
 mod settings;
 mod smtp;
 mod templates;
-mod words;
+mod values;
 
 #[cfg(test)]
 mod fixtures;

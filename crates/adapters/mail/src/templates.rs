@@ -11,7 +11,7 @@ use tenantry_mails::{Email, EmailTemplate};
 
 use crate::{
     examples::{self, examples},
-    words::{one_line, words},
+    values::{one_line, values},
 };
 
 /// Maximum length of a subject, in characters.
@@ -115,15 +115,15 @@ impl Templates {
         let name = email.template.as_str();
         let template = self.emails.get(name).ok_or_else(|| TemplateError::Undeclared(name.to_owned()))?;
         let (txt, html) = (format!("{name}.txt"), format!("{name}.html"));
-        let mut words = words(template, email, link, product)?;
+        let mut values = values(template, email, link, product)?;
         let text = || -> Result<_, Error> {
-            let mut captured = self.environment.get_template(&txt)?.render_captured(&words)?;
+            let mut captured = self.environment.get_template(&txt)?.render_captured(&values)?;
             let subject = captured.with_state_mut(|state| state.render_block("subject"))?;
             Ok((one_line(&subject, MAX_SUBJECT_CHARS), captured.into_output()))
         };
         let (subject, text) = text().map_err(|error| self.render_mistake(&txt, &error))?;
-        words.insert("subject".to_owned(), subject.clone().into());
-        let page = self.environment.get_template(&html).and_then(|template| template.render(&words));
+        values.insert("subject".to_owned(), subject.clone().into());
+        let page = self.environment.get_template(&html).and_then(|template| template.render(&values));
         let html = page.map_err(|error| self.render_mistake(&html, &error))?;
         Ok(Rendered { subject, text, html })
     }

@@ -36,10 +36,10 @@ impl DefaultRole {
     /// Returns the description that the role has in a new tenant.
     pub const fn description(self) -> &'static str {
         match self {
-            Self::Owner => "Owns the organisation.",
-            Self::Admin => "Runs the organisation.",
-            Self::Member => "Works in the organisation.",
-            Self::Viewer => "Looks, and changes nothing.",
+            Self::Owner => "Owns the organisation and has every permission.",
+            Self::Admin => "Manages members, roles and settings.",
+            Self::Member => "Uses the data of the organisation.",
+            Self::Viewer => "Reads the data of the organisation.",
         }
     }
 }

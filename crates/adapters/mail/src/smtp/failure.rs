@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use std::{error::Error, fmt, time::Duration};
 use tenantry_mails::MailerError;
 
-use crate::words::one_line;
+use crate::values::one_line;
 
 /// Maximum length of a quoted reply of the server; the rest is cut.
 const MAX_ANSWER_CHARS: usize = 250;

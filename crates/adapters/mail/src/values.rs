@@ -9,17 +9,17 @@ use crate::TemplateError;
 
 /// Maximum length of a value, in characters: longer than any name or address. Only a client's own description of itself
 /// can be longer.
-const MAX_WORD_CHARS: usize = 300;
+const MAX_VALUE_CHARS: usize = 300;
 
 /// Returns the declared fields of the email by name, and `mail`, `link`, `link_purpose`, `link_lasts` and `product`. A
 /// missing optional field is none.
-pub(crate) fn words(
+pub(crate) fn values(
     template: &EmailTemplate,
     email: &Email,
     link: Option<&str>,
     product: &str,
 ) -> Result<BTreeMap<String, Value>, TemplateError> {
-    let mut words = BTreeMap::new();
+    let mut values = BTreeMap::new();
     for field in template.fields {
         let value = email.payload.get(field.name).filter(|value| !value.is_null());
         if value.is_none() && field.is_required() {
@@ -27,17 +27,17 @@ pub(crate) fn words(
         }
         let value = match (field.name, value.and_then(|value| value.as_str())) {
             ("at", Some(moment)) => readable_moment(moment).into(),
-            (_, Some(word)) => one_line(word, MAX_WORD_CHARS).into(),
+            (_, Some(word)) => one_line(word, MAX_VALUE_CHARS).into(),
             (_, None) => Value::from_serialize(value),
         };
-        words.insert(field.name.to_owned(), value);
+        values.insert(field.name.to_owned(), value);
     }
-    words.insert("mail".to_owned(), template.name.into());
-    words.insert("link".to_owned(), link.into());
-    words.insert("link_purpose".to_owned(), email.link.as_deref().into());
-    words.insert("link_lasts".to_owned(), email.link_seconds.map(readable_span).into());
-    words.insert("product".to_owned(), one_line(product, MAX_WORD_CHARS).into());
-    Ok(words)
+    values.insert("mail".to_owned(), template.name.into());
+    values.insert("link".to_owned(), link.into());
+    values.insert("link_purpose".to_owned(), email.link.as_deref().into());
+    values.insert("link_lasts".to_owned(), email.link_seconds.map(readable_span).into());
+    values.insert("product".to_owned(), one_line(product, MAX_VALUE_CHARS).into());
+    Ok(values)
 }
 
 /// Returns the text on one line of at most `max_chars` characters, without the marks that change the direction of the
@@ -57,7 +57,7 @@ pub(crate) fn turns_direction(c: char) -> bool {
 fn readable_moment(moment: &str) -> String {
     match DateTime::parse_from_rfc3339(moment) {
         Ok(moment) => moment.to_utc().format("%-d %B %Y, %H:%M UTC").to_string(),
-        Err(_) => one_line(moment, MAX_WORD_CHARS),
+        Err(_) => one_line(moment, MAX_VALUE_CHARS),
     }
 }
 
