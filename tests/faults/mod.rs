@@ -21,6 +21,7 @@ mod smtp;
 mod sqlite;
 mod start;
 mod stop;
+mod strangers;
 
 use std::time::{Duration, Instant};
 use tenantry_crypto::{SystemClock, SystemEntropy};

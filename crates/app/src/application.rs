@@ -89,6 +89,7 @@ impl Application {
             }
         })
         .workers(app.config.http.workers)
+        .keep_alive(app.config.http.keep_alive)
         .shutdown_timeout(grace.as_secs())
         .on_connect(tenantry_http::keep_connection)
         .disable_signals()

@@ -6,6 +6,7 @@
 //! similar characters.
 
 mod entries;
+mod peers;
 
 use std::{
     fmt::{self, Write},
@@ -25,6 +26,7 @@ use tracing_subscriber::{
 
 use crate::config::{LogConfig, LogFormat};
 use entries::{OneLineJson, OneLineText};
+use peers::PeerErrors;
 
 /// The reason why the log cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +69,7 @@ where
     } else {
         base.json().with_current_span(false).map_event_format(OneLineJson).boxed()
     };
-    Ok(tracing_subscriber::registry().with(layer).with(filter))
+    Ok(tracing_subscriber::registry().with(layer).with(filter).with(PeerErrors))
 }
 
 /// Returns whether a character breaks or reorders lines, or controls a terminal.

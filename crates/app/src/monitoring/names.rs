@@ -42,6 +42,7 @@ metrics! {
     Counter "http_requests_total" ["method", "route", "status"]: "Requests with a response. `route` is the pattern, not the path.", "5xx above 1 %";
     Histogram "http_request_duration_seconds" ["method", "route"]: "Time from the head of a request to its response.", "the 99th percentile above 1 s";
     Gauge "http_requests_in_flight" []: "Requests in progress.", "";
+    Counter "tenantry_http_connections_failed_total" []: "Connections that ended because the peer sent no valid HTTP, was too slow or went away.", "";
     Gauge "tenantry_up" ["component"]: "1 if the database answers, 0 if not.", "0 for a minute";
     Gauge "tenantry_db_pool_connections" ["pool", "state"]: "Connections, `used` or `idle`.", "none idle for minutes";
     Counter "tenantry_db_acquire_failures_total" []: "Units that failed to get a connection.", "any";
@@ -92,6 +93,7 @@ pub(super) fn describe() {
 /// Sets counters of rare events to zero, so that an alarm on their growth does not miss the first event.
 pub(super) fn begin() {
     for name in [
+        "tenantry_http_connections_failed_total",
         "tenantry_db_acquire_failures_total",
         "tenantry_db_deadlines_passed_total",
         "tenantry_guesses_refused_total",

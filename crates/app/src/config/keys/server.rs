@@ -77,6 +77,13 @@ settings! {
             unset: "none",
             parse: |text| values::number(text, 0..=16)
         }
+        /// Time after which an idle connection is closed. It must be longer than the load balancer keeps idle connections to
+        /// the server, or requests fail with 502.
+        KEEP_ALIVE => keep_alive: Duration {
+            takes: "a time from 1s to 2h",
+            default: "75s",
+            parse: |text| values::duration(text, seconds(1..=120 * MINUTE))
+        }
         /// Bearer token that shows the single checks of `/health`. Keep it in the environment rather than in a file.
         HEALTH_TOKEN => health_token: Option<SecretString> {
             takes: "at least 16 visible ASCII characters",
