@@ -23,7 +23,7 @@ on_both_databases! {
         }
         assert_eq!(answers[0], answers[1]);
         // The owner of a known address is notified, without a link and without any text of the stranger.
-        let told = server.mail(&acme.owner.email, "You have an account").await;
+        let told = server.mail(&acme.owner.email, "You already have an account").await;
         assert!(!told.raw.contains("Mallory") && !told.text.contains('#'), "{}", told.text);
         server.mail("nobody@acme.example", "Confirm your registration").await;
         let known = format!("SELECT count(*) FROM registrations WHERE email = '{}'", acme.owner.email);

@@ -114,7 +114,7 @@ mod tests {
         mailer(screen.clone()).send(&outgoing("account_exists", json!({ "name": "Ada" }))).await.unwrap();
         let shown = String::from_utf8(screen.0.lock().unwrap().clone()).unwrap();
         let head = format!(
-            "---------- mail {JOB}\nTo: ada@example.com\nSubject: You have an account at Tenantry already\n\nHello Ada,\n"
+            "---------- mail {JOB}\nTo: ada@example.com\nSubject: You already have an account at Tenantry\n\nHello Ada,\n"
         );
         assert!(shown.starts_with(&head), "{shown}");
         assert!(shown.ends_with("sent automatically by Tenantry.\n----------\n"), "{shown}");

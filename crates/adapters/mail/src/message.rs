@@ -101,7 +101,7 @@ mod tests {
             [
                 "From: Tenantry <no-reply@mail.example.com>",
                 "To: ada@example.com",
-                "Subject: You have an account at Tenantry already",
+                "Subject: You already have an account at Tenantry",
                 "Date: Tue, 24 Nov 2026 13:41:37 +0000",
                 &format!("Message-ID: <{JOB}@mail.example.com>"),
                 "Auto-Submitted: auto-generated",
