@@ -146,6 +146,24 @@ on_both_databases! {
         server.client().with_token(&forge.sign(&header, &nowhere)).get("/auth/me").await.refused(401, "session_ended");
     }
 
+    async fn tk2_a_cached_session_is_served_to_its_own_user_and_tenant_only(server: Server) {
+        let acme = server.tenant("acme").await;
+        let other = server.tenant("other").await;
+        let (header, claims) = parts_of(&acme.owner);
+        let (_, others) = parts_of(&other.owner);
+        let forge = Forge::of(&server);
+        for _ in 0..3 {
+            acme.owner.get("/auth/me").await.is(200);
+            for claim in ["tid", "sub"] {
+                let forged = forge.sign(&header, &with(claims.clone(), claim, others[claim].clone()));
+                is_invalid(&server.client(), &forged, claim).await;
+            }
+            let both = with(with(claims.clone(), "tid", others["tid"].clone()), "sub", others["sub"].clone());
+            is_invalid(&server.client(), &forge.sign(&header, &both), "tid and sub").await;
+        }
+        acme.owner.get("/auth/me").await.is(200);
+    }
+
     async fn tk3_every_token_works_in_its_own_place_only(server: Server) {
         let acme = server.tenant("acme").await;
         let owner = &acme.owner;

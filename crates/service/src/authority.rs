@@ -99,6 +99,7 @@ impl Authenticator {
         if is_fresh
             && let Some(known) = cache.entries.get(&claims.session)
             && known.stamp == stamp
+            && known.is_named_by(claims)
         {
             cache.looked_up.hit.increment(1);
             return Ok(known);

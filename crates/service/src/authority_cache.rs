@@ -36,6 +36,14 @@ pub struct CachedAuthority {
     pub(crate) used_minute: AtomicI64,
 }
 
+impl CachedAuthority {
+    /// Returns whether the claims name the user and the tenant of this session. The stamp alone does not tell: it is
+    /// made from the claims, and so follows the changes of whatever user and tenant they name.
+    pub(crate) fn is_named_by(&self, claims: &AccessClaims) -> bool {
+        self.user == claims.user && self.authority.tenant_id() == claims.tenant
+    }
+}
+
 /// The generations of everything that an authority depends on, read before the look-up.
 pub(crate) type AuthorityStamp = [u64; 3];
 
