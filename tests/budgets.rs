@@ -92,6 +92,31 @@ async fn hot_routes(server: Server, kind: Kind) {
     assert_eq!(statements(&server, refresh).await, unit + 3, "POST /auth/refresh");
 }
 
+async fn limited_sign_in(server: Server, kind: Kind) {
+    let owner = server.tenant("acme").await.owner;
+    let login = || {
+        let body = json!({ "email": owner.email, "password": PASSWORD, "tenantSlug": "acme" });
+        let client = server.client();
+        async move { client.post("/auth/login", body).await }
+    };
+    let unit = unit(kind);
+    // Writing: the counters, the guesses in flight, this guess, COMMIT. Reading and writing: as without limits, and the
+    // end of the guess and the known address.
+    assert_eq!(statements(&server, login).await, (unit + 4) + (unit + 2) + (unit + 13), "POST /auth/login");
+}
+
+#[test]
+fn a_limited_sign_in_costs_what_it_must_sqlite() {
+    let settings = Settings::default().set("RATE_LIMITS", "on");
+    Server::run(Kind::Sqlite, settings, |server| limited_sign_in(server, Kind::Sqlite));
+}
+
+#[test]
+fn a_limited_sign_in_costs_what_it_must_postgres() {
+    let settings = Settings::default().set("RATE_LIMITS", "on");
+    Server::run(Kind::Postgres, settings, |server| limited_sign_in(server, Kind::Postgres));
+}
+
 #[test]
 fn hot_routes_cost_what_they_must_sqlite() {
     Server::run(Kind::Sqlite, Settings::default(), |server| hot_routes(server, Kind::Sqlite));

@@ -20,6 +20,7 @@ mod m20261125_000001_processes;
 mod m20261125_000002_files;
 mod m20261125_000003_seals;
 mod m20261125_000005_idempotency;
+mod m20261130_000001_guesses_in_flight;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261125_000002_files::Migration),
             Box::new(m20261125_000003_seals::Migration),
             Box::new(m20261125_000005_idempotency::Migration),
+            Box::new(m20261130_000001_guesses_in_flight::Migration),
         ]
     }
 }

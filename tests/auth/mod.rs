@@ -4,6 +4,7 @@ mod endings;
 mod fixture;
 mod guessing;
 mod guessing_by_link;
+mod guessing_in_flight;
 mod link_addresses;
 mod links;
 mod login;

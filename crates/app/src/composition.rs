@@ -20,7 +20,8 @@ use tenantry_objects::Objects;
 use tenantry_redis::{Redis, RedisCache, RedisInvalidation, RedisLimiter, RedisTimeouts, RedisWakeUp};
 use tenantry_service::{
     AssignmentCounts, Authenticator, AuthorityCache, Changes, Cleaner, JournalRetention, JournalSealer, LinkPages,
-    Proofs, Publisher, Reader, Refusals, RequestLimits, ServingProcesses, TokenIssuer, Transactions, Usage,
+    NotedAddresses, Proofs, Publisher, Reader, Refusals, RequestLimits, ServingProcesses, TokenIssuer, Transactions,
+    Usage,
 };
 use tenantry_store::{Store, StoreConfig};
 use tokio_util::task::TaskTracker;
@@ -194,6 +195,7 @@ impl Composition {
                 tasks.clone(),
                 context.clone(),
             ),
+            noted_addresses: NotedAddresses::new(),
             limits: limits.clone(),
             assignment_counts,
             blobs: blobs.clone(),

@@ -2,14 +2,16 @@
 //! each method is one file beside [`password`].
 
 mod password;
+mod turns;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tenantry_crypto::Argon2Pool;
 use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, SIGN_IN_FAILED};
-use tenantry_identity::{ConsumedQuota, GuessKind, GuessPolicy, People, Proof, consume, default_tenant, refund};
+use tenantry_identity::{AttemptKind, Guess, GuessPolicy, GuessRefusal, People, consume, default_tenant};
 use tenantry_kernel::{Actor, Context, EmailAddress, Origin, Outcome, StoreError, TenantId, UserId};
 use tenantry_store::{Scope, SystemReason, Unit};
 use tenantry_tenancy::{Memberships, Slug};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -20,6 +22,8 @@ use crate::{
     refusals::{Refusals, Refused},
     transactions::Transactions,
 };
+
+use turns::{Turn, Turns};
 
 const REASON: SystemReason = SystemReason::SignIn;
 const SCOPE: Scope = Scope::System(REASON);
@@ -45,9 +49,17 @@ struct Parts {
     refusals: Arc<Refusals>,
     tasks: TaskTracker,
     context: Context,
+    turns: Turns,
 }
 
 impl Proofs {
+    /// Maximum time for which a guess waits while only guesses in flight are in its way.
+    const WAIT: Duration = Duration::from_secs(2);
+    /// Time between two looks at the counters, plus up to half of it at random.
+    const PAUSE: Duration = Duration::from_millis(80);
+    /// Seconds after which the client of a guess that waited in vain may try again.
+    const IN_FLIGHT_SECONDS: u64 = 1;
+
     /// Limits guesses by `policy`; without a policy, guesses are not limited. Tasks that record failed sign-ins after
     /// the response are tracked in `tasks`.
     pub fn new(
@@ -59,29 +71,93 @@ impl Proofs {
         tasks: TaskTracker,
         context: Context,
     ) -> Self {
-        Self(Arc::new(Parts { reader, transactions, hasher, policy, refusals, tasks, context }))
+        Self(Arc::new(Parts {
+            reader,
+            transactions,
+            hasher,
+            policy,
+            refusals,
+            tasks,
+            context,
+            turns: Turns::default(),
+        }))
     }
 
-    /// Consumes quota for a guess, in a unit of its own. Returns `None` where guesses are not limited. Fails with
-    /// `rate_limited` when the quota is used up.
-    pub async fn consume(&self, guess: GuessKind<'_>, origin: &Origin) -> Result<Option<ConsumedQuota>, ServiceError> {
+    /// Consumes quota for an attempt, in a unit of its own; does nothing where attempts are not limited. Fails with
+    /// `rate_limited` when the quota is used up. A refused attempt consumes nothing.
+    pub async fn consume(&self, attempt: AttemptKind<'_>, origin: &Origin) -> Result<(), ServiceError> {
+        let Some(policy) = self.0.policy else { return Ok(()) };
+        let consume = async |unit: &mut Unit| {
+            let consumed = consume(unit, &self.0.context, &policy, attempt, origin.ip).await?;
+            consumed.map_err(|wait| too_many(wait.retry_after_seconds))
+        };
+        self.0.transactions.housekeeping(REASON, consume).await
+    }
+
+    /// Begins a guess of this account's password, in a unit of its own. Returns `None` where guesses are not limited.
+    /// While only guesses in flight are in the way, the guess waits for up to [`Self::WAIT`]. Fails with `rate_limited`
+    /// when a limit is reached, or when the wait was in vain.
+    ///
+    /// Of the guesses that wait for one counter in this process, only the first looks at it, so that a crowd costs the
+    /// database no more than one guess that waits.
+    async fn begin_guess(&self, email: &EmailAddress, origin: &Origin) -> Result<Option<Guess>, ServiceError> {
         let Some(policy) = self.0.policy else { return Ok(None) };
-        let consume = async |unit: &mut Unit| consume(unit, &self.0.context, &policy, guess, origin.ip).await;
-        let consumed = self.0.transactions.housekeeping(REASON, consume).await?;
-        consumed.map(Some).map_err(|wait| {
-            metrics::counter!("tenantry_guesses_refused_total").increment(1);
-            ServiceError::too_many(wait.retry_after_seconds)
-        })
+        let until = Instant::now() + Self::WAIT;
+        let mut turn: Option<Turn> = None;
+        loop {
+            let counter = match self.try_guess(&policy, email, origin).await? {
+                Ok(guess) => return Ok(Some(guess)),
+                Err(GuessRefusal::LimitReached(wait)) => return Err(too_many(wait.retry_after_seconds)),
+                Err(GuessRefusal::InFlight { counter }) => counter,
+            };
+            let next = async {
+                match turn {
+                    Some(turn) if turn.is_at(&counter) => {
+                        let spread = u32::from(self.0.context.random::<1>()[0]) * Self::PAUSE / 512;
+                        sleep(Self::PAUSE + spread).await;
+                        turn
+                    }
+                    elsewhere => {
+                        drop(elsewhere);
+                        self.0.turns.take(counter).await
+                    }
+                }
+            };
+            turn = Some(timeout_at(until, next).await.map_err(|_| too_many(Self::IN_FLIGHT_SECONDS))?);
+        }
     }
 
-    /// Refunds the guess of a proof in a unit of its own, for commands whose unit may not touch the counters.
-    async fn refunded(&self, proof: Proof) -> Result<Proof, ServiceError> {
-        if let Some(consumed) = &proof.consumed {
-            let refund = async |unit: &mut Unit| refund(unit, &self.0.context, consumed).await;
-            let refunded: Result<(), StoreError> = self.0.transactions.housekeeping(REASON, refund).await;
-            refunded?;
+    async fn try_guess(
+        &self,
+        policy: &GuessPolicy,
+        email: &EmailAddress,
+        origin: &Origin,
+    ) -> Result<Result<Guess, GuessRefusal>, StoreError> {
+        let mut unit = self.0.transactions.begin(SCOPE).await?;
+        let begun = Guess::begin(&mut unit, &self.0.context, policy, email, origin.ip).await?;
+        if begun.is_ok() {
+            self.0.transactions.commit(unit).await?;
         }
-        Ok(Proof { consumed: None, ..proof })
+        Ok(begun)
+    }
+
+    /// Ends the guess of a request that failed. A wrong password counts, and so does every other refusal that the
+    /// client cannot tell from one. A guess that can be neither counted nor released ends by itself a little later.
+    ///
+    /// Fails when a wrong password cannot be counted: the client must not learn then that it is wrong.
+    pub async fn settle(&self, guess: Option<&Guess>, failure: &ServiceError) -> Result<(), ServiceError> {
+        let Some(guess) = guess else { return Ok(()) };
+        if failure.code == INVALID_CREDENTIALS {
+            let fail = async |unit: &mut Unit| guess.fail(unit, &self.0.context).await;
+            let failed: Result<(), StoreError> = self.0.transactions.housekeeping(REASON, fail).await;
+            return Ok(failed?);
+        }
+        let released: Result<(), StoreError> =
+            self.0.transactions.housekeeping(REASON, async |unit: &mut Unit| guess.release(unit).await).await;
+        if let Err(error) = released {
+            tracing::debug!(%error, "a guess was not released; it ends by itself");
+        }
+        Ok(())
     }
 
     /// Records a wrong password as a failed sign-in; other failures are not recorded. See
@@ -127,4 +203,9 @@ impl Proofs {
         };
         Ok(Some((person.id, person.name.to_string(), tenant)))
     }
+}
+
+fn too_many(retry_after_seconds: u64) -> ServiceError {
+    metrics::counter!("tenantry_guesses_refused_total").increment(1);
+    ServiceError::too_many(retry_after_seconds)
 }

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use std::time::Duration;
-use tenantry_identity::{Attempts, GuessCount, GuessCounter, GuessQuota};
+use tenantry_identity::{Attempts, GuessCount, GuessCounter, GuessId, GuessQuota};
 use tenantry_kernel::{StoreError, TenantId, Timestamp, UserId};
 
 use crate::{
@@ -16,7 +16,9 @@ suite! {
         counts_are_in_the_order_of_the_counters,
         si2_fifty_parallel_attempts_count_exactly,
         units_that_consume_in_other_orders_do_not_collide,
-        a_refund_decreases_the_count,
+        a_locked_counter_is_read_and_not_increased,
+        guesses_are_in_flight_until_their_end,
+        si2_fifty_parallel_guesses_see_each_other,
         a_dropped_unit_consumes_nothing,
         a_source_is_known_since_its_last_success,
         te5_account_and_source_do_not_change_places,
@@ -89,37 +91,76 @@ async fn units_that_consume_in_other_orders_do_not_collide(scene: &Scene<'_, imp
     let now = scene.context.now();
     let outcomes = join_all((0..40).map(|number| async move {
         let counters = [counter(keys[number % 2]), counter(keys[(number + 1) % 2])];
-        let refunded = [keys[(number + 1) % 2], keys[number % 2]];
-        let counted = scene
-            .attempt(TestScope::System, async |unit| unit.consume_attempts(&counters, now).await.map(|_| ()))
-            .await;
-        counted.and(scene.attempt(TestScope::System, async |unit| unit.refund_attempts(&refunded).await).await)
+        scene.attempt(TestScope::System, async |unit| unit.consume_attempts(&counters, now).await.map(|_| ())).await
     }))
     .await;
     for outcome in outcomes {
         outcome.unwrap();
     }
     for key in keys {
-        assert_eq!(consume_one(scene, key).await.count, 1, "everything was refunded");
+        assert_eq!(consume_one(scene, key).await.count, 41);
     }
 }
 
-async fn a_refund_decreases_the_count(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
+async fn a_locked_counter_is_read_and_not_increased(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
     let (key, other) = (scene.context.random(), scene.context.random());
+    let resets_at = scene.context.now().plus(WINDOW);
     for _ in 0..3 {
         consume_one(scene, key).await;
     }
-    consume_one(scene, other).await;
-    let resets_at = scene.context.now().plus(WINDOW);
-    let unknown = scene.context.random();
-    scene.later(10);
-    scene.system(async |unit| unit.refund_attempts(&[unknown, key]).await.unwrap()).await;
-    assert_count(consume_one(scene, key).await, 3, resets_at);
-    assert_count(consume_one(scene, other).await, 2, resets_at);
-    for _ in 0..5 {
-        scene.system(async |unit| unit.refund_attempts(&[key]).await.unwrap()).await;
+    let now = scene.later(1);
+    for _ in 0..2 {
+        let counters = [counter(key), counter(other)];
+        let locked = scene.system(async |unit| unit.lock_attempts(&counters, now).await.unwrap()).await;
+        assert_eq!(locked, [GuessCount { count: 3, resets_at }, GuessCount { count: 0, resets_at: now.plus(WINDOW) }]);
     }
-    assert_count(consume_one(scene, key).await, 1, resets_at);
+    assert_count(consume_one(scene, key).await, 4, resets_at);
+    scene.clock.set(resets_at);
+    let locked = scene.system(async |unit| unit.lock_attempts(&[counter(key)], resets_at).await.unwrap()).await;
+    assert_eq!(locked, [GuessCount { count: 0, resets_at: resets_at.plus(WINDOW) }]);
+}
+
+async fn guesses_are_in_flight_until_their_end(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
+    let keys: [[u8; 32]; 3] = [scene.context.random(), scene.context.random(), scene.context.random()];
+    let [both, one, _] = keys;
+    let (first, second) = (GuessId::new(&scene.context), GuessId::new(&scene.context));
+    let now = scene.later(5);
+    let ends_at = now.plus(WINDOW);
+    let in_flight = async |now| scene.look(async |unit| unit.guesses_in_flight(&keys, now).await.unwrap()).await;
+    assert_eq!(in_flight(now).await, [0, 0, 0]);
+    scene
+        .system(async |unit| {
+            unit.begin_guess(&[both, one], first, ends_at).await.unwrap();
+            unit.begin_guess(&[both], second, ends_at.plus(WINDOW)).await.unwrap();
+        })
+        .await;
+    assert_eq!(in_flight(now).await, [2, 1, 0]);
+    assert_eq!(in_flight(ends_at.minus(Duration::from_millis(1))).await, [2, 1, 0]);
+    assert_eq!(in_flight(ends_at).await, [1, 0, 0], "an end is over by itself");
+    scene.system(async |unit| unit.end_guess(&[both], second).await.unwrap()).await;
+    assert_eq!(in_flight(now).await, [1, 1, 0], "the other one goes on");
+    for _ in 0..2 {
+        scene.system(async |unit| unit.end_guess(&keys, first).await.unwrap()).await;
+        assert_eq!(in_flight(now).await, [0, 0, 0]);
+    }
+}
+
+async fn si2_fifty_parallel_guesses_see_each_other(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
+    let key = scene.context.random();
+    let now = scene.context.now();
+    let begin = async || {
+        scene
+            .system(async |unit| {
+                unit.lock_attempts(&[counter(key)], now).await.unwrap();
+                let before = unit.guesses_in_flight(&[key], now).await.unwrap()[0];
+                unit.begin_guess(&[key], GuessId::new(&scene.context), now.plus(WINDOW)).await.unwrap();
+                before
+            })
+            .await
+    };
+    let mut seen = join_all((0..50).map(|_| begin())).await;
+    seen.sort_unstable();
+    assert_eq!(seen, (0..50).collect::<Vec<_>>());
 }
 
 async fn a_dropped_unit_consumes_nothing(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
@@ -177,11 +218,15 @@ async fn only_system_units_count(scene: &Scene<'_, impl Units<Unit: Attempts>>) 
     consume_one(scene, key).await;
     let now = scene.context.now();
     let (tenant, person) = (TenantId::new(&scene.context), UserId::new(&scene.context));
+    let guess = GuessId::new(&scene.context);
     for scope in [TestScope::Tenant { tenant, person }, TestScope::Person(person)] {
         scene
             .change(scope, async |unit| {
                 must_be!(unit.consume_attempts(&[counter(key)], now).await, Err(StoreError::Misuse(_)));
-                must_be!(unit.refund_attempts(&[key]).await, Err(StoreError::Misuse(_)));
+                must_be!(unit.lock_attempts(&[counter(key)], now).await, Err(StoreError::Misuse(_)));
+                must_be!(unit.guesses_in_flight(&[key], now).await, Err(StoreError::Misuse(_)));
+                must_be!(unit.begin_guess(&[key], guess, now).await, Err(StoreError::Misuse(_)));
+                must_be!(unit.end_guess(&[key], guess).await, Err(StoreError::Misuse(_)));
                 must_be!(unit.is_known_source(key, source, now).await, Err(StoreError::Misuse(_)));
                 must_be!(unit.remember_source(key, source, now).await, Err(StoreError::Misuse(_)));
             })

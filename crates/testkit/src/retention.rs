@@ -5,8 +5,8 @@ use tenantry_idempotency::{
     Fingerprint, IdempotencyKey, IdempotencyRecord, IdempotencyScope, IdempotencyStore, StoredResponse,
 };
 use tenantry_identity::{
-    Attempts, GuessCounter, GuessQuota, Link, LinkKind, Links, PasswordHash, Register, Registration, RegistrationId,
-    Registrations, Sessions,
+    Attempts, GuessCounter, GuessId, GuessQuota, Link, LinkKind, Links, PasswordHash, Register, Registration,
+    RegistrationId, Registrations, Sessions,
 };
 use tenantry_jobs::{
     ExpiredRows, JobAdmin, JobId, JobQueue, JobState, NewJob, RetentionMode, RetentionPass, RetentionStore, Schedules,
@@ -54,10 +54,11 @@ impl<T> RetentionPorts for T where
 
 const OF_TENANTS: [ExpiredRows; 4] =
     [ExpiredRows::Invitations, ExpiredRows::Sessions, ExpiredRows::Jobs(JobState::Cancelled), ExpiredRows::Answers];
-const OF_NO_TENANT: [ExpiredRows; 6] = [
+const OF_NO_TENANT: [ExpiredRows; 7] = [
     ExpiredRows::Links,
     ExpiredRows::Registrations,
     ExpiredRows::Attempts,
+    ExpiredRows::GuessesInFlight,
     ExpiredRows::KnownSources,
     ExpiredRows::AuthorityChanges,
     ExpiredRows::ScheduleTicks,
@@ -182,6 +183,7 @@ async fn leave_rows(scene: &Scene<'_, impl Units<Unit: RetentionPorts>>, of: &Sa
             assert!(unit.cancel_job(job.id, over).await.unwrap());
             unit.store_response(&keyed, &answer).await.unwrap();
             unit.consume_attempts(&[GuessCounter { key, quota }], now).await.unwrap();
+            unit.begin_guess(&[key], GuessId::new(&scene.context), over).await.unwrap();
             unit.remember_source(key, key, over).await.unwrap();
             unit.tenant_authority_changed(of.id()).await.unwrap();
             unit.put_schedule("sweeping", "* * * * *", now).await.unwrap();

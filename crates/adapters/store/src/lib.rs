@@ -67,6 +67,7 @@ pub const TABLES: &[Table] = &[
     seals::TABLE,
     audit_policies::TABLE,
     guessing::TABLE,
+    guessing::IN_FLIGHT_TABLE,
     guessing::SOURCES_TABLE,
     authority_feed::TABLE,
     processes::TABLE,

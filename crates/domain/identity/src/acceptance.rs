@@ -242,7 +242,7 @@ async fn newcomer(
                 _ if proof.user() != Some(person.id) => return Err(IdentityError::LinkInvalid),
                 _ => {
                     proof.current_credential(unit, person.id).await?;
-                    proof.refund(unit, context).await?;
+                    proof.succeed(unit, context).await?;
                     None
                 }
             };

@@ -1,9 +1,13 @@
-//! Limits on guessing: each guess consumes quota before the password is hashed. A successful guess is refunded.
+//! Limits on guessing. A guess of a password is in flight while the password is checked, and counts as failed once the
+//! password was wrong. It begins only while the failed guesses and those in flight are together below each limit, so
+//! that a parallel flood gets no further than a sequential one, and a right password uses up nothing.
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use std::{net::IpAddr, time::Duration};
 use tenantry_kernel::{Context, EmailAddress, StoreError, Timestamp};
+
+use crate::GuessId;
 
 /// A limit per time window, which starts with the first count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +20,12 @@ pub struct GuessQuota {
 
 /// Time for which a source address stays known after a sign-in: 30 days.
 pub const KNOWN_ADDRESS_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Time after which a guess in flight stops counting, so that a killed process leaves none behind.
+pub const IN_FLIGHT_FOR: Duration = Duration::from_secs(30);
+
+/// Time for which a source address need not be recorded again: a day, which is short against [`KNOWN_ADDRESS_FOR`].
+pub const ADDRESS_NOTED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Limits on attempts.
 #[derive(Debug, Clone, Copy)]
@@ -37,11 +47,9 @@ pub struct GuessPolicy {
     pub mail_requests_per_address: GuessQuota,
 }
 
-/// The kind of an attempt.
+/// The kind of an attempt that consumes quota whatever its result is.
 #[derive(Debug, Clone, Copy)]
-pub enum GuessKind<'a> {
-    /// A password of this account, whether or not the account exists.
-    Password(&'a EmailAddress),
+pub enum AttemptKind<'a> {
     /// A new account, without an email.
     Registration,
     /// A new account that must be confirmed through this mailbox.
@@ -52,7 +60,7 @@ pub enum GuessKind<'a> {
     Email(&'a EmailAddress),
 }
 
-/// A counter to increase.
+/// A counter of attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GuessCounter {
     /// Key of the counter: a digest, so that the table identifies no user.
@@ -61,20 +69,24 @@ pub struct GuessCounter {
     pub quota: GuessQuota,
 }
 
-/// A counter after it was increased.
-#[derive(Debug, Clone, Copy)]
+/// The state of a counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GuessCount {
-    /// Number of attempts in the window, including this one.
+    /// Number of counted attempts in the window.
     pub count: u32,
     /// Time at which the next window starts.
     pub resets_at: Timestamp,
 }
 
-/// The quota that a guess has consumed, to be refunded when the guess succeeds.
+/// A guess in flight. It ends by [`Guess::succeed`], [`Guess::fail`] or [`Guess::release`], or after
+/// [`IN_FLIGHT_FOR`].
 #[derive(Debug, Clone)]
-pub struct ConsumedQuota {
-    counters: Vec<GuessCounter>,
-    account_and_source: Option<([u8; 32], [u8; 32])>,
+pub struct Guess {
+    id: GuessId,
+    /// In the order in which the limits are asked.
+    counters: [GuessCounter; 3],
+    account: [u8; 32],
+    source: [u8; 32],
 }
 
 /// The attempt exceeds a limit.
@@ -82,6 +94,18 @@ pub struct ConsumedQuota {
 pub struct TooManyAttempts {
     /// Time to wait, in whole seconds, at least one.
     pub retry_after_seconds: u64,
+}
+
+/// The reason why a guess may not begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GuessRefusal {
+    /// Failed guesses have used up a limit.
+    LimitReached(TooManyAttempts),
+    /// Guesses in flight fill the rest of a limit. Some of them may prove right soon.
+    InFlight {
+        /// Key of the counter.
+        counter: [u8; 32],
+    },
 }
 
 /// Port: counts attempts. The counters survive a restart. Only for System units.
@@ -95,10 +119,22 @@ pub trait Attempts: Send {
         now: Timestamp,
     ) -> Result<Vec<GuessCount>, StoreError>;
 
-    /// Decreases each counter that is above zero by one.
-    async fn refund_attempts(&mut self, keys: &[[u8; 32]]) -> Result<(), StoreError>;
+    /// Locks each counter until the unit ends, and returns what it has counted, in the order of the counters. A counter
+    /// whose window is over starts again at zero.
+    async fn lock_attempts(&mut self, counters: &[GuessCounter], now: Timestamp)
+    -> Result<Vec<GuessCount>, StoreError>;
 
-    /// Returns whether a user signed in to the account from the source at or after `since`.
+    /// Returns how many guesses are in flight at each counter, in the order of the keys. The number is exact while the
+    /// counters are locked.
+    async fn guesses_in_flight(&mut self, keys: &[[u8; 32]], now: Timestamp) -> Result<Vec<u32>, StoreError>;
+
+    /// Records a guess in flight at each counter until `ends_at`.
+    async fn begin_guess(&mut self, keys: &[[u8; 32]], guess: GuessId, ends_at: Timestamp) -> Result<(), StoreError>;
+
+    /// Ends a guess in flight at each counter.
+    async fn end_guess(&mut self, keys: &[[u8; 32]], guess: GuessId) -> Result<(), StoreError>;
+
+    /// Returns whether the account was used from the source at or after `since`.
     async fn is_known_source(
         &mut self,
         account: [u8; 32],
@@ -106,19 +142,18 @@ pub trait Attempts: Send {
         since: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Records a sign-in to the account from the source.
+    /// Records a use of the account from the source.
     async fn remember_source(&mut self, account: [u8; 32], source: [u8; 32], now: Timestamp) -> Result<(), StoreError>;
 }
 
-/// Consumes quota for a guess. Commit the unit in either case: a refused guess counts too, although it does not
-/// lengthen the wait.
+/// Consumes quota for an attempt. Drop the unit of a refused attempt, which then consumes nothing.
 pub async fn consume(
     unit: &mut (impl Attempts + ?Sized),
     context: &Context,
     policy: &GuessPolicy,
-    guess: GuessKind<'_>,
+    attempt: AttemptKind<'_>,
     ip: Option<IpAddr>,
-) -> Result<Result<ConsumedQuota, TooManyAttempts>, StoreError> {
+) -> Result<Result<(), TooManyAttempts>, StoreError> {
     let now = context.now();
     let source = address_key(ip);
     let registration =
@@ -129,57 +164,95 @@ pub async fn consume(
         key: digest(&[b"letter", to.as_str().as_bytes()]),
         quota: policy.mails_per_recipient,
     };
-    let (counters, account_and_source) = match guess {
-        GuessKind::Registration => (vec![registration()], None),
-        GuessKind::RegistrationByMail(to) => (vec![registration(), mail(to)], None),
-        GuessKind::MailRequest(to) => (vec![mail_request(), mail(to)], None),
-        GuessKind::Email(to) => (vec![mail(to)], None),
-        GuessKind::Password(email) => {
-            let both = digest(&[b"account and source", email.as_str().as_bytes(), source.as_bytes()]);
-            let (account_key, source_key) = account_and_source(email, &source);
-            let counters = vec![
-                GuessCounter { key: both, quota: policy.per_account_and_address },
-                GuessCounter { key: source_key, quota: policy.per_address },
-                GuessCounter { key: account_key, quota: policy.per_account },
-            ];
-            (counters, Some((account_key, source_key)))
-        }
+    let counters = match attempt {
+        AttemptKind::Registration => vec![registration()],
+        AttemptKind::RegistrationByMail(to) => vec![registration(), mail(to)],
+        AttemptKind::MailRequest(to) => vec![mail_request(), mail(to)],
+        AttemptKind::Email(to) => vec![mail(to)],
     };
     let counted = unit.consume_attempts(&counters, now).await?;
-    let mut wait = None;
-    for (counter, counted) in counters.iter().zip(&counted) {
-        if counted.count <= counter.quota.limit {
-            continue;
-        }
-        if let Some((account, source)) = account_and_source.filter(|(account, _)| *account == counter.key) {
-            let since = now.minus(policy.known_address_for);
-            if unit.is_known_source(account, source, since).await? {
+    let exceeded = counters.iter().zip(&counted).filter(|(counter, counted)| counted.count > counter.quota.limit);
+    let resets_at = exceeded.map(|(_, counted)| counted.resets_at).max();
+    Ok(resets_at.map_or(Ok(()), |resets_at| Err(TooManyAttempts::until(resets_at, now))))
+}
+
+impl TooManyAttempts {
+    fn until(resets_at: Timestamp, now: Timestamp) -> Self {
+        Self { retry_after_seconds: resets_at.since(now).as_millis().div_ceil(1_000).max(1) as u64 }
+    }
+}
+
+impl Guess {
+    fn new(context: &Context, policy: &GuessPolicy, email: &EmailAddress, ip: Option<IpAddr>) -> Self {
+        let at = address_key(ip);
+        let both = digest(&[b"account and source", email.as_str().as_bytes(), at.as_bytes()]);
+        let (account, source) = account_and_source(email, &at);
+        let counters = [
+            GuessCounter { key: both, quota: policy.per_account_and_address },
+            GuessCounter { key: source, quota: policy.per_address },
+            GuessCounter { key: account, quota: policy.per_account },
+        ];
+        Self { id: GuessId::new(context), counters, account, source }
+    }
+
+    /// Begins a guess of the password of this account, whether or not the account exists. Commit the unit of a guess
+    /// that has begun before the password is checked; drop the unit of a refused one.
+    pub async fn begin(
+        unit: &mut (impl Attempts + ?Sized),
+        context: &Context,
+        policy: &GuessPolicy,
+        email: &EmailAddress,
+        ip: Option<IpAddr>,
+    ) -> Result<Result<Self, GuessRefusal>, StoreError> {
+        let now = context.now();
+        let guess = Self::new(context, policy, email, ip);
+        let keys = guess.keys();
+        let failed = unit.lock_attempts(&guess.counters, now).await?;
+        let in_flight = unit.guesses_in_flight(&keys, now).await?;
+        for (GuessCounter { key, quota }, (failed, in_flight)) in
+            guess.counters.iter().zip(failed.iter().zip(in_flight))
+        {
+            if failed.count.saturating_add(in_flight) < quota.limit {
                 continue;
             }
+            let since = now.minus(policy.known_address_for);
+            if *key == guess.account && unit.is_known_source(guess.account, guess.source, since).await? {
+                continue;
+            }
+            return Ok(Err(if failed.count < quota.limit {
+                GuessRefusal::InFlight { counter: *key }
+            } else {
+                GuessRefusal::LimitReached(TooManyAttempts::until(failed.resets_at, now))
+            }));
         }
-        wait = wait.max(Some(counted.resets_at.since(now)));
+        unit.begin_guess(&keys, guess.id, now.plus(IN_FLIGHT_FOR)).await?;
+        Ok(Ok(guess))
     }
-    Ok(match wait {
-        Some(wait) => Err(TooManyAttempts { retry_after_seconds: wait.as_millis().div_ceil(1_000).max(1) as u64 }),
-        None => Ok(ConsumedQuota { counters, account_and_source }),
-    })
+
+    /// Ends a right guess, and records its source address as known.
+    pub async fn succeed(&self, unit: &mut (impl Attempts + ?Sized), context: &Context) -> Result<(), StoreError> {
+        self.release(unit).await?;
+        unit.remember_source(self.account, self.source, context.now()).await
+    }
+
+    /// Ends a wrong guess and counts it as failed. Commit the unit before the client learns that the password is wrong.
+    pub async fn fail(&self, unit: &mut (impl Attempts + ?Sized), context: &Context) -> Result<(), StoreError> {
+        unit.consume_attempts(&self.counters, context.now()).await?;
+        self.release(unit).await
+    }
+
+    /// Ends a guess that told its client nothing about the password.
+    pub async fn release(&self, unit: &mut (impl Attempts + ?Sized)) -> Result<(), StoreError> {
+        unit.end_guess(&self.keys(), self.id).await
+    }
+
+    fn keys(&self) -> [[u8; 32]; 3] {
+        self.counters.map(|counter| counter.key)
+    }
 }
 
-/// Refunds a successful guess, and records its source address as known.
-pub async fn refund(
-    unit: &mut (impl Attempts + ?Sized),
-    context: &Context,
-    consumed: &ConsumedQuota,
-) -> Result<(), StoreError> {
-    let keys: Vec<[u8; 32]> = consumed.counters.iter().map(|counter| counter.key).collect();
-    unit.refund_attempts(&keys).await?;
-    if let Some((account, source)) = consumed.account_and_source {
-        unit.remember_source(account, source, context.now()).await?;
-    }
-    Ok(())
-}
-
-/// Records that the owner of the account used a mailed link at this network address.
+/// Records that the owner of the account was at this network address, which the use of a mailed link, the start of a
+/// session or a refresh shows.
 pub async fn note_seen(
     unit: &mut (impl Attempts + ?Sized),
     context: &Context,

@@ -30,10 +30,10 @@ pub use emails::IDENTITY_EMAILS;
 pub use erasure::{ErasePerson, Erasure, Trace, erase_person, erased_address};
 pub use error::IdentityError;
 pub use guessing::{
-    Attempts, ConsumedQuota, GuessCount, GuessCounter, GuessKind, GuessPolicy, GuessQuota, KNOWN_ADDRESS_FOR,
-    TooManyAttempts, address_key, consume, refund,
+    ADDRESS_NOTED_FOR, AttemptKind, Attempts, Guess, GuessCount, GuessCounter, GuessPolicy, GuessQuota, GuessRefusal,
+    IN_FLIGHT_FOR, KNOWN_ADDRESS_FOR, TooManyAttempts, address_key, consume,
 };
-pub use ids::RegistrationId;
+pub use ids::{GuessId, RegistrationId};
 pub use invitations::{Invite, Inviting, ResendInvitation, invite, resend_invitation};
 pub use links::{Link, LinkKind, LinkPurpose, LinkToken, Links};
 pub use members::{

@@ -5,8 +5,8 @@ use tenantry_kernel::{Context, EmailAddress, SessionId, SessionPrincipal, StoreE
 use uuid::Uuid;
 
 use crate::{
-    Attempts, ConsumedQuota, Credential, CredentialStore, IdentityError, Password, PasswordHash, PasswordHasher,
-    PasswordMatch, People, Registration, RegistrationId, guessing::refund,
+    Attempts, Credential, CredentialStore, Guess, IdentityError, Password, PasswordHash, PasswordHasher, PasswordMatch,
+    People, Registration, RegistrationId,
 };
 
 /// The subject of a proof, and what it was compared with.
@@ -37,8 +37,8 @@ pub struct Proof {
     pub proven: Proven,
     /// Hash of the password with the current parameters, when the stored hash is weaker.
     pub renewed_hash: Option<PasswordHash>,
-    /// The quota that the guess consumed; `None` when guesses are not limited, or when the quota was refunded already.
-    pub consumed: Option<ConsumedQuota>,
+    /// The guess in flight; `None` when guesses are not limited, or when the guess has ended already.
+    pub guess: Option<Guess>,
 }
 
 /// The stored hash that a password is compared with, read before the comparison.
@@ -84,7 +84,7 @@ pub async fn prove_password(
     hasher: &dyn PasswordHasher,
     candidate: Option<Candidate>,
     password: Option<Password>,
-    consumed: Option<ConsumedQuota>,
+    guess: Option<Guess>,
 ) -> Result<Proof, IdentityError> {
     let password = password.ok_or(IdentityError::InvalidCredentials)?;
     let stored = candidate.as_ref().map(|candidate| candidate.hash.clone());
@@ -95,14 +95,14 @@ pub async fn prove_password(
         PasswordMatch::Right => None,
         PasswordMatch::RightButOutdated => Some(hasher.hash(password).await?),
     };
-    Ok(Proof { proven, renewed_hash, consumed })
+    Ok(Proof { proven, renewed_hash, guess })
 }
 
 impl Proof {
     /// Creates a proof of the user of an acting session.
     pub fn of_session(session: &SessionPrincipal) -> Self {
         let proven = Proven::Session { user: session.user, session: session.session };
-        Self { proven, renewed_hash: None, consumed: None }
+        Self { proven, renewed_hash: None, guess: None }
     }
 
     /// Returns the user, unless the proof is of a registration.
@@ -125,14 +125,14 @@ impl Proof {
         if self.proven == compared { Ok(credential) } else { Err(IdentityError::InvalidCredentials) }
     }
 
-    /// Refunds the guess, because the command succeeds. Only for System units.
-    pub(crate) async fn refund(
+    /// Ends the guess as a right one, because the command succeeds. Only for System units.
+    pub(crate) async fn succeed(
         &self,
         unit: &mut (impl Attempts + ?Sized),
         context: &Context,
     ) -> Result<(), StoreError> {
-        match &self.consumed {
-            Some(consumed) => refund(unit, context, consumed).await,
+        match &self.guess {
+            Some(guess) => guess.succeed(unit, context).await,
             None => Ok(()),
         }
     }

@@ -70,8 +70,14 @@ pub struct Registered {
 }
 
 /// Ports that a registration writes to.
-pub trait Registering: Founding + People + CredentialStore + Sessions + Links + JobQueue + Authorities {}
-impl<T: Founding + People + CredentialStore + Sessions + Links + JobQueue + Authorities + ?Sized> Registering for T {}
+pub trait Registering:
+    Founding + People + CredentialStore + Sessions + Links + Attempts + JobQueue + Authorities
+{
+}
+impl<T: Founding + People + CredentialStore + Sessions + Links + Attempts + JobQueue + Authorities + ?Sized> Registering
+    for T
+{
+}
 
 /// Creates the user, the tenant with its default roles and its owner, and a session in the tenant. Enqueues a welcome
 /// email with a link that verifies the address.
@@ -84,6 +90,7 @@ pub async fn register(
     command: Register,
 ) -> Result<Registered, IdentityError> {
     let made = make(unit, actor, context, keys, policy, command, false).await?;
+    note_seen(unit, context, &made.person.email, actor.origin.ip).await?;
     let (link, token) = new_link(context, &made.person, LinkKind::Verify, LinkPurpose::Verify.lifetime());
     unit.put_link(&link).await?;
     let attached = AttachedLink {
@@ -334,7 +341,7 @@ pub async fn find_registration(
 /// Creates the registered user, with a verified address, and the tenant. Fails with [`IdentityError::LinkInvalid`]
 /// unless the proof is of this registration's password.
 pub async fn confirm_registration(
-    unit: &mut (impl Registering + Registrations + Attempts + ?Sized),
+    unit: &mut (impl Registering + Registrations + ?Sized),
     actor: &Actor,
     context: &Context,
     keys: &impl RefreshKeys,
@@ -355,7 +362,7 @@ pub async fn confirm_registration(
     unit.delete_registrations_of(&person.email).await?;
     let known = actor.known_as(person.id, person.name.as_str());
     unit.append_event(email_verified(context, &known.within(Some(tenant.id)), person)).await?;
-    command.proof.refund(unit, context).await?;
+    command.proof.succeed(unit, context).await?;
     note_seen(unit, context, &person.email, command.ip).await?;
     welcome(unit, actor, context, person, tenant, None).await?;
     Ok(made)

@@ -10,8 +10,9 @@ use tenantry_kernel::{
 use tenantry_mails::send_email;
 
 use crate::{
-    IdentityError, People, RefreshKeys, RefreshToken,
+    ADDRESS_NOTED_FOR, Attempts, IdentityError, People, RefreshKeys, RefreshToken, address_key,
     emails::SessionReplayedEmail,
+    guessing::note_seen,
     vocabulary::{SESSION_ENDED, SESSION_REPLAYED, SESSION_STARTED},
 };
 
@@ -138,6 +139,11 @@ impl Session {
     /// Returns whether the session is neither ended nor expired at this time.
     pub fn is_live(&self, now: Timestamp, policy: &SessionPolicy) -> bool {
         self.ended.is_none() && now < self.expires_at && now < self.rotated_at.plus(policy.idle)
+    }
+
+    /// Returns whether the start of the session has recorded this address within [`ADDRESS_NOTED_FOR`].
+    fn noted_at_start(&self, ip: Option<IpAddr>, now: Timestamp) -> bool {
+        address_key(self.ip) == address_key(ip) && now < self.created_at.plus(ADDRESS_NOTED_FOR)
     }
 
     /// Returns the current refresh token, if its key is still live.
@@ -323,6 +329,8 @@ pub async fn log_out(
 pub struct Refresh {
     /// The presented token.
     pub token: RefreshToken,
+    /// Whether the client's address was recorded for this session within [`ADDRESS_NOTED_FOR`].
+    pub is_address_noted: bool,
 }
 
 impl Refresh {
@@ -340,16 +348,17 @@ pub enum Refreshed {
 }
 
 /// Rotates a session by its current token and returns the same successor for the direct predecessor. Ends the sign-in
-/// when an older token is presented (RFC 9700, 4.14.2).
+/// when an older token is presented (RFC 9700, 4.14.2). A session that continues makes its client's address
+/// known, so that a stranger's guesses do not lock the owner out there.
 pub async fn refresh_session(
-    unit: &mut (impl Sessions + People + JobQueue + Authorities + Journal + ?Sized),
+    unit: &mut (impl Sessions + People + Attempts + JobQueue + Authorities + Journal + ?Sized),
     actor: &Actor,
     context: &Context,
     keys: &dyn RefreshKeys,
     policy: &SessionPolicy,
     command: Refresh,
 ) -> Result<Refreshed, IdentityError> {
-    let Refresh { token } = command;
+    let Refresh { token, is_address_noted } = command;
     let now = context.now();
     let mut session = unit.session_by_id(token.session).await?.ok_or(IdentityError::TokenInvalid)?;
     let key = keys.key(&session.key_id).ok_or(IdentityError::TokenInvalid)?;
@@ -364,7 +373,7 @@ pub async fn refresh_session(
             session.seen_rotation = session.seen_rotation.max(session.rotation);
             session.rotation += 1;
             session.rotated_at = now;
-            return Ok(Refreshed::Session(Box::new(session)));
+            return continue_session(unit, actor, context, session, is_address_noted).await;
         }
         session = unit.session_by_id(token.session).await?.ok_or(Refusal::SessionEnded)?;
         if !session.is_live(now, policy) {
@@ -372,13 +381,32 @@ pub async fn refresh_session(
         }
     }
     match session.refresh_outcome(token.rotation, now, policy) {
-        RefreshOutcome::JustRotated => Ok(Refreshed::Session(Box::new(session))),
+        RefreshOutcome::JustRotated => continue_session(unit, actor, context, session, is_address_noted).await,
         RefreshOutcome::Current | RefreshOutcome::Unknown => Err(IdentityError::TokenInvalid),
         RefreshOutcome::Replayed => {
             end_replayed(unit, &actor.of_session(&session), context, &session).await?;
             Ok(Refreshed::Replayed)
         }
     }
+}
+
+/// Returns the session to the client, and records that its user is at the client's address unless that was recorded
+/// lately.
+async fn continue_session(
+    unit: &mut (impl People + Attempts + ?Sized),
+    actor: &Actor,
+    context: &Context,
+    session: Session,
+    is_address_noted: bool,
+) -> Result<Refreshed, IdentityError> {
+    let ip = actor.origin.ip;
+    if !is_address_noted
+        && !session.noted_at_start(ip, context.now())
+        && let Some(person) = unit.person_by_id(session.user).await?
+    {
+        note_seen(unit, context, &person.email, ip).await?;
+    }
+    Ok(Refreshed::Session(Box::new(session)))
 }
 
 /// Ends the sign-in of a replayed token and warns the user. This happens once: afterwards every token of the sign-in

@@ -74,7 +74,7 @@ pub async fn complete_sign_in(
         credential.hash = hash.clone();
         unit.update_credential(&credential).await?;
     }
-    proof.refund(unit, context).await?;
+    proof.succeed(unit, context).await?;
     let actor = actor.known_as(person.id, person.name.as_str()).within(tenant.as_ref().map(|t| t.id));
     let session = start_session(unit, &actor, context, keys, policy, SessionOrigin::SignIn).await?;
     let tenants = memberships.into_iter().map(|(_, tenant)| tenant).collect();

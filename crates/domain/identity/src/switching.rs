@@ -10,7 +10,8 @@ use tenantry_tenancy::{
 };
 
 use crate::{
-    EndReason, IdentityError, People, Person, RefreshKeys, RefreshToken, Session, SessionPolicy, Sessions,
+    Attempts, EndReason, IdentityError, People, Person, RefreshKeys, RefreshToken, Session, SessionPolicy, Sessions,
+    guessing::note_seen,
     sessions::{RefreshOutcome, SessionOrigin, end_replayed, note_ended, start_session},
     vocabulary::{SESSION_ENDED, SESSION_REPLAYED, SESSION_STARTED},
 };
@@ -95,8 +96,8 @@ pub struct Elsewhere {
 }
 
 /// Ports that a switch writes to.
-pub trait Switching: People + Sessions + Memberships + JobQueue + Authorities + Journal {}
-impl<T: People + Sessions + Memberships + JobQueue + Authorities + Journal + ?Sized> Switching for T {}
+pub trait Switching: People + Sessions + Memberships + Attempts + JobQueue + Authorities + Journal {}
+impl<T: People + Sessions + Memberships + Attempts + JobQueue + Authorities + Journal + ?Sized> Switching for T {}
 
 /// Starts a sibling of the acting session in another tenant of the user. Fails with [`IdentityError::Unknown`] for a
 /// tenant in which the user has no active membership.
@@ -140,6 +141,7 @@ pub async fn switch_tenant(
     }
     let there = actor.within(Some(tenant.id));
     let sibling = start_session(unit, &there, context, keys, policy, SessionOrigin::Sibling(&session)).await?;
+    note_seen(unit, context, &person.email, actor.origin.ip).await?;
     if command.end_current {
         let ended = unit.end_session(session.id, EndReason::Switched, now).await?;
         note_ended(unit, actor, context, &ended, EndReason::Switched).await?;

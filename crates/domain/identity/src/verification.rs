@@ -173,7 +173,7 @@ pub async fn verify_email(
     }
     if let Proven::Password { .. } = command.proof.proven {
         command.proof.current_credential(unit, person.id).await?;
-        command.proof.refund(unit, context).await?;
+        command.proof.succeed(unit, context).await?;
     }
     let actor = &actor.known_as(person.id, person.name.as_str());
     match link.kind {

@@ -21,6 +21,8 @@ pub enum ExpiredRows {
     Registrations,
     /// Counters of attempts whose window ended before the given time.
     Attempts,
+    /// Guesses in flight that ended before the given time and were not removed.
+    GuessesInFlight,
     /// Sources without a sign-in at or after the given time.
     KnownSources,
     /// Stored responses from before the given time. Those of a session in a tenant belong to the tenant.

@@ -10,10 +10,11 @@ use std::{
 };
 use tenantry_crypto::{Argon2Pool, ServerSecrets};
 use tenantry_files::Blobs;
+use tenantry_identity::Guess;
 use tenantry_kernel::{Actor, Context, StoreError, Vocabulary};
 use tenantry_service::{
-    AssignmentCounts, Authenticator, ChangeRequest, Changes, CommitMode, Proofs, Reader, RequestLimits, Scope,
-    TokenIssuer, Unit, Work,
+    AssignmentCounts, Authenticator, ChangeRequest, Changes, CommitMode, NotedAddresses, Proofs, Reader, RequestLimits,
+    Scope, TokenIssuer, Unit, Work,
 };
 use tokio_util::task::TaskTracker;
 
@@ -49,6 +50,8 @@ pub struct AppParts {
     pub hasher: Arc<Argon2Pool>,
     /// Creates proofs of identity and limits guesses.
     pub proofs: Proofs,
+    /// The addresses at which sessions were refreshed lately.
+    pub noted_addresses: NotedAddresses,
     /// Limits requests; `None` where requests are not limited.
     pub limits: Option<Arc<RequestLimits>>,
     /// Counts the members that hold each role.
@@ -101,6 +104,19 @@ impl App {
             async move { work(unit, actor, context).await.map(Into::into).map_err(Failure::into_inner) }.boxed_local()
         });
         self.changes.clone().run_erased(request, scope, work).map(|done| Ok(done?.into()))
+    }
+
+    /// Returns the outcome of a request with a proof. If the request failed, the guess of the proof ends first; see
+    /// [`Proofs::settle`].
+    pub(crate) async fn settled(
+        &self,
+        guess: Option<Guess>,
+        outcome: Result<Answer, Failure>,
+    ) -> Result<Answer, Failure> {
+        if let Err(failure) = &outcome {
+            self.proofs.settle(guess.as_ref(), failure).await?;
+        }
+        outcome
     }
 
     /// Returns the stored response to a request with an `Idempotency-Key`; see [`Changes::answered_before`].

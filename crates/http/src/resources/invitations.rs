@@ -6,7 +6,7 @@ use actix_web::web;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use tenantry_identity::{
-    GuessKind, Invite, People, Person, ResendInvitation, invite as make, resend_invitation as resend,
+    AttemptKind, Invite, People, Person, ResendInvitation, invite as make, resend_invitation as resend,
 };
 use tenantry_kernel::{EmailAddress, ErrorCode, Page, RoleId, Timestamp, UserId};
 use tenantry_service::Unit;
@@ -173,7 +173,7 @@ pub(crate) async fn create_invitation(app: App, caller: Authorized<Invite>, body
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
-    app.proofs.consume(GuessKind::Email(&command.email), &caller.origin).await?;
+    app.proofs.consume(AttemptKind::Email(&command.email), &caller.origin).await?;
     let secrets = app.secrets.clone();
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
         let invitation = make(unit, actor, context, &*secrets, command.clone()).await?;
@@ -225,7 +225,7 @@ pub(crate) async fn resend_invitation(
     }
     let invitation = app.read(caller.scope()).await?.invitation_by_id(command.id).await?;
     let email = invitation.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?.email;
-    app.proofs.consume(GuessKind::Email(&email), &caller.origin).await?;
+    app.proofs.consume(AttemptKind::Email(&email), &caller.origin).await?;
     let secrets = app.secrets.clone();
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
         let invitation = resend(unit, actor, context, &*secrets, command).await?;

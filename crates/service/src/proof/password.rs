@@ -1,16 +1,17 @@
-//! Proof by password. Each method consumes a guess before the password is hashed, so that guesses are limited whatever
-//! the result is. No unit is open while a password is hashed.
+//! Proof by password. Each method begins a guess before the password is hashed, so that guesses are limited whatever
+//! the result is. A wrong password is counted before the client learns of it. No unit is open while a password is hashed
+//! or a guess waits.
 
 use tenantry_identity::{
-    Candidate, ConsumedQuota, CredentialStore, GuessKind, IdentityError, Link, Password, People, Proof, Registration,
-    find_candidate, prove_password, vocabulary::INVALID_CREDENTIALS,
+    Candidate, CredentialStore, IdentityError, Link, Password, People, Proof, Registration, find_candidate,
+    prove_password, vocabulary::INVALID_CREDENTIALS,
 };
-use tenantry_kernel::{EmailAddress, Origin, Outcome, SessionPrincipal};
-use tenantry_store::{Scope, SystemReason};
+use tenantry_kernel::{EmailAddress, Origin, Outcome, SessionPrincipal, StoreError};
+use tenantry_store::{Scope, SystemReason, Unit};
 
 use crate::{changes::ChangeRequest, error::ServiceError, refusals::Refused};
 
-use super::{LoginAttempt, Proofs, SCOPE};
+use super::{LoginAttempt, Proofs, REASON, SCOPE};
 
 impl Proofs {
     /// Proves the user with this email address. An unknown address costs the same hash. `password` is `None` where the
@@ -21,9 +22,8 @@ impl Proofs {
         password: Option<Password>,
         origin: &Origin,
     ) -> Result<Proof, ServiceError> {
-        let consumed = self.consume(GuessKind::Password(email), origin).await?;
-        let candidate = find_candidate(&mut self.0.reader.open(SCOPE).await?, email).await?;
-        self.compare(candidate, password, consumed).await
+        let find = async || Ok(find_candidate(&mut self.0.reader.open(SCOPE).await?, email).await?);
+        self.guess(email, find, password, origin).await
     }
 
     /// Proves the user that a link belongs to, by id, because the user's email address may have changed. A wrong
@@ -53,7 +53,7 @@ impl Proofs {
     }
 
     /// Proves the user of a session again, for a sensitive request. A wrong password is recorded as the failure of that
-    /// request. The guess is refunded at once, because units of a session may not change the counters.
+    /// request. A right guess ends at once, because units of a session may not change the counters.
     pub async fn password_of_session(
         &self,
         session: &SessionPrincipal,
@@ -61,10 +61,12 @@ impl Proofs {
         request: &ChangeRequest,
         scope: Scope,
     ) -> Result<Proof, ServiceError> {
-        let consumed = self.consume(GuessKind::Password(&session.email), &request.actor.origin).await?;
-        let credential = self.0.reader.open(scope).await?.credential_of(session.user).await?;
-        match self.compare(credential.map(Candidate::from), password, consumed).await {
-            Ok(proof) => self.refunded(proof).await,
+        let find = async || {
+            let credential = self.0.reader.open(scope).await?.credential_of(session.user).await?;
+            Ok(credential.map(Candidate::from))
+        };
+        match self.guess(&session.email, find, password, &request.actor.origin).await {
+            Ok(proof) => self.succeeded(proof).await,
             Err(failure) => {
                 if failure.code == INVALID_CREDENTIALS {
                     self.0.refusals.note(Refused::new(request, Outcome::Failed, &failure)).await;
@@ -81,17 +83,35 @@ impl Proofs {
         password: Option<Password>,
         origin: &Origin,
     ) -> Result<Proof, ServiceError> {
-        let consumed = self.consume(GuessKind::Password(&email), origin).await?;
-        let proof = self.compare(candidate, password, consumed).await;
+        let proof = self.guess(&email, async || Ok(candidate), password, origin).await;
         proof.inspect_err(|failure| self.note_wrong_password(failure, origin, LoginAttempt { email, slug: None }))
     }
 
-    async fn compare(
+    /// Compares a password with that of the candidate, as a guess of this address's password. The guess of a proof is
+    /// in flight until the command that takes the proof ends it.
+    async fn guess(
         &self,
-        candidate: Option<Candidate>,
+        email: &EmailAddress,
+        find: impl AsyncFnOnce() -> Result<Option<Candidate>, ServiceError>,
         password: Option<Password>,
-        consumed: Option<ConsumedQuota>,
+        origin: &Origin,
     ) -> Result<Proof, ServiceError> {
-        Ok(prove_password(&*self.0.hasher, candidate, password, consumed).await?)
+        let guess = self.begin_guess(email, origin).await?;
+        let compared = async { Ok(prove_password(&*self.0.hasher, find().await?, password, guess.clone()).await?) };
+        let compared: Result<Proof, ServiceError> = compared.await;
+        if let Err(failure) = &compared {
+            self.settle(guess.as_ref(), failure).await?;
+        }
+        compared
+    }
+
+    /// Ends the guess of a proof as a right one, in a unit of its own.
+    async fn succeeded(&self, proof: Proof) -> Result<Proof, ServiceError> {
+        if let Some(guess) = &proof.guess {
+            let succeed = async |unit: &mut Unit| guess.succeed(unit, &self.0.context).await;
+            let succeeded: Result<(), StoreError> = self.0.transactions.housekeeping(REASON, succeed).await;
+            succeeded?;
+        }
+        Ok(Proof { guess: None, ..proof })
     }
 }

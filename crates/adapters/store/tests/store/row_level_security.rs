@@ -167,8 +167,16 @@ async fn te6_a_forgotten_filter_shows_the_scoped_tenant_only() {
     assert_eq!(count(&mut connection, "tenants").await, 1);
     assert_eq!(number(&mut connection, format!("SELECT count(*) FROM users WHERE id = '{ada}'")).await, 1);
     assert_eq!(count(&mut connection, "users").await, 1, "its only member");
-    for table in ["credentials", "links", "registrations", "attempts", "known_sources", "authority_changes", "answers"]
-    {
+    for table in [
+        "credentials",
+        "links",
+        "registrations",
+        "attempts",
+        "attempts_in_flight",
+        "known_sources",
+        "authority_changes",
+        "answers",
+    ] {
         assert_eq!(count(&mut connection, table).await, 0, "{table}");
     }
 
@@ -214,7 +222,8 @@ async fn te6_a_forgotten_filter_changes_the_scoped_tenant_only() {
          (SELECT count(*) FROM sessions WHERE user_id = '{grace}' AND ended_at IS NULL) + \
          (SELECT count(*) FROM journal) + (SELECT count(*) FROM journal_parts) + \
          (SELECT count(*) FROM users) + (SELECT count(*) FROM credentials) + (SELECT count(*) FROM tenants) + \
-         (SELECT count(*) FROM attempts) + (SELECT count(*) FROM known_sources) + \
+         (SELECT count(*) FROM attempts) + (SELECT count(*) FROM attempts_in_flight) + \
+         (SELECT count(*) FROM known_sources) + \
          (SELECT count(*) FROM authority_changes) + (SELECT count(*) FROM answers)"
     );
     let before = number(&mut connection, rows.clone()).await;

@@ -155,7 +155,7 @@ settings! {
             parse: values::limit
         }
         /// Wrong passwords for one account from all addresses together. Beyond this limit only addresses from which the
-        /// account has signed in before may try.
+        /// account was used in the last 30 days may try.
         GUESS_PER_ACCOUNT => per_account: Limit {
             takes: "a number and a time, NUMBER/TIME",
             default: "100/1h",

@@ -13,9 +13,9 @@ use memory::Memory;
 use secrecy::{ExposeSecret, SecretString};
 use std::{error::Error, net::IpAddr, time::Duration};
 use tenantry_identity::{
-    GuessKind, GuessPolicy, GuessQuota, HasherError, IdentityError, NewPerson, Password, PasswordHash, PasswordHasher,
+    Guess, GuessPolicy, GuessQuota, HasherError, IdentityError, NewPerson, Password, PasswordHash, PasswordHasher,
     PasswordMatch, Person, Refresh, RefreshKeys, RefreshToken, Refreshed, Session, SessionPolicy, SignIn,
-    complete_sign_in, consume, find_candidate, insert_person, prove_password, refresh_session,
+    complete_sign_in, find_candidate, insert_person, prove_password, refresh_session,
 };
 use tenantry_kernel::{Actor, Clock, Context, EmailAddress, Entropy, Name, Origin, Refusal, RequestId, Timestamp};
 
@@ -117,13 +117,18 @@ impl Service {
 
     async fn sign_in(&mut self, email: &str, password: &str) -> Result<Session, Failure> {
         let email = EmailAddress::parse(email)?;
-        // Quota is consumed before the hash, whether or not the password is right. No unit is open during hashing.
-        let guess = GuessKind::Password(&email);
-        let consumed = consume(&mut self.memory, &self.context, &GUESSES, guess, Some(self.address)).await?;
-        let consumed = consumed.map_err(|wait| format!("wait for {} s", wait.retry_after_seconds))?;
+        // The guess is in flight while the password is hashed. No unit is open meanwhile.
+        let begun = Guess::begin(&mut self.memory, &self.context, &GUESSES, &email, Some(self.address)).await?;
+        let guess = begun.map_err(|refusal| format!("{refusal:?}"))?;
         let candidate = find_candidate(&mut self.memory, &email).await?;
         let password = Password::parse(SecretString::from(password)).ok();
-        let proof = prove_password(&Hasher, candidate, password, Some(consumed)).await?;
+        let proof = match prove_password(&Hasher, candidate, password, Some(guess.clone())).await {
+            Ok(proof) => proof,
+            Err(failure) => {
+                guess.fail(&mut self.memory, &self.context).await?;
+                return Err(failure.into());
+            }
+        };
 
         let mut unit = self.memory.clone();
         let command = SignIn { proof, slug: None };
@@ -141,8 +146,15 @@ impl Service {
     async fn refresh(&mut self, token: &SecretString) -> Result<SecretString, Failure> {
         let token = RefreshToken::decode(token.expose_secret())?;
         let (mut unit, actor) = (self.memory.clone(), self.somebody());
-        let refreshed =
-            refresh_session(&mut unit, &actor, &self.context, &self.key, &SESSIONS, Refresh { token }).await?;
+        let refreshed = refresh_session(
+            &mut unit,
+            &actor,
+            &self.context,
+            &self.key,
+            &SESSIONS,
+            Refresh { token, is_address_noted: false },
+        )
+        .await?;
         // The unit must also be committed when it ended the sign-in.
         self.memory = unit;
         match refreshed {

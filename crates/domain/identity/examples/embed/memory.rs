@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use tenantry_identity::{
-    Attempts, Credential, CredentialStore, EndReason, GuessCount, GuessCounter, IdentityError, People, Person, Session,
-    Sessions,
+    Attempts, Credential, CredentialStore, EndReason, GuessCount, GuessCounter, GuessId, IdentityError, People, Person,
+    Session, Sessions,
 };
 use tenantry_jobs::{Enqueued, JobQueue, NewJob};
 use tenantry_kernel::{
@@ -25,6 +25,7 @@ pub(crate) struct Memory {
     credentials: BTreeMap<UserId, Credential>,
     sessions: BTreeMap<SessionId, Session>,
     attempts: BTreeMap<[u8; 32], GuessCount>,
+    in_flight: BTreeMap<([u8; 32], GuessId), Timestamp>,
     known: BTreeMap<([u8; 32], [u8; 32]), Timestamp>,
     pub(crate) journal: Vec<Event>,
     /// Emails to send; in a real service a worker takes them from here.
@@ -143,6 +144,13 @@ impl Sessions for Memory {
 #[async_trait]
 impl Attempts for Memory {
     async fn consume_attempts(&mut self, counters: &[GuessCounter], now: Timestamp) -> Done<Vec<GuessCount>> {
+        self.lock_attempts(counters, now).await?;
+        for counter in counters {
+            self.attempts.entry(counter.key).and_modify(|counted| counted.count += 1);
+        }
+        self.lock_attempts(counters, now).await
+    }
+    async fn lock_attempts(&mut self, counters: &[GuessCounter], now: Timestamp) -> Done<Vec<GuessCount>> {
         Ok(counters
             .iter()
             .map(|requested| {
@@ -151,15 +159,21 @@ impl Attempts for Memory {
                 if counter.resets_at <= now {
                     *counter = fresh
                 }
-                counter.count += 1;
                 *counter
             })
             .collect())
     }
-    async fn refund_attempts(&mut self, keys: &[[u8; 32]]) -> Done {
-        for key in keys {
-            self.attempts.entry(*key).and_modify(|counter| counter.count = counter.count.saturating_sub(1));
-        }
+    async fn guesses_in_flight(&mut self, keys: &[[u8; 32]], now: Timestamp) -> Done<Vec<u32>> {
+        let of =
+            |key: &[u8; 32]| self.in_flight.iter().filter(|((at, _), ends_at)| at == key && **ends_at > now).count();
+        Ok(keys.iter().map(|key| u32::try_from(of(key)).unwrap_or(u32::MAX)).collect())
+    }
+    async fn begin_guess(&mut self, keys: &[[u8; 32]], guess: GuessId, ends_at: Timestamp) -> Done {
+        self.in_flight.extend(keys.iter().map(|key| ((*key, guess), ends_at)));
+        Ok(())
+    }
+    async fn end_guess(&mut self, keys: &[[u8; 32]], guess: GuessId) -> Done {
+        self.in_flight.retain(|(key, other), _| *other != guess || !keys.contains(key));
         Ok(())
     }
     async fn is_known_source(&mut self, account: [u8; 32], source: [u8; 32], since: Timestamp) -> Done<bool> {

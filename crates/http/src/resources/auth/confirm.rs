@@ -77,12 +77,13 @@ pub(crate) async fn confirm_registration(
     let origin = origin_of(&request);
     let registration = find_registration(&mut app.read(SCOPE).await?, &app.context, &token_hash).await?;
     let proof = app.proofs.password_of_registration(&registration, password, &origin).await?;
+    let guess = proof.guess.clone();
     let command = ConfirmRegistration { token_hash, proof, ip: origin.ip };
     let by = ChangeRequest::new(Actor::anonymous(origin), USER_REGISTERED);
     let issuer = app.issuer.clone();
-    app.change(by, SCOPE, async move |unit, actor, context| {
+    let confirmed = app.change(by, SCOPE, async move |unit, actor, context| {
         let made = confirm(unit, actor, context, issuer.secrets(), issuer.policy(), command.clone()).await?;
         RegisteredView::answer(&made, &IssuedTokens::new(&issuer, &made.session, transport)?)
-    })
-    .await
+    });
+    app.settled(guess, confirmed.await).await
 }

@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, SIGN_IN_FAILED};
-use tenantry_identity::{IdentityError, Password, SignIn, complete_sign_in};
+use tenantry_identity::{IdentityError, Password, Proof, SignIn, complete_sign_in};
 use tenantry_kernel::{Actor, EmailAddress, ErrorCode, Origin};
 use tenantry_service::{ChangeRequest, LoginAttempt, Scope, SystemReason};
 use tenantry_tenancy::Slug;
@@ -104,6 +104,11 @@ pub(crate) async fn login(app: App, _: Anonymous, request: HttpRequest, body: Bo
 
 async fn sign_in(app: &App, origin: &Origin, wanted: &LoginInput) -> Result<Answer, Failure> {
     let proof = app.proofs.password_of_address(&wanted.email, wanted.password.clone(), origin).await?;
+    let guess = proof.guess.clone();
+    app.settled(guess, start_session(app, origin, wanted, proof).await).await
+}
+
+async fn start_session(app: &App, origin: &Origin, wanted: &LoginInput, proof: Proof) -> Result<Answer, Failure> {
     let slug = match &wanted.slug {
         None => None,
         Some(Ok(slug)) => Some(slug.clone()),

@@ -37,10 +37,13 @@ pub(crate) async fn refresh(app: App, _: Anonymous, request: HttpRequest, body: 
     let Some((token, transport)) = presented(&request, in_body)? else {
         return Err(Failure::new(ErrorCode::UNAUTHENTICATED));
     };
-    let by = ChangeRequest::new(Actor::anonymous(origin_of(&request)), SESSION_REPLAYED);
+    let origin = origin_of(&request);
+    let (session, ip) = (token.session, origin.ip);
+    let is_address_noted = app.noted_addresses.contains(session, ip);
+    let by = ChangeRequest::new(Actor::anonymous(origin), SESSION_REPLAYED);
     let issuer = app.issuer.clone();
-    app.change(by, Scope::System(SystemReason::Token), async move |unit, actor, context| {
-        let command = Refresh { token };
+    let refreshed = app.change(by, Scope::System(SystemReason::Token), async move |unit, actor, context| {
+        let command = Refresh { token, is_address_noted };
         match refresh_session(unit, actor, context, issuer.secrets(), issuer.policy(), command).await? {
             Refreshed::Session(session) => {
                 let issued = IssuedTokens::new(&issuer, &session, transport)?;
@@ -48,6 +51,8 @@ pub(crate) async fn refresh(app: App, _: Anonymous, request: HttpRequest, body: 
             }
             Refreshed::Replayed => Ok(CommitMode::RefusedAndKept(IdentityError::Replayed.into())),
         }
-    })
-    .await
+    });
+    let answer = refreshed.await?;
+    app.noted_addresses.insert(session, ip);
+    Ok(answer)
 }

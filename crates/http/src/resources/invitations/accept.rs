@@ -177,20 +177,25 @@ pub(crate) async fn accept_invitation(
         None => Actor::anonymous(origin.clone()),
     };
     let as_whom = acceptor(&app, &offer, caller.as_deref(), &origin, accepted).await?;
+    let guess = match &as_whom {
+        Acceptor::Existing(proof) => proof.guess.clone(),
+        Acceptor::New { .. } => None,
+    };
     let command = AcceptInvitation { token_hash, as_whom, ip: origin.ip };
     let issuer = app.issuer.clone();
-    app.change(ChangeRequest::new(actor, INVITATION_ACCEPTED), LINK, async move |unit, actor, context| {
-        let joined = accept(unit, actor, context, issuer.secrets(), issuer.policy(), command.clone()).await?;
-        let issued = IssuedTokens::new(&issuer, &joined.session, transport)?;
-        let view = JoinedView {
-            user: UserView::from(&joined.person),
-            tenant: TenantView::from(&joined.tenant),
-            tokens: issued.view.clone(),
-        };
-        let answer = if joined.is_new { Answer::created("auth/me", &view)? } else { Answer::ok(&view)? };
-        Ok(issued.on(answer))
-    })
-    .await
+    let accepted =
+        app.change(ChangeRequest::new(actor, INVITATION_ACCEPTED), LINK, async move |unit, actor, context| {
+            let joined = accept(unit, actor, context, issuer.secrets(), issuer.policy(), command.clone()).await?;
+            let issued = IssuedTokens::new(&issuer, &joined.session, transport)?;
+            let view = JoinedView {
+                user: UserView::from(&joined.person),
+                tenant: TenantView::from(&joined.tenant),
+                tokens: issued.view.clone(),
+            };
+            let answer = if joined.is_new { Answer::created("auth/me", &view)? } else { Answer::ok(&view)? };
+            Ok(issued.on(answer))
+        });
+    app.settled(guess, accepted.await).await
 }
 
 /// Returns the accepting user with the required proof of identity.

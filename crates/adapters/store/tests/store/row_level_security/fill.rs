@@ -8,7 +8,7 @@ use tenantry_idempotency::{
     Fingerprint, IdempotencyKey, IdempotencyRecord, IdempotencyScope, IdempotencyStore, StoredResponse,
 };
 use tenantry_identity::{
-    Attempts, Credential, CredentialStore, GuessCounter, GuessQuota, Links, PasswordHash, Registrations,
+    Attempts, Credential, CredentialStore, GuessCounter, GuessId, GuessQuota, Links, PasswordHash, Registrations,
 };
 use tenantry_jobs::{JobQueue, Schedules};
 use tenantry_kernel::{
@@ -51,6 +51,7 @@ pub(super) async fn fill(opened: &Opened) -> (TenantId, UserId) {
             unit.put_schedule("nightly", "0 3 * * *", now).await.unwrap();
             unit.insert_tick("nightly", now, now).await.unwrap();
             unit.consume_attempts(&[GuessCounter { key: opened.context.random(), quota }], now).await.unwrap();
+            unit.begin_guess(&[opened.context.random()], GuessId::new(&opened.context), now).await.unwrap();
             unit.remember_source(opened.context.random(), opened.context.random(), now).await.unwrap();
             unit.tenant_authority_changed(tenant.id).await.unwrap();
             unit.note_process(ProcessId::new(&opened.context), now).await.unwrap();
