@@ -12,6 +12,7 @@ mod ledger;
 mod limits;
 mod load;
 mod metrics;
+mod modes;
 mod outbox;
 mod postgres;
 mod process;

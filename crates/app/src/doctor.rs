@@ -2,9 +2,10 @@
 //! every check has a time limit.
 
 mod database;
+mod modes;
 
 use secrecy::SecretString;
-use std::{fmt, fs, os::unix::fs::PermissionsExt, path::Path, time::Instant};
+use std::{fmt, path::Path, time::Instant};
 use tenantry_crypto::{KeyList, KeyListError, SealSigningKeys, ServerSecrets, SigningKeys, SystemClock, SystemEntropy};
 use tenantry_http::Status;
 use tenantry_kernel::Context;
@@ -99,6 +100,7 @@ pub async fn run_doctor(loaded: Result<Config, ConfigErrors>) -> Report {
     }
     report.observed("disk", check_space(&folders, &config.health), MAKE_ROOM);
     look_at_keys(&config, &mut report);
+    modes::look(&config, &mut report);
     look_at_storage(&config, &mut report).await;
     look_at_mail(&config, &mut report).await;
     database::look(&config, &mut report).await;
@@ -227,9 +229,7 @@ fn look_at_list(
 
 /// Checks that only the owner can read the key file. A user who reads the keys can create tokens for any account.
 fn look_at_secrecy(file: &Path, report: &mut Report) {
-    const OTHERS: u32 = 0o077;
-    let mode = fs::metadata(file).map(|metadata| metadata.permissions().mode());
-    if mode.is_ok_and(|mode| mode & OTHERS != 0) {
+    if modes::is_open(file) {
         let file = file.display();
         report.problem("keys", format!("{file} is open to other users of this machine: chmod 600 {file}"));
     }
@@ -239,6 +239,7 @@ fn look_at_secrecy(file: &Path, report: &mut Report) {
 mod tests {
     use super::*;
     use crate::config::Sources;
+    use std::{fs, os::unix::fs::PermissionsExt};
     use tempfile::TempDir;
 
     fn config(folder: &Path, more: &[(&str, &str)]) -> Config {
@@ -297,6 +298,42 @@ mod tests {
         fs::write(&file, "SIGNING_KEYS=c2hvcnQ=\nSERVER_SECRETS=c2hvcnQ=\n").expect("a file");
         let (_, text) = looked();
         assert!(text.contains("SIGNING_KEYS: cannot be used") && !text.contains("c2hvcnQ"), "{text}");
+    }
+
+    #[test]
+    fn data_that_others_can_read_is_told() {
+        let folder = TempDir::new().expect("a folder");
+        let (data, mail) = (folder.path().join("data"), folder.path().join("mail"));
+        let url = format!("file:{}", mail.display());
+        let config = config(&data, &[("MAIL_URL", &url)]);
+        let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");
+        let told = || {
+            let mut report = Report::default();
+            modes::look(&config, &mut report);
+            assert!(report.is_healthy(), "a warning can wait: {report}");
+            report.to_string()
+        };
+        assert_eq!(told(), "");
+        set(folder.path(), 0o755);
+        for path in [&data, &mail, &data.join("files")] {
+            fs::create_dir(path).expect("a folder");
+            set(path, 0o700);
+        }
+        let [database, log, keys] = ["tenantry.db", "tenantry.db-wal", "keys.env"].map(|name| data.join(name));
+        for path in [&database, &log, &keys] {
+            fs::write(path, "").expect("a file");
+            set(path, 0o600);
+        }
+        assert_eq!(told(), "");
+        set(&log, 0o644);
+        set(&keys, 0o644);
+        assert_eq!(told(), "", "the folder is closed");
+        set(&data, 0o755);
+        set(&mail, 0o711);
+        let text = told();
+        assert!(text.starts_with("warning") && text.contains("chmod -R go="), "{text}");
+        assert!(text.contains(&log.display().to_string()) && text.contains(&mail.display().to_string()), "{text}");
+        assert!(!text.contains(&format!("{} ", database.display())) && !text.contains("keys.env"), "{text}");
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 //! standard error.
 
 use clap::Parser;
+use rustix::{fs::Mode, process::umask};
 use std::{
     error::Error,
     io::{self, ErrorKind, Write},
@@ -37,6 +38,9 @@ struct IoFailure {
 }
 
 fn main() -> ExitCode {
+    // Whatever this process creates is for its user alone, also what libraries create: the database and its log, stored
+    // files, mails, keys and locks. Set before any thread starts, because all threads share it.
+    umask(Mode::RWXG | Mode::RWXO);
     match run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
