@@ -113,10 +113,11 @@ settings! {
             default: "on",
             parse: values::switch
         }
-        /// Requests per minute from one address (IPv6: one /64) without sign-in, and of a user without a tenant.
+        /// Requests per minute from one address (IPv6: one /64) without sign-in, and of a user without a tenant. Sign-ins
+        /// of an office behind one address count together.
         RATE_LIMIT_PER_MINUTE => without_plan: NonZeroU32 {
             takes: "a number from 1 to 1000000",
-            default: "100",
+            default: "300",
             parse: values::attempts
         }
         /// Requests per minute on the plan `starter`: of each member, and of all members of a tenant together.
