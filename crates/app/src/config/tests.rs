@@ -106,7 +106,7 @@ fn nothing_set_is_a_good_development_configuration() {
     let plans = policies.plans.iter().map(|(plan, quotas)| (*plan, quotas.caller.get(), quotas.tenant.get()));
     let wanted = [("starter", 100, 1_000), ("pro", 300, 10_000), ("enterprise", 1_000, 100_000)];
     assert_eq!(plans.collect::<Vec<_>>(), wanted);
-    assert_eq!(policies.without_plan.get(), 100);
+    assert_eq!(policies.without_plan.get(), 300);
     assert!(wanted.iter().map(|(plan, ..)| *plan).eq(tenantry_tenancy::PLANS.iter().map(|plan| plan.name)));
     let limits = config.guessing_limits().expect("limits");
     assert_eq!(limits.per_account_and_address, Limit { attempts: 10, window: Duration::from_secs(15 * 60) });

@@ -107,7 +107,7 @@ pub struct AcceptInvitation {
 #[derive(Debug, Clone)]
 pub enum Acceptor {
     /// The user of the address, by this proof.
-    Existing(Proof),
+    Existing(Box<Proof>),
     /// A new user, or the owner of a mailbox for which another client has created an unverified account.
     New {
         /// The user's name.

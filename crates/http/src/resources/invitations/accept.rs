@@ -210,7 +210,7 @@ async fn acceptor(
         return new_acceptor(app, offer, accepted).await;
     }
     if let Some(known) = caller {
-        return Ok(Acceptor::Existing(Proof::of_session(known.authority.session()?)));
+        return Ok(Acceptor::Existing(Box::new(Proof::of_session(known.authority.session()?))));
     }
     let password = accepted.password.ok_or_else(|| Failure::invalid(vec![required("password")]))?;
     let email = &offer.invitation.email;
@@ -219,7 +219,7 @@ async fn acceptor(
         let attempt = LoginAttempt { email: email.clone(), slug: Some(Ok(offer.tenant.slug.clone())) };
         app.proofs.note_wrong_password(failure, origin, attempt);
     });
-    Ok(Acceptor::Existing(proof?))
+    Ok(Acceptor::Existing(Box::new(proof?)))
 }
 
 async fn new_acceptor(app: &App, offer: &Offer, accepted: AcceptedOffer) -> Result<Acceptor, Failure> {
