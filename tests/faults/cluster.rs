@@ -1,7 +1,7 @@
 //! A PostgreSQL server of one test, which the test may stop, freeze and restart.
 
 use rustix::process::{Pid, Signal, getegid, geteuid, kill_process};
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::{
     net::{Ipv4Addr, TcpListener},
     os::unix::{fs::chown, process::CommandExt},
@@ -39,6 +39,37 @@ impl Cluster {
         let port = free_port();
         let server = spawn(&programs, folder.path(), port);
         Self { folder, programs, port, server, frozen: Vec::new() }.with_role().await
+    }
+
+    /// Starts a standby of this server, and waits until it follows every change.
+    pub(super) async fn standby(&mut self) -> Self {
+        let (folder, programs, port) = (new_folder(), programs(), free_port());
+        let from = format!("--username=postgres --host=127.0.0.1 --port={}", self.port);
+        let how = "--write-recovery-conf --checkpoint=fast --no-sync --pgdata=data";
+        let mut copy = command(&programs.join("pg_basebackup"), folder.path());
+        let copied = copy.args(from.split(' ').chain(how.split(' '))).status().unwrap();
+        assert!(copied.success(), "pg_basebackup");
+        let server = spawn(&programs, folder.path(), port);
+        let mut standby = Self { folder, programs, port, server, frozen: Vec::new() };
+        standby.connection().await.close().await.unwrap();
+        let mut admin = self.connection().await;
+        let follows = "SELECT count(*) > 0 FROM pg_stat_replication WHERE state = 'streaming'";
+        let mut follows = async || sqlx::query_scalar::<_, bool>(follows).fetch_one(&mut admin).await.unwrap();
+        answer_within(LIMIT, "the standby follows", async || follows().await.then_some(())).await;
+        standby
+    }
+
+    /// Lets a standby take changes from now on.
+    pub(super) async fn promote(&mut self) {
+        let mut admin = self.connection().await;
+        let promoted: bool = sqlx::query_scalar("SELECT pg_promote()").fetch_one(&mut admin).await.unwrap();
+        assert!(promoted, "the standby was not promoted in time");
+    }
+
+    /// Runs a statement as superuser.
+    pub(super) async fn administer(&mut self, statement: &str) {
+        let mut admin = self.connection().await;
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut admin).await.unwrap();
     }
 
     /// Starts it in its own namespace, in which a file system with room for a database and some load is mounted on its
@@ -91,6 +122,16 @@ impl Cluster {
         self.server.id()
     }
 
+    /// Returns the port on which it listens.
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Returns the path of the folder of its socket.
+    pub(super) fn socket(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Returns the path of its data folder.
     pub(super) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
@@ -141,7 +182,8 @@ impl Cluster {
         answer_within(LIMIT, "PostgreSQL starts", connect).await.0
     }
 
-    async fn stop(&mut self, signal: Signal) {
+    /// Stops the server, and waits until it has ended.
+    pub(super) async fn stop(&mut self, signal: Signal) {
         kill_process(Pid::from_child(&self.server), signal).unwrap();
         answer_within(LIMIT, "PostgreSQL stops", async || self.server.try_wait().unwrap()).await;
     }
@@ -151,12 +193,14 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         self.thaw();
         // The data is deleted with the server, so it need not write anything first.
-        let _ = kill_process(Pid::from_child(&self.server), Signal::QUIT);
-        let _ = self.server.wait();
+        if let Ok(None) = self.server.try_wait() {
+            let _ = kill_process(Pid::from_child(&self.server), Signal::QUIT);
+            let _ = self.server.wait();
+        }
     }
 }
 
-fn new_folder() -> TempDir {
+pub(super) fn new_folder() -> TempDir {
     let folder = TempDir::with_prefix("tenantry-faults-").unwrap();
     if let Some((user, group)) = account() {
         chown(folder.path(), Some(user), Some(group)).unwrap();
@@ -164,7 +208,7 @@ fn new_folder() -> TempDir {
     folder
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
@@ -176,7 +220,7 @@ fn spawn(programs: &Path, folder: &Path, port: u16) -> Child {
 fn arguments(port: u16) -> Vec<String> {
     // Commits must survive a crash of the server, not of the machine.
     let arguments = format!(
-        "-D data -p {port} -c unix_socket_directories= -c listen_addresses=127.0.0.1 -c fsync=off -c full_page_writes=off"
+        "-D data -p {port} -c unix_socket_directories=.. -c listen_addresses=127.0.0.1,::1 -c fsync=off -c full_page_writes=off"
     );
     arguments.split(' ').map(str::to_owned).collect()
 }
@@ -191,7 +235,7 @@ fn log(folder: &Path) -> String {
 }
 
 /// Creates a command that runs in this folder as the account of PostgreSQL.
-fn command(program: &Path, folder: &Path) -> Command {
+pub(super) fn command(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(folder).env("LC_ALL", "C").stdin(Stdio::null());
     if let Some((user, group)) = account() {

@@ -3,6 +3,7 @@
 //! `TENANTRY_ROUNDS` sets the number of kills per test; the full figure is 20: `TENANTRY_ROUNDS=20 cargo xtask test -E
 //! 'test(faults::kill)'`.
 
+mod address;
 mod cluster;
 mod disk;
 mod jobs;
@@ -14,6 +15,7 @@ mod load;
 mod metrics;
 mod modes;
 mod outbox;
+mod pooler;
 mod postgres;
 mod process;
 mod redis;
@@ -23,6 +25,7 @@ mod sqlite;
 mod start;
 mod stop;
 mod strangers;
+mod switch_over;
 
 use std::time::{Duration, Instant};
 use tenantry_crypto::{SystemClock, SystemEntropy};

@@ -14,7 +14,7 @@ use super::{
 use crate::support::{Kind, ServerData, Sql, fetch};
 
 /// Number of requests that are acknowledged before a fault, and after it.
-const AT_WORK: usize = 20;
+pub(super) const AT_WORK: usize = 20;
 /// How long PostgreSQL stays frozen.
 const FROZEN: Duration = Duration::from_secs(4);
 /// How often connections are cut.
@@ -96,30 +96,34 @@ impl Patient {
         }
     }
 
-    /// Checks that the same process serves again as before, and that no change was lost.
     async fn heals(self, fault: &str) {
-        let books = self.load.books();
-        let home = books.home();
-        let over = Instant::now();
-        let (mut healed, mut in_a_row) = (over, 0);
-        while in_a_row < HEALTHY_ANSWERS {
-            let read = home.sees_roles(books).await.is_some_and(|answer| answer.status == 200);
-            let written = home.makes_role(books).await.is_some_and(|answer| answer.status == 201);
-            if read && written {
-                in_a_row += 1;
-            } else {
-                (healed, in_a_row) = (Instant::now(), 0);
-            }
-            assert!(healed.duration_since(over) < HEALED, "it fails still");
-        }
-        assert_eq!(status(&self.server, "readyz").await, 200);
-        self.load.progress(AT_WORK).await;
-        let books = self.load.finish().await;
-        report(fault, &books);
-        let sql = Sql::postgres(&self.cluster.url("tenantry")).await;
-        assert_clean(&books, &sql).await;
-        assert_eq!(*books.unanswered.read().unwrap(), [""; 0]);
+        heals(fault, self.load, &self.server, &self.cluster).await;
     }
+}
+
+/// Checks that the same process serves again as before, and that the server has every acknowledged change.
+pub(super) async fn heals(fault: &str, load: Load, server: &Process, cluster: &Cluster) {
+    let books = load.books();
+    let home = books.home();
+    let over = Instant::now();
+    let (mut healed, mut in_a_row) = (over, 0);
+    while in_a_row < HEALTHY_ANSWERS {
+        let read = home.sees_roles(books).await.is_some_and(|answer| answer.status == 200);
+        let written = home.makes_role(books).await.is_some_and(|answer| answer.status == 201);
+        if read && written {
+            in_a_row += 1;
+        } else {
+            (healed, in_a_row) = (Instant::now(), 0);
+        }
+        assert!(healed.duration_since(over) < HEALED, "it fails still");
+    }
+    assert_eq!(status(server, "readyz").await, 200);
+    load.progress(AT_WORK).await;
+    let books = load.finish().await;
+    report(fault, &books);
+    let sql = Sql::postgres(&cluster.url("tenantry")).await;
+    assert_clean(&books, &sql).await;
+    assert_eq!(*books.unanswered.read().unwrap(), [""; 0]);
 }
 
 async fn is_alive_and_honest(server: &Process, books: &Books) {
@@ -128,11 +132,11 @@ async fn is_alive_and_honest(server: &Process, books: &Books) {
     assert!(status == 200 || status == 503, "{status} {body}");
 }
 
-async fn status(server: &Process, path: &str) -> u16 {
+pub(super) async fn status(server: &Process, path: &str) -> u16 {
     fetch(format!("{}/{path}", server.url())).await.unwrap().status().as_u16()
 }
 
-async fn cut_connections(admin: &mut PgConnection) -> i64 {
+pub(super) async fn cut_connections(admin: &mut PgConnection) -> i64 {
     let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'tenantry'";
     sqlx::query_scalar(cut).fetch_one(admin).await.unwrap()
 }

@@ -1,6 +1,8 @@
 //! Tests of settings with which the program refuses to start.
 
 use secrecy::ExposeSecret;
+use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
+use tempfile::TempDir;
 use tenantry_crypto::{ServerSecrets, SigningKeys, SystemEntropy};
 
 use super::{
@@ -111,5 +113,64 @@ fn production_refuses_a_role_that_row_level_security_does_not_bind() {
         // Another role owns the tables now: the program has no access to them, and reports that at its start.
         let tenantry = production().set("DATABASE_URL", &cluster.url("tenantry"));
         refused(&place, &tenantry, &[]).await;
+    });
+}
+
+#[test]
+fn a_database_that_does_not_store_utf8_is_refused() {
+    run(async {
+        let mut cluster = Cluster::start().await;
+        cluster
+            .administer("CREATE DATABASE latin OWNER tenantry ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+            .await;
+        let tenantry = cluster.url("tenantry");
+        let latin = format!("{}/latin", tenantry.strip_suffix("/tenantry").unwrap());
+        let (folder, place) = (TempDir::new().unwrap(), ServerData::without_database());
+        let file = folder.path().join("utf-16.db");
+        let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
+        let mut connection = options.pragma("encoding", "'UTF-16le'").connect().await.unwrap();
+        sqlx::raw_sql("CREATE TABLE of_another_program (id INTEGER)").execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        for (url, encoding) in [(latin, "LATIN1"), (format!("sqlite:{}", file.display()), "UTF-16le")] {
+            let settings = settings().set("DATABASE_URL", &url);
+            for said in [refused(&place, &settings, &[]).await, problem(&place, &settings)] {
+                assert!(said.contains(encoding) && said.contains("the encoding UTF8"), "{said}");
+            }
+        }
+    });
+}
+
+/// Returns what the doctor finds, which must be a problem.
+pub(super) fn problem(place: &ServerData, settings: &Settings) -> String {
+    let mut doctor = std::process::Command::new(env!("CARGO_BIN_EXE_tenantry"));
+    let doctor = doctor.arg("doctor").env_clear().envs(place.settings(settings)).current_dir(place.folder.path());
+    let found = doctor.output().unwrap();
+    let said = String::from_utf8(found.stdout).unwrap();
+    assert_eq!(found.status.code(), Some(1), "{said}");
+    said
+}
+
+#[test]
+fn a_database_is_reached_by_each_form_of_its_address() {
+    run(async {
+        let cluster = Cluster::start().await;
+        let (socket, port) = (cluster.socket().display(), cluster.port());
+        let mut urls = vec![
+            format!("postgres://tenantry:secret@/tenantry?host={socket}&port={port}"),
+            format!("postgres://tenantry:secret@:{port}/tenantry?host={socket}"),
+            format!("postgres:///tenantry?host={socket}&port={port}&user=tenantry"),
+            format!("postgres://tenantry@{}:{port}/tenantry", socket.to_string().replace('/', "%2F")),
+        ];
+        if std::net::TcpListener::bind("[::1]:0").is_ok() {
+            urls.push(format!("postgres://tenantry:secret@[::1]:{port}/tenantry"));
+        }
+        let place = ServerData::without_database();
+        for url in urls {
+            let settings = place.settings(&settings().set("DATABASE_URL", &url));
+            for command in ["migrate", "doctor"] {
+                let (code, said) = ends(&[command], &settings, place.folder.path()).await;
+                assert_eq!(code, Some(0), "{command} {url}: {said}");
+            }
+        }
     });
 }

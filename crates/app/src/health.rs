@@ -43,6 +43,9 @@ const TIME_LIMIT: Duration = Duration::from_secs(1);
 /// Time for which results are reused.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// The observation of a PostgreSQL that takes no changes.
+pub(crate) const ONLY_READS: &str = "only reads: it is a standby, or default_transaction_read_only is on";
+
 /// A status and the observation behind it, in words for users. The text contains no secret.
 pub(crate) type Observation = (Status, String);
 
@@ -129,11 +132,12 @@ impl Health {
         Checks { database, redis, queue, storage, mail, disk }
     }
 
-    /// Checks whether the database responds.
+    /// Checks whether the database responds and takes changes.
     async fn check_database(&self) -> Check {
         check(&self.sources.limits, Status::Fail, async {
-            match self.sources.store.ping().await {
-                Ok(()) => (Status::Pass, "answers".to_owned()),
+            match self.sources.store.takes_changes().await {
+                Ok(true) => (Status::Pass, "answers".to_owned()),
+                Ok(false) => (Status::Fail, ONLY_READS.to_owned()),
                 Err(_) => (Status::Fail, "no answer".to_owned()),
             }
         })

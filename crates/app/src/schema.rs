@@ -18,10 +18,13 @@ use crate::{
 /// Time limit of the check of the schema.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Applies the missing migrations, once the database responds and row-level security is known to bind the role. A role
-/// that bypasses row-level security must not become the owner of the tables.
+/// Applies the missing migrations, once the database is known to be fit for use and to take changes, and row-level
+/// security to bind the role. A role that bypasses row-level security must not become the owner of the tables.
 pub(crate) async fn bring_up_to_date(store: &Store, config: &Config) -> Result<(), StartError> {
-    store.ping().await?;
+    store.check_database().await?;
+    if !store.takes_changes().await? {
+        return Err(ConnectError::OnlyReads.into());
+    }
     let must_be_bound = config.general.environment.is_production() && !config.database.allow_rls_bypass;
     if must_be_bound && store.bypasses_row_level_security().await? {
         return Err(StartError::RowLevelSecurity);
@@ -46,7 +49,7 @@ impl Composition {
             make_folder_of(file)?;
         }
         let store = Store::connect(store_config(&config), vocabulary::compose()?).await?;
-        store.ping().await?;
+        store.check_database().await?;
         let version = store.version().await?;
         let was_up_to_date = is_up_to_date(&store).await?;
         bring_up_to_date(&store, &config).await?;

@@ -16,7 +16,7 @@ use std::{
 };
 use tenantry_identity::AccessClaims;
 use tenantry_kernel::{Authority, SessionId, TenantId, Timestamp, UserId};
-use tenantry_store::{AuthorityChange, AuthorityFeed, StoreConfig};
+use tenantry_store::{AuthorityChange, AuthorityFeed, FeedRead, StoreConfig};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -119,6 +119,13 @@ impl AuthorityCache {
         }
     }
 
+    /// Invalidates everything, because changes may have been missed.
+    fn forget_everything(&self) {
+        for generation in &self.generations {
+            generation.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
     fn generation(&self, key: Uuid) -> &AtomicU64 {
         let place = self.hasher.hash_one(key) as usize % Self::GENERATIONS;
         &self.generations[place]
@@ -190,8 +197,11 @@ async fn read_changes(cache: &AuthorityCache, mut feed: AuthorityFeed) {
     loop {
         let began = Instant::now();
         match tokio::time::timeout(AuthorityReader::TIME_LIMIT, feed.read()).await {
-            Ok(Ok(changes)) => {
-                cache.forget(&changes);
+            Ok(Ok(read)) => {
+                match read {
+                    FeedRead::Begun => cache.forget_everything(),
+                    FeedRead::Changes(changes) => cache.forget(&changes),
+                }
                 cache.mark_fresh(began);
                 if failing {
                     tracing::info!("the feed of authority changes is read again");

@@ -2,13 +2,13 @@
 
 use metrics::counter;
 use sea_orm::{
-    DatabaseConnection, DbErr, SqliteTransactionMode, SqlxPostgresConnector, SqlxSqliteConnector, TransactionOptions,
-    TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, SqliteTransactionMode, SqlxPostgresConnector,
+    SqlxSqliteConnector, Statement, TransactionOptions, TransactionTrait,
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use sqlx::{
     ConnectOptions, Connection, SqliteConnection, SqlitePool,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::PgPoolOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{
@@ -20,9 +20,13 @@ use std::{
     time::Duration,
 };
 use tenantry_kernel::{StoreError, Vocabulary};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
-use crate::{Scope, Unit, failure::DeadlinePassed};
+use crate::{
+    Scope, Unit,
+    failure::{DeadlinePassed, ends_connection},
+    postgres::{self, only_reads},
+};
 
 /// The database to use.
 #[derive(Debug, Clone)]
@@ -31,6 +35,23 @@ pub enum Database {
     Sqlite(PathBuf),
     /// A `postgres://` URL.
     Postgres(SecretString),
+}
+
+impl Database {
+    /// Returns the PostgreSQL database that a URL names; fails unless the URL is a `postgres://` one with at most one
+    /// host.
+    pub fn postgres(url: SecretString) -> Result<Self, ConnectError> {
+        postgres::parse_url(&url)?;
+        Ok(Self::Postgres(url))
+    }
+
+    /// Returns the host and the port of PostgreSQL; `None` for a file or a socket in the file system.
+    pub fn host_and_port(&self) -> Option<(String, u16)> {
+        let Self::Postgres(url) = self else { return None };
+        let options = postgres::parse_url(url).ok()?;
+        let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
+        (!is_socket).then(|| (options.get_host().to_owned(), options.get_port()))
+    }
 }
 
 /// When SQLite waits for the disk.
@@ -65,6 +86,29 @@ pub enum ConnectError {
     /// The database does not respond.
     #[error("the database does not answer: {0}")]
     Unreachable(#[source] sqlx::Error),
+    /// The database does not respond in time.
+    #[error("the database does not answer in time")]
+    Late,
+    /// The database takes no changes.
+    #[error("the database only reads: it is a standby, or default_transaction_read_only is on")]
+    OnlyReads,
+    /// The database address names more than one host.
+    #[error("the database address names several hosts: only one host is possible")]
+    SeveralHosts,
+    /// The database does not store UTF-8.
+    #[error("the database stores text as {0}: create a database with the encoding UTF8")]
+    Encoding(String),
+    /// A pooler refuses a start-up parameter.
+    #[error(
+        "the pooler refuses a start-up parameter: add the line `ignore_startup_parameters = {0}` to its configuration"
+    )]
+    StartupParameter(String),
+    /// A pooler lends sessions of PostgreSQL to connections for one transaction at a time.
+    #[error(
+        "a pooler in transaction mode loses time limits and prepared statements: set `pool_mode = session` for this \
+         database (there is no setting DATABASE_POOLER for such poolers yet)"
+    )]
+    LentSessions,
     /// The migration of the schema failed.
     #[error("the database could not be migrated: {0}")]
     Migration(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -101,37 +145,43 @@ impl PoolFigures {
     }
 }
 
-/// The time until which returned connections are tested, because the database recently exceeded a deadline.
+/// The time since which connections are tested, because the database exceeded a deadline, lost a connection or only
+/// reads.
 ///
 /// A later response in time does not end the tests: the abandoned connection is returned after it.
 #[derive(Clone)]
 struct Distrust {
     epoch: Instant,
-    until_ms: Arc<AtomicU64>,
+    /// Milliseconds since the epoch; 0 before the first failure.
+    since_ms: Arc<AtomicU64>,
 }
 
 impl Distrust {
+    /// Time for which each connection is tested that is returned or used.
     const LASTS: Duration = Duration::from_secs(30);
 
     fn new() -> Self {
-        Self { epoch: Instant::now(), until_ms: Arc::default() }
+        Self { epoch: Instant::now(), since_ms: Arc::default() }
     }
 
     fn begin(&self) {
-        let until = self.epoch.elapsed() + Self::LASTS;
-        self.until_ms.store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        // Rounded up, so that a connection returned in the same millisecond counts as returned before.
+        let now = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+        self.since_ms.store(now, Ordering::Relaxed);
     }
 
-    fn lasts(&self) -> bool {
-        self.epoch.elapsed() < Duration::from_millis(self.until_ms.load(Ordering::Relaxed))
+    /// Returns whether to test a connection that has been idle for this time. A connection that has been idle since
+    /// before the failure is tested however late it is used: a demoted primary may keep it open.
+    fn concerns(&self, idle_for: Duration) -> bool {
+        let since = self.since_ms.load(Ordering::Relaxed);
+        let age = self.epoch.elapsed().saturating_sub(Duration::from_millis(since));
+        since > 0 && (age < Self::LASTS || idle_for >= age)
     }
 }
 
 impl Store {
     /// Maximum wait for a connection.
     const ACQUIRE: Duration = Duration::from_secs(1);
-    /// Maximum duration of the test of a returned connection.
-    const PROOF: Duration = Duration::from_millis(250);
 
     /// Opens the pools. On PostgreSQL no connection is opened yet. The vocabulary interprets stored names: a permission
     /// that it does not declare grants nothing.
@@ -151,23 +201,23 @@ impl Store {
                 (SqlxSqliteConnector::from_sqlx_sqlite_pool(writer), SqlxSqliteConnector::from_sqlx_sqlite_pool(reader))
             }
             Database::Postgres(url) => {
-                let distrust = distrust.clone();
+                let deadline = config.deadline;
+                // sqlx pings without a time limit, and would hang on a connection whose statement was abandoned.
+                let (idle, returned) = (distrust.clone(), distrust.clone());
                 let pool = PgPoolOptions::new()
                     .max_connections(config.pool_size)
                     .acquire_timeout(Self::ACQUIRE)
                     .test_before_acquire(false)
-                    .after_release(move |connection, _| {
-                        let distrusted = distrust.lasts();
-                        Box::pin(async move {
-                            // sqlx pings without a time limit, and would hang on a connection whose statement was
-                            // abandoned.
-                            if !distrusted {
-                                return Ok(true);
-                            }
-                            Ok(timeout(Self::PROOF, connection.ping()).await.is_ok_and(|pinged| pinged.is_ok()))
-                        })
+                    .after_connect(move |connection, _| Box::pin(postgres::set_up(connection, deadline)))
+                    .before_acquire(move |connection, about| {
+                        let trusted = !idle.concerns(about.idle_for);
+                        Box::pin(async move { Ok(trusted || postgres::takes_changes(connection).await) })
                     })
-                    .connect_lazy_with(postgres_options(url, &config)?);
+                    .after_release(move |connection, _| {
+                        let trusted = !returned.concerns(Duration::ZERO);
+                        Box::pin(async move { Ok(trusted || postgres::takes_changes(connection).await) })
+                    })
+                    .connect_lazy_with(postgres::options(url)?);
                 let pool = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
                 (pool.clone(), pool)
             }
@@ -207,7 +257,7 @@ impl Store {
             if matches!(error, DbErr::ConnectionAcquire(_)) {
                 counter!("tenantry_db_acquire_failures_total").increment(1);
             }
-            StoreError::Unavailable(Box::new(error))
+            StoreError::Unavailable(Box::new(self.note_failure(error)))
         })?;
         let unit = Unit::new(transaction, scope, deadline, self.clone());
         unit.apply_session_scope().await?;
@@ -238,13 +288,53 @@ impl Store {
         self.statements.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Records that the database exceeded a deadline, so that returned connections are tested.
+    /// Records that the database exceeded a deadline, so that connections are tested.
     pub(crate) fn watch<T>(&self, outcome: Result<T, tokio::time::error::Elapsed>) -> Result<T, StoreError> {
         outcome.map_err(|_| {
             self.distrust.begin();
             counter!("tenantry_db_deadlines_passed_total").increment(1);
             DeadlinePassed.into()
         })
+    }
+
+    /// Distrusts the connections after an error that may concern all of them. The failed one is tested when it is
+    /// returned, and closed. Returns the error.
+    pub(crate) fn note_failure(&self, error: DbErr) -> DbErr {
+        if ends_connection(&error) {
+            self.distrust.begin();
+        }
+        error
+    }
+
+    /// Returns whether the database takes changes, without a write: a PostgreSQL may be a standby, or read-only by its
+    /// settings.
+    pub async fn takes_changes(&self) -> Result<bool, StoreError> {
+        if let Database::Sqlite(_) = self.config.database {
+            return self.ping().await.map(|()| true);
+        }
+        const ASK: &str = concat!("SELECT ", only_reads!(), " AS only_reads");
+        let asked = self.writer.query_one_raw(Statement::from_string(DbBackend::Postgres, ASK));
+        let answer = self.watch(timeout_at(Instant::now() + self.config.deadline, asked).await)?;
+        let only_reads = answer.and_then(|row| row.map_or(Ok(true), |row| row.try_get("", "only_reads")));
+        let only_reads = only_reads.map_err(|error| StoreError::Unavailable(Box::new(self.note_failure(error))))?;
+        // A session keeps the settings with which it began: idle ones stay read-only when the database no longer is.
+        if only_reads {
+            self.distrust.begin();
+        }
+        Ok(!only_reads)
+    }
+
+    /// Checks the encoding of the database, and that connections to PostgreSQL keep their sessions.
+    pub async fn check_database(&self) -> Result<(), ConnectError> {
+        match self.config.database {
+            Database::Sqlite(_) => match self.sqlite_encoding().await? {
+                encoding if encoding == "UTF-8" => Ok(()),
+                encoding => Err(ConnectError::Encoding(encoding)),
+            },
+            Database::Postgres(_) => {
+                postgres::check_sessions(self.writer.get_postgres_connection_pool(), self.config.deadline).await
+            }
+        }
     }
 
     /// Closes every connection; connections in use are closed when they are returned.
@@ -299,25 +389,4 @@ pub(crate) fn sqlite_options(file: &std::path::Path, config: &StoreConfig) -> Sq
         .foreign_keys(true)
         .statement_cache_capacity(256)
         .disable_statement_logging()
-}
-
-pub(crate) fn postgres_options(url: &SecretString, config: &StoreConfig) -> Result<PgConnectOptions, ConnectError> {
-    let options: PgConnectOptions = url.expose_secret().parse().map_err(ConnectError::Address)?;
-    let deadline = config.deadline.as_millis().to_string();
-    Ok(options
-        .application_name("tenantry")
-        .statement_cache_capacity(256)
-        .options([
-            ("statement_timeout", deadline.as_str()),
-            ("lock_timeout", deadline.as_str()),
-            ("idle_in_transaction_session_timeout", "10000"),
-            // No statement here is long enough for compilation to pay: on a large table it took longer than all other
-            // work.
-            ("jit", "off"),
-            // The default is the cost of rotating disks, which databases no longer use. With it, PostgreSQL searches a
-            // page of one tenant's entries from the end of all tenants' entries. That is slow when the tenant has no
-            // recent entries.
-            ("random_page_cost", "1.1"),
-        ])
-        .disable_statement_logging())
 }

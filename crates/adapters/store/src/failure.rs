@@ -79,7 +79,7 @@ fn sort(error: &DbErr) -> Sort {
     if code.len() == 5 {
         return match &*code {
             "40001" | "40P01" => Sort::Collision,
-            "55P03" | "57014" | "25P03" => Sort::Unavailable,
+            "25006" | "55P03" | "57014" | "25P03" => Sort::Unavailable,
             code if ["08", "53", "57"].contains(&&code[..2]) => Sort::Unavailable,
             _ => Sort::Failed,
         };
@@ -88,6 +88,16 @@ fn sort(error: &DbErr) -> Sort {
     match code.parse::<u32>().map(|code| code & 0xff) {
         Ok(5 | 6 | 10 | 13 | 14) => Sort::Unavailable,
         _ => Sort::Failed,
+    }
+}
+
+/// Returns whether the error tells of a lost connection, or of a PostgreSQL that stops or only reads.
+pub(crate) fn ends_connection(error: &DbErr) -> bool {
+    let code = database_error(error).map(|error| error.code().unwrap_or_default());
+    match (code.as_deref(), error) {
+        (Some(code), _) => code == "25006" || code.starts_with("57P") || (code.len() == 5 && code.starts_with("08")),
+        (None, DbErr::Exec(RuntimeErr::SqlxError(e)) | DbErr::Query(RuntimeErr::SqlxError(e))) => is_transport(e),
+        (None, _) => false,
     }
 }
 

@@ -21,6 +21,7 @@ mod migrate;
 mod pages;
 mod passwords;
 mod people;
+mod postgres;
 mod processes;
 mod registrations;
 mod roles;
@@ -33,7 +34,7 @@ mod unit;
 mod usage;
 
 pub use authority::AuthorityChange;
-pub use authority_feed::AuthorityFeed;
+pub use authority_feed::{AuthorityFeed, FeedRead};
 pub use connect::{ConnectError, Database, PoolFigures, Store, StoreConfig, Synchronous};
 pub use scope::{Scope, SystemReason};
 pub use table::{ColumnErasure, ExpiringRows, Expiry, PersonalColumn, RowRetention, Table};

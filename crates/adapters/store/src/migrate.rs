@@ -68,6 +68,11 @@ impl Store {
         row.map_or(Ok(false), |row| row.try_get("", "bypasses")).map_err(|e| StatementError::from(e).into())
     }
 
+    pub(crate) async fn sqlite_encoding(&self) -> Result<String, StoreError> {
+        let row = query_one(&self.reader, "PRAGMA encoding").await?;
+        row.map_or(Ok(String::new()), |row| row.try_get("", "encoding")).map_err(|e| StatementError::from(e).into())
+    }
+
     /// Returns the name and version of the database, for operators.
     pub async fn version(&self) -> Result<String, StoreError> {
         let sql = match self.writer.get_database_backend() {

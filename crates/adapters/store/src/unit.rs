@@ -8,7 +8,7 @@ use std::future::Future;
 use tenantry_kernel::{StoreError, TenantId, UserId, Vocabulary};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{AuthorityChange, Scope, Store, failure::StatementError};
+use crate::{AuthorityChange, Scope, Store, failure::StatementError, postgres::REFUSE_STANDBY};
 
 /// One open transaction. Dropping it rolls back uncommitted changes.
 pub struct Unit {
@@ -55,7 +55,7 @@ impl Unit {
     pub async fn commit(self) -> Result<Committed, StoreError> {
         self.store.count_statement();
         let committed = timeout_at(self.deadline, self.transaction.commit()).await;
-        self.store.watch(committed)?.map_err(StatementError::from)?;
+        self.store.watch(committed)?.map_err(|error| StatementError::from(self.store.note_failure(error)))?;
         Ok(Committed {
             authority_changes: self.authority_changes,
             has_enqueued: self.has_enqueued,
@@ -67,18 +67,19 @@ impl Unit {
     pub async fn roll_back(self) -> Result<(), StoreError> {
         self.store.count_statement();
         let rolled_back = timeout_at(self.deadline, self.transaction.rollback()).await;
-        Ok(self.store.watch(rolled_back)?.map_err(StatementError::from)?)
+        Ok(self.store.watch(rolled_back)?.map_err(|error| StatementError::from(self.store.note_failure(error)))?)
     }
 
-    /// Passes the scope to PostgreSQL, for its policies. The settings end with the transaction.
+    /// Passes the scope to PostgreSQL, for its policies, and fails on a standby. The settings end with the transaction.
     pub(crate) async fn apply_session_scope(&self) -> Result<(), StoreError> {
         if !self.is_postgres() {
             return Ok(());
         }
         let text = |id: Option<uuid::Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
         let system = if self.scope.is_system() { "on" } else { "" };
+        let set = "set_config('app.tenant', $1, true), set_config('app.person', $2, true), set_config('app.system', $3, true)";
         let statement = self.sql(
-            "SELECT set_config('app.tenant', $1, true), set_config('app.person', $2, true), set_config('app.system', $3, true)",
+            &format!("SELECT {set}, {REFUSE_STANDBY}"),
             [
                 text(self.scope.tenant().map(TenantId::uuid)).into(),
                 text(self.scope.person().map(|person| person.uuid())).into(),
@@ -161,7 +162,7 @@ impl Unit {
         statement: impl Future<Output = Result<T, DbErr>>,
     ) -> Result<Result<T, StatementError>, StoreError> {
         let outcome = self.store.watch(timeout_at(self.deadline, statement).await)?;
-        Ok(outcome.map_err(StatementError::from))
+        Ok(outcome.map_err(|error| self.store.note_failure(error).into()))
     }
 
     pub(crate) async fn one<E: EntityTrait>(&self, select: Select<E>) -> Result<Option<E::Model>, StoreError>

@@ -160,9 +160,9 @@ pub(super) fn database(text: &str) -> Option<Database> {
         let is_file = !path.is_empty() && !path.starts_with(':') && !path.contains('?');
         return is_file.then(|| Database::Sqlite(PathBuf::from(path)));
     }
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "postgres" | "postgresql"))?;
-    let has_host = url.has_host() || url.query_pairs().any(|(name, _)| name == "host");
-    has_host.then(|| Database::Postgres(text.into()))
+    let (scheme, rest) = text.split_once("://")?;
+    let names_one = matches!(scheme, "postgres" | "postgresql") && !rest.trim_matches('/').is_empty();
+    Database::postgres(text.into()).ok().filter(|_| names_one)
 }
 
 /// Parses the URL of a Redis.
@@ -325,7 +325,15 @@ mod tests {
         assert_eq!(path("sqlite:a/b.db").as_deref(), Some("a/b.db"));
         assert_eq!(path("sqlite://b.db").as_deref(), Some("b.db"));
         assert_eq!(path("sqlite:///var/b.db").as_deref(), Some("/var/b.db"));
-        for postgres in ["postgres://u:p@h/d", "postgresql://h:5432/d", "postgres:///d?host=/run/postgresql"] {
+        for postgres in [
+            "postgres://u:p@h/d",
+            "postgresql://h:5432/d",
+            "postgres://u:p@[::1]:5432/d",
+            "postgres://u:p@/d?host=/run/postgresql",
+            "postgres:///d",
+            "postgres:///d?host=/run/postgresql",
+            "postgres://u@%2Frun%2Fpostgresql/d",
+        ] {
             assert!(matches!(database(postgres), Some(Database::Postgres(url)) if url.expose_secret() == postgres));
         }
         for bad in [
@@ -335,6 +343,8 @@ mod tests {
             "mysql://h/d",
             "postgres://",
             "h/d",
+            "postgres:///",
+            "postgres://u:p@h1,h2/d",
             "postgres://u:p#w@h:x/d",
         ] {
             assert!(database(bad).is_none(), "{bad}");

@@ -1,6 +1,5 @@
 //! The doctor's checks of the database.
 
-use secrecy::{ExposeSecret, SecretString};
 use std::{
     error::Error,
     fs::{File, TryLockError},
@@ -14,12 +13,11 @@ use tenantry_jobs::JobAdmin;
 use tenantry_kernel::{Context, StoreError};
 use tenantry_store::{Scope, Store, SystemReason};
 use tokio::{net::TcpStream, time::timeout};
-use url::Url;
 
 use crate::{
     composition::store_config,
     config::{Config, Database},
-    health::check_queue,
+    health::{ONLY_READS, check_queue},
     schema::serve_lock_of,
 };
 
@@ -27,12 +25,15 @@ use super::{Report, took};
 
 /// Time limit of each check.
 const LIMIT: Duration = Duration::from_secs(3);
+/// Advice for a database that cannot be used.
+const CHECK_URL: &str =
+    "check that it runs and takes changes, and that DATABASE_URL names the right server, user, password and database";
 
 /// Checks that the database exists, responds, accepts changes, has the schema of this program and isolates tenants.
 pub(super) async fn look(config: &Config, report: &mut Report) {
     let place = match &config.database.url {
         Database::Sqlite(file) => look_at_file(file, report),
-        Database::Postgres(url) => look_at_port(url, report).await,
+        url @ Database::Postgres(_) => look_at_port(url, report).await,
     };
     let Some(place) = place else { return };
     // The doctor reads no stored name, so the store needs no vocabulary.
@@ -50,13 +51,16 @@ pub(super) async fn look(config: &Config, report: &mut Report) {
 }
 
 async fn ask(config: &Config, store: &Store, place: &str, report: &mut Report) {
+    if let Err(why) = limited(store.check_database()).await {
+        return report.problem("database", format!("{place} cannot be used ({why}): {CHECK_URL}"));
+    }
     let began = Instant::now();
     match limited(store.version()).await {
         Ok(version) => report.fine("database", format!("{version} answers at {place} in {}", took(began))),
-        Err(why) => {
-            let mend = "check that it runs, and that DATABASE_URL names the right user, password and database";
-            return report.problem("database", format!("{place} cannot be used ({why}): {mend}"));
-        }
+        Err(why) => return report.problem("database", format!("{place} cannot be used ({why}): {CHECK_URL}")),
+    }
+    if let Ok(false) = limited(store.takes_changes()).await {
+        return report.problem("database", format!("{ONLY_READS}: {CHECK_URL}"));
     }
     match limited(store.begin(Scope::System(SystemReason::Maintenance))).await {
         Ok(_rolled_back) => report.fine("changes", "can be made"),
@@ -138,14 +142,10 @@ fn is_served(file: &Path) -> io::Result<bool> {
 
 /// Returns the address of PostgreSQL, if a server listens there. Without this check the pool would only report a
 /// timeout.
-async fn look_at_port(url: &SecretString, report: &mut Report) -> Option<String> {
-    const PORT: u16 = 5432;
-    let url = Url::parse(url.expose_secret()).ok();
-    let host_and_port = url.as_ref().and_then(|url| Some((url.host_str()?, url.port().unwrap_or(PORT))));
+async fn look_at_port(url: &Database, report: &mut Report) -> Option<String> {
     // The URL names a socket in the file system.
-    let Some((host, port)) = host_and_port else { return Some("the socket of DATABASE_URL".to_owned()) };
-    let place = format!("{host}:{port}");
-    let host = host.trim_matches(['[', ']']);
+    let Some((host, port)) = url.host_and_port() else { return Some("the socket of DATABASE_URL".to_owned()) };
+    let place = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     match limited(TcpStream::connect((host, port))).await {
         Ok(_) => Some(place),
         Err(why) => {
@@ -179,7 +179,7 @@ mod tests {
 
     async fn looked_at_port(url: String) -> (Option<String>, Report) {
         let mut report = Report::default();
-        (look_at_port(&SecretString::from(url), &mut report).await, report)
+        (look_at_port(&Database::Postgres(url.into()), &mut report).await, report)
     }
 
     #[tokio::test]

@@ -29,6 +29,7 @@ mod inconsistencies;
 mod jobs;
 mod migrations;
 mod proxy;
+mod read_only;
 mod row_level_security;
 mod support;
 mod tables;

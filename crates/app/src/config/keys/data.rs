@@ -40,7 +40,7 @@ settings! {
     pub struct DatabaseConfig titled "Database" {
         /// The database: a SQLite file, or PostgreSQL.
         DATABASE_URL => url: Database {
-            takes: "sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE, with special characters of the password percent-encoded",
+            takes: "sqlite:FILE or postgres://USER:PASSWORD@HOST/DATABASE, with only one host and with special characters of the password percent-encoded",
             unset: "`sqlite:` and `tenantry.db` in `DATA_DIR`",
             otherwise: |layers| Some(Database::Sqlite(layers.value(&DATA_DIR)?.join("tenantry.db"))),
             parse: values::database
