@@ -7,6 +7,7 @@ mod cluster;
 mod data_folder;
 mod log;
 mod packages;
+pub(crate) mod pgbouncer;
 mod programs;
 mod redis;
 

@@ -2,12 +2,13 @@
 
 use crate::{
     process::{Runner, cargo, cargo_has},
-    services::{Browser, Postgres, RedisService},
+    services::{Browser, Postgres, RedisService, pgbouncer},
 };
 use anyhow::{Result, bail};
 use std::process::{ExitCode, ExitStatus};
 
-/// Every test of the workspace, with a PostgreSQL, a Redis and a browser that are found, started or installed for them.
+/// Every test of the workspace, with a PostgreSQL, a Redis, a PgBouncer and a browser that are found, started or installed
+/// for them.
 ///
 /// `TEST_DATABASE_URL` names a server to use: a role that may create databases, without superuser and by-pass rights.
 /// Without it a private server is started on a free port of the loopback address and ended with the tests. `TEST_REDIS_URL`
@@ -29,6 +30,7 @@ pub(crate) fn run(runner: &mut Runner, options: &TestOptions) -> Result<ExitCode
     refuse_packages(&options.arguments)?;
     let programs = programs(&options.arguments, cargo_has("nextest"));
     let browser = Browser::find_or_install(runner)?;
+    pgbouncer::find_or_install(runner)?;
     let postgres = Postgres::find_or_start(runner)?;
     let redis = RedisService::find_or_start(runner)?;
     // Most tests take two threads, see .config/nextest.toml.
