@@ -1,9 +1,10 @@
 //! The schema of both databases, one file per change. Each change is written once; only the names of types differ.
 
 use sea_orm_migration::{
-    MigrationTrait, MigratorTrait, SchemaManager, async_trait,
+    MigrationTrait, MigratorTrait, SchemaManager,
     sea_orm::{ConnectionTrait, DatabaseBackend, DbErr},
 };
+use semver::Version;
 
 mod m20261123_000001_people;
 mod m20261123_000002_tenants;
@@ -21,31 +22,60 @@ mod m20261125_000002_files;
 mod m20261125_000003_seals;
 mod m20261125_000005_idempotency;
 mod m20261130_000001_guesses_in_flight;
+mod m20261130_000002_schema_compatibility;
+
+/// A change of the schema.
+struct Step {
+    migration: Box<dyn MigrationTrait>,
+    /// The oldest version of the program that may run on the schema after this change.
+    oldest_program: Version,
+}
+
+fn step(migration: impl MigrationTrait + 'static, oldest_program: Version) -> Step {
+    Step { migration: Box::new(migration), oldest_program }
+}
+
+const V0_1_0: Version = Version::new(0, 1, 0);
+
+/// Returns all changes, oldest first.
+///
+/// A change that an older program cannot live with declares the version that can. That version must have been released
+/// before, so that a rolling upgrade is possible: first a release stops using what a later one removes.
+fn steps() -> Vec<Step> {
+    vec![
+        step(m20261123_000001_people::Migration, V0_1_0),
+        step(m20261123_000002_tenants::Migration, V0_1_0),
+        step(m20261123_000003_sessions::Migration, V0_1_0),
+        step(m20261123_000004_journal::Migration, V0_1_0),
+        step(m20261123_000005_attempts::Migration, V0_1_0),
+        step(m20261123_000006_authority_changes::Migration, V0_1_0),
+        step(m20261123_000007_row_level_security::Migration, V0_1_0),
+        step(m20261124_000001_links::Migration, V0_1_0),
+        step(m20261124_000002_jobs::Migration, V0_1_0),
+        step(m20261124_000003_job_queue::Migration, V0_1_0),
+        step(m20261124_000004_clean_up::Migration, V0_1_0),
+        step(m20261125_000001_processes::Migration, V0_1_0),
+        step(m20261125_000002_files::Migration, V0_1_0),
+        step(m20261125_000003_seals::Migration, V0_1_0),
+        step(m20261125_000005_idempotency::Migration, V0_1_0),
+        step(m20261130_000001_guesses_in_flight::Migration, V0_1_0),
+        step(m20261130_000002_schema_compatibility::Migration, V0_1_0),
+    ]
+}
 
 /// All changes, oldest first.
 pub struct Migrator;
 
-#[async_trait::async_trait]
+impl Migrator {
+    /// Returns the oldest version of the program that may run on the schema after all changes.
+    pub fn oldest_program() -> Version {
+        steps().into_iter().map(|step| step.oldest_program).max().unwrap_or(V0_1_0)
+    }
+}
+
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(m20261123_000001_people::Migration),
-            Box::new(m20261123_000002_tenants::Migration),
-            Box::new(m20261123_000003_sessions::Migration),
-            Box::new(m20261123_000004_journal::Migration),
-            Box::new(m20261123_000005_attempts::Migration),
-            Box::new(m20261123_000006_authority_changes::Migration),
-            Box::new(m20261123_000007_row_level_security::Migration),
-            Box::new(m20261124_000001_links::Migration),
-            Box::new(m20261124_000002_jobs::Migration),
-            Box::new(m20261124_000003_job_queue::Migration),
-            Box::new(m20261124_000004_clean_up::Migration),
-            Box::new(m20261125_000001_processes::Migration),
-            Box::new(m20261125_000002_files::Migration),
-            Box::new(m20261125_000003_seals::Migration),
-            Box::new(m20261125_000005_idempotency::Migration),
-            Box::new(m20261130_000001_guesses_in_flight::Migration),
-        ]
+        steps().into_iter().map(|step| step.migration).collect()
     }
 }
 
@@ -92,4 +122,25 @@ async fn isolate_tenants(manager: &SchemaManager<'_>, tables: &[&str], policies:
         run_on_postgres(manager, &[enable.as_str(), force.as_str()]).await?;
     }
     run_on_postgres(manager, policies).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    /// A step cannot be listed without the version; this test finds files that are not listed.
+    #[test]
+    fn every_migration_declares_the_oldest_program_that_may_run_after_it() {
+        let this = Version::parse(env!("CARGO_PKG_VERSION")).expect("a version");
+        let mut declared = BTreeSet::new();
+        for step in steps() {
+            let (name, oldest) = (step.migration.name().to_owned(), step.oldest_program);
+            assert!(oldest <= this, "{name}: {oldest} is newer than this program, {this}");
+            assert!(declared.insert(name.clone()), "{name} is listed twice");
+        }
+        let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("the sources");
+        let names = files.map(|file| file.expect("a file").path().file_stem().expect("a name").display().to_string());
+        assert_eq!(names.filter(|name| name.starts_with("m2")).collect::<BTreeSet<_>>(), declared);
+    }
 }

@@ -31,7 +31,7 @@ const INTERNAL: &[&str] = &[
     " at line ",
     "expected ",
     "constraint",
-    "0.1.0",
+    env!("CARGO_PKG_VERSION"),
 ];
 
 /// Checks that a failure has the text of its code, and reveals no SQL, paths, versions or libraries (HARDENING IN4).

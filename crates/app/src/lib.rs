@@ -20,7 +20,7 @@ pub mod vocabulary;
 mod watchdog;
 mod worker;
 
-pub use admin::{AuditAnswer, run_admin, run_audit, run_jobs};
+pub use admin::{AdminError, AuditAnswer, run_admin, run_audit, run_jobs};
 pub use application::{Application, run_worker};
 pub use composition::Composition;
 pub use doctor::run_doctor;

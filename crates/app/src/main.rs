@@ -11,7 +11,7 @@ use std::{
     process::ExitCode,
 };
 use tenantry_app::{
-    Application, Composition,
+    AdminError, Application, Composition, StartError,
     cli::{Cli, CliCommand},
     config::{Config, ConfigErrors, Sources},
     logging, readiness_url, run_admin, run_audit, run_doctor, run_healthcheck, run_jobs, run_worker,
@@ -81,7 +81,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
 }
 
 /// Carries out a command about the audit log. A broken log and a verification that could not decide have different exit
-/// codes, so that callers do not confuse them.
+/// codes, so that callers do not confuse them. On a schema that needs a newer program, every command fails alike.
 fn audit(sources: Sources, command: AuditCommand) -> Result<ExitCode, Failure> {
     let config = Config::load(sources)?;
     logging::init(&config.log)?;
@@ -93,7 +93,8 @@ fn audit(sources: Sources, command: AuditCommand) -> Result<ExitCode, Failure> {
         Err(error) => {
             // As in `main`.
             let _ = writeln!(io::stderr().lock(), "error: {}", sentence(&error));
-            Ok(ExitCode::from(UNKNOWN))
+            let is_too_old = matches!(error, AdminError::Start(StartError::ProgramTooOld(_)));
+            Ok(ExitCode::from(if is_too_old { FAILED } else { UNKNOWN }))
         }
     }
 }

@@ -54,7 +54,10 @@ pub enum StartError {
     Hasher(#[from] Argon2Error),
     /// The database cannot be used.
     #[error("{0}; check DATABASE_URL, or run `tenantry doctor`")]
-    Database(#[from] ConnectError),
+    Database(#[source] ConnectError),
+    /// Only newer programs may run on the schema.
+    #[error(transparent)]
+    ProgramTooOld(ConnectError),
     /// A look-up at start-up failed.
     #[error("{0}; check DATABASE_URL, or run `tenantry doctor`")]
     Store(#[from] StoreError),
@@ -69,6 +72,15 @@ pub enum StartError {
     /// The server could not be set up, or failed.
     #[error("the server failed: {0}")]
     Server(#[from] std::io::Error),
+}
+
+impl From<ConnectError> for StartError {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::ProgramTooOld { .. } => Self::ProgramTooOld(error),
+            error => Self::Database(error),
+        }
+    }
 }
 
 impl StartError {

@@ -6,6 +6,7 @@ use sea_orm::{
     SqlxSqliteConnector, Statement, TransactionOptions, TransactionTrait,
 };
 use secrecy::SecretString;
+use semver::Version;
 use sqlx::{
     ConnectOptions, Connection, SqliteConnection, SqlitePool,
     postgres::PgPoolOptions,
@@ -112,6 +113,14 @@ pub enum ConnectError {
     /// The migration of the schema failed.
     #[error("the database could not be migrated: {0}")]
     Migration(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The schema is newer than this program, and only newer programs may run on it.
+    #[error("This database needs tenantry {needed} or newer (this is {this}).")]
+    ProgramTooOld {
+        /// The oldest version that may run on the schema.
+        needed: Version,
+        /// The version of this program.
+        this: Version,
+    },
     /// A query at start-up failed.
     #[error(transparent)]
     Store(#[from] StoreError),

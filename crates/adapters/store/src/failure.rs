@@ -13,6 +13,11 @@ pub(crate) struct UniqueKey {
 #[derive(Debug)]
 pub(crate) struct StatementError(DbErr);
 
+/// Returns whether PostgreSQL ended the statement because it did not get a lock in time.
+pub(crate) fn is_lock_timeout(error: &DbErr) -> bool {
+    database_error(error).is_some_and(|error| error.code().as_deref() == Some("55P03"))
+}
+
 /// The database did not respond before the unit's deadline.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within the deadline")]

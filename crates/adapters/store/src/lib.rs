@@ -72,6 +72,7 @@ pub const TABLES: &[Table] = &[
     guessing::SOURCES_TABLE,
     authority_feed::TABLE,
     processes::TABLE,
+    migrate::TABLE,
 ];
 
 /// Returns the rows that clean-up deletes for a target, in the order of the tables.

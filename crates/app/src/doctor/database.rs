@@ -11,7 +11,7 @@ use std::{
 use tenantry_crypto::{SystemClock, SystemEntropy};
 use tenantry_jobs::JobAdmin;
 use tenantry_kernel::{Context, StoreError};
-use tenantry_store::{Scope, Store, SystemReason};
+use tenantry_store::{ConnectError, Scope, Store, SystemReason};
 use tokio::{net::TcpStream, time::timeout};
 
 use crate::{
@@ -66,12 +66,19 @@ async fn ask(config: &Config, store: &Store, place: &str, report: &mut Report) {
         Ok(_rolled_back) => report.fine("changes", "can be made"),
         Err(why) => report.problem("changes", format!("cannot be made ({why}): end what holds the database")),
     }
-    match limited(store.is_migrated()).await {
-        Ok(true) => {
+    let schema = async {
+        match store.is_migrated().await {
+            Err(error @ ConnectError::ProgramTooOld { .. }) => Ok(Err(error.to_string())),
+            looked => looked.map(Ok),
+        }
+    };
+    match limited::<_, ConnectError>(schema).await {
+        Ok(Ok(true)) => {
             report.fine("schema", "up to date");
             look_at_queue(config, store, report).await;
         }
-        Ok(false) => {
+        Ok(Err(too_old)) => report.problem("schema", too_old),
+        Ok(Ok(false)) => {
             report.problem("schema", "not up to date: run `tenantry migrate`, or start the server, which does it")
         }
         Err(why) => report.problem("schema", format!("cannot be inspected ({why}): run `tenantry migrate`")),

@@ -1,13 +1,14 @@
 //! Tests that the schema is migrated once by concurrent servers, and completely or not at all.
 
-use sqlx::{Connection, PgConnection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use std::{
     collections::HashSet,
     future::{Future, poll_fn},
     pin::pin,
     task::Poll,
+    time::{Duration, Instant},
 };
-use tenantry_store::{Store, StoreConfig};
+use tenantry_store::{ConnectError, Store, StoreConfig};
 use tenantry_testkit::{
     databases::{self, TestDatabase},
     vocabulary,
@@ -38,6 +39,8 @@ on_empty_databases! {
     fa1_the_next_start_finishes_what_one_that_was_killed_began
     one_connection_is_enough_to_migrate
     asking_whether_all_is_applied_changes_nothing
+    a_newer_schema_is_left_as_it_is
+    a_schema_that_needs_a_newer_program_is_refused
 }
 
 fn is_sqlite(database: &TestDatabase) -> bool {
@@ -138,4 +141,69 @@ async fn asking_whether_all_is_applied_changes_nothing(empty: impl AsyncFn() -> 
     let asked_again = futures::future::join_all((0..8).map(|_| store.is_migrated())).await;
     assert!(asked_again.into_iter().all(|answer| matches!(answer, Ok(false))));
     assert!(applied(&database).await.is_empty());
+}
+
+/// Executes statements with every right.
+async fn execute(database: &TestDatabase, sql: &str) {
+    if is_sqlite(database) {
+        let mut connection = SqliteConnection::connect(database.url()).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    } else {
+        let mut connection = PgConnection::connect(database.url()).await.unwrap();
+        let sql = format!("SELECT set_config('app.system', 'on', false); {sql}");
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    }
+}
+
+const NEWER: &str = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m29991231_000001_newer', 0)";
+
+async fn a_newer_schema_is_left_as_it_is(empty: impl AsyncFn() -> TestDatabase) {
+    let database = empty().await;
+    let store = Store::connect(config_of(&database), vocabulary()).await.unwrap();
+    store.migrate().await.unwrap();
+    execute(&database, NEWER).await;
+    let before = applied(&database).await;
+    assert!(store.is_migrated().await.unwrap());
+    store.migrate().await.unwrap();
+    assert_eq!(applied(&database).await, before);
+}
+
+async fn a_schema_that_needs_a_newer_program_is_refused(empty: impl AsyncFn() -> TestDatabase) {
+    let database = empty().await;
+    let store = Store::connect(config_of(&database), vocabulary()).await.unwrap();
+    store.migrate().await.unwrap();
+    execute(&database, NEWER).await;
+    for (oldest, is_refused) in [("0.1.0", false), (env!("CARGO_PKG_VERSION"), false), ("99.0.0", true)] {
+        execute(&database, &format!("UPDATE schema_compatibility SET oldest_program = '{oldest}'")).await;
+        let refuses = |error: ConnectError| {
+            let ConnectError::ProgramTooOld { needed, .. } = &error else { panic!("{error}") };
+            assert_eq!(needed.to_string(), oldest);
+        };
+        assert_eq!(store.is_migrated().await.map_err(refuses).is_err(), is_refused, "{oldest}");
+        assert_eq!(store.migrate().await.map_err(refuses).is_err(), is_refused, "{oldest}");
+    }
+    execute(&database, "UPDATE schema_compatibility SET oldest_program = 'soon'").await;
+    assert!(matches!(store.is_migrated().await, Err(ConnectError::Store(_))));
+}
+
+/// A migration waits 2 s for a lock, so that requests behind it are served, and then tries again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_that_does_not_get_a_lock_is_tried_again() {
+    const HELD: Duration = Duration::from_secs(3);
+    let database = databases::postgres().await;
+    let mut connection = PgConnection::connect(database.url()).await.unwrap();
+    let table = "CREATE TABLE seaql_migrations (version varchar PRIMARY KEY, applied_at bigint NOT NULL)";
+    sqlx::raw_sql(table).execute(&mut connection).await.unwrap();
+    let mut holder = connection.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE seaql_migrations").execute(&mut *holder).await.unwrap();
+    let store = Store::connect(config_of(&database), vocabulary()).await.unwrap();
+    let began = Instant::now();
+    let release = async {
+        tokio::time::sleep(HELD).await;
+        holder.rollback().await.unwrap();
+    };
+    let (migrated, ()) = tokio::join!(store.migrate(), release);
+    migrated.unwrap();
+    assert!(began.elapsed() >= HELD);
+    assert_migrated_once(&database, &store).await;
 }
