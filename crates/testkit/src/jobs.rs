@@ -103,6 +103,7 @@ suite! {
         fa13_nobody_waits_for_tenants_that_have_all_they_may,
         fa13_the_limit_holds_for_all_queues_together,
         queues_are_apart,
+        jobs_of_formats_that_a_worker_leaves_hide_no_others,
     }
     secrets {
         exactly_the_secrets_whose_time_is_over_are_blanked,
@@ -191,7 +192,8 @@ async fn enqueue(scene: &Scene<'_, impl Units<Unit: JobQueue>>, jobs: &[&NewJob]
 fn claiming(scene: &Scene<'_, impl Units>, limit: u32) -> (ClaimJobs<'static>, Timestamp) {
     let now = scene.context.now();
     let (token, until) = (scene.context.uuid_v7(), now.plus(LEASE));
-    (ClaimJobs { queue: QUEUE, limit, tenant_limit: None, after: FairnessCursor::default(), token, until }, now)
+    let after = FairnessCursor::default();
+    (ClaimJobs { queue: QUEUE, limit, tenant_limit: None, except: &[], after, token, until }, now)
 }
 
 async fn claim(scene: &Scene<'_, impl Units<Unit: JobClaims>>, limit: u32) -> Vec<Claimed> {
@@ -250,7 +252,7 @@ fn ids(claimed: &[Claimed]) -> Vec<JobId> {
 
 async fn has_due(scene: &Scene<'_, impl Units<Unit: JobClaims>>) -> bool {
     let now = scene.context.now();
-    scene.look(async |unit| unit.has_due_jobs(&[QUEUE], now).await.unwrap()).await
+    scene.look(async |unit| unit.has_due_jobs(&[QUEUE], &[], now).await.unwrap()).await
 }
 
 async fn complete(scene: &Scene<'_, impl Units<Unit: JobClaims>>, claim: Claim) -> bool {

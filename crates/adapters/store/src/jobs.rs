@@ -9,7 +9,9 @@ mod row;
 mod schedules;
 mod settle;
 
-use tenantry_jobs::{CleanUpTarget, ExpiredRows, JobState};
+use sea_orm::Value;
+use tenantry_jobs::{CleanUpTarget, ExpiredRows, JobState, PayloadFormat};
+use tenantry_kernel::StoreError;
 
 use crate::{
     Unit,
@@ -81,5 +83,26 @@ impl Unit {
     /// writer.
     fn skip_locked(&self) -> &'static str {
         if self.is_postgres() { "FOR UPDATE SKIP LOCKED" } else { "" }
+    }
+
+    /// Returns the condition by which a query of jobs leaves some formats out, and its value, the placeholder with this
+    /// number. Usually a worker can run every job; then there is neither.
+    fn except(&self, formats: &[PayloadFormat], placeholder: usize) -> Result<(String, Option<Value>), StoreError> {
+        if formats.is_empty() {
+            return Ok((String::new(), None));
+        }
+        let names: Vec<String> = formats.iter().map(|format| format!("{} {}", format.kind, format.version)).collect();
+        let names = serde_json::to_string(&names).map_err(|error| StoreError::Failed(Box::new(error)))?;
+        // An array, since PostgreSQL may join with a subquery, and then no longer reads the jobs in the order of their
+        // index.
+        let condition = if self.is_postgres() {
+            format!(
+                "AND jobs.kind || ' ' || jobs.version <> \
+                 ALL (ARRAY (SELECT jsonb_array_elements_text(${placeholder}::jsonb)))"
+            )
+        } else {
+            format!("AND jobs.kind || ' ' || jobs.version NOT IN (SELECT value FROM json_each(${placeholder}))")
+        };
+        Ok((condition, Some(names.into())))
     }
 }

@@ -2,7 +2,7 @@
 
 use futures::{FutureExt, future::BoxFuture};
 use std::{collections::HashMap, error::Error, fmt::Write, panic::AssertUnwindSafe, sync::Arc, time::Duration};
-use tenantry_jobs::{AttemptOutcome, Claimed, Done, Handler, JobAttempt, JobFailure, Kind, RetryPolicy};
+use tenantry_jobs::{AttemptOutcome, Claimed, Done, Handler, Job, JobAttempt, JobFailure, Kind, RetryPolicy};
 use tenantry_kernel::Context;
 use tokio::time::timeout;
 
@@ -12,6 +12,7 @@ const MAX_ERROR_CHARS: usize = 500;
 type Run = dyn Fn(JobAttempt) -> BoxFuture<'static, Result<Done, JobFailure>> + Send + Sync;
 
 struct Entry {
+    version: i32,
     retry: RetryPolicy,
     time_limit: Duration,
     run: Arc<Run>,
@@ -46,26 +47,27 @@ impl Handlers {
             let handler = handler.clone();
             async move { handler.run(of.job.parse_payload::<K>()?, &of).await }.boxed()
         });
-        let entry = Entry { retry: K::RETRY, time_limit: K::TIME_LIMIT, run };
+        let entry = Entry { version: K::VERSION, retry: K::RETRY, time_limit: K::TIME_LIMIT, run };
         assert!(self.0.insert(K::NAME, entry).is_none(), "two handlers for the job kind {:?}", K::NAME);
         self
+    }
+
+    /// Returns whether this program can run the job: there is a handler, and the payload is not of a newer version.
+    pub(crate) fn can_run(&self, job: &Job) -> bool {
+        self.0.get(job.kind.as_str()).is_some_and(|entry| job.version <= entry.version)
     }
 
     /// Runs a job. Handles panics and time-outs of the handler.
     pub(crate) async fn run(&self, claimed: Claimed, context: &Context) -> Ended {
         let (attempt, max_attempts) = (claimed.job.attempt, claimed.job.max_attempts);
-        let known = self.0.get_key_value(claimed.job.kind.as_str());
-        let (kind, retry) = known.map_or(("unknown", Self::OF_UNKNOWN_KIND), |(kind, entry)| (*kind, entry.retry));
-        let done = match known {
-            None => Err(JobFailure::retry("this program has no handler for this kind of job")),
-            Some((_, entry)) => {
-                let running = AssertUnwindSafe((entry.run)(JobAttempt::new(claimed, context.clone()))).catch_unwind();
-                match timeout(entry.time_limit, running).await {
-                    Ok(Ok(done)) => done,
-                    Ok(Err(_)) => Err(JobFailure::retry("it panicked")),
-                    Err(_) => Err(JobFailure::retry("it exceeded its time limit")),
-                }
-            }
+        let Some((&kind, entry)) = self.0.get_key_value(claimed.job.kind.as_str()) else {
+            return Ended { outcome: Some(AttemptOutcome::HandedBack), kind: "unknown" };
+        };
+        let running = AssertUnwindSafe((entry.run)(JobAttempt::new(claimed, context.clone()))).catch_unwind();
+        let done = match timeout(entry.time_limit, running).await {
+            Ok(Ok(done)) => done,
+            Ok(Err(_)) => Err(JobFailure::retry("it panicked")),
+            Err(_) => Err(JobFailure::retry("it exceeded its time limit")),
         };
         let outcome = match done {
             Ok(Done::InUnit) => None,
@@ -73,7 +75,7 @@ impl Handlers {
             Ok(Done::Snooze { until }) => Some(AttemptOutcome::Snoozed { until }),
             Err(failure) => {
                 let error = account(&*failure.cause);
-                Some(match retry.wait(attempt, context).filter(|_| attempt < max_attempts) {
+                Some(match entry.retry.wait(attempt, context).filter(|_| attempt < max_attempts) {
                     _ if failure.is_permanent => AttemptOutcome::Discarded { error },
                     Some(wait) => AttemptOutcome::RetryAt { at: context.now().plus(wait), error },
                     None => AttemptOutcome::Dead { error },
@@ -82,10 +84,6 @@ impl Handlers {
         };
         Ended { outcome, kind }
     }
-
-    /// A newer program may have enqueued the job, and may be there to run it.
-    const OF_UNKNOWN_KIND: RetryPolicy =
-        RetryPolicy { max_attempts: u32::MAX, first: Duration::from_secs(5), longest: Duration::from_secs(60 * 60) };
 }
 
 /// Writes an error and its causes on one line.

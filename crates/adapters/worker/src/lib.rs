@@ -8,6 +8,7 @@
 mod config;
 mod handlers;
 mod in_flight;
+mod newer;
 mod schedules;
 mod store;
 mod tick;

@@ -1,10 +1,12 @@
 //! One unit of a worker: it records ended jobs, renews running ones, claims due ones, and commits all of it at once.
 
-use tenantry_jobs::{Claim, ClaimJobs, Claimed, FairnessCursor, JobClaims, note_deaths};
+use tenantry_jobs::{
+    AttemptOutcome, Claim, ClaimJobs, Claimed, FairnessCursor, Job, JobClaims, PayloadFormat, Settlement, note_deaths,
+};
 use tenantry_kernel::{Context, StoreError};
 
 use crate::{
-    JobStore, WorkerConfig,
+    Handlers, JobStore, WorkerConfig,
     in_flight::{InFlight, log_unreadable},
 };
 
@@ -15,6 +17,8 @@ pub(crate) struct TickPlan {
     pub(crate) advances: bool,
     /// Number of jobs to claim per queue.
     pub(crate) claims: Vec<u32>,
+    /// The formats whose jobs are left to newer programs.
+    pub(crate) except: Vec<PayloadFormat>,
 }
 
 impl TickPlan {
@@ -31,11 +35,14 @@ pub(crate) struct Tick {
     /// Claimed jobs, each with the index of its queue.
     pub(crate) claimed: Vec<(usize, Claimed)>,
     pub(crate) cursors: Vec<FairnessCursor>,
+    /// Jobs that only a newer program can run. They have been handed back.
+    pub(crate) newer: Vec<Job>,
 }
 
 pub(crate) async fn tick<S: JobStore>(
     store: &S,
     context: &Context,
+    handlers: &Handlers,
     config: &WorkerConfig,
     in_flight: &InFlight,
     cursors: &[FairnessCursor],
@@ -64,6 +71,7 @@ pub(crate) async fn tick<S: JobStore>(
             queue: &config.queues[place].name,
             limit,
             tenant_limit: config.tenant_limit,
+            except: &plan.except,
             after: cursors[place],
             token: uuid::Uuid::from_bytes(context.random()),
             until: now.plus(config.lease),
@@ -72,7 +80,13 @@ pub(crate) async fn tick<S: JobStore>(
         log_unreadable(&claims);
         note_deaths(&mut unit, context, &claims.unreadable).await?;
         tick.cursors[place] = claims.cursor;
-        tick.claimed.extend(claims.jobs.into_iter().map(|claimed| (place, claimed)));
+        let (claimed, newer): (Vec<_>, Vec<_>) =
+            claims.jobs.into_iter().partition(|claimed| handlers.can_run(&claimed.job));
+        // In the unit of the claim, so that not even the end of this process costs a job an attempt.
+        let handed_back = |of: &Claimed| Settlement { claim: of.claim, outcome: AttemptOutcome::HandedBack };
+        unit.settle_jobs(&newer.iter().map(handed_back).collect::<Vec<_>>(), now).await?;
+        tick.claimed.extend(claimed.into_iter().map(|claimed| (place, claimed)));
+        tick.newer.extend(newer.into_iter().map(|claimed| claimed.job));
     }
     store.commit(unit).await?;
     Ok(tick)

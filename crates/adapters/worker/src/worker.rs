@@ -1,7 +1,7 @@
 //! The loop of a worker.
 
 use std::{sync::Arc, time::Duration};
-use tenantry_jobs::{Claimed, FairnessCursor, Job, JobClaims, Schedule, WakeUp};
+use tenantry_jobs::{Claimed, FairnessCursor, Job, JobClaims, PayloadFormat, Schedule, WakeUp};
 use tenantry_kernel::{Context, StoreError, Timestamp, TraceContext};
 use tokio::{
     sync::{
@@ -16,6 +16,7 @@ use tracing::{Instrument, Span};
 use crate::{
     Handlers, JobStore, QueueConfig, WorkerConfig,
     in_flight::{EndedAttempt, InFlight, InFlightJob, StartGate},
+    newer::LeftToOthers,
     schedules::fire_until,
     tick::{Tick, TickPlan, tick},
 };
@@ -83,6 +84,7 @@ struct Work<'w, S> {
     /// For each queue, the slots for running jobs: some jobs are claimed before there is a slot for them.
     places: Vec<Arc<Semaphore>>,
     cursors: Vec<FairnessCursor>,
+    left: LeftToOthers,
     /// For each queue, whether the last claim returned jobs. Then the next one may too, and beside a commit that
     /// happens anyway it costs little.
     is_busy: Vec<bool>,
@@ -104,6 +106,7 @@ impl<'w, S: JobStore> Work<'w, S> {
             in_flight: InFlight::default(),
             places: worker.config.queues.iter().map(places).collect(),
             is_busy: vec![false; worker.config.queues.len()],
+            left: LeftToOthers::default(),
             cursors: vec![FairnessCursor::default(); worker.config.queues.len()],
             reports: unbounded_channel(),
             next_look: now,
@@ -142,11 +145,12 @@ impl<'w, S: JobStore> Work<'w, S> {
                 renews,
                 advances: (looks || is_busy) && Instant::now() >= self.next_advance,
                 claims: self.is_busy.iter().zip(self.room()).map(|(is_busy, room)| asks(*is_busy, room)).collect(),
+                except: self.left.formats(),
             };
             // Some stores have one writer, and an idle worker must not occupy it.
             let is_idle = !has_reports && !is_busy && self.in_flight.reports().is_empty() && !plan.renews;
             if is_idle && !self.is_failing {
-                match self.is_anything_due().await {
+                match self.is_anything_due(&plan.except).await {
                     Ok(true) => {}
                     Ok(false) => {
                         self.rest();
@@ -171,9 +175,11 @@ impl<'w, S: JobStore> Work<'w, S> {
                     for (queue, _) in plan.claims.iter().enumerate().filter(|(_, limit)| **limit > 0) {
                         self.is_busy[queue] = tick.claimed.iter().any(|(of, _)| *of == queue);
                     }
-                    if tick.claimed.is_empty() && looks {
+                    // Behind jobs for newer programs there may be others.
+                    let has_claimed = !tick.claimed.is_empty() || !tick.newer.is_empty();
+                    if !has_claimed && looks {
                         self.rest();
-                    } else if !tick.claimed.is_empty() {
+                    } else if has_claimed {
                         self.poll = self.worker.config.shortest_poll;
                         self.next_look = Instant::now() + self.poll;
                     }
@@ -246,9 +252,9 @@ impl<'w, S: JobStore> Work<'w, S> {
             && (at.elapsed() >= heartbeat || now.since(by_wall_clock) >= heartbeat || now < by_wall_clock)
     }
 
-    async fn is_anything_due(&self) -> Result<bool, StoreError> {
+    async fn is_anything_due(&self, except: &[PayloadFormat]) -> Result<bool, StoreError> {
         let queues: Vec<&str> = self.worker.config.queues.iter().map(|queue| queue.name.as_str()).collect();
-        self.worker.store.read().await?.has_due_jobs(&queues, self.worker.context.now()).await
+        self.worker.store.read().await?.has_due_jobs(&queues, except, self.worker.context.now()).await
     }
 
     /// Lengthens the poll interval after a poll that found nothing.
@@ -267,9 +273,9 @@ impl<'w, S: JobStore> Work<'w, S> {
     }
 
     async fn tick(&mut self, plan: &TickPlan) -> Result<Tick, StoreError> {
-        let Worker { store, context, config, .. } = self.worker;
+        let Worker { store, context, handlers, config, .. } = self.worker;
         let (at, by_wall_clock) = (Instant::now(), context.now());
-        let tick = tick(store, context, config, &self.in_flight, &self.cursors, plan).await?;
+        let tick = tick(store, context, handlers, config, &self.in_flight, &self.cursors, plan).await?;
         self.is_failing = false;
         if plan.renews || self.in_flight.is_empty() {
             self.renewed = (at, by_wall_clock);
@@ -284,6 +290,7 @@ impl<'w, S: JobStore> Work<'w, S> {
         self.in_flight.noted(&tick.refused);
         self.in_flight.lose(&tick.lost);
         self.cursors = tick.cursors;
+        tick.newer.iter().for_each(|job| self.left.leave(job));
         for (queue, claimed) in tick.claimed {
             self.begin(queue, claimed);
         }

@@ -66,6 +66,7 @@ metrics! {
     Histogram "tenantry_job_lag_seconds" ["queue"]: "Time from the due time of a job to its start.", "";
     Histogram "tenantry_job_run_seconds" ["kind", "outcome"]: "Time of one attempt of a job.", "";
     Counter "tenantry_job_heartbeats_lost_total" []: "Leases that expired while their job was running.", "any";
+    Counter "tenantry_jobs_newer_total" []: "Jobs that a worker left to newer programs, because it does not know their kind or the version of their payload.", "growing without an upgrade in progress";
     Counter "tenantry_blobs_swept_total" []: "Blobs without a file that the daily sweep has deleted.", "";
     Gauge "tenantry_files_lost" []: "Files without bytes, as found by the last sweep.", "any";
     Counter "tenantry_cache_requests_total" ["use", "result"]: "Requests to the shared cache.", "";
@@ -97,6 +98,7 @@ pub(super) fn begin() {
         "tenantry_db_acquire_failures_total",
         "tenantry_db_deadlines_passed_total",
         "tenantry_guesses_refused_total",
+        "tenantry_jobs_newer_total",
         "tenantry_blobs_swept_total",
     ] {
         counter!(name).increment(0);

@@ -73,7 +73,7 @@ async fn our_claims(place: &JobDatabase, jobs: usize) -> Result<Duration> {
         let token = Uuid::from_bytes(place.context.random());
         let (limit, until) = (CONCURRENCY, now.plus(LEASE));
         let mut unit = place.store.begin(SYSTEM).await?;
-        let command = ClaimJobs { queue: QUEUE, limit, tenant_limit: None, after, token, until };
+        let command = ClaimJobs { queue: QUEUE, limit, tenant_limit: None, except: &[], after, token, until };
         let claims = unit.claim_jobs(command, now).await?;
         unit.commit().await?;
         ensure!(!claims.jobs.is_empty(), "the queue was empty too early");

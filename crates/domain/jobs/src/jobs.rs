@@ -10,7 +10,8 @@ use crate::{JobId, JobSecret, RetryPolicy, SealError, SealedSecret, Sealer};
 /// A kind of job, with the payload that each of its jobs carries.
 ///
 /// Another release may read what this one writes. Increment [`Kind::VERSION`] when an older release cannot read the
-/// changed fields, or when this release cannot read older rows.
+/// changed fields, or when this release cannot read older rows. An older release leaves jobs of a greater version to
+/// newer ones.
 pub trait Kind: Serialize + DeserializeOwned {
     /// Public name of the kind.
     const NAME: &'static str;

@@ -31,7 +31,7 @@ pub use jobs::{Job, JobState, Kind, NewJob, PayloadError};
 pub use management::{CancelJob, ReadJobs, RetryJob, cancel_job, retry_job};
 pub use queue::{
     AttemptOutcome, Claim, ClaimJobs, Claimed, Claims, DeadLetter, Enqueued, FairnessCursor, JobClaims, JobQueue,
-    Settlement,
+    PayloadFormat, Settlement,
 };
 pub use retention::{ExpiredRows, RetentionMode, RetentionPass, RetentionStore};
 pub use retry::RetryPolicy;

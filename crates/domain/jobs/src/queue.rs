@@ -39,6 +39,15 @@ pub struct Claimed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FairnessCursor(pub Option<Uuid>);
 
+/// A kind of jobs and a version of its payload. A worker leaves jobs to newer programs by their format.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PayloadFormat {
+    /// Name of the kind.
+    pub kind: String,
+    /// Version of the payload.
+    pub version: i32,
+}
+
 /// Parameters of a claim from one queue.
 #[derive(Debug, Clone, Copy)]
 pub struct ClaimJobs<'a> {
@@ -49,6 +58,8 @@ pub struct ClaimJobs<'a> {
     /// Maximum number of running jobs of one tenant, over all workers. Concurrent claims may not see each other and so
     /// exceed it by what they claim. `None` means no limit, and nothing is counted.
     pub tenant_limit: Option<u32>,
+    /// The jobs of these formats are not claimed.
+    pub except: &'a [PayloadFormat],
     /// Position after the last claim.
     pub after: FairnessCursor,
     /// Token of the leases; a new random one for each call.
@@ -109,7 +120,7 @@ pub enum AttemptOutcome {
         /// The new earliest start.
         until: Timestamp,
     },
-    /// The worker stops and hands the job back. The attempt is not counted.
+    /// The worker stops, or cannot run the job, and hands it back with its secret. The attempt is not counted.
     HandedBack,
 }
 
@@ -139,9 +150,14 @@ pub trait JobQueue: Send {
 /// Port: the workers' view of the queue. Needs System units.
 #[async_trait]
 pub trait JobClaims: Send {
-    /// Returns whether there is something to do now: a job of one of these queues to claim, or work for
-    /// [`JobClaims::advance_jobs`].
-    async fn has_due_jobs(&mut self, queues: &[&str], now: Timestamp) -> Result<bool, StoreError>;
+    /// Returns whether there is something to do now: a job of one of these queues to claim, except those of some
+    /// formats, or work for [`JobClaims::advance_jobs`].
+    async fn has_due_jobs(
+        &mut self,
+        queues: &[&str],
+        except: &[PayloadFormat],
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
 
     /// Applies the passage of time: due scheduled jobs and jobs whose lease has ended become ready. A job whose lease
     /// ended at its last attempt becomes a dead letter and is returned. One call changes at most some thousand of each,

@@ -95,7 +95,7 @@ pub(super) async fn a_dropped_unit_has_claimed_nothing(scene: &Scene<'_, impl Un
     {
         let mut unit = scene.units.begin(TestScope::System).await;
         assert_eq!(unit.claim_jobs(command, now).await.unwrap().jobs.len(), 1);
-        assert!(!unit.has_due_jobs(&[QUEUE], now).await.unwrap());
+        assert!(!unit.has_due_jobs(&[QUEUE], &[], now).await.unwrap());
     }
     assert!(has_due(scene).await);
     let claimed = claim_once_let_go(scene, 1).await.remove(0);

@@ -1,7 +1,7 @@
 //! Tests of fairness: tenants alternate, and none runs more jobs at a time than its limit.
 
 use std::collections::HashMap;
-use tenantry_jobs::{ClaimJobs, Claimed, FairnessCursor, JobClaims, NewJob};
+use tenantry_jobs::{ClaimJobs, Claimed, FairnessCursor, JobClaims, NewJob, PayloadFormat};
 use tenantry_kernel::TenantId;
 
 use super::{JobPorts, LEASE, claiming, clear, complete, enqueue, fail, new_job, retry_at};
@@ -234,10 +234,39 @@ pub(super) async fn queues_are_apart(scene: &Scene<'_, impl Units<Unit: JobPorts
     for (queues, expected) in
         [(&["errands"][..], false), (&["parcels"], true), (&["errands", "parcels"], true), (&[], false)]
     {
-        let found = scene.look(async |unit| unit.has_due_jobs(queues, now).await.unwrap()).await;
+        let found = scene.look(async |unit| unit.has_due_jobs(queues, &[], now).await.unwrap()).await;
         assert_eq!(found, expected, "{queues:?}");
     }
     let parcels = super::claim_by(scene, ClaimJobs { queue: "parcels", ..command }, now).await;
     assert_eq!(super::ids(&parcels), [parcel.id]);
     assert!(complete(scene, parcels[0].claim).await);
+}
+
+pub(super) async fn jobs_of_formats_that_a_worker_leaves_hide_no_others(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
+    clear(scene).await;
+    let acme = Some(scene.tenant().await.id());
+    let of = |kind, version| NewJob { kind, version, ..new_job(scene, acme) };
+    let jobs = [of("errand", 2), of("parcel", 1), of("errand", 12), of("errand", 1)];
+    enqueue(scene, &jobs.iter().collect::<Vec<_>>()).await;
+    // A tenant without any other jobs takes no part in the rotation.
+    let globex = Some(scene.tenant().await.id());
+    enqueue(scene, &[&NewJob { version: 2, ..new_job(scene, globex) }]).await;
+    let (command, now) = claiming(scene, 1);
+    let format = |kind: &str, version| PayloadFormat { kind: kind.to_owned(), version };
+    let mut except = vec![format("errand", 2), format("parcel", 1)];
+    let mut claimed = Vec::new();
+    for _ in 0..2 {
+        let command = ClaimJobs { token: scene.context.uuid_v7(), except: &except, ..command };
+        assert!(scene.look(async |unit| unit.has_due_jobs(&["errands"], &except, now).await.unwrap()).await);
+        claimed.extend(super::claim_by(scene, command, now).await);
+    }
+    let mut versions: Vec<i32> = claimed.iter().map(|claimed| claimed.job.version).collect();
+    versions.sort();
+    assert_eq!(versions, [1, 12]);
+    assert!(!scene.look(async |unit| unit.has_due_jobs(&["errands"], &except, now).await.unwrap()).await);
+    except.pop();
+    assert!(scene.look(async |unit| unit.has_due_jobs(&["errands"], &except, now).await.unwrap()).await);
+    for claimed in claimed {
+        assert!(complete(scene, claimed.claim).await);
+    }
 }

@@ -65,7 +65,9 @@ pub(super) async fn te1_only_system_units_work(scene: &Scene<'_, impl Units<Unit
     let (command, now) = claiming(scene, 100);
     for scope in scopes {
         scene
-            .look_as(scope, async |unit| must_be!(unit.has_due_jobs(&[QUEUE], now).await, Err(StoreError::Misuse(_))))
+            .look_as(scope, async |unit| {
+                must_be!(unit.has_due_jobs(&[QUEUE], &[], now).await, Err(StoreError::Misuse(_)))
+            })
             .await;
         scene
             .change(scope, async |unit| {

@@ -19,10 +19,10 @@ use crate::{Unit, failure::StatementError};
 /// it would else read all jobs of the tenant.
 const READY_TENANTS: &str = "\
     WITH RECURSIVE ahead AS MATERIALIZED ( \
-        SELECT (SELECT lane FROM jobs WHERE state = 'ready' AND queue = $1 AND lane > $2 \
+        SELECT (SELECT lane FROM jobs WHERE state = 'ready' AND queue = $1 AND lane > $2 {except} \
                 ORDER BY lane, priority DESC, run_at, id LIMIT 1) AS lane \
     ), start AS MATERIALIZED ( \
-        SELECT coalesce(lane, (SELECT lane FROM jobs WHERE state = 'ready' AND queue = $1 \
+        SELECT coalesce(lane, (SELECT lane FROM jobs WHERE state = 'ready' AND queue = $1 {except} \
                                ORDER BY lane, priority DESC, run_at, id LIMIT 1)) AS lane, \
                lane IS NULL AS is_least \
         FROM ahead \
@@ -30,10 +30,10 @@ const READY_TENANTS: &str = "\
         SELECT lane, lane, is_least, 1 FROM start WHERE lane IS NOT NULL \
         UNION ALL \
         SELECT coalesce( \
-            (SELECT jobs.lane FROM jobs WHERE jobs.state = 'ready' AND jobs.queue = $1 AND jobs.lane > turns.lane \
+            (SELECT jobs.lane FROM jobs WHERE jobs.state = 'ready' AND jobs.queue = $1 AND jobs.lane > turns.lane {except} \
              ORDER BY jobs.lane, jobs.priority DESC, jobs.run_at, jobs.id LIMIT 1), \
             CASE WHEN is_least THEN first \
-                 ELSE (SELECT jobs.lane FROM jobs WHERE jobs.state = 'ready' AND jobs.queue = $1 \
+                 ELSE (SELECT jobs.lane FROM jobs WHERE jobs.state = 'ready' AND jobs.queue = $1 {except} \
                        ORDER BY jobs.lane, jobs.priority DESC, jobs.run_at, jobs.id LIMIT 1) END), \
             first, is_least, place + 1 \
         FROM turns WHERE place < $3 AND (place = 1 OR lane <> first) \
@@ -57,12 +57,12 @@ const HIT_ON_SQLITE: &str = "FROM due WHERE jobs.id = due.id";
 const CHOSEN_OF_MANY_TENANTS: &str = "\
     SELECT chosen.id FROM jsonb_to_recordset($1::jsonb) AS shares (lane uuid, share bigint) \
     CROSS JOIN LATERAL ( \
-        SELECT id FROM jobs WHERE state = 'ready' AND queue = $2 AND jobs.lane = shares.lane \
+        SELECT id FROM jobs WHERE state = 'ready' AND queue = $2 AND jobs.lane = shares.lane {except} \
         ORDER BY priority DESC, run_at, id LIMIT shares.share FOR UPDATE SKIP LOCKED \
     ) AS chosen";
 
 const CHOSEN_OF_ONE_TENANT: &str = "\
-    SELECT id FROM jobs WHERE state = 'ready' AND queue = $2 AND lane = $1 \
+    SELECT id FROM jobs WHERE state = 'ready' AND queue = $2 AND lane = $1 {except} \
     ORDER BY priority DESC, run_at, id LIMIT $5";
 
 const DEAD_LETTER_UNREADABLE: &str = "\
@@ -110,20 +110,26 @@ impl Unit {
         let mut rows = Vec::new();
         if self.is_postgres() {
             let shares = serde_json::to_string(&shares).map_err(|error| StoreError::Failed(Box::new(error)))?;
+            let (except, formats) = self.except(command.except, 5)?;
             let sql = CLAIM
                 .replace("{chosen}", CHOSEN_OF_MANY_TENANTS)
                 .replace("{hit}", HIT_ON_POSTGRES)
-                .replace("{columns}", COLUMNS);
+                .replace("{columns}", COLUMNS)
+                .replace("{except}", &except);
             let values = [shares.into(), command.queue.into(), command.token.into(), command.until.utc().into()];
+            let values = values.into_iter().chain(formats);
             rows = self.run(self.transaction.query_all_raw(self.sql(&sql, values))).await?;
         } else {
+            let (except, formats) = self.except(command.except, 6)?;
             let sql = CLAIM
                 .replace("{chosen}", CHOSEN_OF_ONE_TENANT)
                 .replace("{hit}", HIT_ON_SQLITE)
-                .replace("{columns}", COLUMNS);
+                .replace("{columns}", COLUMNS)
+                .replace("{except}", &except);
             for Share { lane, share } in shares {
                 let (token, until) = (command.token.into(), command.until.utc().into());
                 let values = [lane.into(), command.queue.into(), token, until, i64::from(share).into()];
+                let values = values.into_iter().chain(formats.clone());
                 rows.extend(self.run(self.transaction.query_all_raw(self.sql(&sql, values))).await?);
             }
         }
@@ -156,7 +162,10 @@ impl Unit {
         let after = after.0.unwrap_or(Uuid::max());
         let counted = i64::from(command.tenant_limit.unwrap_or(0));
         let values = [command.queue.into(), after.into(), (i64::from(at_most) + 1).into(), counted.into()];
-        let rows = self.run(self.transaction.query_all_raw(self.sql(READY_TENANTS, values))).await?;
+        let (except, formats) = self.except(command.except, 5)?;
+        let sql = READY_TENANTS.replace("{except}", &except);
+        let statement = self.sql(&sql, values.into_iter().chain(formats));
+        let rows = self.run(self.transaction.query_all_raw(statement)).await?;
         let (mut ready, mut left) = (Vec::with_capacity(rows.len()), command.limit);
         for row in rows.iter().take(at_most as usize) {
             if left == 0 {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use std::fmt::Write;
-use tenantry_jobs::{Claim, ClaimJobs, Claims, DeadLetter, JobClaims, JobId, Settlement};
+use tenantry_jobs::{Claim, ClaimJobs, Claims, DeadLetter, JobClaims, JobId, PayloadFormat, Settlement};
 use tenantry_kernel::{StoreError, TenantId, Timestamp};
 use uuid::Uuid;
 
@@ -49,14 +49,21 @@ struct GivenUp {
 
 #[async_trait]
 impl JobClaims for Unit {
-    async fn has_due_jobs(&mut self, queues: &[&str], now: Timestamp) -> Result<bool, StoreError> {
+    async fn has_due_jobs(
+        &mut self,
+        queues: &[&str],
+        except: &[PayloadFormat],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         self.require_system()?;
+        let (except, formats) = self.except(except, queues.len() + 2)?;
         let mut sql = DUE.to_owned();
         for place in 0..queues.len() {
             let place = place + 2;
-            let _ = write!(sql, " OR EXISTS (SELECT 1 FROM jobs WHERE state = 'ready' AND queue = ${place})");
+            let _ = write!(sql, " OR EXISTS (SELECT 1 FROM jobs WHERE state = 'ready' AND queue = ${place} {except})");
         }
         let values = std::iter::once(now.utc().into()).chain(queues.iter().map(|queue| (*queue).into()));
+        let values = values.chain(formats);
         Ok(self.run(self.transaction.query_one_raw(self.sql(&sql, values))).await?.is_some())
     }
 

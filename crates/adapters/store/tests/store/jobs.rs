@@ -35,8 +35,8 @@ async fn enqueue(opened: &Opened, jobs: &[NewJob]) {
 
 async fn claim(opened: &Opened, unit: &mut Unit, limit: u32, now: Timestamp) -> Vec<Claimed> {
     let (token, until) = (opened.context.uuid_v7(), now.plus(LEASE));
-    let command =
-        ClaimJobs { queue: "errands", limit, tenant_limit: None, after: FairnessCursor::default(), token, until };
+    let after = FairnessCursor::default();
+    let command = ClaimJobs { queue: "errands", limit, tenant_limit: None, except: &[], after, token, until };
     at_once(unit.claim_jobs(command, now)).await.unwrap().jobs
 }
 
@@ -141,6 +141,7 @@ async fn fa8_a_job_whose_row_cannot_be_read_is_a_dead_letter_and_others_flow(ope
             queue: "errands",
             limit: 100,
             tenant_limit: Some(100),
+            except: &[],
             after: FairnessCursor::default(),
             token,
             until,

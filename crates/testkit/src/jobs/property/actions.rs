@@ -36,6 +36,7 @@ impl<U: Units<Unit: JobPorts>> Play<'_, '_, U> {
                     queue: QUEUES[*queue],
                     limit: *limit,
                     tenant_limit: *tenant_limit,
+                    except: &[],
                     after: self.workers[*worker].cursors[*queue],
                     token: self.scene.context.uuid_v7(),
                     until: now.plus(Duration::from_millis(*lease)),

@@ -71,7 +71,7 @@ impl Expected {
         let (after, tenant_limit) = (FairnessCursor::default(), None);
         Asked {
             worker: 0,
-            command: ClaimJobs { queue: "errands", limit, tenant_limit, after, token, until },
+            command: ClaimJobs { queue: "errands", limit, tenant_limit, except: &[], after, token, until },
             now: self.now,
         }
     }

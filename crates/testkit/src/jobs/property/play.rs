@@ -147,7 +147,7 @@ impl<'p, 'u, U: Units<Unit: JobPorts>> Play<'p, 'u, U> {
                 .await;
                 let mut due = [false; QUEUES.len()];
                 for (due, queue) in due.iter_mut().zip(QUEUES) {
-                    *due = unit.has_due_jobs(&[queue], now).await.unwrap();
+                    *due = unit.has_due_jobs(&[queue], &[], now).await.unwrap();
                 }
                 (found, due)
             })
