@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use tenantry_kernel::{Action, Actor, Event, Journal, RequestId, Target, TargetKind};
+use tenantry_kernel::{Action, Actor, Event, Journal, RequestId, Target, TargetKind, commitment_to};
 use tenantry_store::{Scope, SystemReason};
 
 use super::seals::evidence;
-use crate::support::{Server, Tenant, pages::joined};
+use crate::support::{Server, Sql, Tenant, pages::joined};
 
 /// Writes an event of each action into the tenant's log, as a newer program would.
 async fn write_as_a_newer_program(server: &Server, tenant: &Tenant) {
@@ -79,6 +79,59 @@ on_both_databases! {
         assert_eq!(of_robots, 2);
         let file = server.place.folder.path().join("acme.ndjson");
         std::fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        server.audit(&["verify", "--export", file.to_str().unwrap()]).whole();
+    }
+
+    async fn entries_of_a_newer_form_wait_for_a_newer_program_to_seal_them(server: Server) {
+        let acme = server.tenant("acme").await;
+        write_as_a_newer_program(&server, &acme).await;
+        server.sql.execute("UPDATE journal SET version = 2 WHERE action = 'robot.flew'").await;
+        let waiting = "SELECT count(*) FROM journal_unsealed";
+        server.audit(&["seal"]).whole();
+        assert_eq!(server.sql.number(waiting).await, 1);
+        let said = server.audit(&["verify", "--tenant", "acme"]).whole();
+        assert!(said.contains("1 not yet sealed, 1 of them made by a newer program"), "{said}");
+        // Later entries are sealed before it.
+        acme.owner.post("/roles", json!({ "name": "support", "permissions": [] })).await.is(201);
+        server.audit(&["seal"]).whole();
+        assert!(server.audit(&["seal"]).whole().contains("no entries to seal"));
+        assert_eq!(server.sql.number(waiting).await, 1);
+        server.audit(&["verify", "--tenant", "acme"]).whole();
+
+        // A newer program knows the form of the entry.
+        server.sql.execute("UPDATE journal SET version = 1 WHERE action = 'robot.flew'").await;
+        server.audit(&["seal"]).whole();
+        let said = server.audit(&["verify", "--tenant", "acme"]).whole();
+        assert!(said.contains("in 3 segments") && !said.contains("not yet sealed"), "{said}");
+        server.sql.execute("UPDATE journal SET version = 2 WHERE action = 'robot.flew'").await;
+        let said = server.audit(&["verify", "--tenant", "acme"]);
+        assert!(said.code == 2 && said.text.contains("1 more made by a newer program"), "{}: {}", said.code, said.text);
+    }
+
+    async fn personal_parts_of_a_newer_program_are_shown_and_fit_their_seals(server: Server) {
+        let acme = server.tenant("acme").await;
+        let salt = [7; 32];
+        let part = r#"{"actorName":"Marvin","shoeSize":38}"#;
+        write_as_a_newer_program(&server, &acme).await;
+        let bytes = |bytes: &[u8]| {
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            match server.sql {
+                Sql::Sqlite(_) => format!("x'{hex}'"),
+                Sql::Postgres(_) => format!("'\\x{hex}'"),
+            }
+        };
+        let (commitment, salt) = (bytes(&commitment_to(part, &salt)), bytes(&salt));
+        let robot = "SELECT id FROM journal WHERE action = 'robot.flew'";
+        server.sql.execute(&format!("UPDATE journal_parts SET part = '{part}', salt = {salt} WHERE event_id IN ({robot})")).await;
+        server.sql.execute(&format!("UPDATE journal SET commitment = {commitment} WHERE action = 'robot.flew'")).await;
+        let entries = acme.owner.get("/audit-logs?action=robot.flew").await.is(200);
+        assert_eq!(entries[0]["actor"]["name"], "Marvin");
+        server.audit(&["seal"]).whole();
+        server.audit(&["verify", "--tenant", "acme"]).whole();
+        let lines: String = evidence(&acme).await.iter().map(|line| format!("{line}\n")).collect();
+        assert!(lines.contains("shoeSize"), "the whole part is exported");
+        let file = server.place.folder.path().join("acme.ndjson");
+        std::fs::write(&file, lines).unwrap();
         server.audit(&["verify", "--export", file.to_str().unwrap()]).whole();
     }
 }

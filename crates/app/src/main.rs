@@ -17,7 +17,7 @@ use tenantry_app::{
     logging, readiness_url, run_admin, run_audit, run_doctor, run_healthcheck, run_jobs, run_worker,
     vocabulary::{error_codes, target_kinds},
 };
-use tenantry_operator::AuditCommand;
+use tenantry_operator::{AuditCommand, AuditVerdict};
 use tokio::net::TcpSocket;
 
 type Failure = Box<dyn Error>;
@@ -88,7 +88,11 @@ fn audit(sources: Sources, command: AuditCommand) -> Result<ExitCode, Failure> {
     match actix_web::rt::System::new().block_on(run_audit(config, command)) {
         Ok(answer) => {
             print(&answer.text)?;
-            Ok(if answer.is_whole { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+            Ok(match answer.verdict {
+                AuditVerdict::Whole => ExitCode::SUCCESS,
+                AuditVerdict::Undecided => ExitCode::from(UNKNOWN),
+                AuditVerdict::Broken => ExitCode::from(FAILED),
+            })
         }
         Err(error) => {
             // As in `main`.

@@ -8,7 +8,7 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
 };
-use tenantry_audit::{Chain, EvidenceLine, Finding, Found, Head, Seals, Summary, Verifier};
+use tenantry_audit::{Chain, EvidenceLine, Finding, Found, Head, Seals, Summary, Unsealed, Verifier};
 use tenantry_crypto::TrustedSealKeys;
 use tenantry_identity::Erasure;
 use tenantry_kernel::StoreError;
@@ -20,18 +20,29 @@ use crate::{Operator, OperatorError, REASON, SCOPE, TenantSelector, tenants};
 /// Number of entries per unit when unsealed entries are read.
 const ENTRIES_AT_ONCE: u32 = 1_000;
 
+/// The verdict on the verified logs, the worst of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AuditVerdict {
+    /// Every log is intact.
+    Whole,
+    /// A log is intact as far as this program can tell: a newer program made some of its sealed entries.
+    Undecided,
+    /// A log was changed.
+    Broken,
+}
+
 /// The result of a command for the audit log.
 #[derive(Debug)]
 pub struct AuditAnswer {
     /// The output, as text for users or as JSON.
     pub text: String,
-    /// Whether every verified log is intact.
-    pub is_whole: bool,
+    /// The verdict.
+    pub verdict: AuditVerdict,
 }
 
 impl From<String> for AuditAnswer {
     fn from(text: String) -> Self {
-        Self { text, is_whole: true }
+        Self { text, verdict: AuditVerdict::Whole }
     }
 }
 
@@ -121,7 +132,7 @@ struct Verified {
     /// The slug of the tenant, where known.
     slug: Option<String>,
     outcome: Result<Summary, String>,
-    unsealed: u64,
+    unsealed: Unsealed,
 }
 
 /// Fails when a head belongs to another log: a head that is compared with no log would prove nothing, but seem to.
@@ -193,7 +204,7 @@ async fn next_segment(
     let Some(segment) = segment else { return Ok(None) };
     let ids: Vec<_> = segment.listed.iter().flatten().map(|listed| listed.id).collect();
     let evidence = unit.evidence_of(chain, &ids).await?;
-    let found = evidence.iter().map(Found::new).collect::<Result<_, _>>().map_err(ServiceError::internal)?;
+    let found = evidence.iter().map(Found::of_row).collect::<Result<_, _>>().map_err(ServiceError::internal)?;
     Ok(Some((segment, found)))
 }
 
@@ -243,22 +254,30 @@ fn verify_file(path: &Path, keys: &TrustedSealKeys, heads: &[Head]) -> Result<Ve
         Err(OperatorError::Broken(finding)) => Err(finding),
         Err(error) => return Err(error),
     };
-    Ok(Verified { chain: header.chain, slug: None, outcome, unsealed: 0 })
+    Ok(Verified { chain: header.chain, slug: None, outcome, unsealed: Unsealed::default() })
 }
 
 /// Maximum number of entries collected before a seal.
 const MOST_FOUND: usize = 2 * tenantry_audit::MAX_SEGMENT_ENTRIES as usize;
 
 fn answer(verified: &[Verified], as_json: bool) -> AuditAnswer {
-    let is_whole = verified.iter().all(|verified| verified.outcome.is_ok());
+    let verdict = verified.iter().map(Verified::verdict).max().unwrap_or(AuditVerdict::Whole);
     let text = match as_json {
         true => Value::from_iter(verified.iter().map(Verified::json)).to_string(),
         false => verified.iter().map(Verified::sentence).collect::<Vec<_>>().join("\n"),
     };
-    AuditAnswer { text, is_whole }
+    AuditAnswer { text, verdict }
 }
 
 impl Verified {
+    fn verdict(&self) -> AuditVerdict {
+        match &self.outcome {
+            Err(_) => AuditVerdict::Broken,
+            Ok(summary) if summary.newer > 0 => AuditVerdict::Undecided,
+            Ok(_) => AuditVerdict::Whole,
+        }
+    }
+
     fn name(&self) -> String {
         match (self.chain.0, &self.slug) {
             (None, _) => "entries without a tenant".to_owned(),
@@ -273,8 +292,12 @@ impl Verified {
             Ok(summary) => summary,
         };
         let segments = counted(u64::try_from(summary.segments).unwrap_or(0), "segment");
-        let mut told = format!("{}: whole: {} entries in {segments}", self.name(), summary.entries);
+        let verdict = if summary.newer > 0 { "undecided" } else { "whole" };
+        let mut told = format!("{}: {verdict}: {} entries in {segments}", self.name(), summary.entries);
         // Writing to a `String` does not fail.
+        if summary.newer > 0 {
+            let _infallible = write!(told, "; {} more made by a newer program, which can verify them", summary.newer);
+        }
         if summary.erased > 0 {
             let _infallible = write!(told, "; {} with their personal part erased", summary.erased);
         }
@@ -284,8 +307,12 @@ impl Verified {
             let _infallible =
                 write!(told, "; the first {segments} ({entries} entries) removed at the end of retention");
         }
-        if self.unsealed > 0 {
-            let _infallible = write!(told, "; {} not yet sealed", self.unsealed);
+        if self.unsealed.entries > 0 {
+            let _infallible = write!(told, "; {} not yet sealed", self.unsealed.entries);
+        }
+        if self.unsealed.newer > 0 {
+            let _infallible =
+                write!(told, ", {} of them made by a newer program, which seals them", self.unsealed.newer);
         }
         if let Some(head) = summary.head {
             let anchored = if summary.is_anchored { ", behind the head that was given" } else { "" };
@@ -299,9 +326,11 @@ impl Verified {
         match &self.outcome {
             Err(finding) => json!({ "chain": self.chain, "slug": self.slug, "whole": false, "finding": finding }),
             Ok(summary) => json!({
-                "chain": self.chain, "slug": self.slug, "whole": true, "segments": summary.segments,
-                "entries": summary.entries, "erased": summary.erased, "removedSegments": summary.removed_segments,
-                "removedEntries": summary.removed_entries, "unsealed": self.unsealed, "head": head(summary),
+                "chain": self.chain, "slug": self.slug, "whole": summary.newer == 0,
+                "segments": summary.segments, "entries": summary.entries, "newer": summary.newer,
+                "erased": summary.erased, "removedSegments": summary.removed_segments,
+                "removedEntries": summary.removed_entries, "unsealed": self.unsealed.entries,
+                "unsealedNewer": self.unsealed.newer, "head": head(summary),
                 "anchored": summary.is_anchored,
             }),
         }

@@ -9,7 +9,7 @@ mod jobs;
 mod people;
 mod tenants;
 
-pub use audit::{AuditAnswer, public_keys, verify_export};
+pub use audit::{AuditAnswer, AuditVerdict, public_keys, verify_export};
 pub use commands::*;
 pub use error::OperatorError;
 

@@ -109,6 +109,7 @@ fn record(entry: &Entry) -> Record {
         request_id: entry.request.uuid(),
         count: entry.count,
         commitment: entry.commitment.iter().map(|byte| format!("{byte:02x}")).collect(),
+        newer: serde_json::Map::new(),
     }
 }
 

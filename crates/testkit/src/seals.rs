@@ -107,7 +107,7 @@ async fn verify(scene: &Scene<'_, impl Units<Unit: Seals>>, chain: Chain) -> Sum
 }
 
 async fn waiting(scene: &Scene<'_, impl Units<Unit: Seals>>, chain: Chain) -> u64 {
-    scene.look(async |unit| unit.count_unsealed(chain).await.unwrap()).await
+    scene.look(async |unit| unit.count_unsealed(chain).await.unwrap().entries).await
 }
 
 async fn what_was_committed_waits_until_it_is_sealed(scene: &Scene<'_, impl Units<Unit: Journal + Seals>>) {

@@ -108,7 +108,7 @@ impl Authorities for Unit {
         let statement = self.sql(MEMBER, [tenant.uuid().into(), user.uuid().into()]);
         let rows = self.run(self.transaction.query_all_raw(statement)).await?;
         let rows = rows.iter().map(|row| MemberRow::from_query_result(row, "")).collect::<Result<Vec<_>, _>>();
-        member(rows.map_err(crate::failure::StatementError::from)?, self.vocabulary())
+        Ok(member(rows.map_err(crate::failure::StatementError::from)?, self.vocabulary()))
     }
 
     async fn lock_tenant(&mut self, tenant: TenantId) -> Result<(), StoreError> {
@@ -166,14 +166,13 @@ fn authority(rows: Vec<AuthorityRow>, vocabulary: &Vocabulary) -> Result<Option<
     let tenant = match first.tenant_id {
         None => None,
         Some(id) => {
-            let status = first.tenant_status.as_deref().and_then(TenantStatus::from_name);
-            let roles = held_roles(&rows, vocabulary)?;
+            let roles = held_roles(&rows, vocabulary);
             Some(TenantAuthority {
                 id: TenantId::from_uuid(id),
                 name: first.tenant_name.clone().unwrap_or_default(),
                 slug: first.slug.clone().unwrap_or_default(),
                 plan: first.plan.clone().unwrap_or_default(),
-                status: status.ok_or_else(|| inconsistent("tenants", "status"))?,
+                status: TenantStatus::from_stored(first.tenant_status.as_deref().unwrap_or_default()),
                 created_at: first
                     .tenant_created_at
                     .map(Timestamp::new)
@@ -202,9 +201,9 @@ fn authority(rows: Vec<AuthorityRow>, vocabulary: &Vocabulary) -> Result<Option<
     }))
 }
 
-fn held_roles(rows: &[AuthorityRow], vocabulary: &Vocabulary) -> Result<Vec<HeldRole>, StoreError> {
-    let held = rows.iter().map(|row| held_role(row.role_id, &row.role_name, &row.permissions, &row.system, vocabulary));
-    held.filter_map(Result::transpose).collect()
+fn held_roles(rows: &[AuthorityRow], vocabulary: &Vocabulary) -> Vec<HeldRole> {
+    let held = |row: &AuthorityRow| held_role(row.role_id, &row.role_name, &row.permissions, &row.system, vocabulary);
+    rows.iter().filter_map(held).collect()
 }
 
 fn held_role(
@@ -213,25 +212,24 @@ fn held_role(
     permissions: &Option<String>,
     system: &Option<String>,
     vocabulary: &Vocabulary,
-) -> Result<Option<HeldRole>, StoreError> {
-    let (Some(id), Some(name), Some(permissions)) = (id, name, permissions) else { return Ok(None) };
-    let (permissions, _) = permissions_of(permissions, system.as_deref(), vocabulary)?;
-    Ok(Some(HeldRole { id: RoleId::from_uuid(id), name: name.clone(), permissions }))
+) -> Option<HeldRole> {
+    let (id, name, permissions) = (id?, name.as_ref()?, permissions.as_ref()?);
+    let (permissions, _) = permissions_of(permissions, system.as_deref(), vocabulary);
+    Some(HeldRole { id: RoleId::from_uuid(id), name: name.clone(), permissions })
 }
 
-fn member(rows: Vec<MemberRow>, vocabulary: &Vocabulary) -> Result<Option<TenantAuthority>, StoreError> {
-    let held = rows.iter().map(|row| held_role(row.role_id, &row.role_name, &row.permissions, &row.system, vocabulary));
-    let roles: Vec<HeldRole> = held.filter_map(Result::transpose).collect::<Result<_, _>>()?;
-    let Some(first) = rows.into_iter().next() else { return Ok(None) };
-    let status = TenantStatus::from_name(&first.tenant_status);
-    Ok(Some(TenantAuthority {
+fn member(rows: Vec<MemberRow>, vocabulary: &Vocabulary) -> Option<TenantAuthority> {
+    let held = |row: &MemberRow| held_role(row.role_id, &row.role_name, &row.permissions, &row.system, vocabulary);
+    let roles: Vec<HeldRole> = rows.iter().filter_map(held).collect();
+    let first = rows.into_iter().next()?;
+    Some(TenantAuthority {
         id: TenantId::from_uuid(first.tenant_id),
         name: first.tenant_name,
         slug: first.slug,
         plan: first.plan,
-        status: status.ok_or(StoreError::Inconsistent { table: "tenants", column: "status" })?,
+        status: TenantStatus::from_stored(&first.tenant_status),
         created_at: Timestamp::new(first.tenant_created_at),
         permissions: roles.iter().fold(PermissionSet::EMPTY, |set, role| set.union(&role.permissions)),
         roles,
-    }))
+    })
 }

@@ -206,7 +206,7 @@ fn entry(row: Found) -> Result<Entry, StoreError> {
         tenant: row.tenant_id.map(TenantId::from_uuid),
         occurred_at: Timestamp::new(row.occurred_at),
         action: row.action,
-        outcome: Outcome::from_name(&row.outcome).ok_or_else(|| inconsistent("outcome"))?,
+        outcome: Outcome::from_stored(&row.outcome),
         actor_kind: row.actor_type,
         actor: row.actor_id.map(UserId::from_uuid),
         on_behalf_of: row.on_behalf_of.map(UserId::from_uuid),

@@ -109,7 +109,7 @@ impl TryFrom<row::Model> for File {
             id: FileId::from_uuid(row.id),
             tenant: TenantId::from_uuid(row.tenant_id),
             name: FileName::parse(&row.name).map_err(|_| inconsistent("name"))?,
-            kind: FileType::from_media_type(&row.content_type).ok_or_else(|| inconsistent("content_type"))?,
+            kind: FileType::from_stored(&row.content_type),
             bytes: u64::try_from(row.bytes).map_err(|_| inconsistent("bytes"))?,
             sha256: row.sha256.try_into().map_err(|_| inconsistent("sha256"))?,
             uploaded_by: UserId::from_uuid(row.uploaded_by),

@@ -125,7 +125,7 @@ impl row::Model {
             tenant: TenantId::from_uuid(self.tenant_id),
             email: EmailAddress::parse(&self.email).map_err(|_| inconsistent("email"))?,
             roles: own.map(|role| RoleId::from_uuid(role.role_id)).collect(),
-            state: InvitationState::from_name(&self.state).ok_or_else(|| inconsistent("state"))?,
+            state: InvitationState::from_stored(&self.state),
             invited_by: UserId::from_uuid(self.invited_by),
             token_hash: match self.token_hash {
                 None => None,

@@ -103,7 +103,10 @@ impl Links for Unit {
     async fn link_by_token(&mut self, token_hash: &[u8; 32]) -> Result<Option<Link>, StoreError> {
         self.require_system()?;
         let select = row::Entity::find().filter(Column::TokenHash.eq(token_hash.to_vec()));
-        self.one(select).await?.map(Link::try_from).transpose()
+        let row = self.one(select).await?;
+        // A link of a kind that only a newer program knows is good for nothing here.
+        let row = row.filter(|row| LinkKind::from_name(&row.kind).is_some());
+        row.map(Link::try_from).transpose()
     }
 
     async fn take_link(&mut self, link: &Link) -> Result<bool, StoreError> {

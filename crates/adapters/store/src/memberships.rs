@@ -21,7 +21,7 @@ use crate::{
     people, roles,
     table::{ColumnErasure, PersonalColumn, Table},
     tenants,
-    unit::{TenantTable, hit_one, next_version},
+    unit::{TenantTable, hit_one, next_version, state},
 };
 
 pub(crate) mod row {
@@ -102,11 +102,10 @@ impl TryFrom<row::Model> for Membership {
     type Error = StoreError;
 
     fn try_from(row: row::Model) -> Result<Self, StoreError> {
-        let status = MembershipStatus::from_name(&row.status);
         Ok(Self {
             tenant: TenantId::from_uuid(row.tenant_id),
             user: UserId::from_uuid(row.user_id),
-            status: status.ok_or(StoreError::Inconsistent { table: "memberships", column: "status" })?,
+            status: MembershipStatus::from_stored(&row.status),
             version: row.version,
             joined_at: Timestamp::new(row.joined_at),
             last_seen_at: row.last_seen_at.map(Timestamp::new),
@@ -267,8 +266,10 @@ impl Memberships for Unit {
 
     async fn update_membership(&mut self, membership: &Membership) -> Result<(), StoreError> {
         self.require_tenant(membership.tenant)?;
+        let (status, known) = (membership.status.name(), MembershipStatus::ALL.map(MembershipStatus::name));
+        let status = state(Column::Status, status, MembershipStatus::Deactivated.name(), known);
         let update = row::Entity::update_many()
-            .col_expr(Column::Status, Expr::value(membership.status.name()))
+            .col_expr(Column::Status, status)
             .col_expr(Column::Version, next_version(Column::Version))
             .filter(Column::TenantId.eq(membership.tenant.uuid()))
             .filter(Column::UserId.eq(membership.user.uuid()));

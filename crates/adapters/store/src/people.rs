@@ -14,7 +14,7 @@ use crate::{
     failure::UniqueKey,
     memberships,
     table::{ColumnErasure, PersonalColumn, Table},
-    unit::next_version,
+    unit::{next_version, state},
 };
 
 pub(crate) mod row {
@@ -77,7 +77,7 @@ impl TryFrom<row::Model> for Person {
             email: EmailAddress::parse(&row.email).map_err(|_| inconsistent("email"))?,
             email_verified_at: row.email_verified_at.map(Timestamp::new),
             name: Name::parse(&row.name).map_err(|_| inconsistent("name"))?,
-            status: PersonStatus::from_name(&row.status).ok_or_else(|| inconsistent("status"))?,
+            status: PersonStatus::from_stored(&row.status),
             version: row.version,
             created_at: Timestamp::new(row.created_at),
         })
@@ -124,11 +124,13 @@ impl People for Unit {
     async fn update_person(&mut self, person: &Person) -> Result<(), IdentityError> {
         self.require_system()?;
         let row = row::Model::from(person);
+        let (status, known) = (person.status.name(), PersonStatus::ALL.map(PersonStatus::name));
+        let status = state(row::Column::Status, status, PersonStatus::Disabled.name(), known);
         let update = row::Entity::update_many()
             .col_expr(row::Column::Name, Expr::value(row.name))
             .col_expr(row::Column::Email, Expr::value(row.email))
             .col_expr(row::Column::EmailVerifiedAt, Expr::value(row.email_verified_at))
-            .col_expr(row::Column::Status, Expr::value(row.status))
+            .col_expr(row::Column::Status, status)
             .col_expr(row::Column::Version, next_version(row::Column::Version))
             .filter(row::Column::Id.eq(row.id))
             .filter(row::Column::Version.eq(row.version));

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, entity::prelude::Expr};
 use tenantry_kernel::{
-    DefaultRole, Page, PageRequest, PermissionSet, RoleId, StoreError, TenantId, Timestamp, Vocabulary,
+    DefaultRole, Page, PageRequest, Permission, PermissionSet, RoleId, StoreError, TenantId, Timestamp, Vocabulary,
 };
 use tenantry_tenancy::{Description, Role, RoleName, Roles, TenancyError};
 
@@ -81,7 +81,7 @@ impl row::Model {
 
     pub(crate) fn into_role(self, vocabulary: &Vocabulary) -> Result<Role, StoreError> {
         let inconsistent = |column| StoreError::Inconsistent { table: "roles", column };
-        let (permissions, undeclared) = permissions_of(&self.permissions, self.system.as_deref(), vocabulary)?;
+        let (permissions, undeclared) = permissions_of(&self.permissions, self.system.as_deref(), vocabulary);
         Ok(Role {
             id: RoleId::from_uuid(self.id),
             tenant: TenantId::from_uuid(self.tenant_id),
@@ -89,10 +89,8 @@ impl row::Model {
             description: Description::parse(&self.description).map_err(|_| inconsistent("description"))?,
             permissions,
             undeclared,
-            system: match self.system.as_deref() {
-                Some(system) => Some(DefaultRole::from_name(system).ok_or_else(|| inconsistent("system"))?),
-                None => None,
-            },
+            // Any default role cannot be changed.
+            system: self.system.as_deref().map(|name| DefaultRole::from_name(name).unwrap_or(DefaultRole::Viewer)),
             version: self.version,
             created_at: Timestamp::new(self.created_at),
             updated_at: Timestamp::new(self.updated_at),
@@ -101,19 +99,17 @@ impl row::Model {
 }
 
 /// Returns the permissions that a role grants, and the stored names that no crate declares. The vocabulary defines the
-/// permissions of default roles, the row those of every other role.
+/// permissions of default roles, the row those of every other role. A default role that only a newer program knows
+/// grants nothing here, and its name counts as a permission that no crate declares, so that only an owner assigns it.
 pub(crate) fn permissions_of(
     stored: &str,
     system: Option<&str>,
     vocabulary: &Vocabulary,
-) -> Result<(PermissionSet, PermissionSet), StoreError> {
-    match system {
-        Some(system) => {
-            let inconsistent = StoreError::Inconsistent { table: "roles", column: "system" };
-            let role = DefaultRole::from_name(system).ok_or(inconsistent)?;
-            Ok((vocabulary.default_permissions(role).clone(), PermissionSet::EMPTY))
-        }
-        None => Ok(vocabulary.divide(stored.split_whitespace())),
+) -> (PermissionSet, PermissionSet) {
+    let Some(system) = system else { return vocabulary.divide(stored.split_whitespace()) };
+    match DefaultRole::from_name(system) {
+        Some(role) => (vocabulary.default_permissions(role).clone(), PermissionSet::EMPTY),
+        None => (PermissionSet::EMPTY, [Permission::from_stored(system)].into_iter().collect()),
     }
 }
 

@@ -6,8 +6,8 @@ use sea_orm::{
     QuerySelect, Value, prelude::Uuid,
 };
 use std::collections::{HashMap, HashSet};
-use tenantry_audit::{Chain, Evidence, Listed, Personal, Record, Seal, Seals, Segment, Signature};
-use tenantry_kernel::{Direction, Page, PageRequest, StoreError, TenantId, Timestamp};
+use tenantry_audit::{Chain, Evidence, Listed, Personal, Record, Seal, Seals, Segment, Signature, Unsealed};
+use tenantry_kernel::{Direction, EVENT_VERSION, Page, PageRequest, StoreError, TenantId, Timestamp};
 
 use crate::{
     Unit,
@@ -111,6 +111,7 @@ fn record(row: entry::Model) -> Record {
         request_id: row.request_id,
         count: row.count,
         commitment: hex::encode(row.commitment),
+        newer: serde_json::Map::new(),
     }
 }
 
@@ -214,8 +215,8 @@ impl Seals for Unit {
         self.require_system()?;
         let waiting = self.sql(
             "SELECT journal.* FROM journal_unsealed JOIN journal ON journal.id = journal_unsealed.event_id \
-             WHERE journal_unsealed.chain = $1 ORDER BY journal_unsealed.event_id LIMIT $2",
-            [key(chain).into(), i64::from(limit).into()],
+             WHERE journal_unsealed.chain = $1 AND journal.version <= $3 ORDER BY journal_unsealed.event_id LIMIT $2",
+            [key(chain).into(), i64::from(limit).into(), EVENT_VERSION.into()],
         );
         let rows = self.run(entry::Entity::find().from_raw_sql(waiting).all(&self.transaction)).await?;
         Ok(rows.into_iter().map(record).collect())
@@ -347,10 +348,15 @@ impl Seals for Unit {
         Ok((None, Some(*last)))
     }
 
-    async fn count_unsealed(&mut self, chain: Chain) -> Result<u64, StoreError> {
+    async fn count_unsealed(&mut self, chain: Chain) -> Result<Unsealed, StoreError> {
         self.require_system()?;
-        self.number_of("SELECT count(*) AS number FROM journal_unsealed WHERE chain = $1", vec![key(chain).into()])
-            .await
+        let all = "SELECT count(*) AS number FROM journal_unsealed WHERE chain = $1";
+        let newer = "SELECT count(*) AS number FROM journal_unsealed JOIN journal ON journal.id = journal_unsealed.event_id \
+             WHERE journal_unsealed.chain = $1 AND journal.version > $2";
+        Ok(Unsealed {
+            entries: self.number_of(all, vec![key(chain).into()]).await?,
+            newer: self.number_of(newer, vec![key(chain).into(), EVENT_VERSION.into()]).await?,
+        })
     }
 
     async fn oldest_kept_segment(&mut self, chain: Chain) -> Result<Option<Segment>, StoreError> {

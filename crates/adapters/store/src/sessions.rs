@@ -108,14 +108,9 @@ impl TryFrom<row::Model> for Session {
             rotated_at: Timestamp::new(row.rotated_at),
             last_used_at: Timestamp::new(row.last_used_at),
             expires_at: Timestamp::new(row.expires_at),
-            ended: match (row.ended_at, row.end_reason.as_deref()) {
-                (None, _) => None,
-                (Some(at), Some(reason)) => {
-                    let reason = EndReason::from_name(reason).ok_or_else(|| inconsistent("end_reason"))?;
-                    Some((Timestamp::new(at), reason))
-                }
-                (Some(_), None) => return Err(inconsistent("end_reason")),
-            },
+            ended: row
+                .ended_at
+                .map(|at| (Timestamp::new(at), EndReason::from_stored(row.end_reason.as_deref().unwrap_or_default()))),
             user_agent: row.user_agent,
             ip: match row.ip {
                 Some(ip) => Some(ip.parse().map_err(|_| inconsistent("ip"))?),

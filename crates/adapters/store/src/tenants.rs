@@ -5,13 +5,13 @@ use sea_orm::{
     ColumnTrait, EntityTrait, Insert, IntoActiveModel, QueryFilter, entity::prelude::Expr, sea_query::OnConflict,
 };
 use tenantry_kernel::{Name, StoreError, TenantId, TenantStatus, Timestamp};
-use tenantry_tenancy::{Plan, Slug, TenancyError, Tenant, Tenants};
+use tenantry_tenancy::{PLANS, Plan, Slug, TenancyError, Tenant, Tenants};
 
 use crate::{
     Unit,
     failure::UniqueKey,
     table::{PersonalColumn, Table},
-    unit::{TenantTable, next_version},
+    unit::{TenantTable, next_version, state},
 };
 
 pub(crate) mod row {
@@ -73,8 +73,8 @@ impl TryFrom<row::Model> for Tenant {
             id: TenantId::from_uuid(row.id),
             name: Name::parse(&row.name).map_err(|_| inconsistent("name"))?,
             slug: Slug::parse(&row.slug).map_err(|_| inconsistent("slug"))?,
-            plan: Plan::named(&row.plan).map_err(|_| inconsistent("plan"))?,
-            status: TenantStatus::from_name(&row.status).ok_or_else(|| inconsistent("status"))?,
+            plan: Plan::from_stored(&row.plan),
+            status: TenantStatus::from_stored(&row.status),
             version: row.version,
             created_at: Timestamp::new(row.created_at),
         })
@@ -108,11 +108,14 @@ impl Tenants for Unit {
     async fn update_tenant(&mut self, tenant: &Tenant) -> Result<(), TenancyError> {
         self.require_tenant(tenant.id)?;
         let row = row::Model::from(tenant);
+        let plan = state(row::Column::Plan, tenant.plan.name, Plan::first().name, PLANS.iter().map(|plan| plan.name));
+        let (status, known) = (tenant.status.name(), TenantStatus::ALL.map(TenantStatus::name));
+        let status = state(row::Column::Status, status, TenantStatus::Suspended.name(), known);
         let update = row::Entity::update_many()
             .col_expr(row::Column::Name, Expr::value(row.name))
             .col_expr(row::Column::Slug, Expr::value(row.slug))
-            .col_expr(row::Column::Plan, Expr::value(row.plan))
-            .col_expr(row::Column::Status, Expr::value(row.status))
+            .col_expr(row::Column::Plan, plan)
+            .col_expr(row::Column::Status, status)
             .col_expr(row::Column::Version, next_version(row::Column::Version))
             .filter(row::Column::Id.eq(row.id))
             .filter(row::Column::Version.eq(row.version));

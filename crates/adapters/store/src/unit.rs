@@ -200,6 +200,21 @@ pub(crate) fn next_version(column: impl ColumnTrait) -> sea_orm::sea_query::Expr
     sea_orm::sea_query::Expr::col(column).add(1)
 }
 
+/// Returns the value with which an update writes a state. A stored state that this program does not know was read as the
+/// strictest; it stays unless the update sets another one.
+pub(crate) fn state(
+    column: impl ColumnTrait,
+    new: &'static str,
+    strictest: &'static str,
+    known: impl IntoIterator<Item = &'static str>,
+) -> sea_orm::sea_query::Expr {
+    use sea_orm::sea_query::{CaseStatement, Expr};
+    if new != strictest {
+        return Expr::value(new);
+    }
+    CaseStatement::new().case(column.is_in(known), Expr::value(new)).finally(Expr::col(column)).into()
+}
+
 /// Fails unless the statement changed exactly one row: a policy would otherwise hide a mistake.
 pub(crate) fn hit_one(rows: u64, table: &'static str) -> Result<(), StoreError> {
     match rows {

@@ -25,7 +25,7 @@ pub use policy::{
 };
 pub use record::{Personal, Record};
 pub use seals::{
-    Chain, Digest, Listed, MAX_SEGMENT_ENTRIES, Seal, SealKeys, SealSigner, Seals, Segment, Signature, Trust,
+    Chain, Digest, Listed, MAX_SEGMENT_ENTRIES, Seal, SealKeys, SealSigner, Seals, Segment, Signature, Trust, Unsealed,
     remove_oldest_segment, seal_next_segment,
 };
 pub use verify::{Finding, Found, Head, Summary, Verifier};

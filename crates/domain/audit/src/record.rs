@@ -1,9 +1,11 @@
 //! The sealed form of an entry. It holds the row's values, including names that this program does not know.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
-use tenantry_kernel::{CanonicalError, Event, EventId, StoreError, Timestamp, canonical_json, commitment_to};
+use tenantry_kernel::{
+    CanonicalError, EVENT_VERSION, Event, EventId, StoreError, Timestamp, canonical_json, commitment_to,
+};
 use uuid::Uuid;
 
 use crate::Digest;
@@ -11,7 +13,7 @@ use crate::Digest;
 /// The canonical part of an entry. Its canonical JSON equals, byte for byte, that of the [`Event`] from which it was
 /// written, on both databases. A row that was tampered with still has a canonical JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Record {
     /// Version of the canonical form.
     pub version: i32,
@@ -48,6 +50,9 @@ pub struct Record {
     pub count: i64,
     /// The commitment to the personal part, in lower-case hexadecimal.
     pub commitment: String,
+    /// The fields of a newer version, which this program does not know, as an export has them.
+    #[serde(flatten)]
+    pub newer: Map<String, Value>,
 }
 
 impl Record {
@@ -56,6 +61,12 @@ impl Record {
         let commitment = event.personal.commitment(&event.salt)?;
         let canonical = event.canonical(&commitment)?;
         Ok(serde_json::from_str(&canonical)?)
+    }
+
+    /// Returns whether a newer program made the entry. A record that was read from a row may then lack columns that
+    /// this program does not know.
+    pub fn is_newer(&self) -> bool {
+        self.version > EVENT_VERSION
     }
 
     /// Returns the entry's id.

@@ -6,6 +6,7 @@
 
 use async_trait::async_trait;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use std::{fmt, str::FromStr};
 use tenantry_kernel::{
@@ -109,7 +110,7 @@ hexadecimal!(
 
 /// The content of a seal; all of it is signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Seal {
     /// Version of the format.
     pub version: u32,
@@ -132,6 +133,10 @@ pub struct Seal {
     pub sealed_at: Timestamp,
     /// Id of the signing key: the thumbprint of its public key (RFC 7638).
     pub key_id: String,
+    /// The fields of a newer version, which this program does not know. They are signed too, and count for the link to
+    /// the next seal.
+    #[serde(flatten)]
+    pub newer: Map<String, Value>,
 }
 
 impl Seal {
@@ -199,6 +204,15 @@ pub struct Segment {
     pub listed: Option<Vec<Listed>>,
 }
 
+/// Numbers of entries of a chain that are in no segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unsealed {
+    /// All of them.
+    pub entries: u64,
+    /// Those that a newer program made, and has to seal.
+    pub newer: u64,
+}
+
 /// Port: signs new seals.
 pub trait SealSigner: Send + Sync {
     /// Returns the id of the key.
@@ -240,7 +254,9 @@ pub trait Seals: Send {
     /// Returns the last segment of the chain, without its list.
     async fn last_segment(&mut self, chain: Chain) -> Result<Option<Segment>, StoreError>;
 
-    /// Returns at most `limit` committed entries that are in no segment, by id.
+    /// Returns at most `limit` committed entries that are in no segment, by id. Leaves out entries of a newer version
+    /// ([`Record::is_newer`]): this program does not know all that their sealed form contains. A newer program seals
+    /// them later; the order of positions is the order of sealing.
     async fn unsealed_records(&mut self, chain: Chain, limit: u32) -> Result<Vec<Record>, StoreError>;
 
     /// Stores a new segment and marks its entries as sealed. Fails with [`StoreError::Collision`] when a segment with
@@ -271,7 +287,7 @@ pub trait Seals: Send {
     ) -> Result<(Option<Uuid>, Option<Uuid>), StoreError>;
 
     /// Counts unsealed entries.
-    async fn count_unsealed(&mut self, chain: Chain) -> Result<u64, StoreError>;
+    async fn count_unsealed(&mut self, chain: Chain) -> Result<Unsealed, StoreError>;
 
     /// Returns the first segment whose entries still exist.
     async fn oldest_kept_segment(&mut self, chain: Chain) -> Result<Option<Segment>, StoreError>;
@@ -327,6 +343,7 @@ pub async fn seal_next_segment(
         entries: Listed::digest_of(&listed),
         sealed_at,
         key_id: signer.key_id().to_owned(),
+        newer: Map::new(),
     };
     let signature = signer.sign(seal.canonical().map_err(no_canonical_form)?.as_bytes());
     let segment = Segment { seal, signature, listed: Some(listed) };
@@ -388,6 +405,7 @@ mod tests {
             entries: Digest([0xcd; 32]),
             sealed_at: Timestamp::from_unix_millis(1_700_000_060_000).unwrap(),
             key_id: "key".to_owned(),
+            newer: Map::new(),
         };
         let (previous, entries) = ("ab".repeat(32), "cd".repeat(32));
         let expected = format!(
@@ -397,5 +415,9 @@ mod tests {
         );
         assert_eq!(seal.canonical().unwrap(), expected);
         assert_eq!(serde_json::from_str::<Seal>(&expected).unwrap(), seal);
+
+        let of_a_newer_program = expected.replace("\"version\":1", "\"version\":2,\"witness\":{\"at\":[1]}");
+        let read: Seal = serde_json::from_str(&of_a_newer_program).unwrap();
+        assert_eq!(read.canonical().unwrap(), of_a_newer_program, "signed, and linked to, as it is stored");
     }
 }

@@ -4,7 +4,7 @@ use tenantry_kernel::FieldError;
 
 use crate::FileName;
 
-/// An accepted type of file.
+/// A type of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileType {
     /// PNG (ISO/IEC 15948).
@@ -21,6 +21,8 @@ pub enum FileType {
     Csv,
     /// JSON (RFC 8259) in UTF-8.
     Json,
+    /// A type that only a newer program accepts. It is served as bytes.
+    Other,
 }
 
 /// Reasons why the type of a file is refused.
@@ -51,7 +53,7 @@ impl TypeError {
 }
 
 impl FileType {
-    /// Every type.
+    /// Every type that this program accepts.
     pub const ALL: &[Self] = &[Self::Png, Self::Jpeg, Self::Gif, Self::Webp, Self::Pdf, Self::Csv, Self::Json];
 
     /// Returns the media type as stored and as shown to clients.
@@ -64,12 +66,18 @@ impl FileType {
             Self::Pdf => "application/pdf",
             Self::Csv => "text/csv",
             Self::Json => "application/json",
+            Self::Other => "application/octet-stream",
         }
     }
 
     /// Returns the type with this media type.
     pub fn from_media_type(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.media_type() == name)
+    }
+
+    /// Returns the type with this stored media type.
+    pub fn from_stored(name: &str) -> Self {
+        Self::from_media_type(name).unwrap_or(Self::Other)
     }
 
     /// Returns the `Content-Type` of a download.

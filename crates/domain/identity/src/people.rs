@@ -42,6 +42,9 @@ pub enum PersonStatus {
 }
 
 impl PersonStatus {
+    /// Every status.
+    pub const ALL: [Self; 2] = [Self::Enabled, Self::Disabled];
+
     /// Returns the name in the store.
     pub const fn name(self) -> &'static str {
         match self {
@@ -50,9 +53,9 @@ impl PersonStatus {
         }
     }
 
-    /// Returns the status with that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Enabled, Self::Disabled].into_iter().find(|status| status.name() == name)
+    /// Returns the status with that stored name. One that only a newer program knows counts as disabled.
+    pub fn from_stored(name: &str) -> Self {
+        if name == Self::Enabled.name() { Self::Enabled } else { Self::Disabled }
     }
 }
 

@@ -115,9 +115,10 @@ impl EndReason {
         }
     }
 
-    /// Returns the reason with that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    /// Returns the reason with that stored name. One that only a newer program knows counts as revoked: the session has
+    /// ended in any case.
+    pub fn from_stored(name: &str) -> Self {
+        Self::ALL.into_iter().find(|reason| reason.name() == name).unwrap_or(Self::Revoked)
     }
 }
 

@@ -63,6 +63,12 @@ impl JobState {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|state| state.name() == name)
     }
+
+    /// Returns the state with this stored name. One that only a newer program knows counts as running: a running job can
+    /// be neither retried nor cancelled.
+    pub fn from_stored(name: &str) -> Self {
+        Self::from_name(name).unwrap_or(Self::Running)
+    }
 }
 
 /// A job to enqueue.

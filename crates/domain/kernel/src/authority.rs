@@ -17,6 +17,9 @@ pub enum TenantStatus {
 }
 
 impl TenantStatus {
+    /// Every status.
+    pub const ALL: [Self; 2] = [Self::Active, Self::Suspended];
+
     /// Returns the public name.
     pub const fn name(self) -> &'static str {
         match self {
@@ -27,7 +30,12 @@ impl TenantStatus {
 
     /// Returns the status with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Active, Self::Suspended].into_iter().find(|status| status.name() == name)
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+
+    /// Returns the status with this stored name. One that only a newer program knows counts as suspended.
+    pub fn from_stored(name: &str) -> Self {
+        Self::from_name(name).unwrap_or(Self::Suspended)
     }
 }
 

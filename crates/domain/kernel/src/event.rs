@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::Sha256;
 
 use crate::{
@@ -38,11 +39,18 @@ impl Outcome {
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Succeeded, Self::Denied, Self::Failed].into_iter().find(|outcome| outcome.name() == name)
     }
+
+    /// Returns the outcome with this stored name. One that only a newer program knows was no success.
+    pub fn from_stored(name: &str) -> Self {
+        Self::from_name(name).unwrap_or(Self::Failed)
+    }
 }
 
 /// A value before or after a change: text, a whole number or a list of texts, so that it has one canonical form.
+///
+/// A value of another form, which only a newer program writes, is read as the text of its JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, from = "Value")]
 pub enum ChangeValue {
     /// A text.
     Text(String),
@@ -50,6 +58,15 @@ pub enum ChangeValue {
     Number(i64),
     /// A list of texts.
     List(Vec<String>),
+}
+
+impl From<Value> for ChangeValue {
+    fn from(value: Value) -> Self {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let texts = || -> Option<Vec<String>> { value.as_array()?.iter().map(text).collect() };
+        let known = text(&value).map(Self::Text).or_else(|| value.as_i64().map(Self::Number));
+        known.or_else(|| texts().map(Self::List)).unwrap_or_else(|| Self::Text(value.to_string()))
+    }
 }
 
 impl From<&str> for ChangeValue {
@@ -76,9 +93,8 @@ impl From<Vec<String>> for ChangeValue {
     }
 }
 
-/// A changed field. A secret field has neither `from` nor `to`.
+/// A changed field. A secret field has neither `from` nor `to`. Readers ignore what a newer program adds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FieldChange {
     /// Public name of the field.
     pub field: String,
@@ -91,9 +107,9 @@ pub struct FieldChange {
 }
 
 /// The personal part of an event. It is stored in its own table and only its commitment is sealed, so that it can be
-/// erased while every seal stays valid.
+/// erased while every seal stays valid. Readers ignore what a newer program adds; the commitment covers the stored text.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct PersonalPart {
     /// Name of the actor.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -55,9 +55,9 @@ impl InvitationState {
         }
     }
 
-    /// Returns the state with this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Open, Self::Accepted, Self::Revoked].into_iter().find(|state| state.name() == name)
+    /// Returns the state with this stored name. One that only a newer program knows counts as revoked.
+    pub fn from_stored(name: &str) -> Self {
+        [Self::Open, Self::Accepted].into_iter().find(|state| state.name() == name).unwrap_or(Self::Revoked)
     }
 }
 

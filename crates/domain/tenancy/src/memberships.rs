@@ -48,6 +48,9 @@ pub enum MembershipStatus {
 }
 
 impl MembershipStatus {
+    /// Every status.
+    pub const ALL: [Self; 2] = [Self::Active, Self::Deactivated];
+
     /// Returns the public name.
     pub const fn name(self) -> &'static str {
         match self {
@@ -58,7 +61,12 @@ impl MembershipStatus {
 
     /// Returns the status with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Active, Self::Deactivated].into_iter().find(|status| status.name() == name)
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+
+    /// Returns the status with this stored name. One that only a newer program knows counts as deactivated.
+    pub fn from_stored(name: &str) -> Self {
+        Self::from_name(name).unwrap_or(Self::Deactivated)
     }
 }
 

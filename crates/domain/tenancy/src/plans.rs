@@ -31,6 +31,11 @@ impl Plan {
     pub fn named(name: &str) -> Result<&'static Self, UnknownPlan> {
         PLANS.iter().find(|plan| plan.name == name).ok_or(UnknownPlan)
     }
+
+    /// Returns the plan with this stored name. One that only a newer program knows counts as the smallest.
+    pub fn from_stored(name: &str) -> &'static Self {
+        Self::named(name).unwrap_or(Self::first())
+    }
 }
 
 #[cfg(test)]

@@ -108,7 +108,7 @@ impl TryFrom<row::Model> for JobStatus {
             tenant: row.tenant_id.map(TenantId::from_uuid),
             queue: row.queue,
             kind: row.kind,
-            state: JobState::from_name(&row.state).ok_or_else(|| inconsistent("state"))?,
+            state: JobState::from_stored(&row.state),
             attempt: u32::try_from(row.attempt).map_err(|_| inconsistent("attempt"))?,
             max_attempts: u32::try_from(row.max_attempts).map_err(|_| inconsistent("max_attempts"))?,
             run_at: Timestamp::new(row.run_at),

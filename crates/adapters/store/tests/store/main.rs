@@ -31,6 +31,7 @@ mod migrations;
 mod proxy;
 mod read_only;
 mod row_level_security;
+mod stored_states;
 mod support;
 mod tables;
 mod units;

@@ -2,7 +2,7 @@
 
 use hmac::{Hmac, Mac};
 use proptest::{prelude::*, sample::Index};
-use serde_json::json;
+use serde_json::{Map, json};
 use sha2::Sha256;
 use tenantry_kernel::{Timestamp, canonical_json, commitment_to};
 
@@ -69,6 +69,7 @@ fn evidence(number: u128) -> Evidence {
         request_id: Uuid::from_u128(number + 1),
         count: 1,
         commitment: hex::encode(commitment_to(&part, &salt)),
+        newer: Map::new(),
     };
     Evidence { record, personal: Some(Personal { part, salt }) }
 }
@@ -94,6 +95,7 @@ impl Log {
                 entries: Listed::digest_of(&listed),
                 sealed_at: at(1_800_000_000_000),
                 key_id: key.id(),
+                newer: Map::new(),
             };
             previous = Some(seal.digest().unwrap());
             position += i64::from(*size);
@@ -334,4 +336,44 @@ fn a_head_survives_its_text() {
     for bad in ["", "none:1", "none:x:00", &format!("{head}:1")] {
         assert_eq!(bad.parse::<Head>(), Err(HeadError), "{bad}");
     }
+}
+
+#[test]
+fn entries_of_a_newer_program_are_verified_in_an_export_and_not_in_a_database() {
+    let newer = |number| {
+        let mut evidence = evidence(number);
+        evidence.record.version = 2;
+        evidence.record.newer.insert("device".to_owned(), json!({ "name": "watch" }));
+        evidence
+    };
+    let entries = [evidence(1), newer(2), newer(3)];
+    let listed: Vec<Listed> =
+        entries.iter().map(|e| Listed { id: e.record.id, digest: e.record.digest().unwrap() }).collect();
+    let Log(mut log) = Log::sealed(&[3], &Key(1));
+    let (mut segment, _) = log.remove(0);
+    segment.seal.entries = Listed::digest_of(&listed);
+    segment.seal.newer.insert("witness".to_owned(), json!("w1"));
+    segment.signature = Key(1).sign(segment.seal.canonical().unwrap().as_bytes());
+    segment.listed = Some(listed);
+    let keys = Keys(vec![Key(1)]);
+    let verified = |log: &Log| log.verify(&keys, None).map(|summary| (summary.entries, summary.newer));
+    let mut exported = Log(vec![(segment.clone(), entries.to_vec())]);
+    assert_eq!(verified(&exported), Ok((3, 0)));
+    exported.0[0].1[2].record.newer.clear();
+    let id = entries[2].record.id;
+    assert_eq!(verified(&exported), Err(Finding::Changed { position: 3, id }));
+
+    let in_database = |entries: &[Evidence]| {
+        let rows = entries.iter().cloned().map(|mut evidence| {
+            evidence.record.newer.clear();
+            Found::of_row(&evidence).unwrap()
+        });
+        let mut verifier = Verifier::new(Chain(None), &keys, &[]);
+        verifier.segment(&segment, &rows.collect::<Vec<_>>())?;
+        verifier.finish().map(|summary| (summary.entries, summary.newer))
+    };
+    assert_eq!(in_database(&entries), Ok((1, 2)));
+    let mut tampered = entries.clone();
+    tampered[0].record.count += 1;
+    assert_eq!(in_database(&tampered), Err(Finding::Changed { position: 1, id: entries[0].record.id }));
 }

@@ -278,6 +278,11 @@ fn evidence(app: App, scope: Scope, tenant: TenantId) -> impl Stream<Item = Resu
                     (segment, found) = (now, Vec::new());
                 }
             }
+            // Another program could not verify records without the columns that this program does not know.
+            if found.iter().any(|evidence| evidence.record.is_newer()) {
+                let why = format!("segment {number} has entries of a newer program, which can export them");
+                return Err(ExportError::new(why));
+            }
             let mut text = String::new();
             for line in found.into_iter().map(EvidenceLine::Entry).chain([EvidenceLine::Segment(segment)]) {
                 text.push_str(&line.write().map_err(ExportError::new)?);
