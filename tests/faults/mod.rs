@@ -19,6 +19,7 @@ mod pooler;
 mod postgres;
 mod process;
 mod redis;
+mod rolling;
 mod settings;
 mod smtp;
 mod sqlite;

@@ -1,4 +1,4 @@
-//! The workspace's own commands: `cargo xtask check | test | bench`. Each command has a module. What several commands
+//! The workspace's own commands: `cargo xtask check | test | bench | upgrade`. Each command has a module. What several commands
 //! need (programs that end with this process, a private PostgreSQL) has modules of its own.
 
 #![expect(clippy::print_stderr, reason = "a command line program reports its progress on stderr")]
@@ -10,6 +10,7 @@ mod process;
 mod services;
 mod test;
 mod type_names;
+mod upgrade;
 
 use clap::{Parser, Subcommand};
 use process::{Interrupted, Runner};
@@ -28,6 +29,7 @@ enum Task {
     Check(check::CheckOptions),
     Test(test::TestOptions),
     Bench(bench::BenchOptions),
+    Upgrade(upgrade::UpgradeOptions),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Task::Check(options) => check::run(&mut runner, &options),
         Task::Test(options) => test::run(&mut runner, &options),
         Task::Bench(options) => bench::run(&mut runner, &options),
+        Task::Upgrade(options) => upgrade::run(&mut runner, &options),
     });
     match outcome {
         Ok(code) => code,
