@@ -17,4 +17,10 @@ impl Reader {
     pub async fn open(&self, scope: Scope) -> Result<Unit, StoreError> {
         self.0.read(scope).await
     }
+
+    /// Opens such a unit for rows that are found by a key and for pages without filters: PostgreSQL plans its
+    /// statements once on each connection.
+    pub async fn open_with_one_plan(&self, scope: Scope) -> Result<Unit, StoreError> {
+        self.0.read_with_one_plan(scope).await
+    }
 }

@@ -37,6 +37,7 @@ suite! {
     }
     listing {
         all_pages_joined_are_the_whole_list,
+        a_page_has_the_names_of_roles_and_inviters,
         a_system_unit_lists_every_tenants,
     }
     tenant_isolation {

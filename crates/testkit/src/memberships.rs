@@ -41,6 +41,7 @@ suite! {
         in1_a_prefix_is_taken_literally,
         filters_are_joined_by_and,
         a_page_may_begin_at_somebody_who_has_gone,
+        a_page_of_members_is_read_with_their_names_and_roles,
     }
     tenant_isolation {
         te1_another_tenants_members_are_invisible,
@@ -53,7 +54,7 @@ suite! {
 }
 
 async fn stored(scene: &Scene<'_, impl Units<Unit: Directory>>, tenant: TenantId, user: UserId) -> Option<Membership> {
-    scene.look(async |unit| unit.lock_membership(tenant, user).await.unwrap()).await
+    scene.system(async |unit| unit.lock_membership(tenant, user).await.unwrap()).await
 }
 
 fn keys() -> MemberKeys {

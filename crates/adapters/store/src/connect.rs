@@ -2,8 +2,7 @@
 
 use metrics::counter;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, SqliteTransactionMode, SqlxPostgresConnector,
-    SqlxSqliteConnector, Statement, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector, SqlxSqliteConnector, Statement,
 };
 use secrecy::SecretString;
 use semver::Version;
@@ -27,6 +26,7 @@ use crate::{
     Scope, Unit,
     failure::{DeadlinePassed, ends_connection},
     postgres::{self, only_reads},
+    transaction::{Access, Plans, Transaction, query_error},
 };
 
 /// The database to use.
@@ -240,37 +240,41 @@ impl Store {
         Ok(Self { writer, reader, config: Arc::new(config), vocabulary, statements, distrust })
     }
 
-    /// Opens a unit for reading. On SQLite it never waits for a writer.
+    /// Opens a unit for reading, which may not write. On SQLite it never waits for a writer.
     pub async fn read(&self, scope: Scope) -> Result<Unit, StoreError> {
-        self.open(&self.reader, scope, SqliteTransactionMode::Deferred).await
+        self.open(&self.reader, scope, Access::Read, Plans::ByValues).await
+    }
+
+    /// Opens a unit for reading whose statements PostgreSQL plans once on each connection, whatever their values: for
+    /// rows that are found by a key, and for pages without filters.
+    pub async fn read_with_one_plan(&self, scope: Scope) -> Result<Unit, StoreError> {
+        self.open(&self.reader, scope, Access::Read, Plans::Once).await
     }
 
     /// Opens a unit for writing. Dropping it rolls back.
     pub async fn begin(&self, scope: Scope) -> Result<Unit, StoreError> {
-        self.open(&self.writer, scope, SqliteTransactionMode::Immediate).await
+        self.open(&self.writer, scope, Access::Write, Plans::ByValues).await
     }
 
     async fn open(
         &self,
         pool: &DatabaseConnection,
         scope: Scope,
-        sqlite_mode: SqliteTransactionMode,
+        access: Access,
+        plans: Plans,
     ) -> Result<Unit, StoreError> {
         let deadline = Instant::now() + self.config.deadline;
-        let options =
-            TransactionOptions { sqlite_transaction_mode: Some(sqlite_mode), ..TransactionOptions::default() };
-        self.statements.fetch_add(1, Ordering::Relaxed);
-        let begun = timeout_at(deadline, pool.begin_with_options(options)).await;
+        let opening = Transaction::begin(pool, scope, access, plans, self.statements.clone());
+        let begun = timeout_at(deadline, opening).await;
         // Any failure to open a transaction means that the database is unavailable.
         let transaction = self.watch(begun)?.map_err(|error| {
-            if matches!(error, DbErr::ConnectionAcquire(_)) {
+            if matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed) {
                 counter!("tenantry_db_acquire_failures_total").increment(1);
+                return StoreError::Unavailable(Box::new(error));
             }
-            StoreError::Unavailable(Box::new(self.note_failure(error)))
+            StoreError::Unavailable(Box::new(self.note_failure(query_error(error))))
         })?;
-        let unit = Unit::new(transaction, scope, deadline, self.clone());
-        unit.apply_session_scope().await?;
-        Ok(unit)
+        Ok(Unit::new(transaction, scope, deadline, self.clone()))
     }
 
     /// Returns the usage of each pool.
@@ -288,13 +292,10 @@ impl Store {
         }
     }
 
-    /// Returns the number of statements sent since the store was opened, including those that open and close units.
+    /// Returns the number of round trips to the database since the store was opened: one to open a unit, one for each
+    /// statement, and one to commit.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn count_statement(&self) {
-        self.statements.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Records that the database exceeded a deadline, so that connections are tested.

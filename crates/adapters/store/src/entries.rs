@@ -16,7 +16,7 @@ use crate::{
     Unit,
     failure::StatementError,
     journal::row,
-    pages::{keyset, lookahead},
+    pages::{keyset, lookahead, rows_of_page},
     unit::TenantTable,
 };
 
@@ -120,7 +120,8 @@ impl Unit {
             lookahead(limit)
         );
         let rows = self.run(self.transaction.query_all_raw(statement)).await?;
-        rows.iter().map(|row| entry(Found::from_query_result(row, "").map_err(StatementError::from)?)).collect()
+        let rows = rows.iter().take(rows_of_page(limit));
+        rows.map(|row| entry(Found::from_query_result(row, "").map_err(StatementError::from)?)).collect()
     }
 }
 

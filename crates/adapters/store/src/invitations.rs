@@ -2,17 +2,22 @@
 
 use async_trait::async_trait;
 use sea_orm::{
-    ColumnTrait, EntityTrait, Insert, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Insert, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QueryOrder, QueryTrait, Select,
     entity::prelude::Expr,
+    prelude::Uuid,
     sea_query::{ExprTrait, Query},
 };
 use tenantry_jobs::{CleanUpTarget, ExpiredRows};
-use tenantry_kernel::{EmailAddress, Page, PageRequest, RoleId, StoreError, TenantId, Timestamp, UserId};
-use tenantry_tenancy::{Invitation, InvitationId, InvitationState, Invitations};
+use tenantry_kernel::{
+    Direction, EmailAddress, Name, Page, PageRequest, RoleId, StoreError, TenantId, Timestamp, UserId,
+};
+use tenantry_tenancy::{Invitation, InvitationId, InvitationState, Invitations, ListedInvitation, RoleName};
 
 use crate::{
     Unit,
-    pages::keyset,
+    failure::StatementError,
+    pages::{keyset, lookahead, rows_of_page},
     table::{ColumnErasure, DAY, ExpiringRows, Expiry, PersonalColumn, RowRetention, Table},
     unit::{TenantTable, hit_one},
 };
@@ -97,10 +102,6 @@ impl TenantTable for row::Entity {
     const TENANT: Column = Column::TenantId;
 }
 
-impl TenantTable for offered::Entity {
-    const TENANT: offered::Column = offered::Column::TenantId;
-}
-
 impl From<&Invitation> for row::Model {
     fn from(invitation: &Invitation) -> Self {
         Self {
@@ -117,14 +118,13 @@ impl From<&Invitation> for row::Model {
 }
 
 impl row::Model {
-    fn with_roles(self, offered: &[offered::Model]) -> Result<Invitation, StoreError> {
+    fn into_invitation(self, roles: Vec<RoleId>) -> Result<Invitation, StoreError> {
         let inconsistent = |column| StoreError::Inconsistent { table: "invitations", column };
-        let own = offered.iter().filter(|role| role.invitation_id == self.id && role.tenant_id == self.tenant_id);
         Ok(Invitation {
             id: InvitationId::from_uuid(self.id),
             tenant: TenantId::from_uuid(self.tenant_id),
             email: EmailAddress::parse(&self.email).map_err(|_| inconsistent("email"))?,
-            roles: own.map(|role| RoleId::from_uuid(role.role_id)).collect(),
+            roles,
             state: InvitationState::from_stored(&self.state),
             invited_by: UserId::from_uuid(self.invited_by),
             token_hash: match self.token_hash {
@@ -135,6 +135,11 @@ impl row::Model {
             created_at: Timestamp::new(self.created_at),
         })
     }
+}
+
+/// Repeats the condition of the partial index literally: no database derives it from a bound value.
+fn is_open() -> Expr {
+    Expr::cust("state = 'open'")
 }
 
 #[async_trait]
@@ -158,7 +163,7 @@ impl Invitations for Unit {
             .tenant_rows::<row::Entity>()?
             .filter(Column::TenantId.eq(tenant.uuid()))
             .filter(Column::Email.eq(email.as_str()))
-            .filter(Column::State.eq(InvitationState::Open.name()));
+            .filter(is_open());
         self.invitation(select).await
     }
 
@@ -189,46 +194,100 @@ impl Invitations for Unit {
     async fn page_invitations(
         &mut self,
         page: PageRequest<InvitationId>,
-    ) -> Result<Page<Invitation, InvitationId>, StoreError> {
+    ) -> Result<Page<ListedInvitation, InvitationId>, StoreError> {
         let after = page.after.map(|after| [after.uuid().into()]);
         let select = keyset(self.tenant_rows::<row::Entity>()?, [Column::Id], page.direction, after);
-        let rows = self.page_of(select, page.limit).await?;
-        let invitations = self.with_roles(rows).await?;
-        Ok(Page::from_lookahead(invitations, page.limit, |invitation| invitation.id))
+        let mut statement = select.build(self.transaction.get_database_backend());
+        let order = match page.direction {
+            Direction::Ascending => "ASC",
+            Direction::Descending => "DESC",
+        };
+        statement.sql = format!(
+            "SELECT page.*, users.name AS inviter FROM ({} {}) AS page \
+             LEFT JOIN memberships ON memberships.tenant_id = page.tenant_id AND memberships.user_id = page.invited_by \
+             LEFT JOIN users ON users.id = memberships.user_id ORDER BY page.id {order}",
+            statement.sql,
+            lookahead(page.limit)
+        );
+        let rows = self.run(self.transaction.query_all_raw(statement)).await?;
+        let mut invitations: Vec<(row::Model, Option<String>)> = Vec::with_capacity(rows.len());
+        for row in rows.iter().take(rows_of_page(page.limit)) {
+            let invitation = row::Model::from_query_result(row, "").map_err(StatementError::from)?;
+            invitations.push((invitation, row.try_get("", "inviter").map_err(StatementError::from)?));
+        }
+        let roles = self.named_roles(invitations.iter().map(|(row, _)| row.id)).await?;
+        let listed = invitations.into_iter().map(|(row, inviter)| listed(row, inviter, &roles));
+        let listed: Vec<ListedInvitation> = listed.collect::<Result<_, _>>()?;
+        Ok(Page::from_lookahead(listed, page.limit, |listed| listed.invitation.id))
     }
 
     async fn count_invitations_with(&mut self, role: RoleId, now: Timestamp) -> Result<u64, StoreError> {
         let offering = Query::select()
-            .column(offered::Column::InvitationId)
+            .expr(Expr::value(1))
             .from(offered::Entity)
             .and_where(Expr::col((offered::Entity, offered::Column::TenantId)).equals((row::Entity, Column::TenantId)))
+            .and_where(Expr::col((offered::Entity, offered::Column::InvitationId)).equals((row::Entity, Column::Id)))
             .and_where(offered::Column::RoleId.eq(role.uuid()))
             .to_owned();
         let select = self
             .tenant_rows::<row::Entity>()?
-            .filter(Column::State.eq(InvitationState::Open.name()))
+            .filter(is_open())
             .filter(Column::ExpiresAt.gt(now.utc()))
-            .filter(Column::Id.in_subquery(offering));
+            .filter(Expr::exists(offering));
         self.run(select.count(&self.transaction)).await
     }
 }
 
+/// The role of an invitation, with its name.
+#[derive(FromQueryResult)]
+struct NamedRole {
+    tenant_id: Uuid,
+    invitation_id: Uuid,
+    role_id: Uuid,
+    name: String,
+}
+
+fn listed(row: row::Model, inviter: Option<String>, roles: &[NamedRole]) -> Result<ListedInvitation, StoreError> {
+    let own = roles.iter().filter(|role| role.invitation_id == row.id && role.tenant_id == row.tenant_id);
+    let mut named = Vec::new();
+    for role in own {
+        let inconsistent = |_| StoreError::Inconsistent { table: "roles", column: "name" };
+        named.push((RoleId::from_uuid(role.role_id), RoleName::parse(&role.name).map_err(inconsistent)?));
+    }
+    let inconsistent = |_| StoreError::Inconsistent { table: "users", column: "name" };
+    let inviter = inviter.map(|name| Name::parse(&name).map_err(inconsistent)).transpose()?;
+    let invitation = row.into_invitation(named.iter().map(|(id, _)| *id).collect())?;
+    Ok(ListedInvitation { invitation, inviter, roles: named })
+}
+
 impl Unit {
-    async fn invitation(&self, select: Select<row::Entity>) -> Result<Option<Invitation>, StoreError> {
-        let found = self.one(select).await?;
-        Ok(self.with_roles(found.into_iter().collect()).await?.pop())
+    /// Returns the roles of these invitations, with their names.
+    async fn named_roles(&self, invitations: impl Iterator<Item = Uuid>) -> Result<Vec<NamedRole>, StoreError> {
+        let mut values = vec![self.id_list(invitations)];
+        let mut of_tenant = "";
+        if !self.scope.is_system() {
+            of_tenant = " AND o.tenant_id = $2";
+            values.push(self.tenant()?.uuid().into());
+        }
+        let sql = format!(
+            "SELECT o.tenant_id, o.invitation_id, o.role_id, r.name FROM invitation_roles o \
+             JOIN roles r ON r.tenant_id = o.tenant_id AND r.id = o.role_id \
+             WHERE o.invitation_id {}{of_tenant} ORDER BY o.role_id",
+            self.among("$1")
+        );
+        let rows = self.run(self.transaction.query_all_raw(self.sql(&sql, values))).await?;
+        let roles: Result<Vec<NamedRole>, _> = rows.iter().map(|row| NamedRole::from_query_result(row, "")).collect();
+        Ok(roles.map_err(StatementError::from)?)
     }
 
-    async fn with_roles(&self, rows: Vec<row::Model>) -> Result<Vec<Invitation>, StoreError> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let select = self
-            .tenant_rows::<offered::Entity>()?
-            .filter(offered::Column::InvitationId.is_in(rows.iter().map(|row| row.id)))
+    async fn invitation(&self, select: Select<row::Entity>) -> Result<Option<Invitation>, StoreError> {
+        let Some(found) = self.one(select).await? else { return Ok(None) };
+        let select = offered::Entity::find()
+            .filter(offered::Column::TenantId.eq(found.tenant_id))
+            .filter(offered::Column::InvitationId.eq(found.id))
             .order_by_asc(offered::Column::RoleId);
-        let offered = self.all(select).await?;
-        rows.into_iter().map(|row| row.with_roles(&offered)).collect()
+        let roles = self.all(select).await?.into_iter().map(|offered| RoleId::from_uuid(offered.role_id));
+        found.into_invitation(roles.collect()).map(Some)
     }
 
     async fn offer_roles(&self, invitation: &Invitation) -> Result<(), StoreError> {

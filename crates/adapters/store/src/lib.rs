@@ -21,6 +21,8 @@ mod migrate;
 mod pages;
 mod passwords;
 mod people;
+#[cfg(test)]
+mod planning_tests;
 mod postgres;
 mod processes;
 mod registrations;
@@ -30,6 +32,7 @@ mod seals;
 mod sessions;
 mod table;
 mod tenants;
+mod transaction;
 mod unit;
 mod usage;
 

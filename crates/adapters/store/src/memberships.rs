@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, Insert, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, Insert, IntoActiveModel, QueryFilter,
+    QueryResult, QuerySelect, Select, Value,
     entity::prelude::Expr,
     sea_query::{ExprTrait, LockType, OnConflict, Query},
 };
-use std::collections::HashMap;
 use tenantry_kernel::{
     DefaultRole, EmailAddress, Page, PageRequest, RoleId, StoreError, TenantId, Timestamp, UserId, upper_bound,
 };
@@ -17,6 +17,7 @@ use tenantry_tenancy::{
 
 use crate::{
     Unit,
+    failure::StatementError,
     pages::keyset,
     people, roles,
     table::{ColumnErasure, PersonalColumn, Table},
@@ -89,6 +90,22 @@ pub(crate) const ROLES_TABLE: Table = Table {
     expires: &[],
     personal: &[PersonalColumn::new("user_id", ColumnErasure::WithRow)],
 };
+
+/// Selects memberships of the user `$1` with their tenants.
+const TENANTS_OF: &str = "\
+    SELECT m.tenant_id AS m_tenant_id, m.user_id AS m_user_id, m.status AS m_status, m.version AS m_version, \
+           m.joined_at AS m_joined_at, m.last_seen_at AS m_last_seen_at, m.name_key AS m_name_key, \
+           m.email_key AS m_email_key, \
+           t.id AS t_id, t.name AS t_name, t.slug AS t_slug, t.plan AS t_plan, t.status AS t_status, \
+           t.version AS t_version, t.created_at AS t_created_at \
+    FROM memberships m JOIN tenants t ON t.id = m.tenant_id \
+    WHERE m.user_id = $1 ORDER BY t.name, t.id";
+
+/// Selects roles with the user who holds each.
+const ROLES_HELD: &str = "\
+    SELECT h.user_id AS holder, r.tenant_id, r.id, r.name, r.name_key, r.description, r.permissions, r.system, \
+           r.version, r.created_at, r.updated_at \
+    FROM membership_roles h JOIN roles r ON r.tenant_id = h.tenant_id AND r.id = h.role_id";
 
 impl TenantTable for row::Entity {
     const TENANT: Column = Column::TenantId;
@@ -169,22 +186,12 @@ impl Memberships for Unit {
         if self.scope.tenant().is_some() || !self.is_own(user) {
             return Err(StoreError::Misuse("a unit can read only the tenants of its own person, outside any tenant"));
         }
-        let own = row::Entity::find().filter(Column::UserId.eq(user.uuid()));
-        let memberships = self.all(own).await?;
-        if memberships.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids = memberships.iter().map(|m| m.tenant_id);
-        let select = tenants::row::Entity::find()
-            .filter(tenants::row::Column::Id.is_in(ids))
-            .order_by_asc(tenants::row::Column::Name)
-            .order_by_asc(tenants::row::Column::Id);
-        let mut by_tenant: HashMap<_, _> = memberships.into_iter().map(|m| (m.tenant_id, m)).collect();
+        let statement = self.sql(TENANTS_OF, [user.uuid().into()]);
         let mut pairs = Vec::new();
-        for tenant in self.all(select).await? {
-            if let Some(membership) = by_tenant.remove(&tenant.id) {
-                pairs.push((Membership::try_from(membership)?, Tenant::try_from(tenant)?));
-            }
+        for row in self.run(self.transaction.query_all_raw(statement)).await? {
+            let membership = row::Model::from_query_result(&row, "m_").map_err(StatementError::from)?;
+            let tenant = tenants::row::Model::from_query_result(&row, "t_").map_err(StatementError::from)?;
+            pairs.push((Membership::try_from(membership)?, Tenant::try_from(tenant)?));
         }
         Ok(pairs)
     }
@@ -212,37 +219,24 @@ impl Memberships for Unit {
         if users.is_empty() {
             return Ok(Vec::new());
         }
-        let select = self
-            .tenant_rows::<role_assignment::Entity>()?
-            .filter(role_assignment::Column::UserId.is_in(users.iter().map(|user| user.uuid())));
-        let assignments = self.all(select).await?;
-        let ids = assignments.iter().map(|assignment| assignment.role_id);
-        let select = self
-            .tenant_rows::<roles::row::Entity>()?
-            .filter(roles::row::Column::Id.is_in(ids))
-            .order_by_asc(roles::row::Column::NameKey);
-        let mut held = Vec::with_capacity(assignments.len());
-        for role in self.all(select).await? {
-            let role = role.into_role(self.vocabulary())?;
-            let holders = assignments.iter().filter(|assignment| assignment.role_id == role.id.uuid());
-            held.extend(holders.map(|h| RoleAssignment { user: UserId::from_uuid(h.user_id), role: role.clone() }));
+        let among = self.among("$1");
+        let mut values = vec![self.id_list(users.iter().map(|user| user.uuid()))];
+        let mut of_tenant = "";
+        if !self.scope.is_system() {
+            of_tenant = " AND h.tenant_id = $2";
+            values.push(self.tenant()?.uuid().into());
         }
-        Ok(held)
+        let sql = format!("{ROLES_HELD} WHERE h.user_id {among}{of_tenant} ORDER BY r.name_key");
+        self.role_assignments(&sql, values).await
     }
 
     async fn roles_held_by(&mut self, user: UserId) -> Result<Vec<Role>, StoreError> {
         if self.scope.tenant().is_some() || !self.is_own(user) {
             return Err(StoreError::Misuse("a unit can read only the roles of its own person, outside any tenant"));
         }
-        let held =
-            self.all(role_assignment::Entity::find().filter(role_assignment::Column::UserId.eq(user.uuid()))).await?;
-        if held.is_empty() {
-            return Ok(Vec::new());
-        }
-        let select = roles::row::Entity::find()
-            .filter(roles::row::Column::Id.is_in(held.iter().map(|assignment| assignment.role_id)))
-            .order_by_asc(roles::row::Column::NameKey);
-        self.all(select).await?.into_iter().map(|row| row.into_role(self.vocabulary())).collect()
+        let sql = format!("{ROLES_HELD} WHERE h.user_id = $1 ORDER BY r.name_key");
+        let held = self.role_assignments(&sql, [user.uuid().into()]).await?;
+        Ok(held.into_iter().map(|assignment| assignment.role).collect())
     }
 
     async fn replace_roles(&mut self, tenant: TenantId, user: UserId, roles: &[RoleId]) -> Result<(), StoreError> {
@@ -315,6 +309,22 @@ impl Memberships for Unit {
     }
 }
 
+impl Unit {
+    async fn role_assignments(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<RoleAssignment>, StoreError> {
+        let rows = self.run(self.transaction.query_all_raw(self.sql(sql, values))).await?;
+        let assignment = |row: &QueryResult| -> Result<RoleAssignment, StoreError> {
+            let user = UserId::from_uuid(row.try_get("", "holder").map_err(StatementError::from)?);
+            let role = roles::row::Model::from_query_result(row, "").map_err(StatementError::from)?;
+            Ok(RoleAssignment { user, role: role.into_role(self.vocabulary())? })
+        };
+        rows.iter().map(assignment).collect()
+    }
+}
+
 fn filtered(select: Select<row::Entity>, filter: &MemberFilter) -> Select<row::Entity> {
     let mut select = select;
     if let Some(prefix) = &filter.prefix {
@@ -328,16 +338,21 @@ fn filtered(select: Select<row::Entity>, filter: &MemberFilter) -> Select<row::E
         select = select.filter(Column::Status.eq(status.name()));
     }
     if let Some(role) = filter.role {
-        let holders = Query::select()
-            .column(role_assignment::Column::UserId)
+        // By the whole key: a subquery for the holders would be repeated for each member.
+        let assignment = Query::select()
+            .expr(Expr::value(1))
             .from(role_assignment::Entity)
             .and_where(
                 Expr::col((role_assignment::Entity, role_assignment::Column::TenantId))
                     .equals((row::Entity, Column::TenantId)),
             )
+            .and_where(
+                Expr::col((role_assignment::Entity, role_assignment::Column::UserId))
+                    .equals((row::Entity, Column::UserId)),
+            )
             .and_where(role_assignment::Column::RoleId.eq(role.uuid()))
             .to_owned();
-        select = select.filter(Column::UserId.in_subquery(holders));
+        select = select.filter(Expr::exists(assignment));
     }
     select
 }

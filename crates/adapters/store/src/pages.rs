@@ -4,9 +4,9 @@ use sea_orm::{
     ConnectionTrait, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder, QueryTrait, Select, Value,
     sea_query::{Expr, ExprTrait},
 };
-use tenantry_kernel::{Direction, StoreError};
+use tenantry_kernel::{Direction, MAX_LIMIT, StoreError};
 
-use crate::Unit;
+use crate::{Unit, failure::StatementError};
 
 /// Keeps the rows that follow those values of the columns, in the order of the columns. The last column is unique within
 /// the list, so that no row is repeated or skipped.
@@ -34,10 +34,18 @@ pub(crate) fn keyset<E: EntityTrait, const N: usize>(
     columns.into_iter().fold(select, |select, column| select.order_by(column, order.clone()))
 }
 
-/// Returns a `LIMIT` of one row more than the page, which shows whether another page follows. The number is part of the
-/// statement's text: with a bound limit both databases plan the statement at every execution.
+/// Returns a `LIMIT` of at least one row more than the page, which shows whether another page follows. The number is
+/// part of the statement's text: with a bound limit both databases plan the statement at every execution. Few numbers
+/// make few texts, so that pages of any length use the same prepared statements.
 pub(crate) fn lookahead(limit: u32) -> String {
+    const LENGTHS: [u32; 3] = [1, 20, MAX_LIMIT];
+    let limit = LENGTHS.into_iter().find(|length| limit <= *length).unwrap_or(limit);
     format!("LIMIT {}", u64::from(limit) + 1)
+}
+
+/// Returns how many of the rows that [`lookahead`] allows are read: the page, and one row more.
+pub(crate) fn rows_of_page(limit: u32) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1)
 }
 
 impl Unit {
@@ -61,6 +69,8 @@ impl Unit {
     ) -> Result<Vec<M>, StoreError> {
         let mut statement = select.build(self.transaction.get_database_backend());
         statement.sql = format!("{} {}", statement.sql, lookahead(limit));
-        self.run(M::find_by_statement(statement).all(&self.transaction)).await
+        let rows = self.run(self.transaction.query_all_raw(statement)).await?;
+        let models = rows.iter().take(rows_of_page(limit)).map(|row| M::from_query_result(row, ""));
+        Ok(models.collect::<Result<_, _>>().map_err(StatementError::from)?)
     }
 }

@@ -2,16 +2,20 @@
 
 use async_trait::async_trait;
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, Insert, IntoActiveModel, QueryFilter, QuerySelect, Select,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, Insert, IntoActiveModel, QueryFilter,
+    QuerySelect, Select,
     entity::prelude::Expr,
+    prelude::Uuid,
     sea_query::{ExprTrait, IntoCondition, LockType, OnConflict, Query},
 };
-use tenantry_identity::{IdentityError, People, Person, PersonStatus};
-use tenantry_kernel::{EmailAddress, Name, StoreError, Timestamp, UserId};
+use std::collections::{HashMap, hash_map::Entry};
+use tenantry_identity::{IdentityError, MemberDetails, People, Person, PersonStatus};
+use tenantry_kernel::{EmailAddress, Name, RoleId, StoreError, Timestamp, UserId};
+use tenantry_tenancy::RoleName;
 
 use crate::{
     Scope, Unit,
-    failure::UniqueKey,
+    failure::{StatementError, UniqueKey},
     memberships,
     table::{ColumnErasure, PersonalColumn, Table},
     unit::{next_version, state},
@@ -52,6 +56,16 @@ pub(crate) const TABLE: Table = Table {
         PersonalColumn::new("name", ColumnErasure::By { function: "erase_person", leaves: "`Erased`" }),
     ],
 };
+
+/// Selects members of the tenant `$1` with the roles of each, one row for each role.
+const MEMBERS: &str = "\
+    SELECT u.id, u.email, u.email_verified_at, u.name, u.status, u.version, u.created_at, \
+           r.id AS role_id, r.name AS role_name \
+    FROM memberships m \
+    JOIN users u ON u.id = m.user_id \
+    LEFT JOIN membership_roles h ON h.tenant_id = m.tenant_id AND h.user_id = m.user_id \
+    LEFT JOIN roles r ON r.tenant_id = h.tenant_id AND r.id = h.role_id \
+    WHERE m.tenant_id = $1";
 
 impl From<&Person> for row::Model {
     fn from(person: &Person) -> Self {
@@ -104,8 +118,33 @@ impl People for Unit {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let select = self.visible_people().filter(row::Column::Id.is_in(ids.iter().map(|id| id.uuid())));
+        let among = self.is_among(row::Column::Id, ids.iter().map(|id| id.uuid()));
+        let select = self.visible_people().filter(among);
         self.all(select).await?.into_iter().map(Person::try_from).collect()
+    }
+
+    async fn members_by_ids(&mut self, ids: &[UserId]) -> Result<Vec<MemberDetails>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = format!("{MEMBERS} AND m.user_id {} ORDER BY r.name_key", self.among("$2"));
+        let values = [self.tenant()?.uuid().into(), self.id_list(ids.iter().map(|id| id.uuid()))];
+        let rows = self.run(self.transaction.query_all_raw(self.sql(&sql, values))).await?;
+        let mut members: HashMap<Uuid, MemberDetails> = HashMap::with_capacity(ids.len());
+        for row in &rows {
+            let person = row::Model::from_query_result(row, "").map_err(StatementError::from)?;
+            let role: Option<Uuid> = row.try_get("", "role_id").map_err(StatementError::from)?;
+            let role_name: Option<String> = row.try_get("", "role_name").map_err(StatementError::from)?;
+            let member = match members.entry(person.id) {
+                Entry::Occupied(member) => member.into_mut(),
+                Entry::Vacant(place) => place.insert(MemberDetails { person: person.try_into()?, roles: Vec::new() }),
+            };
+            if let (Some(role), Some(name)) = (role, role_name) {
+                let inconsistent = |_| StoreError::Inconsistent { table: "roles", column: "name" };
+                member.roles.push((RoleId::from_uuid(role), RoleName::parse(&name).map_err(inconsistent)?));
+            }
+        }
+        Ok(members.into_values().collect())
     }
 
     async fn person_by_email(&mut self, email: &EmailAddress) -> Result<Option<Person>, StoreError> {

@@ -133,8 +133,8 @@ impl Roles for Unit {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let ids = ids.iter().map(|id| id.uuid());
-        let select = self.tenant_rows::<row::Entity>()?.filter(row::Column::Id.is_in(ids));
+        let among = self.is_among(row::Column::Id, ids.iter().map(|id| id.uuid()));
+        let select = self.tenant_rows::<row::Entity>()?.filter(among);
         self.all(select).await?.into_iter().map(|row| row.into_role(self.vocabulary())).collect()
     }
 
@@ -169,7 +169,7 @@ impl Roles for Unit {
             .select_only()
             .column(role_assignment::Column::RoleId)
             .column_as(role_assignment::Column::UserId.count(), "holders")
-            .filter(role_assignment::Column::RoleId.is_in(ids.iter().map(|id| id.uuid())))
+            .filter(self.is_among(role_assignment::Column::RoleId, ids.iter().map(|id| id.uuid())))
             .group_by(role_assignment::Column::RoleId)
             .into_tuple::<(uuid::Uuid, i64)>();
         let counts = self.run(select.all(&self.transaction)).await?;

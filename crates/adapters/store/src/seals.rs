@@ -364,8 +364,7 @@ impl Seals for Unit {
         let select = row::Entity::find()
             .filter(row::Column::Chain.eq(key(chain)))
             .filter(row::Column::Listed.is_not_null())
-            .order_by_asc(row::Column::Number)
-            .limit(1);
+            .order_by_asc(row::Column::Number);
         self.one(select).await?.map(Segment::try_from).transpose()
     }
 

@@ -1,18 +1,20 @@
 //! One open transaction with its scope and deadline: the type that implements every port.
 
 use sea_orm::{
-    ActiveModelBehavior, ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend,
-    DbErr, EntityTrait, Insert, IntoActiveModel, QueryFilter, Select, Statement, Value,
+    ActiveModelBehavior, ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait,
+    FromQueryResult, Insert, IntoActiveModel, QueryFilter, QueryTrait, Select, Statement, Value,
+    prelude::Uuid,
+    sea_query::{Expr, ExprTrait, Func, Query, extension::postgres::PgFunc},
 };
 use std::future::Future;
 use tenantry_kernel::{StoreError, TenantId, UserId, Vocabulary};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{AuthorityChange, Scope, Store, failure::StatementError, postgres::REFUSE_STANDBY};
+use crate::{AuthorityChange, Scope, Store, failure::StatementError, transaction::Transaction};
 
 /// One open transaction. Dropping it rolls back uncommitted changes.
 pub struct Unit {
-    pub(crate) transaction: DatabaseTransaction,
+    pub(crate) transaction: Transaction,
     pub(crate) scope: Scope,
     deadline: Instant,
     store: Store,
@@ -39,7 +41,7 @@ pub(crate) trait TenantTable: EntityTrait {
 }
 
 impl Unit {
-    pub(crate) fn new(transaction: DatabaseTransaction, scope: Scope, deadline: Instant, store: Store) -> Self {
+    pub(crate) fn new(transaction: Transaction, scope: Scope, deadline: Instant, store: Store) -> Self {
         Self {
             transaction,
             scope,
@@ -53,7 +55,6 @@ impl Unit {
 
     /// Commits the unit, and returns the changes to publish.
     pub async fn commit(self) -> Result<Committed, StoreError> {
-        self.store.count_statement();
         let committed = timeout_at(self.deadline, self.transaction.commit()).await;
         self.store.watch(committed)?.map_err(|error| StatementError::from(self.store.note_failure(error)))?;
         Ok(Committed {
@@ -65,29 +66,8 @@ impl Unit {
 
     /// Rolls the unit back and releases its locks. Dropping the unit does the same, a little later.
     pub async fn roll_back(self) -> Result<(), StoreError> {
-        self.store.count_statement();
-        let rolled_back = timeout_at(self.deadline, self.transaction.rollback()).await;
+        let rolled_back = timeout_at(self.deadline, self.transaction.roll_back()).await;
         Ok(self.store.watch(rolled_back)?.map_err(|error| StatementError::from(self.store.note_failure(error)))?)
-    }
-
-    /// Passes the scope to PostgreSQL, for its policies, and fails on a standby. The settings end with the transaction.
-    pub(crate) async fn apply_session_scope(&self) -> Result<(), StoreError> {
-        if !self.is_postgres() {
-            return Ok(());
-        }
-        let text = |id: Option<uuid::Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
-        let system = if self.scope.is_system() { "on" } else { "" };
-        let set = "set_config('app.tenant', $1, true), set_config('app.person', $2, true), set_config('app.system', $3, true)";
-        let statement = self.sql(
-            &format!("SELECT {set}, {REFUSE_STANDBY}"),
-            [
-                text(self.scope.tenant().map(TenantId::uuid)).into(),
-                text(self.scope.person().map(|person| person.uuid())).into(),
-                system.into(),
-            ],
-        );
-        self.run(self.transaction.query_one_raw(statement)).await?;
-        Ok(())
     }
 
     /// Returns the vocabulary by which stored names are read.
@@ -102,6 +82,39 @@ impl Unit {
     /// Returns a statement that both databases understand.
     pub(crate) fn sql(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
         Statement::from_sql_and_values(self.transaction.get_database_backend(), sql, values)
+    }
+
+    /// Returns the condition that the column holds one of the ids. The ids travel as one value, so that the statement
+    /// has the same text for any number of ids and is prepared once.
+    pub(crate) fn is_among(&self, column: impl ColumnTrait, ids: impl IntoIterator<Item = Uuid>) -> Expr {
+        let (column, ids) = (Expr::col(column.as_column_ref()), Expr::value(self.id_list(ids)));
+        if self.is_postgres() {
+            return column.eq(PgFunc::any(ids));
+        }
+        let listed = Query::select()
+            .expr(Expr::cust("unhex(value)"))
+            .from_function(Func::cust("json_each").arg(ids), "listed")
+            .to_owned();
+        column.in_subquery(listed)
+    }
+
+    /// Returns what [`Unit::is_among`] says, for the text of a statement whose parameter `place` is an
+    /// [`Unit::id_list`].
+    pub(crate) fn among(&self, place: &str) -> String {
+        if self.is_postgres() {
+            format!("= ANY ({place})")
+        } else {
+            format!("IN (SELECT unhex(value) FROM json_each({place}))")
+        }
+    }
+
+    /// Returns the ids as one value: an array on PostgreSQL, a JSON text on SQLite.
+    pub(crate) fn id_list(&self, ids: impl IntoIterator<Item = Uuid>) -> Value {
+        if self.is_postgres() {
+            return ids.into_iter().collect::<Vec<Uuid>>().into();
+        }
+        let ids: Vec<String> = ids.into_iter().map(|id| id.simple().to_string()).collect();
+        serde_json::Value::from(ids).to_string().into()
     }
 
     /// Selects the rows of the unit's tenant; for System units, of every tenant.
@@ -165,11 +178,16 @@ impl Unit {
         Ok(outcome.map_err(|error| self.store.note_failure(error).into()))
     }
 
+    /// Returns the first row. The limit is part of the statement's text: see [`crate::pages::lookahead`].
     pub(crate) async fn one<E: EntityTrait>(&self, select: Select<E>) -> Result<Option<E::Model>, StoreError>
     where
         E::Model: Send,
     {
-        self.run(select.one(&self.transaction)).await
+        let mut statement = select.build(self.transaction.get_database_backend());
+        statement.sql.push_str(" LIMIT 1");
+        let row = self.run(self.transaction.query_one_raw(statement)).await?;
+        let model = row.map(|row| E::Model::from_query_result(&row, "")).transpose();
+        Ok(model.map_err(StatementError::from)?)
     }
 
     pub(crate) async fn all<E: EntityTrait>(&self, select: Select<E>) -> Result<Vec<E::Model>, StoreError>

@@ -47,7 +47,7 @@ metrics! {
     Gauge "tenantry_db_pool_connections" ["pool", "state"]: "Connections, `used` or `idle`.", "none idle for minutes";
     Counter "tenantry_db_acquire_failures_total" []: "Units that failed to get a connection.", "any";
     Counter "tenantry_db_deadlines_passed_total" []: "Units that exceeded their deadline.", "any";
-    Counter "tenantry_db_statements_total" []: "Statements sent to the database.", "";
+    Counter "tenantry_db_statements_total" []: "Round trips to the database: openings, statements and commits.", "";
     Counter "tenantry_authority_lookups_total" ["result"]: "Lookups of a session's authority: in the cache (`hit`), in the database (`miss`), or in the database because the cache was out of date (`bypassed`).", "`bypassed` growing";
     Gauge "tenantry_authority_cache_entries" []: "Approximate number of sessions with cached authority.", "";
     Gauge "tenantry_authority_feed_age_seconds" []: "Time since the last successful read of the feed began. From 0.75 s the cache is bypassed.", "above 5 s";

@@ -35,7 +35,7 @@ impl File {
 }
 
 /// Filters of the list of files.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FileFilter {
     /// Prefix of the folded name.
     pub prefix: Option<String>,

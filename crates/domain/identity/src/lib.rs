@@ -45,8 +45,8 @@ pub use passwords::{
     PasswordMatch, change_password,
 };
 pub use people::{
-    ChangeProfile, DisablePerson, EnablePerson, People, Person, PersonStatus, ReadOwnProfile, change_profile,
-    disable_person, enable_person,
+    ChangeProfile, DisablePerson, EnablePerson, MemberDetails, People, Person, PersonStatus, ReadOwnProfile,
+    change_profile, disable_person, enable_person,
 };
 pub use proof::{Candidate, Proof, Proven, find_candidate, prove_password};
 pub use recovery::{ResetPassword, ResetRequested, Resetting, prepare_reset, request_reset, reset_password};

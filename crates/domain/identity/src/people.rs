@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Context, EmailAddress, Event, Journal, Name, Refusal, Requirement, StoreError,
-    TenantId, Timestamp, UserId, authorize,
+    Action, Actor, Authorities, Command, Context, EmailAddress, Event, Journal, Name, Refusal, Requirement, RoleId,
+    StoreError, TenantId, Timestamp, UserId, authorize,
 };
-use tenantry_tenancy::{MemberKeys, Memberships, TenancyError};
+use tenantry_tenancy::{MemberKeys, Memberships, RoleName, TenancyError};
 
 use crate::{
     EndReason, IdentityError, Sessions,
@@ -66,6 +66,15 @@ impl Person {
     }
 }
 
+/// A member of a tenant with what lists show beside the membership.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberDetails {
+    /// The user.
+    pub person: Person,
+    /// The roles that the user holds in the tenant, in the order of their names.
+    pub roles: Vec<(RoleId, RoleName)>,
+}
+
 /// Port: stores users.
 #[async_trait]
 pub trait People: Send {
@@ -78,6 +87,9 @@ pub trait People: Send {
 
     /// Returns those users that the unit's scope may see, in no particular order.
     async fn people_by_ids(&mut self, ids: &[UserId]) -> Result<Vec<Person>, StoreError>;
+
+    /// Returns those of the users that are members of the unit's tenant, each with its roles, in no particular order.
+    async fn members_by_ids(&mut self, ids: &[UserId]) -> Result<Vec<MemberDetails>, StoreError>;
 
     /// Returns the user with that address. Only for System units.
     async fn person_by_email(&mut self, email: &EmailAddress) -> Result<Option<Person>, StoreError>;

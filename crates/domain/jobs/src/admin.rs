@@ -35,7 +35,7 @@ pub struct JobStatus {
 }
 
 /// Filters of jobs; a job must match all that are set.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JobFilter {
     /// The tenant.
     pub tenant: Option<TenantId>,

@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use tenantry_kernel::{
-    Action, Actor, Authorities, Command, Context, EmailAddress, Event, Journal, Page, PageRequest, Requirement, RoleId,
-    StoreError, TenantId, Timestamp, UserId, authorize,
+    Action, Actor, Authorities, Command, Context, EmailAddress, Event, Journal, Name, Page, PageRequest, Requirement,
+    RoleId, StoreError, TenantId, Timestamp, UserId, authorize,
 };
 
 use crate::{
-    InvitationId, TenancyError,
+    InvitationId, RoleName, TenancyError,
     vocabulary::{INVITATION_REVOKED, INVITATIONS_MANAGE, INVITATIONS_READ},
 };
 
@@ -73,6 +73,17 @@ impl Invitation {
     }
 }
 
+/// An invitation with what lists show beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedInvitation {
+    /// The invitation.
+    pub invitation: Invitation,
+    /// The name of the inviter, unless the inviter has left the tenant.
+    pub inviter: Option<Name>,
+    /// The names of its roles.
+    pub roles: Vec<(RoleId, RoleName)>,
+}
+
 /// Port: stores invitations. Methods see the unit's tenant only, or all tenants in System units.
 #[async_trait]
 pub trait Invitations: Send {
@@ -100,7 +111,7 @@ pub trait Invitations: Send {
     async fn page_invitations(
         &mut self,
         page: PageRequest<InvitationId>,
-    ) -> Result<Page<Invitation, InvitationId>, StoreError>;
+    ) -> Result<Page<ListedInvitation, InvitationId>, StoreError>;
 
     /// Counts the invitations with this role that may be accepted at this time.
     async fn count_invitations_with(&mut self, role: RoleId, now: Timestamp) -> Result<u64, StoreError>;

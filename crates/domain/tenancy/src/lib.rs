@@ -11,7 +11,9 @@ pub mod vocabulary;
 
 pub use error::TenancyError;
 pub use ids::InvitationId;
-pub use invitations::{Invitation, InvitationState, Invitations, ListInvitations, RevokeInvitation, revoke_invitation};
+pub use invitations::{
+    Invitation, InvitationState, Invitations, ListInvitations, ListedInvitation, RevokeInvitation, revoke_invitation,
+};
 pub use memberships::{
     AssignRole, AssignRoles, ListMembers, MemberFilter, MemberKey, MemberKeys, MemberOrder, Membership,
     MembershipStatus, Memberships, RoleAssignment, UnassignRole, assign_role, assign_roles, ensure_owner_remains,

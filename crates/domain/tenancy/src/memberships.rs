@@ -105,7 +105,7 @@ pub enum MemberKey {
 }
 
 /// Filters of the list of members.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MemberFilter {
     /// A folded prefix of the name or the email address.
     pub prefix: Option<String>,

@@ -87,6 +87,17 @@ impl App {
         self.reader.open(scope).await
     }
 
+    /// Opens such a unit for rows that are found by a key and for pages without filters: PostgreSQL plans its
+    /// statements once on each connection.
+    pub(crate) async fn read_with_one_plan(&self, scope: Scope) -> Result<Unit, StoreError> {
+        self.reader.open_with_one_plan(scope).await
+    }
+
+    /// Opens a unit for a page. What is best for a page with filters depends on their values.
+    pub(crate) async fn read_page<F: Default + PartialEq>(&self, scope: Scope, filter: &F) -> Result<Unit, StoreError> {
+        if *filter == F::default() { self.read_with_one_plan(scope).await } else { self.read(scope).await }
+    }
+
     /// Runs a change in a task of its own and commits it; see [`Changes::run`].
     pub(crate) fn change<W, D>(
         &self,

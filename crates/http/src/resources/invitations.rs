@@ -4,15 +4,13 @@ mod accept;
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
-use tenantry_identity::{
-    AttemptKind, Invite, People, Person, ResendInvitation, invite as make, resend_invitation as resend,
-};
-use tenantry_kernel::{EmailAddress, ErrorCode, Page, RoleId, Timestamp, UserId};
+use tenantry_identity::{AttemptKind, Invite, People, ResendInvitation, invite as make, resend_invitation as resend};
+use tenantry_kernel::{EmailAddress, ErrorCode, RoleId, Timestamp};
 use tenantry_service::Unit;
 use tenantry_tenancy::vocabulary::{ALREADY_MEMBER, ROLE_ESCALATION};
 use tenantry_tenancy::{
-    Invitation, InvitationId, Invitations, ListInvitations, RevokeInvitation, Role, Roles, revoke_invitation as revoke,
+    Invitation, InvitationId, Invitations, ListInvitations, ListedInvitation, RevokeInvitation, Roles,
+    revoke_invitation as revoke,
 };
 use utoipa::ToSchema;
 use validator::Validate;
@@ -86,31 +84,31 @@ pub(crate) struct InviterReference {
     name: Option<String>,
 }
 
-/// Creates the views of invitations, with the names of roles and inviters.
-async fn views(unit: &mut Unit, invitations: &[Invitation], now: Timestamp) -> Result<Vec<InvitationView>, Failure> {
-    let role_ids: Vec<RoleId> = invitations.iter().flat_map(|invitation| invitation.roles.iter().copied()).collect();
-    let roles: HashMap<RoleId, Role> =
-        unit.roles_by_ids(&role_ids).await?.into_iter().map(|role| (role.id, role)).collect();
-    let inviters: Vec<UserId> = invitations.iter().map(|invitation| invitation.invited_by).collect();
-    let inviters: HashMap<UserId, Person> =
-        unit.people_by_ids(&inviters).await?.into_iter().map(|person| (person.id, person)).collect();
-    let view = |invitation: &Invitation| InvitationView {
-        id: invitation.id.to_string(),
-        email: invitation.email.to_string(),
-        roles: invitation.roles.iter().filter_map(|id| roles.get(id)).map(RoleReference::from).collect(),
-        status: invitation.status_at(now),
-        invited_by: InviterReference {
-            id: invitation.invited_by.to_string(),
-            name: inviters.get(&invitation.invited_by).map(|person| person.name.to_string()),
-        },
-        expires_at: invitation.expires_at.to_string(),
-        created_at: invitation.created_at.to_string(),
-    };
-    Ok(invitations.iter().map(view).collect())
+impl InvitationView {
+    fn new(listed: &ListedInvitation, now: Timestamp) -> Self {
+        let ListedInvitation { invitation, inviter, roles } = listed;
+        Self {
+            id: invitation.id.to_string(),
+            email: invitation.email.to_string(),
+            roles: roles.iter().map(|(id, name)| RoleReference::new(*id, name)).collect(),
+            status: invitation.status_at(now),
+            invited_by: InviterReference {
+                id: invitation.invited_by.to_string(),
+                name: inviter.as_ref().map(ToString::to_string),
+            },
+            expires_at: invitation.expires_at.to_string(),
+            created_at: invitation.created_at.to_string(),
+        }
+    }
 }
 
+/// Creates the view of an invitation, with the names of its roles and its inviter.
 async fn view(unit: &mut Unit, invitation: Invitation, now: Timestamp) -> Result<InvitationView, Failure> {
-    views(unit, &[invitation], now).await?.pop().ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))
+    let roles = unit.roles_by_ids(&invitation.roles).await?;
+    let of_id = |id: &RoleId| roles.iter().find(|role| role.id == *id).map(|role| (*id, role.name.clone()));
+    let roles = invitation.roles.iter().filter_map(of_id).collect();
+    let inviter = unit.person_by_id(invitation.invited_by).await?.map(|person| person.name);
+    Ok(InvitationView::new(&ListedInvitation { invitation, inviter, roles }, now))
 }
 
 /// List the tenant's invitations, newest first
@@ -127,10 +125,10 @@ pub(crate) async fn list_invitations(
     request: ListRequest<NewestFirst<InvitationId>>,
 ) -> Result<Answer, Failure> {
     let List { page, cursors, .. } = request.parse(&caller)?;
-    let mut unit = app.read(caller.scope()).await?;
-    let page = unit.page_invitations(page).await?;
-    let items = views(&mut unit, &page.items, app.context.now()).await?;
-    cursors.answer(&Page { items, next: page.next })
+    let mut unit = app.read_with_one_plan(caller.scope()).await?;
+    let now = app.context.now();
+    let page = unit.page_invitations(page).await?.map(|listed| InvitationView::new(&listed, now));
+    cursors.answer(&page)
 }
 
 /// The email address to invite, and the roles of the new member.

@@ -186,7 +186,7 @@ pub(crate) async fn list_jobs(
     request: ListRequest<JobQuery>,
 ) -> Result<Answer, Failure> {
     let List { filter, page, cursors } = request.parse(&caller)?;
-    let page = app.read(caller.scope()).await?.page_jobs(&filter, page).await?;
+    let page = app.read_page(caller.scope(), &filter).await?.page_jobs(&filter, page).await?;
     let items: Vec<JobView> = page.items.into_iter().map(JobView::try_from).collect::<Result<_, _>>()?;
     cursors.answer(&Page { items, next: page.next })
 }

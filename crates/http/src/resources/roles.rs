@@ -158,7 +158,7 @@ pub(crate) async fn list_roles(
     request: ListRequest<NewestFirst<RoleId>>,
 ) -> Result<Answer, Failure> {
     let List { page, cursors, .. } = request.parse(&caller)?;
-    let page = app.read(caller.scope()).await?.page_roles(page).await?;
+    let page = app.read_with_one_plan(caller.scope()).await?.page_roles(page).await?;
     let ids: Vec<RoleId> = page.items.iter().map(|role| role.id).collect();
     let holders: HashMap<RoleId, u64> =
         app.assignment_counts.of_roles(&ids, caller.scope()).await?.into_iter().collect();

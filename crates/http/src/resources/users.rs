@@ -3,13 +3,13 @@
 use actix_web::web;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use tenantry_identity::{ChangeMemberStatus, People, Person, RemoveMember, change_member_status, remove_member};
+use tenantry_identity::{ChangeMemberStatus, MemberDetails, People, RemoveMember, change_member_status, remove_member};
 use tenantry_kernel::{Direction, ErrorCode, Page, RoleId, UserId, Vocabulary, bounded_line, fold};
 use tenantry_service::Unit;
 use tenantry_tenancy::vocabulary::{LAST_OWNER, ROLE_ESCALATION};
 use tenantry_tenancy::{
     AssignRole, AssignRoles, ListMembers, MemberFilter, MemberKey, MemberOrder, Membership, MembershipStatus,
-    Memberships, RoleAssignment, UnassignRole, assign_role as assign, assign_roles, unassign_role as unassign,
+    Memberships, UnassignRole, assign_role as assign, assign_roles, unassign_role as unassign,
 };
 use utoipa::{IntoParams, ToSchema};
 use validator::Validate;
@@ -59,14 +59,13 @@ pub(crate) struct MemberView {
 }
 
 impl MemberView {
-    fn new(member: &Membership, person: &Person, assignments: &[RoleAssignment]) -> Self {
-        let own = assignments.iter().filter(|assignment| assignment.user == member.user);
+    fn new(member: &Membership, MemberDetails { person, roles }: &MemberDetails) -> Self {
         Self {
             id: member.user.to_string(),
             email: person.email.to_string(),
             name: person.name.to_string(),
             status: member.status.name(),
-            roles: own.map(|assignment| RoleReference::from(&assignment.role)).collect(),
+            roles: roles.iter().map(|(id, name)| RoleReference::new(*id, name)).collect(),
             joined_at: member.joined_at.to_string(),
             last_seen_at: member.last_seen_at.map(|at| at.to_minute().to_string()),
         }
@@ -167,7 +166,7 @@ pub(crate) async fn list_users(
     request: ListRequest<MemberQuery>,
 ) -> Result<Answer, Failure> {
     let List { filter: (filter, order), page, cursors } = request.parse(&caller)?;
-    let mut unit = app.read(caller.scope()).await?;
+    let mut unit = app.read_page(caller.scope(), &filter).await?;
     let page = unit.page_memberships(&filter, order, page).await?;
     let members: Vec<Membership> = page.items.into_iter().map(|(member, _)| member).collect();
     let items = views(&mut unit, &members).await?;
@@ -176,11 +175,9 @@ pub(crate) async fn list_users(
 
 async fn views(unit: &mut Unit, members: &[Membership]) -> Result<Vec<MemberView>, Failure> {
     let ids: Vec<UserId> = members.iter().map(|member| member.user).collect();
-    let people = unit.people_by_ids(&ids).await?;
-    let people: HashMap<UserId, Person> = people.into_iter().map(|person| (person.id, person)).collect();
-    let assignments = unit.roles_of(&ids).await?;
-    let view = |member: &Membership| people.get(&member.user).map(|p| MemberView::new(member, p, &assignments));
-    Ok(members.iter().filter_map(view).collect())
+    let details = unit.members_by_ids(&ids).await?;
+    let details: HashMap<UserId, MemberDetails> = details.into_iter().map(|found| (found.person.id, found)).collect();
+    Ok(members.iter().filter_map(|member| Some(MemberView::new(member, details.get(&member.user)?))).collect())
 }
 
 async fn answer_member(unit: &mut Unit, user: UserId) -> Result<Answer, Failure> {
@@ -204,7 +201,7 @@ pub(crate) async fn get_user(
     caller: Authorized<ListMembers>,
     id: web::Path<String>,
 ) -> Result<Answer, Failure> {
-    let mut unit = app.read(caller.scope()).await?;
+    let mut unit = app.read_with_one_plan(caller.scope()).await?;
     answer_member(&mut unit, path_id(&id)?).await
 }
 

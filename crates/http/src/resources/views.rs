@@ -5,7 +5,7 @@ use tenantry_identity::Person;
 use tenantry_kernel::{
     Assurance, FieldError, HeldRole, Permission, RoleId, SessionPrincipal, TenantAuthority, Vocabulary,
 };
-use tenantry_tenancy::{Role, Tenant};
+use tenantry_tenancy::{Role, RoleName, Tenant};
 use utoipa::ToSchema;
 
 use crate::request::FieldErrors;
@@ -120,9 +120,15 @@ pub(crate) struct RoleReference {
     name: String,
 }
 
+impl RoleReference {
+    pub(super) fn new(id: RoleId, name: &RoleName) -> Self {
+        Self { id: id.to_string(), name: name.to_string() }
+    }
+}
+
 impl From<&Role> for RoleReference {
     fn from(role: &Role) -> Self {
-        Self { id: role.id.to_string(), name: role.name.to_string() }
+        Self::new(role.id, &role.name)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tests of lists of invitations, page by page.
 
-use tenantry_kernel::{Direction, PageRequest};
-use tenantry_tenancy::{Invitation, Invitations};
+use tenantry_kernel::{Direction, PageRequest, PermissionSet};
+use tenantry_tenancy::{Invitation, Invitations, Memberships};
 
 use super::{STATES, keep, new_invitation, sorted, three_roles};
 use crate::{
@@ -34,7 +34,7 @@ pub(super) async fn all_pages_joined_are_the_whole_list(scene: &Scene<'_, impl U
                     all_pages(limit, direction, async |page| unit.page_invitations(page).await.unwrap()).await
                 })
                 .await;
-            let listed: Vec<Invitation> = listed.into_iter().map(sorted).collect();
+            let listed: Vec<Invitation> = listed.into_iter().map(|listed| sorted(listed.invitation)).collect();
             assert_eq!(listed, expected, "{direction:?} by {limit}");
         }
         expected.reverse();
@@ -43,6 +43,33 @@ pub(super) async fn all_pages_joined_are_the_whole_list(scene: &Scene<'_, impl U
     let page = PageRequest { limit: 100, after: Some(theirs.id), direction: Direction::Descending };
     let page = scene.look_as(empty.scope(), async |unit| unit.page_invitations(page).await.unwrap()).await;
     assert_eq!((page.items, page.next), (vec![], None));
+}
+
+pub(super) async fn a_page_has_the_names_of_roles_and_inviters(
+    scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>,
+) {
+    let acme = scene.tenant().await;
+    let roles = [
+        scene.role(&acme, "Clerk", PermissionSet::EMPTY).await,
+        scene.role(&acme, "Auditor", PermissionSet::EMPTY).await,
+    ];
+    let leaver = scene.member(&acme).await;
+    let by_owner = Invitation { roles: roles.iter().map(|role| role.id).collect(), ..new_invitation(scene, &acme) };
+    scene.later(1);
+    let by_leaver = Invitation { roles: vec![], invited_by: leaver.id, ..new_invitation(scene, &acme) };
+    keep(scene, &[&by_owner, &by_leaver]).await;
+    let read = async || {
+        let page = PageRequest { limit: 20, after: None, direction: Direction::Ascending };
+        scene.look_as(acme.scope(), async |unit| unit.page_invitations(page).await.unwrap().items).await
+    };
+    let [of_owner, of_leaver] = &read().await[..] else { panic!("two invitations") };
+    assert_eq!(of_owner.inviter.as_ref(), Some(&acme.owner.name));
+    let mut names: Vec<&str> = of_owner.roles.iter().map(|(_, name)| name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["Auditor", "Clerk"]);
+    assert_eq!((of_leaver.inviter.as_ref(), &of_leaver.roles[..]), (Some(&leaver.name), &[][..]));
+    scene.change(acme.scope(), async |unit| unit.delete_membership(leaver.id).await.unwrap()).await;
+    assert_eq!(read().await[1].inviter, None, "the inviter has left the tenant");
 }
 
 pub(super) async fn a_system_unit_lists_every_tenants(scene: &Scene<'_, impl Units<Unit: Directory + Invitations>>) {
@@ -60,8 +87,11 @@ pub(super) async fn a_system_unit_lists_every_tenants(scene: &Scene<'_, impl Uni
                 all_pages(3, direction, async |page| unit.page_invitations(page).await.unwrap()).await
             })
             .await;
-        let listed: Vec<Invitation> =
-            listed.into_iter().map(sorted).filter(|one| made.iter().any(|other| other.id == one.id)).collect();
+        let listed: Vec<Invitation> = listed
+            .into_iter()
+            .map(|listed| sorted(listed.invitation))
+            .filter(|one| made.iter().any(|other| other.id == one.id))
+            .collect();
         assert_eq!(listed, made, "{direction:?}, among those of other scenarios");
         made.reverse();
     }

@@ -30,7 +30,7 @@ pub(super) async fn te1_another_tenants_invitations_are_invisible(
                 for direction in [Direction::Ascending, Direction::Descending] {
                     let page = PageRequest { limit: 100, after, direction };
                     let page = unit.page_invitations(page).await.unwrap();
-                    assert!(page.items.iter().all(|invitation| *invitation == own), "{direction:?} {after:?}");
+                    assert!(page.items.iter().all(|listed| listed.invitation == own), "{direction:?} {after:?}");
                     assert_eq!(page.next, None);
                 }
             }

@@ -149,6 +149,31 @@ pub(super) async fn all_pages_joined_are_the_whole_list(scene: &Scene<'_, impl U
     }
 }
 
+pub(super) async fn a_page_of_members_is_read_with_their_names_and_roles(
+    scene: &Scene<'_, impl Units<Unit: Directory>>,
+) {
+    let crowd = &Crowd::gather(scene).await;
+    let ids: Vec<_> = crowd.members.iter().map(|listed| listed.person.id).collect();
+    let found = scene
+        .look_as(crowd.tenant.scope(), async |unit| {
+            assert_eq!(unit.members_by_ids(&[]).await.unwrap(), []);
+            unit.members_by_ids(&ids).await.unwrap()
+        })
+        .await;
+    assert_eq!(found.len(), crowd.members.len(), "each once");
+    for listed in &crowd.members {
+        let member = found.iter().find(|member| member.person.id == listed.person.id).unwrap();
+        assert_eq!(member.person, listed.person);
+        let mut roles: Vec<RoleId> = member.roles.iter().map(|(id, _)| *id).collect();
+        let names: Vec<String> = member.roles.iter().map(|(_, name)| name.key()).collect();
+        assert!(names.is_sorted(), "{names:?}");
+        let mut expected = listed.roles.clone();
+        roles.sort();
+        expected.sort();
+        assert_eq!(roles, expected, "{}", listed.person.name);
+    }
+}
+
 pub(super) async fn in1_a_prefix_is_taken_literally(scene: &Scene<'_, impl Units<Unit: Directory>>) {
     let crowd = &Crowd::gather(scene).await;
     // How many of the names each search finds; addresses add to them.

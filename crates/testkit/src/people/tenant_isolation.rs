@@ -37,6 +37,29 @@ pub(super) async fn te1_a_scope_sees_its_own_people(scene: &Scene<'_, impl Units
             })
             .await;
     }
+    for (scope, members) in [
+        (acme.scope(), vec![acme.owner.id, colleague.id]),
+        (acme.scope_of(alone.id), vec![acme.owner.id, colleague.id]),
+        (globex.scope(), vec![globex.owner.id]),
+    ] {
+        scene
+            .look_as(scope, async |unit| {
+                let found = unit.members_by_ids(&everybody).await.unwrap();
+                let mut found: Vec<UserId> = found.iter().map(|member| member.person.id).collect();
+                found.sort();
+                let mut members = members.clone();
+                members.sort();
+                assert_eq!(found, members, "{scope:?}");
+            })
+            .await;
+    }
+    for scope in [TestScope::Person(alone.id), TestScope::System] {
+        scene
+            .look_as(scope, async |unit| {
+                must_be!(unit.members_by_ids(&everybody).await, Err(StoreError::Misuse(_)));
+            })
+            .await;
+    }
     for (scope, own) in [(acme.scope(), acme.owner.id), (TestScope::Person(alone.id), alone.id)] {
         scene
             .change(scope, async |unit| {

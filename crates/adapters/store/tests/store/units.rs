@@ -9,7 +9,8 @@ use tenantry_tenancy::Tenants;
 use crate::support::{Opened, SYSTEM};
 
 on_both_databases! {
-    statements_are_counted
+    round_trips_are_counted
+    a_unit_for_reading_does_not_write
     a_commit_reports_changes_of_authority
     a_commit_says_whether_there_is_work
     the_database_answers_and_says_what_it_is
@@ -17,24 +18,34 @@ on_both_databases! {
     a_closed_store_is_unavailable
 }
 
-/// Budgets of statements depend on these counts: opening, the scope on PostgreSQL, each statement, and the commit.
-async fn statements_are_counted(opened: Opened) {
+/// Budgets depend on these counts: opening, each statement, and the commit. Dropping a unit costs nothing.
+async fn round_trips_are_counted(opened: Opened) {
     let (tenant, owner) = opened.tenant().await;
-    let scope = u64::from(opened.is_postgres());
 
     let before = opened.store.statements();
     let mut unit = opened.store.read(SYSTEM).await.unwrap();
     unit.person_by_id(owner.id).await.unwrap();
     unit.tenant_by_id(tenant.id).await.unwrap();
     drop(unit);
-    assert_eq!(opened.store.statements() - before, 1 + scope + 2);
+    assert_eq!(opened.store.statements() - before, 1 + 2);
 
     let before = opened.store.statements();
     let mut unit = opened.store.begin(SYSTEM).await.unwrap();
     unit.update_tenant(&tenant).await.unwrap();
     unit.tenant_authority_changed(tenant.id).await.unwrap();
     unit.commit().await.unwrap();
-    assert_eq!(opened.store.statements() - before, 1 + scope + 2 + 1);
+    assert_eq!(opened.store.statements() - before, 1 + 2 + 1);
+}
+
+/// A unit for reading cannot write, not even by a mistake of the program.
+async fn a_unit_for_reading_does_not_write(opened: Opened) {
+    let (tenant, _) = opened.tenant().await;
+    let mut unit = opened.store.read(SYSTEM).await.unwrap();
+    unit.update_tenant(&tenant).await.unwrap_err();
+    drop(unit);
+    let mut unit = opened.store.begin(SYSTEM).await.unwrap();
+    unit.update_tenant(&tenant).await.unwrap();
+    unit.commit().await.unwrap();
 }
 
 async fn a_commit_reports_changes_of_authority(opened: Opened) {

@@ -133,7 +133,7 @@ pub(crate) async fn list_files(
     request: ListRequest<FileQuery>,
 ) -> Result<Answer, Failure> {
     let List { filter: (filter, order), page, cursors } = request.parse(&caller)?;
-    let mut unit = app.read(caller.scope()).await?;
+    let mut unit = app.read_page(caller.scope(), &filter).await?;
     let page = unit.page_files(&filter, order, page).await?;
     let items = views(&mut unit, &page.items).await?;
     cursors.answer(&Page { items, next: page.next })
@@ -155,7 +155,7 @@ pub(crate) async fn get_file(
     id: web::Path<String>,
 ) -> Result<Answer, Failure> {
     let id: FileId = path_id(&id)?;
-    let mut unit = app.read(caller.scope()).await?;
+    let mut unit = app.read_with_one_plan(caller.scope()).await?;
     let file = unit.file_by_id(id).await?.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
     let view = views(&mut unit, &[file]).await?.pop().ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?;
     Answer::ok(&view)
