@@ -4,9 +4,11 @@ SELECT session, tenant, person FROM replay_targets WHERE client = :client_id \gs
 \set fresh 0
 \endif
 \set name random(1, 9000000000000000000)
+\startpipeline
 BEGIN;
 SELECT set_config('app.tenant', :tenant, true), set_config('app.person', :person, true),
     set_config('app.system', '', true);
+\endpipeline
 SELECT 1 FROM tenants WHERE id = :tenant FOR NO KEY UPDATE;
 SELECT s.id AS session_id, s.sign_in_id, s.created_at AS session_created_at, s.expires_at, s.seen_rotation,
     u.id AS user_id, u.email, u.email_verified_at, u.name AS user_name, u.created_at AS user_created_at,
@@ -26,11 +28,12 @@ ORDER BY r.name_key;
 INSERT INTO "roles" ("tenant_id", "id", "name", "name_key", "description", "permissions", "system", "version",
     "created_at", "updated_at")
 VALUES (:tenant, gen_random_uuid(), :name, :name, :description, :permissions, NULL, :one, now(), now());
-INSERT INTO "journal" ("id", "version", "tenant_id", "occurred_at", "action", "action_group", "outcome", "actor_type",
-    "actor_id", "on_behalf_of", "target_type", "target_id", "changes", "request_id", "count", "commitment")
-VALUES (gen_random_uuid(), :one, :tenant, now(), :action, :action_group, :outcome, :actor_type,
-    :person, NULL, :target_type, gen_random_uuid(), :changes, gen_random_uuid(), :one, :digest);
-INSERT INTO "journal_parts" ("event_id", "tenant_id", "actor_id", "salt", "part")
-VALUES (gen_random_uuid(), :tenant, :person, :digest, :part);
-INSERT INTO "journal_unsealed" ("chain", "event_id") VALUES (:tenant, gen_random_uuid());
+WITH entry AS (INSERT INTO journal
+    (id, version, tenant_id, occurred_at, action, action_group, outcome, actor_type, actor_id, on_behalf_of,
+    target_type, target_id, changes, request_id, count, commitment)
+    VALUES (gen_random_uuid(), :one, :tenant, now(), :action, :action_group, :outcome, :actor_type, :person, NULL,
+    :target_type, gen_random_uuid(), :changes, gen_random_uuid(), :one, :digest)),
+part AS (INSERT INTO journal_parts (event_id, tenant_id, actor_id, salt, part)
+    VALUES (gen_random_uuid(), :tenant, :person, :digest, :part))
+INSERT INTO journal_unsealed (chain, event_id) VALUES (:tenant, gen_random_uuid());
 COMMIT;

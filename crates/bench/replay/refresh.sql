@@ -1,17 +1,17 @@
 -- The statements of one refresh. The bench compares them with those that the server sends.
 \if :fresh
-SELECT session, tenant, person FROM replay_targets WHERE client = :client_id \gset
+SELECT session, tenant, person, rotation FROM replay_targets WHERE client = :client_id \gset
 \set fresh 0
 \endif
+\startpipeline
 BEGIN;
 SELECT set_config('app.tenant', '', true), set_config('app.person', '', true),
-    set_config('app.system', :on, true);
-SELECT "sessions"."id", "sessions"."sign_in_id", "sessions"."user_id", "sessions"."tenant_id", "sessions"."key_id",
-    "sessions"."rotation", "sessions"."seen_rotation", "sessions"."created_at", "sessions"."rotated_at",
-    "sessions"."last_used_at", "sessions"."expires_at", "sessions"."ended_at", "sessions"."end_reason",
-    "sessions"."user_agent", "sessions"."ip"
-FROM "sessions" WHERE "sessions"."id" = :session LIMIT :one \gset
+    set_config('app.system', 'on', true);
+\endpipeline
 UPDATE "sessions" SET "rotation" = "rotation" + :one, "seen_rotation" = "rotation", "rotated_at" = now(),
     "last_used_at" = now()
-WHERE "sessions"."id" = :session AND "sessions"."rotation" = :rotation AND "sessions"."ended_at" IS NULL;
+WHERE "sessions"."id" = :session AND "sessions"."rotation" = :rotation AND "sessions"."ended_at" IS NULL
+    AND "sessions"."expires_at" > now() AND "sessions"."rotated_at" > :long_ago
+RETURNING "id", "sign_in_id", "user_id", "tenant_id", "key_id", "rotation", "seen_rotation", "created_at",
+    "rotated_at", "last_used_at", "expires_at", "ended_at", "end_reason", "user_agent", "ip" \gset
 COMMIT;

@@ -3,7 +3,7 @@
 //! The scripts have pgbench's format. [`Script::parse`] reads as much of it as the loop needs and compares the
 //! statements with those that the server sends, so that the scripts cannot become outdated.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row, SqliteConnection,
@@ -30,6 +30,7 @@ pub(crate) struct Script {
     name: &'static str,
     text: &'static str,
     statements: Vec<Statement>,
+    on_sqlite: Vec<Statement>,
 }
 
 /// A statement with `?1`, `?2`, … as placeholders.
@@ -62,17 +63,20 @@ enum Value {
     Bytes(Vec<u8>),
 }
 
-pub(crate) const SCRIPTS: [(&str, &str); 2] = [
-    ("refresh.sql", include_str!("../replay/refresh.sql")),
-    ("create_role.sql", include_str!("../replay/create_role.sql")),
+/// The name of a script, its text, and the text for SQLite.
+type ScriptTexts = (&'static str, &'static str, &'static str);
+
+pub(crate) const SCRIPTS: [ScriptTexts; 2] = [
+    ("refresh.sql", include_str!("../replay/refresh.sql"), include_str!("../replay/refresh.sql")),
+    ("create_role.sql", include_str!("../replay/create_role.sql"), include_str!("../replay/create_role_on_sqlite.sql")),
 ];
 
 /// Returns the variables that have the same value for all clients.
 fn constants() -> Vec<(&'static str, Value)> {
     let text = |text: &str| Value::Text(text.to_owned());
     vec![
-        ("on", text("on")),
         ("one", Value::Number(1)),
+        ("long_ago", text("2000-01-01T00:00:00+00:00")),
         ("description", text("Answers customers.")),
         ("permissions", text("users:read")),
         ("action", text("role.created")),
@@ -92,29 +96,17 @@ fn constants() -> Vec<(&'static str, Value)> {
 }
 
 impl Script {
-    pub(crate) fn parse((name, text): (&'static str, &'static str)) -> Result<Self> {
-        let mut statements = Vec::new();
-        let mut sql = String::new();
-        let lines = text.lines().filter(|line| !line.starts_with("--"));
-        let in_transaction = lines.skip_while(|line| *line != "BEGIN;").filter(|line| !line.starts_with('\\'));
-        for line in in_transaction {
-            sql.push_str(line);
-            sql.push(' ');
-            let line = line.trim_end();
-            let (sets, ends) = (line.ends_with("\\gset"), line.ends_with(';'));
-            if sets || ends {
-                let text = std::mem::take(&mut sql);
-                statements
-                    .push(Statement::parse(text.trim_end().trim_end_matches("\\gset").trim_end_matches(';'), sets));
-            }
-        }
-        ensure!(sql.trim().is_empty() && !statements.is_empty(), "{name} does not end with a statement");
-        Ok(Self { name, text, statements })
+    pub(crate) fn parse((name, text, on_sqlite): ScriptTexts) -> Result<Self> {
+        let (statements, on_sqlite) = (Statement::parse_all(text), Statement::parse_all(on_sqlite));
+        let (statements, on_sqlite) = statements.zip(on_sqlite).with_context(|| format!("{name} ends too early"))?;
+        Ok(Self { name, text, statements, on_sqlite })
     }
 
     /// Fails when the server sends other statements.
     pub(crate) fn require_same(&self, heard: &[String]) -> Result<()> {
-        let heard: Vec<String> = heard.iter().map(|sql| Statement::parse(sql, false).sql).collect();
+        // The server opens a transaction and passes the scope in one message.
+        let heard = heard.iter().flat_map(|message| message.split("; "));
+        let heard: Vec<String> = heard.map(|sql| Statement::parse(sql, false).sql).collect();
         let ours: Vec<&String> = self.statements.iter().map(|statement| &statement.sql).collect();
         if !ours.iter().copied().eq(&heard) {
             bail!("crates/bench/replay/{} says {ours:#?}, and the server sends {heard:#?}", self.name);
@@ -131,10 +123,13 @@ impl Script {
         duration: Duration,
     ) -> Result<f64> {
         let mut connection = PgConnection::connect(url).await?;
-        let table = "CREATE TABLE IF NOT EXISTS replay_targets (client bigint PRIMARY KEY, session uuid, tenant uuid, person uuid)";
+        let table = "CREATE TABLE IF NOT EXISTS replay_targets \
+            (client bigint PRIMARY KEY, session uuid, tenant uuid, person uuid, rotation bigint)";
         sqlx::query(table).execute(&mut connection).await?;
+        sqlx::query("SELECT set_config('app.system', 'on', false)").execute(&mut connection).await?;
         for (target, client) in targets.iter().zip(0_i64..) {
-            let insert = "INSERT INTO replay_targets VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+            let insert = "INSERT INTO replay_targets SELECT $1, id, $3, $4, rotation FROM sessions WHERE id = $2 \
+                ON CONFLICT (client) DO UPDATE SET rotation = excluded.rotation";
             let [session, tenant, person] = target.ids()?;
             sqlx::query(insert).bind(client).bind(session).bind(tenant).bind(person).execute(&mut connection).await?;
         }
@@ -175,6 +170,7 @@ impl Script {
         let mut connection = options.disable_statement_logging().connect().await?;
         let mut variables: HashMap<String, Value> =
             constants().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut rotations: HashMap<Uuid, i64> = HashMap::new();
         let (began, mut count) = (Instant::now(), 0_u32);
         for target in targets.iter().cycle() {
             if began.elapsed() >= duration {
@@ -185,8 +181,19 @@ impl Script {
             variables.insert("tenant".to_owned(), Value::Id(tenant));
             variables.insert("person".to_owned(), Value::Id(person));
             variables.insert("name".to_owned(), Value::Text(new_id().to_string()));
-            for statement in self.statements.iter().filter(|statement| statement.is_for_sqlite()) {
+            let rotation = match rotations.get(&session) {
+                Some(rotation) => *rotation,
+                None => {
+                    let rotation = sqlx::query_scalar("SELECT rotation FROM sessions WHERE id = $1").bind(session);
+                    rotation.fetch_one(&mut connection).await?
+                }
+            };
+            variables.insert("rotation".to_owned(), Value::Number(rotation));
+            for statement in self.on_sqlite.iter().filter(|statement| statement.is_for_sqlite()) {
                 statement.run_on_sqlite(&mut connection, &mut variables).await?;
+            }
+            if let Some(Value::Number(rotation)) = variables.get("rotation") {
+                rotations.insert(session, *rotation);
             }
             count += 1;
         }
@@ -203,6 +210,25 @@ impl ReplayTarget {
 }
 
 impl Statement {
+    /// Returns the statements of a script from `BEGIN` on, or `None` when it does not end with a statement.
+    fn parse_all(text: &str) -> Option<Vec<Self>> {
+        let mut statements = Vec::new();
+        let mut sql = String::new();
+        let lines = text.lines().filter(|line| !line.starts_with("--"));
+        let in_transaction = lines.skip_while(|line| *line != "BEGIN;").filter(|line| !line.starts_with('\\'));
+        for line in in_transaction {
+            sql.push_str(line);
+            sql.push(' ');
+            let line = line.trim_end();
+            let (sets, ends) = (line.ends_with("\\gset"), line.ends_with(';'));
+            if sets || ends {
+                let text = std::mem::take(&mut sql);
+                statements.push(Self::parse(text.trim_end().trim_end_matches("\\gset").trim_end_matches(';'), sets));
+            }
+        }
+        (sql.trim().is_empty() && !statements.is_empty()).then_some(statements)
+    }
+
     fn parse(text: &str, sets: bool) -> Self {
         let mut rest = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let (mut sql, mut values) = (String::new(), Vec::new());
@@ -219,9 +245,9 @@ impl Statement {
         Self { sql, values, sets }
     }
 
-    /// SQLite has no settings and no row locks.
+    /// SQLite has no settings.
     fn is_for_sqlite(&self) -> bool {
-        !self.sql.contains("set_config") && !self.sql.contains("FOR NO KEY UPDATE")
+        !self.sql.contains("set_config")
     }
 
     async fn run_on_sqlite(
@@ -258,6 +284,11 @@ impl Slot {
             [("gen_random_uuid()", Slot::NewId), ("now()", Slot::Now), ("''", Slot::Empty)];
         if let Some((word, slot)) = WORDS.into_iter().find(|(word, _)| rest.starts_with(word)) {
             return (Some(slot), word.len());
+        }
+        const QUOTED_ID: usize = 38;
+        let quoted = rest.get(..QUOTED_ID).and_then(|text| text.strip_prefix('\'')?.strip_suffix('\''));
+        if quoted.is_some_and(|text| text.parse::<Uuid>().is_ok()) {
+            return (Some(Self::Parameter), QUOTED_ID);
         }
         if rest.starts_with("NULL") && !before.ends_with("IS ") && !before.ends_with("NOT ") {
             return (Some(Self::Null), "NULL".len());

@@ -21,6 +21,7 @@ suite! {
         a_session_is_rotated_from_where_it_stands,
         se1_of_many_units_one_rotates,
         an_ended_session_is_not_rotated,
+        an_expired_or_idle_session_is_not_rotated,
         what_was_seen_never_goes_back,
     }
     ending {

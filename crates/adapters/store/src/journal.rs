@@ -1,6 +1,7 @@
 //! Writes the journal, in the unit of the change that an event reports.
 
 use async_trait::async_trait;
+use sea_orm::ConnectionTrait;
 use tenantry_kernel::{Event, Journal, StoreError, TenantId, UserId, canonical_json};
 
 use crate::{
@@ -151,6 +152,9 @@ impl Journal for Unit {
             part: canonical_json(&event.personal).map_err(failed)?,
         };
         let waiting = unsealed::Model { chain: row.tenant_id.unwrap_or_default(), event_id: row.id };
+        if self.is_postgres() {
+            return self.insert_together(row, part, waiting).await;
+        }
         self.insert(row).await??;
         self.insert(part).await??;
         self.insert(waiting).await??;
@@ -158,7 +162,47 @@ impl Journal for Unit {
     }
 }
 
+/// Inserts the three rows of an entry in one round trip.
+const INSERT_TOGETHER: &str = "\
+    WITH entry AS (INSERT INTO journal \
+        (id, version, tenant_id, occurred_at, action, action_group, outcome, actor_type, actor_id, on_behalf_of, \
+         target_type, target_id, changes, request_id, count, commitment) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)), \
+    part AS (INSERT INTO journal_parts (event_id, tenant_id, actor_id, salt, part) VALUES ($1, $3, $9, $17, $18)) \
+    INSERT INTO journal_unsealed (chain, event_id) VALUES ($19, $1)";
+
 impl Unit {
+    async fn insert_together(
+        &self,
+        row: row::Model,
+        part: part::Model,
+        waiting: unsealed::Model,
+    ) -> Result<(), StoreError> {
+        let values = [
+            row.id.into(),
+            row.version.into(),
+            row.tenant_id.into(),
+            row.occurred_at.into(),
+            row.action.into(),
+            row.action_group.into(),
+            row.outcome.into(),
+            row.actor_type.into(),
+            row.actor_id.into(),
+            row.on_behalf_of.into(),
+            row.target_type.into(),
+            row.target_id.into(),
+            row.changes.into(),
+            row.request_id.into(),
+            row.count.into(),
+            row.commitment.into(),
+            part.salt.into(),
+            part.part.into(),
+            waiting.chain.into(),
+        ];
+        self.run(self.transaction.execute_raw(self.sql(INSERT_TOGETHER, values))).await?;
+        Ok(())
+    }
+
     /// Fails unless the unit may write into the event's log: a tenant's unit into the log of its tenant, and a user's
     /// unit into the log outside every tenant if the user is the actor.
     fn require_own_log(&self, event: &Event) -> Result<(), StoreError> {

@@ -145,7 +145,13 @@ impl Sessions for Unit {
         self.all(select).await?.into_iter().map(Session::try_from).collect()
     }
 
-    async fn rotate_session(&mut self, id: SessionId, rotation: u32, now: Timestamp) -> Result<bool, StoreError> {
+    async fn rotate_session(
+        &mut self,
+        id: SessionId,
+        rotation: u32,
+        idle_since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
         let update = row::Entity::update_many()
             .col_expr(Column::Rotation, Expr::col(Column::Rotation).add(1))
             .col_expr(Column::SeenRotation, Expr::col(Column::Rotation))
@@ -154,8 +160,11 @@ impl Sessions for Unit {
             .filter(Column::Id.eq(id.uuid()))
             .filter(self.visible_sessions())
             .filter(Column::Rotation.eq(i64::from(rotation)))
-            .filter(Column::EndedAt.is_null());
-        Ok(self.run(update.exec(&self.transaction)).await?.rows_affected == 1)
+            .filter(Column::EndedAt.is_null())
+            .filter(Column::ExpiresAt.gt(now.utc()))
+            .filter(Column::RotatedAt.gt(idle_since.utc()));
+        let rotated = self.run(update.exec_with_returning(&self.transaction)).await?;
+        rotated.into_iter().next().map(Session::try_from).transpose()
     }
 
     async fn mark_rotation_seen(&mut self, id: SessionId, rotation: u32) -> Result<(), StoreError> {

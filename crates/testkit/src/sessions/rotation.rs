@@ -1,7 +1,9 @@
 //! Tests of the counter from which refresh tokens derive, and of the record of which tokens were used.
 
 use futures::future::join_all;
+use std::time::Duration;
 use tenantry_identity::{EndReason, Session, Sessions};
+use tenantry_kernel::Timestamp;
 
 use super::{keep, shown, stored};
 use crate::{
@@ -9,9 +11,25 @@ use crate::{
     units::Units,
 };
 
+const IDLE: Duration = Duration::from_secs(3600);
+
 async fn rotate(scene: &Scene<'_, impl Units<Unit: Sessions>>, session: &Session, from: u32) -> bool {
     let now = scene.context.now();
-    scene.system(async |unit| unit.rotate_session(session.id, from, now).await.unwrap()).await
+    let rotated = rotate_unless_idle(scene, session, from, now.minus(IDLE)).await;
+    if let Some(rotated) = &rotated {
+        assert_eq!((rotated.id, rotated.rotation), (session.id, from + 1), "it comes as it is afterwards");
+    }
+    rotated.is_some()
+}
+
+async fn rotate_unless_idle(
+    scene: &Scene<'_, impl Units<Unit: Sessions>>,
+    session: &Session,
+    from: u32,
+    idle_since: Timestamp,
+) -> Option<Session> {
+    let now = scene.context.now();
+    scene.system(async |unit| unit.rotate_session(session.id, from, idle_since, now).await.unwrap()).await
 }
 
 async fn mark_seen(scene: &Scene<'_, impl Units<Unit: Sessions>>, session: &Session, rotation: u32) -> u32 {
@@ -60,6 +78,22 @@ pub(super) async fn an_ended_session_is_not_rotated(scene: &Scene<'_, impl Units
     assert!(!rotate(scene, &session, 0).await);
     assert_eq!(shown(&stored(scene, session.id).await), shown([&session]));
     assert!(!rotate(scene, &scene.new_session(person.id, None), 0).await, "nor one that is not there");
+}
+
+pub(super) async fn an_expired_or_idle_session_is_not_rotated(
+    scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>,
+) {
+    let person = scene.person().await;
+    let session = scene.new_session(person.id, None);
+    let now = scene.later(60_000);
+    let expired = Session { expires_at: now, ..scene.new_session(person.id, None) };
+    keep(scene, [&session, &expired]).await;
+    assert!(!rotate(scene, &expired, 0).await);
+    let last_rotated = session.rotated_at;
+    assert!(rotate_unless_idle(scene, &session, 0, last_rotated).await.is_none());
+    assert_eq!(shown(&stored(scene, session.id).await), shown([&session]));
+    let just_before = last_rotated.minus(Duration::from_millis(1));
+    assert!(rotate_unless_idle(scene, &session, 0, just_before).await.is_some());
 }
 
 pub(super) async fn what_was_seen_never_goes_back(scene: &Scene<'_, impl Units<Unit: Directory + Sessions>>) {

@@ -1,5 +1,6 @@
 //! Tests that units of a tenant or of a user neither see nor change the sessions of others.
 
+use std::time::Duration;
 use tenantry_identity::{EndReason, Session, Sessions};
 use tenantry_kernel::SessionId;
 
@@ -61,7 +62,8 @@ pub(super) async fn te1_sessions_out_of_scope_are_untouched(scene: &Scene<'_, im
         for session in [&theirs, &alone] {
             scene
                 .change(scope, async |unit| {
-                    assert!(!unit.rotate_session(session.id, 3, now).await.unwrap());
+                    let idle_since = now.minus(Duration::from_secs(3600));
+                    assert!(unit.rotate_session(session.id, 3, idle_since, now).await.unwrap().is_none());
                     unit.mark_rotation_seen(session.id, 2).await.unwrap();
                     let ended = [
                         unit.end_session(session.id, reason, now).await.unwrap(),

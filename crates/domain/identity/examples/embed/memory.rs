@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use tenantry_identity::{
-    Attempts, Credential, CredentialStore, EndReason, GuessCount, GuessCounter, GuessId, IdentityError, People, Person,
-    Session, Sessions,
+    Attempts, Credential, CredentialStore, EndReason, GuessCount, GuessCounter, GuessId, IdentityError, MemberDetails,
+    People, Person, Session, Sessions,
 };
 use tenantry_jobs::{Enqueued, JobQueue, NewJob};
 use tenantry_kernel::{
@@ -48,6 +48,9 @@ impl People for Memory {
     }
     async fn people_by_ids(&mut self, ids: &[UserId]) -> Done<Vec<Person>> {
         Ok(ids.iter().filter_map(|id| self.people.get(id).cloned()).collect())
+    }
+    async fn members_by_ids(&mut self, _: &[UserId]) -> Done<Vec<MemberDetails>> {
+        Err(NO_TENANTS)
     }
     async fn person_by_email(&mut self, email: &EmailAddress) -> Done<Option<Person>> {
         Ok(self.people.values().find(|person| person.email == *email).cloned())
@@ -102,11 +105,19 @@ impl Sessions for Memory {
         let runs = |session: &&Session| session.user == user && session.ended.is_none() && session.expires_at > now;
         Ok(self.sessions.values().rev().filter(runs).cloned().collect())
     }
-    async fn rotate_session(&mut self, id: SessionId, rotation: u32, now: Timestamp) -> Done<bool> {
-        let found = self.sessions.get_mut(&id).filter(|s| s.ended.is_none() && s.rotation == rotation);
-        let Some(session) = found else { return Ok(false) };
+    async fn rotate_session(
+        &mut self,
+        id: SessionId,
+        rotation: u32,
+        idle_since: Timestamp,
+        now: Timestamp,
+    ) -> Done<Option<Session>> {
+        let is_current = |s: &&mut Session| {
+            s.ended.is_none() && s.expires_at > now && s.rotated_at > idle_since && s.rotation == rotation
+        };
+        let Some(session) = self.sessions.get_mut(&id).filter(is_current) else { return Ok(None) };
         (session.seen_rotation, session.rotation, session.rotated_at) = (rotation, rotation + 1, now);
-        Ok(true)
+        Ok(Some(session.clone()))
     }
     async fn mark_rotation_seen(&mut self, id: SessionId, rotation: u32) -> Done {
         let found = self.sessions.get_mut(&id).filter(|session| session.rotation >= rotation);
