@@ -139,13 +139,17 @@ impl Redis {
         self.0.runtime.spawn(task);
     }
 
+    /// Returns how long a caller waits for the Redis thread: little longer than the limit of a command.
+    pub(crate) fn patience(&self) -> Duration {
+        self.0.shared.limits.command + self.0.shared.limits.command / 5
+    }
+
     /// Runs on the Redis thread. The caller waits little longer than the limit of a command.
     pub(crate) async fn on_thread<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, CacheError>> + Send + 'static,
     ) -> Result<T, CacheError> {
-        let limit = self.0.shared.limits.command + self.0.shared.limits.command / 5;
-        match timeout(limit, self.0.runtime.spawn(work)).await {
+        match timeout(self.patience(), self.0.runtime.spawn(work)).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(CacheError::Failed("its thread has ended".to_owned())),
             Err(_) => Err(CacheError::Failed("no answer in time".to_owned())),
