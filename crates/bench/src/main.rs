@@ -10,6 +10,7 @@ mod files;
 mod hashing;
 mod jobs;
 mod limits;
+mod lists;
 mod load;
 mod measure;
 mod people;
@@ -47,6 +48,8 @@ enum Task {
     },
     /// Measure the audit log, and print a table.
     Audit(audit::AuditOptions),
+    /// Measure lists, and print a table.
+    Lists(lists::ListsOptions),
     /// Serve a response with a bare route.
     #[command(hide = true)]
     Bare {
@@ -70,6 +73,8 @@ fn main() -> Result<ExitCode> {
         }),
         Task::Audit(run) => tokio::runtime::Runtime::new()?
             .block_on(async { tell(&run.circumstances(), &run.figures().await?, run.write.as_deref(), report::AUDIT) }),
+        Task::Lists(run) => tokio::runtime::Runtime::new()?
+            .block_on(async { tell(&run.circumstances(), &run.figures().await?, run.write.as_deref(), report::LISTS) }),
         Task::Jobs(run) => tokio::runtime::Runtime::new()?
             .block_on(async { tell(&run.circumstances(), &run.figures().await?, run.write.as_deref(), report::QUEUE) }),
     }

@@ -93,6 +93,7 @@ fn post(path: &str, body: &Value) -> Result<Call> {
 }
 
 /// Requests the same path again and again.
+#[derive(Clone)]
 pub(crate) struct ReadsPath(pub(crate) SignedInOwner, pub(crate) String);
 
 impl LoadClient for ReadsPath {

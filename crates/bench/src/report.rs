@@ -106,6 +106,9 @@ pub(crate) const QUEUE: [&str; 2] = ["<!-- the last run of jobs -->\n", "<!-- en
 /// And that of files.
 pub(crate) const FILES: [&str; 2] = ["<!-- the last run of files -->\n", "<!-- end of files -->\n"];
 
+/// And that of lists.
+pub(crate) const LISTS: [&str; 2] = ["<!-- the last run of lists -->\n", "<!-- end of lists -->\n"];
+
 /// And that of the audit log.
 pub(crate) const AUDIT: [&str; 2] = ["<!-- the last run of audit -->\n", "<!-- end of audit -->\n"];
 

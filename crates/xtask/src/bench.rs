@@ -13,7 +13,7 @@ use std::process::{Command, ExitCode};
 /// PostgreSQL is a private one that waits for the disk at every commit. docs/performance.md says what is measured.
 #[derive(clap::Args)]
 pub(crate) struct BenchOptions {
-    /// `jobs` measures the queue, `files` uploads and downloads, and `audit` the audit log, instead of the server. The rest is passed on to the program that measures, such as `--rounds 1 --only me,refresh` or `--write docs/performance.md`.
+    /// `jobs` measures the queue, `files` uploads and downloads, `audit` the audit log, and `lists` every list beside its own statements, instead of the server. The rest is passed on to the program that measures, such as `--rounds 1 --only me,refresh` or `--write docs/performance.md`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
@@ -43,6 +43,11 @@ pub(crate) fn run(runner: &mut Runner, options: &BenchOptions) -> Result<ExitCod
         Some((part, rest)) if part == "audit" => {
             bench.arg("audit").arg("--tenantry").arg(programs.join("tenantry"));
             bench.args(["--postgres", postgres.url(), "--psql"]).arg(postgres.program("psql")?);
+            runner.run(bench.args(rest))?
+        }
+        Some((part, rest)) if part == "lists" => {
+            bench.arg("lists").arg("--tenantry").arg(programs.join("tenantry"));
+            bench.args(["--postgres", postgres.url()]);
             runner.run(bench.args(rest))?
         }
         _ => {
