@@ -19,8 +19,9 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Applies the missing migrations, once the database is known to be fit for use and to take changes, and row-level
-/// security to bind the role. A role that bypasses row-level security must not become the owner of the tables.
-pub(crate) async fn bring_up_to_date(store: &Store, config: &Config) -> Result<(), StartError> {
+/// security to bind the role. A role that bypasses row-level security must not become the owner of the tables. Returns
+/// whether migrations were missing.
+pub(crate) async fn bring_up_to_date(store: &Store, config: &Config) -> Result<bool, StartError> {
     store.check_database().await?;
     if !store.takes_changes().await? {
         return Err(ConnectError::OnlyReads.into());
@@ -31,9 +32,10 @@ pub(crate) async fn bring_up_to_date(store: &Store, config: &Config) -> Result<(
     }
     // A server whose role may not change the schema starts too, after another role has migrated the database.
     if is_up_to_date(store).await? {
-        return Ok(());
+        return Ok(false);
     }
-    Ok(store.migrate().await?)
+    store.migrate().await?;
+    Ok(true)
 }
 
 /// Returns whether the schema is current. The look-up has a time limit.
@@ -49,15 +51,13 @@ impl Composition {
             make_folder_of(file)?;
         }
         let store = Store::connect(store_config(&config), vocabulary::compose()?).await?;
-        store.check_database().await?;
+        let was_migrated = bring_up_to_date(&store, &config).await?;
         let version = store.version().await?;
-        let was_up_to_date = is_up_to_date(&store).await?;
-        bring_up_to_date(&store, &config).await?;
         store.close().await;
-        Ok(if was_up_to_date {
-            format!("the database is already up to date ({version})")
-        } else {
+        Ok(if was_migrated {
             format!("the database was migrated ({version})")
+        } else {
+            format!("the database is already up to date ({version})")
         })
     }
 }
