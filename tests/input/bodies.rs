@@ -79,6 +79,22 @@ on_both_databases! {
         owner.post("/permissions/check", json!({ "permissions": [] })).await.refused(422, "validation_failed");
     }
 
+    async fn in2_of_many_mistakes_a_hundred_are_reported(server: Server) {
+        const QUICK: Duration = Duration::from_secs(5);
+        let owner = server.tenant("acme").await.owner;
+        let names: Vec<String> = (0..60_000).map(|number| format!("x{number}")).collect();
+        for (path, body) in [
+            ("/roles", json!({ "name": "x", "permissions": names })),
+            ("/jobs/cleanup", json!({ "targets": names })),
+            ("/permissions/check", json!({ "permissions": names })),
+        ] {
+            let began = std::time::Instant::now();
+            let error = owner.post(path, body).await.refused(422, "validation_failed");
+            assert!(error["details"].as_array().unwrap().len() <= 100, "{path}");
+            assert!(began.elapsed() < QUICK, "{path}: {:?}", began.elapsed());
+        }
+    }
+
     async fn in2_compressed_bodies_are_not_taken(server: Server) {
         let owner = server.tenant("acme").await.owner;
         for encoding in ["gzip", "br", "deflate", "zstd", "GZIP", "identity, gzip", "x"] {

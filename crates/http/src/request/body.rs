@@ -186,11 +186,15 @@ pub(crate) fn misfit(path: &str, said: &str) -> FieldError {
 }
 
 impl FieldErrors {
+    /// Maximum number of errors that a response reports. A request of many wrong items would otherwise get a response
+    /// larger than itself, and each error is compared with those before it.
+    const MAX: usize = 100;
+
     /// Returns the value, or adds an error for the field.
     pub(crate) fn take<T, E: Display>(&mut self, field: &str, value: Result<T, E>) -> Option<T> {
         value
             .map_err(|error| {
-                if self.0.iter().all(|known| known.field != field) {
+                if self.0.len() < Self::MAX && self.0.iter().all(|known| known.field != field) {
                     self.0.push(FieldError::new(field, "invalid", sentence(&error.to_string())));
                 }
             })
@@ -205,9 +209,11 @@ impl FieldErrors {
         }
     }
 
-    /// Adds an error.
+    /// Adds an error, unless [`Self::MAX`] are known.
     pub(crate) fn add(&mut self, error: FieldError) {
-        self.0.push(error);
+        if self.0.len() < Self::MAX {
+            self.0.push(error);
+        }
     }
 
     /// Fails with `validation_failed` when errors were added.
