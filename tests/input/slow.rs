@@ -83,6 +83,22 @@ fn in2_a_body_that_nobody_wants_is_not_waited_for() {
 }
 
 #[test]
+fn in2_a_request_for_websocket_is_refused_and_closed() {
+    Server::run(Kind::Sqlite, Settings::default(), |server| async move {
+        let asks = "Host: test\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\nContent-Type: application/json";
+        for request in ["POST /api/v1/auth/login", "POST /api/v1/files/upload", "GET /livez", "GET /api/v1/nothing"] {
+            for length in ["", "\r\nContent-Length: 0", "\r\nContent-Length: 100"] {
+                let mut wire = Wire::to(&server).await;
+                wire.send(format!("{request} HTTP/1.1\r\n{asks}{length}\r\n\r\n").as_bytes()).await;
+                let heard = wire.answer_and_end(LATE).await;
+                assert_eq!((heard.status, &heard.body["error"]["code"]), (400, &json!("malformed_body")), "{request}");
+            }
+        }
+        server.client().get("//livez").await;
+    });
+}
+
+#[test]
 fn in2_a_head_that_does_not_end_is_not_waited_for() {
     Server::run(Kind::Sqlite, Settings::default(), |server| async move {
         let heads = ["", "POST /api/v1/auth/login HTTP/1.1\r\n", "GET /livez HTTP/1.1\r\nHost: test\r\nX-Slow: "];

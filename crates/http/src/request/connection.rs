@@ -60,7 +60,13 @@ struct BodyEnded(Rc<Cell<bool>>);
 /// Returns whether a request has a body.
 pub(super) fn has_body(headers: &HeaderMap) -> bool {
     let has_length = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
-    has_length || headers.contains_key(header::TRANSFER_ENCODING)
+    has_length || headers.contains_key(header::TRANSFER_ENCODING) || asks_for_websocket(headers)
+}
+
+/// Returns whether a request asks for WebSocket. actix-http takes all further bytes of its connection for its body,
+/// whatever its length says.
+pub(super) fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    headers.get_all(header::UPGRADE).any(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// Takes the body of a request and enforces the pace of the request's operation.

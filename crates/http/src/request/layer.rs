@@ -20,7 +20,7 @@ use crate::{App, Failure};
 
 use super::{
     app::app_of,
-    connection::{Socket, has_body, was_read},
+    connection::{Socket, asks_for_websocket, has_body, was_read},
     errors::{failure_of_status, render},
     limits::RateLimitHeaders,
     origin::choose_trace,
@@ -53,7 +53,12 @@ async fn answer(
     let measured = app.metrics.begin(request.method());
     let body = ReceivedBody::of(&request);
 
-    let handled = async { next.call(request).await.map(ServiceResponse::map_into_boxed_body) };
+    let handled = async {
+        if asks_for_websocket(request.headers()) {
+            return Ok(request.error_response(Failure::new(ErrorCode::MALFORMED_BODY)));
+        }
+        next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+    };
     let Ok(outcome) = AssertUnwindSafe(handled).catch_unwind().await else {
         tracing::error!("a request panicked");
         measured.end(None, StatusCode::INTERNAL_SERVER_ERROR);
