@@ -59,9 +59,9 @@ pub(crate) async fn change_password(
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
-    new.ensure_unguessable(&own_words(&caller)?)?;
     let (session, request) = (caller.session()?, caller.change_request());
     let proof = app.proofs.password_of_session(session, current, &request, caller.scope()).await?;
+    new.ensure_unguessable(&own_words(&caller)?)?;
     let hash = app.hasher.hash(new).await.map_err(IdentityError::from)?;
     let command = ChangePassword { proof, hash };
     app.change(request, caller.scope(), async move |unit, actor, context| {
