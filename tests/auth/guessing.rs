@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Client, PASSWORD, Reply, eventually};
+use crate::support::{CHOSEN, Client, PASSWORD, Reply, Wire, eventually};
 
 pub(super) const WRONG: &str = "wrong-wrong-wrong";
 
@@ -78,7 +78,7 @@ on_both_databases! {
         assert_eq!(answers[0].0, 429);
     }
 
-    async fn si2_a_right_password_is_refunded(server: Server) {
+    async fn si2_a_right_password_uses_up_nothing(server: Server) {
         let acme = server.tenant("acme").await;
         let (client, email) = (server.client(), acme.owner.email.as_str());
         guess_wrong(&client, 9, "203.0.113.1", email).await;
@@ -89,7 +89,7 @@ on_both_databases! {
         is_slowed(guess(&client, "203.0.113.1", email, PASSWORD).await, QUARTER);
     }
 
-    async fn si2_a_right_password_at_the_wrong_door_is_not_refunded(server: Server) {
+    async fn si2_a_right_password_at_the_wrong_door_counts(server: Server) {
         let acme = server.tenant("acme").await;
         let client = server.client();
         let body = json!({ "email": acme.owner.email, "password": PASSWORD, "tenantSlug": "nowhere" });
@@ -131,6 +131,24 @@ on_both_databases! {
         // A flood is also refused while no database connection is free.
         assert!(statuses.keys().all(|status| [429, 503].contains(status)), "{statuses:?}");
         is_slowed(guess(&client, "203.0.113.1", &acme.owner.email, PASSWORD).await, HOUR);
+    }
+
+    async fn si2_a_client_that_resets_its_connection_has_guessed(server: Server) {
+        // A hash of a quarter of a second, within which the client disconnects.
+        let slow = settings!(
+            RATE_LIMITS = "on", TRUSTED_PROXIES = "1", ARGON2_MEMORY_KIB = "65536", ARGON2_ITERATIONS = "4"
+        );
+        let server = server.restart(slow).await;
+        let body = json!({ "email": "nobody@acme.example", "password": WRONG }).to_string();
+        let length = format!("Content-Length: {}", body.len());
+        let headers = ["Content-Type: application/json", "X-Forwarded-For: 203.0.113.1", &length];
+        let wire = Wire::post(&server, "/api/v1/auth/login", &headers, body.as_bytes()).await;
+        let in_flight = async || server.sql.number("SELECT count(*) FROM attempts_in_flight").await > 0;
+        eventually("the guess is in flight", in_flight).await;
+        wire.reset();
+        let counted = async || server.sql.number("SELECT count(*) FROM attempts WHERE count = 1").await == 3;
+        eventually("the guess counts", counted).await;
+        assert_eq!(server.sql.number("SELECT count(*) FROM attempts_in_flight").await, 0);
     }
 
     async fn si2_counters_survive_a_restart(server: Server) {
@@ -197,6 +215,20 @@ on_both_databases! {
             let reply = guess(&client, from, "ada@acme.example", PASSWORD).await;
             if is_known { drop(reply.is(200)) } else { is_slowed(reply, HOUR) }
         }
+    }
+
+    async fn si2_a_reset_makes_every_other_address_unknown(server: Server) {
+        let email = server.tenant("acme").await.owner.email;
+        let client = server.client();
+        guess(&client, "203.0.113.1", &email, PASSWORD).await.is(200);
+        let body = json!({ "token": server.forgets(&email).await.token(), "password": CHOSEN });
+        let from = [("x-forwarded-for", "203.0.113.2")];
+        client.send(Method::POST, "/auth/password/reset", Some(body), &from).await.is(204);
+        for number in 1..=5 {
+            guess_wrong(&client, 1, &format!("198.51.100.{number}"), &email).await;
+        }
+        is_slowed(guess(&client, "203.0.113.1", &email, CHOSEN).await, HOUR);
+        guess(&client, "203.0.113.2", &email, CHOSEN).await.is(200);
     }
 
     async fn si2_a_stranger_cannot_lock_the_owner_out(server: Server) {

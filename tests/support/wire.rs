@@ -54,6 +54,11 @@ impl Wire {
         }
     }
 
+    /// Ends the connection by a reset.
+    pub(crate) fn reset(self) {
+        self.reader.reunite(self.writer).unwrap().set_zero_linger().unwrap();
+    }
+
     pub(crate) fn split(self) -> (Listening, OwnedWriteHalf) {
         (Listening { reader: self.reader, seen: Vec::new() }, self.writer)
     }

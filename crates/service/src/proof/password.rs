@@ -1,6 +1,6 @@
 //! Proof by password. Each method begins a guess before the password is hashed, so that guesses are limited whatever
-//! the result is. A wrong password is counted before the client learns of it. No unit is open while a password is hashed
-//! or a guess waits.
+//! the result is. A wrong password is counted before the client learns of it, and even if the client disconnects. No unit
+//! is open while a password is hashed or a guess waits.
 
 use tenantry_identity::{
     Candidate, CredentialStore, IdentityError, Link, Password, People, Proof, Registration, find_candidate,
@@ -9,7 +9,7 @@ use tenantry_identity::{
 use tenantry_kernel::{EmailAddress, Origin, Outcome, SessionPrincipal, StoreError};
 use tenantry_store::{Scope, SystemReason, Unit};
 
-use crate::{changes::ChangeRequest, error::ServiceError, refusals::Refused};
+use crate::{changes::ChangeRequest, error::ServiceError, log_context, reader::Reader, refusals::Refused};
 
 use super::{LoginAttempt, Proofs, REASON, SCOPE};
 
@@ -22,7 +22,8 @@ impl Proofs {
         password: Option<Password>,
         origin: &Origin,
     ) -> Result<Proof, ServiceError> {
-        let find = async || Ok(find_candidate(&mut self.0.reader.open(SCOPE).await?, email).await?);
+        let account = email.clone();
+        let find = async move |reader: &Reader| find_candidate(&mut reader.open(SCOPE).await?, &account).await;
         self.guess(email, find, password, origin).await
     }
 
@@ -61,8 +62,9 @@ impl Proofs {
         request: &ChangeRequest,
         scope: Scope,
     ) -> Result<Proof, ServiceError> {
-        let find = async || {
-            let credential = self.0.reader.open(scope).await?.credential_of(session.user).await?;
+        let user = session.user;
+        let find = async move |reader: &Reader| {
+            let credential = reader.open(scope).await?.credential_of(user).await?;
             Ok(credential.map(Candidate::from))
         };
         match self.guess(&session.email, find, password, &request.actor.origin).await {
@@ -83,26 +85,36 @@ impl Proofs {
         password: Option<Password>,
         origin: &Origin,
     ) -> Result<Proof, ServiceError> {
-        let proof = self.guess(&email, async || Ok(candidate), password, origin).await;
+        let proof = self.guess(&email, async move |_: &Reader| Ok(candidate), password, origin).await;
         proof.inspect_err(|failure| self.note_wrong_password(failure, origin, LoginAttempt { email, slug: None }))
     }
 
     /// Compares a password with that of the candidate, as a guess of this address's password. The guess of a proof is
     /// in flight until the command that takes the proof ends it.
+    ///
+    /// The comparison runs in a task of its own, so that a client cannot take a wrong guess back by disconnecting.
     async fn guess(
         &self,
         email: &EmailAddress,
-        find: impl AsyncFnOnce() -> Result<Option<Candidate>, ServiceError>,
+        find: impl AsyncFnOnce(&Reader) -> Result<Option<Candidate>, StoreError> + 'static,
         password: Option<Password>,
         origin: &Origin,
     ) -> Result<Proof, ServiceError> {
         let guess = self.begin_guess(email, origin).await?;
-        let compared = async { Ok(prove_password(&*self.0.hasher, find().await?, password, guess.clone()).await?) };
-        let compared: Result<Proof, ServiceError> = compared.await;
-        if let Err(failure) = &compared {
-            self.settle(guess.as_ref(), failure).await?;
-        }
-        compared
+        let proofs = self.clone();
+        let comparing = self.0.tasks.track_future(async move {
+            let parts = &*proofs.0;
+            let compared: Result<Proof, ServiceError> = async {
+                let candidate = find(&parts.reader).await?;
+                Ok(prove_password(&*parts.hasher, candidate, password, guess.clone()).await?)
+            }
+            .await;
+            if let Err(failure) = &compared {
+                proofs.settle(guess.as_ref(), failure).await?;
+            }
+            compared
+        });
+        tokio::task::spawn_local(log_context::inherit(comparing)).await.map_err(ServiceError::internal)?
     }
 
     /// Ends the guess of a proof as a right one, in a unit of its own.
