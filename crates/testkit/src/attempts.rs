@@ -21,6 +21,7 @@ suite! {
         si2_fifty_parallel_guesses_see_each_other,
         a_dropped_unit_consumes_nothing,
         a_source_is_known_since_its_last_success,
+        a_forgotten_account_has_no_known_sources,
         te5_account_and_source_do_not_change_places,
         only_system_units_count,
     }
@@ -203,6 +204,19 @@ async fn a_source_is_known_since_its_last_success(scene: &Scene<'_, impl Units<U
     assert!(!is_known(scene, account, source, second.plus(MILLISECOND)).await);
 }
 
+async fn a_forgotten_account_has_no_known_sources(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
+    let (account, other, source) = (scene.context.random(), scene.context.random(), scene.context.random());
+    for (account, source) in [(account, source), (account, other), (other, source)] {
+        remember(scene, account, source).await;
+    }
+    scene.system(async |unit| unit.forget_sources(account).await.unwrap()).await;
+    let now = scene.context.now();
+    for source in [source, other] {
+        assert!(!is_known(scene, account, source, now).await);
+    }
+    assert!(is_known(scene, other, source, now).await);
+}
+
 async fn te5_account_and_source_do_not_change_places(scene: &Scene<'_, impl Units<Unit: Attempts>>) {
     let (account, source, other) = (scene.context.random(), scene.context.random(), scene.context.random());
     remember(scene, account, source).await;
@@ -229,6 +243,7 @@ async fn only_system_units_count(scene: &Scene<'_, impl Units<Unit: Attempts>>) 
                 must_be!(unit.end_guess(&[key], guess).await, Err(StoreError::Misuse(_)));
                 must_be!(unit.is_known_source(key, source, now).await, Err(StoreError::Misuse(_)));
                 must_be!(unit.remember_source(key, source, now).await, Err(StoreError::Misuse(_)));
+                must_be!(unit.forget_sources(key).await, Err(StoreError::Misuse(_)));
             })
             .await;
     }

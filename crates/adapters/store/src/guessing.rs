@@ -209,4 +209,11 @@ impl Attempts for Unit {
         self.run(self.transaction.execute_raw(self.sql(sql, values))).await?;
         Ok(())
     }
+
+    async fn forget_sources(&mut self, account: [u8; 32]) -> Result<(), StoreError> {
+        self.require_system()?;
+        let forget = self.sql("DELETE FROM known_sources WHERE account = $1", [account.to_vec().into()]);
+        self.run(self.transaction.execute_raw(forget)).await?;
+        Ok(())
+    }
 }

@@ -15,7 +15,7 @@ use tenantry_tenancy::{
 use crate::{
     Attempts, CredentialStore, EndReason, IdentityError, Links, NewPerson, PasswordHash, People, Person, PersonStatus,
     Proof, Proven, RefreshKeys, Registrations, Session, SessionPolicy, Sessions,
-    guessing::note_seen,
+    guessing::{forget_addresses, note_seen},
     recovery::set_password,
     registration::{email_verified, insert_person},
     sessions::{SessionOrigin, note_ended, start_session},
@@ -299,5 +299,6 @@ async fn take_account(
     unit.append_event(email_verified(context, actor, &person)).await?;
     let ended = unit.end_sessions_of_user(person.id, None, EndReason::AccountTaken, now).await?;
     note_ended(unit, actor, context, &ended, EndReason::AccountTaken).await?;
+    forget_addresses(unit, &person.email).await?;
     Ok(person)
 }

@@ -9,7 +9,7 @@ use tenantry_kernel::{Context, EmailAddress, StoreError, Timestamp};
 
 use crate::GuessId;
 
-/// A limit per time window, which starts with the first count.
+/// A limit per time window, which starts with the first attempt, counted or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GuessQuota {
     /// Number of attempts allowed per window.
@@ -49,7 +49,7 @@ pub struct GuessPolicy {
 
 /// The kind of an attempt that consumes quota whatever its result is.
 #[derive(Debug, Clone, Copy)]
-pub enum AttemptKind<'a> {
+pub enum QuotaKind<'a> {
     /// A new account, without an email.
     Registration,
     /// A new account that must be confirmed through this mailbox.
@@ -144,6 +144,9 @@ pub trait Attempts: Send {
 
     /// Records a use of the account from the source.
     async fn remember_source(&mut self, account: [u8; 32], source: [u8; 32], now: Timestamp) -> Result<(), StoreError>;
+
+    /// Forgets every source from which the account was used.
+    async fn forget_sources(&mut self, account: [u8; 32]) -> Result<(), StoreError>;
 }
 
 /// Consumes quota for an attempt. Drop the unit of a refused attempt, which then consumes nothing.
@@ -151,7 +154,7 @@ pub async fn consume(
     unit: &mut (impl Attempts + ?Sized),
     context: &Context,
     policy: &GuessPolicy,
-    attempt: AttemptKind<'_>,
+    attempt: QuotaKind<'_>,
     ip: Option<IpAddr>,
 ) -> Result<Result<(), TooManyAttempts>, StoreError> {
     let now = context.now();
@@ -165,10 +168,10 @@ pub async fn consume(
         quota: policy.mails_per_recipient,
     };
     let counters = match attempt {
-        AttemptKind::Registration => vec![registration()],
-        AttemptKind::RegistrationByMail(to) => vec![registration(), mail(to)],
-        AttemptKind::MailRequest(to) => vec![mail_request(), mail(to)],
-        AttemptKind::Email(to) => vec![mail(to)],
+        QuotaKind::Registration => vec![registration()],
+        QuotaKind::RegistrationByMail(to) => vec![registration(), mail(to)],
+        QuotaKind::MailRequest(to) => vec![mail_request(), mail(to)],
+        QuotaKind::Email(to) => vec![mail(to)],
     };
     let counted = unit.consume_attempts(&counters, now).await?;
     let exceeded = counters.iter().zip(&counted).filter(|(counter, counted)| counted.count > counter.quota.limit);
@@ -263,8 +266,21 @@ pub async fn note_seen(
     unit.remember_source(account, source, context.now()).await
 }
 
+/// Forgets the network addresses of an account whose owner may not have been the one who used it: a stranger's addresses
+/// must not stay exempt from the limit of the account.
+pub(crate) async fn forget_addresses(
+    unit: &mut (impl Attempts + ?Sized),
+    email: &EmailAddress,
+) -> Result<(), StoreError> {
+    unit.forget_sources(account_key(email)).await
+}
+
 fn account_and_source(email: &EmailAddress, source: &str) -> ([u8; 32], [u8; 32]) {
-    (digest(&[b"account", email.as_str().as_bytes()]), digest(&[b"source", source.as_bytes()]))
+    (account_key(email), digest(&[b"source", source.as_bytes()]))
+}
+
+fn account_key(email: &EmailAddress) -> [u8; 32] {
+    digest(&[b"account", email.as_str().as_bytes()])
 }
 
 /// Returns the part of a source address that identifies one customer: an IPv4 address, or the /64 of an IPv6 address.

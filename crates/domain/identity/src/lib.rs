@@ -30,8 +30,8 @@ pub use emails::IDENTITY_EMAILS;
 pub use erasure::{ErasePerson, Erasure, Trace, erase_person, erased_address};
 pub use error::IdentityError;
 pub use guessing::{
-    ADDRESS_NOTED_FOR, AttemptKind, Attempts, Guess, GuessCount, GuessCounter, GuessPolicy, GuessQuota, GuessRefusal,
-    IN_FLIGHT_FOR, KNOWN_ADDRESS_FOR, TooManyAttempts, address_key, consume,
+    ADDRESS_NOTED_FOR, Attempts, Guess, GuessCount, GuessCounter, GuessPolicy, GuessQuota, GuessRefusal, IN_FLIGHT_FOR,
+    KNOWN_ADDRESS_FOR, QuotaKind, TooManyAttempts, address_key, consume,
 };
 pub use ids::{GuessId, RegistrationId};
 pub use invitations::{Invite, Inviting, ResendInvitation, invite, resend_invitation};

@@ -10,7 +10,7 @@ use crate::{
     Attempts, Credential, CredentialStore, EndReason, IdentityError, LinkKind, LinkPurpose, Links, PasswordHash,
     People, PersonStatus, Sessions,
     emails::ResetPasswordEmail,
-    guessing::note_seen,
+    guessing::{forget_addresses, note_seen},
     passwords::password_changed,
     registration::{ACCOUNT_RETRY, email_verified},
     sessions::note_ended,
@@ -113,6 +113,7 @@ pub async fn reset_password(
     unit.delete_links_of(person.id).await?;
     let ended = unit.end_sessions_of_user(person.id, None, EndReason::PasswordReset, now).await?;
     note_ended(unit, actor, context, &ended, EndReason::PasswordReset).await?;
+    forget_addresses(unit, &person.email).await?;
     note_seen(unit, context, &person.email, command.ip).await?;
     Ok(send_email(unit, actor, context, None, &person.email, password_changed(actor, context, &person), None).await?)
 }

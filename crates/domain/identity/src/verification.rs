@@ -173,7 +173,6 @@ pub async fn verify_email(
     }
     if let Proven::Password { .. } = command.proof.proven {
         command.proof.current_credential(unit, person.id).await?;
-        command.proof.succeed(unit, context).await?;
     }
     let actor = &actor.known_as(person.id, person.name.as_str());
     match link.kind {
@@ -186,6 +185,8 @@ pub async fn verify_email(
             unit.append_event(email_verified(context, actor, &person)).await?;
         }
     }
+    // Last, because a refresh locks its session before the known addresses.
+    command.proof.succeed(unit, context).await?;
     Ok(note_seen(unit, context, &link.email, command.ip).await?)
 }
 

@@ -194,6 +194,10 @@ impl Attempts for Memory {
         self.known.insert((account, source), now);
         Ok(())
     }
+    async fn forget_sources(&mut self, account: [u8; 32]) -> Done {
+        self.known.retain(|(known, _), _| *known != account);
+        Ok(())
+    }
 }
 
 /// Without tenants, a user has no memberships.
