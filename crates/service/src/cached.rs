@@ -1,4 +1,5 @@
-//! Values cached beside the database, with their lifetimes and the changes that invalidate them. This list is complete:
+//! Values cached beside the database, with their lifetimes and the changes that invalidate them. The list of its uses is complete; addresses
+//! already recorded as known are beside it, in [`crate::NotedAddresses`]:
 //!
 //! | use | what | lives | forgotten when |
 //! |---|---|---|---|
