@@ -98,9 +98,6 @@ impl Composition {
         self.monitoring.as_ref()?.address()
     }
 
-    /// Maximum number of passwords that may wait per hashing thread: about two seconds of work.
-    const WAITING_HASHES_PER_THREAD: usize = 64;
-
     /// Composes the adapters. Opens no listener and changes no schema.
     pub(crate) async fn compose(config: Config, address: SocketAddr) -> Result<Self, StartError> {
         // The recorder must exist first: a metric handle binds to the recorder that is installed when the handle is
@@ -115,7 +112,7 @@ impl Composition {
         let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
         let parameters =
             Argon2Parameters { memory_kib: config.argon2.memory_kib, iterations: config.argon2.iterations };
-        let hasher = Arc::new(Argon2Pool::new(parameters, threads, threads * Self::WAITING_HASHES_PER_THREAD)?);
+        let hasher = Arc::new(Argon2Pool::new(parameters, threads, parameters.queue_capacity(threads))?);
         let context = Context::new(SystemClock, SystemEntropy);
         let redis = config
             .general
