@@ -94,7 +94,7 @@ on_both_databases! {
         }
     }
 
-    async fn si2_a_right_password_is_refunded_at_every_door(server: Server) {
+    async fn si2_a_right_password_uses_up_nothing_at_any_door(server: Server) {
         for place in 0..4 {
             let (email, doors) = doors_of(&server, &format!("bob-{place}")).await;
             only_wrong_ones_count(&server, &doors[place], &email).await;
@@ -117,7 +117,7 @@ on_both_databases! {
     }
 }
 
-/// Four guesses are admitted: three are consumed by wrong passwords, one is refunded, and the fourth is consumed.
+/// Four wrong passwords are allowed; a right one between them counts nowhere.
 async fn only_wrong_ones_count(server: &Server, door: &Door, email: &str) {
     for _ in 0..3 {
         door.knock(FROM, WRONG).await.refused(401, "invalid_credentials");

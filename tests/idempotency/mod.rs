@@ -75,7 +75,7 @@ on_both_databases! {
             }
             assert_replayed(&first, &second);
             let mut after = server.sql.dump().await;
-            // A refunded guess leaves its counter.
+            // A right guess leaves its counter, at zero.
             after.insert("attempts".to_owned(), before["attempts"].clone());
             assert_eq!(after, before, "{} was done twice", route.id);
             done.push(route.id);

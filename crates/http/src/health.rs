@@ -10,7 +10,7 @@ pub trait HealthProbe: Send + Sync {
     fn is_alive(&self) -> bool;
 
     /// Returns whether requests may be sent here: the server is neither starting nor stopping, and the database
-    /// responds.
+    /// responds and takes changes.
     async fn is_ready(&self) -> bool;
 
     /// Returns the results of all checks, less than a second old.

@@ -92,7 +92,7 @@ impl AuthorityCache {
     /// Maximum lifetime of an entry.
     const LIFETIME: Duration = Duration::from_secs(60);
     /// Time after its start for which a read of changes keeps the cache trusted.
-    const VOUCHED: Duration = Duration::from_millis(750);
+    const FRESH_FOR: Duration = Duration::from_millis(750);
 
     /// Creates an empty cache. Nothing is served from it before the first read of changes.
     pub fn new() -> Self {
@@ -137,7 +137,7 @@ impl AuthorityCache {
     }
 
     pub(crate) fn is_fresh(&self) -> bool {
-        self.feed_age().is_some_and(|age| age < Self::VOUCHED)
+        self.feed_age().is_some_and(|age| age < Self::FRESH_FOR)
     }
 
     /// Returns the time since the start of the last successful read of changes; `None` before the first.

@@ -2,12 +2,12 @@
 //! each method is one file beside [`password`].
 
 mod password;
-mod turns;
+mod queue;
 
 use std::{sync::Arc, time::Duration};
 use tenantry_crypto::Argon2Pool;
 use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, SIGN_IN_FAILED};
-use tenantry_identity::{AttemptKind, Guess, GuessPolicy, GuessRefusal, People, consume, default_tenant};
+use tenantry_identity::{Guess, GuessPolicy, GuessRefusal, People, QuotaKind, consume, default_tenant};
 use tenantry_kernel::{Actor, Context, EmailAddress, Origin, Outcome, StoreError, TenantId, UserId};
 use tenantry_store::{Scope, SystemReason, Unit};
 use tenantry_tenancy::{Memberships, Slug};
@@ -23,7 +23,7 @@ use crate::{
     transactions::Transactions,
 };
 
-use turns::{Turn, Turns};
+use queue::{CounterQueues, QueueTicket};
 
 const REASON: SystemReason = SystemReason::SignIn;
 const SCOPE: Scope = Scope::System(REASON);
@@ -49,7 +49,7 @@ struct Parts {
     refusals: Arc<Refusals>,
     tasks: TaskTracker,
     context: Context,
-    turns: Turns,
+    queues: CounterQueues,
 }
 
 impl Proofs {
@@ -79,13 +79,13 @@ impl Proofs {
             refusals,
             tasks,
             context,
-            turns: Turns::default(),
+            queues: CounterQueues::default(),
         }))
     }
 
     /// Consumes quota for an attempt, in a unit of its own; does nothing where attempts are not limited. Fails with
     /// `rate_limited` when the quota is used up. A refused attempt consumes nothing.
-    pub async fn consume(&self, attempt: AttemptKind<'_>, origin: &Origin) -> Result<(), ServiceError> {
+    pub async fn consume(&self, attempt: QuotaKind<'_>, origin: &Origin) -> Result<(), ServiceError> {
         let Some(policy) = self.0.policy else { return Ok(()) };
         let consume = async |unit: &mut Unit| {
             let consumed = consume(unit, &self.0.context, &policy, attempt, origin.ip).await?;
@@ -103,7 +103,7 @@ impl Proofs {
     async fn begin_guess(&self, email: &EmailAddress, origin: &Origin) -> Result<Option<Guess>, ServiceError> {
         let Some(policy) = self.0.policy else { return Ok(None) };
         let until = Instant::now() + Self::WAIT;
-        let mut turn: Option<Turn> = None;
+        let mut ticket: Option<QueueTicket> = None;
         loop {
             let counter = match self.try_guess(&policy, email, origin).await? {
                 Ok(guess) => return Ok(Some(guess)),
@@ -111,19 +111,19 @@ impl Proofs {
                 Err(GuessRefusal::InFlight { counter }) => counter,
             };
             let next = async {
-                match turn {
-                    Some(turn) if turn.is_at(&counter) => {
+                match ticket {
+                    Some(ticket) if ticket.is_at(&counter) => {
                         let spread = u32::from(self.0.context.random::<1>()[0]) * Self::PAUSE / 512;
                         sleep(Self::PAUSE + spread).await;
-                        turn
+                        ticket
                     }
                     elsewhere => {
                         drop(elsewhere);
-                        self.0.turns.take(counter).await
+                        self.0.queues.take(counter).await
                     }
                 }
             };
-            turn = Some(timeout_at(until, next).await.map_err(|_| too_many(Self::IN_FLIGHT_SECONDS))?);
+            ticket = Some(timeout_at(until, next).await.map_err(|_| too_many(Self::IN_FLIGHT_SECONDS))?);
         }
     }
 

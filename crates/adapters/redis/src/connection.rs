@@ -56,7 +56,7 @@ pub(crate) struct Shared {
     /// The connection shared by pipelined commands, while it is healthy.
     line: Mutex<Option<MultiplexedConnection>>,
     pub(crate) breaker: Breaker,
-    pub(crate) limits: RedisTimeouts,
+    pub(crate) timeouts: RedisTimeouts,
     pub(crate) context: Context,
     pub(crate) url: SecretString,
 }
@@ -72,24 +72,24 @@ impl Redis {
     }
 
     /// Starts the thread. Neither this call nor a later one waits for Redis to be up.
-    pub fn open(url: SecretString, limits: RedisTimeouts, context: Context) -> io::Result<Self> {
+    pub fn open(url: SecretString, timeouts: RedisTimeouts, context: Context) -> io::Result<Self> {
         let invalid = |_| io::Error::from(io::ErrorKind::InvalidInput);
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(limits.command))
-            .set_response_timeout(Some(limits.command));
+            .set_connection_timeout(Some(timeouts.command))
+            .set_response_timeout(Some(timeouts.command));
         let client = client(&url).map_err(invalid)?;
         let manager = Manager::new_with_config(client.get_connection_info().clone(), config)
             .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
         let pool = Pool::builder(manager)
             .max_size(Self::CONNECTIONS)
-            .wait_timeout(Some(limits.command))
-            .create_timeout(Some(limits.command))
-            .recycle_timeout(Some(limits.command))
+            .wait_timeout(Some(timeouts.command))
+            .create_timeout(Some(timeouts.command))
+            .recycle_timeout(Some(timeouts.command))
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(io::Error::other)?;
         let shared =
-            Arc::new(Shared { pool, line: Mutex::default(), breaker: Breaker::default(), limits, context, url });
+            Arc::new(Shared { pool, line: Mutex::default(), breaker: Breaker::default(), timeouts, context, url });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (life, ended) = oneshot::channel();
@@ -141,7 +141,7 @@ impl Redis {
 
     /// Returns how long a caller waits for the Redis thread: little longer than the limit of a command.
     pub(crate) fn patience(&self) -> Duration {
-        self.0.shared.limits.command + self.0.shared.limits.command / 5
+        self.0.shared.timeouts.command + self.0.shared.timeouts.command / 5
     }
 
     /// Runs on the Redis thread. The caller waits little longer than the limit of a command.
@@ -249,7 +249,7 @@ impl Shared {
     /// Measures a command and cancels it at the limit.
     async fn within_limit<T>(&self, asking: impl Future<Output = Result<T, CacheError>>) -> Result<T, CacheError> {
         let began = Instant::now();
-        let asked = timeout(self.limits.command, asking).await;
+        let asked = timeout(self.timeouts.command, asking).await;
         histogram!("tenantry_redis_command_seconds").record(began.elapsed());
         asked.unwrap_or_else(|_| Err(CacheError::Failed("no answer in time".to_owned())))
     }
@@ -262,7 +262,7 @@ impl Shared {
 
 /// Probes Redis, so that an outage or a recovery is noticed before a request meets it.
 async fn watch(shared: Arc<Shared>) {
-    let mut heartbeat = tokio::time::interval(shared.limits.heartbeat);
+    let mut heartbeat = tokio::time::interval(shared.timeouts.heartbeat);
     heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         heartbeat.tick().await;

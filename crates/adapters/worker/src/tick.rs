@@ -1,7 +1,8 @@
 //! One unit of a worker: it records ended jobs, renews running ones, claims due ones, and commits all of it at once.
 
 use tenantry_jobs::{
-    AttemptOutcome, Claim, ClaimJobs, Claimed, FairnessCursor, Job, JobClaims, PayloadFormat, Settlement, note_deaths,
+    AttemptOutcome, Claim, ClaimJobs, Claimed, FairnessCursor, Job, JobClaims, PayloadFormat, Settlement,
+    record_dead_letters,
 };
 use tenantry_kernel::{Context, StoreError};
 
@@ -53,7 +54,7 @@ pub(crate) async fn tick<S: JobStore>(
     let mut tick = Tick { cursors: cursors.to_vec(), ..Tick::default() };
     if !in_flight.reports().is_empty() {
         tick.refused = unit.settle_jobs(in_flight.reports(), now).await?;
-        note_deaths(&mut unit, context, &in_flight.dead(&tick.refused)).await?;
+        record_dead_letters(&mut unit, context, &in_flight.dead(&tick.refused)).await?;
     }
     // Before expired leases are taken: a worker that slept too long must not take its own jobs.
     if plan.renews {
@@ -64,7 +65,7 @@ pub(crate) async fn tick<S: JobStore>(
         for dead_letter in &dead {
             tracing::error!(job = %dead_letter.job, kind = dead_letter.kind, error = dead_letter.error, "a job became a dead letter");
         }
-        note_deaths(&mut unit, context, &dead).await?;
+        record_dead_letters(&mut unit, context, &dead).await?;
     }
     for (place, limit) in plan.claims.iter().copied().enumerate().filter(|(_, limit)| *limit > 0) {
         let command = ClaimJobs {
@@ -78,7 +79,7 @@ pub(crate) async fn tick<S: JobStore>(
         };
         let claims = unit.claim_jobs(command, now).await?;
         log_unreadable(&claims);
-        note_deaths(&mut unit, context, &claims.unreadable).await?;
+        record_dead_letters(&mut unit, context, &claims.unreadable).await?;
         tick.cursors[place] = claims.cursor;
         let (claimed, newer): (Vec<_>, Vec<_>) =
             claims.jobs.into_iter().partition(|claimed| handlers.can_run(&claimed.job));

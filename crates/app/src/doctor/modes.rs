@@ -27,7 +27,7 @@ pub(super) fn is_open(path: &Path) -> bool {
 pub(super) fn look(config: &Config, report: &mut Report) {
     // The key file has a check of its own, which is a problem and no warning.
     let keys = Keys::file(config);
-    let reachable = |path: &PathBuf| *path != keys && is_open(path) && path.parent().is_none_or(is_open_or_here);
+    let reachable = |path: &PathBuf| *path != keys && is_open(path) && path.parent().is_none_or(is_open_or_current);
     let open: Vec<PathBuf> = stored(config).into_iter().filter(reachable).collect();
     if !open.is_empty() {
         let paths = open.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
@@ -36,7 +36,7 @@ pub(super) fn look(config: &Config, report: &mut Report) {
 }
 
 /// Returns whether the folder of a relative or absolute path is open. A path without a folder is in the current one.
-fn is_open_or_here(folder: &Path) -> bool {
+fn is_open_or_current(folder: &Path) -> bool {
     is_open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
 }
 

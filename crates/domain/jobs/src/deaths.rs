@@ -13,7 +13,7 @@ impl DeadLetter {
 }
 
 /// Appends an event per dead letter, in the unit that gave the jobs up.
-pub async fn note_deaths(
+pub async fn record_dead_letters(
     unit: &mut (impl Journal + ?Sized),
     context: &Context,
     dead: &[DeadLetter],

@@ -23,7 +23,7 @@ mod wake_up;
 
 pub use admin::{JobAdmin, JobFilter, JobStatus, QueueFigures, QueueStats};
 pub use clean_up::{CleanUp, CleanUpTarget, RequestCleanUp, StartCleanUp, request_clean_up, start_clean_up};
-pub use deaths::note_deaths;
+pub use deaths::record_dead_letters;
 pub use error::JobError;
 pub use handler::{Done, Handler, JobAttempt, JobFailure, LeaseLost};
 pub use ids::JobId;

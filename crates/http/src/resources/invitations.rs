@@ -4,7 +4,7 @@ mod accept;
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
-use tenantry_identity::{AttemptKind, Invite, People, ResendInvitation, invite as make, resend_invitation as resend};
+use tenantry_identity::{Invite, People, QuotaKind, ResendInvitation, invite as make, resend_invitation as resend};
 use tenantry_kernel::{EmailAddress, ErrorCode, RoleId, Timestamp};
 use tenantry_service::Unit;
 use tenantry_tenancy::vocabulary::{ALREADY_MEMBER, ROLE_ESCALATION};
@@ -171,7 +171,7 @@ pub(crate) async fn create_invitation(app: App, caller: Authorized<Invite>, body
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
-    app.proofs.consume(AttemptKind::Email(&command.email), &caller.origin).await?;
+    app.proofs.consume(QuotaKind::Email(&command.email), &caller.origin).await?;
     let secrets = app.secrets.clone();
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
         let invitation = make(unit, actor, context, &*secrets, command.clone()).await?;
@@ -223,7 +223,7 @@ pub(crate) async fn resend_invitation(
     }
     let invitation = app.read(caller.scope()).await?.invitation_by_id(command.id).await?;
     let email = invitation.ok_or_else(|| Failure::new(ErrorCode::NOT_FOUND))?.email;
-    app.proofs.consume(AttemptKind::Email(&email), &caller.origin).await?;
+    app.proofs.consume(QuotaKind::Email(&email), &caller.origin).await?;
     let secrets = app.secrets.clone();
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
         let invitation = resend(unit, actor, context, &*secrets, command).await?;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tenantry_identity::vocabulary::REGISTRATION_CLOSED;
 use tenantry_identity::{
-    AttemptKind, FoundOwnTenant, IdentityError, LeaveTenant, OwnTenants, TransferOwnership, found_own_tenant,
+    FoundOwnTenant, IdentityError, LeaveTenant, OwnTenants, QuotaKind, TransferOwnership, found_own_tenant,
     leave_tenant as leave, transfer_ownership,
 };
 use tenantry_kernel::{ErrorCode, Name, UserId};
@@ -108,7 +108,7 @@ pub(crate) async fn create_tenant(app: App, caller: Authorized<FoundOwnTenant>, 
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
-    app.proofs.consume(AttemptKind::Registration, &caller.origin).await?;
+    app.proofs.consume(QuotaKind::Registration, &caller.origin).await?;
     app.change(caller.change_request(), Scope::System(SystemReason::Registration), async move |unit, actor, context| {
         let tenant = found_own_tenant(unit, actor, context, command.clone()).await?;
         Answer::created("tenants", &TenantView::from(&tenant))

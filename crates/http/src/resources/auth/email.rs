@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use tenantry_identity::vocabulary::{EMAIL_TAKEN, INVALID_CREDENTIALS, LINK_INVALID, USER_EMAIL_VERIFIED};
 use tenantry_identity::{
-    AttemptKind, ChangeEmail, IdentityError, LinkKind, LinkToken, Password, Proof, ResendVerification, VerifyEmail,
+    ChangeEmail, IdentityError, LinkKind, LinkToken, Password, Proof, QuotaKind, ResendVerification, VerifyEmail,
     find_link, request_email_change, request_verification, verify_email as verify,
 };
 use tenantry_kernel::{Actor, EmailAddress, ErrorCode};
@@ -112,7 +112,7 @@ pub(crate) async fn resend_verification(app: App, caller: Authorized<ResendVerif
     if let Some(answer) = app.answered_before(&caller.change_request(), caller.scope()).await? {
         return Ok(answer);
     }
-    app.proofs.consume(AttemptKind::MailRequest(&caller.session()?.email), &caller.origin).await?;
+    app.proofs.consume(QuotaKind::MailRequest(&caller.session()?.email), &caller.origin).await?;
     app.change(caller.change_request(), caller.scope(), async move |unit, actor, context| {
         request_verification(unit, actor, context, ResendVerification).await?;
         Answer::accepted()
@@ -162,7 +162,7 @@ pub(crate) async fn change_email(app: App, caller: Authorized<ChangeEmail>, body
     let request = caller.change_request();
     let proof = app.proofs.password_of_session(caller.session()?, current, &request, caller.scope()).await?;
     // Counted after the password check, so that wrong guesses use up no quota of emails.
-    app.proofs.consume(AttemptKind::Email(&new_email), &caller.origin).await?;
+    app.proofs.consume(QuotaKind::Email(&new_email), &caller.origin).await?;
     let command = ChangeEmail { proof, new_email };
     app.change(request, caller.scope(), async move |unit, actor, context| {
         request_email_change(unit, actor, context, command.clone()).await?;

@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use tenantry_identity::vocabulary::{LINK_INVALID, USER_PASSWORD_RESET, WEAK_PASSWORD};
 use tenantry_identity::{
-    AttemptKind, IdentityError, LinkKind, LinkToken, Password, PasswordHasher, People, ResetPassword, find_link,
+    IdentityError, LinkKind, LinkToken, Password, PasswordHasher, People, QuotaKind, ResetPassword, find_link,
     request_reset, reset_password as reset,
 };
 use tenantry_kernel::{Actor, EmailAddress, ErrorCode};
@@ -57,7 +57,7 @@ pub(crate) async fn forgot_password(
 ) -> Result<Answer, Failure> {
     let email = body.parse::<Forgotten>().await?;
     let origin = origin_of(&request);
-    app.proofs.consume(AttemptKind::MailRequest(&email), &origin).await?;
+    app.proofs.consume(QuotaKind::MailRequest(&email), &origin).await?;
     let by = ChangeRequest::new(Actor::anonymous(origin), USER_PASSWORD_RESET);
     app.change(by, Scope::System(SystemReason::SignIn), async move |unit, actor, context| {
         request_reset(unit, actor, context, &email).await?;

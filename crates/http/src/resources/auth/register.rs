@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tenantry_identity::vocabulary::{EMAIL_TAKEN, REGISTRATION_CLOSED, USER_REGISTERED, WEAK_PASSWORD};
 use tenantry_identity::{
-    AttemptKind, IdentityError, Password, PasswordHasher, Register, Registered, register as make, request_registration,
+    IdentityError, Password, PasswordHasher, QuotaKind, Register, Registered, register as make, request_registration,
 };
 use tenantry_kernel::{Actor, EmailAddress, ErrorCode, Name};
 use tenantry_service::{ChangeRequest, Scope, SystemReason};
@@ -142,7 +142,7 @@ pub(crate) async fn register(app: App, _: Anonymous, request: HttpRequest, body:
     };
     let wanted = body.parse::<NewRegistration>().await?;
     let origin = origin_of(&request);
-    let guess = if is_verified { AttemptKind::RegistrationByMail(&wanted.email) } else { AttemptKind::Registration };
+    let guess = if is_verified { QuotaKind::RegistrationByMail(&wanted.email) } else { QuotaKind::Registration };
     app.proofs.consume(guess, &origin).await?;
     wanted.password.ensure_unguessable(&wanted.own_words())?;
     let hash = app.hasher.hash(wanted.password.clone()).await.map_err(IdentityError::from)?;

@@ -12,34 +12,34 @@ type Locks = Arc<Mutex<HashMap<Key, Lock>>>;
 
 /// The counters for which guesses of this process wait, each with a fair lock.
 #[derive(Default)]
-pub(super) struct Turns(Locks);
+pub(super) struct CounterQueues(Locks);
 
-/// The turn to look at a counter. Dropping it passes the turn on.
-pub(super) struct Turn {
+/// The right to look at a counter. Dropping it lets the next guess look.
+pub(super) struct QueueTicket {
     counter: Key,
     locks: Locks,
     guard: Option<OwnedMutexGuard<()>>,
 }
 
-impl Turns {
-    /// Waits for the turn to look at a counter. A wait that is cancelled leaves the line.
-    pub(super) async fn take(&self, counter: Key) -> Turn {
+impl CounterQueues {
+    /// Waits in the queue of a counter. A wait that is cancelled leaves the queue.
+    pub(super) async fn take(&self, counter: Key) -> QueueTicket {
         let lock = self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(counter).or_default().clone();
         // Created before the wait, so that a cancelled wait removes an unused lock too.
-        let mut turn = Turn { counter, locks: self.0.clone(), guard: None };
-        turn.guard = Some(lock.lock_owned().await);
-        turn
+        let mut ticket = QueueTicket { counter, locks: self.0.clone(), guard: None };
+        ticket.guard = Some(lock.lock_owned().await);
+        ticket
     }
 }
 
-impl Turn {
-    /// Returns whether this is the turn at that counter.
+impl QueueTicket {
+    /// Returns whether this is a ticket for that counter.
     pub(super) fn is_at(&self, counter: &Key) -> bool {
         self.counter == *counter
     }
 }
 
-impl Drop for Turn {
+impl Drop for QueueTicket {
     fn drop(&mut self) {
         self.guard = None;
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
