@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use std::{
+    collections::HashMap,
     num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -16,12 +17,13 @@ use tokio::{
 use crate::connection::{Redis, Shared};
 
 /// Applies GCRA by the server's clock to the consumptions of one request after another. For each request it takes the
-/// keys in turn, until one refuses. Keys: the time since which the server has kept its memory, then one key per
-/// consumption. Arguments: for each request the number of its consumptions, then for each of them the window and the
-/// time that the request takes of it, in microseconds.
+/// keys in turn, until one refuses. Keys: the time since which the server has kept its memory, then each key that a
+/// consumption names, once. Arguments: for each request the number of its consumptions, then for each of them the place
+/// of its key, the window, and the time that the request takes of it, in microseconds.
 ///
 /// A key holds the time at which the whole quota is available again and expires at that time. A time further ahead than
 /// the window, caused by a clock that was set back, counts as one window ahead. All numbers are whole and below 2^53.
+/// However many requests name a key, it is read and written once.
 ///
 /// Returns the time since which the server has kept its memory, the current time, and for each consumption the free part
 /// of the window after it and the wait of a refused request, or -1. The free part of a consumption that was not asked
@@ -32,22 +34,27 @@ const CONSUME: &str = "\
     local since = redis.call('GET', KEYS[1]) \
     if not since then since = string.format('%.0f', now); redis.call('SET', KEYS[1], since) end \
     local answer = {since, string.format('%.0f', now)} \
-    local place, argument = 2, 1 \
+    local known, changed, argument = {}, {}, 1 \
     while argument <= #ARGV do \
-        local last, refused = place + tonumber(ARGV[argument]) - 1, false \
-        argument = argument + 1 \
-        while place <= last do \
-            local window, step, free, wait = tonumber(ARGV[argument]), tonumber(ARGV[argument + 1]), -1, -1 \
+        local last, refused = argument + 3 * ARGV[argument], false \
+        for part = argument + 1, last, 3 do \
+            local place, window, step = tonumber(ARGV[part]), tonumber(ARGV[part + 1]), tonumber(ARGV[part + 2]) \
+            local free, wait = -1, -1 \
             if not refused then \
-                local full = tonumber(redis.call('GET', KEYS[place]) or now) \
+                local full = known[place] or tonumber(redis.call('GET', KEYS[place]) or now) \
+                known[place] = full \
                 full = math.min(math.max(full, now), now + window) + step \
                 free = now + window - full \
                 if free < 0 then free, wait, refused = 0, -free, true \
-                else redis.call('SET', KEYS[place], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000)) end \
+                else known[place], changed[place] = full, true end \
             end \
             answer[#answer + 1] = free; answer[#answer + 1] = wait \
-            place, argument = place + 1, argument + 2 \
         end \
+        argument = last + 1 \
+    end \
+    for place in pairs(changed) do \
+        local full = known[place] \
+        redis.call('SET', KEYS[place], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000)) \
     end \
     return answer";
 
@@ -193,18 +200,21 @@ pub fn limiter_command(consumptions: &[Consumption], weight: NonZeroU32) -> redi
 }
 
 /// Returns the command that counts these requests.
-fn command<'a>(checks: impl Iterator<Item = (&'a [String], &'a [[u64; 2]])> + Clone) -> redis::Cmd {
-    let mut command = redis::cmd("EVAL");
-    let keys = checks.clone().flat_map(|(keys, _)| keys);
-    command.arg(CONSUME).arg(keys.clone().count() + 1).arg(SINCE);
-    keys.for_each(|key| {
-        command.arg(key);
-    });
-    for (_, steps) in checks {
-        command.arg(steps.len());
-        steps.as_flattened().iter().for_each(|number| {
-            command.arg(*number);
-        });
+fn command<'a>(checks: impl Iterator<Item = (&'a [String], &'a [[u64; 2]])>) -> redis::Cmd {
+    let mut keys = vec![SINCE];
+    let mut places = HashMap::new();
+    let mut numbers = Vec::new();
+    for (names, steps) in checks {
+        numbers.push(names.len() as u64);
+        for (name, [window, step]) in names.iter().zip(steps) {
+            let place = *places.entry(name.as_str()).or_insert_with(|| {
+                keys.push(name);
+                keys.len() as u64
+            });
+            numbers.extend([place, *window, *step]);
+        }
     }
+    let mut command = redis::cmd("EVAL");
+    command.arg(CONSUME).arg(keys.len()).arg(keys).arg(numbers);
     command
 }

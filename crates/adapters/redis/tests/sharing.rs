@@ -90,6 +90,8 @@ const ONE_BY_ONE: &str = "\
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_of_the_first_release_counts_on_the_same_keys() {
+    /// More than the limit in all, and any two of them less.
+    const EACH: u32 = LIMIT * 2 / 5;
     let server = RedisServer::start();
     let (one, other, first_release) = (limiter(&server), limiter(&server), connect(&server).await);
     let tenant = TenantId::new(&context::real());
@@ -103,11 +105,10 @@ async fn a_process_of_the_first_release_counts_on_the_same_keys() {
         u32::from(answer[3] < 0)
     };
     let (of_one, of_other, of_first) = futures::join!(
-        join_all((0..LIMIT).map(|_| admits(&one, tenant))),
-        join_all((0..LIMIT).map(|_| admits(&other, tenant))),
-        join_all((0..LIMIT / 4).map(|_| by_first_release())),
+        join_all((0..EACH).map(|_| admits(&one, tenant))),
+        join_all((0..EACH).map(|_| admits(&other, tenant))),
+        join_all((0..EACH).map(|_| by_first_release())),
     );
     let [of_one, of_other, of_first] = [of_one, of_other, of_first].map(|admitted| admitted.iter().sum::<u32>());
     assert_eq!(of_one + of_other + of_first, LIMIT, "{of_one} + {of_other} + {of_first}");
-    assert!(of_one + of_other > 0 && of_first > 0, "they ran side by side: {of_one}, {of_other}, {of_first}");
 }
