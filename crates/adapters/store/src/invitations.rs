@@ -223,7 +223,7 @@ impl Invitations for Unit {
 
     async fn count_invitations_with(&mut self, role: RoleId, now: Timestamp) -> Result<u64, StoreError> {
         let offering = Query::select()
-            .expr(Expr::value(1))
+            .expr(Expr::cust("1"))
             .from(offered::Entity)
             .and_where(Expr::col((offered::Entity, offered::Column::TenantId)).equals((row::Entity, Column::TenantId)))
             .and_where(Expr::col((offered::Entity, offered::Column::InvitationId)).equals((row::Entity, Column::Id)))

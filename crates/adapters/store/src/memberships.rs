@@ -340,7 +340,7 @@ fn filtered(select: Select<row::Entity>, filter: &MemberFilter) -> Select<row::E
     if let Some(role) = filter.role {
         // By the whole key: a subquery for the holders would be repeated for each member.
         let assignment = Query::select()
-            .expr(Expr::value(1))
+            .expr(Expr::cust("1"))
             .from(role_assignment::Entity)
             .and_where(
                 Expr::col((role_assignment::Entity, role_assignment::Column::TenantId))

@@ -199,7 +199,7 @@ impl Unit {
             Scope::Person(person) => row::Column::Id.eq(person.uuid()).into_condition(),
             Scope::Tenant { tenant, person } => {
                 let membership = Query::select()
-                    .expr(Expr::value(1))
+                    .expr(Expr::cust("1"))
                     .from(Entity)
                     .and_where(Column::TenantId.eq(tenant.uuid()))
                     .and_where(Expr::col((Entity, Column::UserId)).equals((row::Entity, row::Column::Id)))

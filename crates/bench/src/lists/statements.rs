@@ -90,7 +90,8 @@ impl Bare {
                 format!(
                     "BEGIN READ ONLY; SELECT set_config('app.tenant', '{tenant}', true), \
                      set_config('app.person', '{person}', true), set_config('app.system', '', true), \
-                     set_config('plan_cache_mode', 'force_generic_plan', true)"
+                     set_config('plan_cache_mode', 'force_generic_plan', true), \
+                     CASE WHEN pg_is_in_recovery() THEN txid_current() END"
                 ),
             ),
             Store::Sqlite(file) => {
