@@ -128,10 +128,14 @@ fn program_of_before() -> PathBuf {
 }
 
 /// Uses each feature that leaves data for other processes: at one server, and with the same tokens at the other.
-async fn smoke(here: &Client, there: &Client, slug: &str) {
+async fn smoke(here: &Client, there: &Client, place: &ServerData, slug: &str) {
     let tokens = register(here, slug).await;
     let (owner, same) = (signed_in(here, &tokens), signed_in(there, &tokens));
     same.get("/auth/me").await.is(200);
+    let email = format!("ada@{slug}.example");
+    let welcome = async || place.mails().into_iter().find(|mail| mail.to == email);
+    let (welcome, _) = answer_within(HEALED, "a worker sends the mail", welcome).await;
+    same.post("/auth/email/verify", json!({ "token": welcome.token() })).await.is(204);
     let role = owner.post("/roles", json!({ "name": "support", "permissions": ["roles:read"] })).await.is(201);
     let path = format!("/roles/{}", role["id"].as_str().unwrap());
     same.patch(&path, json!({ "name": "help" })).await.is(200);
@@ -197,12 +201,12 @@ fn the_program_of_before_goes_on_while_this_one_migrates_and_runs_beside_it() {
 
         let at_new = Client::new(new.url(), sql.clone());
         at_new.with_token(&early).get("/auth/me").await.is(200);
-        smoke(&at_old, &at_new, "acme").await;
-        smoke(&at_new, &at_old, "globex").await;
+        smoke(&at_old, &at_new, &place, "acme").await;
+        smoke(&at_new, &at_old, &place, "globex").await;
 
         // Each worker alone does the jobs that are left, those of the other program too.
         new_worker.kill();
-        smoke(&at_new, &at_old, "initech").await;
+        smoke(&at_new, &at_old, &place, "initech").await;
         let unsealed = "SELECT count(*) FROM journal_unsealed";
         let live =
             "SELECT count(*) FROM jobs WHERE state IN ('ready', 'running') OR state = 'scheduled' AND attempt > 0";
@@ -210,7 +214,7 @@ fn the_program_of_before_goes_on_while_this_one_migrates_and_runs_beside_it() {
         answer_within(WORKED_OFF, "the old worker has done everything", all_done).await;
         old_worker.kill();
         let [_next, _next_worker] = start(&now, &place, &settings).await;
-        smoke(&at_old, &at_new, "umbrella").await;
+        smoke(&at_old, &at_new, &place, "umbrella").await;
         answer_within(WORKED_OFF, "the new worker has done everything", all_done).await;
         assert_eq!(sql.number("SELECT count(*) FROM jobs WHERE state = 'dead'").await, 0);
         assert_eq!(place.mails().iter().filter(|mail| mail.to.starts_with("guest-")).count(), 20);
