@@ -294,3 +294,24 @@ fn codes_of(operation: &Operation, shape: &Value) -> Vec<ErrorCode> {
     codes.extend([ErrorCode::INTERNAL, ErrorCode::UNAVAILABLE]);
     codes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    /// Merging keeps the first of two schemas with the same name, so that the document would describe the other type's
+    /// responses wrongly.
+    #[test]
+    fn no_two_types_share_the_name_of_a_schema() {
+        let mut known = HashMap::new();
+        for route in RESOURCES.iter().flat_map(|resource| &resource.routes) {
+            for (name, schema) in (route.describe)().components.unwrap_or_default().schemas {
+                let schema = serde_json::to_value(schema).expect("a schema is JSON");
+                let earlier = known.entry(name.clone()).or_insert_with(|| schema.clone());
+                assert_eq!(*earlier, schema, "two types have the schema name {name}, one in {}", route.operation.id);
+            }
+        }
+        assert!(known.contains_key("PermissionCheckView") && known.contains_key("CheckView"));
+    }
+}
