@@ -2,7 +2,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use tenantry_app::{
     config::{default_toml, env_example, reference_markdown},
-    vocabulary::{error_codes, target_kinds},
+    vocabulary::{actions, error_codes, target_kinds},
 };
 use tenantry_http::error_codes_markdown;
 
@@ -13,7 +13,7 @@ use crate::support::{
 
 #[test]
 fn the_document_in_the_repository_is_made_from_the_code() {
-    let document = tenantry_http::document(&error_codes(), &target_kinds());
+    let document = tenantry_http::document(&error_codes(), &actions(), &target_kinds());
     assert_file_is("docs/openapi.json", &format!("{}\n", serde_json::to_string_pretty(&document).unwrap()));
 }
 

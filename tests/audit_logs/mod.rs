@@ -90,16 +90,19 @@ on_both_databases! {
         assert_eq!(count("to=9999-12-31T23:59:59.999Z").await, all);
         assert_eq!(count("to=9999-12-31T23:59:59-23:59").await, all);
         assert_eq!(count("from=1970-01-01T00:00:00%2B00:00").await, all);
-        for empty in ["from=9999-12-31T23:59:59Z", "to=0000-01-01T00:00:00Z", "to=1969-12-31T23:59:59Z", "action=role", "action=role.", "action=.*", "action=*", "action=role.*.*", "action=%2E"] {
+        for empty in ["from=9999-12-31T23:59:59Z", "to=0000-01-01T00:00:00Z", "to=1969-12-31T23:59:59Z"] {
             assert_eq!(count(empty).await, 0, "{empty}");
         }
         for bad in [
             "from=2026", "from=2026-11-23", "from=2026-11-23T00:00:00", "from=10000-01-01T00:00:00Z", "from=-0001-01-01T00:00:00Z",
             "from=2026-13-01T00:00:00Z", "from=0", "from=9223372036854775807", "to=now", "to=", "action=", "action=Role.created", "action=role%25",
-            "action=role.created%00", "outcome=ok", "targetType=role%27", "actorId=1", "targetId=x",
+            "action=role.created%00", "action=role", "action=role.", "action=.*", "action=*", "action=role.*.*", "action=%2E",
+            "action=role.crated", "action=rôle.created", "action=robot.*", "action=role.created.*", "outcome=ok", "targetType=role%27", "actorId=1", "targetId=x",
         ] {
             let name = bad.split('=').next().unwrap();
             let reply = acme.owner.get(&format!("/audit-logs?{bad}")).await;
+            assert_eq!(reply.refused(422, "validation_failed")["details"][0]["field"], name, "{bad}");
+            let reply = acme.owner.get(&format!("/audit-logs/export?format=csv&{bad}")).await;
             assert_eq!(reply.refused(422, "validation_failed")["details"][0]["field"], name, "{bad}");
         }
         let long = "a".repeat(81);

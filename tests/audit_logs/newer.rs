@@ -47,22 +47,21 @@ on_both_databases! {
         let one = acme.owner.get(&format!("/audit-logs/{}", robot["id"].as_str().unwrap())).await.is(200);
         assert_eq!(one, *robot);
 
-        for (filter, found) in [
-            ("action=robot.flew", &[flown][..]),
-            ("action=robot.*", &[flown]),
-            ("action=role.*", &[cloned, "role.created role user"]),
-        ] {
-            let entries = joined(&acme.owner, &format!("/audit-logs?{filter}"), 1).await;
-            assert_eq!((entries.len(), shown(&entries)), (found.len(), expected(found)), "{filter}");
-        }
+        let of_roles = joined(&acme.owner, "/audit-logs?action=role.*", 1).await;
+        assert_eq!(shown(&of_roles), expected(&[cloned, "role.created role user"]));
         let id = robot["target"]["id"].as_str().unwrap();
         assert_eq!(joined(&acme.owner, &format!("/audit-logs?targetId={id}"), 3).await, std::slice::from_ref(robot));
-        let refused = acme.owner.get("/audit-logs?targetType=robot").await.refused(422, "validation_failed");
-        assert_eq!(refused["details"][0]["field"], "targetType", "the documented kinds are those that are declared");
+        for filter in ["targetType=robot", "action=robot.flew", "action=robot.*", "action=role.cloned"] {
+            let refused = acme.owner.get(&format!("/audit-logs?{filter}")).await.refused(422, "validation_failed");
+            let name = filter.split('=').next().unwrap();
+            assert_eq!(refused["details"][0]["field"], name, "the documented names are those that are declared");
+        }
 
-        let lines = acme.owner.get("/audit-logs/export?format=ndjson&action=robot.*").await.text;
+        let lines = acme.owner.get(&format!("/audit-logs/export?format=ndjson&targetId={id}")).await.text;
         assert_eq!(serde_json::from_str::<Value>(lines.trim()).unwrap(), *robot);
-        let table = acme.owner.get("/audit-logs/export?format=csv&action=role.cloned").await.text;
+        let cloned = whole.iter().find(|entry| entry["action"] == "role.cloned").unwrap();
+        let id = cloned["target"]["id"].as_str().unwrap();
+        let table = acme.owner.get(&format!("/audit-logs/export?format=csv&targetId={id}")).await.text;
         let row = csv::Reader::from_reader(table.as_bytes()).into_records().next().unwrap().unwrap();
         assert_eq!([&row[2], &row[4], &row[7], &row[9]], ["role.cloned", "robot", "role", "Marvin"]);
     }
@@ -124,8 +123,9 @@ on_both_databases! {
         let robot = "SELECT id FROM journal WHERE action = 'robot.flew'";
         server.sql.execute(&format!("UPDATE journal_parts SET part = '{part}', salt = {salt} WHERE event_id IN ({robot})")).await;
         server.sql.execute(&format!("UPDATE journal SET commitment = {commitment} WHERE action = 'robot.flew'")).await;
-        let entries = acme.owner.get("/audit-logs?action=robot.flew").await.is(200);
-        assert_eq!(entries[0]["actor"]["name"], "Marvin");
+        let entries = acme.owner.get("/audit-logs").await.is(200);
+        let robot = entries.as_array().unwrap().iter().find(|entry| entry["action"] == "robot.flew").unwrap();
+        assert_eq!(robot["actor"]["name"], "Marvin");
         server.audit(&["seal"]).whole();
         server.audit(&["verify", "--tenant", "acme"]).whole();
         let lines: String = evidence(&acme).await.iter().map(|line| format!("{line}\n")).collect();

@@ -200,7 +200,8 @@ impl Composition {
             health: health.clone(),
             metrics: HttpMetrics::new(tenantry_http::operations()),
             document: LazyLock::new(|| {
-                tenantry_http::document(&vocabulary::error_codes(), &vocabulary::target_kinds()).to_string().into()
+                let (codes, actions) = (vocabulary::error_codes(), vocabulary::actions());
+                tenantry_http::document(&codes, &actions, &vocabulary::target_kinds()).to_string().into()
             }),
         });
         let parts = Parts {

@@ -15,7 +15,7 @@ use tenantry_app::{
     cli::{Cli, CliCommand},
     config::{Config, ConfigErrors, Sources},
     logging, readiness_url, run_admin, run_audit, run_doctor, run_healthcheck, run_jobs, run_worker,
-    vocabulary::{error_codes, target_kinds},
+    vocabulary::{actions, error_codes, target_kinds},
 };
 use tenantry_operator::{AuditCommand, AuditVerdict};
 use tokio::net::TcpSocket;
@@ -58,7 +58,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         CliCommand::Worker => configured(sources, async |config| Ok(run_worker(config).await?)),
         CliCommand::Migrate => configured(sources, async |config| print(&Composition::migrate(config).await?)),
         CliCommand::Openapi => {
-            print(&serde_json::to_string_pretty(&tenantry_http::document(&error_codes(), &target_kinds()))?)?;
+            print(&serde_json::to_string_pretty(&tenantry_http::document(&error_codes(), &actions(), &target_kinds()))?)?;
             Ok(ExitCode::SUCCESS)
         }
         CliCommand::Doctor => {

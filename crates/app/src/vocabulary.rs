@@ -7,7 +7,7 @@ use tenantry_idempotency::vocabulary::{IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_KEY_
 use tenantry_identity::vocabulary::{
     EMAIL_TAKEN, INVALID_CREDENTIALS, LINK_INVALID, REGISTRATION_CLOSED, WEAK_PASSWORD,
 };
-use tenantry_kernel::{CrateVocabulary, DuplicateName, ErrorCode as E, TargetKind, Vocabulary};
+use tenantry_kernel::{Action, CrateVocabulary, DuplicateName, ErrorCode as E, TargetKind, Vocabulary};
 use tenantry_tenancy::vocabulary::{
     ALREADY_MEMBER, LAST_OWNER, ROLE_ESCALATION, ROLE_IN_USE, ROLE_IS_SYSTEM, ROLE_NAME_TAKEN, SLUG_TAKEN,
 };
@@ -79,6 +79,11 @@ pub fn error_codes() -> Vec<E> {
     let place = |code: &E| ORDER.iter().position(|known| known == code).unwrap_or(ORDER.len());
     codes.sort_by_key(|code| (code.kind(), place(code)));
     codes
+}
+
+/// Returns every action that the crates of this program declare.
+pub fn actions() -> Vec<Action> {
+    CRATES.iter().flat_map(|one| one.actions).copied().collect()
 }
 
 /// Returns every kind of target that the crates of this program declare.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use tenantry_kernel::{
     Action, Actor, Command, Context, Event, EventId, FieldChange, Journal, Outcome, Page, PageRequest, PersonalPart,
-    RequestId, Requirement, StoreError, TargetKind, TenantId, Timestamp, UserId,
+    RequestId, Requirement, StoreError, TargetKind, TenantId, Timestamp, UserId, Vocabulary,
 };
 use uuid::Uuid;
 
@@ -66,11 +66,13 @@ pub enum ActionFilter {
 }
 
 impl ActionFilter {
-    /// Parses a filter: `role.created` is exact, `role.*` is a group.
-    pub fn parse(text: &str) -> Self {
+    /// Parses a filter: `role.created` is exact, `role.*` is a group. Returns `None` for a name that no crate declares:
+    /// a misspelled name would find nothing, as if nothing had been done.
+    pub fn parse(text: &str, vocabulary: &Vocabulary) -> Option<Self> {
+        let mut actions = vocabulary.actions().iter();
         match text.strip_suffix(".*") {
-            Some(group) => Self::Group(group.to_owned()),
-            None => Self::Exact(text.to_owned()),
+            Some(group) => actions.any(|action| action.group() == group).then(|| Self::Group(group.to_owned())),
+            None => actions.any(|action| action.name() == text).then(|| Self::Exact(text.to_owned())),
         }
     }
 }
@@ -176,9 +178,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trailing_star_asks_for_the_group() {
-        assert_eq!(ActionFilter::parse("role.*"), ActionFilter::Group("role".into()));
-        assert_eq!(ActionFilter::parse("role.created"), ActionFilter::Exact("role.created".into()));
-        assert_eq!(ActionFilter::parse("role*"), ActionFilter::Exact("role*".into()));
+    fn a_filter_is_an_action_or_a_group_of_actions() {
+        let vocabulary = Vocabulary::compose(&[&crate::vocabulary::VOCABULARY]).expect("one crate");
+        let parse = |text| ActionFilter::parse(text, &vocabulary);
+        assert_eq!(parse("audit.*"), Some(ActionFilter::Group("audit".into())));
+        assert_eq!(parse("audit.exported"), Some(ActionFilter::Exact("audit.exported".into())));
+        for none in
+            ["", "*", ".*", "audit", "audit.", "audit*", "audit.*.*", "audit.exported.*", "audit.imported", "role.*"]
+        {
+            assert_eq!(parse(none), None, "{none}");
+        }
     }
 }

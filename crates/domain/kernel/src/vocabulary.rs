@@ -52,6 +52,7 @@ pub struct DuplicateName {
 /// store and the services. The default is empty.
 #[derive(Debug, Clone, Default)]
 pub struct Vocabulary {
+    actions: Vec<Action>,
     target_kinds: Vec<TargetKind>,
     permissions: Vec<PermissionInfo>,
     /// Index of each permission in that list.
@@ -73,11 +74,17 @@ impl Vocabulary {
             held.map(|info| info.permission.clone()).collect()
         });
         Ok(Self {
+            actions: crates.iter().flat_map(|one| one.actions).copied().collect(),
             target_kinds: crates.iter().flat_map(|one| one.target_kinds).copied().collect(),
             places: permissions.iter().enumerate().map(|(place, info)| (info.permission.clone(), place)).collect(),
             permissions,
             default_roles,
         })
+    }
+
+    /// Returns every declared action.
+    pub fn actions(&self) -> &[Action] {
+        &self.actions
     }
 
     /// Returns the kind of target of that name, if a crate declares it.
@@ -187,6 +194,12 @@ mod tests {
             let refused = Vocabulary::compose(&[&VOCABULARY, &BILLING, &second]).unwrap_err();
             assert_eq!(refused.to_string(), format!("billing and accounting both declare the {what}"));
         }
+    }
+
+    #[test]
+    fn actions_are_those_of_every_crate() {
+        let vocabulary = Vocabulary::compose(&[&VOCABULARY, &BILLING]).unwrap();
+        assert_eq!(vocabulary.actions(), [Action::ACCESS_DENIED, PAID]);
     }
 
     #[test]

@@ -2,10 +2,10 @@
 //! operations share.
 
 use serde_json::{Map, Value, json};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use tenantry_idempotency::IdempotencyKey;
 use tenantry_idempotency::vocabulary::{IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_MISMATCH};
-use tenantry_kernel::{ErrorCode, Permission, Requirement, TargetKind};
+use tenantry_kernel::{Action, ErrorCode, Permission, Requirement, TargetKind};
 use utoipa::{
     OpenApi,
     openapi::{OpenApi as Document, tag::TagBuilder},
@@ -27,9 +27,9 @@ use crate::{
 struct Base;
 
 /// Creates the OpenAPI 3.1 document of the API. `all_codes` are the error codes of the program, in the order of the
-/// documents, and `target_kinds` its kinds of targets.
-pub fn document(all_codes: &[ErrorCode], target_kinds: &[TargetKind]) -> Value {
-    complete(collect(), all_codes, target_kinds)
+/// documents, `actions` its actions, and `target_kinds` its kinds of targets.
+pub fn document(all_codes: &[ErrorCode], actions: &[Action], target_kinds: &[TargetKind]) -> Value {
+    complete(collect(), all_codes, actions, target_kinds)
 }
 
 /// Collects the descriptions of all handlers.
@@ -51,7 +51,7 @@ fn collect() -> Document {
     document
 }
 
-fn complete(collected: Document, all_codes: &[ErrorCode], target_kinds: &[TargetKind]) -> Value {
+fn complete(collected: Document, all_codes: &[ErrorCode], actions: &[Action], target_kinds: &[TargetKind]) -> Value {
     let mut document = serde_json::to_value(collected).unwrap_or_default();
     document["servers"] = json!([{ "url": "/" }]);
     document["components"]["securitySchemes"] = json!({
@@ -59,11 +59,14 @@ fn complete(collected: Document, all_codes: &[ErrorCode], target_kinds: &[Target
     });
     document["components"]["schemas"]["Failure"] = failure_schema(all_codes);
     name_data(&mut document["components"]["schemas"]);
+    let action_names = pattern_of_actions(actions);
+    let kind_names = format!("^({})$", target_kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join("|"));
     for operation in operations() {
         let method = operation.method.as_str().to_ascii_lowercase();
         let shape = &mut document["paths"][&operation.path][method];
         complete_operation(operation, shape, all_codes);
-        name_target_kinds(shape, target_kinds);
+        set_pattern(shape, "action", &action_names);
+        set_pattern(shape, "targetType", &kind_names);
     }
     document
 }
@@ -85,12 +88,24 @@ fn name_data(schemas: &mut Value) {
     }
 }
 
-/// Lists the kinds of targets in the pattern of the parameter `targetType`.
-fn name_target_kinds(shape: &mut Value, target_kinds: &[TargetKind]) {
-    let names: Vec<&str> = target_kinds.iter().map(|kind| kind.name()).collect();
+/// Returns the pattern of the actions and their groups.
+fn pattern_of_actions(actions: &[Action]) -> String {
+    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for action in actions {
+        let verb = action.name().strip_prefix(action.group()).unwrap_or_default();
+        groups.entry(action.group()).or_default().push(verb.trim_start_matches('.'));
+    }
+    let of_group = |(group, verbs): (&str, Vec<&str>)| {
+        format!(r"{group}\.(\*|{})", verbs.join("|").replace('.', r"\."))
+    };
+    format!("^({})$", groups.into_iter().map(of_group).collect::<Vec<_>>().join("|"))
+}
+
+/// Sets the pattern of the query parameter of that name, if the operation has it.
+fn set_pattern(shape: &mut Value, name: &str, pattern: &str) {
     for parameter in shape.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
-        if parameter["name"] == "targetType" {
-            parameter["schema"] = json!({ "type": "string", "pattern": format!("^({})$", names.join("|")) });
+        if parameter["name"] == name {
+            parameter["schema"] = json!({ "type": "string", "pattern": pattern });
         }
     }
 }

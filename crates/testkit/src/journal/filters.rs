@@ -123,13 +123,14 @@ pub(super) async fn all_pages_joined_are_the_whole_list(scene: &Scene<'_, impl U
 }
 
 fn actions() -> [Option<ActionFilter>; 5] {
-    ["role.created", "role.*", "membership.roles_changed", "session.*"]
-        .map(|text| Some(ActionFilter::parse(text)))
-        .into_iter()
-        .chain([None])
-        .collect::<Vec<_>>()
-        .try_into()
-        .unwrap()
+    let (exact, group) = (|name: &str| ActionFilter::Exact(name.into()), |name: &str| ActionFilter::Group(name.into()));
+    [
+        Some(exact("role.created")),
+        Some(group("role")),
+        Some(exact("membership.roles_changed")),
+        Some(group("session")),
+        None,
+    ]
 }
 
 pub(super) async fn each_filter_leaves_what_it_names(scene: &Scene<'_, impl Units<Unit: Journal + Entries>>) {

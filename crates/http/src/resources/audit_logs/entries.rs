@@ -140,8 +140,6 @@ pub(crate) struct EntryQuery {
 }
 
 impl EntryQuery {
-    const MAX_ACTION_CHARS: usize = 80;
-
     /// Returns the filters that are set, by name.
     pub(super) fn named(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let all = [
@@ -157,17 +155,14 @@ impl EntryQuery {
     }
 
     pub(super) fn filter(&self, vocabulary: &Vocabulary, errors: &mut FieldErrors) -> EntryFilter {
-        let action = self.action.as_deref().map(|text| {
-            let is_name = !text.is_empty()
-                && text.len() <= Self::MAX_ACTION_CHARS
-                && text.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'.' | b'*'));
-            if is_name { Ok(ActionFilter::parse(text)) } else { Err("must be like role.created or role.*") }
-        });
+        let action = |text: &str| {
+            ActionFilter::parse(text, vocabulary).ok_or("must be an action such as role.created, or a group such as role.*")
+        };
         let id = |text: &str| Uuid::try_parse(text).map_err(|_| "must be an id");
         let kind = |text: &str| vocabulary.target_kind(text).ok_or("must be a kind of target");
         let outcome = |text: &str| Outcome::from_name(text).ok_or("must be succeeded, denied or failed");
         EntryFilter {
-            action: errors.take_if_any("action", action).flatten(),
+            action: errors.take_if_any("action", self.action.as_deref().map(action)).flatten(),
             actor: errors
                 .take_if_any("actorId", self.actor_id.as_deref().map(|t| t.parse().map_err(|_| "must be an id")))
                 .flatten(),
