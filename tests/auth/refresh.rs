@@ -63,8 +63,12 @@ on_both_databases! {
 
     async fn without_a_token_nobody_is_known(server: Server) {
         let client = server.client();
-        client.post("/auth/refresh", json!({})).await.refused(401, "unauthenticated");
-        client.send(reqwest::Method::POST, "/auth/refresh", None, &[]).await.refused(401, "unauthenticated");
+        for body in [Some(json!({})), Some(json!({ "refreshToken": null })), None] {
+            let reply = client.send(reqwest::Method::POST, "/auth/refresh", body, &[]).await;
+            let missing = reply.refused(401, "unauthenticated")["details"][0].clone();
+            assert_eq!((&missing["field"], &missing["code"]), (&json!("refreshToken"), &json!("required")));
+            assert!(missing["message"].as_str().unwrap().contains("refresh token"), "it says what it needs: {missing}");
+        }
         client.post("/auth/refresh", json!({ "refreshToken": 7 })).await.refused(422, "validation_failed");
         client.post("/auth/refresh", json!({ "token": "x" })).await.refused(422, "validation_failed");
         for token in ["", "tr_", "tr_AAAA", &"x".repeat(100_000)] {

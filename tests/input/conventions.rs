@@ -36,6 +36,28 @@ async fn misfits(member: &Member, method: Method, path: &str, cases: &[(&str, &s
 }
 
 on_both_databases! {
+    async fn null_in_a_post_is_absence(server: Server) {
+        let acme = server.tenant("acme").await;
+        let mut fields = 0;
+        for route in routes().iter().filter(|route| route.method == Method::POST) {
+            let (Some(schema), Some(mut body)) = (route.body_schema(), route.example_body()) else { continue };
+            let is_required = |name: &str| schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
+            for (name, property) in schema["properties"].as_object().unwrap().iter().filter(|(name, _)| !is_required(name)) {
+                let kinds = property["type"].as_array();
+                assert!(kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind == "null")), "{} {name}", route.id);
+                body[name] = Value::Null;
+                fields += 1;
+            }
+            let caller = server.sign_in(&acme.owner.email, &acme.slug).await;
+            let reply = route.ask(&caller, &route.unknown_path(), Some(body), &[]).await;
+            assert!(!reply.text.contains("invalid_type"), "{}: {}", route.id, reply.text);
+        }
+        assert!(fields >= 15, "{fields}");
+        let role = json!({ "name": "support", "description": null, "permissions": [] });
+        assert_eq!(acme.owner.post("/roles", role).await.is(201)["description"], "");
+        acme.owner.post("/jobs/cleanup", json!({ "targets": null, "dryRun": null })).await.is(202);
+    }
+
     async fn fields_that_do_not_fit_are_named(server: Server) {
         let acme = Fixture::of(&server, "acme").await;
         let owner = &acme.tenant.owner;

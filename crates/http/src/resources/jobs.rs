@@ -265,15 +265,15 @@ pub(crate) struct NewCleanUp {
     #[schema(min_items = 1, max_items = 4, value_type = Option<Vec<TargetName>>)]
     targets: Option<Vec<String>>,
     /// `true` counts the rows and deletes none.
-    #[serde(default)]
-    dry_run: bool,
+    dry_run: Option<bool>,
 }
 
 impl IntoCommand for NewCleanUp {
     type Output = RequestCleanUp;
 
     fn parse(self, errors: &mut FieldErrors) -> Option<RequestCleanUp> {
-        let Some(names) = self.targets else { return Some(everything(self.dry_run)) };
+        let dry_run = self.dry_run.unwrap_or(false);
+        let Some(names) = self.targets else { return Some(everything(dry_run)) };
         let mut targets = Vec::with_capacity(names.len());
         for (place, name) in names.iter().enumerate() {
             let own = |target: &CleanUpTarget| CleanUpTarget::OF_TENANT.contains(target);
@@ -282,7 +282,7 @@ impl IntoCommand for NewCleanUp {
         }
         targets.sort_unstable();
         targets.dedup();
-        Some(RequestCleanUp { targets, dry_run: self.dry_run })
+        Some(RequestCleanUp { targets, dry_run })
     }
 }
 

@@ -79,10 +79,9 @@ pub(crate) struct NewRole {
     #[validate(length(min = 1, max = 80))]
     #[schema(min_length = 1, max_length = 80)]
     name: String,
-    #[serde(default)]
     #[validate(length(max = 500))]
     #[schema(max_length = 500)]
-    description: String,
+    description: Option<String>,
     #[validate(length(max = 64))]
     #[schema(max_items = 64, value_type = Vec<PermissionName>)]
     permissions: Vec<String>,
@@ -91,7 +90,7 @@ pub(crate) struct NewRole {
 impl NewRole {
     fn into_command(self, vocabulary: &Vocabulary, errors: &mut FieldErrors) -> Option<CreateRole> {
         let name = errors.take("name", RoleName::parse(&self.name));
-        let description = errors.take("description", Description::parse(&self.description));
+        let description = errors.take("description", Description::parse(self.description.as_deref().unwrap_or_default()));
         let permissions = grantable(vocabulary, &self.permissions, errors);
         Some(CreateRole { name: name?, description: description?, permissions: permissions? })
     }

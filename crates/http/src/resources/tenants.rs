@@ -76,7 +76,7 @@ pub(crate) struct NewTenant {
     name: String,
     /// Derived from the name if omitted.
     #[validate(length(min = 3, max = 63))]
-    #[schema(min_length = 3, max_length = 63, pattern = "^[a-z0-9](-?[a-z0-9])*$", nullable = false)]
+    #[schema(min_length = 3, max_length = 63, pattern = "^[a-z0-9](-?[a-z0-9])*$")]
     slug: Option<String>,
 }
 

@@ -44,7 +44,7 @@ pub(crate) struct Confirmation {
     password: SecretString,
     /// Transport of the refresh token: `body` (default) or `cookie`.
     #[validate(length(max = 10))]
-    #[schema(max_length = 10, pattern = "^(body|cookie)$", nullable = false)]
+    #[schema(max_length = 10, pattern = "^(body|cookie)$")]
     transport: Option<String>,
 }
 

@@ -8,7 +8,7 @@ use tenantry_identity::{
     ChangeEmail, IdentityError, LinkKind, LinkToken, Password, Proof, QuotaKind, ResendVerification, VerifyEmail,
     find_link, request_email_change, request_verification, verify_email as verify,
 };
-use tenantry_kernel::{Actor, EmailAddress, ErrorCode};
+use tenantry_kernel::{Actor, EmailAddress, ErrorCode, FieldError};
 use tenantry_service::{ChangeRequest, Scope, SystemReason};
 use utoipa::ToSchema;
 use validator::Validate;
@@ -46,7 +46,7 @@ pub(crate) struct Verification {
     #[schema(min_length = 1, max_length = 200, value_type = String)]
     token: SecretString,
     /// Required unless the request has an access token of the user to whom the link was sent.
-    #[schema(max_length = 128, format = "password", nullable = false, value_type = Option<String>)]
+    #[schema(max_length = 128, format = "password", value_type = Option<String>)]
     password: Option<SecretString>,
 }
 
@@ -89,7 +89,10 @@ pub(crate) async fn verify_email(
         (None, Some(password)) => {
             (Actor::anonymous(origin.clone()), app.proofs.password_of_link(&link, password, &origin).await?)
         }
-        (None, None) => return Err(Failure::new(ErrorCode::UNAUTHENTICATED)),
+        (None, None) => {
+            let missing = FieldError::new("password", "required", "Send the password here, or sign in first.");
+            return Err(Failure::new(ErrorCode::UNAUTHENTICATED).detail(missing));
+        }
     };
     let guess = proof.guess.clone();
     let command = VerifyEmail { token_hash, proof, ip: origin.ip };

@@ -37,11 +37,11 @@ pub(crate) struct Credentials {
     password: SecretString,
     /// Slug of the tenant. Default: the tenant that the user used last.
     #[validate(length(max = 63))]
-    #[schema(max_length = 63, nullable = false)]
+    #[schema(max_length = 63)]
     tenant_slug: Option<String>,
     /// Transport of the refresh token: `body` (default) or `cookie`.
     #[validate(length(max = 10))]
-    #[schema(max_length = 10, pattern = "^(body|cookie)$", nullable = false)]
+    #[schema(max_length = 10, pattern = "^(body|cookie)$")]
     transport: Option<String>,
 }
 

@@ -3,7 +3,7 @@
 use actix_web::HttpRequest;
 use tenantry_identity::vocabulary::SESSION_REPLAYED;
 use tenantry_identity::{IdentityError, Refresh, Refreshed, refresh_session};
-use tenantry_kernel::{Actor, ErrorCode};
+use tenantry_kernel::{Actor, ErrorCode, FieldError};
 use tenantry_service::{ChangeRequest, CommitMode, Scope, SystemReason};
 
 use crate::{
@@ -35,7 +35,9 @@ pub(crate) const OPERATION: Contract = Contract::public(
 pub(crate) async fn refresh(app: App, _: Anonymous, request: HttpRequest, body: Body) -> Result<Answer, Failure> {
     let in_body = body.parse_if_any::<PresentedToken>().await?.flatten();
     let Some((token, transport)) = presented(&request, in_body)? else {
-        return Err(Failure::new(ErrorCode::UNAUTHENTICATED));
+        let needed = "Send the session's refresh token here or in the cookie. No access token is needed.";
+        let missing = FieldError::new("refreshToken", "required", needed);
+        return Err(Failure::new(ErrorCode::UNAUTHENTICATED).detail(missing));
     };
     let origin = origin_of(&request);
     let (session, ip) = (token.session, origin.ip);

@@ -51,11 +51,11 @@ pub(crate) struct NewRegistration {
     tenant_name: String,
     /// Derived from the name if omitted.
     #[validate(length(min = 3, max = 63))]
-    #[schema(min_length = 3, max_length = 63, pattern = "^[a-z0-9](-?[a-z0-9])*$", nullable = false)]
+    #[schema(min_length = 3, max_length = 63, pattern = "^[a-z0-9](-?[a-z0-9])*$")]
     tenant_slug: Option<String>,
     /// Transport of the refresh token: `body` (default) or `cookie`.
     #[validate(length(max = 10))]
-    #[schema(max_length = 10, pattern = "^(body|cookie)$", nullable = false)]
+    #[schema(max_length = 10, pattern = "^(body|cookie)$")]
     transport: Option<String>,
 }
 

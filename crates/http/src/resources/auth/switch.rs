@@ -32,14 +32,13 @@ pub(crate) struct WantedTenant {
     #[schema(value_type = Id)]
     tenant_id: String,
     /// Omit the field if the cookie carries the refresh token.
-    #[schema(max_length = 200, nullable = false, value_type = Option<String>)]
+    #[schema(max_length = 200, value_type = Option<String>)]
     refresh_token: Option<SecretString>,
     /// `true` ends the current session.
-    #[schema(nullable = false)]
     end_current: Option<bool>,
     /// Transport of the new refresh token: `body` or `cookie` (default: the transport of the presented token).
     #[validate(length(max = 10))]
-    #[schema(max_length = 10, pattern = "^(body|cookie)$", nullable = false)]
+    #[schema(max_length = 10, pattern = "^(body|cookie)$")]
     transport: Option<String>,
 }
 

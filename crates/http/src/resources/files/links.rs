@@ -29,8 +29,7 @@ const SCOPE: Scope = Scope::System(SystemReason::Link);
 #[schema(example = json!({ "expiresIn": 300 }))]
 pub(crate) struct NewLink {
     /// Lifetime in seconds.
-    #[serde(default, deserialize_with = "crate::request::present")]
-    #[schema(minimum = 60, maximum = 86400, default = 300, nullable = false)]
+    #[schema(minimum = 60, maximum = 86400, default = 300)]
     expires_in: Option<u64>,
 }
 

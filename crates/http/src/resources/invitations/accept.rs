@@ -105,14 +105,14 @@ pub(crate) async fn lookup_invitation(app: App, _: Anonymous, body: Body) -> Res
 pub(crate) struct Acceptance {
     #[schema(min_length = 1, max_length = 200, value_type = String)]
     token: SecretString,
-    #[schema(max_length = 128, format = "password", nullable = false, value_type = Option<String>)]
+    #[schema(max_length = 128, format = "password", value_type = Option<String>)]
     password: Option<SecretString>,
     #[validate(length(min = 1, max = 120))]
-    #[schema(min_length = 1, max_length = 120, nullable = false)]
+    #[schema(min_length = 1, max_length = 120)]
     name: Option<String>,
     /// Transport of the refresh token: `body` (default) or `cookie`.
     #[validate(length(max = 10))]
-    #[schema(max_length = 10, pattern = "^(body|cookie)$", nullable = false)]
+    #[schema(max_length = 10, pattern = "^(body|cookie)$")]
     transport: Option<String>,
 }
 
