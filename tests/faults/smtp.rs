@@ -155,6 +155,13 @@ on_each_database! {
         assert_eq!(post.sql.number(events).await, 1);
         let given_up = post.server.entry("a job became a dead letter").unwrap();
         assert!(given_up["error"].as_str().unwrap().ends_with("550 5.1.1 no such user"), "{given_up}");
+
+        // The address exists now. The dead letter has kept its link, so it can be sent.
+        smtp.heal();
+        let retried = crate::jobs::run(&post.place, &["retry", given_up["job"].as_str().unwrap()]);
+        assert!(retried.status.success(), "{}", String::from_utf8_lossy(&retried.stderr));
+        assert_eq!(post.delivered("gone@example.com").await, 1);
+        assert!(smtp.mails_to("gone@example.com")[0].text.contains("/links/"), "with its link");
     }
 
     async fn fa9_a_wrong_password_loses_no_mail(kind: Kind) {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tenantry_jobs::vocabulary::{CLEANUP_REQUESTED, JOB_CANCELLED, JOB_RETRIED};
 use tenantry_jobs::{
-    CancelJob, CleanUpTarget, JobAdmin, JobFilter, JobId, JobStatus, RetryJob, StartCleanUp, cancel_job, retry_job,
+    CancelJob, CleanUpTarget, JobAdmin, JobError, JobFilter, JobId, JobStatus, RetryJob, StartCleanUp, cancel_job, retry_job,
     start_clean_up,
 };
 use tenantry_kernel::{Direction, ErrorCode, MAX_LIMIT, PageRequest};
@@ -165,6 +165,8 @@ async fn told(
     match done {
         Err(failure) if failure.code == ErrorCode::NOT_FOUND => Err(OperatorError::UnknownJob(id)),
         Err(failure) if failure.code == ErrorCode::INVALID_STATE => {
+            // A job in the right state may lack its secret.
+            let possible = if failure.details.is_empty() { possible } else { JobError::WAY_OUT };
             let state = find(operator, id).await?.state.name();
             Err(OperatorError::JobState { id, state, possible })
         }

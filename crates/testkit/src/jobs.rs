@@ -47,6 +47,7 @@ suite! {
         a_dead_or_cancelled_job_is_retried_with_all_its_attempts,
         a_job_is_not_retried_beside_a_live_one_of_its_key,
         only_a_waiting_job_is_cancelled_and_its_secret_is_blanked,
+        a_job_lacks_the_secret_that_has_expired_or_is_gone,
         te1_another_tenants_jobs_are_not_there,
     }
     claims {
@@ -83,7 +84,7 @@ suite! {
     unattempted {
         a_snoozed_job_waits_and_has_consumed_no_attempt,
         a_job_that_was_handed_back_is_ready_at_once_and_has_spent_no_attempt,
-        a_discarded_job_is_a_dead_letter_without_its_secret,
+        a_discarded_job_is_a_dead_letter_and_keeps_its_secret,
         fa7_what_is_said_late_is_refused,
     }
     batches {

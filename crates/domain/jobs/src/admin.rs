@@ -103,6 +103,10 @@ pub trait JobAdmin: Send {
     /// not depend on how many are kept. Needs a System unit.
     async fn queue_figures(&mut self) -> Result<Vec<QueueFigures>, StoreError>;
 
+    /// Returns whether the job lacks the secret that it needs: the link of an email that has expired by `now` or was
+    /// deleted. No attempt can succeed then.
+    async fn lacks_secret(&mut self, id: JobId, now: Timestamp) -> Result<bool, StoreError>;
+
     /// Makes a dead or cancelled job ready again with all its attempts. Returns `false` and changes nothing when the
     /// job is in another state, or when a live job of its tenant and kind has its unique key.
     async fn retry_job(&mut self, id: JobId, now: Timestamp) -> Result<bool, StoreError>;

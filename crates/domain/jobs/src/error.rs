@@ -14,6 +14,9 @@ pub enum JobError {
     /// The job's state does not allow this, or another job has its unique key.
     #[error("the state does not allow this")]
     InvalidState,
+    /// The job lacks the secret that it needs, so no attempt can succeed.
+    #[error("its link has expired or was deleted")]
+    SecretGone,
     /// The payload of a new job could not be serialized.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -22,12 +25,18 @@ pub enum JobError {
     Store(#[from] StoreError),
 }
 
+impl JobError {
+    /// What to do about a job that lacks its secret.
+    pub const WAY_OUT: &str = "The link of this email has expired or was deleted. Request the email anew: invite the \
+        person again, or ask for a new link.";
+}
+
 impl Coded for JobError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Refused(refusal) => refusal.code(),
             Self::NotFound => ErrorCode::NOT_FOUND,
-            Self::InvalidState => ErrorCode::INVALID_STATE,
+            Self::InvalidState | Self::SecretGone => ErrorCode::INVALID_STATE,
             Self::Seal(_) => ErrorCode::INTERNAL,
             Self::Store(error) => error.code(),
         }
@@ -36,6 +45,7 @@ impl Coded for JobError {
     fn details(&self) -> Vec<FieldError> {
         match self {
             Self::Refused(refusal) => refusal.details(),
+            Self::SecretGone => vec![FieldError::new("id", "secret_gone", Self::WAY_OUT)],
             _ => Vec::new(),
         }
     }

@@ -3,7 +3,7 @@
 use tenantry_kernel::{Action, Actor, Authorities, Command, Context, Event, Journal, Requirement, authorize};
 
 use crate::{
-    JobAdmin, JobError, JobId, JobStatus,
+    JobAdmin, JobError, JobId, JobState, JobStatus,
     vocabulary::{JOB_CANCELLED, JOB_RETRIED, JOBS_MANAGE, JOBS_READ},
 };
 
@@ -40,8 +40,8 @@ impl Command for CancelJob {
     const EVENTS: &'static [Action] = &[JOB_CANCELLED];
 }
 
-/// Makes a dead letter or a cancelled job ready again, with all its attempts left. When the secret of the job was
-/// blanked, its handler makes it a dead letter again.
+/// Makes a dead letter or a cancelled job ready again, with all its attempts left. Fails with [`JobError::SecretGone`]
+/// when no attempt could succeed.
 pub async fn retry_job(
     unit: &mut (impl JobAdmin + Authorities + Journal + ?Sized),
     actor: &Actor,
@@ -50,6 +50,9 @@ pub async fn retry_job(
 ) -> Result<(), JobError> {
     authorize::<RetryJob>(unit, actor, context).await?;
     let job = unit.job_by_id(command.id).await?.ok_or(JobError::NotFound)?;
+    if matches!(job.state, JobState::Dead | JobState::Cancelled) && unit.lacks_secret(job.id, context.now()).await? {
+        return Err(JobError::SecretGone);
+    }
     if !unit.retry_job(job.id, context.now()).await? {
         return Err(JobError::InvalidState);
     }

@@ -110,7 +110,8 @@ pub enum AttemptOutcome {
         /// The error.
         error: String,
     },
-    /// The failure is permanent: the job is a dead letter before its last attempt. Its secret is blanked.
+    /// The failure is permanent: the job is a dead letter before its last attempt. Its secret stays until it expires: a
+    /// person may remove the cause, such as a full mailbox, and retry the job.
     Discarded {
         /// The error.
         error: String,

@@ -33,6 +33,18 @@ impl Kind for Email {
         RetryPolicy { max_attempts: 12, first: Duration::from_secs(5), longest: Duration::from_secs(60 * 60) };
 }
 
+impl Email {
+    /// Returns whether a job of this kind, with this payload, sends an email with a link. Without the job's secret, the
+    /// token of the link, the email cannot be sent.
+    pub fn needs_secret(kind: &str, payload: &str) -> bool {
+        #[derive(Deserialize)]
+        struct Linked {
+            link: Option<String>,
+        }
+        kind == Self::NAME && serde_json::from_str::<Linked>(payload).is_ok_and(|email| email.link.is_some())
+    }
+}
+
 /// The link that an email carries.
 #[derive(Clone, Copy)]
 pub struct AttachedLink<'a> {
@@ -100,4 +112,18 @@ pub async fn send_email<P: TemplatePayload>(
     };
     unit.enqueue_job(&job).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_email_with_a_link_needs_the_secret() {
+        let with_link = r#"{"to":"ada@example.com","link":"reset","mail":"reset","newer":1}"#;
+        assert!(Email::needs_secret("mail", with_link));
+        assert!(!Email::needs_secret("errand", with_link));
+        assert!(!Email::needs_secret("mail", r#"{"to":"ada@example.com","link":null,"mail":"changed"}"#));
+        assert!(!Email::needs_secret("mail", "not JSON"));
+    }
 }

@@ -3,7 +3,7 @@
 use tenantry_jobs::{JobAdmin, JobFilter, JobId, JobState, JobStatus, NewJob};
 use tenantry_kernel::{Direction, PageRequest, StoreError};
 
-use super::{JobPorts, LEASE, claim, claim_one, clear, complete, dead, enqueue, fail, ids, new_job, secret_until};
+use super::{JobPorts, LEASE, blank, claim, claim_one, clear, complete, dead, enqueue, fail, ids, new_job, secret_until};
 use crate::{
     scene::{SampleTenant, Scene},
     units::{TestScope, Units},
@@ -190,6 +190,41 @@ pub(super) async fn only_a_waiting_job_is_cancelled_and_its_secret_is_blanked(
     assert!(!cancel(scene, acme.scope(), ready.id).await, "it is under way");
     assert!(complete(scene, claimed.claim).await);
     assert!(!cancel(scene, acme.scope(), ready.id).await, "it is done");
+}
+
+pub(super) async fn a_job_lacks_the_secret_that_has_expired_or_is_gone(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
+    clear(scene).await;
+    let acme = scene.tenant().await;
+    let ends = scene.context.now().plus(LEASE);
+    let email = |link: &str| NewJob {
+        kind: "mail",
+        payload: format!(r#"{{"to":"ada@example.com","link":{link},"mail":"invite"}}"#),
+        ..new_job(scene, Some(acme.id()))
+    };
+    let with_link = NewJob { secret: Some(secret_until(ends)), ..email("\"invite\"") };
+    let cancelled = NewJob { id: JobId::new(&scene.context), ..with_link.clone() };
+    let (plain, errand) = (email("null"), new_job(scene, Some(acme.id())));
+    enqueue(scene, &[&with_link, &cancelled, &plain, &errand]).await;
+    for job in [&with_link, &plain, &errand] {
+        assert!(!lacks_secret(scene, acme.scope(), job.id).await, "{}", job.payload);
+    }
+    assert!(cancel(scene, acme.scope(), cancelled.id).await);
+    assert!(lacks_secret(scene, acme.scope(), cancelled.id).await, "it was deleted");
+    let globex = scene.tenant().await;
+    assert!(!lacks_secret(scene, globex.scope(), cancelled.id).await, "another tenant hears nothing of it");
+    scene.clock.set(ends);
+    assert!(lacks_secret(scene, acme.scope(), with_link.id).await, "it has expired");
+    blank(scene).await;
+    assert!(lacks_secret(scene, TestScope::System, with_link.id).await, "and was blanked");
+    assert!(!lacks_secret(scene, acme.scope(), plain.id).await);
+    for job in [&with_link, &plain, &errand] {
+        assert!(cancel(scene, acme.scope(), job.id).await);
+    }
+}
+
+async fn lacks_secret(scene: &Scene<'_, impl Units<Unit: JobPorts>>, scope: TestScope, id: JobId) -> bool {
+    let now = scene.context.now();
+    scene.look_as(scope, async |unit| unit.lacks_secret(id, now).await.unwrap()).await
 }
 
 pub(super) async fn te1_another_tenants_jobs_are_not_there(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {

@@ -58,8 +58,8 @@ pub(super) async fn what_became_of_many_is_noted_at_once(scene: &Scene<'_, impl 
     }
     assert_eq!(scene.system(async |unit| unit.settle_jobs(&[], now).await.unwrap()).await, []);
     scene.clock.advance(99 * LEASE);
-    // Of the dead job, the retried one, the waiting one and the returned one.
-    assert_eq!(super::blank(scene).await, 4, "{}", dead.job);
+    // Of the dead job, the discarded one, the retried one, the waiting one and the returned one.
+    assert_eq!(super::blank(scene).await, 5, "{}", dead.job);
 }
 
 /// A worker that reclaims a job whose claim it never reported on reports on both claims at once.

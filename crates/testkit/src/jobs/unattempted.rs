@@ -62,7 +62,7 @@ pub(super) async fn a_job_that_was_handed_back_is_ready_at_once_and_has_spent_no
     assert!(complete(scene, claim_one(scene).await.claim).await);
 }
 
-pub(super) async fn a_discarded_job_is_a_dead_letter_without_its_secret(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
+pub(super) async fn a_discarded_job_is_a_dead_letter_and_keeps_its_secret(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
     clear(scene).await;
     let job = full_job(scene);
     enqueue(scene, &[&job]).await;
@@ -72,8 +72,9 @@ pub(super) async fn a_discarded_job_is_a_dead_letter_without_its_secret(scene: &
     scene.clock.advance(9 * LEASE);
     assert!(!has_due(scene).await);
     assert!(claim(scene, 100).await.is_empty());
+    assert_eq!(blank(scene).await, 0);
     scene.clock.advance(99 * LEASE);
-    assert_eq!(blank(scene).await, 0, "its secret went with it");
+    assert_eq!(blank(scene).await, 1, "its secret stays until it expires");
     let successor = NewJob { id: JobId::new(&scene.context), secret: None, ..job };
     enqueue(scene, &[&successor]).await;
     assert_eq!(claim_one(scene).await.job.id, successor.id, "its key is free");

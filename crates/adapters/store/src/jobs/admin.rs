@@ -1,9 +1,10 @@
-//! Shows and manages jobs. Nothing here reads a payload or a secret.
+//! Shows and manages jobs. No payload and no secret leaves this module.
 
 use async_trait::async_trait;
-use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter, Value, prelude::ChronoDateTimeUtc};
+use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter, Value, prelude::{ChronoDateTimeUtc, Uuid}};
 use tenantry_jobs::{JobAdmin, JobFilter, JobId, JobState, JobStatus, QueueFigures, QueueStats};
 use tenantry_kernel::{Page, PageRequest, StoreError, TenantId, Timestamp};
+use tenantry_mails::Email;
 
 use crate::{
     Unit,
@@ -55,6 +56,9 @@ const RETRY: &str = "\
         (SELECT 1 FROM jobs AS live WHERE live.lane = jobs.lane AND live.kind = jobs.kind \
          AND live.unique_key = jobs.unique_key AND live.state IN ('scheduled', 'ready', 'running'))";
 
+const NEEDS: &str =
+    "SELECT kind, payload, secret_expires_at FROM jobs WHERE id = $1 AND ($2 OR lane = $3)";
+
 const CANCEL: &str = "\
     UPDATE jobs SET state = 'cancelled', finished_at = $2, secret = NULL, secret_key_id = NULL, secret_expires_at = NULL \
     WHERE id = $1 AND state IN ('scheduled', 'ready') AND ($3 OR lane = $4)";
@@ -85,6 +89,14 @@ const FIGURES: &str = "\
                   WHERE state = 'dead' AND finished_at IS NOT NULL GROUP BY queue \
     ) AS parts \
     GROUP BY queue ORDER BY queue";
+
+#[derive(FromQueryResult)]
+struct NeedsRow {
+    kind: String,
+    payload: String,
+    /// `None` for a job without a secret, and for one whose secret was blanked.
+    secret_expires_at: Option<ChronoDateTimeUtc>,
+}
 
 #[derive(FromQueryResult)]
 struct QueueRow {
@@ -183,6 +195,15 @@ impl JobAdmin for Unit {
         Ok(self.queues(FIGURES, []).await?.into_iter().map(|stats| stats.figures).collect())
     }
 
+    async fn lacks_secret(&mut self, id: JobId, now: Timestamp) -> Result<bool, StoreError> {
+        let (is_system, tenant_key) = self.manageable()?;
+        let statement = self.sql(NEEDS, [id.uuid().into(), is_system.into(), tenant_key.into()]);
+        let Some(row) = self.run(self.transaction.query_one_raw(statement)).await? else { return Ok(false) };
+        let row = NeedsRow::from_query_result(&row, "").map_err(StatementError::from)?;
+        let has_secret = row.secret_expires_at.is_some_and(|at| now < Timestamp::new(at));
+        Ok(!has_secret && (row.secret_expires_at.is_some() || Email::needs_secret(&row.kind, &row.payload)))
+    }
+
     async fn retry_job(&mut self, id: JobId, now: Timestamp) -> Result<bool, StoreError> {
         let is_retried = match self.manage(RETRY, id, now).await? {
             Err(failure) if failure.violates(&LIVE_KEY) => false,
@@ -205,10 +226,14 @@ impl JobAdmin for Unit {
 }
 
 impl Unit {
+    /// Returns whether the unit may manage every job, and otherwise the tenant key of those that it may manage.
+    fn manageable(&self) -> Result<(bool, Uuid), StoreError> {
+        if self.scope.is_system() { Ok((true, Uuid::nil())) } else { Ok((false, self.tenant()?.uuid())) }
+    }
+
     /// Changes one job that the unit may manage, and returns whether the job's state allowed the change.
     async fn manage(&self, sql: &str, id: JobId, now: Timestamp) -> Result<Result<bool, StatementError>, StoreError> {
-        let is_system = self.scope.is_system();
-        let tenant_key = if is_system { sea_orm::prelude::Uuid::nil() } else { self.tenant()?.uuid() };
+        let (is_system, tenant_key) = self.manageable()?;
         let values = [id.uuid().into(), now.utc().into(), is_system.into(), tenant_key.into()];
         let outcome = self.try_run(self.transaction.execute_raw(self.sql(sql, values))).await?;
         Ok(outcome.map(|done| done.rows_affected() == 1))

@@ -14,9 +14,6 @@ const COMPLETE: &str = "\
 const RETRY: &str = "state = 'scheduled', lease_token = NULL, lease_expires_at = NULL, run_at = $2, last_error = $3";
 const MAKE_DEAD_LETTER: &str =
     "state = 'dead', lease_token = NULL, lease_expires_at = NULL, finished_at = $2, last_error = $3";
-const DISCARD: &str = "\
-    state = 'dead', lease_token = NULL, lease_expires_at = NULL, finished_at = $2, last_error = $3, \
-    secret = NULL, secret_key_id = NULL, secret_expires_at = NULL";
 const SNOOZE: &str =
     "state = 'scheduled', lease_token = NULL, lease_expires_at = NULL, run_at = $2, attempt = attempt - 1";
 const HAND_BACK: &str = "state = 'ready', lease_token = NULL, lease_expires_at = NULL, attempt = attempt - 1";
@@ -42,8 +39,9 @@ impl Unit {
             let (change, at, error) = match outcome {
                 AttemptOutcome::Completed | AttemptOutcome::HandedBack => continue,
                 AttemptOutcome::RetryAt { at, error } => (RETRY, *at, Some(error.as_str())),
-                AttemptOutcome::Dead { error } => (MAKE_DEAD_LETTER, now, Some(error.as_str())),
-                AttemptOutcome::Discarded { error } => (DISCARD, now, Some(error.as_str())),
+                AttemptOutcome::Dead { error } | AttemptOutcome::Discarded { error } => {
+                    (MAKE_DEAD_LETTER, now, Some(error.as_str()))
+                }
                 AttemptOutcome::Snoozed { until } => (SNOOZE, *until, None),
             };
             let values = std::iter::once(Value::from(at.utc())).chain(error.map(Value::from));

@@ -109,7 +109,7 @@ async fn what_became_of_a_job_is_written_down(opened: Opened) {
         ("done", "completed, no error, blank"),
         ("retried", "running, it rained, secret"),
         ("dead", "dead, it snowed, secret"),
-        ("discarded", "dead, it hailed, blank"),
+        ("discarded", "dead, it hailed, secret"),
         ("given_up", "dead, the last attempt did not end within its lease, secret"),
     ] {
         assert_eq!(written(&opened, kind).await, expected);
@@ -121,7 +121,7 @@ async fn what_became_of_a_job_is_written_down(opened: Opened) {
             (done, unit.blank_expired_secrets(much_later).await.unwrap())
         })
         .await;
-    assert_eq!((done, blanked), (true, 3));
+    assert_eq!((done, blanked), (true, 4));
     assert_eq!(written(&opened, "retried").await, "completed, no error, blank", "all's well that ends well");
     assert_eq!(written(&opened, "blanked").await, "dead, it snowed, blank");
 }
