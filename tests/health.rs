@@ -1,3 +1,4 @@
+use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -105,6 +106,15 @@ on_both_databases! {
         assert_eq!(told.body["checks"]["database"]["status"], "pass");
         assert_eq!(told.body["checks"]["redis"]["observed"], "not configured");
         assert!(!told.headers.contains_key("strict-transport-security"), "the public address is no https one");
+    }
+
+    async fn in_development_strangers_behind_a_proxy_on_the_machine_see_no_checks(server: Server) {
+        for (name, value) in
+            [("x-forwarded-for", "203.0.113.7"), ("x-forwarded-for", "127.0.0.1"), ("x-real-ip", "203.0.113.7"), ("via", "1.1 proxy")]
+        {
+            let told = server.client().send(Method::GET, "//health", None, &[(name, value)]).await;
+            assert_eq!(told.body, serde_json::json!({ "status": "pass" }), "{name}: {value}");
+        }
     }
 
     async fn health_answers_are_not_to_be_kept(server: Server) {
@@ -295,4 +305,23 @@ fn a_database_that_is_away_shows_in_readiness_and_in_nothing_else() {
         until_status(&client, "//readyz", 200).await;
         until_status(&owner, "/roles", 200).await;
     });
+}
+
+mod behind_a_proxy {
+    use super::Method;
+
+    on_both_databases! {
+        settings (TRUSTED_PROXIES = "1");
+
+        async fn the_checks_are_for_clients_on_the_same_machine(server: Server) {
+            for (forwarded, sees) in [
+                ("203.0.113.7", false), ("127.0.0.1, 203.0.113.7", false), ("unknown", false), ("", false),
+                ("203.0.113.7, 127.0.0.1", true), ("::1", true),
+            ] {
+                let told = server.client().send(Method::GET, "//health", None, &[("x-forwarded-for", forwarded)]).await;
+                assert_eq!(told.body["checks"].is_object(), sees, "{forwarded}");
+            }
+            assert!(server.client().get("//health").await.body["checks"].is_object(), "without the proxy");
+        }
+    }
 }

@@ -43,6 +43,18 @@ on_both_databases! {
         assert!(!text.contains(NEW) && !text.contains("argon2"), "{text}");
     }
 
+    async fn a_change_ends_the_link_that_was_asked_for_before(server: Server) {
+        let acme = server.tenant("acme").await;
+        let (welcome, reset) = (server.mail(&acme.owner.email, "Welcome").await, server.forgets(&acme.owner.email).await);
+        change(&acme.owner, PASSWORD, NEW).await.is(204);
+        let body = json!({ "token": reset.token(), "password": "plank-vivid-other-0" });
+        server.client().post("/auth/password/reset", body).await.refused(422, "link_invalid");
+        acme.owner.post("/auth/email/verify", json!({ "token": welcome.token() })).await.is(204);
+        let later = server.forgets(&acme.owner.email).await;
+        let body = json!({ "token": later.token(), "password": "plank-vivid-other-0" });
+        server.client().post("/auth/password/reset", body).await.is(204);
+    }
+
     async fn of_two_changes_at_once_one_is_made(server: Server) {
         let acme = server.tenant("acme").await;
         let others: [Member; 4] = [

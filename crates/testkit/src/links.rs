@@ -21,6 +21,7 @@ suite! {
         re2_a_link_is_taken_once,
         re2_of_many_units_one_takes_a_link,
         re2_an_older_link_never_takes_the_newer_with_it,
+        the_link_of_a_kind_goes_alone,
         every_link_of_a_person_goes_at_once,
         a_dropped_unit_puts_and_takes_nothing,
     }
@@ -163,6 +164,23 @@ async fn re2_an_older_link_never_takes_the_newer_with_it(scene: &Scene<'_, impl 
         futures::join!(take(scene, &older), send());
         assert_eq!(stored(scene, &older).await, None);
         assert_eq!(stored(scene, &newer).await, Some(newer));
+    }
+}
+
+async fn the_link_of_a_kind_goes_alone(scene: &Scene<'_, impl Units<Unit: Directory + Links>>) {
+    let acme = scene.tenant().await;
+    let (owner, other) = (acme.owner.id, scene.person().await.id);
+    for scope in [TestScope::System, TestScope::Person(owner), acme.scope()] {
+        let links = KINDS.map(|kind| new_link(scene, owner, kind));
+        let others = new_link(scene, other, LinkKind::Reset);
+        put(scene, &[&links[0], &links[1], &links[2], &others]).await;
+        for _ in 0..2 {
+            scene.change(scope, async |unit| unit.delete_link_of(owner, LinkKind::Reset).await.unwrap()).await;
+        }
+        for link in links.iter().chain([&others]) {
+            let is_gone = link.user == owner && link.kind == LinkKind::Reset;
+            assert_eq!(stored(scene, link).await.is_none(), is_gone, "{link:?} in {scope:?}");
+        }
     }
 }
 

@@ -118,6 +118,14 @@ impl Links for Unit {
         Ok(self.run(delete.exec(&self.transaction)).await?.rows_affected == 1)
     }
 
+    async fn delete_link_of(&mut self, user: UserId, kind: LinkKind) -> Result<(), StoreError> {
+        self.require_own(user)?;
+        let of_user = row::Entity::delete_many().filter(Column::UserId.eq(user.uuid()));
+        let delete = of_user.filter(Column::Kind.eq(kind.name()));
+        self.run(delete.exec(&self.transaction)).await?;
+        Ok(())
+    }
+
     async fn delete_links_of(&mut self, user: UserId) -> Result<(), StoreError> {
         self.require_own(user)?;
         let delete = row::Entity::delete_many().filter(Column::UserId.eq(user.uuid()));

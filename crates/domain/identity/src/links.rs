@@ -111,6 +111,9 @@ pub trait Links: Send {
     /// replaced it. Only for System units and the user's own.
     async fn take_link(&mut self, link: &Link) -> Result<bool, StoreError>;
 
+    /// Deletes the user's link of this kind, if there is one. Only for System units and the user's own.
+    async fn delete_link_of(&mut self, user: UserId, kind: LinkKind) -> Result<(), StoreError>;
+
     /// Deletes every link of the user. Only for System units and the user's own.
     async fn delete_links_of(&mut self, user: UserId) -> Result<(), StoreError>;
 }

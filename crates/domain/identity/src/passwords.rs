@@ -11,7 +11,7 @@ use tenantry_kernel::{
 use tenantry_mails::send_email;
 
 use crate::{
-    EndReason, IdentityError, People, Person, Proof, Sessions,
+    EndReason, IdentityError, LinkKind, Links, People, Person, Proof, Sessions,
     emails::PasswordChangedEmail,
     sessions::note_ended,
     vocabulary::{SESSION_ENDED, USER_PASSWORD_CHANGED},
@@ -211,9 +211,10 @@ impl Command for ChangePassword {
     const EVENTS: &'static [Action] = &[USER_PASSWORD_CHANGED, SESSION_ENDED];
 }
 
-/// Changes the acting user's password and ends all their other sessions.
+/// Changes the acting user's password, ends all their other sessions, and deletes the link that would set another
+/// password.
 pub async fn change_password(
-    unit: &mut (impl People + CredentialStore + Sessions + JobQueue + Authorities + Journal + ?Sized),
+    unit: &mut (impl People + CredentialStore + Links + Sessions + JobQueue + Authorities + Journal + ?Sized),
     actor: &Actor,
     context: &Context,
     command: ChangePassword,
@@ -226,6 +227,7 @@ pub async fn change_password(
     credential.version += 1;
     credential.changed_at = context.now();
     unit.update_credential(&credential).await?;
+    unit.delete_link_of(id, LinkKind::Reset).await?;
     let event = Event::new(context, actor, USER_PASSWORD_CHANGED)
         .target(id, Some(person.name.as_str()))
         .changed_secret("password");

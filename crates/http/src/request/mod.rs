@@ -33,6 +33,6 @@ pub(crate) use layer::{RESOURCE_POLICY, around};
 pub(crate) use list::{List, ListQuery, ListRequest, NewestFirst};
 pub(crate) use metrics::RouteTimes;
 pub(crate) use operation::{API, Resource, handler};
-pub(crate) use origin::{cors, origin_of, require_allowed_origin};
+pub(crate) use origin::{cors, is_on_this_machine, origin_of, require_allowed_origin};
 pub(crate) use query::{parse_query, parse_sort, path_id};
 pub(crate) use schemas::{Accepted, Id, IfMatchHeader, ListOf, Of, PageParameters, PermissionName};

@@ -13,6 +13,8 @@ use crate::{App, Failure, vocabulary::ORIGIN_NOT_ALLOWED};
 use super::{app::app_of, idempotency};
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
+/// Headers that proxies add to the requests that they forward.
+const FORWARDING: [&str; 4] = [FORWARDED_FOR, "forwarded", "x-real-ip", "via"];
 
 /// Returns the origin of a request as the journal records it.
 pub(crate) fn origin_of(request: &HttpRequest) -> Origin {
@@ -27,6 +29,15 @@ pub(crate) fn origin_of(request: &HttpRequest) -> Origin {
 /// Returns the client's network address, as far as trusted proxies state it.
 pub(crate) fn ip_of(request: &HttpRequest) -> Option<IpAddr> {
     address_of(request, app_of(request).settings.trusted_proxies.unwrap_or(0))
+}
+
+/// Returns whether the client is on this machine. A forwarded request comes from elsewhere unless trusted proxies state
+/// an address of this machine.
+pub(crate) fn is_on_this_machine(request: &HttpRequest) -> bool {
+    let is_forwarded = FORWARDING.iter().any(|name| request.headers().contains_key(*name));
+    let trusted = app_of(request).settings.trusted_proxies.unwrap_or(0);
+    let is_stated = trusted > 0 && stated_address(request, trusted).is_some_and(|ip| ip.is_loopback());
+    peer_of(request).is_some_and(|ip| ip.is_loopback()) && (is_stated || !is_forwarded)
 }
 
 /// Returns the trace that the layer has assigned to the request.
@@ -53,19 +64,28 @@ fn only_header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
     values.next().filter(|_| values.next().is_none())?.to_str().ok()
 }
 
-/// Returns the address that the outermost trusted proxy saw, counted from the right of `X-Forwarded-For`. Any client
-/// can forge the entries further left.
+/// Returns the address of the client as far as trusted proxies state it, and otherwise the address of the connection.
 fn address_of(request: &HttpRequest, trusted_proxies: u8) -> Option<IpAddr> {
-    let peer = request.peer_addr().map(|address| address.ip().to_canonical());
-    let forwarded = request.headers().get_all(FORWARDED_FOR);
     if trusted_proxies == 0 {
         warn_of_unused_header(request);
-        return peer;
+        return peer_of(request);
     }
+    stated_address(request, trusted_proxies).or_else(|| peer_of(request))
+}
+
+/// Returns the address from which the connection comes.
+fn peer_of(request: &HttpRequest) -> Option<IpAddr> {
+    request.peer_addr().map(|address| address.ip().to_canonical())
+}
+
+/// Returns the address that the outermost trusted proxy saw, counted from the right of `X-Forwarded-For`. Any client
+/// can forge the entries further left.
+fn stated_address(request: &HttpRequest, trusted_proxies: u8) -> Option<IpAddr> {
+    let forwarded = request.headers().get_all(FORWARDED_FOR);
     // Entries are split as bytes: an entry that is not text must count as a hop, or its neighbours would shift.
     let hops: Vec<&[u8]> = forwarded.flat_map(|list| list.as_bytes().split(|byte| *byte == b',')).collect();
     let place = hops.len().saturating_sub(usize::from(trusted_proxies));
-    hops.get(place).and_then(|hop| address_in(str::from_utf8(hop).ok()?.trim())).or(peer)
+    hops.get(place).and_then(|hop| address_in(str::from_utf8(hop).ok()?.trim()))
 }
 
 fn address_in(hop: &str) -> Option<IpAddr> {

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::{
     App, Failure,
     health::{Check, Checks, Status},
-    request::{Contract, Resource, RouteTimes, bearer, handler},
+    request::{Contract, Resource, RouteTimes, bearer, handler, is_on_this_machine},
 };
 
 pub(crate) fn resource() -> Resource {
@@ -166,11 +166,10 @@ pub(crate) async fn health(app: App, request: HttpRequest) -> HttpResponse {
 /// Returns whether the client may see details: an operator with the token, or in development a client on the same
 /// machine.
 fn may_see_checks(app: &App, request: &HttpRequest) -> bool {
-    let is_local = request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
     let by_token = match (&app.settings.health_token, bearer(request)) {
         // Digests are compared, so that the duration of the comparison reveals nothing about the token.
         (Some(token), Some(shown)) => Sha256::digest(token.expose_secret()) == Sha256::digest(shown),
         _ => false,
     };
-    by_token || (is_local && app.settings.shows_health_locally)
+    by_token || (app.settings.shows_health_locally && is_on_this_machine(request))
 }

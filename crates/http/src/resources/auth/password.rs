@@ -42,7 +42,7 @@ impl IntoCommand for ChangedPassword {
 
 /// Change your password
 ///
-/// The caller's other sessions end.
+/// The caller's other sessions end, and so does a link that resets the password.
 #[utoipa::path(
     post,
     path = "/auth/password/change",
