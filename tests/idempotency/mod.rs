@@ -149,30 +149,44 @@ on_both_databases! {
         let twice = twice.json(&json!({ "name": "support", "permissions": [] }));
         owner.finish(twice, &Method::POST, "/api/v1/roles").await.refused(400, "idempotency_key_invalid");
         // Operations that take no key refuse it before it has any effect.
-        let id = owner.get("/roles").await.is(200)[0]["id"].as_str().unwrap().to_owned();
         for (method, path) in [
-            (Method::GET, "/roles".to_owned()),
-            (Method::DELETE, format!("/roles/{id}")),
-            (Method::POST, "/auth/login".to_owned()),
-            (Method::POST, "/auth/refresh".to_owned()),
-            (Method::POST, "/auth/switch".to_owned()),
-            (Method::POST, "/auth/switc%68".to_owned()),
-            (Method::DELETE, format!("/role%73/{id}")),
+            (Method::POST, "/auth/login"),
+            (Method::POST, "/auth/refresh"),
+            (Method::POST, "/auth/switch"),
+            (Method::POST, "/auth/switc%68"),
         ] {
-            let request = owner.raw(method.clone(), &path).header("idempotency-key", "k");
+            let request = owner.raw(method.clone(), path).header("idempotency-key", "k");
             let answer = request.send().await.unwrap();
             assert_eq!(answer.status(), 400, "{method} {path}");
             let error: Value = answer.json().await.unwrap();
             assert_eq!(error["error"]["code"], "idempotency_key_invalid", "{method} {path}");
         }
         // The caller is authenticated before the key is checked.
-        let path = format!("/roles/{id}");
-        let request = server.client().raw(Method::DELETE, &path).header("idempotency-key", "k");
-        server.client().finish(request, &Method::DELETE, &path).await.refused(401, "unauthenticated");
+        server.client().send(Method::POST, "/auth/switch", None, &[("idempotency-key", "k")]).await.refused(401, "unauthenticated");
         // A replay checks the caller first.
         make_role(owner, "support", "k").await.is(201);
         make_role(&server.client(), "support", "k").await.refused(401, "unauthenticated");
         make_role(&owner.with_token("k"), "support", "k").await.refused(401, "token_invalid");
+    }
+
+    async fn a_key_changes_nothing_where_the_method_is_idempotent(server: Server) {
+        let tenant = server.tenant("acme").await;
+        let owner = &tenant.owner;
+        let role = make_role(owner, "support", "first").await.is(201);
+        let (role, body) = (format!("/roles/{}", role["id"].as_str().unwrap()), json!({ "roleIds": [role["id"]] }));
+        let member = server.member(&tenant, "viewer").await;
+        let roles = format!("/users/{}/roles", member.id);
+        for key in ["k", "two words", ""] {
+            ask(owner, Method::GET, "/roles", None, key).await.is(200);
+            ask(&server.client(), Method::GET, "/auth/me", None, key).await.refused(401, "unauthenticated");
+            let member = ask(owner, Method::PUT, &roles, Some(body.clone()), key).await;
+            assert_eq!(member.header("idempotency-replayed"), "");
+            member.is(200);
+            ask(owner, Method::PUT, &roles, Some(json!({ "roleIds": [] })), key).await.is(200);
+        }
+        ask(owner, Method::DELETE, &role, None, "k").await.is(204);
+        ask(owner, Method::DELETE, &role, None, "k").await.refused(404, "not_found");
+        assert_eq!(server.sql.number("SELECT count(*) FROM answers").await, 1, "of the first role alone");
     }
 
     async fn what_is_kept_gives_no_password_away(server: Server) {

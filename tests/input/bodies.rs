@@ -115,7 +115,7 @@ on_both_databases! {
             send(&owner, Method::POST, "/roles", kind, good).await.refused(415, "unsupported_media_type");
         }
         for bad in [
-            "", "{", "}", "{}{}", "{\"name\":\"x\"", "{'name':'x'}", "{name:\"x\"}", "{\"name\":\"x\",}", "// c\n{}", "\u{feff}{}", "nul",
+            "", "{", "}", "{}{}", "{\"name\":\"x\"", "{'name':'x'}", "{name:\"x\"}", "{\"name\":\"x\",}", "// c\n{}", "\u{feff}", "\u{feff}\u{feff}{}", " \u{feff}{}", "nul",
             "{\"name\":\"\\ud800\",\"permissions\":[]}", "{\"name\":\"\\udc00\\ud800\",\"permissions\":[]}", "{\"name\":\"a\nb\",\"permissions\":[]}",
             "{\"name\":\"x\",\"permissions\":[]} x",
         ] {
@@ -127,6 +127,9 @@ on_both_databases! {
         for kind in ["application/json; charset=utf-8", "Application/JSON", "application/json;x=y"] {
             send(&owner, Method::POST, "/roles", kind, good.replace('x', kind)).await.is(201);
         }
+        // Windows programs write a byte order mark before JSON.
+        let role = send(&owner, Method::POST, "/roles", "application/json", format!("\u{feff}{good}")).await.is(201);
+        assert_eq!(role["name"], "x");
     }
 
     async fn a_body_is_an_object(server: Server) {

@@ -133,6 +133,8 @@ fn parse<T: DeserializeOwned + Validate, O>(
 ) -> Result<O, Failure> {
     let malformed = || Failure::new(ErrorCode::MALFORMED_BODY);
     let text = std::str::from_utf8(bytes).map_err(|_| malformed())?;
+    // Some clients write a byte order mark, which a reader may ignore (RFC 8259, 8.1).
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // The whole text is checked first. Deserialization of fields stops at the first type error, and the rest may be no
     // JSON.
     serde_json::from_str::<IgnoredAny>(text).map_err(|_| malformed())?;

@@ -1,6 +1,9 @@
 //! `Idempotency-Key`: which requests take a key, and which parts of a request must be equal in a repetition.
 
-use actix_web::{HttpMessage, HttpRequest, http::header};
+use actix_web::{
+    HttpMessage, HttpRequest,
+    http::{Method, header},
+};
 use sha2::{Digest, Sha256};
 use std::{cell::Cell, rc::Rc};
 use tenantry_idempotency::vocabulary::IDEMPOTENCY_KEY_INVALID;
@@ -13,6 +16,12 @@ use super::operation::{Operation, operation_of};
 
 pub(super) const HEADER: &str = "idempotency-key";
 
+/// Returns whether a request has a key that counts. `GET`, `HEAD`, `PUT` and `DELETE` are idempotent by themselves
+/// (RFC 9110, 9.2.2), so a key changes nothing there. Some clients add one to every request.
+fn has_key(request: &HttpRequest) -> bool {
+    matches!(*request.method(), Method::POST | Method::PATCH) && request.headers().contains_key(HEADER)
+}
+
 /// Fails with `idempotency_key_invalid` when the request has a key and its operation takes none.
 pub(super) fn require_operation_with_key(request: &HttpRequest) -> Result<(), Failure> {
     operation_with_key(request).map(|_| ())
@@ -21,7 +30,7 @@ pub(super) fn require_operation_with_key(request: &HttpRequest) -> Result<(), Fa
 /// Returns the operation of a request with a key; `None` without a key. Fails with `idempotency_key_invalid` when the
 /// operation takes none.
 fn operation_with_key(request: &HttpRequest) -> Result<Option<&'static Operation>, Failure> {
-    if !request.headers().contains_key(HEADER) {
+    if !has_key(request) {
         return Ok(None);
     }
     let operation = operation_of(request).filter(|operation| operation.takes_key());
@@ -36,7 +45,7 @@ pub(crate) struct ReadBody(Rc<Cell<Option<[u8; 32]>>>);
 impl ReadBody {
     /// Returns the cell that the request's extensions hold; `None` for a request without a key.
     pub(crate) fn of(request: &HttpRequest) -> Option<Self> {
-        request.headers().contains_key(HEADER).then(|| {
+        has_key(request).then(|| {
             let mut extensions = request.extensions_mut();
             if !extensions.contains::<Self>() {
                 extensions.insert(Self::default());

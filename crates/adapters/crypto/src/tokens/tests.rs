@@ -320,9 +320,16 @@ fn tk2_times_and_rotation_are_whole_numbers() {
 }
 
 #[test]
-fn tk2_a_token_begins_when_it_was_issued() {
-    for seconds in [0, 1_699_999_999, 1_700_000_001] {
+fn tk2_a_token_begins_at_most_five_seconds_before_it_was_issued() {
+    for early in 0..=5 {
+        assert_eq!(with_claim("nbf", Some(json!(1_700_000_000 - early))), Ok(claims()), "{early}");
+        let late = AccessClaims { issued_at: 1_700_000_000 + early, ..claims() };
+        assert_eq!(with_claim("iat", Some(json!(late.issued_at))), Ok(late), "{early}");
+    }
+    for seconds in [0, 1_699_999_994, 1_700_000_001] {
         assert_eq!(with_claim("nbf", Some(json!(seconds))), REFUSED, "{seconds}");
+    }
+    for seconds in [0, 1_699_999_999, 1_700_000_006] {
         assert_eq!(with_claim("iat", Some(json!(seconds))), REFUSED, "{seconds}");
     }
 }
