@@ -33,6 +33,7 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 /// Returns whether another route takes this method and has an id where this one has a fixed last segment.
 fn taken_by_an_id(template: &str, method: &str) -> bool {
     let Some((place, word)) = template.rsplit_once('/') else { return false };
+    let method = if method == "HEAD" { "GET" } else { method };
     let with_id = format!("{place}/{{id}}");
     !word.starts_with('{') && routes().iter().any(|route| route.template == with_id && route.method == method)
 }
@@ -66,7 +67,11 @@ on_both_databases! {
     async fn every_path_refuses_other_methods_and_says_which_it_takes(server: Server) {
         let mut taken: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for route in routes() {
-            taken.entry(route.template).or_default().insert(route.method.to_string());
+            let methods = taken.entry(route.template).or_default();
+            methods.insert(route.method.to_string());
+            if route.method == Method::GET {
+                methods.insert("HEAD".to_owned());
+            }
         }
         for (template, methods) in taken {
             let path = template.replace("{id}", UNKNOWN_ID).replace("{role_id}", UNKNOWN_ID).replace("{token}", UNKNOWN_ID);

@@ -70,6 +70,10 @@ fn downloads_are_sent_on_to_s3_where_it_is_configured() {
         let link = owner.post(&format!("{path}/link"), json!({})).await.is(201)["url"].as_str().unwrap().to_owned();
         let signed = link[link.find("/files/signed/").unwrap()..].to_owned();
         for (client, path) in [(&owner.client, format!("{path}/download")), (&server.client(), signed)] {
+            let described = client.send(reqwest::Method::HEAD, &path, None, &[]).await;
+            assert_eq!((described.status.as_u16(), described.header("location")), (200, ""), "no address unrecorded");
+            assert_eq!(described.header("content-length"), PNG.len().to_string());
+            assert!(server.sql.events_of(described.request_id()).await.is_empty());
             let sent_on = client.get(&path).await;
             assert_eq!(sent_on.status, 302);
             assert_eq!(server.sql.events_of(sent_on.request_id()).await.len(), 1, "it is recorded before");

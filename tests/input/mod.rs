@@ -4,6 +4,7 @@ mod bodies;
 mod conventions;
 mod cors;
 mod framing;
+mod head;
 mod lists;
 mod search;
 mod slow;

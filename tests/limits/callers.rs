@@ -35,6 +35,14 @@ on_both_databases! {
         assert_eq!(address_key("2001:db8:0:7:ffff::1".parse().ok()), "2001:db8:0:7::/64");
     }
 
+    async fn head_counts_like_get(server: Server) {
+        let owner = server.tenant("acme").await.owner;
+        for (method, left) in [(Method::HEAD, 5), (Method::GET, 4), (Method::HEAD, 3)] {
+            let reply = owner.send(method, "/auth/me", None, &[]).await;
+            assert_eq!((reply.status.as_u16(), told(&reply, "ratelimit", "caller", "r")), (200, left));
+        }
+    }
+
     async fn bad_tokens_count_for_their_address(server: Server) {
         let from = [("x-forwarded-for", "203.0.113.9")];
         let forger = server.client().with_token("forged");

@@ -56,7 +56,8 @@ pub(crate) fn serve(
     let server = HttpServer::new(move || {
         let app = ActixApp::new().app_data(served.clone()).app_data(watchdog.clone());
         let app = app.app_data(sources.clone()).app_data(collected.clone());
-        app.route("/metrics", web::get().to(metrics)).route("/livez", web::get().to(livez))
+        let app = app.route("/metrics", web::get().to(metrics)).route("/metrics", web::head().to(metrics));
+        app.route("/livez", web::get().to(livez)).route("/livez", web::head().to(livez))
     });
     let server = server.workers(1).disable_signals().listen(listener).map_err(cannot_serve)?.run();
     let handle = server.handle();

@@ -22,6 +22,7 @@ use super::{
     app::app_of,
     connection::{Socket, asks_for_websocket, has_body, was_read},
     errors::{failure_of_status, render},
+    head::{allow_beside_get, route_as_get, without_bytes},
     limits::RateLimitHeaders,
     origin::choose_trace,
 };
@@ -46,11 +47,12 @@ pub(crate) async fn around(
 async fn answer(
     app: App,
     trace: TraceContext,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = trace.request;
     let measured = app.metrics.begin(request.method());
+    let is_head = route_as_get(&mut request);
     let body = ReceivedBody::of(&request);
 
     let handled = async {
@@ -74,11 +76,12 @@ async fn answer(
         body.close_if_unread(&mut response);
     }
     add_headers(response.headers_mut(), &app, id);
+    allow_beside_get(response.headers_mut());
     if let Some(headers) = RateLimitHeaders::take(response.request()) {
         headers.add_to(response.headers_mut());
     }
     measured.end(Some(response.request()), response.status());
-    Ok(response)
+    Ok(if is_head { without_bytes(response) } else { response })
 }
 
 /// The socket from which a request's body comes; `None` for a request without a body.

@@ -6,6 +6,7 @@ mod body;
 mod caller;
 mod connection;
 mod errors;
+mod head;
 mod idempotency;
 mod if_match;
 mod layer;
@@ -27,6 +28,7 @@ pub(crate) use body::{Body, FieldErrors, IntoCommand, clearable, is_compressed, 
 pub(crate) use caller::{Anonymous, Authorized, MaybeAuthenticated, bearer};
 pub(crate) use connection::take_body;
 pub(crate) use errors::status_of;
+pub(crate) use head::is_head;
 pub(crate) use idempotency::ReadBody;
 pub(crate) use if_match::IfMatch;
 pub(crate) use layer::{RESOURCE_POLICY, around};

@@ -15,7 +15,7 @@ use utoipa::IntoParams;
 
 use crate::{
     Answer, App, Failure,
-    request::{Authorized, FieldErrors, parse_query},
+    request::{Authorized, FieldErrors, is_head, parse_query},
 };
 
 use super::entries::{EntryQuery, EntryView};
@@ -117,11 +117,6 @@ pub(crate) async fn export_entries(
 ) -> Result<HttpResponse, Failure> {
     let (command, filter) = parse_query::<ExportQuery>(&request)?.read(&app.vocabulary)?;
     let (tenant, scope, format) = (caller.tenant()?.id, caller.scope(), command.format);
-    let noted = app.change(caller.change_request(), scope, async move |unit, actor, context| {
-        export_audit_log(unit, actor, context, tenant, command.clone()).await?;
-        Ok(Answer::no_content())
-    });
-    noted.await?;
     let (kind, name) = match format {
         ExportFormat::Csv => ("text/csv; charset=utf-8; header=present", "audit-log.csv"),
         ExportFormat::Ndjson | ExportFormat::Evidence => ("application/x-ndjson", "audit-log.ndjson"),
@@ -129,6 +124,14 @@ pub(crate) async fn export_entries(
     let mut response = HttpResponse::Ok();
     response.content_type(kind);
     response.insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")));
+    if is_head(&request) {
+        return Ok(response.streaming(stream::empty::<Result<Bytes, io::Error>>()));
+    }
+    let noted = app.change(caller.change_request(), scope, async move |unit, actor, context| {
+        export_audit_log(unit, actor, context, tenant, command.clone()).await?;
+        Ok(Answer::no_content())
+    });
+    noted.await?;
     Ok(match format {
         ExportFormat::Evidence => response.streaming(told(evidence(app, scope, tenant))),
         ExportFormat::Ndjson | ExportFormat::Csv => response.streaming(told(entries(app, scope, filter, format))),

@@ -12,8 +12,9 @@ use actix_web::{
     },
     web,
 };
-use futures::stream;
-use std::{ops::Range, time::Duration};
+use bytes::Bytes;
+use futures::{Stream, stream};
+use std::{convert::Infallible, error::Error, ops::Range, time::Duration};
 use tenantry_files::{BlobError, BlobReader, DownloadFile, File, Files, Presentation, note_download};
 use tenantry_kernel::ErrorCode;
 use tenantry_service::Scope;
@@ -21,7 +22,7 @@ use utoipa::IntoParams;
 
 use crate::{
     Answer, App, Failure,
-    request::{Authorized, path_id},
+    request::{Authorized, is_head, path_id},
 };
 
 /// Lifetime of a presigned URL in a redirect: long enough to follow it, too short to pass it on.
@@ -87,7 +88,8 @@ pub(crate) async fn download_file(
     .await
 }
 
-/// Responds with the requested bytes, after `note` has recorded the part that is sent.
+/// Responds with the requested bytes, after `note` has recorded the part that is sent. The response to `HEAD` describes
+/// the whole file, in place of a redirect too: an address of the storage would give the bytes away unrecorded.
 pub(super) async fn send(
     app: &App,
     scope: Scope,
@@ -99,6 +101,9 @@ pub(super) async fn send(
         RequestedPart::Bytes(part) => part,
         RequestedPart::Nothing(answer) => return Ok(answer),
     };
+    if is_head(request) {
+        return Ok(with_bytes(file, None, stream::empty::<Result<Bytes, Infallible>>()));
+    }
     let source = open(app, scope, file, &part).await?;
     note(part.clone()).await?;
     Ok(answer(file, part, source))
@@ -146,9 +151,10 @@ impl RequestedPart {
     }
 }
 
-/// Returns the only requested range. For several ranges or an invalid one the whole file is sent (RFC 9110, 14.2).
+/// Returns the only requested range. For several ranges or an invalid one the whole file is sent, and `HEAD` has no
+/// ranges (RFC 9110, 14.2).
 fn one_range(request: &HttpRequest) -> Option<ByteRangeSpec> {
-    request.headers().get(header::RANGE)?;
+    request.headers().get(header::RANGE).filter(|_| !is_head(request))?;
     match RangeHeader::parse(request) {
         Ok(RangeHeader::Bytes(ranges)) => match &ranges[..] {
             // a range that ends before it begins is invalid
@@ -212,7 +218,7 @@ async fn open(app: &App, scope: Scope, file: &File, part: &Option<Range<u64>>) -
     }
 }
 
-/// Creates the response with the bytes. Its headers keep browsers from treating the bytes as executable content.
+/// Creates the response with the bytes, or with their URL.
 fn answer(file: &File, part: Option<Range<u64>>, source: Source) -> HttpResponse {
     let reader = match source {
         Source::Here(reader) => reader,
@@ -223,6 +229,27 @@ fn answer(file: &File, part: Option<Range<u64>>, source: Source) -> HttpResponse
                 .finish();
         }
     };
+    let bytes = stream::try_unfold(reader, |mut reader| async move {
+        match reader.next().await {
+            Ok(next) => Ok(next.map(|bytes| (bytes, reader))),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a download was cut off");
+                Err(error)
+            }
+        }
+    });
+    with_bytes(file, part, bytes)
+}
+
+/// Creates the response with the bytes. Its headers keep browsers from treating the bytes as executable content.
+fn with_bytes<E>(
+    file: &File,
+    part: Option<Range<u64>>,
+    bytes: impl Stream<Item = Result<Bytes, E>> + 'static,
+) -> HttpResponse
+where
+    E: Into<Box<dyn Error>> + 'static,
+{
     let status = if part.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let mut response = HttpResponse::build(status);
     response
@@ -241,14 +268,5 @@ fn answer(file: &File, part: Option<Range<u64>>, source: Source) -> HttpResponse
             part
         }
     };
-    let bytes = stream::try_unfold(reader, |mut reader| async move {
-        match reader.next().await {
-            Ok(next) => Ok(next.map(|bytes| (bytes, reader))),
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a download was cut off");
-                Err(error)
-            }
-        }
-    });
     response.body(SizedStream::new(part.end - part.start, bytes))
 }
