@@ -72,6 +72,7 @@ on_both_databases! {
             (vec![("if-match", tag.as_str())], 200),
             (vec![("if-match", "*"), range], 206),
             (vec![("if-match", "\"x\"")], 412),
+            (vec![("if-match", &*format!("W/{tag}"))], 412),
             (vec![("if-match", "\"x\""), ("if-none-match", tag.as_str())], 412),
             (vec![("if-range", tag.as_str()), range], 206),
             (vec![("if-range", "\"x\""), range], 200),

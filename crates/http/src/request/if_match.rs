@@ -25,8 +25,10 @@ impl FromRequest for IfMatch {
     }
 }
 
+/// Returns the version that a tag names. The weak form counts too: a proxy that compresses responses weakens their tags,
+/// and the version says exactly the same in both forms.
 fn version_in(tag: &str) -> Option<i64> {
-    let digits = tag.strip_prefix('"')?.strip_suffix('"')?;
+    let digits = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?;
     let version: i64 = digits.parse().ok()?;
     (version.to_string() == digits).then_some(version)
 }
@@ -36,9 +38,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_our_strong_tags_name_a_version() {
+    fn only_our_tags_name_a_version() {
         assert_eq!(version_in("\"7\""), Some(7));
-        for other in ["7", "W/\"7\"", "\"07\"", "\"\"", "\"7\", \"8\"", "\"x\""] {
+        assert_eq!(version_in("W/\"7\""), Some(7));
+        for other in
+            ["7", "w/\"7\"", "W/7", "W/W/\"7\"", "W/ \"7\"", "\"W/7\"", "\"07\"", "\"\"", "\"7\", \"8\"", "\"x\""]
+        {
             assert_eq!(version_in(other), None, "{other}");
         }
     }
