@@ -8,4 +8,5 @@ mod head;
 mod lists;
 mod search;
 mod slow;
+mod spellings;
 mod texts;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use tenantry_audit::Head;
 use tenantry_crypto::SealPublicKey;
 use tenantry_jobs::{CleanUpTarget, JobId, JobState};
-use tenantry_kernel::{EmailAddress, Name, TenantId, UserId};
+use tenantry_kernel::{EmailAddress, Name, TenantId, UserId, parse_own_id};
 use tenantry_tenancy::{PLANS, Plan, RoleName, Slug};
 
 const CREATE_TENANT_HELP: &str = "\
@@ -334,8 +334,8 @@ fn target_parser() -> impl TypedValueParser<Value = CleanUpTarget> {
 
 impl TenantSelector {
     fn parse(text: &str) -> Result<Self, String> {
-        match text.parse() {
-            Ok(id) => Ok(Self::Id(id)),
+        match parse_own_id(&text.to_ascii_lowercase()) {
+            Ok(id) => Ok(Self::Id(TenantId::from_uuid(id))),
             Err(_) => {
                 Slug::parse(text).map(Self::Slug).map_err(|error| format!("neither an id nor a slug, which {error}"))
             }
@@ -350,7 +350,9 @@ mod tests {
     #[test]
     fn text_in_the_form_of_an_id_is_an_id() {
         let id = "01890a5d-ac96-774b-bcce-b302099a8057";
-        assert_eq!(TenantSelector::parse(id).ok(), id.parse().ok().map(TenantSelector::Id));
+        for text in [id, &id.to_uppercase()] {
+            assert_eq!(TenantSelector::parse(text).ok(), id.parse().ok().map(TenantSelector::Id));
+        }
         assert!(matches!(TenantSelector::parse("acme"), Ok(TenantSelector::Slug(_))));
         assert!(TenantSelector::parse("Acme Ltd").is_err());
     }

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::HashSet;
 use tenantry_identity::{AccessClaims, AccessTokens, TokenError};
+use tenantry_kernel::{SessionId, TenantId, UserId, parse_own_id};
 use uuid::Uuid;
 
 use crate::{SigningKeys, signing_keys::SigningKey};
@@ -132,9 +133,9 @@ impl Claims {
             return None;
         }
         Some(AccessClaims {
-            user: self.sub.parse().ok()?,
-            session: self.sid.parse().ok()?,
-            tenant: self.tid.map(|tid| tid.parse()).transpose().ok()?,
+            user: UserId::from_uuid(parse_own_id(&self.sub).ok()?),
+            session: SessionId::from_uuid(parse_own_id(&self.sid).ok()?),
+            tenant: self.tid.map(|tid| parse_own_id(&tid).map(TenantId::from_uuid)).transpose().ok()?,
             rotation: self.rot,
             token: canonical_uuid(&self.jti)?,
             issued_at: self.iat,

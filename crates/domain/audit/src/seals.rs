@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use std::{fmt, str::FromStr};
 use tenantry_kernel::{
     Actor, CanonicalError, Context, Event, Journal, Page, PageRequest, StoreError, TenantId, Timestamp, canonical_json,
+    parse_own_id,
 };
 use uuid::Uuid;
 
@@ -43,7 +44,8 @@ impl FromStr for Chain {
     type Err = tenantry_kernel::IdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == Self::NO_TENANT { Ok(Self(None)) } else { text.parse().map(|tenant| Self(Some(tenant))) }
+        let tenant = |text| parse_own_id(text).map(TenantId::from_uuid);
+        if text == Self::NO_TENANT { Ok(Self(None)) } else { tenant(text).map(|tenant| Self(Some(tenant))) }
     }
 }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::{error::Error, fmt, ops::Range, str::FromStr, time::Duration};
-use tenantry_kernel::{Coded, ErrorCode, TenantId, Timestamp};
+use tenantry_kernel::{Coded, ErrorCode, TenantId, Timestamp, parse_own_id};
 
 use crate::vocabulary::STORAGE_FULL;
 
@@ -34,7 +34,8 @@ impl FromStr for BlobKey {
 
     fn from_str(text: &str) -> Result<Self, NotAKey> {
         let (tenant, file) = text.split_once('/').ok_or(NotAKey)?;
-        Ok(Self { tenant: tenant.parse().map_err(|_| NotAKey)?, file: file.parse().map_err(|_| NotAKey)? })
+        let id = |text| parse_own_id(text).map_err(|_| NotAKey);
+        Ok(Self { tenant: TenantId::from_uuid(id(tenant)?), file: FileId::from_uuid(id(file)?) })
     }
 }
 

@@ -1,11 +1,11 @@
-//! Typed ids: UUIDv7 (RFC 9562), in text lower-case and hyphenated. The compiler refuses one kind of id in place of
+//! Typed ids: UUIDv7 (RFC 9562), written in lower case and hyphenated. The compiler refuses one kind of id in place of
 //! another.
 
-use uuid::Uuid;
+use uuid::{Uuid, fmt::Hyphenated};
 
-/// The text is not a lower-case, hyphenated UUIDv7.
+/// The text is not a hyphenated UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a lower-case, hyphenated UUIDv7")]
+#[error("not a hyphenated UUID")]
 pub struct IdError;
 
 /// Declares a type of id. A crate that declares an id of a possible target of events also implements its conversion
@@ -58,7 +58,7 @@ macro_rules! id {
             type Err = $crate::IdError;
 
             fn from_str(text: &str) -> Result<Self, $crate::IdError> {
-                $crate::macros::parse_v7(text).map(Self)
+                $crate::macros::parse_uuid(text).map(Self)
             }
         }
 
@@ -79,16 +79,23 @@ macro_rules! id {
 /// Items of other crates that this crate's macros refer to.
 #[doc(hidden)]
 pub mod macros {
-    pub use super::parse_v7;
+    pub use super::parse_uuid;
     pub use serde::{Deserialize, Deserializer, Serialize, Serializer};
     pub use uuid::Uuid;
 }
 
-/// Parses the canonical text of a UUIDv7.
-pub fn parse_v7(text: &str) -> Result<Uuid, IdError> {
-    let id = Uuid::try_parse(text).map_err(|_| IdError)?;
-    let canonical = id.get_version_num() == 7 && *id.as_hyphenated().encode_lower(&mut [0; 36]) == *text;
-    if canonical { Ok(id) } else { Err(IdError) }
+/// Parses an id that a client or a person has written: a hyphenated UUID in either case (RFC 9562, 4). Ids are compared
+/// only after they are parsed.
+pub fn parse_uuid(text: &str) -> Result<Uuid, IdError> {
+    if text.len() == Hyphenated::LENGTH { Uuid::try_parse(text).map_err(|_| IdError) } else { Err(IdError) }
+}
+
+/// Parses an id that this program has written, where another text of the same id would be a forgery or another's name:
+/// a UUIDv7 in lower case.
+pub fn parse_own_id(text: &str) -> Result<Uuid, IdError> {
+    let id = parse_uuid(text)?;
+    let is_own = id.get_version_num() == 7 && *id.as_hyphenated().encode_lower(&mut [0; Hyphenated::LENGTH]) == *text;
+    if is_own { Ok(id) } else { Err(IdError) }
 }
 
 id!(
@@ -125,15 +132,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_canonical_form_of_a_v7_is_an_id() {
-        let good = "0192f0c1-2345-7abc-8def-0123456789ab";
-        assert_eq!(good.parse::<TenantId>().map(|id| id.to_string()), Ok(good.to_owned()));
+    fn an_id_is_read_in_either_case_and_written_in_lower_case() {
+        let id = "0192f0c1-2345-7abc-8def-0123456789ab";
+        for text in [id, "0192F0C1-2345-7ABC-8DEF-0123456789AB", "0192F0C1-2345-7abc-8DEF-0123456789ab"] {
+            assert_eq!(text.parse::<TenantId>().map(|id| id.to_string()), Ok(id.to_owned()));
+            assert_eq!(parse_own_id(text).is_ok(), text == id, "{text}");
+        }
+        let of_others = "0192f0c1-2345-4abc-8def-0123456789ab";
+        assert!(of_others.parse::<TenantId>().is_ok() && parse_own_id(of_others).is_err());
         for bad in [
-            "0192F0C1-2345-7ABC-8DEF-0123456789AB",
             "0192f0c123457abc8def0123456789ab",
             "{0192f0c1-2345-7abc-8def-0123456789ab}",
             "urn:uuid:0192f0c1-2345-7abc-8def-0123456789ab",
-            "0192f0c1-2345-4abc-8def-0123456789ab",
+            "0192f0c1-2345-7abc-8def-0123456789ab ",
             "",
             "1",
         ] {

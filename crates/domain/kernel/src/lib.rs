@@ -37,7 +37,7 @@ pub use error::{Coded, ErrorCode, ErrorKind, FieldError, StoreError, missing_per
 pub use event::{ChangeValue, EVENT_VERSION, Event, FieldChange, Journal, Outcome, PersonalPart, commitment_to};
 #[doc(hidden)]
 pub use ids::macros;
-pub use ids::{EventId, IdError, RequestId, RoleId, SessionId, SignInId, TenantId, UserId};
+pub use ids::{EventId, IdError, RequestId, RoleId, SessionId, SignInId, TenantId, UserId, parse_own_id};
 pub use page::{Direction, MAX_LIMIT, Page, PageRequest};
 pub use permission::{Permission, PermissionInfo, PermissionSet};
 pub use text::{Name, TextError, bounded_line, fold, upper_bound};

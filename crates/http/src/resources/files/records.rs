@@ -107,8 +107,8 @@ impl ListQuery for FileQuery {
         let newest_first = (FileOrder::CreatedAt, Direction::Descending);
         let (order, direction) = parse_sort(self.sort.as_deref(), &Self::ORDERS, newest_first, errors);
         let prefix = self.q.as_deref().map(|q| bounded_line(q, Self::MAX_PREFIX_CHARS));
-        let kind = self.content_type.as_deref();
-        let kind = kind.map(|name| FileType::from_media_type(name).ok_or("must be a type that may be stored"));
+        let kind = self.content_type.map(|name| name.to_ascii_lowercase());
+        let kind = kind.map(|name| FileType::from_media_type(&name).ok_or("must be a type that may be stored"));
         let by = self.uploaded_by.as_deref().map(|id| id.parse().map_err(|_| "must be the id of a user"));
         let filter = FileFilter {
             prefix: errors.take_if_any("q", prefix).flatten().map(|q| fold(&q)).filter(|q| !q.is_empty()),
