@@ -1,10 +1,25 @@
 use reqwest::Method;
 use serde_json::json;
+use std::collections::BTreeSet;
 
-use crate::support::{Client, Reply};
+use crate::support::{
+    Client, Reply,
+    routes::{document, routes},
+};
 
 const ALLOWED: &str = "https://app.example.com";
-const EXPOSED: [&str; 6] = ["etag", "location", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id"];
+/// Headers that pages may read of every response (Fetch, "CORS-safelisted response-header name"), and the one that none
+/// may.
+const NOT_TO_EXPOSE: [&str; 8] = [
+    "cache-control",
+    "content-language",
+    "content-length",
+    "content-type",
+    "expires",
+    "last-modified",
+    "pragma",
+    "set-cookie",
+];
 
 /// Origins that resemble the allowed one, but are not allowed.
 const OTHERS: [&str; 8] = [
@@ -19,18 +34,33 @@ const OTHERS: [&str; 8] = [
 ];
 
 async fn preflight(client: &Client, origin: &str, method: &str) -> Reply {
-    let headers = [
-        ("origin", origin),
-        ("access-control-request-method", method),
-        ("access-control-request-headers", "authorization, content-type, if-match"),
-    ];
+    preflight_with(client, origin, method, "authorization, content-type, if-match").await
+}
+
+async fn preflight_with(client: &Client, origin: &str, method: &str, names: &str) -> Reply {
+    let headers =
+        [("origin", origin), ("access-control-request-method", method), ("access-control-request-headers", names)];
     client.send(Method::OPTIONS, "/roles", None, &headers).await
 }
 
-fn listed(reply: &Reply, header: &str) -> Vec<String> {
-    let mut list: Vec<String> = reply.header(header).split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
-    list.sort();
-    list
+/// Returns every request header that the document describes, and `traceparent`.
+fn documented_request_headers() -> BTreeSet<String> {
+    assert!(document()["components"]["securitySchemes"]["bearer"].is_object());
+    let parameters = routes().iter().flat_map(|route| route.shape["parameters"].as_array().into_iter().flatten());
+    let headers = parameters.filter(|parameter| parameter["in"] == "header");
+    let headers = headers.map(|parameter| parameter["name"].as_str().unwrap().to_ascii_lowercase());
+    headers.chain(["authorization", "content-type", "traceparent"].map(str::to_owned)).collect()
+}
+
+/// Returns every response header that the document describes and that pages can read only where it is exposed.
+fn documented_response_headers() -> BTreeSet<String> {
+    let responses = routes().iter().flat_map(|route| route.shape["responses"].as_object().unwrap().values());
+    let names = responses.flat_map(|response| response["headers"].as_object().unwrap().keys());
+    names.map(|name| name.to_ascii_lowercase()).filter(|name| !NOT_TO_EXPOSE.contains(&name.as_str())).collect()
+}
+
+fn listed(reply: &Reply, header: &str) -> BTreeSet<String> {
+    reply.header(header).split(',').map(|name| name.trim().to_ascii_lowercase()).collect()
 }
 
 on_both_databases! {
@@ -43,15 +73,30 @@ on_both_databases! {
             assert!(asked.status.is_success(), "{}", asked.text);
             assert_eq!(asked.header("access-control-allow-origin"), origin);
             assert_eq!(asked.header("access-control-allow-credentials"), "true");
-            assert_eq!(listed(&asked, "access-control-allow-methods"), ["delete", "get", "patch", "post", "put"]);
-            assert_eq!(listed(&asked, "access-control-allow-headers"), ["authorization", "content-type", "idempotency-key", "if-match"]);
+            let methods = ["delete", "get", "head", "patch", "post", "put"].map(str::to_owned);
+            assert_eq!(listed(&asked, "access-control-allow-methods"), BTreeSet::from(methods));
+            assert_eq!(listed(&asked, "access-control-allow-headers"), documented_request_headers());
             for path in ["/roles", "/nothing", "/roles?limit=0"] {
                 let reply = owner.send(Method::GET, path, None, &[("origin", origin)]).await;
                 assert_eq!(reply.header("access-control-allow-origin"), origin, "{path}");
                 assert_eq!(reply.header("access-control-allow-credentials"), "true", "{path}");
-                assert_eq!(listed(&reply, "access-control-expose-headers"), EXPOSED, "{path}");
-                assert!(listed(&reply, "vary").contains(&"origin".to_owned()), "{path}");
+                assert_eq!(listed(&reply, "access-control-expose-headers"), documented_response_headers(), "{path}");
+                assert!(listed(&reply, "vary").contains("origin"), "{path}");
             }
+        }
+    }
+
+    async fn pages_may_send_the_documented_headers_and_no_others(server: Server) {
+        let nobody = server.client();
+        for names in ["range", "if-none-match", "if-range,range", "traceparent", "Authorization,, Range,", "", ",", " "] {
+            for method in ["GET", "HEAD", "POST"] {
+                let asked = preflight_with(&nobody, ALLOWED, method, names).await;
+                assert!(asked.status.is_success(), "{method} {names:?}: {}", asked.text);
+                assert_eq!(asked.header("access-control-allow-origin"), ALLOWED, "{names:?}");
+            }
+        }
+        for names in ["x-tenant-id", "range, cookie", "a b"] {
+            preflight_with(&nobody, ALLOWED, "GET", names).await.refused(400, "malformed_body");
         }
     }
 

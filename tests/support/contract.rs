@@ -81,7 +81,17 @@ pub(crate) fn hold(reply: &Reply) {
         let is_there = reply.headers.contains_key(name.as_str());
         assert!(is_there || OPTIONAL.contains(&name.as_str()), "{id} answered {status} without {name}");
     }
-    for name in ["ETag", "Location", "Set-Cookie", "Retry-After", "WWW-Authenticate", "Idempotency-Replayed"] {
+    for name in [
+        "Accept-Ranges",
+        "Content-Disposition",
+        "Content-Range",
+        "ETag",
+        "Idempotency-Replayed",
+        "Location",
+        "Retry-After",
+        "Set-Cookie",
+        "WWW-Authenticate",
+    ] {
         let is_there = reply.headers.contains_key(name);
         assert!(!is_there || declares(name), "{id} answered {status} with {name}, which is not documented");
     }

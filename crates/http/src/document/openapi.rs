@@ -16,6 +16,9 @@ use crate::{
     resources::{RESOURCES, operations},
 };
 
+/// Media type by which handlers mark a response with the bytes of a file.
+const FILE_BYTES: &str = "application/octet-stream";
+
 #[derive(OpenApi)]
 #[openapi(info(
     title = "Tenantry",
@@ -138,6 +141,9 @@ fn complete_operation(operation: &Operation, shape: &mut Value, all_codes: &[Err
         if status == "201" {
             add_header(response, "Location", "Path of the new resource.", "string");
         }
+        if response["content"].get(FILE_BYTES).is_some() {
+            describe_file(status, response);
+        }
         if status.starts_with('2') && contract.is_versioned {
             add_header(response, "ETag", "The version of the resource, for `If-Match`.", "string");
         }
@@ -161,6 +167,15 @@ fn complete_operation(operation: &Operation, shape: &mut Value, all_codes: &[Err
             let remaining = "For each policy the remaining requests, `r`, and the seconds until there are more, `t`.";
             add_header(response, "RateLimit", remaining, "string");
         }
+    }
+}
+
+/// Describes the headers of a response with the bytes of a file.
+fn describe_file(status: &str, response: &mut Value) {
+    add_header(response, "Content-Disposition", "`attachment`, with the name of the file (RFC 6266).", "string");
+    add_header(response, "Accept-Ranges", "`bytes`: the request may have a `Range`.", "string");
+    if status == "206" {
+        add_header(response, "Content-Range", "The range of the bytes, and the size of the file.", "string");
     }
 }
 
@@ -216,6 +231,9 @@ fn add_failures(responses: &mut Map<String, Value>, codes: &[ErrorCode], all_cod
             match status.as_str() {
                 "401" => {
                     add_header(&mut response, "WWW-Authenticate", "The authentication scheme (RFC 6750).", "string")
+                }
+                "416" => {
+                    add_header(&mut response, "Content-Range", "The size of the file, as `bytes */SIZE`.", "string")
                 }
                 "429" | "503" => {
                     add_header(&mut response, "Retry-After", "Seconds to wait before the next attempt.", "integer")

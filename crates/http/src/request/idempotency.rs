@@ -14,7 +14,7 @@ use crate::Failure;
 
 use super::operation::{Operation, operation_of};
 
-pub(super) const HEADER: &str = "idempotency-key";
+const HEADER: &str = "idempotency-key";
 
 /// Returns whether a request has a key that counts. `GET`, `HEAD`, `PUT` and `DELETE` are idempotent by themselves
 /// (RFC 9110, 9.2.2), so a key changes nothing there. Some clients add one to every request.

@@ -24,7 +24,7 @@ use super::{
     errors::{failure_of_status, render},
     head::{allow_beside_get, route_as_get, without_bytes},
     limits::RateLimitHeaders,
-    origin::choose_trace,
+    origin::{choose_trace, drop_empty_elements},
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -53,6 +53,7 @@ async fn answer(
     let id = trace.request;
     let measured = app.metrics.begin(request.method());
     let is_head = route_as_get(&mut request);
+    drop_empty_elements(request.headers_mut());
     let body = ReceivedBody::of(&request);
 
     let handled = async {

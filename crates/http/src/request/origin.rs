@@ -1,7 +1,10 @@
 //! Origin of a request: its address as far as proxies are trusted, its user agent, its web origin.
 
 use actix_cors::Cors;
-use actix_web::{HttpMessage, HttpRequest, http::header};
+use actix_web::{
+    HttpMessage, HttpRequest,
+    http::header::{self, HeaderMap, HeaderName, HeaderValue},
+};
 use std::{
     net::IpAddr,
     sync::atomic::{AtomicBool, Ordering},
@@ -10,7 +13,7 @@ use tenantry_kernel::{Origin, RequestId, TraceContext};
 
 use crate::{App, Failure, vocabulary::ORIGIN_NOT_ALLOWED};
 
-use super::{app::app_of, idempotency};
+use super::app::app_of;
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 /// Headers that proxies add to the requests that they forward.
@@ -129,14 +132,53 @@ pub(crate) fn require_allowed_origin(request: &HttpRequest) -> Result<(), Failur
     }
 }
 
+/// The request headers that pages of allowed origins may send: those of the OpenAPI document, and `traceparent`, which
+/// tracing libraries for browsers add.
+const ALLOWED_HEADERS: [&str; 8] = [
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "If-Range",
+    "Range",
+    "traceparent",
+];
+/// The response headers that these pages may read: those of the OpenAPI document, except for the ones that every page
+/// may read and `Set-Cookie`, which none may.
+const EXPOSED_HEADERS: [&str; 11] = [
+    "Accept-Ranges",
+    "Content-Disposition",
+    "Content-Range",
+    "ETag",
+    "Idempotency-Replayed",
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Request-Id",
+];
+
+/// Removes empty elements from the list of headers of a preflight (RFC 9110, 5.6.1.2), and an empty list. actix-cors
+/// refuses them.
+pub(super) fn drop_empty_elements(headers: &mut HeaderMap) {
+    const LIST: HeaderName = header::ACCESS_CONTROL_REQUEST_HEADERS;
+    let Some(list) = headers.get(LIST).and_then(|list| list.to_str().ok()) else { return };
+    let names: Vec<&str> = list.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    match HeaderValue::try_from(names.join(",")) {
+        Ok(names) if !names.is_empty() => drop(headers.insert(LIST, names)),
+        _ => drop(headers.remove(LIST)),
+    }
+}
+
 /// Creates the layer that allows cross-origin requests from an exact list of origins.
 pub(crate) fn cors(origins: &[String]) -> Cors {
     const MAX_AGE_SECONDS: usize = 600;
     let cors = Cors::default()
-        .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
-        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH])
-        .allowed_header(idempotency::HEADER)
-        .expose_headers(["X-Request-Id", "ETag", "Location", "Retry-After", "RateLimit", "RateLimit-Policy"])
+        .allowed_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+        .allowed_headers(ALLOWED_HEADERS)
+        .expose_headers(EXPOSED_HEADERS)
         .supports_credentials()
         .block_on_origin_mismatch(false)
         .max_age(MAX_AGE_SECONDS);
@@ -146,10 +188,7 @@ pub(crate) fn cors(origins: &[String]) -> Cors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::{
-        http::header::{HeaderName, HeaderValue},
-        test::TestRequest,
-    };
+    use actix_web::test::TestRequest;
 
     fn address(trusted: u8, forwarded: &[&str]) -> Option<String> {
         let mut request = TestRequest::default().peer_addr(([10, 0, 0, 1], 4000).into());
@@ -176,6 +215,18 @@ mod tests {
         assert_eq!(address(2, &["198.51.100.9", "ä, 203.0.113.7"]).as_deref(), Some("10.0.0.1"));
         assert_eq!(address(1, &["not an address"]).as_deref(), Some("10.0.0.1"));
         assert_eq!(address(1, &[]).as_deref(), Some("10.0.0.1"));
+    }
+
+    #[test]
+    fn empty_elements_of_a_preflight_are_no_names() {
+        let kept = |list: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCESS_CONTROL_REQUEST_HEADERS, HeaderValue::from_static(list));
+            drop_empty_elements(&mut headers);
+            let kept = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS);
+            kept.map(|names| names.to_str().unwrap().to_owned())
+        };
+        assert_eq!((kept(""), kept(" , "), kept(",range,, etag ")), (None, None, Some("range,etag".to_owned())));
     }
 
     #[test]

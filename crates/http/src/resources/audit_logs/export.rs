@@ -107,6 +107,7 @@ impl ExportQuery {
     responses((
         status = 200,
         description = "The entries, one per line. If the connection closes early, the export is incomplete.",
+        headers(("Content-Disposition" = String, description = "`attachment`, with a file name.")),
         content((String = "application/x-ndjson"), (String = "text/csv"))
     ))
 )]
