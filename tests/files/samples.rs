@@ -1,7 +1,7 @@
 //! Samples of files: one of each type, and invalid ones.
 
 pub(super) const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\nIDATx\x9cc\0\x01\0\0\x05\0\x01\r\n\x2d\xb4\0\0\0\0IEND\xaeB`\x82";
-const JPEG: &[u8] = b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0\xff\xd9";
+pub(super) const JPEG: &[u8] = b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0\xff\xd9";
 const GIF: &[u8] =
     b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0!\xf9\x04\0\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
 const WEBP: &[u8] = b"RIFF\x1a\0\0\0WEBPVP8L\x0d\0\0\0\x2f\0\0\0\x10\x07\x10\x11\x11\x88\x88\xfe\x07\0";
@@ -34,7 +34,10 @@ pub(super) const HOSTILE: &[(&str, &str, &[u8], &str)] = &[
     ("logo", "image/png", PNG, "type_not_allowed"),
     ("logo.jpg", "image/jpeg", PNG, "type_mismatch"),
     ("logo.png", "image/jpeg", PNG, "type_mismatch"),
-    ("logo.png", "application/octet-stream", PNG, "type_mismatch"),
+    ("logo.png", "text/plain", PNG, "type_mismatch"),
+    ("logo.png", "application/octet-stream", JPEG, "type_mismatch"),
+    ("logo.png", "application/octet-stream", b"<script>alert(1)</script>", "type_not_allowed"),
+    ("table.csv", "text/plain", b"a,\"b\n", "type_mismatch"),
     ("table.csv", "text/csv", PDF, "type_mismatch"),
     ("table.csv", "text/csv", b"a,\"b\n", "type_mismatch"),
     ("table.csv", "text/csv", b"a,b\0c\n", "type_not_allowed"),

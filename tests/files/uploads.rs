@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{
     id_of, image,
-    samples::{GOOD, HOSTILE, PNG},
+    samples::{GOOD, HOSTILE, JPEG, PNG},
 };
 use crate::support::{Kind, Server, Settings, Wire, eventually};
 
@@ -40,6 +40,40 @@ on_both_databases! {
         }
         let used: usize = GOOD.iter().map(|(_, _, bytes)| bytes.len()).sum();
         assert_eq!(server.used().await, i64::try_from(used).unwrap());
+    }
+
+    async fn fi1_uploads_of_common_programs_are_stored_by_name_and_bytes(server: Server) {
+        let owner = server.tenant("acme").await.owner;
+        let send = async |name: &str, part_type: &str, bytes: &[u8]| {
+            let head = format!("Content-Disposition: form-data; name=\"file\"; filename=\"{name}\"{part_type}");
+            let request = owner.raw(Method::POST, "/files/upload").header("content-type", "multipart/form-data; boundary=x");
+            owner.finish(request.body(form(&head, bytes)), &Method::POST, "/api/v1/files/upload").await
+        };
+        for (name, part_type, bytes, kind) in [
+            ("t.csv", "", &b"a,b\n"[..], "text/csv"),
+            ("t.csv", "\r\nContent-Type: ", b"a,b\n", "text/csv"),
+            ("t.csv", "\r\nContent-Type: application/octet-stream", b"a,b\n", "text/csv"),
+            ("t.csv", "\r\nContent-Type: text/plain; charset=utf-8", b"a,b\n", "text/csv"),
+            ("t.csv", "\r\nContent-Type: text/x-csv", b"a,b\n", "text/csv"),
+            ("t.json", "\r\nContent-Type: text/plain", b"{}", "application/json"),
+            ("t.jfif", "\r\nContent-Type: image/jpeg", JPEG, "image/jpeg"),
+            ("t.jpe", "\r\nContent-Type: image/pjpeg", JPEG, "image/jpeg"),
+            ("t.png", "", PNG, "image/png"),
+            ("t.png", "\r\nContent-Type: image/x-png", PNG, "image/png"),
+        ] {
+            let file = send(name, part_type, bytes).await.is(201);
+            assert_eq!((&file["name"], &file["contentType"]), (&json!(name), &json!(kind)), "{name} {part_type}");
+        }
+        for (name, part_type, code) in [
+            ("t.png", "", "type_mismatch"),
+            ("t.html", "", "type_not_allowed"),
+            ("t.csv", "\r\nContent-Type: text/html", "type_not_allowed"),
+            ("t.csv", "\r\nContent-Type: \u{e9}", "type_not_allowed"),
+            ("t.csv", "\r\nContent-Type: application/json", "type_mismatch"),
+        ] {
+            let error = send(name, part_type, JPEG).await.refused(422, "validation_failed");
+            assert_eq!(error["details"][0]["code"], code, "{name} {part_type}");
+        }
     }
 
     async fn fi1_hostile_files_are_refused_and_leave_nothing(server: Server) {

@@ -1,4 +1,4 @@
-//! Accepted types of files. The bytes decide; name and declared type must agree with them.
+//! Accepted types of files. The bytes decide; the name and a declared type must agree with them.
 
 use tenantry_kernel::FieldError;
 
@@ -94,17 +94,21 @@ impl FileType {
         matches!(self, Self::Csv | Self::Json)
     }
 
-    /// Returns the type on which the file's name and the client's declaration agree.
+    /// Returns the type that the file's name claims. A type that the client declares must agree with it. No declaration
+    /// (RFC 7578, 4.4) and `application/octet-stream` (RFC 2046, 4.5.1) say nothing, and `text/plain` says only that the
+    /// file is text: most programs send one of them.
     pub fn claimed(name: &FileName, declared: Option<&str>) -> Result<Self, TypeError> {
         let by_name = Self::from_extension(&name.extension()).ok_or(TypeError::NotAllowed)?;
         let declared = declared.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match Self::from_declared(&declared) {
             Some(declared) if declared == by_name => Ok(by_name),
             Some(_) => Err(TypeError::Mismatch),
-            None if declared.is_empty() || declared == "application/octet-stream" || declared == "text/plain" => {
-                Err(TypeError::Mismatch)
-            }
-            None => Err(TypeError::NotAllowed),
+            None => match declared.as_str() {
+                "" | "application/octet-stream" => Ok(by_name),
+                "text/plain" if by_name.is_text() => Ok(by_name),
+                "text/plain" => Err(TypeError::Mismatch),
+                _ => Err(TypeError::NotAllowed),
+            },
         }
     }
 
@@ -128,7 +132,7 @@ impl FileType {
     fn from_extension(extension: &str) -> Option<Self> {
         match extension {
             "png" => Some(Self::Png),
-            "jpg" | "jpeg" => Some(Self::Jpeg),
+            "jpg" | "jpeg" | "jpe" | "jfif" => Some(Self::Jpeg),
             "gif" => Some(Self::Gif),
             "webp" => Some(Self::Webp),
             "pdf" => Some(Self::Pdf),
@@ -138,12 +142,15 @@ impl FileType {
         }
     }
 
-    /// Maps the declared media type: the registered name and other names that browsers use.
+    /// Maps the declared media type: the registered name and other names that programs use.
     fn from_declared(name: &str) -> Option<Self> {
         match name {
-            "image/jpg" => Some(Self::Jpeg),
+            "image/x-png" => Some(Self::Png),
+            "image/jpg" | "image/pjpeg" => Some(Self::Jpeg),
+            "application/x-pdf" => Some(Self::Pdf),
+            "text/x-csv" | "text/comma-separated-values" | "application/csv" | "application/x-csv" => Some(Self::Csv),
             // what browsers on machines with a spreadsheet program declare for `.csv`
-            "application/csv" | "application/vnd.ms-excel" => Some(Self::Csv),
+            "application/vnd.ms-excel" => Some(Self::Csv),
             "text/json" => Some(Self::Json),
             _ => Self::from_media_type(name),
         }
@@ -165,11 +172,10 @@ mod tests {
         assert_eq!(claimed("a.csv", Some("application/vnd.ms-excel")), Ok(FileType::Csv));
         for (name, declared) in [
             ("a.png", Some("image/jpeg")),
-            ("a.png", None),
-            ("a.png", Some("")),
-            ("a.png", Some("application/octet-stream")),
-            ("a.csv", Some("text/plain")),
+            ("a.png", Some("text/plain")),
+            ("a.csv", Some("application/json")),
             ("a.json", Some("text/csv")),
+            ("a.jfif", Some("image/png")),
         ] {
             assert_eq!(claimed(name, declared), Err(TypeError::Mismatch), "{name} {declared:?}");
         }
@@ -179,10 +185,42 @@ mod tests {
             ("a.png.html", Some("image/png")),
             ("a.png", Some("text/html")),
             ("a.png", Some("image/svg+xml")),
+            ("a.png", Some("octet-stream")),
+            ("a.csv", Some("application/x-sh")),
+            ("a.html", None),
+            ("a.svg", Some("application/octet-stream")),
+            ("a.txt", Some("text/plain")),
             ("a", Some("image/png")),
             ("png", Some("image/png")),
         ] {
             assert_eq!(claimed(name, declared), Err(TypeError::NotAllowed), "{name} {declared:?}");
+        }
+    }
+
+    #[test]
+    fn fi1_a_declaration_that_says_nothing_leaves_it_to_the_name() {
+        for (name, kind) in [("a.png", FileType::Png), ("a.pdf", FileType::Pdf), ("a.csv", FileType::Csv)] {
+            for declared in [None, Some(""), Some("application/octet-stream"), Some("Application/Octet-Stream; x=y")] {
+                assert_eq!(claimed(name, declared), Ok(kind), "{name} {declared:?}");
+            }
+        }
+        for (name, kind) in [("a.csv", FileType::Csv), ("a.json", FileType::Json)] {
+            assert_eq!(claimed(name, Some("text/plain; charset=us-ascii")), Ok(kind), "{name}");
+        }
+    }
+
+    #[test]
+    fn other_names_of_accepted_types_are_known() {
+        for (name, declared, kind) in [
+            ("a.jfif", "image/jpeg", FileType::Jpeg),
+            ("a.JPE", "image/pjpeg", FileType::Jpeg),
+            ("a.png", "image/x-png", FileType::Png),
+            ("a.pdf", "application/x-pdf", FileType::Pdf),
+            ("a.csv", "text/x-csv", FileType::Csv),
+            ("a.csv", "text/comma-separated-values", FileType::Csv),
+            ("a.csv", "application/x-csv", FileType::Csv),
+        ] {
+            assert_eq!(claimed(name, Some(declared)), Ok(kind), "{name} {declared}");
         }
     }
 

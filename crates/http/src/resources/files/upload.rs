@@ -38,15 +38,15 @@ const PIECE_BYTES: usize = 256 << 10;
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used: the form is read piece by piece")]
 pub(crate) struct UploadForm {
-    /// The bytes of the file. The part's file name and content type must match them.
+    /// The bytes of the file. The part's file name must match them, and so must its content type if it states one.
     #[schema(format = Binary, content_media_type = "application/octet-stream")]
     file: String,
 }
 
 /// Upload a file
 ///
-/// The server detects the type from the bytes: PNG, JPEG, GIF, WebP, PDF, CSV or JSON. The file name and the declared
-/// content type must match it.
+/// The server detects the type from the bytes: PNG, JPEG, GIF, WebP, PDF, CSV or JSON. The file name must match it, and
+/// so must the content type of the part, unless it is absent or `application/octet-stream`.
 #[utoipa::path(
     post,
     path = "/files/upload",
@@ -169,7 +169,8 @@ impl OpenForm {
         let name = errors.take("file", FileName::parse(&name_of(&field)));
         errors.finish()?;
         let name = name.ok_or_else(missing)?;
-        let declared = field.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        // A header that is not text declares a type too: one that is not accepted.
+        let declared = field.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("unknown"));
         let claimed = FileType::claimed(&name, declared).map_err(|error| Failure::invalid(vec![error.detail()]))?;
         Ok(FilePart { field, name, claimed })
     }
