@@ -133,6 +133,60 @@ fn assert_bounded(schema: &'static Value, place: &str) {
     }
 }
 
+/// Every media type that the bytes of a file can have. Generated clients would parse `application/json`.
+const FILE_TYPES: &[&str] = &[
+    "application/*",
+    "application/octet-stream",
+    "application/pdf",
+    "image/gif",
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "text/csv",
+];
+
+#[test]
+fn bytes_are_described_as_bytes_and_text_as_text() {
+    let binary = serde_json::json!({ "type": "string", "format": "binary" });
+    let mut files = BTreeSet::new();
+    for route in routes() {
+        for (status, response) in route.shape["responses"].as_object().unwrap() {
+            let place = format!("{} {status}", route.id);
+            let Some(content) = response["content"].as_object() else { continue };
+            let is_file = content.contains_key("application/octet-stream");
+            for (media_type, media) in content {
+                let schema = resolved(&media["schema"]);
+                if is_file {
+                    assert_eq!(*schema, binary, "{place} {media_type}");
+                } else if media_type != "application/json" {
+                    assert_eq!(schema["type"], "string", "{place} {media_type}");
+                }
+            }
+            if is_file {
+                assert_eq!(content.keys().collect::<Vec<_>>(), FILE_TYPES, "{place}");
+                for header in ["Content-Disposition", "Accept-Ranges"] {
+                    assert!(response["headers"][header].is_object(), "{place} {header}");
+                }
+                assert_eq!(response["headers"]["Content-Range"].is_object(), status == "206", "{place}");
+                files.insert(place);
+            }
+        }
+        for (media_type, media) in route.shape["requestBody"]["content"].as_object().into_iter().flatten() {
+            if media_type != "application/json" {
+                let file = &resolved(&media["schema"])["properties"]["file"];
+                assert_eq!(
+                    (&file["type"], media_type.as_str()),
+                    (&"string".into(), "multipart/form-data"),
+                    "{}",
+                    route.id
+                );
+            }
+        }
+    }
+    let places = ["download_by_link 200", "download_by_link 206", "download_file 200", "download_file 206"];
+    assert_eq!(files, places.map(str::to_owned).into());
+}
+
 /// Lists that are short by their nature.
 const WITHOUT_PAGES: &[&str] = &["job_stats", "list_permissions", "list_sessions", "list_tenants"];
 

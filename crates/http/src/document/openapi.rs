@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashSet};
+use tenantry_files::FileType;
 use tenantry_idempotency::IdempotencyKey;
 use tenantry_idempotency::vocabulary::{IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_MISMATCH};
 use tenantry_kernel::{Action, ErrorCode, Permission, Requirement, TargetKind};
@@ -170,8 +171,13 @@ fn complete_operation(operation: &Operation, shape: &mut Value, all_codes: &[Err
     }
 }
 
-/// Describes the headers of a response with the bytes of a file.
+/// Describes a response with the bytes of a file: its headers, and each media type that a file can have.
 fn describe_file(status: &str, response: &mut Value) {
+    // A range stands for JSON: generated clients parse what is described as `application/json` in place of its bytes.
+    let media_type = |kind: &FileType| if *kind == FileType::Json { "application/*" } else { kind.media_type() };
+    let types = FileType::ALL.iter().map(media_type).chain([FILE_BYTES]);
+    let bytes = json!({ "schema": { "type": "string", "format": "binary" } });
+    response["content"] = types.map(|media_type| (media_type.to_owned(), bytes.clone())).collect();
     add_header(response, "Content-Disposition", "`attachment`, with the name of the file (RFC 6266).", "string");
     add_header(response, "Accept-Ranges", "`bytes`: the request may have a `Range`.", "string");
     if status == "206" {
