@@ -152,13 +152,13 @@ pub(crate) fn operation_of(method: &Method, path: &str) -> Option<String> {
     let path = path.split('?').next().unwrap_or_default();
     let parts: Vec<&str> = path.split('/').collect();
     let paths = document()["paths"].as_object().unwrap();
-    let found = paths.iter().find(|(template, item)| {
+    // In the order of the document a fixed word precedes a parameter in the same place.
+    let found = paths.iter().find(|(template, _)| {
         let template: Vec<&str> = template.split('/').collect();
-        template.len() == parts.len()
-            && template.iter().zip(&parts).all(|(t, p)| t.starts_with('{') || t == p)
-            && item.get(method.as_str().to_lowercase()).is_some()
+        template.len() == parts.len() && template.iter().zip(&parts).all(|(t, p)| t.starts_with('{') || t == p)
     });
-    found.map(|(_, item)| item[method.as_str().to_lowercase()]["operationId"].as_str().unwrap().to_owned())
+    let operation = found?.1.get(method.as_str().to_lowercase())?;
+    Some(operation["operationId"].as_str().unwrap().to_owned())
 }
 
 impl Reply {

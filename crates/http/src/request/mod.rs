@@ -34,7 +34,7 @@ pub(crate) use if_match::IfMatch;
 pub(crate) use layer::{RESOURCE_POLICY, around};
 pub(crate) use list::{List, ListQuery, ListRequest, NewestFirst};
 pub(crate) use metrics::RouteTimes;
-pub(crate) use operation::{API, Resource, handler};
+pub(crate) use operation::{API, Resource, Route, handler};
 pub(crate) use origin::{cors, is_on_this_machine, origin_of, require_allowed_origin};
 pub(crate) use query::{parse_query, parse_sort, path_id};
 pub(crate) use schemas::{Accepted, Id, IfMatchHeader, ListOf, Of, PageParameters, PermissionName};
