@@ -118,7 +118,7 @@ impl OneRoute<'_> {
             self.raw(&[json], "{\"zzz\":1}", 422, "validation_failed").await;
             self.too_large().await;
         }
-        if places.contains(&"query") {
+        if places.contains(&"query") || self.route.operation().refuses_query() {
             let (path, separator) = (self.path(), if self.path().contains('?') { '&' } else { '?' });
             let reply = self.route.ask(owner, &format!("{path}{separator}zzz=1"), None, &[]).await;
             self.record.note(&reply);

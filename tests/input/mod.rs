@@ -6,6 +6,7 @@ mod cors;
 mod framing;
 mod head;
 mod lists;
+mod queries;
 mod search;
 mod slow;
 mod spellings;

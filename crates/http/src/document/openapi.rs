@@ -321,7 +321,7 @@ fn codes_of(operation: &Operation, shape: &Value) -> Vec<ErrorCode> {
             E::VALIDATION_FAILED,
         ]);
     }
-    if has_parameter("query") {
+    if has_parameter("query") || operation.refuses_query() {
         codes.push(ErrorCode::VALIDATION_FAILED);
     }
     if has_parameter("path") {

@@ -16,6 +16,7 @@ use super::{
     idempotency::{IdempotentRequestParts, require_operation_with_key},
     limits::{count_address, count_person},
     origin::origin_of,
+    query::require_known_parameters,
 };
 
 /// A signed-in caller who is authorized to issue the command `C`.
@@ -87,6 +88,7 @@ impl<C: Command + 'static> FromRequest for Authorized<C> {
                 app.changes.note_denial(&caller.change_request(), &failure).await;
                 return Err(failure);
             }
+            require_known_parameters(&request)?;
             caller.idempotent = IdempotentRequestParts::of(&request, &caller.cached)?;
             Ok(caller)
         })
@@ -108,6 +110,7 @@ impl FromRequest for MaybeAuthenticated {
             match bearer(&request) {
                 Some(token) => {
                     let cached = identified(app, &request, token).await?;
+                    require_known_parameters(&request)?;
                     require_operation_with_key(&request)?;
                     Ok(Self(Some(cached)))
                 }
@@ -133,6 +136,7 @@ impl FromRequest for Anonymous {
 impl Anonymous {
     async fn of(request: &HttpRequest) -> Result<Self, Failure> {
         count_address(app_of(request), request).await?;
+        require_known_parameters(request)?;
         require_operation_with_key(request)?;
         Ok(Self)
     }

@@ -3,7 +3,10 @@
 
 use actix_web::{FromRequest, Handler, HttpRequest, Responder, guard, http::Method, web};
 use tenantry_kernel::{Action, Command, ErrorCode, Requirement};
-use utoipa::openapi::{OpenApi, PathItem, RefOr, path};
+use utoipa::openapi::{
+    OpenApi, PathItem, RefOr,
+    path::{self, Parameter, ParameterIn},
+};
 
 /// Path prefix of the API. Requests below it count against limits.
 pub(crate) const API: &str = "/api/v1";
@@ -26,6 +29,8 @@ pub struct Contract {
     pub body_is_optional: bool,
     /// Whether a successful response contains a signed link, which the server stores nowhere.
     pub shows_link: bool,
+    /// Whether query parameters are ignored: programs that pass links on add some of their own.
+    pub ignores_query: bool,
 }
 
 impl Contract {
@@ -44,6 +49,7 @@ impl Contract {
             sets_cookie: false,
             body_is_optional: false,
             shows_link: false,
+            ignores_query: false,
         }
     }
 
@@ -65,6 +71,11 @@ impl Contract {
     /// Returns the same contract for a response with a signed link.
     pub(crate) const fn with_link(self) -> Self {
         Self { shows_link: true, ..self }
+    }
+
+    /// Returns the same contract for an operation that a link addresses.
+    pub(crate) const fn behind_link(self) -> Self {
+        Self { ignores_query: true, ..self }
     }
 }
 
@@ -90,6 +101,8 @@ pub struct Operation {
     pub route: String,
     /// Required pace of the body. A form counts as an upload.
     pub pace: BodyPace,
+    /// Whether the operation has query parameters.
+    pub takes_query: bool,
     /// The operation's contract.
     pub contract: Contract,
 }
@@ -100,6 +113,11 @@ impl Operation {
     pub fn takes_key(&self) -> bool {
         let Contract { requires, sets_cookie, shows_link, .. } = self.contract;
         matches!(self.method, Method::POST | Method::PATCH) && requires.is_some() && !sets_cookie && !shows_link
+    }
+
+    /// Returns whether requests of the operation are refused if they have a query.
+    pub fn refuses_query(&self) -> bool {
+        self.path.starts_with(API) && !self.takes_query && !self.contract.ignores_query
     }
 
     /// Returns whether requests of the operation count against limits.
@@ -175,6 +193,7 @@ impl Resource {
             path: format!("{}{path}", self.root),
             method,
             pace: if is_form { BodyPace::Upload } else { BodyPace::Json },
+            takes_query: shape.parameters.iter().flatten().any(is_query),
             contract,
         };
         let serve = move |operation: &'static Operation| {
@@ -191,6 +210,10 @@ impl Route {
     pub(crate) fn serve(&'static self) -> actix_web::Resource {
         (self.serve)(&self.operation)
     }
+}
+
+fn is_query(parameter: &RefOr<Parameter>) -> bool {
+    matches!(parameter, RefOr::T(Parameter { parameter_in: ParameterIn::Query, .. }))
 }
 
 /// Returns the operation of a path with a single operation.

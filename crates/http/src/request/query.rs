@@ -4,14 +4,30 @@ use actix_web::HttpRequest;
 use serde::de::DeserializeOwned;
 use std::str::FromStr;
 use tenantry_kernel::{Direction, ErrorCode};
+use url::form_urlencoded;
 
 use crate::Failure;
 
-use super::body::{FieldErrors, misfit};
+use super::{
+    body::{FieldErrors, misfit},
+    operation::{Operation, operation_of},
+};
 
 /// Parses the parameters of a request's query. Types deny unknown fields and take every value as text.
 pub(crate) fn parse_query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Failure> {
     parse_query_string(request.query_string())
+}
+
+/// Fails with `validation_failed` when the request has query parameters and its operation takes none. A client that
+/// adds `dryRun=true` in a wrong place must not be told that all went well.
+pub(super) fn require_known_parameters(request: &HttpRequest) -> Result<(), Failure> {
+    let first = form_urlencoded::parse(request.query_string().as_bytes()).next();
+    match first {
+        Some((name, _)) if operation_of(request).is_some_and(Operation::refuses_query) => {
+            Err(Failure::invalid(vec![misfit("", &format!("unknown field `{name}`"))]))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Parses the parameters of a query string.

@@ -25,6 +25,6 @@ pub(crate) fn resource() -> Resource {
         .operation(handler!(links::create_file_link), Contract::of::<LinkFile>(&[]).with_optional_body().with_link())
         .operation(
             handler!(links::download_by_link),
-            Contract::public(&[FILE_DOWNLOADED], &[RANGE_NOT_SATISFIABLE]).versioned(),
+            Contract::public(&[FILE_DOWNLOADED], &[RANGE_NOT_SATISFIABLE]).versioned().behind_link(),
         )
 }
