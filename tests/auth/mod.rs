@@ -1,3 +1,4 @@
+mod composition;
 mod confirm;
 mod email;
 mod endings;

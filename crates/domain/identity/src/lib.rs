@@ -42,7 +42,7 @@ pub use members::{
 };
 pub use passwords::{
     ChangePassword, Credential, CredentialStore, HasherError, Password, PasswordError, PasswordHash, PasswordHasher,
-    PasswordMatch, change_password,
+    PasswordMatch, TypedPassword, change_password,
 };
 pub use people::{
     ChangeProfile, DisablePerson, EnablePerson, MemberDetails, People, Person, PersonStatus, ReadOwnProfile,

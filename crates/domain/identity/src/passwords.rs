@@ -9,6 +9,7 @@ use tenantry_kernel::{
     authorize,
 };
 use tenantry_mails::send_email;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::{
     EndReason, IdentityError, LinkKind, Links, People, Person, Proof, Sessions,
@@ -17,8 +18,9 @@ use crate::{
     vocabulary::{SESSION_ENDED, USER_PASSWORD_CHANGED},
 };
 
-/// A password as the client sent it: 8 to 128 characters of any kind (NIST SP 800-63B, 3.1.1.2: no composition rules).
-/// It is never printed, and its memory is wiped on drop.
+/// A password: 8 to 128 characters of any kind (NIST SP 800-63B, 3.1.1.2: no composition rules) in NFC, because
+/// keyboards and systems compose the same letters differently (RFC 8265, section 4.2.2). It is never printed, and its
+/// memory is wiped on drop.
 #[derive(Clone)]
 pub struct Password(SecretString);
 
@@ -34,9 +36,9 @@ pub enum PasswordError {
 }
 
 impl Password {
-    /// Minimum length in characters.
+    /// Minimum length in characters of NFC.
     pub const MIN_CHARS: usize = 8;
-    /// Maximum length in characters.
+    /// Maximum length in characters of NFC.
     pub const MAX_CHARS: usize = 128;
     /// Minimum number of guesses that a password must be expected to withstand. At the 100 guesses per hour that an
     /// account allows, 10 million guesses take eleven years. Eight random characters withstand ten times as many.
@@ -51,14 +53,26 @@ impl Password {
     /// Minimum number of characters besides those words. Six unknown characters withstand a million guesses.
     const MIN_OTHER_CHARS: usize = 7;
 
-    /// Parses a password. Checks the number of characters only.
+    /// Parses a new password. Checks the number of characters only.
     pub fn parse(text: SecretString) -> Result<Self, PasswordError> {
-        let chars = text.expose_secret().chars().take(Self::MAX_CHARS + 1).count();
-        match chars {
+        let text = text.expose_secret();
+        match text.nfc().take(Self::MAX_CHARS + 1).count() {
             n if n < Self::MIN_CHARS => Err(PasswordError::TooShort),
             n if n > Self::MAX_CHARS => Err(PasswordError::TooLong),
-            _ => Ok(Self(text)),
+            _ => Ok(Self::collect(text, text.nfc())),
         }
+    }
+
+    /// Collects a form of `text`. The capacity fits the longest form, so that no reallocation leaves a copy behind.
+    fn collect(text: &str, form: impl Iterator<Item = char>) -> Self {
+        const MAX_EXPANSION: usize = 3;
+        let mut collected = String::with_capacity(MAX_EXPANSION * text.len());
+        collected.extend(form);
+        Self(SecretString::from(collected))
+    }
+
+    fn has_valid_length(&self) -> bool {
+        (Self::MIN_CHARS..=Self::MAX_CHARS).contains(&self.0.expose_secret().chars().count())
     }
 
     /// Returns all bytes of the password, for hashing.
@@ -100,6 +114,45 @@ impl Password {
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password(…)")
+    }
+}
+
+/// A password that a client presents for an existing account, in the forms in which it may have been hashed: NFC, as
+/// typed and NFD, each different text once. Older versions hashed a password as typed.
+#[derive(Debug, Clone)]
+pub struct TypedPassword(Vec<Password>);
+
+impl TypedPassword {
+    /// Number of characters into which canonical decomposition splits one character at most.
+    const MAX_DECOMPOSITION: usize = 4;
+
+    /// Returns `None` when no form of the text has the length of a password.
+    pub fn parse(text: SecretString) -> Option<Self> {
+        let typed = text.expose_secret();
+        // Beyond this length no form is short enough.
+        let max = Self::MAX_DECOMPOSITION * Password::MAX_CHARS;
+        if typed.chars().take(max + 1).count() > max {
+            return None;
+        }
+        let composed = Password::collect(typed, typed.nfc());
+        let decomposed = Password::collect(typed, typed.nfd());
+        let mut forms = vec![composed];
+        for form in [Password(text), decomposed] {
+            if forms.iter().all(|other| other.bytes() != form.bytes()) {
+                forms.push(form);
+            }
+        }
+        forms.iter().any(Password::has_valid_length).then_some(Self(forms))
+    }
+
+    /// Returns the form that is hashed today: NFC.
+    pub fn composed(&self) -> &Password {
+        &self.0[0]
+    }
+
+    /// Returns the forms to compare with a stored hash, NFC first.
+    pub fn forms(&self) -> &[Password] {
+        &self.0
     }
 }
 
@@ -274,6 +327,44 @@ mod tests {
         assert_eq!(parse("é".repeat(128)), Ok(()));
         assert_eq!(parse("é".repeat(129)), Err(PasswordError::TooLong));
         assert_eq!(parse("x".repeat(1 << 20)), Err(PasswordError::TooLong));
+    }
+
+    #[test]
+    fn composed_and_decomposed_spellings_are_one_new_password() {
+        let (composed, decomposed) = (password("caf\u{e9} velours"), password("cafe\u{301} velours"));
+        assert_eq!(composed.bytes(), decomposed.bytes());
+        let parse = |text: String| Password::parse(SecretString::from(text)).map(|_| ());
+        assert_eq!(parse("e\u{301}".repeat(7)), Err(PasswordError::TooShort));
+        assert_eq!(parse("e\u{301}".repeat(128)), Ok(()));
+        assert_eq!(parse("e\u{301}".repeat(129)), Err(PasswordError::TooLong));
+    }
+
+    #[test]
+    fn a_typed_password_is_compared_in_each_different_form_once() {
+        let forms = |text: &str| {
+            let typed = TypedPassword::parse(SecretString::from(text))?;
+            Some(typed.forms().iter().map(|form| form.0.expose_secret().to_owned()).collect::<Vec<_>>())
+        };
+        let (composed, decomposed, mixed) =
+            ("\u{e9}\u{e9} velours", "e\u{301}e\u{301} velours", "\u{e9}e\u{301} velours");
+        assert_eq!(forms("correct horse"), Some(vec!["correct horse".into()]));
+        assert_eq!(forms(composed), Some(vec![composed.into(), decomposed.into()]));
+        assert_eq!(forms(decomposed), Some(vec![composed.into(), decomposed.into()]));
+        assert_eq!(forms(mixed), Some(vec![composed.into(), mixed.into(), decomposed.into()]));
+        // Older versions counted the characters as typed, so one of these forms may be a stored password.
+        for (text, is_password) in [
+            ("e\u{301}".repeat(4), true),
+            ("\u{e9}".repeat(4), true),
+            ("e\u{301}".repeat(3), false),
+            ("\u{390}".repeat(128), true),
+            ("\u{3b9}\u{308}\u{301}".repeat(128), true),
+            ("\u{3b9}\u{308}\u{301}".repeat(129), false),
+            ("\u{958}".repeat(128), true),
+            ("x".repeat(129), false),
+            ("\u{301}".repeat(1 << 20), false),
+        ] {
+            assert_eq!(forms(&text).is_some(), is_password, "{}", text.chars().take(9).collect::<String>());
+        }
     }
 
     #[test]

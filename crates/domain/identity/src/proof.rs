@@ -5,8 +5,8 @@ use tenantry_kernel::{Context, EmailAddress, SessionId, SessionPrincipal, StoreE
 use uuid::Uuid;
 
 use crate::{
-    Attempts, Credential, CredentialStore, Guess, IdentityError, Password, PasswordHash, PasswordHasher, PasswordMatch,
-    People, Registration, RegistrationId,
+    Attempts, Credential, CredentialStore, Guess, IdentityError, PasswordHash, PasswordHasher, PasswordMatch, People,
+    Registration, RegistrationId, TypedPassword,
 };
 
 /// The subject of a proof, and what it was compared with.
@@ -35,7 +35,7 @@ pub enum Proven {
 pub struct Proof {
     /// The subject of the proof.
     pub proven: Proven,
-    /// Hash of the password with the current parameters, when the stored hash is weaker.
+    /// Hash of the password in NFC with the current parameters, when the stored hash is of another form or weaker.
     pub renewed_hash: Option<PasswordHash>,
     /// The guess in flight; `None` when guesses are not limited, or when the guess has ended already.
     pub guess: Option<Guess>,
@@ -75,26 +75,32 @@ pub async fn find_candidate(
     Ok(unit.credential_of(user).await?.map(Candidate::from))
 }
 
-/// Compares a password with the candidate's. Costs one hash whether or not there is a candidate; an outdated stored
-/// hash costs a second one. `password` is `None` where the client's text cannot be a password. Call it while no unit is
-/// open.
+/// Compares a password with the candidate's. A wrong password costs one hash for each form, whether or not there is a
+/// candidate; a right one costs another hash where the stored hash is renewed. `password` is `None` where the client's
+/// text cannot be a password. Call it while no unit is open.
 ///
 /// Fails with [`IdentityError::InvalidCredentials`] when there is no candidate or the password is wrong.
 pub async fn prove_password(
     hasher: &dyn PasswordHasher,
     candidate: Option<Candidate>,
-    password: Option<Password>,
+    password: Option<TypedPassword>,
     guess: Option<Guess>,
 ) -> Result<Proof, IdentityError> {
     let password = password.ok_or(IdentityError::InvalidCredentials)?;
     let stored = candidate.as_ref().map(|candidate| candidate.hash.clone());
-    let verdict = hasher.verify(password.clone(), stored).await?;
-    let Candidate { proven, .. } = candidate.ok_or(IdentityError::InvalidCredentials)?;
-    let renewed_hash = match verdict {
-        PasswordMatch::Wrong => return Err(IdentityError::InvalidCredentials),
-        PasswordMatch::Right => None,
-        PasswordMatch::RightButOutdated => Some(hasher.hash(password).await?),
+    let mut is_current = None;
+    for (place, form) in password.forms().iter().enumerate() {
+        match hasher.verify(form.clone(), stored.clone()).await? {
+            PasswordMatch::Wrong => continue,
+            PasswordMatch::Right => is_current = Some(place == 0),
+            PasswordMatch::RightButOutdated => is_current = Some(false),
+        }
+        break;
+    }
+    let (Some(Candidate { proven, .. }), Some(is_current)) = (candidate, is_current) else {
+        return Err(IdentityError::InvalidCredentials);
     };
+    let renewed_hash = if is_current { None } else { Some(hasher.hash(password.composed().clone()).await?) };
     Ok(Proof { proven, renewed_hash, guess })
 }
 
@@ -113,16 +119,22 @@ impl Proof {
         }
     }
 
-    /// Returns the credential of the proven user, whose row must be locked. Fails with
-    /// [`IdentityError::InvalidCredentials`] unless `user`'s password was compared and has not changed since.
+    /// Returns the credential of the proven user, whose row must be locked, and stores its renewed hash if there is one.
+    /// Fails with [`IdentityError::InvalidCredentials`] unless `user`'s password was compared and has not changed since.
     pub(crate) async fn current_credential(
         &self,
         unit: &mut (impl CredentialStore + ?Sized),
         user: UserId,
     ) -> Result<Credential, IdentityError> {
-        let credential = unit.credential_of(user).await?.ok_or(IdentityError::InvalidCredentials)?;
-        let compared = Proven::Password { user, credential_version: credential.version };
-        if self.proven == compared { Ok(credential) } else { Err(IdentityError::InvalidCredentials) }
+        let mut credential = unit.credential_of(user).await?.ok_or(IdentityError::InvalidCredentials)?;
+        if self.proven != (Proven::Password { user, credential_version: credential.version }) {
+            return Err(IdentityError::InvalidCredentials);
+        }
+        if let Some(hash) = &self.renewed_hash {
+            credential.hash = hash.clone();
+            unit.update_credential(&credential).await?;
+        }
+        Ok(credential)
     }
 
     /// Ends the guess as a right one, because the command succeeds. Only for System units.
@@ -135,5 +147,76 @@ impl Proof {
             Some(guess) => guess.succeed(unit, context).await,
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use futures::executor::block_on;
+    use secrecy::SecretString;
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::{HasherError, Password};
+
+    /// Its hash is the password, so that a test sees what was hashed. Lists every text that was hashed.
+    #[derive(Default)]
+    struct Plain(Mutex<Vec<String>>);
+
+    impl Plain {
+        fn note(&self, password: &Password) -> String {
+            let text = String::from_utf8(password.bytes().to_vec()).unwrap();
+            self.0.lock().unwrap().push(text.clone());
+            text
+        }
+    }
+
+    #[async_trait]
+    impl PasswordHasher for Plain {
+        async fn hash(&self, password: Password) -> Result<PasswordHash, HasherError> {
+            Ok(PasswordHash::new(self.note(&password)))
+        }
+
+        async fn verify(&self, password: Password, hash: Option<PasswordHash>) -> Result<PasswordMatch, HasherError> {
+            let text = self.note(&password);
+            let fits = hash.is_some_and(|hash| hash.phc() == text);
+            Ok(if fits { PasswordMatch::Right } else { PasswordMatch::Wrong })
+        }
+    }
+
+    const COMPOSED: &str = "\u{e9}\u{e9} velours";
+    const MIXED: &str = "\u{e9}e\u{301} velours";
+    const DECOMPOSED: &str = "e\u{301}e\u{301} velours";
+
+    /// Returns the renewed hash, `None` for a wrong password, and the texts that were hashed.
+    fn prove(stored: Option<&str>, typed: &str) -> (Option<Option<String>>, Vec<String>) {
+        let hasher = Plain::default();
+        let proven = Proven::Password { user: UserId::from_uuid(Uuid::nil()), credential_version: 1 };
+        let candidate = stored.map(|phc| Candidate { hash: PasswordHash::new(phc), proven });
+        let typed = TypedPassword::parse(SecretString::from(typed));
+        let proof = block_on(prove_password(&hasher, candidate, typed, None)).ok();
+        let renewed = proof.map(|proof| proof.renewed_hash.map(|hash| hash.phc().to_owned()));
+        (renewed, hasher.0.into_inner().unwrap())
+    }
+
+    #[test]
+    fn si1_an_unknown_account_costs_as_many_hashes_as_a_wrong_password() {
+        for (typed, hashes) in [("correct horse", 1), (COMPOSED, 2), (DECOMPOSED, 2), (MIXED, 3)] {
+            let (known, unknown) = (prove(Some("another password"), typed), prove(None, typed));
+            assert_eq!(known, unknown);
+            assert_eq!((known.0, known.1.len()), (None, hashes), "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_hash_of_another_form_is_renewed_as_nfc() {
+        for typed in [COMPOSED, MIXED, DECOMPOSED] {
+            assert_eq!(prove(Some(COMPOSED), typed), (Some(None), vec![COMPOSED.into()]));
+            let (renewed, _) = prove(Some(DECOMPOSED), typed);
+            assert_eq!(renewed, Some(Some(COMPOSED.into())));
+        }
+        assert_eq!(prove(Some(MIXED), MIXED).0, Some(Some(COMPOSED.into())));
+        assert_eq!(prove(Some(MIXED), COMPOSED).0, None, "the text of before is unknown");
     }
 }

@@ -353,7 +353,11 @@ pub async fn confirm_registration(
     if !is_proven || !unit.delete_registration(registration.id).await? {
         return Err(IdentityError::LinkInvalid);
     }
-    let made = match make(unit, actor, context, keys, policy, registration.wanted, true).await {
+    let mut wanted = registration.wanted;
+    if let Some(hash) = &command.proof.renewed_hash {
+        wanted.hash = hash.clone();
+    }
+    let made = match make(unit, actor, context, keys, policy, wanted, true).await {
         // Another registration of the same address was confirmed first, so this one is void.
         Err(IdentityError::EmailTaken) => return Err(IdentityError::LinkInvalid),
         made => made?,

@@ -54,7 +54,7 @@ pub async fn complete_sign_in(
     let SignIn { proof, slug } = command;
     let user = proof.user().ok_or(IdentityError::InvalidCredentials)?;
     let person = unit.lock_person(user).await?.ok_or(IdentityError::InvalidCredentials)?;
-    let mut credential = proof.current_credential(unit, person.id).await?;
+    proof.current_credential(unit, person.id).await?;
     if person.status == PersonStatus::Disabled {
         return Err(IdentityError::InvalidCredentials);
     }
@@ -69,10 +69,6 @@ pub async fn complete_sign_in(
         if membership.is_none_or(|m| m.status != MembershipStatus::Active) {
             return Err(IdentityError::InvalidCredentials);
         }
-    }
-    if let Some(hash) = &proof.renewed_hash {
-        credential.hash = hash.clone();
-        unit.update_credential(&credential).await?;
     }
     proof.succeed(unit, context).await?;
     let actor = actor.known_as(person.id, person.name.as_str()).within(tenant.as_ref().map(|t| t.id));

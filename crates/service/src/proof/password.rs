@@ -3,7 +3,7 @@
 //! is open while a password is hashed or a guess waits.
 
 use tenantry_identity::{
-    Candidate, CredentialStore, IdentityError, Link, Password, People, Proof, Registration, find_candidate,
+    Candidate, CredentialStore, IdentityError, Link, People, Proof, Registration, TypedPassword, find_candidate,
     prove_password, vocabulary::INVALID_CREDENTIALS,
 };
 use tenantry_kernel::{EmailAddress, Origin, Outcome, SessionPrincipal, StoreError};
@@ -14,12 +14,12 @@ use crate::{changes::ChangeRequest, error::ServiceError, log_context, reader::Re
 use super::{LoginAttempt, Proofs, REASON, SCOPE};
 
 impl Proofs {
-    /// Proves the user with this email address. An unknown address costs the same hash. `password` is `None` where the
+    /// Proves the user with this email address. An unknown address costs the same hashes. `password` is `None` where the
     /// client's text cannot be a password. The caller must record a wrong password.
     pub async fn password_of_address(
         &self,
         email: &EmailAddress,
-        password: Option<Password>,
+        password: Option<TypedPassword>,
         origin: &Origin,
     ) -> Result<Proof, ServiceError> {
         let account = email.clone();
@@ -32,7 +32,7 @@ impl Proofs {
     pub async fn password_of_link(
         &self,
         link: &Link,
-        password: Option<Password>,
+        password: Option<TypedPassword>,
         origin: &Origin,
     ) -> Result<Proof, ServiceError> {
         let mut unit = self.0.reader.open(Scope::System(SystemReason::Link)).await?;
@@ -46,7 +46,7 @@ impl Proofs {
     pub async fn password_of_registration(
         &self,
         registration: &Registration,
-        password: Option<Password>,
+        password: Option<TypedPassword>,
         origin: &Origin,
     ) -> Result<Proof, ServiceError> {
         let email = registration.wanted.email.clone();
@@ -58,7 +58,7 @@ impl Proofs {
     pub async fn password_of_session(
         &self,
         session: &SessionPrincipal,
-        password: Option<Password>,
+        password: Option<TypedPassword>,
         request: &ChangeRequest,
         scope: Scope,
     ) -> Result<Proof, ServiceError> {
@@ -82,7 +82,7 @@ impl Proofs {
         &self,
         email: EmailAddress,
         candidate: Option<Candidate>,
-        password: Option<Password>,
+        password: Option<TypedPassword>,
         origin: &Origin,
     ) -> Result<Proof, ServiceError> {
         let proof = self.guess(&email, async move |_: &Reader| Ok(candidate), password, origin).await;
@@ -97,7 +97,7 @@ impl Proofs {
         &self,
         email: &EmailAddress,
         find: impl AsyncFnOnce(&Reader) -> Result<Option<Candidate>, StoreError> + 'static,
-        password: Option<Password>,
+        password: Option<TypedPassword>,
         origin: &Origin,
     ) -> Result<Proof, ServiceError> {
         let guess = self.begin_guess(email, origin).await?;

@@ -15,7 +15,7 @@ use std::{error::Error, net::IpAddr, time::Duration};
 use tenantry_identity::{
     Guess, GuessPolicy, GuessQuota, HasherError, IdentityError, NewPerson, Password, PasswordHash, PasswordHasher,
     PasswordMatch, Person, Refresh, RefreshKeys, RefreshToken, Refreshed, Session, SessionPolicy, SignIn,
-    complete_sign_in, find_candidate, insert_person, prove_password, refresh_session,
+    TypedPassword, complete_sign_in, find_candidate, insert_person, prove_password, refresh_session,
 };
 use tenantry_kernel::{Actor, Clock, Context, EmailAddress, Entropy, Name, Origin, Refusal, RequestId, Timestamp};
 
@@ -121,7 +121,7 @@ impl Service {
         let begun = Guess::begin(&mut self.memory, &self.context, &GUESSES, &email, Some(self.address)).await?;
         let guess = begun.map_err(|refusal| format!("{refusal:?}"))?;
         let candidate = find_candidate(&mut self.memory, &email).await?;
-        let password = Password::parse(SecretString::from(password)).ok();
+        let password = TypedPassword::parse(SecretString::from(password));
         let proof = match prove_password(&Hasher, candidate, password, Some(guess.clone())).await {
             Ok(proof) => proof,
             Err(failure) => {

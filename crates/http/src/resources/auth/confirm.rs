@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, LINK_INVALID, USER_REGISTERED};
 use tenantry_identity::{
-    ConfirmRegistration, IdentityError, LinkToken, Password, confirm_registration as confirm, find_registration,
+    ConfirmRegistration, IdentityError, LinkToken, TypedPassword, confirm_registration as confirm, find_registration,
 };
 use tenantry_kernel::{Actor, ErrorCode};
 use tenantry_service::{ChangeRequest, Scope, SystemReason};
@@ -50,11 +50,11 @@ pub(crate) struct Confirmation {
 
 impl IntoCommand for Confirmation {
     /// `None` for a malformed token or password, which is treated like a wrong one.
-    type Output = (Option<[u8; 32]>, Option<Password>, Transport);
+    type Output = (Option<[u8; 32]>, Option<TypedPassword>, Transport);
 
     fn parse(self, errors: &mut FieldErrors) -> Option<Self::Output> {
         let transport = Transport::parse(self.transport.as_deref(), errors)?;
-        Some((LinkToken::hash_of(&self.token), Password::parse(self.password).ok(), transport))
+        Some((LinkToken::hash_of(&self.token), TypedPassword::parse(self.password), transport))
     }
 }
 

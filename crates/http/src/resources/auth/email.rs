@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use tenantry_identity::vocabulary::{EMAIL_TAKEN, INVALID_CREDENTIALS, LINK_INVALID, USER_EMAIL_VERIFIED};
 use tenantry_identity::{
-    ChangeEmail, IdentityError, LinkKind, LinkToken, Password, Proof, QuotaKind, ResendVerification, VerifyEmail,
+    ChangeEmail, IdentityError, LinkKind, LinkToken, Proof, QuotaKind, ResendVerification, TypedPassword, VerifyEmail,
     find_link, request_email_change, request_verification, verify_email as verify,
 };
 use tenantry_kernel::{Actor, EmailAddress, ErrorCode, FieldError};
@@ -52,10 +52,10 @@ pub(crate) struct Verification {
 
 impl IntoCommand for Verification {
     /// The token's hash, and the password if given. Each is `None` when malformed and so treated like a wrong one.
-    type Output = (Option<[u8; 32]>, Option<Option<Password>>);
+    type Output = (Option<[u8; 32]>, Option<Option<TypedPassword>>);
 
     fn parse(self, _: &mut FieldErrors) -> Option<Self::Output> {
-        Some((LinkToken::hash_of(&self.token), self.password.map(|password| Password::parse(password).ok())))
+        Some((LinkToken::hash_of(&self.token), self.password.map(TypedPassword::parse)))
     }
 }
 
@@ -139,11 +139,11 @@ pub(crate) struct ChangedEmail {
 
 impl IntoCommand for ChangedEmail {
     /// `None` for a malformed password, which is treated like a wrong one.
-    type Output = (Option<Password>, EmailAddress);
+    type Output = (Option<TypedPassword>, EmailAddress);
 
     fn parse(self, errors: &mut FieldErrors) -> Option<Self::Output> {
         let new_email = errors.take("newEmail", EmailAddress::parse(&self.new_email))?;
-        Some((Password::parse(self.current_password).ok(), new_email))
+        Some((TypedPassword::parse(self.current_password), new_email))
     }
 }
 

@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, SIGN_IN_FAILED};
-use tenantry_identity::{IdentityError, Password, Proof, SignIn, complete_sign_in};
+use tenantry_identity::{IdentityError, Proof, SignIn, TypedPassword, complete_sign_in};
 use tenantry_kernel::{Actor, EmailAddress, ErrorCode, Origin};
 use tenantry_service::{ChangeRequest, LoginAttempt, Scope, SystemReason};
 use tenantry_tenancy::Slug;
@@ -48,7 +48,7 @@ pub(crate) struct Credentials {
 /// A parsed attempt to sign in. A malformed password or slug is treated like a wrong one.
 pub(crate) struct LoginInput {
     email: EmailAddress,
-    password: Option<Password>,
+    password: Option<TypedPassword>,
     slug: Option<Result<Slug, ()>>,
     transport: Transport,
 }
@@ -61,7 +61,7 @@ impl IntoCommand for Credentials {
         let transport = Transport::parse(self.transport.as_deref(), errors);
         Some(LoginInput {
             email: email?,
-            password: Password::parse(self.password).ok(),
+            password: TypedPassword::parse(self.password),
             slug: self.tenant_slug.map(|slug| Slug::parse(&slug).map_err(|_| ())),
             transport: transport?,
         })

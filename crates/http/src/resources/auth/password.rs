@@ -3,7 +3,9 @@
 use secrecy::SecretString;
 use serde::Deserialize;
 use tenantry_identity::vocabulary::{INVALID_CREDENTIALS, WEAK_PASSWORD};
-use tenantry_identity::{ChangePassword, IdentityError, Password, PasswordHasher, change_password as change};
+use tenantry_identity::{
+    ChangePassword, IdentityError, Password, PasswordHasher, TypedPassword, change_password as change,
+};
 use tenantry_kernel::ErrorCode;
 use utoipa::ToSchema;
 use validator::Validate;
@@ -32,11 +34,11 @@ pub(crate) struct ChangedPassword {
 
 impl IntoCommand for ChangedPassword {
     /// The current password, `None` when it is malformed and so treated like a wrong one, and the new password.
-    type Output = (Option<Password>, Password);
+    type Output = (Option<TypedPassword>, Password);
 
     fn parse(self, errors: &mut FieldErrors) -> Option<Self::Output> {
         let new = errors.take("newPassword", Password::parse(self.new_password));
-        Some((Password::parse(self.current_password).ok(), new?))
+        Some((TypedPassword::parse(self.current_password), new?))
     }
 }
 

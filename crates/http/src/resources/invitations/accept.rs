@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tenantry_identity::{
-    AcceptInvitation, Acceptor, IdentityError, LinkToken, Offer, Password, PasswordHasher, Proof,
+    AcceptInvitation, Acceptor, IdentityError, LinkToken, Offer, Password, PasswordHasher, Proof, TypedPassword,
     accept_invitation as accept, find_offer,
     vocabulary::{INVALID_CREDENTIALS, LINK_INVALID, WEAK_PASSWORD},
 };
@@ -214,7 +214,7 @@ async fn acceptor(
     }
     let password = accepted.password.ok_or_else(|| Failure::invalid(vec![required("password")]))?;
     let email = &offer.invitation.email;
-    let proof = app.proofs.password_of_address(email, Password::parse(password).ok(), origin).await;
+    let proof = app.proofs.password_of_address(email, TypedPassword::parse(password), origin).await;
     let proof = proof.inspect_err(|failure| {
         let attempt = LoginAttempt { email: email.clone(), slug: Some(Ok(offer.tenant.slug.clone())) };
         app.proofs.note_wrong_password(failure, origin, attempt);
