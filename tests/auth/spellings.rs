@@ -9,7 +9,7 @@ const SPELLINGS: [&str; 4] =
     ["josé@acme.example", "jose\u{301}@acme.example", "JOSÉ@ACME.EXAMPLE", "  Jose\u{301}@Acme.Example "];
 const CANONICAL: &str = "josé@acme.example";
 
-const NO_MAILBOXES: [&str; 9] = [
+const NO_MAILBOXES: [&str; 11] = [
     "a@acme.example, b@acme.example",
     "a@acme.example;b@acme.example",
     "a＠acme.example",
@@ -19,6 +19,8 @@ const NO_MAILBOXES: [&str; 9] = [
     "a@acme.example\u{0}",
     "<a@acme.example>",
     "ａ@acme.example",
+    "☺@acme.example",
+    "a\u{200b}@acme.example",
 ];
 
 on_both_databases! {
@@ -61,6 +63,27 @@ on_both_databases! {
         nobody.post("/invitations/accept", accept(&tokens[3])).await.is(201);
         for spelling in SPELLINGS {
             invite(spelling).await.refused(409, "already_member");
+        }
+    }
+
+    async fn re5_addresses_of_every_script_are_taken(server: Server) {
+        let client = server.client();
+        for (typed, canonical) in [
+            ("संपर्क@डाटामेल.भारत", "संपर्क@xn--c2bd4bq1db8d.xn--h2brj9c"),
+            ("उत्तम@example.com", "उत्तम@example.com"),
+            ("user@हिन्दी.com", "user@xn--j2bd4cyah0f.com"),
+            ("user@தமிழ்.இந்தியா", "user@xn--rlcus7b3d.xn--xkc2dl3a5ee0h"),
+            ("ผู้ใช้@example.com", "ผู้ใช้@example.com"),
+            ("пример@пример.рф", "пример@xn--e1afmkfd.xn--p1ai"),
+        ] {
+            let body = json!({ "email": typed, "password": PASSWORD, "name": "A", "tenantName": "A" });
+            let made = client.post("/auth/register", body.clone()).await.is(201);
+            assert_eq!(made["user"]["email"], canonical);
+            client.post("/auth/register", body).await.refused(409, "email_taken");
+            let signed_in = client.post("/auth/login", json!({ "email": canonical, "password": PASSWORD })).await.is(200);
+            let own = client.with_token(signed_in["accessToken"].as_str().unwrap());
+            assert_eq!(own.get("/users").await.is(200)[0]["email"], canonical);
+            server.forgets_as(typed, canonical).await;
         }
     }
 

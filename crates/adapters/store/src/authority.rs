@@ -189,7 +189,7 @@ fn authority(rows: Vec<AuthorityRow>, vocabulary: &Vocabulary) -> Result<Option<
         expires_at: Timestamp::new(first.expires_at),
         seen_rotation: u32::try_from(first.seen_rotation).map_err(|_| inconsistent("sessions", "seen_rotation"))?,
         user: UserId::from_uuid(first.user_id),
-        email: EmailAddress::parse(&first.email).map_err(|_| inconsistent("users", "email"))?,
+        email: EmailAddress::from_stored(first.email.clone()).map_err(|_| inconsistent("users", "email"))?,
         name: first.user_name.clone(),
         user_created_at: Timestamp::new(first.user_created_at),
         user_version: first.user_version,

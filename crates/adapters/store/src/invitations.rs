@@ -123,7 +123,7 @@ impl row::Model {
         Ok(Invitation {
             id: InvitationId::from_uuid(self.id),
             tenant: TenantId::from_uuid(self.tenant_id),
-            email: EmailAddress::parse(&self.email).map_err(|_| inconsistent("email"))?,
+            email: EmailAddress::from_stored(self.email.clone()).map_err(|_| inconsistent("email"))?,
             roles,
             state: InvitationState::from_stored(&self.state),
             invited_by: UserId::from_uuid(self.invited_by),

@@ -79,7 +79,7 @@ impl TryFrom<row::Model> for Link {
         Ok(Self {
             user: UserId::from_uuid(row.user_id),
             kind: LinkKind::from_name(&row.kind).ok_or_else(|| inconsistent("kind"))?,
-            email: EmailAddress::parse(&row.email).map_err(|_| inconsistent("email"))?,
+            email: EmailAddress::from_stored(row.email).map_err(|_| inconsistent("email"))?,
             session: row.session_id.map(SessionId::from_uuid),
             token_hash: row.token_hash.try_into().map_err(|_| inconsistent("token_hash"))?,
             created_at: Timestamp::new(row.created_at),

@@ -88,7 +88,7 @@ impl TryFrom<row::Model> for Person {
         let inconsistent = |column| StoreError::Inconsistent { table: "users", column };
         Ok(Self {
             id: UserId::from_uuid(row.id),
-            email: EmailAddress::parse(&row.email).map_err(|_| inconsistent("email"))?,
+            email: EmailAddress::from_stored(row.email).map_err(|_| inconsistent("email"))?,
             email_verified_at: row.email_verified_at.map(Timestamp::new),
             name: Name::parse(&row.name).map_err(|_| inconsistent("name"))?,
             status: PersonStatus::from_stored(&row.status),

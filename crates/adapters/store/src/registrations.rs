@@ -94,7 +94,7 @@ impl TryFrom<row::Model> for Registration {
         Ok(Self {
             id: RegistrationId::from_uuid(row.id),
             wanted: Register {
-                email: EmailAddress::parse(&row.email).map_err(|_| inconsistent("email"))?,
+                email: EmailAddress::from_stored(row.email).map_err(|_| inconsistent("email"))?,
                 name: Name::parse(&row.name).map_err(|_| inconsistent("name"))?,
                 hash: PasswordHash::new(row.hash),
                 tenant_name: Name::parse(&row.tenant_name).map_err(|_| inconsistent("tenant_name"))?,

@@ -6,7 +6,7 @@ use std::fmt;
 use tenantry_jobs::JobQueue;
 use tenantry_kernel::{
     Action, Actor, Authorities, Command, Context, Event, Journal, Refusal, Requirement, StoreError, Timestamp, UserId,
-    authorize,
+    authorize, is_word_char,
 };
 use tenantry_mails::send_email;
 use unicode_normalization::UnicodeNormalization;
@@ -161,7 +161,7 @@ fn own_words(own: &[&str]) -> Vec<String> {
     let mut words = Vec::new();
     for text in own {
         let text: String = text.chars().take(Password::MAX_WORD_CHARS).flat_map(char::to_lowercase).collect();
-        words.extend(text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 2).map(str::to_owned));
+        words.extend(text.split(|c| !is_word_char(c)).filter(|word| word.len() > 2).map(str::to_owned));
         words.push(text.split_whitespace().collect());
     }
     words.truncate(Password::MAX_WORDS);
@@ -389,6 +389,12 @@ mod tests {
         ] {
             assert!(password(weak).ensure_unguessable(&own).is_err(), "{weak}");
         }
+    }
+
+    #[test]
+    fn si3_own_words_of_scripts_with_marks_are_whole() {
+        assert!(password("हिन्दीप्रकाशन2026").ensure_unguessable(&["हिन्दी प्रकाशन"]).is_err());
+        assert!(password("हिन्दी-प्रकाशन-26").ensure_unguessable(&["हिन्दी प्रकाशन"]).is_err());
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Names that users choose, and the folded keys for comparing and searching them.
 
+use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
 use serde::{Serialize, Serializer};
 use std::fmt;
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
 /// Reasons why a text is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +33,16 @@ pub fn bounded_line(text: &str, max: usize) -> Result<String, TextError> {
 
 fn breaks_or_reorders_lines(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}')
+}
+
+/// Returns whether a character is shown as nothing: a soft hyphen, a joiner, a variation selector or a filler.
+fn is_ignorable(c: char) -> bool {
+    CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+}
+
+/// Returns whether a character belongs to words: a visible letter, mark or digit. Many scripts write vowels as marks.
+pub fn is_word_char(c: char) -> bool {
+    (c.is_alphanumeric() || is_combining_mark(c)) && !is_ignorable(c)
 }
 
 /// Returns the folded key for comparing and searching: NFKC, lower-case. It is computed here, so that it is the same on
