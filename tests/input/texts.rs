@@ -40,7 +40,7 @@ on_both_databases! {
         owner.post("/roles", role.clone()).await.is(201);
         let body = |email: &str, slug: &str| json!({ "email": email, "password": PASSWORD, "name": "A", "tenantName": "A", "tenantSlug": slug });
         for (reply, code, sentence) in [
-            (owner.post("/roles", role).await, "role_name_taken", "Another role of the tenant has this name. Choose another one."),
+            (owner.post("/roles", role).await, "role_name_taken", "Another role of the tenant has this name or one that looks the same. Choose another one."),
             (owner.patch("/tenant", json!({ "slug": "other" })).await, "slug_taken", "Another tenant has this slug. Choose another one."),
             (owner.post("/auth/register", body(&owner.email, "third")).await, "email_taken", "This email address already has an account. Sign in, or use another address."),
             (owner.post("/auth/register", body("a@example.com", "other")).await, "slug_taken", "Another tenant has this slug. Choose another one."),

@@ -252,10 +252,10 @@ fn listed(row: row::Model, inviter: Option<String>, roles: &[NamedRole]) -> Resu
     let mut named = Vec::new();
     for role in own {
         let inconsistent = |_| StoreError::Inconsistent { table: "roles", column: "name" };
-        named.push((RoleId::from_uuid(role.role_id), RoleName::parse(&role.name).map_err(inconsistent)?));
+        named.push((RoleId::from_uuid(role.role_id), RoleName::from_stored(&role.name).map_err(inconsistent)?));
     }
     let inconsistent = |_| StoreError::Inconsistent { table: "users", column: "name" };
-    let inviter = inviter.map(|name| Name::parse(&name).map_err(inconsistent)).transpose()?;
+    let inviter = inviter.map(|name| Name::from_stored(&name).map_err(inconsistent)).transpose()?;
     let invitation = row.into_invitation(named.iter().map(|(id, _)| *id).collect())?;
     Ok(ListedInvitation { invitation, inviter, roles: named })
 }

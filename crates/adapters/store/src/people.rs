@@ -90,7 +90,7 @@ impl TryFrom<row::Model> for Person {
             id: UserId::from_uuid(row.id),
             email: EmailAddress::from_stored(row.email).map_err(|_| inconsistent("email"))?,
             email_verified_at: row.email_verified_at.map(Timestamp::new),
-            name: Name::parse(&row.name).map_err(|_| inconsistent("name"))?,
+            name: Name::from_stored(&row.name).map_err(|_| inconsistent("name"))?,
             status: PersonStatus::from_stored(&row.status),
             version: row.version,
             created_at: Timestamp::new(row.created_at),
@@ -141,7 +141,7 @@ impl People for Unit {
             };
             if let (Some(role), Some(name)) = (role, role_name) {
                 let inconsistent = |_| StoreError::Inconsistent { table: "roles", column: "name" };
-                member.roles.push((RoleId::from_uuid(role), RoleName::parse(&name).map_err(inconsistent)?));
+                member.roles.push((RoleId::from_uuid(role), RoleName::from_stored(&name).map_err(inconsistent)?));
             }
         }
         Ok(members.into_values().collect())

@@ -95,9 +95,9 @@ impl TryFrom<row::Model> for Registration {
             id: RegistrationId::from_uuid(row.id),
             wanted: Register {
                 email: EmailAddress::from_stored(row.email).map_err(|_| inconsistent("email"))?,
-                name: Name::parse(&row.name).map_err(|_| inconsistent("name"))?,
+                name: Name::from_stored(&row.name).map_err(|_| inconsistent("name"))?,
                 hash: PasswordHash::new(row.hash),
-                tenant_name: Name::parse(&row.tenant_name).map_err(|_| inconsistent("tenant_name"))?,
+                tenant_name: Name::from_stored(&row.tenant_name).map_err(|_| inconsistent("tenant_name"))?,
                 tenant_slug: tenant_slug.map_err(|_| inconsistent("tenant_slug"))?,
             },
             token_hash: match row.token_hash {

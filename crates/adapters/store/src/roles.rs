@@ -85,7 +85,7 @@ impl row::Model {
         Ok(Role {
             id: RoleId::from_uuid(self.id),
             tenant: TenantId::from_uuid(self.tenant_id),
-            name: RoleName::parse(&self.name).map_err(|_| inconsistent("name"))?,
+            name: RoleName::from_stored(&self.name).map_err(|_| inconsistent("name"))?,
             description: Description::parse(&self.description).map_err(|_| inconsistent("description"))?,
             permissions,
             undeclared,

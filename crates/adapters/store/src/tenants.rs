@@ -71,7 +71,7 @@ impl TryFrom<row::Model> for Tenant {
         let inconsistent = |column| StoreError::Inconsistent { table: "tenants", column };
         Ok(Self {
             id: TenantId::from_uuid(row.id),
-            name: Name::parse(&row.name).map_err(|_| inconsistent("name"))?,
+            name: Name::from_stored(&row.name).map_err(|_| inconsistent("name"))?,
             slug: Slug::parse(&row.slug).map_err(|_| inconsistent("slug"))?,
             plan: Plan::from_stored(&row.plan),
             status: TenantStatus::from_stored(&row.status),

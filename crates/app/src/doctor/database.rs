@@ -11,7 +11,7 @@ use std::{
 use tenantry_crypto::{SystemClock, SystemEntropy};
 use tenantry_jobs::JobAdmin;
 use tenantry_kernel::{Context, StoreError};
-use tenantry_store::{ConnectError, Scope, Store, SystemReason};
+use tenantry_store::{ConnectError, OutdatedKeys, Scope, Store, SystemReason};
 use tokio::{net::TcpStream, time::timeout};
 
 use crate::{
@@ -76,6 +76,7 @@ async fn ask(config: &Config, store: &Store, place: &str, report: &mut Report) {
         Ok(Ok(true)) => {
             report.fine("schema", "up to date");
             look_at_queue(config, store, report).await;
+            look_at_names(store, report).await;
         }
         Ok(Err(too_old)) => report.problem("schema", too_old),
         Ok(Ok(false)) => {
@@ -98,6 +99,22 @@ async fn look_at_queue(config: &Config, store: &Store, report: &mut Report) {
             report.observed("queue", check_queue(&figures, now, &config.health), MEND);
         }
         Err(why) => report.problem("queue", format!("cannot be inspected ({why}): run `tenantry migrate`")),
+    }
+}
+
+/// Counts the stored keys of names that an older version made otherwise.
+async fn look_at_names(store: &Store, report: &mut Report) {
+    const MEND: &str = "they hold characters that are shown as nothing; rename what looks like another name";
+    let counted = async { store.read(Scope::System(SystemReason::Maintenance)).await?.outdated_keys().await };
+    match limited::<_, StoreError>(counted).await {
+        Ok(OutdatedKeys { roles: 0, members: 0, files: 0 }) => {
+            report.fine("names", "compared without invisible characters")
+        }
+        Ok(OutdatedKeys { roles, members, files }) => {
+            let found = format!("{roles} roles, {members} members and {files} files have keys of an older version");
+            report.warning("names", format!("{found}: {MEND}"));
+        }
+        Err(why) => report.warning("names", format!("cannot be counted ({why})")),
     }
 }
 

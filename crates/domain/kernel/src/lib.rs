@@ -40,6 +40,8 @@ pub use ids::macros;
 pub use ids::{EventId, IdError, RequestId, RoleId, SessionId, SignInId, TenantId, UserId, parse_own_id};
 pub use page::{Direction, MAX_LIMIT, Page, PageRequest};
 pub use permission::{Permission, PermissionInfo, PermissionSet};
-pub use text::{Name, TextError, bounded_line, fold, is_word_char, upper_bound};
+pub use text::{
+    Name, TextError, bounded_line, fold, ignorable_ranges, is_word_char, stored_line, upper_bound, visible_line,
+};
 pub use trace::{TraceContext, TraceError, TraceId};
 pub use vocabulary::{CrateVocabulary, DuplicateName, VOCABULARY, Vocabulary};

@@ -2,14 +2,14 @@
 
 use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
 use serde::{Serialize, Serializer};
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
 /// Reasons why a text is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
-    /// The text is empty after trimming.
-    #[error("must not be empty")]
+    /// The text shows nothing: it is empty, or consists of white space and default-ignorable characters.
+    #[error("must have a visible character")]
     Empty,
     /// The text has more characters than the field allows.
     #[error("is too long")]
@@ -31,6 +31,24 @@ pub fn bounded_line(text: &str, max: usize) -> Result<String, TextError> {
     if line.chars().count() > max { Err(TextError::TooLong) } else { Ok(line) }
 }
 
+/// Trims and NFC-normalizes a single line of 1 to `max` characters, of which one can be seen.
+pub fn visible_line(text: &str, max: usize) -> Result<String, TextError> {
+    let line = bounded_line(text, max)?;
+    if line.chars().any(is_visible) { Ok(line) } else { Err(TextError::Empty) }
+}
+
+/// Reads a stored line of 1 to `max` characters, which an older version may have accepted without a visible one.
+pub fn stored_line(text: &str, max: usize) -> Result<String, TextError> {
+    let line = bounded_line(text, max)?;
+    if line.is_empty() { Err(TextError::Empty) } else { Ok(line) }
+}
+
+/// Returns whether a character has a shape. The empty cell of Braille is a letter to Unicode.
+fn is_visible(c: char) -> bool {
+    const EMPTY_BRAILLE: char = '\u{2800}';
+    !is_ignorable(c) && !c.is_whitespace() && c != EMPTY_BRAILLE
+}
+
 fn breaks_or_reorders_lines(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}')
 }
@@ -40,15 +58,22 @@ fn is_ignorable(c: char) -> bool {
     CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
+/// Returns the ranges of the characters that are shown as nothing, which [`fold`] leaves out.
+pub fn ignorable_ranges() -> impl Iterator<Item = RangeInclusive<char>> {
+    let ranges = CodePointSetData::new::<DefaultIgnorableCodePoint>().iter_ranges();
+    ranges.filter_map(|range| Some(char::from_u32(*range.start())?..=char::from_u32(*range.end())?))
+}
+
 /// Returns whether a character belongs to words: a visible letter, mark or digit. Many scripts write vowels as marks.
 pub fn is_word_char(c: char) -> bool {
     (c.is_alphanumeric() || is_combining_mark(c)) && !is_ignorable(c)
 }
 
-/// Returns the folded key for comparing and searching: NFKC, lower-case. It is computed here, so that it is the same on
-/// every database.
+/// Returns the folded key for comparing and searching: NFKC, lower-case, without characters that are shown as nothing.
+/// It is computed here, so that it is the same on every database.
 pub fn fold(text: &str) -> String {
-    text.trim().nfkc().flat_map(char::to_lowercase).nfkc().collect()
+    let visible: String = text.chars().filter(|c| !is_ignorable(*c)).collect();
+    visible.trim().nfkc().flat_map(char::to_lowercase).nfkc().collect()
 }
 
 /// Returns the smallest text greater than every text that starts with `prefix`, in the byte order of UTF-8, so that a
@@ -68,7 +93,7 @@ pub fn upper_bound(prefix: &str) -> Option<String> {
     None
 }
 
-/// The name of a user or a tenant: 1 to 120 characters on one line, NFC.
+/// The name of a user or a tenant: 1 to 120 characters on one line, NFC, of which one can be seen.
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub struct Name(String);
 
@@ -78,8 +103,12 @@ impl Name {
 
     /// Parses a name; trims and normalizes it.
     pub fn parse(text: &str) -> Result<Self, TextError> {
-        let line = bounded_line(text, Self::MAX_CHARS)?;
-        if line.is_empty() { Err(TextError::Empty) } else { Ok(Self(line)) }
+        visible_line(text, Self::MAX_CHARS).map(Self)
+    }
+
+    /// Reads a stored name.
+    pub fn from_stored(text: &str) -> Result<Self, TextError> {
+        stored_line(text, Self::MAX_CHARS).map(Self)
     }
 
     /// Returns the name for display.
@@ -108,6 +137,33 @@ mod tests {
     fn folding_joins_spellings_that_people_hold_for_one() {
         assert_eq!(fold(" ÅNGSTRÖM "), fold("a\u{30a}ngstro\u{308}m"));
         assert_eq!(fold("ﬁx"), "fix");
+    }
+
+    #[test]
+    fn folding_leaves_out_what_is_shown_as_nothing() {
+        for name in ["admin\u{200b}", "ad\u{ad}min", "\u{2060}admin", "admin\u{fe0f}", " \u{200d} Admin\u{e0041}"] {
+            assert_eq!(fold(name), "admin", "{name:?}");
+        }
+        assert_eq!(fold("\u{3164}"), "");
+        assert_ne!(fold("a\u{301}"), fold("a"));
+    }
+
+    #[test]
+    fn the_ranges_are_those_that_folding_leaves_out() {
+        let mut chars = ignorable_ranges().flatten().peekable();
+        assert!(chars.peek().is_some());
+        assert!(chars.all(|c| fold(&format!("a{c}b")) == "ab"));
+        assert!(!ignorable_ranges().any(|range| range.contains(&'a') || range.contains(&'-')));
+    }
+
+    #[test]
+    fn a_name_without_a_visible_character_is_read_and_not_taken() {
+        for name in ["\u{200b}", "\u{3164}", "\u{2800}", "\u{ad} \u{2800}", "\u{115f}\u{1160}"] {
+            assert_eq!(Name::parse(name), Err(TextError::Empty), "{name:?}");
+            assert_eq!(Name::from_stored(name).map(|n| n.to_string()), Ok(name.to_owned()));
+        }
+        assert_eq!(Name::from_stored(""), Err(TextError::Empty));
+        assert_eq!(Name::parse("क्\u{200d}ष").map(|n| n.to_string()), Ok("क्\u{200d}ष".into()), "it is shown as it is");
     }
 
     #[test]

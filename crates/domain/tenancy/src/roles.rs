@@ -6,8 +6,9 @@ use std::fmt;
 use tenantry_kernel::{
     Action, Actor, Authorities, Command, Context, DefaultRole, Event, Journal, Page, PageRequest, Permission,
     PermissionSet, Refusal, Requirement, RoleId, StoreError, TenantAuthority, TenantId, TextError, Timestamp,
-    Vocabulary, authorize, bounded_line, fold,
+    Vocabulary, authorize, bounded_line, fold, stored_line, visible_line,
 };
+use unicode_security::skeleton;
 
 use crate::{
     Invitations, TenancyError,
@@ -40,7 +41,7 @@ pub struct Role {
     pub updated_at: Timestamp,
 }
 
-/// Name of a role: 1 to 80 characters on one line; unique in its tenant when folded.
+/// Name of a role: 1 to 80 characters on one line, of which one can be seen; unique in its tenant when folded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleName(String);
 
@@ -50,8 +51,12 @@ impl RoleName {
 
     /// Parses a name; trims and normalizes it.
     pub fn parse(text: &str) -> Result<Self, TextError> {
-        let line = bounded_line(text, Self::MAX_CHARS)?;
-        if line.is_empty() { Err(TextError::Empty) } else { Ok(Self(line)) }
+        visible_line(text, Self::MAX_CHARS).map(Self)
+    }
+
+    /// Reads a stored name.
+    pub fn from_stored(text: &str) -> Result<Self, TextError> {
+        stored_line(text, Self::MAX_CHARS).map(Self)
     }
 
     /// Returns the name for display.
@@ -62,6 +67,13 @@ impl RoleName {
     /// Returns the folded key, which is unique in the tenant.
     pub fn key(&self) -> String {
         fold(&self.0)
+    }
+
+    /// Returns whether the name has the skeleton of a default role's name (UTS 39, section 4), such as `оwner` with a
+    /// Cyrillic `о`.
+    fn looks_like_default_role(&self) -> bool {
+        let key = self.key();
+        DefaultRole::ALL.iter().any(|role| skeleton(&key).eq(skeleton(role.name())))
     }
 }
 
@@ -232,6 +244,9 @@ pub async fn create_role(
     let held = authority.active_tenant()?;
     let permissions = command.permissions.permissions();
     require_held(unit.vocabulary(), held, permissions)?;
+    if command.name.looks_like_default_role() {
+        return Err(TenancyError::RoleNameTaken);
+    }
     let now = context.now();
     let role = Role {
         id: RoleId::new(context),
@@ -282,6 +297,9 @@ pub async fn change_role(
     }
     if after == before {
         return Ok(before);
+    }
+    if after.name != before.name && after.name.looks_like_default_role() {
+        return Err(TenancyError::RoleNameTaken);
     }
     after.updated_at = context.now();
     unit.update_role(&after).await?;
@@ -423,7 +441,19 @@ mod tests {
     fn names_that_people_hold_for_one_have_one_key() {
         let key = |name| RoleName::parse(name).map(|n| n.key());
         assert_eq!(key(" Support "), key("sUPPORT"));
+        assert_eq!(key("support\u{200b}"), key("sup\u{ad}port"));
         assert_ne!(key("support"), key("supports"));
+    }
+
+    #[test]
+    fn a_name_that_looks_like_a_default_role_is_told() {
+        let looks = |name| RoleName::parse(name).map(|name| name.looks_like_default_role());
+        for name in ["admin", "ADMIN", "аdmin", "Оwner", "οwner", "ad\u{200b}min", "ｍember", "viеwer", "adrnin"] {
+            assert_eq!(looks(name), Ok(true), "{name}");
+        }
+        for name in ["administrator", "admins", "support", "владелец", "own", "ad min"] {
+            assert_eq!(looks(name), Ok(false), "{name}");
+        }
     }
 
     #[test]

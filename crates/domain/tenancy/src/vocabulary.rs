@@ -29,7 +29,7 @@ pub const INVITATION: TargetKind = TargetKind::declared("invitation");
 tenantry_kernel::codes! {
     ROLE_ESCALATION "role_escalation" Forbidden "You cannot grant permissions that you do not hold. Choose other permissions or roles.";
     SLUG_TAKEN "slug_taken" Conflict "Another tenant has this slug. Choose another one.";
-    ROLE_NAME_TAKEN "role_name_taken" Conflict "Another role of the tenant has this name. Choose another one.";
+    ROLE_NAME_TAKEN "role_name_taken" Conflict "Another role of the tenant has this name or one that looks the same. Choose another one.";
     ROLE_IN_USE "role_in_use" Conflict "Members hold the role, or an open invitation offers it. Unassign the role and revoke the invitation first.";
     ROLE_IS_SYSTEM "role_is_system" Conflict "Default roles cannot be changed or deleted. Create a role of your own.";
     LAST_OWNER "last_owner" Conflict "The tenant must keep an active owner. Make another member an owner first.";
