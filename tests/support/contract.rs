@@ -111,7 +111,11 @@ fn fits_schema(reply: &Reply, documented: &Value, id: &str) {
     let validator = validator_of(&media["schema"]);
     let misfits = validator.iter_errors(&reply.body).map(|error| format!("{}: {error}", error.instance_path()));
     let misfits: Vec<String> = misfits.collect();
-    assert!(misfits.is_empty(), "{id} answered {status} with another body than documented: {misfits:#?}\n{}", reply.text);
+    assert!(
+        misfits.is_empty(),
+        "{id} answered {status} with another body than documented: {misfits:#?}\n{}",
+        reply.text
+    );
 }
 
 /// Returns the validator of a schema of the document. Each is created once.

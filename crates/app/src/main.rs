@@ -58,7 +58,11 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         CliCommand::Worker => configured(sources, async |config| Ok(run_worker(config).await?)),
         CliCommand::Migrate => configured(sources, async |config| print(&Composition::migrate(config).await?)),
         CliCommand::Openapi => {
-            print(&serde_json::to_string_pretty(&tenantry_http::document(&error_codes(), &actions(), &target_kinds()))?)?;
+            print(&serde_json::to_string_pretty(&tenantry_http::document(
+                &error_codes(),
+                &actions(),
+                &target_kinds(),
+            ))?)?;
             Ok(ExitCode::SUCCESS)
         }
         CliCommand::Doctor => {

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use tenantry_jobs::vocabulary::{CLEANUP_REQUESTED, JOB_CANCELLED, JOB_RETRIED};
 use tenantry_jobs::{
-    CancelJob, CleanUpTarget, JobAdmin, JobError, JobFilter, JobId, JobStatus, RetryJob, StartCleanUp, cancel_job, retry_job,
-    start_clean_up,
+    CancelJob, CleanUpTarget, JobAdmin, JobError, JobFilter, JobId, JobStatus, RetryJob, StartCleanUp, cancel_job,
+    retry_job, start_clean_up,
 };
 use tenantry_kernel::{Direction, ErrorCode, MAX_LIMIT, PageRequest};
 use tenantry_service::{RetentionCounts, ServiceError};

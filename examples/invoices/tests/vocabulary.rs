@@ -100,9 +100,10 @@ async fn the_event_is_written_filtered_sealed_and_exported() {
     unit.append_event(Event::new(&context, &actor, Action::ACCESS_DENIED)).await.unwrap();
     unit.commit().await.unwrap();
 
+    let vocabulary = Vocabulary::compose(CRATES).unwrap();
     for filter in [
-        EntryFilter { action: Some(ActionFilter::parse("invoice.paid")), ..EntryFilter::default() },
-        EntryFilter { action: Some(ActionFilter::parse("invoice.*")), ..EntryFilter::default() },
+        EntryFilter { action: ActionFilter::parse("invoice.paid", &vocabulary), ..EntryFilter::default() },
+        EntryFilter { action: ActionFilter::parse("invoice.*", &vocabulary), ..EntryFilter::default() },
         EntryFilter { target_kind: Some(INVOICE), ..EntryFilter::default() },
         EntryFilter { target: Some(invoice.id.uuid()), ..EntryFilter::default() },
     ] {

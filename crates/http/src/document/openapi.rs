@@ -99,9 +99,8 @@ fn pattern_of_actions(actions: &[Action]) -> String {
         let verb = action.name().strip_prefix(action.group()).unwrap_or_default();
         groups.entry(action.group()).or_default().push(verb.trim_start_matches('.'));
     }
-    let of_group = |(group, verbs): (&str, Vec<&str>)| {
-        format!(r"{group}\.(\*|{})", verbs.join("|").replace('.', r"\."))
-    };
+    let of_group =
+        |(group, verbs): (&str, Vec<&str>)| format!(r"{group}\.(\*|{})", verbs.join("|").replace('.', r"\."));
     format!("^({})$", groups.into_iter().map(of_group).collect::<Vec<_>>().join("|"))
 }
 

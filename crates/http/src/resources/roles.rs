@@ -90,7 +90,8 @@ pub(crate) struct NewRole {
 impl NewRole {
     fn into_command(self, vocabulary: &Vocabulary, errors: &mut FieldErrors) -> Option<CreateRole> {
         let name = errors.take("name", RoleName::parse(&self.name));
-        let description = errors.take("description", Description::parse(self.description.as_deref().unwrap_or_default()));
+        let description =
+            errors.take("description", Description::parse(self.description.as_deref().unwrap_or_default()));
         let permissions = grantable(vocabulary, &self.permissions, errors);
         Some(CreateRole { name: name?, description: description?, permissions: permissions? })
     }

@@ -3,7 +3,9 @@
 use tenantry_jobs::{JobAdmin, JobFilter, JobId, JobState, JobStatus, NewJob};
 use tenantry_kernel::{Direction, PageRequest, StoreError};
 
-use super::{JobPorts, LEASE, blank, claim, claim_one, clear, complete, dead, enqueue, fail, ids, new_job, secret_until};
+use super::{
+    JobPorts, LEASE, blank, claim, claim_one, clear, complete, dead, enqueue, fail, ids, new_job, secret_until,
+};
 use crate::{
     scene::{SampleTenant, Scene},
     units::{TestScope, Units},

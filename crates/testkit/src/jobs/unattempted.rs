@@ -62,7 +62,9 @@ pub(super) async fn a_job_that_was_handed_back_is_ready_at_once_and_has_spent_no
     assert!(complete(scene, claim_one(scene).await.claim).await);
 }
 
-pub(super) async fn a_discarded_job_is_a_dead_letter_and_keeps_its_secret(scene: &Scene<'_, impl Units<Unit: JobPorts>>) {
+pub(super) async fn a_discarded_job_is_a_dead_letter_and_keeps_its_secret(
+    scene: &Scene<'_, impl Units<Unit: JobPorts>>,
+) {
     clear(scene).await;
     let job = full_job(scene);
     enqueue(scene, &[&job]).await;

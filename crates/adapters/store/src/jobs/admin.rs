@@ -1,7 +1,10 @@
 //! Shows and manages jobs. No payload and no secret leaves this module.
 
 use async_trait::async_trait;
-use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter, Value, prelude::{ChronoDateTimeUtc, Uuid}};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter, Value,
+    prelude::{ChronoDateTimeUtc, Uuid},
+};
 use tenantry_jobs::{JobAdmin, JobFilter, JobId, JobState, JobStatus, QueueFigures, QueueStats};
 use tenantry_kernel::{Page, PageRequest, StoreError, TenantId, Timestamp};
 use tenantry_mails::Email;
@@ -56,8 +59,7 @@ const RETRY: &str = "\
         (SELECT 1 FROM jobs AS live WHERE live.lane = jobs.lane AND live.kind = jobs.kind \
          AND live.unique_key = jobs.unique_key AND live.state IN ('scheduled', 'ready', 'running'))";
 
-const NEEDS: &str =
-    "SELECT kind, payload, secret_expires_at FROM jobs WHERE id = $1 AND ($2 OR lane = $3)";
+const NEEDS: &str = "SELECT kind, payload, secret_expires_at FROM jobs WHERE id = $1 AND ($2 OR lane = $3)";
 
 const CANCEL: &str = "\
     UPDATE jobs SET state = 'cancelled', finished_at = $2, secret = NULL, secret_key_id = NULL, secret_expires_at = NULL \

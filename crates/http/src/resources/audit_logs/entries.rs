@@ -156,7 +156,8 @@ impl EntryQuery {
 
     pub(super) fn filter(&self, vocabulary: &Vocabulary, errors: &mut FieldErrors) -> EntryFilter {
         let action = |text: &str| {
-            ActionFilter::parse(text, vocabulary).ok_or("must be an action such as role.created, or a group such as role.*")
+            ActionFilter::parse(text, vocabulary)
+                .ok_or("must be an action such as role.created, or a group such as role.*")
         };
         let id = |text: &str| Uuid::try_parse(text).map_err(|_| "must be an id");
         let kind = |text: &str| vocabulary.target_kind(text).ok_or("must be a kind of target");
