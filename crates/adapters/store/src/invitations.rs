@@ -272,12 +272,15 @@ impl Unit {
         let sql = format!(
             "SELECT o.tenant_id, o.invitation_id, o.role_id, r.name FROM invitation_roles o \
              JOIN roles r ON r.tenant_id = o.tenant_id AND r.id = o.role_id \
-             WHERE o.invitation_id {}{of_tenant} ORDER BY o.role_id",
+             WHERE o.invitation_id {}{of_tenant}",
             self.among("$1")
         );
         let rows = self.run(self.transaction.query_all_raw(self.sql(&sql, values))).await?;
         let roles: Result<Vec<NamedRole>, _> = rows.iter().map(|row| NamedRole::from_query_result(row, "")).collect();
-        Ok(roles.map_err(StatementError::from)?)
+        let mut roles = roles.map_err(StatementError::from)?;
+        // Not by the database: SQLite would read all roles of all invitations in this order, to save the sorting.
+        roles.sort_unstable_by_key(|role| role.role_id);
+        Ok(roles)
     }
 
     async fn invitation(&self, select: Select<row::Entity>) -> Result<Option<Invitation>, StoreError> {
