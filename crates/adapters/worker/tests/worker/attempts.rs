@@ -91,8 +91,11 @@ async fn fa8_a_payload_that_cannot_be_read_is_discarded() {
         good(),
     ])
     .await;
-    shop.comes_to(3, "jobs WHERE state = 'dead' AND attempt = 1 AND secret IS NULL AND last_error LIKE '%payload%'")
-        .await;
+    shop.comes_to(
+        3,
+        "jobs WHERE state = 'dead' AND attempt = 1 AND secret IS NOT NULL AND last_error LIKE '%payload%'",
+    )
+    .await;
     shop.comes_to(1, "jobs WHERE state = 'completed'").await;
     assert_eq!((ran.load(Ordering::SeqCst), shop.deaths("errand").await), (1, 3));
     working.end().await;
