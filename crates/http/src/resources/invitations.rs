@@ -62,7 +62,7 @@ pub(crate) fn resource() -> Resource {
 pub(crate) struct InvitationView {
     #[schema(format = "uuid")]
     id: String,
-    #[schema(format = "email")]
+    #[schema(format = "idn-email")]
     email: String,
     roles: Vec<RoleReference>,
     /// Status of the invitation: `open`, `accepted`, `revoked` or `expired`.
@@ -139,7 +139,7 @@ pub(crate) async fn list_invitations(
 }))]
 pub(crate) struct NewInvitation {
     #[validate(length(max = 254))]
-    #[schema(max_length = 254, format = "email")]
+    #[schema(max_length = 254, format = "idn-email")]
     email: String,
     #[validate(length(min = 1, max = 50))]
     #[schema(min_items = 1, max_items = 50, value_type = Vec<Id>)]

@@ -45,7 +45,7 @@ pub(crate) fn resource() -> Resource {
 pub(crate) struct MemberView {
     #[schema(format = "uuid")]
     id: String,
-    #[schema(format = "email")]
+    #[schema(format = "idn-email")]
     email: String,
     name: String,
     /// Status of the membership: `active` or `deactivated`.

@@ -20,7 +20,7 @@ use crate::request::FieldErrors;
 pub(crate) struct UserView {
     #[schema(format = "uuid")]
     id: String,
-    #[schema(format = "email")]
+    #[schema(format = "idn-email")]
     email: String,
     name: String,
     email_verified: bool,

@@ -16,8 +16,26 @@ pub(crate) fn resource() -> Resource {
 /// A JSON Web Key set (RFC 7517).
 #[derive(Serialize, ToSchema)]
 pub(crate) struct KeySet {
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<JsonWebKey>)]
     keys: Vec<serde_json::Value>,
+}
+
+/// A public key that verifies the signatures of access tokens (RFC 8037).
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used: the keys are rendered once, at the start")]
+pub(crate) struct JsonWebKey {
+    /// `OKP`
+    kty: String,
+    /// `Ed25519`
+    crv: String,
+    /// The public key in base64url.
+    x: String,
+    /// The thumbprint of the key (RFC 7638), as in the header of a token.
+    kid: String,
+    /// `EdDSA`
+    alg: String,
+    /// `sig`
+    r#use: String,
 }
 
 /// Get the public keys that verify access tokens

@@ -133,7 +133,7 @@ pub(crate) struct ChangedEmail {
     #[schema(max_length = 128, format = "password", value_type = String)]
     current_password: SecretString,
     #[validate(length(max = 254))]
-    #[schema(max_length = 254, format = "email")]
+    #[schema(max_length = 254, format = "idn-email")]
     new_email: String,
 }
 

@@ -31,7 +31,7 @@ pub(crate) const OPERATION: Contract =
 #[schema(example = json!({ "email": "ada@example.com", "password": "correct horse battery staple" }))]
 pub(crate) struct Credentials {
     #[validate(length(max = 254))]
-    #[schema(max_length = 254, format = "email")]
+    #[schema(max_length = 254, format = "idn-email")]
     email: String,
     #[schema(max_length = 128, format = "password", value_type = String)]
     password: SecretString,

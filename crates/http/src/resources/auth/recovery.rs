@@ -27,7 +27,7 @@ pub(crate) const RESET: Contract = Contract::public(ResetPassword::EVENTS, &[WEA
 #[schema(example = json!({ "email": "ada@example.com" }))]
 pub(crate) struct Forgotten {
     #[validate(length(max = 254))]
-    #[schema(max_length = 254, format = "email")]
+    #[schema(max_length = 254, format = "idn-email")]
     email: String,
 }
 

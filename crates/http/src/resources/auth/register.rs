@@ -38,7 +38,7 @@ pub(crate) const OPERATION: Contract = Contract::public(
 }))]
 pub(crate) struct NewRegistration {
     #[validate(length(max = 254))]
-    #[schema(max_length = 254, format = "email")]
+    #[schema(max_length = 254, format = "idn-email")]
     email: String,
     /// 8 to 128 characters. Passwords that are easy to guess are refused.
     #[schema(min_length = 8, max_length = 128, format = "password", value_type = String)]

@@ -65,7 +65,7 @@ impl IntoCommand for PresentedLink {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OfferView {
     tenant: TenantReference,
-    #[schema(format = "email")]
+    #[schema(format = "idn-email")]
     email: String,
     /// Name of the user who sent the invitation.
     inviter: String,
