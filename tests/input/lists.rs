@@ -47,7 +47,12 @@ fn queries_of(list: &Route, runner: &mut TestRunner) -> Vec<String> {
     for parameter in list.shape["parameters"].as_array().unwrap() {
         let name = parameter["name"].as_str().unwrap();
         if parameter["in"] == "query" && !["limit", "cursor"].contains(&name) {
-            queries.extend(values_of(&parameter["schema"], runner).into_iter().map(|value| format!("&{name}={value}")));
+            // Other words than actions are refused.
+            let values = match name {
+                "action" => ["role.*", "user.registered"].map(str::to_owned).into(),
+                _ => values_of(&parameter["schema"], runner),
+            };
+            queries.extend(values.into_iter().map(|value| format!("&{name}={value}")));
         }
     }
     queries

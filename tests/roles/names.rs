@@ -49,7 +49,7 @@ on_both_databases! {
                 owner.patch("/tenant", json!({ "name": name })).await,
             ] {
                 let error = reply.refused(422, "validation_failed");
-                assert_eq!(error["details"][0]["message"], "Must have a visible character.", "{error}");
+                assert_eq!(error["details"][0]["message"], "This must have a visible character.", "{error}");
             }
         }
     }
