@@ -53,7 +53,7 @@ on_both_databases! {
             assert!(!reply.text.contains("invalid_type"), "{}: {}", route.id, reply.text);
         }
         assert!(fields >= 15, "{fields}");
-        let role = json!({ "name": "support", "description": null, "permissions": [] });
+        let role = json!({ "name": "clerks", "description": null, "permissions": [] });
         assert_eq!(acme.owner.post("/roles", role).await.is(201)["description"], "");
         acme.owner.post("/jobs/cleanup", json!({ "targets": null, "dryRun": null })).await.is(202);
     }
