@@ -90,12 +90,12 @@ const CONNECTIONS: usize = 8;
 struct ListServer {
     name: &'static str,
     server: Server,
-    store: Store,
+    store: FilledStore,
     owner: SignedInOwner,
     _folder: TempDir,
 }
 
-pub(crate) enum Store {
+pub(crate) enum FilledStore {
     Sqlite(PathBuf),
     Postgres(String),
 }
@@ -226,7 +226,7 @@ impl ListsOptions {
     async fn sqlite(&self) -> Result<ListServer> {
         let folder = TempDir::with_prefix("tenantry-bench-")?;
         let server = Server::without_worker(&self.tenantry, folder.path(), &[])?;
-        let store = Store::Sqlite(folder.path().join("tenantry.db"));
+        let store = FilledStore::Sqlite(folder.path().join("tenantry.db"));
         ListServer::furnish("SQLite", server, store, folder).await
     }
 
@@ -234,7 +234,7 @@ impl ListsOptions {
         let url = self.create_database(database).await?;
         let folder = TempDir::with_prefix("tenantry-bench-")?;
         let server = Server::without_worker(program, folder.path(), &[("DATABASE_URL", &url)])?;
-        ListServer::furnish("PostgreSQL", server, Store::Postgres(url), folder).await
+        ListServer::furnish("PostgreSQL", server, FilledStore::Postgres(url), folder).await
     }
 
     async fn create_database(&self, name: &str) -> Result<String> {
@@ -249,7 +249,7 @@ impl ListsOptions {
 }
 
 impl ListServer {
-    async fn furnish(name: &'static str, server: Server, store: Store, folder: TempDir) -> Result<Self> {
+    async fn furnish(name: &'static str, server: Server, store: FilledStore, folder: TempDir) -> Result<Self> {
         let owner = register(server.address, "lister", 1).await?.remove(0);
         // The server looks the session up once, and then caches it.
         Client::open(server.address).await?.succeed(owner.read("/auth/me")?).await?;
@@ -258,8 +258,8 @@ impl ListServer {
 
     async fn database_processes(&self) -> Result<PostgresProcesses> {
         match &self.store {
-            Store::Sqlite(_) => Ok(PostgresProcesses::default()),
-            Store::Postgres(url) => PostgresProcesses::of(url).await,
+            FilledStore::Sqlite(_) => Ok(PostgresProcesses::default()),
+            FilledStore::Postgres(url) => PostgresProcesses::of(url).await,
         }
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 
-use super::Store;
+use super::FilledStore;
 use crate::people::SignedInOwner;
 
 const FILL: [&str; 10] = [
@@ -34,12 +34,12 @@ const FILL: [&str; 10] = [
 ];
 
 /// Writes `rows` rows of each kind into the tenant of the owner.
-pub(super) async fn fill(store: &Store, owner: &SignedInOwner, rows: u32) -> Result<()> {
+pub(super) async fn fill(store: &FilledStore, owner: &SignedInOwner, rows: u32) -> Result<()> {
     // Later than every row that the server has written, so that a list newest first shows these.
     const BEGIN_SECONDS: u64 = 4_000_000_000;
     let tenant = &owner.tenant;
     match store {
-        Store::Postgres(url) => {
+        FilledStore::Postgres(url) => {
             let mut connection = PgConnection::connect(url).await?;
             let put = |sql: &str| {
                 sql.replace("{id}", "('f0000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid")
@@ -55,7 +55,7 @@ pub(super) async fn fill(store: &Store, owner: &SignedInOwner, rows: u32) -> Res
             sqlx::query("VACUUM ANALYZE").execute(&mut connection).await?;
             connection.close().await?;
         }
-        Store::Sqlite(file) => {
+        FilledStore::Sqlite(file) => {
             let mut connection = SqliteConnection::connect(&format!("sqlite://{}", file.display())).await?;
             let numbers = format!(
                 "(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {rows}) SELECT n FROM s)"

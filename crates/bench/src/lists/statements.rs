@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::{net::lookup_host, time::sleep};
 use uuid::Uuid;
 
-use super::{LISTS, ListRoute, Slot, Store};
+use super::{FilledStore, LISTS, ListRoute, Slot};
 use crate::{
     load::Client,
     people::{SignedInOwner, register},
@@ -35,7 +35,7 @@ pub(super) async fn capture(program: &Path, database: &str) -> Result<Vec<ListSt
     let settings = [("DATABASE_URL", url.as_str()), ("RATE_LIMITS", "off")];
     let server = Server::without_worker(program, folder.path(), &settings)?;
     let owner = register(server.address, "wire", 1).await?.remove(0);
-    super::fill::fill(&Store::Postgres(database.to_owned()), &owner, 30).await?;
+    super::fill::fill(&FilledStore::Postgres(database.to_owned()), &owner, 30).await?;
     let mut client = Client::open(server.address).await?;
     let mut all = Vec::with_capacity(LISTS.len());
     for route in &LISTS {
@@ -78,14 +78,14 @@ enum Connection {
 
 impl Bare {
     pub(super) async fn open(
-        store: &Store,
+        store: &FilledStore,
         owner: &SignedInOwner,
         route: &ListRoute,
         statements: &ListStatements,
     ) -> Result<Self> {
         let (tenant, person): (Uuid, Uuid) = (owner.tenant.parse()?, owner.user.parse()?);
         let (connection, opening) = match store {
-            Store::Postgres(url) => (
+            FilledStore::Postgres(url) => (
                 Connection::Postgres(PgConnection::connect(url).await?),
                 format!(
                     "BEGIN READ ONLY; SELECT set_config('app.tenant', '{tenant}', true), \
@@ -94,15 +94,15 @@ impl Bare {
                      CASE WHEN pg_is_in_recovery() THEN txid_current() END"
                 ),
             ),
-            Store::Sqlite(file) => {
+            FilledStore::Sqlite(file) => {
                 let connection = SqliteConnection::connect(&format!("sqlite://{}", file.display())).await?;
                 (Connection::Sqlite(connection), "BEGIN DEFERRED".to_owned())
             }
         };
         let selects = statements.selects.iter().zip(route.values);
         let selects = selects.map(|(sql, values)| match store {
-            Store::Postgres(_) => (sql.clone(), *values),
-            Store::Sqlite(_) => (on_sqlite(sql), *values),
+            FilledStore::Postgres(_) => (sql.clone(), *values),
+            FilledStore::Sqlite(_) => (on_sqlite(sql), *values),
         });
         let mut bare = Self {
             connection,
