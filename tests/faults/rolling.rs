@@ -180,15 +180,12 @@ fn the_program_of_before_goes_on_while_this_one_migrates_and_runs_beside_it() {
         let settings = settings.set("AUDIT_SEALS", "on");
         let [old, old_worker] = start(&before, &place, &settings).await;
         let sql = Sql::postgres(database.url()).await;
-        let migrations = async || sql.number("SELECT count(*) FROM seaql_migrations").await;
-        let applied = migrations().await;
         let at_old = Client::new(old.url(), sql.clone());
         let load = Load::start(old.url());
         load.progress(20).await;
         let early = load.books().home().token;
         let (code, said) = ends(&["migrate"], &place.settings(&settings), place.folder.path()).await;
         assert_eq!(code, Some(0), "{said}");
-        assert!(migrations().await > applied, "both programs have the same schema");
         let [new, new_worker] = start(&now, &place, &settings).await;
         load.progress(20).await;
         load.redirect(new.url());
