@@ -7,7 +7,7 @@ SELECT session, tenant, person FROM replay_targets WHERE client = :client_id \gs
 \startpipeline
 BEGIN;
 SELECT set_config('app.tenant', :tenant, true), set_config('app.person', :person, true),
-    set_config('app.system', '', true);
+    set_config('app.system', '', true), CASE WHEN pg_is_in_recovery() THEN txid_current() END;
 \endpipeline
 SELECT 1 FROM tenants WHERE id = :tenant FOR NO KEY UPDATE;
 SELECT s.id AS session_id, s.sign_in_id, s.created_at AS session_created_at, s.expires_at, s.seen_rotation,

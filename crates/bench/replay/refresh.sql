@@ -6,7 +6,7 @@ SELECT session, tenant, person, rotation FROM replay_targets WHERE client = :cli
 \startpipeline
 BEGIN;
 SELECT set_config('app.tenant', '', true), set_config('app.person', '', true),
-    set_config('app.system', 'on', true);
+    set_config('app.system', 'on', true), CASE WHEN pg_is_in_recovery() THEN txid_current() END;
 \endpipeline
 UPDATE "sessions" SET "rotation" = "rotation" + :one, "seen_rotation" = "rotation", "rotated_at" = now(),
     "last_used_at" = now()
